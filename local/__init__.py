@@ -1,0 +1,1 @@
+"""The small programs that the stages of run.sh call."""

@@ -1,0 +1,1 @@
+"""Model-agnostic tools: options, job runners, data directories, stamps."""

@@ -1,0 +1,18 @@
+# Environment of every job; silent, and safe to source any number of times.
+# RECIPE_PYTHON=/path/to/python3 chooses one's own environment instead of .venv.
+if [ -n "${RECIPE_PYTHON:-}" ]; then
+  RECIPE_BIN=$(dirname -- "$RECIPE_PYTHON")
+else
+  RECIPE_BIN=$PWD/.venv/bin
+fi
+case ":$PATH:" in
+  *":$RECIPE_BIN:"*) ;;
+  *) export PATH="$RECIPE_BIN:$PATH" ;;
+esac
+case ":${PYTHONPATH:-}:" in
+  *":$PWD:"*) ;;
+  *) export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}" ;;
+esac
+export LC_ALL=C
+export PYTHONUTF8=1
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"

@@ -1,0 +1,170 @@
+"""The command line of every program here: Kaldi's options, log lines and exit codes.
+
+Options accept ``--name=value`` and ``--name value``, never an abbreviation, and ``--config FILE``
+reads more of them, one ``--name=value`` a line; what stands on the command line wins. Messages go to
+stderr as ``LOG (program) text``, data to stdout. A program ends with 0, with 1 when it failed and
+with 2 when it was called wrongly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+PROGRAM = Path(sys.argv[0]).name or "python"
+
+
+class UserError(Exception):
+    """A mistake in the input or its use: says what, where, expected and got, and the remedy."""
+
+
+def log(text: str) -> None:
+    """Write a ``LOG`` line to stderr."""
+    print(f"LOG ({PROGRAM}) {text}", file=sys.stderr, flush=True)
+
+
+def warn(text: str) -> None:
+    """Write a ``WARNING`` line to stderr."""
+    print(f"WARNING ({PROGRAM}) {text}", file=sys.stderr, flush=True)
+
+
+def boolean(text: str) -> bool:
+    """Parse Kaldi's booleans, ``true`` or ``false``, and nothing else."""
+    if text not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"expected true or false, got '{text}'")
+    return text == "true"
+
+
+def positive_int(text: str) -> int:
+    """Parse an integer of at least 1."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected an integer of at least 1, got '{text}'")
+    return int(text)
+
+
+def finite_float(text: str) -> float:
+    """Parse a float that is neither NaN nor infinite."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"expected a finite number, got '{text}'")
+    return value
+
+
+def read_config(path: str | Path) -> list[tuple[int, str]]:
+    """Read a configuration file as ``(line number, '--name=value')`` pairs.
+
+    Empty lines and comments (a ``#`` at the start or after a blank) are skipped. A value is taken as it
+    stands: nothing is expanded and nothing is run.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read or a line is not ``--name=value``.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a UTF-8 text file"
+        raise UserError(f"{path}: cannot read the configuration: {reason}") from error
+    options = []
+    for number, line in enumerate(lines, start=1):
+        text = line.split(" #")[0].split("\t#")[0].strip()
+        if not text or text.startswith("#"):
+            continue
+        name, equals, _ = text.partition("=")
+        if not text.startswith("--") or not equals or len(name) == 2 or any(c.isspace() for c in name):
+            raise UserError(f"{path}:{number}: expected '--name=value', got '{text}'")
+        options.append((number, text))
+    return options
+
+
+class KaldiParser(argparse.ArgumentParser):
+    """An argument parser with Kaldi's manners.
+
+    ``usage`` is shown before a message about wrong use, and ``description`` (the module docstring)
+    is printed by ``--help`` as it is written.
+    """
+
+    def __init__(self, usage: str, description: str | None = None) -> None:
+        super().__init__(
+            prog=PROGRAM,
+            usage=usage,
+            description=description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        self.add_argument("--config", metavar="FILE", help="read options from FILE, one --name=value a line")
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and the message, and exit with 2."""
+        self.print_usage(sys.stderr)
+        print(f"ERROR ({PROGRAM}) {message}", file=sys.stderr)
+        raise SystemExit(2)
+
+    def parse_args(self, args=None, namespace=None):  # type: ignore[override]
+        """Parse ``args``; options of ``--config`` files count as if they stood before all others."""
+        words = list(sys.argv[1:] if args is None else args)
+        return super().parse_args(self._config_options(words) + words, namespace)
+
+    def _config_options(self, words: Sequence[str]) -> list[str]:
+        known = set(self._option_string_actions) - {"-h", "--help", "--config"}
+        expanded: list[str] = []
+        for position, word in enumerate(words):
+            if word == "--":
+                break
+            if word == "--config":
+                path = words[position + 1] if position + 1 < len(words) else ""
+            elif word.startswith("--config="):
+                path = word.partition("=")[2]
+            else:
+                continue
+            try:
+                lines = read_config(path)
+            except UserError as error:
+                self.error(str(error))
+            for number, text in lines:
+                name = text.partition("=")[0]
+                if name not in known:
+                    names = " ".join(sorted(known))
+                    self.error(f"{path}:{number}: unknown option '{name}'; this program knows {names}")
+                expanded.append(text)
+        return expanded
+
+
+def run(main: Callable[[list[str]], int]) -> NoReturn:
+    """Run a program's ``main`` and exit with its status.
+
+    The command line is echoed on stderr, as Kaldi's programs do. A :class:`UserError` or an error of
+    the operating system becomes one ``ERROR`` line and exit status 1; there is no traceback.
+    """
+    print(shlex.join([PROGRAM, *sys.argv[1:]]), file=sys.stderr, flush=True)
+    try:
+        status = main(sys.argv[1:])
+        sys.stdout.flush()
+    except UserError as error:
+        status = 1
+        print(f"ERROR ({PROGRAM}) {error}", file=sys.stderr)
+    except BrokenPipeError:
+        status = 1
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"ERROR ({PROGRAM}) the reader of the standard output went away", file=sys.stderr)
+    except OSError as error:
+        status = 1
+        where = f"{error.filename}: " if error.filename is not None else ""
+        print(f"ERROR ({PROGRAM}) {where}{error.strerror or error}", file=sys.stderr)
+    except MemoryError:
+        status = 1
+        print(f"ERROR ({PROGRAM}) out of memory", file=sys.stderr)
+    except KeyboardInterrupt:
+        status = 130
+        print(f"ERROR ({PROGRAM}) interrupted", file=sys.stderr)
+    raise SystemExit(status)
