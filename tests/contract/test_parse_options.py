@@ -1,0 +1,239 @@
+"""utils/parse_options.sh as a table: command line and config file in, variables or an error out."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+REPO = Path(__file__).resolve().parents[2]
+
+SCRIPT = """#!/usr/bin/env bash
+set -euo pipefail
+nj=4
+raw=false
+use_gpu=true
+name=line
+empty=
+config=
+opts="--a 1"
+k=0.9
+help_message="Usage: toy [options]"
+. {repo}/utils/parse_options.sh
+printf '%s\\0' "$nj" "$raw" "$use_gpu" "$name" "$empty" "$opts" "$k" "$config" "$@"
+"""
+
+DEFAULTS = {
+    "nj": "4", "raw": "false", "use_gpu": "true", "name": "line", "empty": "", "opts": "--a 1", "k": "0.9",
+    "config": "",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A script with options of every kind."""
+    path = tmp_path_factory.mktemp("options") / "toy.sh"
+    path.write_text(SCRIPT.format(repo=REPO))
+    return path
+
+
+def call(script: Path, *argv: str) -> tuple[int, dict[str, str], list[str], str]:
+    """Return exit status, variables, remaining arguments and stderr."""
+    done = subprocess.run(
+        ["bash", str(script), *argv], capture_output=True, check=False, cwd=script.parent
+    )
+    fields = done.stdout.decode().split("\0")[:-1]
+    values = dict(zip(DEFAULTS, fields, strict=False))
+    return done.returncode, values, fields[len(DEFAULTS) :], done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("argv", "changed", "rest"),
+    [
+        ([], {}, []),
+        (["data/train"], {}, ["data/train"]),
+        (["--nj", "8", "a", "b"], {"nj": "8"}, ["a", "b"]),
+        (["--nj=8", "a"], {"nj": "8"}, ["a"]),
+        (["--use-gpu", "false"], {"use_gpu": "false"}, []),
+        (["--use_gpu", "false"], {"use_gpu": "false"}, []),
+        (["--empty", "x"], {"empty": "x"}, []),
+        (["--name", ""], {"name": ""}, []),
+        (["--name="], {"name": ""}, []),
+        (["--name", "a b  c"], {"name": "a b  c"}, []),
+        (["--name", "$(touch pwned) `touch pwned` ; touch pwned"],
+         {"name": "$(touch pwned) `touch pwned` ; touch pwned"}, []),
+        (["--name", "a=b"], {"name": "a=b"}, []),
+        (["--opts", "--foo 1"], {"opts": "--foo 1"}, []),
+        (["--opts", "--nj"], {"opts": "--nj"}, []),
+        (["--nj", "-1"], {"nj": "-1"}, []),
+        (["--nj", "2", "--nj", "3"], {"nj": "3"}, []),
+        (["a", "--nj", "8"], {}, ["a", "--nj", "8"]),
+        (["--nj", "8", "--", "--raw", "x"], {"nj": "8"}, ["--raw", "x"]),
+        (["-0.5", "x"], {}, ["-0.5", "x"]),
+        (["-"], {}, ["-"]),
+        (["", "x"], {}, ["", "x"]),
+    ],
+)  # fmt: skip
+def test_accepted(toy: Path, argv: list[str], changed: dict[str, str], rest: list[str]) -> None:
+    """Options set variables; what follows them is left alone."""
+    status, values, remaining, stderr = call(toy, *argv)
+    assert (status, stderr) == (0, "")
+    assert values == DEFAULTS | changed
+    assert remaining == rest
+    assert not (toy.parent / "pwned").exists()
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--njj", "8"], "--njj: unknown option"),
+        (["--nj"], "--nj: its value is missing"),
+        (["--nj", "--raw", "true"], "--nj: its value is missing"),
+        (["--raw", "yes"], "--raw: expected true or false, got 'yes'"),
+        (["--raw", ""], "--raw: expected true or false, got ''"),
+        (["--raw", "true", "--raw", "1"], "--raw: expected true or false, got '1'"),
+        (["-x"], "-x: unknown option"),
+        (["--PATH", "/nowhere"], "unknown option"),
+        (["--IFS", "x"], "unknown option"),
+        (["--help-message", "x"], "unknown option"),
+        (["--BASH-ENV=x"], "unknown option"),
+        (["--po-used", "1"], "unknown option"),
+        (["--a[$(touch pwned)]", "1"], "unknown option"),
+        (["--nj;touch pwned", "1"], "unknown option"),
+        (["--=", "1"], "unknown option"),
+        (["--config", "missing.conf"], "--config missing.conf: no such readable file"),
+        (["--config", ""], "no such readable file"),
+        (["--config", "."], "no such readable file"),
+    ],
+)
+def test_refused(toy: Path, argv: list[str], message: str) -> None:
+    """A mistake is named on stderr and exits 2."""
+    status, values, _, stderr = call(toy, *argv)
+    assert status == 2
+    assert values == {}
+    assert stderr.startswith("ERROR (toy.sh) ")
+    assert message in stderr
+    assert not (toy.parent / "pwned").exists()
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["-h"], ["--nj", "8", "--help"]])
+def test_help(toy: Path, argv: list[str]) -> None:
+    """--help prints the script's own message and succeeds."""
+    done = subprocess.run(["bash", str(toy), *argv], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Usage: toy [options]\n", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        ("", {}),
+        ("nj=8", {"nj": "8"}),
+        ("  nj=8  \n\n# comment\nraw=true # yes\n", {"nj": "8", "raw": "true"}),
+        ("--use-gpu=false\n--name=a-b.c\n", {"use_gpu": "false", "name": "a-b.c"}),
+        ('name="a b"  # c\n', {"name": "a b"}),
+        ("name='a $b'\n", {"name": "a $b"}),
+        ('name="a # b"\n', {"name": "a # b"}),
+        ("name=a#b\n", {"name": "a#b"}),
+        ("name=\n", {"name": ""}),
+        ("name= # nothing\n", {"name": ""}),
+        ("name=a b\n", {"name": "a b"}),
+        ("name=a=b\n", {"name": "a=b"}),
+        ("nj=8\nnj=9\n", {"nj": "9"}),
+        ("name=été\n", {"name": "été"}),
+    ],
+)
+def test_config(toy: Path, tmp_path: Path, text: str, changed: dict[str, str]) -> None:
+    """Config lines set variables literally."""
+    conf = tmp_path / "toy.conf"
+    conf.write_text(text)
+    status, values, _, stderr = call(toy, "--config", str(conf))
+    assert (status, stderr) == (0, "")
+    assert values == DEFAULTS | changed | {"config": str(conf)}
+
+
+@pytest.mark.parametrize("argv", [["--nj", "9", "--config"], ["--nj=9", "--config"]])
+def test_config_yields_to_the_command_line(toy: Path, tmp_path: Path, argv: list[str]) -> None:
+    """An explicit option wins even if it stands before --config; a later config wins over an earlier."""
+    first, second = tmp_path / "1.conf", tmp_path / "2.conf"
+    first.write_text("nj=2\nname=first\nk=1\n")
+    second.write_text("nj=3\nname=second\n")
+    status, values, rest, _ = call(toy, *argv, str(first), f"--config={second}", "x")
+    assert status == 0
+    assert (values["nj"], values["name"], values["k"], rest) == ("9", "second", "1", ["x"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("njj=8\n", "bad.conf:1: unknown key 'njj'"),
+        ("# x\n\nnjj=8\n", "bad.conf:3: unknown key 'njj'"),
+        ("nj\n", "bad.conf:1: expected name=value"),
+        ("nj = 8\n", "bad.conf:1: expected name=value"),
+        ("--nj 8\n", "bad.conf:1: expected name=value"),
+        ("export nj=8\n", "bad.conf:1: expected name=value"),
+        ("raw=1\n", "bad.conf:1: raw: expected true or false, got '1'"),
+        ("nj=8\r\n", "bad.conf:1: line ends with CR LF"),
+        ("config=x\n", "bad.conf:1: a config file may not name another one"),
+        ("PATH=/x\n", "bad.conf:1: unknown key 'PATH'"),
+        ("help_message=x\n", "bad.conf:1: unknown key"),
+        ("name=$(touch pwned)\n", "bad.conf:1: shell syntax"),
+        ("name=`touch pwned`\n", "bad.conf:1: shell syntax"),
+        ("name=a; touch pwned\n", "bad.conf:1: shell syntax"),
+        ("name=a | touch pwned\n", "bad.conf:1: shell syntax"),
+        ("name=a > pwned\n", "bad.conf:1: shell syntax"),
+        ('name="$(touch pwned)"\n', "bad.conf:1: $, ` and \\ are not interpreted"),
+        ('name="a" b\n', "bad.conf:1: shell syntax"),
+        ("touch pwned\n", "bad.conf:1: expected name=value"),
+        ("name[$(touch pwned)]=1\n", "bad.conf:1"),
+    ],
+)
+def test_config_refused(toy: Path, tmp_path: Path, text: str, message: str) -> None:
+    """A wrong line is named with file and number, and nothing of it runs."""
+    conf = tmp_path / "bad.conf"
+    conf.write_text(text, newline="")
+    status, _, _, stderr = call(toy, "--config", str(conf))
+    assert status == 2
+    assert message in stderr
+    assert not (toy.parent / "pwned").exists()
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(value=st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=30))
+def test_any_value_arrives_unchanged(toy: Path, value: str) -> None:
+    """Whatever the value holds, the variable holds the same bytes and nothing is run."""
+    status, values, _, _ = call(toy, "--name", value)
+    assert status == 0
+    assert values["name"] == value
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(text=st.text(st.sampled_from("nj=name -#'\"$`;()\\\n\r\t8"), max_size=25))
+def test_any_config_ends_cleanly(toy: Path, tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    """A config of any content is applied or refused with its line number."""
+    conf = tmp_path_factory.mktemp("fuzz") / "f.conf"
+    conf.write_text(text, newline="")
+    status, _, _, stderr = call(toy, "--config", str(conf))
+    assert status in (0, 2)
+    assert (status == 0) == (stderr == "")
+    assert status == 0 or "f.conf:" in stderr
+
+
+def test_leaves_nothing_behind(tmp_path: Path) -> None:
+    """No function or variable of the parser stays in the script that sourced it."""
+    script = tmp_path / "left.sh"
+    script.write_text(f". {REPO}/utils/parse_options.sh\ncompgen -A function -A variable | grep -i _po_ || true\n")
+    assert call(script)[0] == 0
+    done = subprocess.run(["bash", str(script)], capture_output=True, text=True, check=False)
+    assert done.stdout == ""
+
+
+def test_empty_runner_is_refused(tmp_path: Path) -> None:
+    """--cmd "" would run jobs under nothing at all; Kaldi refuses it and so do we."""
+    script = tmp_path / "cmd.sh"
+    script.write_text(f"cmd=run.py\n. {REPO}/utils/parse_options.sh\n")
+    status, _, _, stderr = call(script, "--cmd", "")
+    assert status == 2
+    assert "--cmd: expected a job runner" in stderr
