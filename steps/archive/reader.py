@@ -1,0 +1,214 @@
+"""Reading archives and script files: in sequence, or by key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from steps.archive import objects
+from steps.archive.specifiers import ArchiveError, ReadSpec, open_input, parse_rspecifier
+from steps.archive.stream import Stream
+from steps.archive.tables import read_lines
+
+_OBJECTS: dict[str, Callable[[Stream], Any]] = {
+    "matrix": objects.read_matrix,
+    "vector": objects.read_vector,
+    "int_vector": objects.read_int_vector,
+    "posterior": lambda stream: objects.read_posterior(stream).as_lists(),
+    "posterior_arrays": objects.read_posterior,
+}
+_RANGE = re.compile(r"^(?P<file>.+)\[(?P<range>[0-9:,]*)\]$")
+
+
+def read_objects(rspecifier: str, kind: str, *, allow_pipes: bool = False) -> Iterator[tuple[str, Any]]:
+    """Yield ``(key, object)`` in the order of the archive or script file.
+
+    Parameters
+    ----------
+    rspecifier : str
+        ``ark:FILE`` or ``scp:FILE``, with Kaldi's options; ``-`` is the standard input.
+    kind : str
+        ``matrix``, ``vector``, ``int_vector``, ``posterior`` (lists) or ``posterior_arrays``.
+    allow_pipes : bool
+        Whether ``command |`` may be run.
+
+    Raises
+    ------
+    ArchiveError
+        For a truncated archive, a duplicate key, a wrong header, a failed command: with file and byte.
+    """
+    spec = parse_rspecifier(rspecifier)
+    pairs = _read_scp(spec, kind, allow_pipes) if spec.type == "scp" else _read_ark(spec, kind, allow_pipes)
+    seen: set[str] = set()
+    previous = ""
+    for key, value in pairs:
+        if key in seen:
+            raise ArchiveError(f"{spec.path}: duplicate key '{key}'")
+        if spec.is_sorted and key.encode() < previous.encode():
+            raise ArchiveError(
+                f"{spec.path}: '{key}' comes after '{previous}', but the rspecifier says sorted"
+            )
+        seen.add(key)
+        previous = key
+        yield key, value
+
+
+def read_matrices(rspecifier: str, *, allow_pipes: bool = False) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield ``(key, matrix)``, each matrix [shape=(rows, cols), float32]; see :func:`read_objects`."""
+    return read_objects(rspecifier, "matrix", allow_pipes=allow_pipes)
+
+
+def read_vectors(rspecifier: str, *, allow_pipes: bool = False) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield ``(key, vector)``, each vector [shape=(n,), float32]; see :func:`read_objects`."""
+    return read_objects(rspecifier, "vector", allow_pipes=allow_pipes)
+
+
+def read_int_vectors(rspecifier: str, *, allow_pipes: bool = False) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield ``(key, vector)``, each vector [shape=(n,), int32]; see :func:`read_objects`."""
+    return read_objects(rspecifier, "int_vector", allow_pipes=allow_pipes)
+
+
+def read_posteriors(
+    rspecifier: str, *, allow_pipes: bool = False
+) -> Iterator[tuple[str, list[list[tuple[int, float]]]]]:
+    """Yield ``(key, frames)``, each frame a list of (class, weight); see :func:`read_objects`."""
+    return read_objects(rspecifier, "posterior", allow_pipes=allow_pipes)
+
+
+def read_matrix_file(path: str | Path) -> np.ndarray:
+    """Read a file that holds one matrix and no key, such as CMVN statistics; float64 stays float64."""
+    with open_input(str(path)) as file:
+        stream = Stream(file, str(path))
+        matrix = objects.read_matrix(stream, keep_double=True)
+        if stream.peek(1):
+            raise stream.fail("expected the end of the file after one matrix")
+        return matrix
+
+
+def _read_ark(spec: ReadSpec, kind: str, allow_pipes: bool) -> Iterator[tuple[str, Any]]:
+    with open_input(spec.path, allow_pipes=allow_pipes) as file:
+        stream = Stream(file, spec.path)
+        try:
+            while (key := stream.read_key()) is not None:
+                yield key, _OBJECTS[kind](stream)
+        except ArchiveError:
+            if not spec.permissive:
+                raise
+
+
+def _scp_entries(spec: ReadSpec, allow_pipes: bool) -> Iterator[tuple[str, str, str]]:
+    """Yield ``(key, extended file name, path:line)`` for each line of a script file."""
+    if spec.path == "-" or spec.path.endswith("|"):
+        with open_input(spec.path, allow_pipes=allow_pipes) as file:
+            lines = file.read().decode("utf-8", errors="replace").splitlines()
+    else:
+        lines = read_lines(spec.path)
+    for number, line in enumerate(lines, start=1):
+        key, blank, name = line.strip().partition(" ")
+        where = f"{spec.path}:{number}"
+        if not key or not blank or not name.strip():
+            raise ArchiveError(f"{where}: expected '<key> <file>:<offset>', got '{line[:80]}'")
+        yield key, name.strip(), where
+
+
+class _Opener:
+    """Reads extended file names, keeping the archive of the last one open."""
+
+    def __init__(self, kind: str, allow_pipes: bool) -> None:
+        self._read, self._allow_pipes = _OBJECTS[kind], allow_pipes
+        self._stack, self._path, self._stream = ExitStack(), "", None
+
+    def __enter__(self) -> _Opener:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    def read(self, name: str, where: str) -> Any:
+        wanted = None
+        if not name.endswith("|") and (match := _RANGE.match(name)):
+            name, wanted = match["file"], match["range"]
+        path, colon, offset = name.rpartition(":")
+        if name.endswith("|") or not colon or not offset.isdigit():
+            with open_input(name, allow_pipes=self._allow_pipes, where=where) as file:
+                value = self._read(Stream(file, name))
+        else:
+            if path != self._path or self._stream is None:
+                self._stack.close()
+                file = self._stack.enter_context(open_input(path, where=where))
+                self._path, self._stream = path, Stream(file, path)
+            try:
+                self._stream.seek(int(offset))
+                value = self._read(self._stream)
+            except ArchiveError as error:
+                raise ArchiveError(f"{where}: {error}") from error
+        return value if wanted is None else _cut(value, wanted, where)
+
+
+def _cut(value: Any, wanted: str, where: str) -> Any:
+    """Apply Kaldi's range ``r0:r1,c0:c1`` (ends included)."""
+    slices = []
+    for axis, part in enumerate(wanted.split(",")):
+        first, _, last = part.partition(":")
+        size = value.shape[axis] if axis < value.ndim else 0
+        low, high = int(first or 0), int(last) if last else size - 1
+        if not 0 <= low <= high < size:
+            raise ArchiveError(f"{where}: the range [{wanted}] lies outside the shape {value.shape}")
+        slices.append(slice(low, high + 1))
+    return value[tuple(slices)]
+
+
+def _read_scp(spec: ReadSpec, kind: str, allow_pipes: bool) -> Iterator[tuple[str, Any]]:
+    with _Opener(kind, allow_pipes) as opener:
+        for key, name, where in _scp_entries(spec, allow_pipes):
+            try:
+                value = opener.read(name, where)
+            except ArchiveError:
+                if spec.permissive:
+                    continue
+                raise
+            yield key, value
+
+
+class RandomReader:
+    """Objects by key: ``scp`` seeks in its archives; ``ark`` reads on and keeps what it has passed."""
+
+    def __init__(self, rspecifier: str, kind: str = "matrix", *, allow_pipes: bool = False) -> None:
+        spec = parse_rspecifier(rspecifier)
+        self._entries: dict[str, tuple[str, str]] | None = None
+        self._cache: dict[str, Any] = {}
+        self._name = spec.path
+        if spec.type == "scp":
+            self._entries = {}
+            for key, name, where in _scp_entries(spec, allow_pipes):
+                if key in self._entries:
+                    raise ArchiveError(f"{where}: duplicate key '{key}'")
+                self._entries[key] = (name, where)
+            self._opener = _Opener(kind, allow_pipes)
+        else:
+            self._rest = read_objects(rspecifier, kind, allow_pipes=allow_pipes)
+
+    def __contains__(self, key: str) -> bool:
+        if self._entries is not None:
+            return key in self._entries
+        while key not in self._cache:
+            pair = next(self._rest, None)
+            if pair is None:
+                return False
+            self._cache[pair[0]] = pair[1]
+        return True
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self:
+            raise KeyError(key)
+        return self._cache[key] if self._entries is None else self._opener.read(*self._entries[key])
+
+
+def open_random(rspecifier: str, kind: str = "matrix", *, allow_pipes: bool = False) -> RandomReader:
+    """Open an archive or script file for access by key; see :class:`RandomReader`."""
+    return RandomReader(rspecifier, kind, allow_pipes=allow_pipes)
