@@ -121,7 +121,8 @@ class _Opener:
 
     def __init__(self, kind: str, allow_pipes: bool) -> None:
         self._read, self._allow_pipes = _OBJECTS[kind], allow_pipes
-        self._stack, self._path, self._stream = ExitStack(), "", None
+        self._stack, self._path = ExitStack(), ""
+        self._stream: Stream | None = None
 
     def __enter__(self) -> _Opener:
         return self

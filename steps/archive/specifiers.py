@@ -76,9 +76,8 @@ def parse_wspecifier(wspecifier: str) -> WriteSpec:
 def refuse_pipe(name: str, allow_pipes: bool, where: str = "") -> None:
     """Raise if ``name`` is a command and commands were not allowed."""
     if not allow_pipes:
-        raise UserError(
-            f"{where}{': ' if where else ''}'{name}' is a command; commands are run only with --allow-pipes=true"
-        )
+        prefix = f"{where}: " if where else ""
+        raise UserError(f"{prefix}'{name}' is a command; commands run only with --allow-pipes=true")
 
 
 @contextmanager
@@ -101,11 +100,11 @@ def open_input(name: str, *, allow_pipes: bool = False, where: str = "") -> Iter
         if process.returncode != 0:
             raise ArchiveError(f"'{name}' failed with exit status {process.returncode}")
     else:
-        path = Path(name)
         try:
-            file = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+            opened = gzip.open(name, "rb") if name.endswith(".gz") else Path(name).open("rb")  # noqa: SIM115
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
-            raise ArchiveError(f"{where}{': ' if where else ''}cannot open '{name}': {reason}") from error
-        with file:
+            prefix = f"{where}: " if where else ""
+            raise ArchiveError(f"{prefix}cannot open '{name}': {reason}") from error
+        with opened as file:
             yield file  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Kaldi's text tables, one ``key value`` a line, C-sorted by key: utt2spk, wav.scp, feats.scp …"""
+"""Kaldi's text tables, one ``key value`` a line, C-sorted by key: utt2spk, wav.scp, feats.scp."""
 
 from __future__ import annotations
 
