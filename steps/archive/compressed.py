@@ -45,7 +45,7 @@ def read_compressed(stream: Stream, token: bytes) -> np.ndarray:
 
 def _to_uint16(values: np.ndarray, low: np.float32, scale: np.float32) -> np.ndarray:
     fraction = np.clip((values - low) / scale, 0, 1)
-    return (fraction * np.float32(65535) + np.float32(0.499)).astype(np.int64)
+    return (fraction * np.float32(65535) + np.float64(0.499)).astype(np.int64)
 
 
 def _column_knots(matrix: np.ndarray, low: np.float32, scale: np.float32) -> np.ndarray:
