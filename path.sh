@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Environment of every job; silent, and safe to source any number of times.
 # RECIPE_PYTHON=/path/to/python3 chooses one's own environment instead of .venv.
 if [ -n "${RECIPE_PYTHON:-}" ]; then

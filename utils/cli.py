@@ -140,13 +140,14 @@ class KaldiParser(argparse.ArgumentParser):
         return expanded
 
 
-def run(main: Callable[[list[str]], int]) -> NoReturn:
+def run(main: Callable[[list[str]], int], *, echo: bool = True) -> NoReturn:
     """Run a program's ``main`` and exit with its status.
 
-    The command line is echoed on stderr, as Kaldi's programs do. A :class:`UserError` or an error of
+    With ``echo`` the command line is shown on stderr first, as Kaldi's programs do. A :class:`UserError` or an error of
     the operating system becomes one ``ERROR`` line and exit status 1; there is no traceback.
     """
-    print(shlex.join([PROGRAM, *sys.argv[1:]]), file=sys.stderr, flush=True)
+    if echo:
+        print(shlex.join([PROGRAM, *sys.argv[1:]]), file=sys.stderr, flush=True)
     try:
         status = main(sys.argv[1:])
         sys.stdout.flush()

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Frame posteriors of a trained network for a data directory, in nj jobs.
+# Reads  <data-dir>/feats.scp, <nnet>, <feature-transform>; writes <out-dir>/post.JOB.ark and post.scp.
+# Kaldi counterpart: nnet-forward inside steps/nnet/make_bn_feats.sh.
+set -euo pipefail
+
+nj=2
+cmd=utils/run.py
+use_gpu=no
+
+help_message="Usage: $0 [options] <data-dir> <nnet> <feature-transform> <out-dir>
+  e.g. $0 --nj 4 data/synth/test exp/synth_lstm_512/final_test.nnet \\
+         data/synth/cmvn/feature_transform.nnet exp/synth_lstm_512/post_test
+Options:
+  --nj N              number of jobs ($nj)
+  --cmd RUNNER        job runner and its options ($cmd)
+  --use-gpu WHETHER   yes, no or optional ($use_gpu)"
+
+echo "$0 $*" >&2
+. ./path.sh
+. utils/parse_options.sh
+if [ $# -ne 4 ]; then
+  echo "$help_message" >&2
+  exit 2
+fi
+data=$1
+nnet=$2
+transform=$3
+dir=$4
+
+for f in "$data/feats.scp" "$nnet" "$transform"; do
+  [ -f "$f" ] || {
+    echo "ERROR ($0) '$f' does not exist; run the stage that makes it" >&2
+    exit 1
+  }
+done
+num_utts=$(wc -l <"$data/feats.scp")
+[ "$nj" -le "$num_utts" ] || nj=$num_utts
+
+splits=()
+for job in $(seq "$nj"); do
+  splits+=("$dir/split$nj/feats.$job.scp")
+done
+mkdir -p "$dir/log" "$dir/split$nj" "$dir/.done"
+utils/split_scp.py "$data/feats.scp" "${splits[@]}"
+
+# shellcheck disable=SC2086
+$cmd JOB=1:"$nj" "$dir/log/dump_posteriors.JOB.log" \
+  utils/once.py --in "$dir/split$nj/feats.JOB.scp" --in "$nnet" --in "$transform" --out "$dir/post.JOB.scp" \
+  "$dir/.done/post$nj.JOB" -- \
+  local/dump_posteriors.py --use-gpu "$use_gpu" "$nnet" "$transform" \
+  "scp:$dir/split$nj/feats.JOB.scp" "ark,scp:$dir/post.JOB.ark,$dir/post.JOB.scp"
+
+for job in $(seq "$nj"); do
+  cat "$dir/post.$job.scp"
+done >"$dir/.post.scp.tmp"
+num_post=$(wc -l <"$dir/.post.scp.tmp")
+if [ "$num_post" -ne "$num_utts" ]; then
+  echo "ERROR ($0) $data/feats.scp has $num_utts utterances, but there are posteriors of $num_post; missing:" >&2
+  cut -d' ' -f1 "$dir/.post.scp.tmp" | comm -23 <(cut -d' ' -f1 "$data/feats.scp") - | head >&2
+  exit 1
+fi
+mv "$dir/.post.scp.tmp" "$dir/post.scp"
+echo "$0: posteriors of $num_post utterances are in $dir/post.scp" >&2

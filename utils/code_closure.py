@@ -1,0 +1,66 @@
+"""Which of the recipe's own files a command consists of.
+
+A Python program is followed through its imports, a shell script through the programs that it names
+as ``local/…``, ``steps/…`` or ``utils/…``. The C sources beside a module belong to it.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+_CALLED = re.compile(r"\b(?:local|steps|utils)/[\w./-]+\.(?:py|sh)\b|\bpath\.sh\b")
+
+
+def _module_files(name: str) -> Iterator[Path]:
+    """Yield the files of a dotted module name, its packages included, if it is one of the recipe's."""
+    parts = name.split(".")
+    for length in range(1, len(parts) + 1):
+        path = ROOT.joinpath(*parts[:length])
+        for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+            if candidate.is_file():
+                yield candidate
+
+
+def _imports(path: Path) -> Iterator[Path]:
+    package = path.relative_to(ROOT).parent.parts
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                yield from _module_files(name.name)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            module = ".".join(part for part in (base, node.module or "") if part)
+            for name in node.names:
+                yield from _module_files(f"{module}.{name.name}")
+    yield from path.parent.glob("*.c")
+    yield from path.parent.glob("kernels/*.[ch]")
+
+
+def _called(path: Path) -> Iterator[Path]:
+    for name in _CALLED.findall(path.read_text(encoding="utf-8")):
+        if (ROOT / name).is_file():
+            yield ROOT / name
+
+
+def closure(words: Iterable[str]) -> list[Path]:
+    """Return the recipe's files that the words of a command name, and all that these use, sorted."""
+    found: set[Path] = set()
+    waiting = []
+    for word in words:
+        path = Path(word).resolve()
+        if path.suffix in (".py", ".sh") and path.is_file() and path.is_relative_to(ROOT):
+            waiting.append(path)
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found.add(path)
+        if path.suffix == ".py":
+            waiting.extend(_imports(path))
+        elif path.suffix == ".sh":
+            waiting.extend(_called(path))
+    return sorted(found)

@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+r"""Run a command unless it was run before on the same inputs with the same code.
+
+The stamp records the content of every input, of every output, of the recipe's own code behind the
+command, and the command line. If all of that still holds, nothing is run; otherwise one line says
+what changed, and the command runs. The stamp is removed first and written last, so an interrupted
+command is run again. An input or output ``*.scp`` stands for the files that it points to as well.
+Options that cannot change a result (``--nj``, ``--cmd``, ``--num-threads``, ``--max-jobs-run``) do
+not count, nor does a job runner in front of the command.
+
+e.g. utils/once.py --in data/train/wav.scp --out data/train/feats.scp data/train/.done/feats -- \
+       steps/make_scattering.sh --nj 4 data/train
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from utils import atomic, cli
+from utils.code_closure import ROOT, closure
+
+_NEUTRAL = ("--nj", "--cmd", "--num-threads", "--max-jobs-run")
+_RUNNERS = ("run.py", "slurm.py", "queue.py", "run.pl", "slurm.pl", "queue.pl")
+
+Record = dict[str, list]
+
+
+def get_parser() -> cli.KaldiParser:
+    """Return the parser of this program's options."""
+    parser = cli.KaldiParser("once.py [--in FILE]... [--out FILE]... <stamp> -- command ...", __doc__)
+    parser.add_argument("--in", dest="inputs", action="append", default=[], metavar="FILE", help="an input")
+    parser.add_argument(
+        "--out", dest="outputs", action="append", default=[], metavar="FILE", help="an output"
+    )
+    parser.add_argument("stamp", help="file that records what was done")
+    return parser
+
+
+def content_hash(path: Path) -> str:
+    """Return the BLAKE2 hash of a file's content, in hexadecimal."""
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def expand(paths: Iterable[str]) -> list[str]:
+    """Return the paths, folders by their files, and script files with all files they point to."""
+    found: dict[str, None] = {}
+    for name in paths:
+        path = Path(name)
+        if path.is_dir():
+            found.update(dict.fromkeys(str(p) for p in sorted(path.rglob("*")) if p.is_file()))
+            continue
+        found[name] = None
+        if path.suffix == ".scp" and path.is_file():
+            for line in path.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+                target = line.partition(" ")[2].strip()
+                head, colon, offset = target.rpartition(":")
+                if not target.endswith("|"):
+                    found[head if colon and offset.isdigit() else target] = None
+    return list(found)
+
+
+def fingerprint(paths: Iterable[str], known: Record) -> Record:
+    """Map each path to ``[hash, size, mtime, inode]``; a file whose last three are known is not read."""
+    record: Record = {}
+    for name in paths:
+        path = Path(name)
+        try:
+            status = path.stat()
+            facts = [status.st_size, status.st_mtime_ns, status.st_ino]
+            old = known.get(name)
+            record[name] = [old[0] if old and old[1:] == facts else content_hash(path), *facts]
+        except OSError:
+            record[name] = ["missing"]
+    return record
+
+
+def read_stamp(path: Path) -> dict:
+    """Return what a stamp records; an absent or unreadable one records nothing."""
+    try:
+        stamp = json.loads(path.read_text(encoding="utf-8"))
+        return stamp if isinstance(stamp, dict) else {}
+    except (OSError, ValueError):
+        return {}
+
+
+def without_runner(command: list[str]) -> list[str]:
+    """Return the command without a leading job runner, its options and its log."""
+    if Path(command[0]).name not in _RUNNERS:
+        return command
+    position = 1
+    while position < len(command) and command[position].startswith("--"):
+        position += 1 if "=" in command[position] else 2
+    if position < len(command) and re.fullmatch(r"\w+=\d+(:\d+)?", command[position]):
+        position += 1
+    return command[position + 1 :]
+
+
+def counted_words(command: list[str]) -> list[str]:
+    """Return the command's words without the options that cannot change its result."""
+    words, skip = [], False
+    for word in without_runner(command):
+        if skip or word.partition("=")[0] in _NEUTRAL:
+            skip = not skip and word in _NEUTRAL
+            continue
+        words.append(word)
+    return words
+
+
+def differences(old: dict, new: dict) -> list[str]:
+    """Say in words what differs between two stamps, outputs last."""
+    if not old:
+        return ["it has not been done before"]
+    found = ["the command line changed"] if old.get("command") != new["command"] else []
+    for kind, verb in (("inputs", "input"), ("code", "code"), ("outputs", "output")):
+        before, now = old.get(kind, {}), new[kind]
+        for name in sorted(before.keys() | now.keys()):
+            if name not in before:
+                found.append(f"{verb} {name} is new")
+            elif name not in now or now[name][0] == "missing":
+                found.append(f"{verb} {name} is missing")
+            elif before[name][0] != now[name][0]:
+                found.append(f"{verb} {name} changed")
+    return found
+
+
+def describe(command: list[str], inputs: list[str], outputs: list[str], old: dict) -> dict:
+    """Return the record of the present state, using what ``old`` knows of unchanged files."""
+    code = [str(path.relative_to(ROOT)) for path in closure(without_runner(command))]
+    known = {**old.get("inputs", {}), **old.get("outputs", {})}
+    code_hashes = {name: [content_hash(ROOT / name)] for name in code}
+    return {
+        "command": counted_words(command),
+        "code": code_hashes,
+        "inputs": fingerprint(expand(inputs), known),
+        "outputs": fingerprint(expand(outputs), known),
+    }
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the program."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    split = words.index("--") if "--" in words else len(words)
+    options = get_parser().parse_args(words[:split])
+    command = words[split + 1 :]
+    if not command:
+        get_parser().error("expected '-- command ...' after the stamp")
+    stamp = Path(options.stamp)
+    old = read_stamp(stamp)
+    new = describe(command, options.inputs, options.outputs, old)
+    for name, facts in new["inputs"].items():
+        if facts[0] == "missing":
+            raise cli.UserError(f"{stamp}: the input '{name}' does not exist; run the stage that makes it")
+    reasons = differences(old, new)
+    if not reasons:
+        cli.log(f"up to date: {stamp}")
+        return 0
+    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    cli.log(f"doing {stamp}: {reasons[0]}{more}")
+    stamp.unlink(missing_ok=True)
+    status = subprocess.run(command, close_fds=False, check=False).returncode
+    if status != 0:
+        cli.log(f"{stamp}: the command failed with status {status}: {' '.join(command)}")
+        return 1 if status < 0 else status
+    done = describe(command, options.inputs, options.outputs, new)
+    missing = [name for name, facts in done["outputs"].items() if facts[0] == "missing"]
+    if missing:
+        raise cli.UserError(f"{stamp}: the command succeeded, but its output '{missing[0]}' does not exist")
+    done["inputs"] = new["inputs"]
+    with atomic.replacing(stamp) as file:
+        json.dump(done, file, indent=0, sort_keys=True)
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main, echo=False)

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Make the recipe's own Python environment, .venv, from the pinned requirements (reads requirements*.txt,
+# writes .venv), or check one's own if RECIPE_PYTHON names its python3. Does nothing when all is there.
+# Usage: utils/setup_env.sh [requirements.txt|requirements-dev.txt]
+set -euo pipefail
+requirements=${1:-requirements.txt}
+
+fail() {
+  echo "ERROR ($0) $1" >&2
+  exit 1
+}
+
+check_version() {
+  "$1" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
+    || fail "'$1' is no Python 3.10 or newer ($("$1" --version 2>&1 || true)); put one on PATH as python3"
+}
+
+[ -f "$requirements" ] || fail "$requirements does not exist; run this from the recipe's folder"
+if [ -n "${RECIPE_PYTHON:-}" ]; then
+  check_version "$RECIPE_PYTHON"
+  "$RECIPE_PYTHON" -c 'import kaldi_io, kymatio, matplotlib, numpy, scipy, sklearn, soundfile, soxr, torch, tqdm' \
+    2>/dev/null || fail "RECIPE_PYTHON=$RECIPE_PYTHON lacks packages; run: $RECIPE_PYTHON -m pip install -r $requirements"
+  exit 0
+fi
+
+python3=$(command -v python3) || fail "there is no python3 on PATH; install Python 3.10 or newer"
+check_version "$python3"
+wanted=$(cat requirements.txt "$requirements" | cksum)
+stamp=.venv/.done_$(basename "$requirements" .txt)
+if [ -x .venv/bin/python3 ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+  exit 0
+fi
+
+echo "Making the Python environment in .venv from $requirements (once, a few minutes; needs the network)."
+echo "To use your own instead: RECIPE_PYTHON=/path/to/python3 $(basename "${RECIPE_CALLER:-./run.sh}")"
+# Two first runs at once would disturb each other: the second waits.
+exec 8>.venv.lock
+flock 8
+[ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || exit 0
+if ! [ -x .venv/bin/python3 ] || ! .venv/bin/python3 -m pip --version >/dev/null 2>&1; then
+  rm -rf .venv
+  "$python3" -m venv .venv || fail "'$python3 -m venv' failed; on Debian and Ubuntu: apt-get install python3-venv"
+fi
+.venv/bin/python3 -m pip install --quiet --disable-pip-version-check -r "$requirements" \
+  || fail "pip could not install $requirements; see its message above, then run again"
+echo "$wanted" >"$stamp"
+rm -f .venv.lock
+echo "The Python environment is ready."
