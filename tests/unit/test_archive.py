@@ -1,0 +1,274 @@
+"""Archives: golden bytes of Kaldi's own files, round trips, and every way to be refused."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from steps import archive
+from steps.archive import ArchiveError
+from utils.cli import UserError
+
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "archive"
+KINDS = {"m": "matrix", "v": "vector", "i": "int_vector", "p": "posterior"}
+
+
+def as_plain(value):
+    return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+def read_all(rspecifier, kind="matrix", **kwargs):
+    return {key: as_plain(value) for key, value in archive.read_objects(rspecifier, kind, **kwargs)}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_text_and_binary_of_kaldi_hold_the_same(name):
+    binary = read_all(f"ark:{FIXTURES / name}.ark", KINDS[name])
+    assert binary == read_all(f"ark,t:{FIXTURES / name}.txt", KINDS[name])
+    assert binary
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_binary_is_written_byte_for_byte_as_kaldi_does(name, tmp_path):
+    values = list(archive.read_objects(f"ark:{FIXTURES / name}.ark", KINDS[name]))
+    with archive.Writer(f"ark:{tmp_path / 'x.ark'}", KINDS[name]) as writer:
+        for key, value in values:
+            writer.write(key, value)
+    assert (tmp_path / "x.ark").read_bytes() == (FIXTURES / f"{name}.ark").read_bytes()
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_text_round_trip(name, tmp_path):
+    values = read_all(f"ark:{FIXTURES / name}.ark", KINDS[name])
+    with archive.Writer(f"ark,t:{tmp_path / 'x.txt'}", KINDS[name]) as writer:
+        for key, value in values.items():
+            writer.write(key, value)
+    assert read_all(f"ark:{tmp_path / 'x.txt'}", KINDS[name]) == values
+
+
+def test_compressed_matrix_is_expanded_and_written_as_kaldi_does(tmp_path):
+    ((key, expanded),) = archive.read_matrices(f"ark:{FIXTURES / 'compressed.ark'}")
+    ((_, wanted),) = archive.read_matrices(f"ark:{FIXTURES / 'compressed_expanded.txt'}")
+    np.testing.assert_allclose(expanded, wanted, rtol=1e-5, atol=1e-5)
+    ((_, original),) = archive.read_matrices(f"ark:{FIXTURES / 'feats.ark'}")
+    with archive.Writer(f"ark:{tmp_path / 'x.ark'}", compress=True) as writer:
+        writer.write(key, original)
+    assert (tmp_path / "x.ark").read_bytes() == (FIXTURES / "compressed.ark").read_bytes()
+
+
+def test_few_rows_are_compressed_to_two_bytes(tmp_path):
+    matrix = np.arange(12, dtype=np.float32).reshape(4, 3)
+    with archive.Writer(f"ark:{tmp_path / 'x.ark'}", compress=True) as writer:
+        writer.write("a", matrix)
+        writer.write("b", np.full((4, 3), 7, np.float32))
+    assert b"CM2 " in (tmp_path / "x.ark").read_bytes()
+    read = dict(archive.read_matrices(f"ark:{tmp_path / 'x.ark'}"))
+    np.testing.assert_allclose(read["a"], matrix, atol=11 / 65535)
+    np.testing.assert_allclose(read["b"], 7)
+
+
+@given(
+    rows=st.integers(0, 12),
+    cols=st.integers(1, 5),
+    seed=st.integers(0, 100),
+    text=st.booleans(),
+)
+@settings(max_examples=40, deadline=None)
+def test_any_matrix_survives_a_round_trip(rows, cols, seed, text, tmp_path_factory):
+    path = tmp_path_factory.mktemp("ark") / "x.ark"
+    matrix = np.random.default_rng(seed).standard_normal((rows, cols)).astype(np.float32)
+    with archive.Writer(f"ark{',t' if text else ''}:{path}") as writer:
+        writer.write("utt", matrix)
+    read = dict(archive.read_matrices(f"ark:{path}"))["utt"]
+    assert read.size == matrix.size
+    if matrix.size:
+        np.testing.assert_allclose(read, matrix, rtol=1e-6 if text else 0)
+
+
+def test_script_file_ranges_and_random_access(tmp_path):
+    ark, scp = tmp_path / "x.ark", tmp_path / "x.scp"
+    values = {f"utt{i}": np.full((i + 2, 3), i, np.float32) for i in range(4)}
+    with archive.Writer(f"ark,scp:{ark},{scp}") as writer:
+        for key, value in values.items():
+            writer.write(key, value)
+    assert read_all(f"scp:{scp}") == {key: value.tolist() for key, value in values.items()}
+    for reader in (archive.open_random(f"scp:{scp}"), archive.open_random(f"ark:{ark}")):
+        assert reader["utt2"].shape == (4, 3)
+        assert reader["utt0"].shape == (2, 3)
+        assert "utt9" not in reader
+        with pytest.raises(KeyError):
+            _ = reader["utt9"]
+    line = scp.read_text().splitlines()[3]
+    (tmp_path / "range.scp").write_text(f"{line}[1:2,0:1]\n")
+    assert read_all(f"scp:{tmp_path / 'range.scp'}") == {"utt3": [[3.0, 3.0], [3.0, 3.0]]}
+    (tmp_path / "far.scp").write_text(f"{line}[0:99]\n")
+    with pytest.raises(ArchiveError, match=r"far\.scp:1: the range"):
+        read_all(f"scp:{tmp_path / 'far.scp'}")
+
+
+def header(rows, cols, token=b"FM "):
+    return b"a \0B" + token + b"\4" + struct.pack("<i", rows) + b"\4" + struct.pack("<i", cols)
+
+
+BROKEN = {
+    "truncated body": (header(2, 2) + b"\0" * 15, "truncated"),
+    "truncated header": (b"a \0BFM \4\2\0", "dimensions"),
+    "huge": (header(2**31 - 1, 2**31 - 1), "truncated or wrong header"),
+    "negative": (header(-1, 4) + b"\0" * 64, "dimensions"),
+    "wrong magic": (b"a \0BXX \4\1\0\0\0\4\1\0\0\0" + b"\0" * 4, "expected a matrix"),
+    "no int size": (b"a \0BFM \5\1\0\0\0\4\1\0\0\0" + b"\0" * 4, "dimensions"),
+    "key only": (b"a", "truncated after the key"),
+    "key and blank": (b"a ", "truncated"),
+    "no archive": (b"\x7fELF\2\1\1\0\0\0\0", "is this an archive"),
+    "line": (b"hello\nworld\n", "is this an archive"),
+    "ragged text": (b"a [\n 1 2\n 3 ]\n", "columns"),
+    "open text": (b"a [\n 1 2\n", "truncated"),
+    "words in text": (b"a [\n 1 x ]\n", "numbers"),
+    "compressed huge": (b"a \0BCM " + struct.pack("<ffii", 0, 1, 2**30, 2**30), "truncated or wrong"),
+    "compressed negative": (b"a \0BCM " + struct.pack("<ffii", 0, 1, -1, 4), "negative"),
+    "compressed NaN": (b"a \0BCM2 " + struct.pack("<ffii", np.nan, 1, 1, 1) + b"\0\0", "finite"),
+    "duplicate": ((header(1, 1) + b"\0\0\0\0") * 2, "duplicate key 'a'"),
+    "key not UTF-8": (b"\xff\xfe \0BFM ", "UTF-8"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_archive_is_refused_with_its_name(name, tmp_path):
+    content, message = BROKEN[name]
+    path = tmp_path / "broken.ark"
+    path.write_bytes(content)
+    with pytest.raises(ArchiveError, match=message) as caught:
+        list(archive.read_matrices(f"ark:{path}"))
+    assert str(path) in str(caught.value)
+
+
+def test_permissive_reading_keeps_what_is_whole(tmp_path):
+    path = tmp_path / "x.ark"
+    path.write_bytes(header(1, 1) + b"\0\0\0\0" + header(1, 1).replace(b"a ", b"b ") + b"\0")
+    assert list(read_all(f"ark,p:{path}")) == ["a"]
+
+
+@pytest.mark.parametrize("kind", KINDS.values())
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_damage_is_read_or_refused_never_a_crash(kind, data, tmp_path_factory):
+    name = next(name for name, value in KINDS.items() if value == kind)
+    content = bytearray((FIXTURES / f"{name}.ark").read_bytes())
+    position = data.draw(st.integers(0, len(content) - 1))
+    content[position] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.mktemp("fuzz") / "x.ark"
+    path.write_bytes(bytes(content[: data.draw(st.integers(0, len(content)))]))
+    try:
+        list(archive.read_objects(f"ark:{path}", kind))
+    except ArchiveError as error:
+        assert str(path) in str(error)
+
+
+def test_a_failed_command_is_an_error_and_commands_need_permission(tmp_path):
+    ark = FIXTURES / "m.ark"
+    assert len(read_all(f"ark:cat {ark} |", allow_pipes=True)) == 2
+    with pytest.raises(UserError, match="allow-pipes"):
+        read_all(f"ark:cat {ark} |")
+    with pytest.raises(ArchiveError, match="exit status 3"):
+        read_all(f"ark:cat {ark}; exit 3 |", allow_pipes=True)
+    with pytest.raises(ArchiveError, match="exit status"):
+        read_all("ark:false |", allow_pipes=True)
+    (tmp_path / "x.scp").write_text(f"a touch {tmp_path / 'touched'} |\n")
+    with pytest.raises(UserError, match=r"x\.scp:1.*allow-pipes"):
+        read_all(f"scp:{tmp_path / 'x.scp'}")
+    assert not (tmp_path / "touched").exists()
+
+
+@pytest.mark.parametrize("spec", ["feats.ark", "ark:", "ark,scp:a.ark", "bark:x", "ark,zz:x", ""])
+def test_wrong_specifiers_are_refused(spec):
+    with pytest.raises(UserError, match="specifier"):
+        archive.parse_rspecifier(spec)
+
+
+@pytest.mark.parametrize("spec", ["scp:x", "ark,scp:x", "ark", "ark,scp:a,", "ark,scp:-,b"])
+def test_wrong_write_specifiers_are_refused(spec):
+    with pytest.raises(UserError):
+        archive.Writer(spec)
+
+
+def test_a_writer_that_fails_leaves_nothing_behind(tmp_path):
+    def fail():
+        with archive.Writer(f"ark,scp:{tmp_path / 'x.ark'},{tmp_path / 'x.scp'}") as writer:
+            writer.write("a", np.zeros((1, 1), np.float32))
+            raise UserError("stop")
+
+    with pytest.raises(UserError, match="stop"):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_writer_refuses_bad_keys_and_shapes(tmp_path):
+    with archive.Writer(f"ark:{tmp_path / 'x.ark'}") as writer:
+        writer.write("a", np.zeros((1, 2), np.float32))
+        for key, value in (("a", np.zeros((1, 2))), ("", np.zeros((1, 2))), ("b c", np.zeros((1, 2)))):
+            with pytest.raises(ArchiveError):
+                writer.write(key, value)
+        with pytest.raises(ArchiveError, match="2 dimensions"):
+            writer.write("v", np.zeros(3))
+
+
+BAD_TABLES = {
+    "no value": ("a\n", "expected"),
+    "empty line": ("a 1\n\nb 2\n", ":2"),
+    "duplicate": ("a 1\na 2\n", "duplicate key"),
+    "unsorted": ("b 1\na 2\n", "not sorted"),
+    "carriage return": ("a 1\r\n", "carriage return"),
+    "no end of line": ("a 1\nb 2", "last line"),
+    "tab": ("a\t1\n", "expected"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_TABLES)
+def test_a_bad_table_is_refused_with_file_and_line(name, tmp_path):
+    text, message = BAD_TABLES[name]
+    path = tmp_path / "utt2spk"
+    path.write_bytes(text.encode())
+    with pytest.raises(ArchiveError, match=message) as caught:
+        archive.read_table(path)
+    assert str(path) in str(caught.value)
+
+
+def test_tables_are_c_sorted_and_keep_blanks_in_values(tmp_path):
+    archive.write_table(tmp_path / "t", {"b": "/x y/z.wav", "B": 1, "a-1": 2, "a1": 3})
+    assert (tmp_path / "t").read_text() == "B 1\na-1 2\na1 3\nb /x y/z.wav\n"
+    assert archive.read_table(tmp_path / "t")["b"] == "/x y/z.wav"
+    with pytest.raises(ArchiveError):
+        archive.write_table(tmp_path / "u", {"a b": 1})
+
+
+def test_import_is_silent_and_leaves_the_environment_alone(run_cli):
+    code = (
+        "import os; before = dict(os.environ); import steps.archive; "
+        "assert dict(os.environ) == before, 'environment changed'"
+    )
+    done = run_cli("python3", "-c", code, check=True)
+    assert done.stdout == "" and done.stderr == ""
+
+
+def test_single_matrices_keep_double_precision(tmp_path):
+    matrix = np.array([[1.0, 2.0**-40], [3.0, 4.0]])
+    archive.write_matrix_file(tmp_path / "stats", matrix)
+    assert archive.read_matrix_file(tmp_path / "stats").dtype == np.float64
+    np.testing.assert_array_equal(archive.read_matrix_file(tmp_path / "stats"), matrix)
+
+
+def test_full_reference_archives(shared):
+    folder = shared / "reference" / "kaldi_nnet1"
+    feats = read_all(f"ark:{folder / 'feats.ark'}")
+    assert feats == read_all(f"ark,t:{folder / 'feats.txt'}")
+    assert read_all(f"ark:{folder / 'post.ark'}", "posterior") == read_all(
+        f"ark,t:{folder / 'post.txt'}", "posterior"
+    )
+    assert read_all(f"ark:{folder / 'ali.ark'}", "int_vector") == read_all(
+        f"ark:{folder / 'ali.txt'}", "int_vector"
+    )
