@@ -157,6 +157,8 @@ class TextScanner(Scanner):
     def real(self, what: str) -> float:
         """Take a number, which may be infinite or NaN."""
         word = self._word(what)
+        if b"_" in word:
+            self._bad_number(what, "a number", word)
         return float(self._floats([word], what)[0])
 
     def _bad_number(self, what: str, expected: str, word: bytes) -> NoReturn:
@@ -165,8 +167,6 @@ class TextScanner(Scanner):
 
     def _floats(self, words: list[bytes], what: str) -> np.ndarray:
         try:
-            if any(b"_" in word for word in words):  # Python takes 1_000 for a number
-                raise ValueError
             values = np.fromiter(map(float, words), dtype=np.float64, count=len(words))
         except ValueError:
             self.fail(f"{what} holds something that is not a number")
@@ -180,6 +180,8 @@ class TextScanner(Scanner):
         if end < 0:
             self.fail(f"no ']' closes {what}; is the file truncated?")
         inside = self.data[self.position + 1 : end]
+        if b"_" in inside:  # Python takes 1_000 for a number
+            self.fail(f"{what} holds something that is not a number")
         self.position = end + 1
         return inside
 
