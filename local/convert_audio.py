@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+r"""Convert recordings of any format to the recipe's audio: 22 050 Hz, 16 bit, one channel, WAV.
+
+Reads a table of source recordings (wav.scp: utterance and path; pipes are not run), writes one
+<wav-dir>/<utt>.wav each, and a table of them for the utterances that came out. Channels are averaged,
+soxr resamples, nothing is dithered or normalised. Every track is judged: what does not decode, is
+truncated, empty, shorter than one scattering window, holds NaN, or lies outside 8-192 kHz is an error
+that names it; a silent track, a DC offset and a peak beyond full scale are reported.
+
+Usage: local/convert_audio.py [options] <wav-scp> <wav-dir> <wav22k-scp>
+ e.g.: local/convert_audio.py --config conf/audio.conf --utt2dur data/synth/train/utt2dur \
+         data/synth/train/wav.scp data/synth/train/wav data/synth/train/wav22k.scp
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from steps import archive, audio
+from steps.audio.convert import CLIP_POLICIES
+from utils import atomic, cli
+
+REPORT_HEADER = (
+    "utt\tcodec\tsource_rate\tchannels\theader_frames\tdecoded_frames\tnum_samples\tpeak_dbfs"
+    "\tover_full_scale\tgain\tdc_offset\tsilent\tsha256"
+)
+
+
+def get_parser() -> cli.KaldiParser:
+    """Return the command line of this program."""
+    parser = cli.KaldiParser("convert_audio.py [options] <wav-scp> <wav-dir> <wav22k-scp>", __doc__)
+    default = audio.Conversion()
+    parser.add_argument("--sample-rate", type=cli.positive_int, default=default.sample_rate, help="in Hz")
+    parser.add_argument("--quality", choices=("VHQ", "HQ", "MQ", "LQ"), default=default.quality)
+    parser.add_argument(
+        "--clip",
+        choices=CLIP_POLICIES,
+        default=default.clip,
+        help="a track beyond full scale: saturate and report, scale as a whole, or refuse",
+    )
+    parser.add_argument("--max-over-db", type=cli.finite_float, default=default.max_over_db)
+    parser.add_argument("--min-samples", type=cli.positive_int, default=default.min_samples)
+    parser.add_argument(
+        "--allow-truncated",
+        type=cli.boolean,
+        default=default.allow_truncated,
+        help="use what decodes of a file that ends early (true|false)",
+    )
+    parser.add_argument("--max-bad", type=int, default=0, help="tracks that may fail and be left out")
+    parser.add_argument("--utt2dur", help="also write the durations in seconds to this table")
+    parser.add_argument("--report", help="also write what was found in each track to this TSV file")
+    parser.add_argument("wav_scp")
+    parser.add_argument("wav_dir", type=Path)
+    parser.add_argument("wav22k_scp")
+    return parser
+
+
+def convert_all(sources: dict[str, str], wav_dir: Path, how: audio.Conversion, max_bad: int):
+    """Convert every source and return the reports of those that came out.
+
+    Parameters
+    ----------
+    sources : dict of str to str
+        Utterance to path.
+    wav_dir : Path
+        Where ``<utt>.wav`` is written.
+    how : audio.Conversion
+        The settings.
+    max_bad : int
+        How many tracks may fail; all are tried before the verdict.
+
+    Raises
+    ------
+    UserError
+        If more than ``max_bad`` tracks failed; the message names each with its reason.
+    """
+    reports: dict[str, audio.TrackReport] = {}
+    failures: list[str] = []
+    for number, (utt, source) in enumerate(sources.items(), start=1):
+        try:
+            reports[utt] = audio.convert_track(source, wav_dir / f"{utt}.wav", how)
+        except audio.AudioError as error:
+            failures.append(f"{utt}: {error}")
+            (wav_dir / f"{utt}.wav").unlink(missing_ok=True)
+            cli.warn(failures[-1])
+            continue
+        for text in reports[utt].warnings:
+            cli.warn(f"{utt}: {source}: {text}")
+        if number * 10 // len(sources) != (number - 1) * 10 // len(sources):
+            cli.log(f"converted {number} of {len(sources)} tracks")
+    if len(failures) > max_bad:
+        shown = "\n  ".join(failures)
+        raise cli.UserError(
+            f"{len(failures)} of {len(sources)} tracks failed, --max-bad allows {max_bad}:\n  {shown}"
+        )
+    return reports
+
+
+def report_line(utt: str, report: audio.TrackReport) -> str:
+    """Format one line of the TSV report, in the order of ``REPORT_HEADER``."""
+    fields = (
+        utt,
+        report.codec,
+        report.source_rate,
+        report.channels,
+        "-" if report.header_frames is None else report.header_frames,
+        report.decoded_frames,
+        report.num_samples,
+        f"{audio.decibels(report.peak):.2f}",
+        report.over_full_scale,
+        f"{report.gain:.6f}",
+        f"{report.dc:.6f}",
+        str(report.silent).lower(),
+        report.sha256,
+    )
+    return "\t".join(map(str, fields))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the program and return its exit status."""
+    args = get_parser().parse_args(argv)
+    sources = archive.read_scp(args.wav_scp)
+    for utt in sources:
+        if "/" in utt or utt.startswith("."):
+            raise cli.UserError(f"{args.wav_scp}: utterance '{utt}' cannot be the name of a file; rename it")
+    how = audio.Conversion(
+        sample_rate=args.sample_rate,
+        quality=args.quality,
+        clip=args.clip,
+        max_over_db=args.max_over_db,
+        min_samples=args.min_samples,
+        allow_truncated=args.allow_truncated,
+    )
+    args.wav_dir.mkdir(parents=True, exist_ok=True)
+    reports = convert_all(sources, args.wav_dir, how, args.max_bad)
+    if args.report:
+        with atomic.replacing(args.report) as file:
+            lines = [REPORT_HEADER, *(report_line(utt, reports[utt]) for utt in sorted(reports))]
+            file.write("\n".join(lines) + "\n")
+    if args.utt2dur:
+        seconds = {utt: f"{r.num_samples / args.sample_rate:.6f}" for utt, r in reports.items()}
+        archive.write_table(args.utt2dur, seconds)
+    archive.write_table(args.wav22k_scp, {utt: str(args.wav_dir / f"{utt}.wav") for utt in reports})
+    total = sum(report.num_samples for report in reports.values()) / args.sample_rate
+    cli.log(f"converted {len(reports)} of {len(sources)} tracks, {total / 3600:.3f} hours, to {args.wav_dir}")
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,173 @@
+"""From any recording to the recipe's audio: one channel, 22 050 Hz, 16 bit, as WAV.
+
+The chain is decode, mean of the channels, soxr (VHQ), round to 16 bit. It streams, so that memory does
+not grow with the length of the track. Nothing is dithered and nothing is normalised: a mono 16-bit track
+that is already at the target rate comes out bit for bit as it went in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from steps.audio.decode import AudioError, Track
+from utils import atomic
+
+FULL_SCALE = 32768
+CLIP_POLICIES = ("report", "scale", "error")
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """How tracks are converted.
+
+    Attributes
+    ----------
+    sample_rate : int
+        Of the output, in Hz.
+    quality : str
+        soxr's quality: ``VHQ``, ``HQ``, ``MQ`` or ``LQ``.
+    clip : str
+        What happens to a track that exceeds full scale after resampling: ``report`` saturates it and
+        says so, ``scale`` divides the whole track by its peak, ``error`` refuses it.
+    max_over_db : float
+        With ``report``, how far beyond full scale a peak may lie; beyond it the track is refused, for
+        then it is no overshoot but a float file that was never meant to have full scale at 1.0.
+    min_samples : int
+        A track that is shorter at the output rate is refused: one scattering window.
+    allow_truncated : bool
+        Whether a file that ends before its header says is a warning, not an error.
+    """
+
+    sample_rate: int = 22050
+    quality: str = "VHQ"
+    clip: str = "report"
+    max_over_db: float = 6.0
+    min_samples: int = 8192
+    allow_truncated: bool = False
+
+
+@dataclass
+class TrackReport:
+    """What was found in one track. Peaks are relative to full scale 1.0, of the mono 22 050 Hz signal."""
+
+    codec: str
+    source_rate: int
+    channels: int
+    header_frames: int | None
+    decoded_frames: int = 0
+    num_samples: int = 0
+    peak: float = 0.0
+    source_peak: float = 0.0
+    over_full_scale: int = 0
+    gain: float = 1.0
+    dc: float = 0.0
+    sha256: str = ""
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def silent(self) -> bool:
+        """Whether every output sample is zero."""
+        return self.peak * self.gain * FULL_SCALE <= 0.5
+
+
+def decibels(peak: float) -> float:
+    """Return ``20 log10 peak``, the level in dB relative to full scale; minus infinity for 0."""
+    return 20 * math.log10(peak) if peak > 0 else -math.inf
+
+
+def convert_track(source: str | Path, target: str | Path, how: Conversion) -> TrackReport:
+    """Convert one recording and return what was found in it.
+
+    Parameters
+    ----------
+    source : str or Path
+        A recording in any format that :class:`steps.audio.decode.Track` opens.
+    target : str or Path
+        The WAV file, which appears whole or not at all.
+    how : Conversion
+        The settings.
+
+    Raises
+    ------
+    AudioError
+        If the recording is refused; nothing is written then.
+    """
+    with atomic.replacing(target, "wb") as file:
+        report = _write(source, file, how, gain=1.0)
+        if report.over_full_scale and how.clip == "scale":
+            file.seek(0)
+            file.truncate()
+            report = _write(source, file, how, gain=(FULL_SCALE - 1) / FULL_SCALE / report.peak)
+        _judge(report, str(source), how)
+    return report
+
+
+def _write(source: str | Path, file, how: Conversion, *, gain: float) -> TrackReport:
+    digest = hashlib.sha256()
+    with (
+        Track(source, allow_truncated=how.allow_truncated) as track,
+        soundfile.SoundFile(file, "w", how.sample_rate, 1, "PCM_16", format="WAV") as wav,
+    ):
+        report = TrackReport(track.codec, track.sample_rate, track.channels, track.header_frames, gain=gain)
+        for mono in _resampled(track, report, how):
+            report.peak = max(report.peak, float(np.abs(mono).max(initial=0.0)))
+            scaled = mono * gain
+            report.over_full_scale += int(np.count_nonzero(np.abs(scaled) > 1.0))
+            samples = np.clip(np.rint(scaled * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+            wav.write(samples)
+            digest.update(samples.astype("<i2").tobytes())
+            report.num_samples += len(samples)
+        report.decoded_frames = track.frames
+        report.dc /= track.frames
+        report.warnings += track.warnings
+    report.sha256 = digest.hexdigest()
+    return report
+
+
+def _resampled(track: Track, report: TrackReport, how: Conversion) -> Iterator[np.ndarray]:
+    """Yield blocks ``[n]`` of the mono signal at the output rate, noting source peak and sum."""
+    stream = None
+    if track.sample_rate != how.sample_rate:
+        stream = soxr.ResampleStream(track.sample_rate, how.sample_rate, 1, "float64", how.quality)
+    for block in track.blocks():
+        report.source_peak = max(report.source_peak, float(np.abs(block).max()))
+        mono = block.mean(axis=1)
+        report.dc += float(mono.sum())
+        yield mono if stream is None else stream.resample_chunk(mono)
+    if stream is not None:
+        yield stream.resample_chunk(np.zeros(0), last=True)
+
+
+def _judge(report: TrackReport, path: str, how: Conversion) -> None:
+    """Refuse what may not pass, and put the rest of the oddities into the report's warnings."""
+    if report.num_samples < how.min_samples:
+        raise AudioError(
+            f"{path}: {report.num_samples} samples at {how.sample_rate} Hz "
+            f"({report.num_samples / how.sample_rate:.3f} s), shorter than one window of {how.min_samples}; "
+            "leave the track out"
+        )
+    over = f"{report.over_full_scale} samples exceed full scale, peak {decibels(report.peak):+.2f} dBFS"
+    if report.gain != 1.0:
+        report.warnings.append(f"peak {decibels(report.peak):+.2f} dBFS: scaled by {report.gain:.4f}")
+    elif report.over_full_scale and how.clip == "error":
+        raise AudioError(f"{path}: {over}; give --clip scale or --clip report")
+    elif report.over_full_scale:
+        if decibels(report.peak) > how.max_over_db:
+            raise AudioError(
+                f"{path}: {over}, more than the {how.max_over_db:g} dB allowed; "
+                "rescale the file, or give --clip scale or a higher --max-over-db"
+            )
+        report.warnings.append(f"{over}: saturated")
+    if report.silent:
+        why = "silent" if report.source_peak * FULL_SCALE <= 0.5 else "silent once its channels are averaged"
+        report.warnings.append(f"the track is {why}: kept")
+    elif abs(report.dc) > 0.01:
+        report.warnings.append(f"DC offset {report.dc:+.4f} of full scale: kept")

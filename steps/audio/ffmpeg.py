@@ -1,0 +1,87 @@
+"""The fallback decoder: ``ffmpeg`` as a child process that writes an AU stream of 32-bit floats."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import subprocess
+import tempfile
+from typing import IO
+
+import numpy as np
+
+from utils.cli import UserError
+
+
+class FfmpegError(UserError):
+    """The decoding process failed; the message is what it said."""
+
+
+def is_available() -> bool:
+    """Whether there is an ``ffmpeg`` on the PATH."""
+    return shutil.which("ffmpeg") is not None
+
+
+class Pipe:
+    """A recording read through ``ffmpeg``, in the manner of ``soundfile.SoundFile``.
+
+    Parameters
+    ----------
+    path : str
+        The recording, given to ffmpeg as it is (the option ``-i`` and a ``file:`` prefix keep a name that
+        begins with a dash or looks like an address from being taken for anything else).
+
+    Raises
+    ------
+    FfmpegError
+        If the file holds nothing that ffmpeg decodes.
+    """
+
+    def __init__(self, path: str) -> None:
+        command = ["ffmpeg", "-nostdin", "-v", "error", "-xerror", "-i", f"file:{path}"]
+        command += ["-map", "0:a:0", "-f", "au", "-c:a", "pcm_f32be", "pipe:1"]
+        self._messages = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._messages
+        )
+        assert self._process.stdout is not None  # noqa: S101 - for the type checker
+        self._stream: IO[bytes] = self._process.stdout
+        head = self._stream.read(24)
+        if len(head) < 24 or head[:4] != b".snd":
+            self._fail(path)
+        offset, _, encoding, self.samplerate, self.channels = struct.unpack(">5I", head[4:])
+        if encoding != 6 or self.channels < 1:
+            self._fail(path)
+        self._stream.read(offset - 24)
+
+    def _fail(self, path: str) -> None:
+        message = self._said()
+        self.close()
+        raise FfmpegError(f"{path}: neither libsndfile nor ffmpeg decodes it: {message}")
+
+    def _said(self) -> str:
+        self._messages.seek(0)
+        lines = self._messages.read().decode("utf-8", "replace").strip().splitlines()
+        return lines[-1] if lines else "no message"
+
+    def read_frames(self, frames: int) -> np.ndarray:
+        """Return up to ``frames`` frames ``[frames, channels]`` in float64; none at the end.
+
+        Raises
+        ------
+        FfmpegError
+            If the process ended with a status other than 0.
+        """
+        data = self._stream.read(frames * self.channels * 4)
+        if not data and self._process.wait() != 0:
+            raise FfmpegError(f"ffmpeg ended with status {self._process.returncode}: {self._said()}")
+        whole = len(data) - len(data) % (4 * self.channels)
+        return np.frombuffer(data[:whole], ">f4").reshape(-1, self.channels).astype(np.float64)
+
+    def close(self) -> None:
+        """End the process if it still runs."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        self._stream.close()
+        self._messages.close()

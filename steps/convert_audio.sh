@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# Converts the recordings of a data directory to 22 050 Hz, 16 bit, mono WAV, in parallel.
+# Reads <data-dir>/wav.scp; writes <wav-dir>/<utt>.wav, and in <data-dir> wav22k.scp, utt2dur
+# and utt2hash (the SHA-256 of the samples, by which duplicates are found). What was found in each
+# track (codec, rate, peak, clipping, DC offset) is in <log-dir>/audio.tsv.
+# Kaldi has no counterpart: its recipes put a sox pipe into wav.scp and pay for it at every reading.
+set -euo pipefail
+
+nj=4                         # number of parallel jobs
+cmd=utils/run.py             # job runner
+audio_config=conf/audio.conf # options of local/convert_audio.py
+max_bad=0                    # tracks that may fail and be left out
+allow_truncated=false        # use what decodes of a file that ends early
+
+help_message="Usage: $0 [options] <data-dir> <log-dir> <wav-dir>
+ e.g.: $0 --nj 8 --cmd utils/run.py data/synth/train exp/synth_audio/log data/synth/train/wav
+Options:
+  --nj <n>                        # number of parallel jobs (4)
+  --cmd <runner>                  # job runner (utils/run.py)
+  --audio-config <file>           # options of local/convert_audio.py (conf/audio.conf)
+  --max-bad <n>                   # tracks that may fail and be left out (0)
+  --allow-truncated <true|false>  # use what decodes of a file that ends early (false)"
+
+echo "$0 $*" >&2
+. ./path.sh
+. utils/parse_options.sh
+
+if [ $# -ne 3 ]; then
+  echo "$help_message" >&2
+  exit 2
+fi
+data=$1
+logdir=$2
+wavdir=$3
+
+die() {
+  echo "ERROR (convert_audio.sh) $*" >&2
+  exit 1
+}
+
+for file in "$data/wav.scp" "$audio_config"; do
+  [ -s "$file" ] || die "$file: no such file, or empty; prepare the corpus first"
+done
+mkdir -p "$logdir" "$wavdir"
+
+read -r -a runner <<<"$cmd"
+num_tracks=$(wc -l <"$data/wav.scp")
+if [ "$nj" -gt "$num_tracks" ]; then
+  nj=$num_tracks
+fi
+
+slices=()
+for ((job = 1; job <= nj; job++)); do
+  slices+=("$logdir/wav.$job.scp")
+done
+utils/split_scp.py "$data/wav.scp" "${slices[@]}"
+
+"${runner[@]}" JOB=1:"$nj" "$logdir/convert_audio.JOB.log" \
+  utils/once.py --in "$logdir/wav.JOB.scp" --in "$audio_config" \
+  --out "$logdir/wav22k.JOB.scp" --out "$logdir/utt2dur.JOB" --out "$logdir/audio.JOB.tsv" \
+  "$logdir/.done.convert_audio.JOB" -- \
+  local/convert_audio.py --config "$audio_config" --max-bad "$max_bad" \
+  --allow-truncated "$allow_truncated" --utt2dur "$logdir/utt2dur.JOB" --report "$logdir/audio.JOB.tsv" \
+  "$logdir/wav.JOB.scp" "$wavdir" "$logdir/wav22k.JOB.scp" \
+  || die "conversion failed; see $logdir/convert_audio.*.log"
+
+# The slices are contiguous, so joining them in order keeps them sorted.
+head -n 1 "$logdir/audio.1.tsv" >"$logdir/audio.tsv"
+for table in wav22k.scp utt2dur utt2hash; do
+  : >"$data/.$table.tmp"
+done
+for ((job = 1; job <= nj; job++)); do
+  cat "$logdir/wav22k.$job.scp" >>"$data/.wav22k.scp.tmp"
+  cat "$logdir/utt2dur.$job" >>"$data/.utt2dur.tmp"
+  tail -n +2 "$logdir/audio.$job.tsv" >>"$logdir/audio.tsv"
+done
+tail -n +2 "$logdir/audio.tsv" | awk -F '\t' '{print $1, $NF}' >"$data/.utt2hash.tmp"
+
+missing=$(join -v 1 <(cut -d ' ' -f 1 "$data/wav.scp") <(cut -d ' ' -f 1 "$data/.wav22k.scp.tmp"))
+num_missing=$(printf '%s' "$missing" | grep -c . || true)
+if [ "$num_missing" -gt "$max_bad" ]; then
+  rm -f "$data"/.{wav22k.scp,utt2dur,utt2hash}.tmp
+  die "$data: $num_missing of $num_tracks tracks were not converted, --max-bad allows $max_bad:" \
+    "$(tr '\n' ' ' <<<"$missing")"
+fi
+for table in wav22k.scp utt2dur utt2hash; do
+  mv "$data/.$table.tmp" "$data/$table"
+done
+if [ "$num_missing" -gt 0 ]; then
+  echo "WARNING (convert_audio.sh) $data: left out $num_missing tracks: $(tr '\n' ' ' <<<"$missing")" >&2
+fi
+hours=$(awk '{s += $2} END {printf "%.2f", s / 3600}' "$data/utt2dur")
+echo "LOG (convert_audio.sh) $data: converted $((num_tracks - num_missing)) of $num_tracks tracks," \
+  "$hours hours, to $wavdir" >&2
