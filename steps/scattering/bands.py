@@ -1,0 +1,144 @@
+"""The filters of one block length, kept only where they are not negligible and cut to their own rate.
+
+A band is a run of ``count * num_out`` consecutive frequency bins from ``start`` on, stored as
+``count`` rows of ``num_out``. Adding the rows of spectrum times band folds the product to the rate of
+``num_out`` samples. The fold leaves out a shift of all bins, which multiplies the output by a complex
+number of modulus 1: nothing is lost, for a modulus always follows.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steps.scattering import blocks, filters, paths
+from steps.scattering.config import Config
+
+Reals = NDArray[np.floating]
+
+# A low-pass that is above CUT at the Nyquist frequency of its rate is sampled on a grid of CUT_GRID hops.
+CUT = 1e-10
+CUT_GRID = 4096
+
+
+@dataclass(frozen=True)
+class Band:
+    """One filter about its band: ``values`` [shape=(count, num_out)] for the bins from ``start`` on."""
+
+    start: int
+    values: Reals
+
+
+@dataclass(frozen=True)
+class Bands:
+    """All filters of a configuration for blocks of ``num_hops`` hops.
+
+    ``first[g][i]`` is the wavelet of member ``i`` of group ``g``, ``second[g][i]`` that of its child
+    ``i``, ``taps[r]`` the decimating low-pass of orders 1 and 2 at resolution ``r`` (all but the frame
+    rate's own) and ``zero[block]`` that of order 0 [shape=(taps, hop / 2^r)].
+    """
+
+    num_hops: int
+    first: list[list[Band]]
+    second: list[list[Band]]
+    taps: dict[int, Reals]
+    zero: list[Reals]
+
+
+def band_edges(low: float, high: float, num_bins: int) -> tuple[int, int]:
+    """First bin and number of bins of the frequencies from ``low`` to ``high``, on the full-rate grid."""
+    step = 2.0 * math.pi / num_bins
+    first = math.floor(low / step)
+    return first, min(num_bins, math.ceil(high / step) - first + 1)
+
+
+def first_band(bank: filters.Bank, n: int, num_bins: int, num_out: int, negligible: float) -> Band:
+    """Cut a first-layer wavelet for a spectrum that is known from bin ``-num_bins / 2`` to ``num_bins - 1``."""
+    start, size = band_edges(*bank.interval(n, negligible), num_bins)
+    count = min(-(-size // num_out), num_bins // num_out)
+    if count * num_out == num_bins:
+        start = 0
+    start = max(start, -(num_bins // 2))
+    bins = np.arange(start, start + count * num_out)
+    values = bank.response(n, bins * (2.0 * math.pi / num_bins))
+    return Band(start, values.reshape(count, num_out))
+
+
+def second_band(
+    bank: filters.Bank, n: int, num_bins: int, num_in: int, num_out: int, negligible: float
+) -> Band:
+    """Cut a second-layer wavelet for the spectrum of a signal of ``num_in`` samples.
+
+    The filter of that rate is the full-rate filter up to the rate's Nyquist frequency and half of it
+    there, as ScatNet has it; the spectrum is known from bin ``-num_in / 2`` to ``num_in / 2 - 1``.
+    """
+    first, size = band_edges(*bank.interval(n, negligible), num_bins)
+    half = num_in // 2
+    count = min(-(-size // num_out), num_in // num_out)
+    start = min(max(first, -half), half - count * num_out)
+    step = 2.0 * math.pi / num_bins
+    values = bank.response(n, np.arange(start, start + count * num_out) * step)
+    if start == -half and num_in < num_bins:
+        values[0] = 0.5 * float(np.sum(bank.response(n, np.array([-half, half]) * step)))
+    return Band(start, values.reshape(count, num_out))
+
+
+def lowpass_at_nyquist(width: float, resolution: int) -> float:
+    """Response of the low-pass at the Nyquist frequency of a resolution."""
+    return math.exp(-0.5 * (width * math.pi / (1 << resolution)) ** 2)
+
+
+def lowpass_taps(width: float, hop: int, resolution: int, negligible: float, longest: int) -> Reals:
+    """Low-pass in time, cut into hops: the weight of sample ``s`` of hop ``m + q`` in frame ``m``.
+
+    Sum 1; a Gaussian of standard deviation ``width`` full-rate samples. Where the resolution's Nyquist
+    frequency cuts the Gaussian's spectrum, it rings in time and is given ``longest`` hops on either
+    side [shape=(hops, hop / 2^resolution)]; ``q`` from ``-hops / 2`` on.
+    """
+    per_hop = hop >> resolution
+    spread = width / (1 << resolution)
+    if lowpass_at_nyquist(width, resolution) < CUT:
+        reach = math.ceil(math.sqrt(-2.0 * math.log(negligible)) * width / hop)
+        distance = np.arange(-reach * per_hop, reach * per_hop) / spread
+        weights = np.exp(-0.5 * distance**2) / (spread * math.sqrt(2.0 * math.pi))
+        return weights.reshape(2 * reach, per_hop)
+    size = CUT_GRID * per_hop
+    response = np.exp(-0.5 * (np.arange(size // 2 + 1) * (2.0 * math.pi / size) * spread) ** 2)
+    weights = np.roll(np.fft.irfft(response, size), longest * per_hop)[: 2 * longest * per_hop]
+    return weights.reshape(2 * longest, per_hop)
+
+
+def build(config: Config, num_hops: int, dtype: str) -> Bands:
+    """Evaluate all filters for blocks of ``num_hops`` hops, an even number, in ``dtype``."""
+    negligible = filters.NEGLIGIBLE[dtype]
+    num_bins = num_hops * config.hop
+    first, second = [], []
+    resolutions = set()
+    for group in paths.groups(config):
+        bank1, bank2 = config.banks(group.block)
+        num_in = num_bins >> group.resolution
+        first.append([first_band(bank1, n, num_bins, num_in, negligible) for n in group.members])
+        second.append(
+            [
+                second_band(bank2, child.n2, num_bins, num_in, num_bins >> child.resolution, negligible)
+                for child in group.children
+            ]
+        )
+        resolutions |= {group.resolution, *(child.resolution for child in group.children)}
+    banks = [config.banks(block) for block in range(len(config.Q))]
+    margin = blocks.margin_hops(config)
+
+    def taps(bank: filters.Bank, resolution: int) -> Reals:
+        values = lowpass_taps(bank.lowpass_width, config.hop, resolution, negligible, margin)
+        return values.astype(dtype)
+
+    return Bands(
+        num_hops,
+        [[Band(b.start, b.values.astype(dtype)) for b in row] for row in first],
+        [[Band(b.start, b.values.astype(dtype)) for b in row] for row in second],
+        {r: taps(banks[0][1], r) for r in sorted(resolutions) if config.hop >> r > 1},
+        [taps(first_bank, 0) for first_bank, _ in banks],
+    )

@@ -1,0 +1,103 @@
+"""What a feature set is made of: averaging scale, wavelets an octave, orders, sample rate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from steps.scattering import filters
+from utils.cli import UserError
+
+MAX_SCALE = 2**20
+MAX_QUALITY = 64
+
+
+@dataclass(frozen=True)
+class Config:
+    """Configuration of the scattering features; the defaults are the paper's 525 dimensions.
+
+    Parameters
+    ----------
+    T : int
+        Averaging scale in samples, which is also the window of a frame.
+    Q : tuple of (int, int)
+        One pair a block, wavelets an octave in the first and the second layer.
+    max_order : int
+        0, 1 or 2.
+    sample_rate : int
+        In Hz; it only gives the columns their frequencies and the frames their times.
+
+    Raises
+    ------
+    UserError
+        If a value is out of range or the blocks have different frame rates.
+    """
+
+    T: int = 8192
+    Q: tuple[tuple[int, int], ...] = ((8, 1), (1, 1))
+    max_order: int = 2
+    sample_rate: int = 22050
+    first_shape: str = field(default="gabor", repr=False)
+    second_shape: str = field(default="morlet", repr=False)
+
+    def __post_init__(self) -> None:
+        if not 64 <= self.T <= MAX_SCALE:
+            raise UserError(f"scattering: T must lie between 64 and {MAX_SCALE} samples, got {self.T}")
+        if self.max_order not in (0, 1, 2):
+            raise UserError(f"scattering: the highest order must be 0, 1 or 2, got {self.max_order}")
+        if self.sample_rate < 1:
+            raise UserError(f"scattering: the sample rate must be positive, got {self.sample_rate}")
+        if not self.Q:
+            raise UserError("scattering: Q names no block; expected for instance 8,1:1,1")
+        for quality in {q for pair in self.Q for q in pair}:
+            if not 1 <= quality <= MAX_QUALITY:
+                raise UserError(f"scattering: Q must lie between 1 and {MAX_QUALITY}, got {quality}")
+            if filters.num_logarithmic(quality, self.T) < 1:
+                raise UserError(f"scattering: T={self.T} samples are too short for Q={quality}; raise T")
+        hops = {1 << filters.lowpass_resolution(filters.lowpass_width(q2, self.T)) for _, q2 in self.Q}
+        if len(hops) > 1:
+            raise UserError(f"scattering: the blocks of Q have different frame shifts, {sorted(hops)} samples")
+
+    @property
+    def hop(self) -> int:
+        """Samples from a frame to the next, a power of two near T / 2."""
+        return 1 << filters.lowpass_resolution(filters.lowpass_width(self.Q[0][1], self.T))
+
+    @property
+    def scale(self) -> float:
+        """ScatNet's factor over plain averages, the root of the hop (64 for T = 8192)."""
+        return math.sqrt(self.hop)
+
+    @property
+    def frame_shift(self) -> float:
+        """Seconds from a frame to the next."""
+        return self.hop / self.sample_rate
+
+    def banks(self, block: int) -> tuple[filters.Bank, filters.Bank]:
+        """Filter banks of the two layers of a block."""
+        first, second = self.Q[block]
+        return (
+            filters.Bank(self.first_shape, first, self.T),
+            filters.Bank(self.second_shape, second, self.T),
+        )
+
+    def num_frames(self, num_samples: int) -> int:
+        """Count the frames of a signal, ``1 + floor((num_samples - 1) / hop)``."""
+        return 1 + (num_samples - 1) // self.hop
+
+
+def parse_quality(text: str) -> tuple[tuple[int, int], ...]:
+    """Parse ``8,1:1,1``, one ``Q1,Q2`` a block, into pairs of integers.
+
+    Raises
+    ------
+    UserError
+        If the text is anything else.
+    """
+    pairs = []
+    for block in text.split(":"):
+        words = block.split(",")
+        if len(words) != 2 or not all(word.isascii() and word.isdigit() for word in words):
+            raise UserError(f"Q: expected Q1,Q2 for each block as in 8,1:1,1, got '{text}'")
+        pairs.append((int(words[0]), int(words[1])))
+    return tuple(pairs)

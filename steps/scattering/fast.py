@@ -1,0 +1,258 @@
+"""The scattering transform on torch.fft: blockwise, on the CPU's threads or on CUDA.
+
+Every spectrum is cut to the band of a filter, multiplied by it, folded to the filter's own rate and
+transformed back; wavelets of equal rate go together; the low-pass is a decimating matrix product. The
+forward transforms divide by the length, the inverse ones do not.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from steps.scattering import blocks, cache, kernels, paths
+from steps.scattering.config import Config
+
+CUDA_BLOCKS = 8
+Runs = list[list[tuple[int, Tensor]]]
+
+
+class Transform:
+    """The scattering transform of blocks of one length.
+
+    Parameters
+    ----------
+    config : Config
+        The feature set.
+    num_hops : int
+        Length of a block in hops.
+    dtype : torch.dtype
+        torch.float32 or torch.float64.
+    device : torch.device
+        Where the work is done.
+    """
+
+    def __init__(self, config: Config, num_hops: int, dtype: torch.dtype, device: torch.device) -> None:
+        self.config = config
+        self.num_samples = num_hops * config.hop
+        self.margin = blocks.margin_hops(config)
+        self.num_frames = num_hops - 2 * self.margin
+        self.num_dims = paths.num_dims(config)
+        self.groups = paths.groups(config)
+        self.dtype = dtype
+        self.device = device
+        made = cache.load_or_build(config, num_hops, str(dtype).removeprefix("torch."))
+
+        def band(start: int, values: NDArray[np.floating]) -> kernels.Band:
+            # Each value twice, for the real and the imaginary part.
+            return kernels.Band(start, torch.from_numpy(values).to(device).repeat_interleave(2, dim=1))
+
+        def taps(values: NDArray[np.floating]) -> Tensor:
+            return torch.from_numpy(np.ascontiguousarray(values)).clone().to(device)
+
+        self.first = [[band(b.start, b.values) for b in row] for row in made.first]
+        self.second = [[band(b.start, b.values) for b in row] for row in made.second]
+        self.taps = {resolution: taps(values) for resolution, values in made.taps.items()}
+        self.zero = [taps(values) for values in made.zero]
+        self.coarse_columns = [
+            column
+            for group in self.groups
+            for part in (group, *group.children)
+            if part.resolution not in self.taps
+            for column in part.columns
+        ]
+        self.zero_columns = [c.dim for c in paths.columns(config) if c.order == 0]
+
+    def order_zero(self, signal: Tensor, out: Tensor) -> None:
+        """Low-pass the signal [shape=(blocks, samples)] into ``out`` [shape=(blocks, dims, frames)]."""
+        for column, taps in zip(self.zero_columns, self.zero, strict=True):
+            out[:, column] = kernels.decimate(signal, taps, self.margin, self.num_frames)
+
+    def group(self, index: int, spectrum: Tensor, edges: dict[int, Runs], out: Tensor) -> None:
+        """Compute orders 1 and 2 of one group of wavelets.
+
+        Parameters
+        ----------
+        index : int
+            Place of the group in ``groups``.
+        spectrum : Tensor [shape=(blocks, 3/2 samples)]
+            Complex spectrum of the blocks from bin ``-samples / 2`` on.
+        edges : dict
+            For every resolution and block, the runs to be replaced by mirror images.
+        out : Tensor [shape=(blocks, dims, frames)]
+            Receives the columns of the group.
+        """
+        group = self.groups[index]
+        num_blocks, width = len(spectrum), len(group.members)
+        num_in = self.num_samples >> group.resolution
+        product = torch.empty(num_blocks, width, num_in, dtype=spectrum.dtype, device=self.device)
+        for member, band in enumerate(self.first[index]):
+            kernels.fold(spectrum, self.num_samples // 2, band, product[:, member])
+        envelope = kernels.modulus(torch.fft.ifft(product, norm="forward"))
+        del product
+        extend(envelope, edges.get(group.resolution, []))
+        self._store(envelope, group.resolution, group.columns, out)
+        if not group.children:
+            return
+        negative = max(-band.start for band in self.second[index])
+        spectrum = kernels.two_sided(torch.fft.rfft(envelope, norm="forward"), negative)
+        del envelope
+        for child, band in zip(group.children, self.second[index], strict=True):
+            num_out = self.num_samples >> child.resolution
+            product = torch.empty(num_blocks, child.count, num_out, dtype=spectrum.dtype, device=self.device)
+            kernels.fold(spectrum[:, : child.count], negative, band, product)
+            envelope = kernels.modulus(torch.fft.ifft(product, norm="forward"))
+            if child.resolution in edges:
+                extend(envelope, edges[child.resolution])
+            self._store(envelope, child.resolution, child.columns, out)
+
+    def _store(self, envelope: Tensor, resolution: int, columns: tuple[int, ...], out: Tensor) -> None:
+        if resolution in self.taps:
+            rows = envelope.flatten(0, 1)
+            values = kernels.decimate(rows, self.taps[resolution], self.margin, self.num_frames)
+            values = values.view(len(envelope), len(columns), -1)
+        else:
+            values = envelope[..., self.margin : self.margin + self.num_frames]
+        out.index_copy_(1, torch.tensor(columns, device=self.device), values)
+
+    @property
+    def by_cost(self) -> list[int]:
+        """Indices of the groups, the dearest first, so that threads end together."""
+        return sorted(
+            range(len(self.groups)),
+            key=lambda g: -(len(self.groups[g].members) * (self.num_samples >> self.groups[g].resolution)),
+        )
+
+
+def extend(envelope: Tensor, edges: Runs) -> None:
+    """Replace what lies outside the track by mirror images, in place [shape=(blocks, rows, samples)]."""
+    for block, runs in enumerate(edges):
+        for low, source in runs:
+            envelope[block, :, low : low + len(source)] = envelope[block].index_select(-1, source)
+
+
+@functools.lru_cache(maxsize=4)
+def transform(config: Config, num_hops: int, dtype: torch.dtype, device: torch.device) -> Transform:
+    """Return the transform of a block length, made once and kept while it is in use."""
+    with _MAKING:
+        return Transform(config, num_hops, dtype, device)
+
+
+_MAKING = threading.Lock()
+
+
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Keep each operation on one thread: it is the groups of wavelets that run in parallel."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def averages(
+    signal: NDArray[np.floating],
+    config: Config,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+    num_threads: int = 1,
+    num_hops: int | None = None,
+) -> NDArray[np.floating]:
+    """Scattering coefficients before ScatNet's factor, renormalisation and logarithm.
+
+    Parameters
+    ----------
+    signal : array [shape=(samples,)]
+        Audio in [-1, 1].
+    config : Config
+        The feature set.
+    dtype : torch.dtype
+        Precision of the work and of the result.
+    device : torch.device or str
+        ``cpu`` or ``cuda``.
+    num_threads : int
+        Threads on the CPU; the result does not depend on it.
+    num_hops : int, optional
+        Length of the blocks in hops, chosen from the track's length if omitted.
+
+    Returns
+    -------
+    array [shape=(frames, dims)]
+    """
+    plan = blocks.layout(config, len(signal), num_hops)
+    place = torch.device(device)
+    made = transform(config, plan.num_hops, dtype, place)
+    samples = np.asarray(signal, dtype=str(dtype).removeprefix("torch."))
+    result = np.empty((plan.num_frames, made.num_dims), dtype=samples.dtype)
+    together = CUDA_BLOCKS if place.type == "cuda" else 1
+    with one_torch_thread(), ThreadPoolExecutor(num_threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for first in range(0, plan.num_blocks, together):
+            chosen = range(first, min(first + together, plan.num_blocks))
+            out = _some_blocks(made, plan, samples, chosen, pool if num_threads > 1 else None).cpu().numpy()
+            for row, block in enumerate(chosen):
+                low, high = plan.frames(block)
+                result[low:high] = out[row, :, : high - low].T
+    coarse = made.coarse_columns
+    if coarse:
+        result[:, coarse] = lowpass_frames(result[:, coarse], config)
+    return result
+
+
+def lowpass_frames(envelope: NDArray[np.floating], config: Config) -> NDArray[np.floating]:
+    """Low-pass what is sampled at the frame rate already, over the whole track [shape=(frames, columns)].
+
+    The track continues as its mirror image; the Gaussian ends at the Nyquist frequency.
+    """
+    frames = len(envelope)
+    spread = config.banks(0)[1].lowpass_width / config.hop
+    response = np.exp(-0.5 * (np.arange(frames + 1) * (np.pi / frames) * spread) ** 2)
+    spectrum = np.fft.rfft(np.concatenate([envelope, envelope[::-1]]), axis=0)
+    smooth = np.fft.irfft(spectrum * response[:, None], 2 * frames, axis=0)
+    return smooth[:frames].astype(envelope.dtype)
+
+
+def _some_blocks(
+    made: Transform,
+    plan: blocks.Layout,
+    samples: NDArray[np.floating],
+    chosen: range,
+    pool: ThreadPoolExecutor | None,
+) -> Tensor:
+    """Transform some blocks of a track [shape=(blocks, dims, frames)]."""
+    size = made.num_samples
+    host = torch.empty(len(chosen), size, dtype=made.dtype)
+    for row, block in enumerate(chosen):
+        host[row] = torch.from_numpy(blocks.cut(samples, plan.start(block), size))
+    signal = host.to(made.device)
+    edges = {
+        resolution: [
+            [(low, torch.from_numpy(source).to(made.device)) for low, source in blocks.outside(plan, b, resolution)]
+            for b in chosen
+        ]
+        for resolution in {group.resolution for group in made.groups} | set(made.taps)
+    }
+    out = torch.empty(len(chosen), made.num_dims, made.num_frames, dtype=made.dtype, device=made.device)
+    made.order_zero(signal, out)
+    if made.groups:
+        half = torch.fft.rfft(signal, norm="forward")
+        spectrum = kernels.two_sided(half, size // 2, wrapped=True)
+        if pool is None:
+            for index in made.by_cost:
+                made.group(index, spectrum, edges, out)
+        else:
+            jobs: list[Future[None]] = [
+                pool.submit(made.group, index, spectrum, edges, out) for index in made.by_cost
+            ]
+            for job in jobs:
+                job.result()
+    return out

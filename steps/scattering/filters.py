@@ -1,0 +1,193 @@
+"""ScatNet's filter banks, one function a formula, and the filters as samples in frequency.
+
+Frequencies are in radians a sample of the full rate, widths are the standard deviation of a filter's
+Gaussian envelope in samples. A filter lives on a grid of ``num_bins`` frequencies ``2 pi k / num_bins``;
+bin ``k`` may be negative and stands for ``k + num_bins``. The formulas are those of ScatNet v0.2
+(``morlet_filter_bank_1d.m``, ``dyadic_freq_1d.m``, ``T_to_J.m``).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+S0 = 2.0 / math.sqrt(3.0)
+PERIODS = (-2, -1, 0, 1, 2)
+LITTLEWOOD_PALEY_MAX = 2.0
+GRID_PER_WINDOW = 128
+NEGLIGIBLE = {"float32": 1e-9, "float64": 1e-17}
+
+
+def centre_of_mother(Q: int) -> float:
+    """Centre frequency of the first wavelet, ``pi (2^(-1/Q) + 1) / 2``."""
+    return math.pi * (2.0 ** (-1.0 / Q) + 1.0) / 2.0
+
+
+def width_of_mother(Q: int) -> float:
+    """Time width of the first wavelet, ``(s0 / 2) / (1 - 2^(-1/Q))``."""
+    return (S0 / 2.0) / (1.0 - 2.0 ** (-1.0 / Q))
+
+
+def width_of_father(Q: int) -> float:
+    """Time width of the low-pass before its dilation: the mother's, halved for Q = 1."""
+    return width_of_mother(Q) / (1 + (Q == 1))
+
+
+def num_logarithmic(Q: int, T: int) -> int:
+    """Count the wavelets spaced by ``2^(1/Q)``: ``J = 1 + round(Q log2(T / (4 Q / (1 + [Q = 1]))))``."""
+    return 1 + round_half_up(Q * math.log2(T / (4.0 * Q / (1 + (Q == 1)))))
+
+
+def num_linear(Q: int) -> int:
+    """Count the wavelets of constant bandwidth: ``P = round((2^(-1/Q) - s0/(4 w)) / (1 - 2^(-1/Q)))``."""
+    ratio = 2.0 ** (-1.0 / Q)
+    return round_half_up((ratio - S0 / (4.0 * width_of_father(Q))) / (1.0 - ratio))
+
+
+def linear_step(Q: int, T: int) -> float:
+    """Spacing of the linear wavelets, ``pi 2^(-J/Q) (1 - (s0 / (4 w)) 2^(1/Q)) / P``; 0 if there are none."""
+    P = num_linear(Q)
+    if P == 0:
+        return 0.0
+    low = math.pi * 2.0 ** (-num_logarithmic(Q, T) / Q)
+    return low * (1.0 - S0 / (4.0 * width_of_father(Q)) * 2.0 ** (1.0 / Q)) / P
+
+
+def centres(Q: int, T: int) -> Floats:
+    """Centre frequencies of all wavelets, from high to low, logarithmic first [shape=(J + P,)]."""
+    J = num_logarithmic(Q, T)
+    logarithmic = centre_of_mother(Q) * 2.0 ** (-np.arange(J) / Q)
+    linear = logarithmic[-1] - linear_step(Q, T) * np.arange(1, num_linear(Q) + 1)
+    return np.concatenate([logarithmic, linear])
+
+
+def widths(Q: int, T: int) -> Floats:
+    """Time widths of all wavelets in samples; the linear ones share the last one [shape=(J + P,)]."""
+    J = num_logarithmic(Q, T)
+    logarithmic = width_of_mother(Q) * 2.0 ** (np.arange(J) / Q)
+    return np.concatenate([logarithmic, np.full(num_linear(Q), logarithmic[-1])])
+
+
+def lowpass_width(Q: int, T: int) -> float:
+    """Time width of the low-pass in samples, ``w_phi 2^((J - 1)/Q)``."""
+    return width_of_father(Q) * 2.0 ** ((num_logarithmic(Q, T) - 1) / Q)
+
+
+def bandwidth(width: Floats | float) -> Floats:
+    """Bandwidth in radians of a filter of a time width, ``(pi / 2) s0 / width``."""
+    return (math.pi / 2.0) * S0 / np.asarray(width, dtype=np.float64)
+
+
+def wavelet_resolution(width: float, oversampling: int = 1) -> int:
+    """Log2 of the subsampling after a wavelet, ``max(0, round(log2(2 pi / bw / 2)) - oversampling)``."""
+    return max(0, round_half_up(math.log2(math.pi / float(bandwidth(width)))) - oversampling)
+
+
+def lowpass_resolution(width: float, oversampling: int = 1) -> int:
+    """Log2 of the subsampling after the low-pass, ``max(0, round(log2(2 pi / bw)) - oversampling)``."""
+    return max(0, round_half_up(math.log2(2.0 * math.pi / float(bandwidth(width)))) - oversampling)
+
+
+def round_half_up(value: float) -> int:
+    """Round to the nearest integer, halves upwards as ScatNet's language does for positive numbers."""
+    return math.floor(value + 0.5)
+
+
+def gaussian(omega: Floats, centre: float, width: float) -> Floats:
+    """Sample ``exp(-((omega - centre) width)^2 / 2)``, periodised over 2 pi."""
+    total = np.zeros_like(omega, dtype=np.float64)
+    for period in PERIODS:
+        distance = (omega + (2.0 * math.pi * period - centre)) * width
+        if np.min(np.abs(distance)) < 40.0:
+            total += np.exp(-0.5 * distance * distance)
+    return total
+
+
+def gabor(omega: Floats, centre: float, width: float) -> Floats:
+    """Sample the Gabor filter, a Gaussian about ``centre``; it does not quite vanish at 0."""
+    return gaussian(omega, centre, width)
+
+
+def morlet(omega: Floats, centre: float, width: float) -> Floats:
+    """Sample the Morlet filter: the Gabor filter less the Gaussian at 0 that makes it vanish at 0."""
+    zero = np.zeros(1)
+    share = float(gaussian(zero, centre, width)[0] / gaussian(zero, 0.0, width)[0])
+    return gaussian(omega, centre, width) - share * gaussian(omega, 0.0, width)
+
+
+def lowpass(omega: Floats, width: float) -> Floats:
+    """Sample the low-pass, a Gaussian at 0 that is 1 there."""
+    return gaussian(omega, 0.0, width) / float(gaussian(np.zeros(1), 0.0, width)[0])
+
+
+SHAPES = {"gabor": gabor, "morlet": morlet}
+
+
+def reach(width: float, negligible: float) -> float:
+    """Distance from its centre, in radians, at which a filter falls to ``negligible``."""
+    return math.sqrt(-2.0 * math.log(negligible)) / width
+
+
+@dataclass(frozen=True)
+class Bank:
+    """One filter bank: ``shape`` is 'gabor' or 'morlet', ``Q`` wavelets an octave, averaging scale ``T``."""
+
+    shape: str
+    Q: int
+    T: int
+
+    @property
+    def centres(self) -> Floats:
+        """Centre frequencies in radians a sample [shape=(J + P,)]."""
+        return centres(self.Q, self.T)
+
+    @property
+    def widths(self) -> Floats:
+        """Time widths in samples [shape=(J + P,)]."""
+        return widths(self.Q, self.T)
+
+    @property
+    def bandwidths(self) -> Floats:
+        """Bandwidths in radians a sample [shape=(J + P,)]."""
+        return bandwidth(self.widths)
+
+    @property
+    def lowpass_width(self) -> float:
+        """Time width of the low-pass in samples."""
+        return lowpass_width(self.Q, self.T)
+
+    def response(self, n: int, omega: Floats) -> Floats:
+        """Frequency response of wavelet ``n`` at ``omega``, with the bank's common scale."""
+        return scale(self) * SHAPES[self.shape](omega, float(self.centres[n]), float(self.widths[n]))
+
+    def interval(self, n: int, negligible: float) -> tuple[float, float]:
+        """Frequencies between which wavelet ``n`` is not negligible; may be wider than 2 pi."""
+        width = float(self.widths[n])
+        centre = float(self.centres[n])
+        low = min(0.0, centre) if self.shape == "morlet" else centre
+        return low - reach(width, negligible), centre + reach(width, negligible)
+
+
+def littlewood_paley(bank: Bank, num_bins: int) -> Floats:
+    """Sum ``|psi|^2`` of the logarithmic, unscaled wavelets on a grid [shape=(num_bins,)]."""
+    total = np.zeros(num_bins)
+    step = 2.0 * math.pi / num_bins
+    for n in range(num_logarithmic(bank.Q, bank.T)):
+        low, high = bank.interval(n, NEGLIGIBLE["float32"])
+        bins = np.arange(math.floor(low / step), math.ceil(high / step) + 1)[:num_bins]
+        values = SHAPES[bank.shape](bins * step, float(bank.centres[n]), float(bank.widths[n]))
+        total[bins % num_bins] += values * values
+    return total
+
+
+@functools.lru_cache(maxsize=64)
+def scale(bank: Bank) -> float:
+    """One number for all wavelets of a bank, so that the Littlewood-Paley sum has the maximum 2."""
+    largest = float(np.max(littlewood_paley(bank, GRID_PER_WINDOW * bank.T)))
+    return math.sqrt(LITTLEWOOD_PALEY_MAX / largest)

@@ -1,0 +1,148 @@
+"""Which coefficients there are, in the order of the feature matrix, and what each of them means."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from steps.scattering import filters
+from steps.scattering.config import Config
+
+CSV_HEADER = "dim,block,Q1,Q2,order,n1,n2,xi1_hz,bw1_hz,xi2_hz,bw2_hz,res_log2"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the feature matrix; an index of -1 stands for a layer the path does not reach."""
+
+    dim: int
+    block: int
+    Q1: int
+    Q2: int
+    order: int
+    n1: int
+    n2: int
+    xi1_hz: float
+    bw1_hz: float
+    xi2_hz: float
+    bw2_hz: float
+    res_log2: int
+
+
+@dataclass(frozen=True)
+class Child:
+    """Second-order paths that share ``n2``: the first ``count`` wavelets of their group are parents."""
+
+    n2: int
+    resolution: int
+    count: int
+    columns: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """First-order wavelets of a block that share a resolution (log2 of their subsampling)."""
+
+    block: int
+    resolution: int
+    members: tuple[int, ...]
+    columns: tuple[int, ...]
+    children: tuple[Child, ...]
+
+
+def second_order(first: filters.Bank, second: filters.Bank) -> list[tuple[int, int]]:
+    """Pairs (n1, n2) whose bandwidth ``bw1[n1]`` exceeds the centre ``xi2[n2]``, n1 slowest."""
+    return [
+        (n1, n2)
+        for n1, bandwidth in enumerate(first.bandwidths)
+        for n2, centre in enumerate(second.centres)
+        if bandwidth > centre
+    ]
+
+
+def block_paths(config: Config, block: int) -> list[tuple[int, int]]:
+    """Paths (n1, n2) of a block in the order of its columns; -1 where a path ends."""
+    first, second = config.banks(block)
+    paths = [(-1, -1)]
+    if config.max_order >= 1:
+        paths += [(n1, -1) for n1 in range(len(first.centres))]
+    if config.max_order >= 2:
+        paths += second_order(first, second)
+    return paths
+
+
+def columns(config: Config) -> list[Column]:
+    """Describe every column of the feature matrix; frequencies in Hz."""
+    hertz = config.sample_rate / (2.0 * math.pi)
+    found: list[Column] = []
+    for block, (Q1, Q2) in enumerate(config.Q):
+        first, second = config.banks(block)
+        for n1, n2 in block_paths(config, block):
+            found.append(
+                Column(
+                    dim=len(found),
+                    block=block,
+                    Q1=Q1,
+                    Q2=Q2,
+                    order=(n1 >= 0) + (n2 >= 0),
+                    n1=n1,
+                    n2=n2,
+                    xi1_hz=hertz * float(first.centres[n1]) if n1 >= 0 else 0.0,
+                    bw1_hz=hertz * float(first.bandwidths[n1]) if n1 >= 0 else 0.0,
+                    xi2_hz=hertz * float(second.centres[n2]) if n2 >= 0 else 0.0,
+                    bw2_hz=hertz * float(second.bandwidths[n2]) if n2 >= 0 else 0.0,
+                    res_log2=config.hop.bit_length() - 1,
+                )
+            )
+    return found
+
+
+def num_dims(config: Config) -> int:
+    """Count the columns of the feature matrix."""
+    return sum(len(block_paths(config, block)) for block in range(len(config.Q)))
+
+
+def parents(config: Config) -> np.ndarray:
+    """Column of the first-order parent of each second-order column, -1 elsewhere [shape=(dims,)]."""
+    described = columns(config)
+    first = {(c.block, c.n1): c.dim for c in described if c.order == 1}
+    return np.array([first[c.block, c.n1] if c.order == 2 else -1 for c in described], dtype=np.int64)
+
+
+def groups(config: Config) -> list[Group]:
+    """Group the paths of orders 1 and 2 by the resolutions at which they are computed."""
+    place = {(c.block, c.n1, c.n2): c.dim for c in columns(config)}
+    found = []
+    for block in range(len(config.Q)) if config.max_order >= 1 else ():
+        first, second = config.banks(block)
+        resolutions = [filters.wavelet_resolution(width) for width in first.widths]
+        for resolution in sorted(set(resolutions)):
+            members = tuple(n for n, r in enumerate(resolutions) if r == resolution)
+            children = []
+            for n2, width in enumerate(second.widths):
+                parents = [n1 for n1 in members if (block, n1, n2) in place]
+                if parents:
+                    children.append(
+                        Child(
+                            n2=n2,
+                            resolution=max(resolution, filters.wavelet_resolution(width)),
+                            count=len(parents),
+                            columns=tuple(place[block, n1, n2] for n1 in parents),
+                        )
+                    )
+            own = tuple(place[block, n1, -1] for n1 in members)
+            found.append(Group(block, resolution, members, own, tuple(children)))
+    return found
+
+
+def csv_lines(described: Iterable[Column]) -> Iterable[str]:
+    """Format columns as comma-separated lines under a header, frequencies with six decimals."""
+    yield CSV_HEADER
+    for c in described:
+        yield (
+            f"{c.dim},{c.block},{c.Q1},{c.Q2},{c.order},{c.n1},{c.n2},"
+            f"{c.xi1_hz:.6f},{c.bw1_hz:.6f},{c.xi2_hz:.6f},{c.bw2_hz:.6f},{c.res_log2}"
+        )
