@@ -1,0 +1,42 @@
+"""Where the arithmetic runs: Kaldi's ``--use-gpu``, and a fixed number of threads.
+
+One thread is the default: the same bits on every machine of a kind, whatever its number of cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import torch
+
+from utils import cli
+from utils.cli import UserError
+
+
+def add_device_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--use-gpu yes|no|optional`` and ``--num-threads``."""
+    parser.add_argument(
+        "--use-gpu",
+        choices=("yes", "no", "optional"),
+        default="no",
+        help="yes: fail without a GPU (default: no)",
+    )
+    parser.add_argument("--num-threads", type=cli.positive_int, default=1, help="CPU threads (default: 1)")
+
+
+def select_device(use_gpu: str = "no", num_threads: int = 1) -> torch.device:
+    """Fix the number of threads and choose the device.
+
+    Raises
+    ------
+    UserError
+        If a GPU is demanded and there is none.
+    """
+    torch.set_num_threads(num_threads)
+    present = use_gpu != "no" and torch.cuda.is_available()
+    if use_gpu == "yes" and not present:
+        raise UserError("--use-gpu=yes: no CUDA GPU is available; use --use-gpu=no or optional")
+    if present:
+        torch.backends.cuda.matmul.allow_tf32 = False
+        cli.log(f"Selected device: CUDA GPU 0, {torch.cuda.get_device_name(0)}")
+    return torch.device("cuda:0" if present else "cpu")

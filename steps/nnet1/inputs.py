@@ -1,0 +1,186 @@
+"""Utterances for training: features through the feature transform, targets and frame weights beside them.
+
+Archives are read as a stream. An utterance without targets or of another length is counted and
+warned about as Kaldi does; a class outside the network's outputs or a feature that is no number is an
+error that names the utterance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from steps import archive
+from steps.archive import reader
+from utils import cli
+from utils.cli import UserError
+
+
+class Utterance(NamedTuple):
+    """Features [frames, dim] after the transform, targets [frames, classes], weights [frames]."""
+
+    key: str
+    feats: torch.Tensor
+    targets: torch.Tensor
+    weights: torch.Tensor
+
+
+@dataclass
+class Counts:
+    """What became of the utterances of an epoch."""
+
+    done: int = 0
+    no_targets: int = 0
+    other_errors: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"Done {self.done} files, {self.no_targets} with no tgt_mats, "
+            f"{self.other_errors} with other errors."
+        )
+
+
+@dataclass
+class TrainingData:
+    """One pass over features and targets; iterate again for the next epoch.
+
+    Parameters
+    ----------
+    feats, targets : str
+        Rspecifiers of matrices and posteriors.
+    input_dim, num_classes : int
+        Columns of the features and classes of the targets that are allowed.
+    transform : callable, optional
+        Maps features [frames, input_dim] of an utterance to the network's input.
+    frame_weights : str
+        Rspecifier of vectors, or ``""``.
+    length_tolerance : int
+        Features, targets and weights that differ by less are cut to the shortest; 0: none may differ.
+    max_frames : int
+        Longer utterances are left out.
+    """
+
+    feats: str
+    targets: str
+    input_dim: int
+    num_classes: int
+    transform: Callable[[torch.Tensor], torch.Tensor] | None = None
+    frame_weights: str = ""
+    length_tolerance: int = 5
+    max_frames: int = 360000
+    allow_pipes: bool = False
+    counts: Counts = field(default_factory=Counts)
+
+    def __iter__(self) -> Iterator[Utterance]:
+        self.counts = Counts()
+        targets = _by_key(self.targets, "posterior_arrays", self.allow_pipes)
+        weights = _by_key(self.frame_weights, "vector", self.allow_pipes) if self.frame_weights else None
+        for key, feats in archive.read_matrices(self.feats, allow_pipes=self.allow_pipes):
+            if key not in targets:
+                cli.warn(f"{key}, missing targets")
+                self.counts.no_targets += 1
+            elif weights is not None and key not in weights:
+                cli.warn(f"{key}, missing per-frame weights")
+                self.counts.other_errors += 1
+            else:
+                weight = np.ones(len(feats), np.float32) if weights is None else weights[key]
+                utterance = self._prepare(key, feats, targets[key], weight, weights is not None)
+                if utterance is not None:
+                    self.counts.done += 1
+                    yield utterance
+
+    def _prepare(
+        self, key: str, feats: np.ndarray, posterior: Any, weights: np.ndarray, weighted: bool
+    ) -> Utterance | None:
+        """Check and cut one utterance; ``None`` if it is left out, which is counted."""
+        lengths = [len(feats), len(posterior.offsets) - 1] + ([len(weights)] if weighted else [])
+        shortest = min(lengths)
+        reason = ""
+        if shortest == 0:
+            reason = "it is empty"
+        elif len(feats) > self.max_frames:
+            reason = f"it is too long, {len(feats)} frames (--max-frames={self.max_frames})"
+        elif max(lengths) - shortest >= max(self.length_tolerance, 1):
+            names = ("features", "targets", "weights")
+            parts = (f"{name} {length}" for name, length in zip(names, lengths, strict=False))
+            reason = f"length mismatch: {', '.join(parts)} frames"
+        if reason:
+            cli.warn(f"{key}, skipped: {reason}")
+            self.counts.other_errors += 1
+            return None
+        check_features(key, feats, self.input_dim)
+        x = torch.from_numpy(np.ascontiguousarray(feats[:shortest], dtype=np.float32))
+        dense = torch.from_numpy(dense_targets(key, posterior, self.num_classes)[:shortest])
+        if self.transform is not None:
+            x = self.transform(x)
+        return Utterance(key, x, dense, torch.from_numpy(weights[:shortest].astype(np.float32)))
+
+
+def check_features(key: str, feats: np.ndarray, input_dim: int) -> None:
+    """Refuse features of a wrong width or with values that are no numbers.
+
+    Raises
+    ------
+    UserError
+        Naming the utterance, and the frame and column of the first such value.
+    """
+    if feats.shape[1] != input_dim:
+        raise UserError(f"{key}: the features have {feats.shape[1]} columns, the network takes {input_dim}")
+    if not np.isfinite(feats).all():
+        frame, column = np.argwhere(~np.isfinite(feats))[0]
+        raise UserError(f"{key}: feature {feats[frame, column]} in frame {frame}, column {column} (from 0)")
+
+
+def dense_targets(key: str, posterior: Any, num_classes: int) -> np.ndarray:
+    """Posterior arrays as a matrix [frames, num_classes] float32; equal classes in a frame add up.
+
+    Raises
+    ------
+    UserError
+        Naming the utterance and the frame, if a class lies outside the network's outputs or a weight
+        is no number.
+    """
+    classes, weights = posterior.classes, posterior.weights
+    frames = np.repeat(np.arange(len(posterior.offsets) - 1), np.diff(posterior.offsets))
+    outside = (classes < 0) | (classes >= num_classes)
+    if outside.any():
+        first = int(np.argmax(outside))
+        raise UserError(
+            f"{key}: target class {classes[first]} in frame {frames[first]} (from 0), "
+            f"but the network has the classes 0 to {num_classes - 1}"
+        )
+    if not np.isfinite(weights).all():
+        raise UserError(f"{key}: a target weight is not a number")
+    dense = np.zeros((len(posterior.offsets) - 1, num_classes), np.float32)
+    np.add.at(dense, (frames, classes), weights)
+    return dense
+
+
+class _Passing:
+    """Objects of an archive by key, each handed out once and then forgotten."""
+
+    def __init__(self, rspecifier: str, kind: str, allow_pipes: bool) -> None:
+        self._rest = reader.read_objects(rspecifier, kind, allow_pipes=allow_pipes)
+        self._waiting: dict[str, Any] = {}
+
+    def __contains__(self, key: str) -> bool:
+        while key not in self._waiting:
+            pair = next(self._rest, None)
+            if pair is None:
+                return False
+            self._waiting[pair[0]] = pair[1]
+        return True
+
+    def __getitem__(self, key: str) -> Any:
+        return self._waiting.pop(key)
+
+
+def _by_key(rspecifier: str, kind: str, allow_pipes: bool) -> Any:
+    """Objects by key, in little memory if an archive has the order of the features."""
+    if archive.parse_rspecifier(rspecifier).type == "scp":
+        return archive.open_random(rspecifier, kind, allow_pipes=allow_pipes)
+    return _Passing(rspecifier, kind, allow_pipes)

@@ -1,0 +1,174 @@
+"""Forward pass, backward pass and update of the components without memory (all but the LSTMs).
+
+A layer works on ``x [rows, input_dim]``. Which rows belong together (an utterance, a minibatch, the
+interleaved frames of several streams) is the caller's affair: ``Splice`` and ``TimeShift`` look at
+neighbouring rows, the others do not. ``backpropagate`` is called with the parameters of the forward
+pass, ``update`` after it; so a layer's input derivative never sees its new weights.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+
+from steps.nnet1 import components as nn
+from steps.nnet1.options import TrainOptions
+
+
+class Signal(NamedTuple):
+    """What a layer saw: input [rows, input_dim], output [rows, output_dim], derivative at the output."""
+
+    x: torch.Tensor
+    y: torch.Tensor
+    dy: torch.Tensor
+
+
+class Layer:
+    """One component at work; the base class is the identity (``Transmit``)."""
+
+    trainable = False
+
+    def __init__(self, component: nn.Component) -> None:
+        self.component = component
+        self.input_dim = component.input_dim
+        self.output_dim = component.output_dim
+
+    def propagate(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the output [rows, output_dim] for an input [rows, input_dim], which is left as it is."""
+        return x
+
+    def backpropagate(self, at: Signal) -> torch.Tensor:
+        """Return the derivative at the input."""
+        return at.dy
+
+    def update(self, at: Signal, options: TrainOptions) -> None:
+        """Change the parameters by one step; layers without parameters do nothing."""
+
+    def reset(self) -> None:
+        """Forget the momentum, as every run of a Kaldi tool does by starting anew."""
+
+
+class SigmoidLayer(Layer):
+    """``y = 1 / (1 + exp(-x))``; ``dx = dy y (1 - y)``."""
+
+    def propagate(self, x: torch.Tensor) -> torch.Tensor:
+        """See :class:`Layer`."""
+        return torch.sigmoid(x)
+
+    def backpropagate(self, at: Signal) -> torch.Tensor:
+        """See :class:`Layer`."""
+        return torch.ops.aten.sigmoid_backward(at.dy, at.y)
+
+
+class TanhLayer(Layer):
+    """``y = tanh(x)``; ``dx = dy (1 - y^2)``."""
+
+    def propagate(self, x: torch.Tensor) -> torch.Tensor:
+        """See :class:`Layer`."""
+        return torch.tanh(x)
+
+    def backpropagate(self, at: Signal) -> torch.Tensor:
+        """See :class:`Layer`."""
+        return torch.ops.aten.tanh_backward(at.dy, at.y)
+
+
+class SoftmaxLayer(Layer):
+    """Softmax over the row; its derivative is left to the loss (``y - t``), so it passes ``dy`` on."""
+
+    def propagate(self, x: torch.Tensor) -> torch.Tensor:
+        """See :class:`Layer`."""
+        return torch.softmax(x, dim=1)
+
+
+class AddShiftLayer(Layer):
+    """``y = x + shift``; trained without momentum when it stands inside a network."""
+
+    trainable = True
+
+    def __init__(self, component: nn.AddShift) -> None:
+        super().__init__(component)
+        self.shift = component.shift
+        self.coef = component.learn_rate_coef
+
+    def propagate(self, x: torch.Tensor) -> torch.Tensor:
+        """See :class:`Layer`."""
+        return x + self.shift
+
+    def update(self, at: Signal, options: TrainOptions) -> None:
+        """``shift -= lr coef sum(dy)``."""
+        self.shift.sub_(at.dy.sum(dim=0), alpha=options.learn_rate * self.coef)
+
+
+class RescaleLayer(Layer):
+    """``y = x * scale``; trained without momentum when it stands inside a network."""
+
+    trainable = True
+
+    def __init__(self, component: nn.Rescale) -> None:
+        super().__init__(component)
+        self.scale = component.scale
+        self.coef = component.learn_rate_coef
+
+    def propagate(self, x: torch.Tensor) -> torch.Tensor:
+        """See :class:`Layer`."""
+        return x * self.scale
+
+    def backpropagate(self, at: Signal) -> torch.Tensor:
+        """See :class:`Layer`."""
+        return at.dy * self.scale
+
+    def update(self, at: Signal, options: TrainOptions) -> None:
+        """``scale -= lr coef sum(x dy)``."""
+        self.scale.sub_((at.x * at.dy).sum(dim=0), alpha=options.learn_rate * self.coef)
+
+
+class SpliceLayer(Layer):
+    """``y(t) = [x(t + o) for o in offsets]``, rows clamped to the first and the last one."""
+
+    def __init__(self, component: nn.Splice) -> None:
+        super().__init__(component)
+        self.offsets = component.offsets
+
+    def _rows(self, x: torch.Tensor, offset: int) -> torch.Tensor:
+        rows = torch.arange(len(x), device=x.device) + offset
+        return rows.clamp_(0, len(x) - 1)
+
+    def propagate(self, x: torch.Tensor) -> torch.Tensor:
+        """See :class:`Layer`."""
+        return torch.cat([x[self._rows(x, offset)] for offset in self.offsets], dim=1)
+
+    def backpropagate(self, at: Signal) -> torch.Tensor:
+        """See :class:`Layer`."""
+        dx = torch.zeros_like(at.x)
+        for block, offset in zip(at.dy.split(self.input_dim, dim=1), self.offsets, strict=True):
+            dx.index_add_(0, self._rows(at.x, offset), block)
+        return dx
+
+
+class TimeShiftLayer(SpliceLayer):
+    """``y(t) = x(clamp(t + shift))``; Kaldi's gives a zero derivative back."""
+
+    def __init__(self, component: nn.TimeShift) -> None:
+        Layer.__init__(self, component)
+        self.offsets = [component.shift]
+
+    def backpropagate(self, at: Signal) -> torch.Tensor:
+        """Zero, see :class:`TimeShiftLayer`."""
+        return torch.zeros_like(at.x)
+
+
+class CopyLayer(Layer):
+    """``y[:, j] = x[:, indices[j]]``."""
+
+    def __init__(self, component: nn.Copy) -> None:
+        super().__init__(component)
+        self.indices = torch.tensor(component.indices, dtype=torch.int64)
+
+    def propagate(self, x: torch.Tensor) -> torch.Tensor:
+        """See :class:`Layer`."""
+        return x[:, self.indices.to(x.device)]
+
+    def backpropagate(self, at: Signal) -> torch.Tensor:
+        """See :class:`Layer`."""
+        return torch.zeros_like(at.x).index_add_(1, self.indices.to(at.x.device), at.dy)

@@ -1,0 +1,133 @@
+"""Cross-entropy and frame accuracy as nnet1 reports them.
+
+``AvgXent = -sum w t log(y + 1e-20) / frames``, ``AvgTargetEnt`` the same with ``log t``, ``AvgLoss``
+their difference, ``FRAME_ACCURACY`` the weighted share of frames whose largest output is where the
+largest target is (the first one if several are equal). Numbers are printed with six digits, as C++
+does. The 2014 tools take ``log y`` without the floor; today's weigh a frame by the sum of its targets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from steps.nnet1.components import Generation
+from utils.cli import UserError
+
+FLOOR = 1e-20
+PROGRESS_FRAMES = 360000
+
+
+@dataclass
+class Xent:
+    """Sums of an epoch; :meth:`eval` adds a minibatch and returns its derivative."""
+
+    num_classes: int
+    generation: Generation = "modern"
+    frames: np.ndarray = field(init=False)
+    xent: np.ndarray = field(init=False)
+    entropy: np.ndarray = field(init=False)
+    correct: np.ndarray = field(init=False)
+    progress: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for name in ("frames", "xent", "entropy", "correct"):
+            setattr(self, name, np.zeros(self.num_classes))
+        self._reported = (0.0, 0.0)
+
+    def eval(self, y: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """Add outputs [rows, classes], targets [rows, classes] and frame weights [rows].
+
+        Returns
+        -------
+        torch.Tensor
+            ``(y - t) w``, the derivative before the softmax [rows, classes].
+        """
+        if self.generation == "modern":
+            weights = weights * targets.sum(dim=1)
+        diff = (y - targets) * weights[:, None]
+        weighted = targets * weights[:, None]
+        logs = y.log() if self.generation == "2014" else (y + FLOOR).log()
+        hit = (y.argmax(dim=1) == targets.argmax(dim=1)).to(weights.dtype) * weights
+        sums = torch.stack(
+            [
+                weighted.sum(dim=0, dtype=torch.float64),
+                -torch.where(weighted == 0, weighted, weighted * logs).sum(dim=0, dtype=torch.float64),
+                -(weighted * (targets + FLOOR).log()).sum(dim=0, dtype=torch.float64),
+                torch.zeros(self.num_classes, dtype=torch.float64, device=y.device).index_add_(
+                    0, targets.argmax(dim=1), hit.double()
+                ),
+            ]
+        ).cpu()
+        for total, part in zip(
+            (self.frames, self.xent, self.entropy, self.correct), sums.numpy(), strict=True
+        ):
+            total += part
+        self._note_progress()
+        return diff
+
+    def _note_progress(self) -> None:
+        frames, loss = float(self.frames.sum()), float(self.xent.sum() - self.entropy.sum())
+        if frames - self._reported[0] > PROGRESS_FRAMES:
+            self.progress.append((loss - self._reported[1]) / (frames - self._reported[0]))
+            self._reported = (frames, loss)
+
+    @property
+    def num_frames(self) -> float:
+        """Sum of the weights of all frames so far."""
+        return float(self.frames.sum())
+
+    @property
+    def avg_loss(self) -> float:
+        """``AvgXent - AvgTargetEnt``; NaN before the first frame."""
+        return float((self.xent.sum() - self.entropy.sum()) / self.num_frames) if self.num_frames else np.nan
+
+    @property
+    def frame_accuracy(self) -> float:
+        """Weighted share of right frames in percent; NaN before the first frame."""
+        return float(100 * self.correct.sum() / self.num_frames) if self.num_frames else np.nan
+
+    def check_finite(self, where: str) -> None:
+        """Refuse a loss that is not a number.
+
+        Raises
+        ------
+        UserError
+            Saying ``where`` (tool, minibatch) and what to do.
+        """
+        total = float(self.xent.sum())
+        if not np.isfinite(total):
+            raise UserError(
+                f"{where}: the cross-entropy is {total}; use a lower learning rate or check the data"
+            )
+
+    def report_per_class(self) -> str:
+        """Today's ``PER-CLASS PERFORMANCE`` block."""
+        frames = self.frames + 0.5
+        rows = (
+            ("Frames per-class", self.frames),
+            ("Loss per-class", (self.xent - self.entropy) / frames),
+            ("Frame-accuracy per-class", 100 * self.correct / frames),
+        )
+        lines = (f"@@@ {name}: [ {' '.join(f'{value:g}' for value in values)} ]" for name, values in rows)
+        return "PER-CLASS PERFORMANCE:\n" + "\n".join(lines) + "\n"
+
+    def report(self) -> str:
+        """Kaldi's closing lines of this generation, from ``AvgLoss:`` to ``FRAME_ACCURACY``."""
+        frames = self.num_frames or np.nan
+        averages = (
+            f"[AvgXent: {self.xent.sum() / frames:g}, AvgTargetEnt: {_plain(self.entropy.sum() / frames)}]"
+        )
+        progress = (
+            "" if self.generation == "2014" else f"progress: [{''.join(f'{p:g} ' for p in self.progress)}]"
+        )
+        return (
+            f"AvgLoss: {self.avg_loss:g} (Xent), {averages}\n{progress}\n"
+            f"FRAME_ACCURACY >> {self.frame_accuracy:g}% <<"
+        )
+
+
+def _plain(value: float) -> str:
+    return f"{value + 0.0:g}"

@@ -1,0 +1,176 @@
+"""The projected LSTM with peepholes at work, on interleaved streams, in plain torch operations.
+
+For cells N, projection R and every frame t (gates in the order g, i, f, o)::
+
+    a = Wx x(t) + b + Wr r(t-1);        g = tanh(a_g)
+    i = s(a_i + p_i c(t-1));            f = s(a_f + p_f c(t-1));    c = clip(g i + c(t-1) f)
+    o = s(a_o + p_o c);                 m = o tanh(c);              y = r = W_rm m
+
+Rows are interleaved: frame t of stream s is row ``t * S + s``. The state (c, r) of the last frame is
+carried to the next chunk unless the stream is reset; gradients end at the edge of the chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from steps.nnet1 import components as nn
+from steps.nnet1.layers import Layer, Signal
+from steps.nnet1.options import TrainOptions
+
+MATRICES = ("w_gifo_x", "w_gifo_r", "w_r_m")
+
+
+class LstmLayer(Layer):
+    """``LstmProjectedStreams`` (2014) and ``LstmProjected`` (2014 and today), told apart by their clips."""
+
+    trainable = True
+
+    def __init__(self, component: nn.Lstm, num_stream: int = 1) -> None:
+        super().__init__(component)
+        self.lstm = component
+        self.cell_dim = component.cell_dim
+        self.num_stream = num_stream
+        self.lengths: list[int] | None = None
+        self.reset()
+        self.start_utterance()
+
+    def reset(self) -> None:
+        """See :class:`Layer`; the buffers are made at the first backward pass."""
+        self.corr: dict[str, torch.Tensor] = {}
+
+    def start_utterance(self) -> None:
+        """Set the state of every stream to zero."""
+        like = self.lstm.bias
+        self.state_c = like.new_zeros(self.num_stream, self.cell_dim)
+        self.state_r = like.new_zeros(self.num_stream, self.output_dim)
+
+    def reset_streams(self, flags: Sequence[bool]) -> None:
+        """Set the state of the flagged streams to zero."""
+        for stream, flag in enumerate(flags):
+            if flag:
+                self.state_c[stream] = 0
+                self.state_r[stream] = 0
+
+    def propagate(self, x: torch.Tensor) -> torch.Tensor:
+        """Run all frames and keep what the backward pass needs; the state moves on.
+
+        ``lengths`` (frames of each stream in this chunk, or None for all) zeroes every activation of
+        a stream after its end, as today's multi-stream trainer does.
+        """
+        p, n, streams = self.lstm, self.cell_dim, self.num_stream
+        frames = len(x) // streams
+        gates = torch.addmm(p.bias, x, p.w_gifo_x.t()).view(frames, streams, 4 * n)
+        c = x.new_empty(frames + 1, streams, n)
+        r = x.new_empty(frames + 1, streams, self.output_dim)
+        h, m = x.new_empty(frames, streams, n), x.new_empty(frames, streams, n)
+        c[0], r[0] = self.state_c, self.state_r
+        for t in range(frames):
+            a = gates[t].addmm_(r[t], p.w_gifo_r.t())
+            a[:, :n].tanh_()
+            a[:, n : 2 * n].addcmul_(p.peephole_i_c, c[t]).sigmoid_()
+            a[:, 2 * n : 3 * n].addcmul_(p.peephole_f_c, c[t]).sigmoid_()
+            torch.mul(a[:, :n], a[:, n : 2 * n], out=c[t + 1])
+            c[t + 1].addcmul_(c[t], a[:, 2 * n : 3 * n])
+            if p.cell_clip > 0:
+                c[t + 1].clamp_(-p.cell_clip, p.cell_clip)
+            a[:, 3 * n :].addcmul_(p.peephole_o_c, c[t + 1]).sigmoid_()
+            torch.tanh(c[t + 1], out=h[t])
+            torch.mul(a[:, 3 * n :], h[t], out=m[t])
+            torch.mm(m[t], p.w_r_m.t(), out=r[t + 1])
+            for over in self._over(t):
+                for buffer in (a, c[t + 1], h[t], m[t], r[t + 1]):
+                    buffer[over] = 0
+        self.state_c, self.state_r = c[-1].clone(), r[-1].clone()
+        self.kept = (gates, c, h, m, r)
+        return r[1:].reshape(len(x), self.output_dim)
+
+    def _over(self, t: int) -> list[int]:
+        """Streams that have ended before frame ``t`` (from 0) of the chunk."""
+        if self.lengths is None:
+            return []
+        return [stream for stream, length in enumerate(self.lengths) if t >= length]
+
+    def backpropagate(self, at: Signal) -> torch.Tensor:
+        """Backpropagate through time; leaves the derivatives for :meth:`update`."""
+        p = self.lstm
+        gates, c, h, m, r = self.kept
+        frames, streams, _ = gates.shape
+        d_gates = torch.empty_like(gates)
+        d_r = at.dy.reshape(frames, streams, self.output_dim).clone()
+        d_c = torch.zeros_like(c[0])
+        for t in range(frames - 1, -1, -1):
+            if t + 1 < frames:
+                d_r[t].addmm_(d_gates[t + 1], p.w_gifo_r)
+            d_m = torch.mm(d_r[t], p.w_r_m)
+            d_c = self._step_back(t, d_m, d_c, gates, c, h, d_gates)
+            if p.diff_clip > 0:
+                d_gates[t].clamp_(-p.diff_clip, p.diff_clip)
+            for over in self._over(t):
+                for buffer in (d_gates[t], d_c, d_r[t]):
+                    buffer[over] = 0
+        self.derivatives = (d_gates, d_r)
+        return torch.mm(d_gates.view(len(at.x), -1), p.w_gifo_x)
+
+    def _step_back(
+        self,
+        t: int,
+        d_m: torch.Tensor,
+        d_c_next: torch.Tensor,
+        gates: torch.Tensor,
+        c: torch.Tensor,
+        h: torch.Tensor,
+        d_gates: torch.Tensor,
+    ) -> torch.Tensor:
+        """Fill ``d_gates[t]`` and return the derivative at the cells of frame ``t``."""
+        p, n = self.lstm, self.cell_dim
+        g, i, f, o = gates[t].split(n, dim=1)
+        d_g, d_i, d_f, d_o = d_gates[t].split(n, dim=1)
+        torch.mul(d_m * h[t], o * (1 - o), out=d_o)
+        d_c = d_m * o * (1 - h[t] * h[t])
+        if t + 1 < len(gates):
+            _, d_i_next, d_f_next, _ = d_gates[t + 1].split(n, dim=1)
+            d_c.addcmul_(d_c_next, gates[t + 1, :, 2 * n : 3 * n])
+            d_c.addcmul_(d_i_next, p.peephole_i_c).addcmul_(d_f_next, p.peephole_f_c)
+        d_c.addcmul_(d_o, p.peephole_o_c)
+        if p.cell_diff_clip > 0:
+            d_c.clamp_(-p.cell_diff_clip, p.cell_diff_clip)
+        torch.mul(d_c * c[t], f * (1 - f), out=d_f)
+        torch.mul(d_c * g, i * (1 - i), out=d_i)
+        torch.mul(d_c * i, 1 - g * g, out=d_g)
+        return d_c
+
+    def update(self, at: Signal, options: TrainOptions) -> None:
+        """``corr = grad + momentum corr``, clipped to ``grad_clip``; ``p -= lr coef corr``."""
+        params = self.lstm.params()
+        if not self.corr:
+            self.corr = {name: torch.zeros_like(value) for name, value in params.items()}
+        self._accumulate(at.x, options.momentum)
+        for name, value in params.items():
+            corr = self.corr[name]
+            if self.lstm.grad_clip > 0:
+                corr.clamp_(-self.lstm.grad_clip, self.lstm.grad_clip)
+            coef = self.lstm.learn_rate_coef if name in MATRICES else self.lstm.bias_learn_rate_coef
+            value.add_(corr, alpha=-options.learn_rate * coef)
+
+    def _accumulate(self, x: torch.Tensor, momentum: float) -> None:
+        """Add the sums over all rows to the scaled former corrections: one product a matrix."""
+        n, corr = self.cell_dim, self.corr
+        _, c, _, m, r = self.kept
+        d_gates, d_r = self.derivatives
+        rows = d_gates.view(len(x), 4 * n)
+        before = c[:-1].reshape(len(x), n)
+        pairs = {
+            "w_gifo_x": (rows, x),
+            "w_gifo_r": (rows, r[:-1].reshape(len(x), -1)),
+            "w_r_m": (d_r.view(len(x), -1), m.view(len(x), n)),
+        }
+        for name, (left, right) in pairs.items():
+            torch.addmm(corr[name], left.t(), right, beta=momentum, out=corr[name])
+        corr["bias"].mul_(momentum).add_(rows.sum(dim=0))
+        corr["peephole_i_c"].mul_(momentum).add_((rows[:, n : 2 * n] * before).sum(dim=0))
+        corr["peephole_f_c"].mul_(momentum).add_((rows[:, 2 * n : 3 * n] * before).sum(dim=0))
+        after = c[1:].reshape(len(x), n)
+        corr["peephole_o_c"].mul_(momentum).add_((rows[:, 3 * n :] * after).sum(dim=0))

@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Pass utterances through a network and write its outputs, as Kaldi's nnet-forward does.
+
+Usage: nnet_forward.py [options] <model-in> <feature-rspecifier> <feature-wspecifier>
+
+e.g. nnet_forward.py --feature-transform=transform.nnet final.nnet scp:feats.scp ark,scp:post.ark,post.scp
+
+Every utterance is passed as a whole, LSTMs from a zero state.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import numpy as np
+
+from steps import archive
+from steps.nnet1.device import add_device_options, select_device
+from steps.nnet1.forward import Forward, log_priors, without_softmax
+from steps.nnet1.model_file import read_network
+from steps.nnet1.runtime import Net
+from steps.nnet1.tool import open_transform
+from utils import cli
+
+
+def get_parser() -> cli.KaldiParser:
+    """Return the parser of this program's options."""
+    usage = "nnet_forward.py [options] <model-in> <feature-rspecifier> <feature-wspecifier>"
+    parser = cli.KaldiParser(usage, __doc__)
+    for name in ("model_in", "feats", "output"):
+        parser.add_argument(name)
+    add_device_options(parser)
+    add = parser.add_argument
+    add("--feature-transform", default="", help="network that the features pass first")
+    add("--no-softmax", type=cli.boolean, default=False, help="leave the last softmax out (default: false)")
+    add("--apply-log", type=cli.boolean, default=False, help="write log(y + 1e-20) (default: false)")
+    add("--class-frame-counts", default="", help="file with one vector of counts: subtract log priors")
+    add("--prior-scale", type=cli.finite_float, default=1.0, help="factor of the log priors (default: 1)")
+    add(
+        "--prior-floor",
+        type=cli.finite_float,
+        default=1e-10,
+        help="rarer classes are impossible (default: 1e-10)",
+    )
+    add("--allow-pipes", type=cli.boolean, default=False, help="run commands in rspecifiers (default: false)")
+    add("--verbose", type=int, default=0, help="accepted for Kaldi's sake")
+    return parser
+
+
+def read_counts(path: str) -> np.ndarray:
+    """Read class counts, a vector in text: ``[ 10 20 30 ]`` or plain numbers."""
+    words = archive.read_lines(path)[0].replace("[", " ").replace("]", " ").split()
+    try:
+        counts = np.array([float(word) for word in words])
+    except ValueError as error:
+        raise cli.UserError(f"{path}:1: expected numbers: {error}") from error
+    if len(counts) == 0 or not np.isfinite(counts).all() or counts.min() < 0 or counts.sum() <= 0:
+        raise cli.UserError(f"{path}:1: expected counts of at least 0, one of them above 0")
+    return counts
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the program and return its exit status."""
+    parser = get_parser()
+    args = parser.parse_args(argv)
+    if args.no_softmax and args.apply_log:
+        parser.error("--no-softmax=true and --apply-log=true exclude each other")
+    device = select_device(args.use_gpu, args.num_threads)
+    network = read_network(args.model_in)
+    if args.no_softmax:
+        network = without_softmax(network, args.model_in)
+    priors = (
+        log_priors(read_counts(args.class_frame_counts), args.prior_floor)
+        if args.class_frame_counts
+        else None
+    )
+    transform = open_transform(args.feature_transform, device)
+    forward = Forward(Net(network, device), transform, args.apply_log, priors, args.prior_scale)
+    started = time.monotonic()
+    with archive.Writer(args.output) as writer:
+        for key, output in forward.all(archive.read_matrices(args.feats, allow_pipes=args.allow_pipes)):
+            writer.write(key, output)
+    minutes = (time.monotonic() - started) / 60
+    cli.log(f"Done {forward.utterances} files in {minutes:g}min, (fps {forward.frames / (60 * minutes):g})")
+    return 0 if forward.utterances else 1
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,132 @@
+"""A network at work: forward pass, and backward pass with the updates in between, as nnet1 does them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+
+import torch
+
+from steps.nnet1 import components as nn
+from steps.nnet1 import layers as base
+from steps.nnet1.affine import AffineLayer
+from steps.nnet1.lstm import LstmLayer
+from steps.nnet1.options import TrainOptions
+from utils.cli import UserError
+
+_LAYERS: dict[type, Callable[..., base.Layer]] = {
+    nn.Transmit: base.Layer,
+    nn.Sigmoid: base.SigmoidLayer,
+    nn.Tanh: base.TanhLayer,
+    nn.Softmax: base.SoftmaxLayer,
+    nn.AddShift: base.AddShiftLayer,
+    nn.Rescale: base.RescaleLayer,
+    nn.Splice: base.SpliceLayer,
+    nn.TimeShift: base.TimeShiftLayer,
+    nn.Copy: base.CopyLayer,
+}
+
+
+class Net:
+    """Layers over the components of a network, whose tensors the training changes in place.
+
+    Parameters
+    ----------
+    network : Network
+        On the CPU it is trained itself; for another device a copy is (:meth:`export` brings it back).
+    device : torch.device
+        Where to compute.
+    num_stream : int
+        Utterances that are interleaved in the rows given to the LSTMs.
+    """
+
+    def __init__(
+        self, network: nn.Network, device: torch.device | str = "cpu", *, num_stream: int = 1
+    ) -> None:
+        self.device = torch.device(device)
+        self.network = network if self.device.type == "cpu" else _on_device(network, self.device)
+        self.num_stream = num_stream
+        self.layers = [self._layer(component) for component in self.network.components]
+        self.activations: list[torch.Tensor] = []
+        trainable = [index for index, layer in enumerate(self.layers) if layer.trainable]
+        self._lowest = min(trainable, default=len(self.layers))
+
+    def _layer(self, component: nn.Component) -> base.Layer:
+        if isinstance(component, nn.AffineTransform):
+            return AffineLayer(component, coef_in_penalty=self.network.generation != "2014")
+        if isinstance(component, nn.Lstm):
+            return LstmLayer(component, self.num_stream)
+        return _LAYERS[type(component)](component)
+
+    @property
+    def lstms(self) -> list[LstmLayer]:
+        """The recurrent layers, from the input on."""
+        return [layer for layer in self.layers if isinstance(layer, LstmLayer)]
+
+    def reset_momentum(self) -> None:
+        """Start an epoch as a new process of Kaldi's would."""
+        for layer in self.layers:
+            layer.reset()
+
+    def reset_streams(self, flags: Sequence[bool]) -> None:
+        """Zero the state of the streams that begin a new utterance."""
+        for lstm in self.lstms:
+            lstm.reset_streams(flags)
+
+    def set_lengths(self, lengths: list[int] | None) -> None:
+        """Say how many frames of each stream in the next chunk are real."""
+        for lstm in self.lstms:
+            lstm.lengths = lengths
+
+    def propagate(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the output for an input [rows, input_dim] and keep what :meth:`backpropagate` needs."""
+        self.activations = [x]
+        for layer in self.layers:
+            self.activations.append(layer.propagate(self.activations[-1]))
+        return self.activations[-1]
+
+    def backpropagate(self, diff: torch.Tensor, options: TrainOptions) -> None:
+        """Pass the derivative at the output down and update each layer after its backward pass."""
+        for index in range(len(self.layers) - 1, self._lowest - 1, -1):
+            layer = self.layers[index]
+            at = base.Signal(self.activations[index], self.activations[index + 1], diff)
+            if index > self._lowest or isinstance(layer, LstmLayer):
+                diff = layer.backpropagate(at)
+            layer.update(at, options)
+
+    def feedforward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the output for an utterance [frames, input_dim]; the LSTMs start from a zero state."""
+        for lstm in self.lstms:
+            lstm.start_utterance()
+        for layer in self.layers:
+            x = layer.propagate(x)
+        return x
+
+    def export(self) -> nn.Network:
+        """Return the network with its present parameters on the CPU."""
+        return self.network if self.device.type == "cpu" else _on_device(self.network, torch.device("cpu"))
+
+    def check_trainable(self) -> None:
+        """Refuse a network that the 2014 tools would silently leave untrained.
+
+        Raises
+        ------
+        UserError
+            If the first component of a 2014 network is an LSTM: its backward pass never runs.
+        """
+        first = self.network.components[0]
+        if self.network.generation == "2014" and isinstance(first, nn.Lstm):
+            raise UserError(
+                f"component 1 is <{first.kind}>: kaldi-lstm never trains an LSTM that stands first; "
+                "put a <Transmit> before it"
+            )
+
+
+def _on_device(network: nn.Network, device: torch.device) -> nn.Network:
+    components = []
+    for component in network.components:
+        moved = copy.copy(component)
+        for name, value in component.params().items():
+            setattr(moved, name, value.detach().to(device))
+        components.append(moved)
+    return nn.Network(components, network.generation)

@@ -1,0 +1,216 @@
+"""Learning-rate schedules as pure functions: Karel's scheduler and kaldi-lstm's loop.
+
+Both work on numbers as the shell scripts see them: losses printed with six digits, and learning rates
+that ``awk`` printed with six digits after each multiplication. So a decision here is the decision of the
+script, on the same rounded numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from utils.cli import UserError
+
+DIVERGED_AFTER = 3
+
+
+def six_digits(value: float) -> float:
+    """Return ``value`` as it reads after being printed with six significant digits."""
+    return float(f"{value:.6g}")
+
+
+def scaled(learn_rate: str, factor: float) -> str:
+    """``awk "BEGIN{print(learn_rate * factor)}"``."""
+    return f"{float(learn_rate) * factor:.6g}"
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch gave; losses are rounded to six digits, accuracies in percent."""
+
+    iteration: int
+    learn_rate: str
+    tr_loss: float
+    cv_loss: float
+    tr_acc: float = math.nan
+    cv_acc: float = math.nan
+    accepted: bool = True
+    seconds: float = 0.0
+    nnet: str = ""
+
+
+@dataclass(frozen=True)
+class KarelOptions:
+    """Options of ``steps/nnet/train_scheduler.sh`` with its defaults."""
+
+    learn_rate: str = "0.008"
+    max_iters: int = 20
+    min_iters: int = 0
+    keep_lr_iters: int = 0
+    start_halving_impr: float = 0.01
+    end_halving_impr: float = 0.001
+    halving_factor: float = 0.5
+
+
+@dataclass(frozen=True)
+class KarelState:
+    """Where the scheduler stands: the best network, its loss, and the next learning rate.
+
+    ``finished`` is the reason for the end, with the words of the script; empty while it goes on.
+    """
+
+    learn_rate: str
+    loss: float
+    best: str
+    iteration: int = 0
+    halving: bool = False
+    finished: str = ""
+
+
+def karel_start(options: KarelOptions, initial_loss: float, initial_nnet: str) -> KarelState:
+    """Return the state before the first epoch, given the cross-validation loss of the initial network."""
+    return KarelState(options.learn_rate, six_digits(initial_loss), initial_nnet)
+
+
+def karel_step(
+    options: KarelOptions, state: KarelState, tr_loss: float, cv_loss: float, base: str
+) -> tuple[KarelState, Epoch]:
+    """Judge an epoch as ``train_scheduler.sh`` does.
+
+    Parameters
+    ----------
+    options : KarelOptions
+        Thresholds; an epoch is accepted if its loss is below the best, or up to ``keep_lr_iters`` or
+        ``min_iters``.
+    state : KarelState
+        From :func:`karel_start` or the step before.
+    tr_loss, cv_loss : float
+        Average losses of the epoch; rounded to six digits here.
+    base : str
+        Name of the networks, ``nnet/<base>_iter<nn>_…``.
+
+    Returns
+    -------
+    state : KarelState
+        For the next epoch.
+    epoch : Epoch
+        With the decision and the name of the epoch's network.
+    """
+    iteration, tr_loss, cv_loss = state.iteration + 1, six_digits(tr_loss), six_digits(cv_loss)
+    kept, forced = iteration <= options.keep_lr_iters, iteration <= options.min_iters
+    accepted = cv_loss < state.loss or kept or forced
+    name = _karel_name(options, state, tr_loss, cv_loss, base, accepted)
+    epoch = Epoch(iteration, state.learn_rate, tr_loss, cv_loss, accepted=accepted, nnet=name)
+    previous, state = state.loss, replace(state, iteration=iteration)
+    if accepted:
+        state = replace(state, loss=cv_loss, best=name)
+    if not kept:
+        state = _karel_rate(options, state, previous, forced)
+    return state, epoch
+
+
+def _karel_name(
+    options: KarelOptions, state: KarelState, tr_loss: float, cv_loss: float, base: str, accepted: bool
+) -> str:
+    iteration = state.iteration + 1
+    width = len(str(options.max_iters))
+    name = f"{base}_iter{iteration:0{width}d}_learnrate{state.learn_rate}_tr{tr_loss:.4f}_cv{cv_loss:.4f}"
+    if not accepted:
+        return f"{name}_rejected"
+    if iteration <= options.min_iters:
+        name += f"_min-iters-{options.min_iters}"
+    if iteration <= options.keep_lr_iters:
+        name += f"_keep-lr-iters-{options.keep_lr_iters}"
+    return name
+
+
+def _karel_rate(options: KarelOptions, state: KarelState, previous: float, forced: bool) -> KarelState:
+    """Stop, or start halving, or halve; a rejected epoch counts as an improvement of nothing."""
+    improvement = six_digits((previous - state.loss) / previous)
+    if state.halving and improvement < options.end_halving_impr:
+        if forced:
+            return state
+        return replace(state, finished=f"finished, too small rel. improvement {improvement:g}")
+    halving = state.halving or improvement < options.start_halving_impr
+    rate = scaled(state.learn_rate, options.halving_factor) if halving else state.learn_rate
+    return replace(state, halving=halving, learn_rate=rate)
+
+
+def karel_replay(options: KarelOptions, start: KarelState, epochs: Sequence[Epoch], base: str) -> KarelState:
+    """Return the state after ``epochs`` that were already done.
+
+    Raises
+    ------
+    UserError
+        If one of them was judged otherwise than these options do.
+    """
+    state = start
+    for epoch in epochs:
+        if state.finished:
+            break
+        rate = state.learn_rate
+        state, judged = karel_step(options, state, epoch.tr_loss, epoch.cv_loss, base)
+        same = judged.accepted == epoch.accepted and float(rate) == float(epoch.learn_rate)
+        if not same or judged.iteration != epoch.iteration:
+            raise UserError(f"epoch {epoch.iteration} was made with another schedule; start over elsewhere")
+        if epoch.accepted:
+            state = replace(state, best=epoch.nnet)
+    return state
+
+
+@dataclass(frozen=True)
+class KaldiLstmOptions:
+    """Options of kaldi-lstm's ``train_lstm_streams.sh`` with its defaults."""
+
+    learn_rate: str = "0.00001"
+    max_iters: int = 15
+    start_halving: int = 3
+    halving_factor: float = 0.8
+
+
+def kaldi_lstm_rates(options: KaldiLstmOptions) -> list[str]:
+    """Learning rate of each epoch: from epoch ``start_halving`` (from 0) on, one factor before each."""
+    rates, rate = [], options.learn_rate
+    for iteration in range(options.max_iters):
+        if iteration >= options.start_halving:
+            rate = scaled(rate, options.halving_factor)
+        rates.append(rate)
+    return rates
+
+
+def iteration_line(epoch: Epoch, max_iters: int) -> str:
+    """Return ``ITERATION 01: TRAIN AVG.LOSS …`` as the scheduler prints it."""
+    verdict = "accepted" if epoch.accepted else "rejected"
+    return (
+        f"ITERATION {epoch.iteration:0{len(str(max_iters))}d}: TRAIN AVG.LOSS {epoch.tr_loss:.4f}, "
+        f"(lrate{epoch.learn_rate}), CROSSVAL AVG.LOSS {epoch.cv_loss:.4f}, "
+        f"nnet {verdict} ({epoch.nnet.rpartition('/')[2]})"
+    )
+
+
+def check_divergence(epochs: Sequence[Epoch], initial_loss: float) -> None:
+    """Refuse to go on when training has run away.
+
+    Raises
+    ------
+    UserError
+        Naming epoch and learning rate, if a loss is no number or if the cross-validation loss was above
+        the initial network's in the last three epochs.
+    """
+    if not epochs:
+        return
+    last = epochs[-1]
+    remedy = "training diverged; use a lower --learn-rate"
+    if not (math.isfinite(last.tr_loss) and math.isfinite(last.cv_loss)):
+        raise UserError(
+            f"epoch {last.iteration}, learning rate {last.learn_rate}: training loss {last.tr_loss:g}, "
+            f"cross-validation loss {last.cv_loss:g}; {remedy}"
+        )
+    tail = epochs[-DIVERGED_AFTER:]
+    if len(tail) == DIVERGED_AFTER and all(epoch.cv_loss > initial_loss for epoch in tail):
+        raise UserError(
+            f"epoch {last.iteration}, learning rate {last.learn_rate}: the cross-validation loss has been "
+            f"above the initial {initial_loss:g} for {DIVERGED_AFTER} epochs (now {last.cv_loss:g}); {remedy}"
+        )
