@@ -6,7 +6,7 @@ command, and the command line. If all of that still holds, nothing is run; other
 what changed, and the command runs. The stamp is removed first and written last, so an interrupted
 command is run again. An input or output ``*.scp`` stands for the files that it points to as well.
 Options that cannot change a result (``--nj``, ``--cmd``, ``--num-threads``, ``--max-jobs-run``) do
-not count, nor does a job runner in front of the command.
+not count, nor does the job runner that ``--cmd`` names.
 
 e.g. utils/once.py --in data/train/wav.scp --out data/train/feats.scp data/train/.done/feats -- \
        steps/make_scattering.sh --nj 4 data/train
@@ -17,28 +17,32 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+# Not insert: with utils/ itself on the path, "import queue" would find Grid Engine's runner.
+sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from utils import atomic, cli
 from utils.code_closure import ROOT, closure
 
 _NEUTRAL = ("--nj", "--cmd", "--num-threads", "--max-jobs-run")
-_RUNNERS = ("run.py", "slurm.py", "queue.py", "run.pl", "slurm.pl", "queue.pl")
 
 Record = dict[str, list]
 
 
 def get_parser() -> cli.KaldiParser:
     """Return the parser of this program's options."""
-    parser = cli.KaldiParser("once.py [--in FILE]... [--out FILE]... <stamp> -- command ...", __doc__)
+    parser = cli.KaldiParser("once.py [options] <stamp> -- [[JOB=1:N] <log>] <command> ...", __doc__)
     parser.add_argument("--in", dest="inputs", action="append", default=[], metavar="FILE", help="an input")
     parser.add_argument(
         "--out", dest="outputs", action="append", default=[], metavar="FILE", help="an output"
+    )
+    parser.add_argument(
+        "--cmd", default="", metavar="RUNNER", help="job runner; a log stands before the command"
     )
     parser.add_argument("stamp", help="file that records what was done")
     return parser
@@ -95,22 +99,15 @@ def read_stamp(path: Path) -> dict:
         return {}
 
 
-def without_runner(command: list[str]) -> list[str]:
-    """Return the command without a leading job runner, its options and its log."""
-    if Path(command[0]).name not in _RUNNERS:
-        return command
-    position = 1
-    while position < len(command) and command[position].startswith("--"):
-        position += 1 if "=" in command[position] else 2
-    if position < len(command) and re.fullmatch(r"\w+=\d+(:\d+)?", command[position]):
-        position += 1
-    return command[position + 1 :]
+def without_log(command: list[str]) -> list[str]:
+    """Return what a job runner is to run: its arguments without ``JOB=1:N`` and the log."""
+    return command[2:] if re.fullmatch(r"\w+=\d+(:\d+)?", command[0]) else command[1:]
 
 
 def counted_words(command: list[str]) -> list[str]:
     """Return the command's words without the options that cannot change its result."""
     words, skip = [], False
-    for word in without_runner(command):
+    for word in command:
         if skip or word.partition("=")[0] in _NEUTRAL:
             skip = not skip and word in _NEUTRAL
             continue
@@ -137,7 +134,7 @@ def differences(old: dict, new: dict) -> list[str]:
 
 def describe(command: list[str], inputs: list[str], outputs: list[str], old: dict) -> dict:
     """Return the record of the present state, using what ``old`` knows of unchanged files."""
-    code = [str(path.relative_to(ROOT)) for path in closure(without_runner(command))]
+    code = [str(path.relative_to(ROOT)) for path in closure(command)]
     known = {**old.get("inputs", {}), **old.get("outputs", {})}
     code_hashes = {name: [content_hash(ROOT / name)] for name in code}
     return {
@@ -154,6 +151,9 @@ def main(argv: list[str] | None = None) -> int:
     split = words.index("--") if "--" in words else len(words)
     options = get_parser().parse_args(words[:split])
     command = words[split + 1 :]
+    run = shlex.split(options.cmd) + command
+    if options.cmd and command:
+        command = without_log(command)
     if not command:
         get_parser().error("expected '-- command ...' after the stamp")
     stamp = Path(options.stamp)
@@ -169,9 +169,9 @@ def main(argv: list[str] | None = None) -> int:
     more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
     cli.log(f"doing {stamp}: {reasons[0]}{more}")
     stamp.unlink(missing_ok=True)
-    status = subprocess.run(command, close_fds=False, check=False).returncode
+    status = subprocess.run(run, close_fds=False, check=False).returncode
     if status != 0:
-        cli.log(f"{stamp}: the command failed with status {status}: {' '.join(command)}")
+        cli.log(f"{stamp}: failed with status {status}: {' '.join(run)}")
         return 1 if status < 0 else status
     done = describe(command, options.inputs, options.outputs, new)
     missing = [name for name, facts in done["outputs"].items() if facts[0] == "missing"]

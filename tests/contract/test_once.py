@@ -70,7 +70,7 @@ def test_a_failed_command_leaves_no_stamp_and_passes_its_status_on(count, tmp_pa
     assert count()[1] == 2
 
 
-def test_a_missing_input_and_a_missing_output_are_errors(count, tmp_path):
+def test_a_missing_input_and_a_missing_output_are_errors(count):
     done, runs = count("--in", "nothing.txt")
     assert done.returncode == 1 and runs == 0 and "nothing.txt" in done.stderr
     done, _ = count("--out", "never.txt")
@@ -88,13 +88,13 @@ def test_what_a_script_file_points_to_counts(tmp_path, run_cli, repo):
 
 
 def test_runner_and_number_of_jobs_do_not_count_but_other_options_do(tmp_path, run_cli, repo):
-    def why(*words):
-        return run_cli(repo / ONCE, "stamp", "--", *words, cwd=tmp_path, check=True).stderr
+    def why(*words, options=()):
+        return run_cli(repo / ONCE, *options, "stamp", "--", *words, cwd=tmp_path, check=True).stderr
 
-    runner = repo / "utils" / "run.py"
     why("true", "--nj", "2", "--cmd", "run.py")
     assert "up to date" in why("true", "--nj=5", "--cmd", "slurm.py --mem 2G")
-    assert "up to date" in why(runner, "--mem", "1G", "JOB=1:2", "log/x.JOB.log", "true")
+    runner = f"{repo / 'utils' / 'run.py'} --mem 1G"
+    assert "up to date" in why("JOB=1:2", "log/x.JOB.log", "true", options=["--cmd", runner])
     assert "command line changed" in why("true", "--k", "2")
 
 

@@ -1,0 +1,56 @@
+# shellcheck shell=bash
+# Sourced by run.sh after its options: checks them before anything is made, fills in what was left
+# empty (nj, conf, corpus_root), and defines what its stages use (stage, with_seeds).
+
+: "${stage:?}" "${stop_stage:?}" "${num_seeds:?}" "${corpus:?}" "${k:?}" "${use_gpu:?}" "${caller:?}"
+: "${dnns?}" "${lstms?}"
+
+option_error() {
+  echo "ERROR (run.sh) $1; see ./run.sh --help" >&2
+  exit 2
+}
+
+for name in stage stop_stage num_seeds seed; do
+  [[ ${!name} =~ ^[0-9]+$ ]] || option_error "--${name/_/-}: expected a number, got '${!name}'"
+done
+[ "$stop_stage" -ge "$stage" ] || option_error "--stop-stage $stop_stage lies before --stage $stage"
+[ "$stage" -le 9 ] || option_error "--stage $stage: the last stage is 9"
+[ "$num_seeds" -ge 1 ] || option_error "--num-seeds: expected at least 1"
+[ -n "$nj" ] || nj=$(getconf _NPROCESSORS_ONLN)
+[[ $nj =~ ^[1-9][0-9]*$ ]] || option_error "--nj: expected a number of jobs, got '$nj'"
+[[ $k =~ ^0?\.[0-9]+$ ]] || option_error "--k: expected a threshold between 0 and 1, got '$k'"
+case $use_gpu in yes | no | optional) ;; *) option_error "--use-gpu: expected yes, no or optional, got '$use_gpu'" ;; esac
+
+case $corpus in
+  synth) corpus_root=${corpus_root:-corpora/synth} ;;
+  ismir04 | gtzan | folder) ;;
+  *) option_error "--corpus: expected synth, ismir04, gtzan or folder, got '$corpus'" ;;
+esac
+[ -n "$corpus_root" ] || option_error "--corpus $corpus needs --corpus-root DIR"
+if [ "$corpus" != synth ]; then
+  [[ $corpus_root == /* ]] || corpus_root=$caller/$corpus_root
+  [ -d "$corpus_root" ] || option_error "--corpus-root: there is no folder '$corpus_root'"
+fi
+
+[ -n "$conf" ] || { [ -d "conf/$corpus" ] && conf=conf/$corpus || conf=conf/paper; }
+[ -d "$conf" ] || option_error "--conf: there is no folder '$conf'"
+for name in $dnns $lstms; do
+  [ -f "$conf/$name.conf" ] || option_error "model '$name' has no configuration '$conf/$name.conf'"
+done
+
+# Succeeds if stage $1 is to be run, and says what it is for.
+stage() {
+  [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ] || return 1
+  echo "$(date +%T) Stage $1: $2" >&2
+}
+
+# The names of the trainings of models $1: "m m_seed2 …".
+with_seeds() {
+  local name number
+  for name in $1; do
+    printf '%s ' "$name"
+    for number in $(seq 2 "$num_seeds"); do
+      printf '%s ' "${name}_seed$number"
+    done
+  done
+}

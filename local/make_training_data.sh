@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# What the trainers need: train split into train_tr and train_cv by artist, a label for each frame, and
+# the mean and variance of train_tr's frames as a feature transform.
+# Reads <data>/train; writes <data>/{train_tr,train_cv} and <data>/cmvn/{cmvn.stats,feature_transform.nnet}.
+# Kaldi counterparts: subset_data_dir_tr_cv.sh, ali-to-post, compute-cmvn-stats, cmvn-to-nnet.
+set -euo pipefail
+
+cmd=utils/run.py
+cv_percent=10
+seed=777
+
+help_message="Usage: $0 [options] <data>
+  e.g. $0 data/synth
+Options:
+  --cv-percent P   tracks held out for cross-validation, in percent ($cv_percent)
+  --seed S         of the choice of artists ($seed)
+  --cmd RUNNER     job runner and its options ($cmd)"
+
+echo "$0 $*" >&2
+. ./path.sh
+. utils/parse_options.sh
+if [ $# -ne 1 ]; then
+  echo "$help_message" >&2
+  exit 2
+fi
+data=$1
+read -ra runner <<<"$cmd"
+
+"${runner[@]}" "$data/log/split_tr_cv.log" local/split_tr_cv.py --cv-percent "$cv_percent" --seed "$seed" \
+  "$data/train" "$data/train_tr" "$data/train_cv"
+for x in train_tr train_cv; do
+  "${runner[@]}" "$data/log/make_frame_labels_$x.log" local/make_frame_labels.py "$data/$x"
+done
+"${runner[@]}" "$data/log/compute_cmvn_stats.log" \
+  steps/nnet1/compute_cmvn_stats.py "scp:$data/train_tr/feats.scp" "$data/cmvn/cmvn.stats"
+"${runner[@]}" "$data/log/cmvn_to_nnet.log" \
+  steps/nnet1/cmvn_to_nnet.py "$data/cmvn/cmvn.stats" "$data/cmvn/feature_transform.nnet"
