@@ -1,0 +1,189 @@
+"""Choosing tracks by artist: which go to cross-validation, which to which fold.
+
+The unit is a group: all tracks of an artist, or a single track. A group is never divided. The order in
+which groups are considered comes from a hash of seed and name, so that it does not depend on the version
+of a random number generator, nor on what else is in the corpus.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from utils.cli import UserError
+
+Groups = Mapping[str, Mapping[str, int]]
+
+
+def stable_order(names: Iterable[str], seed: int) -> list[str]:
+    """Return the names in an order that only ``seed`` and each name decide."""
+    return sorted(names, key=lambda name: (hashlib.sha256(f"{seed} {name}".encode()).digest(), name))
+
+
+def group_counts(utt2group: Mapping[str, str], utt2genre: Mapping[str, str]) -> dict[str, Counter[str]]:
+    """Return for each group how many tracks it has in each class."""
+    groups: dict[str, Counter[str]] = defaultdict(Counter)
+    for utt, group in utt2group.items():
+        groups[group][utt2genre[utt]] += 1
+    return dict(groups)
+
+
+def class_totals(groups: Groups) -> dict[str, int]:
+    """Return the number of tracks of each class, in C order."""
+    totals: Counter[str] = Counter()
+    for counts in groups.values():
+        totals.update(counts)
+    return dict(sorted(totals.items()))
+
+
+def choose_held_out(groups: Groups, share: float, seed: int, *, floor_share: float = 0.34) -> set[str]:
+    """Choose groups that hold about ``share`` of the tracks of every class.
+
+    Where no group spans two classes the number held out of each class is the closest to its share that
+    any set of groups reaches; groups that span classes are chosen by local search on the squared
+    deviations. A class never loses its last group. A class that would lose none gives its smallest
+    group, if that has at most ``floor_share`` of the class.
+
+    Parameters
+    ----------
+    groups : mapping of str to mapping of str to int
+        For each group, its number of tracks in each class (:func:`group_counts`).
+    share : float
+        The part to hold out, between 0 and 1.
+    seed : int
+        Decides among equally good choices.
+    floor_share : float
+        See above; 0 turns this rule off.
+
+    Returns
+    -------
+    set of str
+        The groups held out.
+    """
+    totals = class_totals(groups)
+    order = stable_order(groups, seed)
+    spanning = {genre for counts in groups.values() if len(counts) > 1 for genre in counts}
+    chosen: set[str] = set()
+    for genre in totals:
+        if genre not in spanning:
+            sizes = [(name, groups[name][genre]) for name in order if genre in groups[name]]
+            chosen |= _closest_subset(sizes, share * totals[genre])
+    members = [name for name in order if spanning.intersection(groups[name])]
+    if members:
+        chosen |= _local_search(groups, members, {g: share * totals[g] for g in sorted(spanning)})
+    for genre, total in totals.items():
+        if not any(genre in groups[name] for name in chosen):
+            chosen |= _smallest(groups, order, chosen, genre, floor_share * total)
+    return chosen
+
+
+def _closest_subset(sizes: list[tuple[str, int]], target: float) -> set[str]:
+    """Return names, never all, whose sizes add up as close to ``target`` as possible (the smaller of two)."""
+    reached: dict[int, tuple[str, ...]] = {0: ()}
+    for name, size in sizes:
+        for total, names in sorted(reached.items()):
+            if total + size not in reached and total <= target and len(names) + 1 < len(sizes):
+                reached[total + size] = (*names, name)
+    return set(reached[min(reached, key=lambda total: (abs(total - target), total))])
+
+
+def _local_search(groups: Groups, members: list[str], targets: Mapping[str, float]) -> set[str]:
+    """Add, remove and exchange groups while the squared relative deviation from the targets falls."""
+    genres = list(targets)
+    counts = np.array([[groups[name].get(genre, 0) for genre in genres] for name in members], float)
+    aim = np.array([targets[genre] for genre in genres])
+    weight = 1.0 / np.maximum(aim, 1e-9)
+    inside = np.zeros(len(members), bool)
+
+    def cost(held: np.ndarray) -> np.ndarray:
+        return (weight * (held - aim) ** 2).sum(axis=-1)
+
+    while True:
+        held = counts[inside].sum(axis=0)
+        best, move = float(cost(held)) - 1e-9, None
+        flipped = cost(held + np.where(inside[:, None], -counts, counts))
+        for i in np.flatnonzero(flipped < best):
+            if _keeps_all(counts, inside, [i]) and flipped[i] < best:
+                best, move = float(flipped[i]), [i]
+        outside = np.flatnonzero(~inside)
+        for i in np.flatnonzero(inside):
+            swapped = cost(held - counts[i] + counts[outside])
+            for j in np.flatnonzero(swapped < best):
+                if _keeps_all(counts, inside, [i, outside[j]]) and swapped[j] < best:
+                    best, move = float(swapped[j]), [i, outside[j]]
+        if move is None:
+            return {members[i] for i in np.flatnonzero(inside)}
+        inside[move] = ~inside[move]
+
+
+def _keeps_all(counts: np.ndarray, inside: np.ndarray, flips: list) -> bool:
+    """Whether every class keeps a group outside once ``flips`` have changed sides."""
+    after = inside.copy()
+    after[flips] = ~after[flips]
+    return bool((counts[~after].sum(axis=0) > 0).all())
+
+
+def _smallest(groups: Groups, order: list[str], chosen: set[str], genre: str, most: float) -> set[str]:
+    """Return the smallest group of a class that may go, as a set; empty if none may."""
+    remaining = Counter(g for name in order if name not in chosen for g in groups[name])
+    candidates = [
+        name
+        for name in order
+        if 0 < groups[name].get(genre, 0) <= most and all(remaining[g] > 1 for g in groups[name])
+    ]
+    return {min(candidates, key=lambda name: sum(groups[name].values()))} if candidates else set()
+
+
+def assign_folds(groups: Groups, num_folds: int, seed: int) -> dict[str, int]:
+    """Deal groups into folds so that every fold has about the same number of tracks of every class.
+
+    The largest groups are dealt first, each to the fold where its classes are scarcest.
+
+    Parameters
+    ----------
+    groups : mapping of str to mapping of str to int
+        For each group, its number of tracks in each class.
+    num_folds : int
+        K.
+    seed : int
+        Decides among groups of the same size.
+
+    Returns
+    -------
+    dict of str to int
+        The fold of each group, from 1 to K.
+
+    Raises
+    ------
+    UserError
+        If K is less than 2, or a class has fewer groups than K: some fold would lack the class.
+    """
+    if num_folds < 2:
+        raise UserError(f"{num_folds} folds: at least 2 are needed")
+    totals = class_totals(groups)
+    for genre in totals:
+        available = sum(genre in counts for counts in groups.values())
+        if available < num_folds:
+            raise UserError(
+                f"class {genre} has {available} artists or tracks to deal, too few for {num_folds} folds; "
+                f"use at most {available} folds, or --fold-by utt"
+            )
+    order = sorted(stable_order(groups, seed), key=lambda name: -sum(groups[name].values()))
+    held: list[Counter[str]] = [Counter() for _ in range(num_folds)]
+    folds: dict[str, int] = {}
+    for name in order:
+        counts = groups[name]
+        best = min(
+            range(num_folds), key=lambda k: (_growth(held[k], counts, totals), sum(held[k].values()), k)
+        )
+        held[best].update(counts)
+        folds[name] = best + 1
+    return folds
+
+
+def _growth(held: Mapping[str, int], counts: Mapping[str, int], totals: Mapping[str, int]) -> float:
+    """Return by how much a fold's sum of squared class shares grows when a group joins it."""
+    return sum(((held.get(g, 0) + n) ** 2 - held.get(g, 0) ** 2) / totals[g] ** 2 for g, n in counts.items())
