@@ -1,0 +1,1 @@
+"""The paper of this recipe: its figures, tables, pictures and the report page."""

@@ -1,0 +1,107 @@
+"""One row a track: the true class, the hypothesis and the scores that led to it, as a TSV."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from steps.scoring.measures import confusion_matrix
+from utils import atomic
+from utils.cli import UserError
+
+UNKNOWN = "-"
+"""Stands in the column ``ref`` of a track without a label."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Hypotheses of one system for tracks in C-sorted order."""
+
+    classes: tuple[str, ...]
+    utts: tuple[str, ...]
+    ref: np.ndarray
+    """True class indices, int of shape (num_tracks,); -1 where there is no label."""
+    hyp: np.ndarray
+    """Hypothesised class indices, int of shape (num_tracks,)."""
+    scores: np.ndarray
+    """Scores by class, float64 of shape (num_tracks, C)."""
+    counts: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Further integer columns by name, each of shape (num_tracks,)."""
+
+    @property
+    def right(self) -> np.ndarray:
+        """Whether each track is right, bool of shape (num_tracks,)."""
+        return self.ref == self.hyp
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """Confusion counts, int64 of shape (C, C)."""
+        return confusion_matrix(self.ref, self.hyp, len(self.classes))
+
+
+def write_predictions(path: Path, predictions: Predictions) -> None:
+    """Write the TSV: utt, ref, hyp, the integer columns, and ``score:CLASS`` for every class."""
+    names = list(predictions.counts)
+    header = ["utt", "ref", "hyp", *names, *(f"score:{name}" for name in predictions.classes)]
+    with atomic.replacing(path) as file:
+        file.write("\t".join(header) + "\n")
+        for row, utt in enumerate(predictions.utts):
+            ref = int(predictions.ref[row])
+            words = [utt, UNKNOWN if ref < 0 else predictions.classes[ref]]
+            words.append(predictions.classes[int(predictions.hyp[row])])
+            words += [str(int(predictions.counts[name][row])) for name in names]
+            words += [f"{score:.8g}" for score in predictions.scores[row]]
+            file.write("\t".join(words) + "\n")
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read the TSV back.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, or a line does not fit the header; names the line.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot read the predictions: {error.strerror}; run the stage before"
+        ) from error
+    header = lines[0].split("\t") if lines else []
+    classes = tuple(name.partition(":")[2] for name in header if name.startswith("score:"))
+    names = header[3 : len(header) - len(classes)]
+    if header[:3] != ["utt", "ref", "hyp"] or not classes:
+        raise UserError(
+            f"{path}:1: expected the header 'utt ref hyp … score:CLASS …', got '{' '.join(header)}'"
+        )
+    index = {name: number for number, name in enumerate(classes)}
+    rows = []
+    for number, line in enumerate(lines[1:], start=2):
+        words = line.split("\t")
+        try:
+            if len(words) != len(header):
+                raise ValueError(f"{len(words)} columns instead of {len(header)}")
+            ref = -1 if words[1] == UNKNOWN else index[words[1]]
+            counts = [int(word) for word in words[3 : 3 + len(names)]]
+            rows.append(
+                (words[0], ref, index[words[2]], counts, [float(word) for word in words[3 + len(names) :]])
+            )
+        except (ValueError, KeyError) as error:
+            raise UserError(
+                f"{path}:{number}: not a line of predictions ({error}); write the file again"
+            ) from error
+    if not rows:
+        raise UserError(f"{path}: no predictions")
+    columns = np.array([row[3] for row in rows], dtype=np.int64).reshape(len(rows), len(names))
+    return Predictions(
+        classes=classes,
+        utts=tuple(row[0] for row in rows),
+        ref=np.array([row[1] for row in rows], dtype=np.int64),
+        hyp=np.array([row[2] for row in rows], dtype=np.int64),
+        scores=np.array([row[4] for row in rows], dtype=np.float64),
+        counts={name: columns[:, column] for column, name in enumerate(names)},
+    )

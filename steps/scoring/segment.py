@@ -1,0 +1,54 @@
+"""Segment features: what a track's frames and frame posteriors amount to (equations 10-14 of the paper)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+KINDS = ("sc", "lstm", "fusion")
+
+
+def mean_frame(feats: np.ndarray) -> np.ndarray:
+    """Return f_sc, the mean input frame (equation 10).
+
+    Parameters
+    ----------
+    feats : array of shape (num_frames, feat_dim)
+        Input frames.
+
+    Returns
+    -------
+    float64 array of shape (feat_dim,)
+        Mean over the frames.
+    """
+    return np.asarray(feats, dtype=np.float64).mean(axis=0)
+
+
+def share_above(post: np.ndarray, k: float) -> np.ndarray:
+    """Return f_k, the share of frames with a posterior above ``k`` (equation 14), float64 of shape (C,)."""
+    return (np.asarray(post, dtype=np.float64) > k).mean(axis=0)
+
+
+def posterior_statistics(post: np.ndarray, k: float) -> np.ndarray:
+    """Return f_lstm, four statistics of the frame posteriors (equations 11-14).
+
+    Parameters
+    ----------
+    post : array of shape (num_frames, C)
+        Frame posteriors.
+    k : float
+        Threshold of the share, 0.9 in the paper's tables.
+
+    Returns
+    -------
+    float64 array of shape (4 * C,)
+        Maxima, minima, means and shares of frames above ``k``, each C values in class order.
+    """
+    values = np.asarray(post, dtype=np.float64)
+    return np.concatenate(
+        [values.max(axis=0), values.min(axis=0), values.mean(axis=0), share_above(values, k)]
+    )
+
+
+def fusion(mean: np.ndarray, statistics: np.ndarray) -> np.ndarray:
+    """Return f_fusion = [f_sc, f_lstm], float64 of shape (feat_dim + 4 * C,)."""
+    return np.concatenate([mean, statistics])

@@ -1,0 +1,243 @@
+"""Training of the linear SVM (liblinear) and the choice of its C on the training set alone."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.svm import LinearSVC
+
+from steps.scoring.measures import balanced_accuracy, confusion_matrix
+from steps.scoring.svm import LinearSvm
+from utils import cli
+from utils.cli import UserError
+
+
+@dataclass(frozen=True)
+class SvmOptions:
+    """Options of conf/svm.conf."""
+
+    grid: tuple[float, ...] = (0.001, 0.01, 0.1, 1.0, 10.0)
+    folds: int = 5
+    seed: int = 777
+    class_weight: str | None = None
+    tolerance: float = 1e-3
+    max_iter: int = 1000
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What liblinear found in standardised space."""
+
+    mean: np.ndarray
+    scale: np.ndarray
+    weight: np.ndarray
+    bias: np.ndarray
+
+    def scores(self, vectors: np.ndarray) -> np.ndarray:
+        """Return decision values, float64 of shape (n, C)."""
+        return ((vectors - self.mean) / self.scale) @ self.weight.T + self.bias
+
+
+def standardisation(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation by column; a constant column has deviation 1.
+
+    Parameters
+    ----------
+    vectors : array of shape (n, dim)
+        Training vectors.
+    """
+    mean = vectors.mean(axis=0)
+    scale = vectors.std(axis=0)
+    constant = scale <= 1e-8 * np.maximum(1.0, np.abs(mean))
+    return mean, np.where(constant, 1.0, scale)
+
+
+def fit(vectors: np.ndarray, labels: np.ndarray, num_classes: int, cost: float, options: SvmOptions) -> Fit:
+    """Train one-against-rest linear SVMs (squared hinge, primal) on standardised vectors.
+
+    The primal solver of liblinear has no random choice in it, so that the result is the same each time.
+    Where there are fewer vectors than dimensions the problem is solved in the space that the vectors
+    span, where the solution of a linear SVM lies anyway, and turned back: the same weights, sooner.
+
+    Parameters
+    ----------
+    vectors : float64 array of shape (n, dim)
+        Training vectors.
+    labels : int array of shape (n,)
+        Class indices below ``num_classes``; at least two different ones.
+    num_classes : int
+        Rows of the weights; a class without a vector gets the score minus infinity.
+    cost : float
+        C of the SVM.
+    options : SvmOptions
+        Tolerance, iterations, class weights.
+    """
+    mean, scale = standardisation(vectors)
+    standard = (vectors - mean) / scale
+    basis = np.linalg.qr(standard.T)[0] if len(vectors) < vectors.shape[1] else None
+    machine = LinearSVC(
+        C=cost,
+        dual=False,
+        loss="squared_hinge",
+        tol=options.tolerance,
+        max_iter=options.max_iter,
+        class_weight=options.class_weight,
+        random_state=options.seed,
+    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        machine.fit(standard if basis is None else standard @ basis, labels)
+    if any(issubclass(item.category, ConvergenceWarning) for item in caught):
+        cli.warn(
+            f"liblinear did not converge in {options.max_iter} iterations with C={cost:g}; raise --max-iter"
+        )
+    found = machine.coef_ if basis is None else machine.coef_ @ basis.T
+    weight = np.zeros((num_classes, vectors.shape[1]))
+    bias = np.full(num_classes, -np.inf)
+    if len(machine.classes_) == 2:
+        low, high = machine.classes_
+        weight[low], weight[high] = -found[0], found[0]
+        bias[low], bias[high] = -machine.intercept_[0], machine.intercept_[0]
+    else:
+        weight[machine.classes_] = found
+        bias[machine.classes_] = machine.intercept_
+    return Fit(mean, scale, weight, bias)
+
+
+def make_folds(
+    labels: np.ndarray, artists: Sequence[str], classes: Sequence[str], options: SvmOptions
+) -> tuple[list[tuple[np.ndarray, np.ndarray]], bool]:
+    """Split the training tracks for cross-validation, stratified and with every artist on one side.
+
+    Parameters
+    ----------
+    labels : int array of shape (n,)
+        Class indices.
+    artists : sequence of n str
+        Artist of every track.
+    classes : sequence of str
+        Class names, for messages.
+    options : SvmOptions
+        Number of folds and the seed of the shuffle.
+
+    Returns
+    -------
+    tuple
+        Pairs of training and held-out indices, and whether artists are kept apart. They are not, with
+        a warning, where a class has a single artist, since a fold would then have nothing to learn it
+        from; a class with fewer artists than folds is absent from some held-out parts, also with a warning.
+    """
+    per_class = {
+        c: len({a for a, y in zip(artists, labels, strict=True) if y == c}) for c in np.unique(labels)
+    }
+    few = min(per_class, key=lambda c: per_class[c])
+    counts = np.bincount(labels)
+    folds = min(options.folds, int(counts.max()))
+    name, number = classes[few], per_class[few]
+    grouped = number > 1
+    if not grouped:
+        cli.warn(
+            f"class '{name}' has one artist: cross-validation is stratified but does not keep artists apart"
+        )
+    elif number < folds:
+        cli.warn(
+            f"class '{name}' has {number} artists, fewer than {folds} folds: some held-out parts lack it"
+        )
+    splitter = StratifiedGroupKFold if grouped else StratifiedKFold
+    groups = np.asarray(artists) if grouped else None
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class")
+        split = splitter(n_splits=folds, shuffle=True, random_state=options.seed).split(
+            labels, labels, groups
+        )
+        pairs = [(train, held) for train, held in split if len(held) and len(np.unique(labels[train])) > 1]
+    return pairs, grouped
+
+
+def choose_cost(
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    num_classes: int,
+    folds: Sequence[tuple[np.ndarray, np.ndarray]],
+    options: SvmOptions,
+) -> tuple[float, np.ndarray]:
+    """Return the C with the most held-out tracks right, and the counts of all.
+
+    Of equal ones the larger balanced accuracy decides, since a small C that only knows the largest class
+    may be as often right as one that knows them all; then the smaller C. Standardisation is part of the
+    training of each fold.
+    """
+    confusion = np.zeros((len(options.grid), num_classes, num_classes), dtype=np.int64)
+    for train, held in folds:
+        for position, cost in enumerate(options.grid):
+            scores = fit(vectors[train], labels[train], num_classes, cost, options).scores(vectors[held])
+            confusion[position] += confusion_matrix(labels[held], scores.argmax(axis=1), num_classes)
+    correct = np.trace(confusion, axis1=1, axis2=2)
+    rank = [(int(n), balanced_accuracy(c)) for n, c in zip(correct, confusion, strict=True)]
+    return options.grid[rank.index(max(rank))], correct
+
+
+def train(
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    artists: Sequence[str],
+    classes: Sequence[str],
+    options: SvmOptions,
+    *,
+    kind: str = "",
+    k: float = math.nan,
+) -> LinearSvm:
+    """Choose C by cross-validation and train on all tracks with it.
+
+    Parameters
+    ----------
+    vectors : float array of shape (n, dim)
+        One feature vector a training track.
+    labels : int array of shape (n,)
+        Class indices; every class must have a track.
+    artists : sequence of n str
+        Artist of every track.
+    classes : sequence of str
+        Class names.
+    options : SvmOptions
+        Grid, folds, seed.
+    kind, k : str, float
+        Recorded in the result.
+
+    Raises
+    ------
+    UserError
+        If a class has no track, or too few tracks to cross-validate.
+    """
+    for index, name in enumerate(classes):
+        if not np.any(labels == index):
+            raise UserError(f"class '{name}' has no training track; the SVM cannot learn it, check utt2genre")
+    values = np.asarray(vectors, dtype=np.float64)
+    grid = tuple(sorted(options.grid))
+    options = SvmOptions(
+        grid, options.folds, options.seed, options.class_weight, options.tolerance, options.max_iter
+    )
+    folds, grouped = make_folds(labels, artists, classes, options)
+    cost, correct = choose_cost(values, labels, len(classes), folds, options)
+    best = fit(values, labels, len(classes), cost, options)
+    return LinearSvm(
+        classes=tuple(classes),
+        mean=best.mean,
+        scale=best.scale,
+        weight=best.weight,
+        bias=best.bias,
+        cost=cost,
+        grid=np.array(grid),
+        grid_correct=correct,
+        num_train=len(labels),
+        folds=len(folds),
+        grouped=grouped,
+        kind=kind,
+        k=k,
+    )

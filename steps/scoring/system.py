@@ -1,0 +1,119 @@
+"""The results of one experiment directory: its accuracies, predictions and SVMs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from steps.scoring.measures import Measure, read_measures
+from steps.scoring.predictions import Predictions, read_predictions
+from steps.scoring.svm import LinearSvm, read_svm
+from utils.cli import UserError
+
+SCORE_DIR = "score_test"
+VOTES = {"Seg_acc": "predictions_vote.tsv", "LogSeg_acc": "predictions_logpost.tsv"}
+SVM_DIRS = {
+    "LSeg_acc": "svm_lstm",
+    "FSeg_acc": "svm_fusion",
+    "LSeg_cf_acc": "svm_lstm_crossfit",
+    "FSeg_cf_acc": "svm_fusion_crossfit",
+    "ScSeg_acc": "svm_sc",
+}
+EXPLANATIONS = {
+    "Frame_acc": "frames, largest posterior",
+    "Seg_acc": "majority vote of the frames",
+    "LogSeg_acc": "largest mean log posterior",
+    "LSeg_acc": "SVM on f_lstm",
+    "FSeg_acc": "SVM on f_fusion",
+    "LSeg_cf_acc": "SVM on f_lstm, trained on out-of-fold posteriors",
+    "FSeg_cf_acc": "SVM on f_fusion, trained on out-of-fold posteriors",
+    "ScSeg_acc": "SVM on f_sc, the mean input frame",
+}
+
+
+@dataclass(frozen=True)
+class SystemResults:
+    """Everything that was scored in one experiment directory."""
+
+    path: Path
+    classes: tuple[str, ...]
+    measures: dict[str, Measure]
+    predictions: dict[str, Predictions]
+    svms: dict[str, LinearSvm]
+
+    @property
+    def name(self) -> str:
+        """Name of the directory."""
+        return self.path.name
+
+    def first_predictions(self) -> Predictions:
+        """Return any of the prediction tables; all are of the same tracks."""
+        return next(iter(self.predictions.values()))
+
+
+def load_system(exp_dir: Path) -> SystemResults:
+    """Read the results below an experiment directory and check that they belong together.
+
+    Parameters
+    ----------
+    exp_dir : Path
+        Has ``score_test/`` of majority_vote.py, ``svm_*/`` of score_svm.py, or both.
+
+    Raises
+    ------
+    UserError
+        If nothing was scored there, or files are of different classes, tracks or runs.
+    """
+    found: dict[str, tuple[Path, Path]] = {}
+    for name, file in VOTES.items():
+        found[name] = (exp_dir / SCORE_DIR, exp_dir / SCORE_DIR / file)
+    for name, folder in SVM_DIRS.items():
+        found[name] = (exp_dir / folder, exp_dir / folder / "predictions.tsv")
+    classes: tuple[str, ...] = ()
+    measures: dict[str, Measure] = {}
+    predictions: dict[str, Predictions] = {}
+    svms: dict[str, LinearSvm] = {}
+    for name, (folder, file) in found.items():
+        if not (folder / "accuracy.json").is_file():
+            continue
+        here, items = read_measures(folder / "accuracy.json")
+        classes = classes or here
+        if name in VOTES:
+            measures.update({item.name: item for item in items})
+        else:
+            measures[name] = Measure(name, items[0].confusion, items[0].extra)
+            svms[name] = read_svm(folder / "svm.npz")
+        predictions[name] = read_predictions(file)
+        _check(file, classes, predictions, measures[name])
+    if not measures:
+        raise UserError(f"{exp_dir}: nothing was scored there; run stages 7 and 8 first")
+    order = [name for name in EXPLANATIONS if name in measures]
+    return SystemResults(exp_dir, classes, {name: measures[name] for name in order}, predictions, svms)
+
+
+def _check(
+    file: Path, classes: tuple[str, ...], predictions: dict[str, Predictions], measure: Measure
+) -> None:
+    names = list(predictions)
+    first, last = predictions[names[0]], predictions[names[-1]]
+    if last.classes != classes or last.utts != first.utts or not np.array_equal(last.ref, first.ref):
+        raise UserError(f"{file}: not of the same tracks and classes as the other results there; score again")
+    if not np.array_equal(last.confusion, measure.confusion):
+        raise UserError(f"{file}: does not agree with accuracy.json beside it; score again")
+
+
+def describe_svm(svm: LinearSvm) -> dict[str, Any]:
+    """Return what results.json says about an SVM."""
+    return {
+        "C": svm.cost,
+        "k": None if np.isnan(svm.k) else svm.k,
+        "grid": svm.grid.tolist(),
+        "grid_correct": svm.grid_correct.tolist(),
+        "num_train": svm.num_train,
+        "folds": svm.folds,
+        "artist_grouped": svm.grouped,
+        "dim": svm.dim,
+    }

@@ -1,0 +1,115 @@
+"""From frame posteriors to one class a track: majority vote and mean log posterior."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from utils.cli import UserError
+
+LOG_FLOOR = 1e-10
+"""Posteriors below this count as this, so that one impossible frame does not decide a track."""
+
+
+@dataclass(frozen=True)
+class TrackVote:
+    """What the frames of one track say."""
+
+    counts: np.ndarray
+    """Frames whose largest posterior is each class, int64 of shape (C,)."""
+    mean_posterior: np.ndarray
+    """Mean posterior of each class, float64 of shape (C,)."""
+    mean_log_posterior: np.ndarray
+    """Mean natural logarithm of the floored posterior of each class, float64 of shape (C,)."""
+    majority: int
+    """Class of the majority vote."""
+    tie: bool
+    """Whether several classes had the most frames."""
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of the track."""
+        return int(self.counts.sum())
+
+    @property
+    def shares(self) -> np.ndarray:
+        """Share of the frames that voted for each class."""
+        return self.counts / self.num_frames
+
+    @property
+    def by_log_posterior(self) -> int:
+        """Class of the largest mean log posterior."""
+        return int(np.argmax(self.mean_log_posterior))
+
+
+def vote(post: np.ndarray) -> TrackVote:
+    """Count the votes of one track.
+
+    Parameters
+    ----------
+    post : array of shape (num_frames, C)
+        Frame posteriors.
+
+    Returns
+    -------
+    TrackVote
+        A frame votes for its largest posterior (the first of equal ones). Among classes with the most
+        frames the one with the larger summed posterior wins.
+    """
+    values = np.asarray(post, dtype=np.float64)
+    counts = np.bincount(values.argmax(axis=1), minlength=values.shape[1])
+    mean = values.mean(axis=0)
+    best = np.flatnonzero(counts == counts.max())
+    return TrackVote(
+        counts=counts,
+        mean_posterior=mean,
+        mean_log_posterior=np.log(np.maximum(values, LOG_FLOOR)).mean(axis=0),
+        majority=int(best[np.argmax(mean[best])]),
+        tie=len(best) > 1,
+    )
+
+
+def check_posteriors(
+    utt: str, post: np.ndarray, num_classes: int, num_frames: int | None, source: str
+) -> None:
+    """Refuse posteriors that cannot be scored.
+
+    Parameters
+    ----------
+    utt, source : str
+        Names for the message.
+    post : array of shape (num_frames, C)
+        Frame posteriors.
+    num_classes : int
+        Expected number of columns.
+    num_frames : int or None
+        Expected number of rows, None where it is unknown.
+
+    Raises
+    ------
+    UserError
+        On a wrong shape, on NaN, and where rows are not distributions (within 1 %).
+    """
+    where = f"{source}: utterance '{utt}'"
+    if post.ndim != 2 or post.shape[0] < 1:
+        raise UserError(f"{where} has no frames")
+    if post.shape[1] != num_classes:
+        raise UserError(f"{where}: expected posteriors of {num_classes} classes, got {post.shape[1]} columns")
+    if num_frames is not None and post.shape[0] != num_frames:
+        raise UserError(
+            f"{where}: expected {num_frames} frames (utt2num_frames), got {post.shape[0]}; "
+            "features and posteriors are of different runs, run the forward pass again"
+        )
+    bad = np.flatnonzero(~np.isfinite(post).all(axis=1))
+    if len(bad):
+        raise UserError(
+            f"{where}: frame {bad[0]} is not finite ({len(bad)} frames); the network has diverged"
+        )
+    sums = post.sum(axis=1, dtype=np.float64)
+    bad = np.flatnonzero((np.abs(sums - 1.0) > 0.01) | (post.min(axis=1) < -1e-3))
+    if len(bad):
+        raise UserError(
+            f"{where}: frame {bad[0]} is not a distribution: expected posteriors that sum to 1, got a sum of "
+            f"{sums[bad[0]]:.4g} (log posteriors or activations before the softmax?)"
+        )
