@@ -7,7 +7,7 @@ how a uniform number is made and scaled; each step below is rounded to float32 w
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,6 +27,18 @@ _2014_DRAWING_ORDER = (
     "peephole_f_c",
     "peephole_o_c",
 )
+_LSTM_OPTIONS_OF_THE_OTHER: dict[Generation, tuple[str, ...]] = {
+    "modern": ("<ParamScale>",),
+    "2014": (
+        "<ParamRange>",
+        "<LearnRateCoef>",
+        "<BiasLearnRateCoef>",
+        "<CellClip>",
+        "<DiffClip>",
+        "<CellDiffClip>",
+        "<GradClip>",
+    ),
+}
 _MOST_PARAMETERS = 1 << 29
 
 
@@ -104,33 +116,25 @@ class _Drawer(NamedTuple):
         return KINDS[proto.kind](proto.input_dim, proto.output_dim, **{name: values}, **_attributes(proto))
 
     def lstm(self, proto: ProtoLine) -> Component:
-        unknown = ("<ParamRange>", "<LearnRateCoef>", "<BiasLearnRateCoef>", "<CellClip>")
-        unknown += ("<DiffClip>", "<CellDiffClip>", "<GradClip>")
-        if self.generation == "modern":
-            unknown = ("<ParamScale>",)
-        for token in unknown:
+        for token in _LSTM_OPTIONS_OF_THE_OTHER[self.generation]:
             if token in proto.options:
                 raise proto.fail(f"the generation {self.generation} has no {token}")
-        cell_dim = proto.options.get("<CellDim>", 0)
-        if cell_dim < 1:
-            raise proto.fail(f"<CellDim> must be at least 1, got {proto.options.get('<CellDim>', 'none')}")
-        if proto.options.get("<NumStream>", 4) < 1:
-            raise proto.fail(f"<NumStream> must be at least 1, got {proto.options['<NumStream>']}")
-        shapes = nnet1.lstm_shapes(proto.input_dim, proto.output_dim, cell_dim)
+        for token, default in (("<CellDim>", 0), ("<NumStream>", 4)):
+            if proto.options.get(token, default) < 1:
+                raise proto.fail(f"{token} must be at least 1, got {proto.options.get(token, 'none')}")
+        shapes = nnet1.lstm_shapes(proto.input_dim, proto.output_dim, proto.options["<CellDim>"])
         _check_size(proto, sum(int(np.prod(shape, dtype=object)) for shape in shapes.values()))
         attributes = _attributes(proto)
         if self.generation == "modern":
             width = np.float32(2 * np.float64(np.float32(proto.options.get("<ParamRange>", 0.1))))
             drawn = {name: self._uniform_modern(_count(shape), 0, width) for name, shape in shapes.items()}
         else:
-            scale = np.float32(proto.options.get("<ParamScale>", 0.02))
-            drawn = self._lstm_2014(shapes, scale)
-            if proto.kind == "LstmProjected":
-                attributes.update(diff_clip=0.0, grad_clip=0.0)
+            drawn = self._lstm_2014(shapes, np.float32(proto.options.get("<ParamScale>", 0.02)))
+            attributes.update(diff_clip=0.0, grad_clip=0.0)  # clips that came later
         tensors = {name: _tensor(drawn[name], shape) for name, shape in shapes.items()}
         return KINDS[proto.kind](proto.input_dim, proto.output_dim, **tensors, **attributes)
 
-    def _uniform_modern(self, count: int, mean: float, width: np.float32) -> np.ndarray:
+    def _uniform_modern(self, count: int, mean: float | np.float32, width: np.float32) -> np.ndarray:
         """``mean - width/2 + width * rand() / RAND_MAX``, where RAND_MAX as a float is 2**31."""
         drawn = self.generator.rand(count).astype(np.float32) / np.float32(RAND_MAX)
         return drawn * width + np.float32(np.float64(mean) - np.float64(width) / 2)
@@ -151,7 +155,7 @@ class _Drawer(NamedTuple):
         return drawn
 
 
-def _attributes(proto: ProtoLine) -> dict[str, int | float]:
+def _attributes(proto: ProtoLine) -> dict[str, Any]:
     """Attributes of the component that the prototype sets; floats as float32 holds them."""
     given = ((OPTIONS[token][0], value) for token, value in proto.options.items() if token in OPTIONS)
     return {name: value if isinstance(value, int) else float(np.float32(value)) for name, value in given}

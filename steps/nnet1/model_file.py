@@ -173,10 +173,12 @@ def _check_generation(network: Network) -> None:
             raise NnetFormatError(f"{place}: only the files of 2014 have this component")
         if network.generation == "2014" and isinstance(component, LstmProjected):
             clips = (component.diff_clip, component.cell_diff_clip, component.grad_clip)
-            if any(clips) or component.cell_clip != 50:
+            coefs = (component.learn_rate_coef, component.bias_learn_rate_coef)
+            if any(clips) or component.cell_clip != 50 or coefs != (1, 1):
                 raise NnetFormatError(
-                    f"{place}: the files of 2014 clip cells at 50 and nothing else, but this component has "
-                    f"cell_clip {component.cell_clip:g} and derivative and gradient clips {clips}"
+                    f"{place}: the files of 2014 clip cells at 50 and nothing else and have no coefficients of "
+                    f"the learning rate, but this component has cell_clip {component.cell_clip:g}, derivative "
+                    f"and gradient clips {clips} and coefficients {coefs}"
                 )
 
 

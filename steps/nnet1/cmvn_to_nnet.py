@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+"""Turn global CMVN statistics into a feature transform <AddShift> <Rescale>: Kaldi's cmvn-to-nnet.
+
+Usage: cmvn_to_nnet.py [options] <stats-in> <nnet-out>
+e.g.: cmvn_to_nnet.py --binary=true cmvn.stats feature_transform.nnet
+
+The output is text by default, as Kaldi's, and so rounded to 7 digits.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from steps import archive
+from steps.nnet1.cmvn import stats_to_network
+from steps.nnet1.model_file import write_network
+from utils import cli
+
+
+def get_parser() -> cli.KaldiParser:
+    """Make the parser of the command line."""
+    parser = cli.KaldiParser("%(prog)s [options] <stats-in> <nnet-out>", __doc__)
+    add = parser.add_argument
+    add("--binary", type=cli.boolean, default=False, help="write in binary mode (default: false)")
+    add("--std-dev", type=cli.finite_float, default=1.0, help="standard deviation of the output (default: 1)")
+    add("--var-floor", type=cli.finite_float, default=1e-10, help="smallest variance (default: 1e-10)")
+    add("--learn-rate-coef", type=cli.finite_float, default=0.0, help="of both components (default: 0)")
+    add("--generation", choices=("2014", "modern"), default="modern", help="layout (default: modern)")
+    add("stats", metavar="<stats-in>")
+    add("nnet", metavar="<nnet-out>")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the program."""
+    options = get_parser().parse_args(argv)
+    network = stats_to_network(
+        archive.read_matrix_file(options.stats),
+        generation=options.generation,
+        std_dev=options.std_dev,
+        var_floor=options.var_floor,
+        learn_rate_coef=options.learn_rate_coef,
+    )
+    write_network(network, options.nnet, options.binary)
+    cli.log(f"Written cmvn in 'nnet1' model to: {options.nnet}")
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+"""Copy a network, possibly between text and binary, or convert it: Kaldi's nnet-copy.
+
+Usage: nnet_copy.py [options] <model-in> <model-out>
+e.g.: nnet_copy.py --binary=false nnet.mdl nnet.txt
+      nnet_copy.py --to-test=true --shift=5 nnet.iter15 final.nnet
+
+--to-test makes the form for whole utterances of what nnet_train_lstm_streams.py trained: <Transmit>
+becomes <TimeShift> by --shift frames (the --targets-delay of the training), <LstmProjectedStreams>
+becomes <LstmProjected>. --generation=modern makes a network of 2014 readable for today's Kaldi, and
+--generation=2014 the other way round, where the components allow it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from steps.nnet1.convert import to_generation, to_test_time, without_components
+from steps.nnet1.model_file import read_network, write_network
+from utils import cli
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"expected an integer of at least 0, got '{text}'")
+    return int(text)
+
+
+def get_parser() -> cli.KaldiParser:
+    """Make the parser of the command line."""
+    parser = cli.KaldiParser("%(prog)s [options] <model-in> <model-out>", __doc__)
+    parser.add_argument(
+        "--binary", type=cli.boolean, default=True, help="write in binary mode (default: true)"
+    )
+    parser.add_argument("--to-test", type=cli.boolean, default=False, help="convert to the test-time form")
+    parser.add_argument(
+        "--shift", type=_count, default=5, help="frames for --to-test to shift by (default: 5)"
+    )
+    parser.add_argument("--generation", choices=("2014", "modern"), help="default: as the input")
+    parser.add_argument("--remove-first-components", type=_count, default=0, help="leave out the first N")
+    parser.add_argument("--remove-last-components", type=_count, default=0, help="leave out the last N")
+    parser.add_argument("model_in", metavar="<model-in>")
+    parser.add_argument("model_out", metavar="<model-out>")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the program."""
+    options = get_parser().parse_args(argv)
+    network = read_network(options.model_in)
+    if options.to_test:
+        network = to_test_time(network, options.shift)
+    network = without_components(network, options.remove_first_components, options.remove_last_components)
+    network = to_generation(network, options.generation or network.generation)
+    write_network(network, options.model_out, options.binary)
+    cli.log(f"Written model to {options.model_out}")
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

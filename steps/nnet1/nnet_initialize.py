@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+"""Initialise a network from a prototype: Kaldi's nnet-initialize.
+
+Usage: nnet_initialize.py [options] <nnet-prototype-in> <nnet-out>
+e.g.: nnet_initialize.py --seed=777 nnet.proto nnet.init
+
+The parameters are those that Kaldi draws for the same seed, bit for bit. A prototype with <Transmit>,
+<TimeShift>, <LstmProjectedStreams> or <ParamScale> is drawn and written as by the Kaldi of 2014 that
+kaldi-lstm belongs to, any other as by today's.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from steps.nnet1.initialize import initialize
+from steps.nnet1.model_file import write_network
+from steps.nnet1.prototype import BRACKETS, default_generation, read_prototype
+from utils import cli
+
+
+def get_parser() -> cli.KaldiParser:
+    """Make the parser of the command line."""
+    parser = cli.KaldiParser("%(prog)s [options] <nnet-prototype-in> <nnet-out>", __doc__)
+    parser.add_argument(
+        "--binary", type=cli.boolean, default=True, help="write in binary mode (default: true)"
+    )
+    parser.add_argument("--seed", type=int, default=777, help="seed of the random numbers (default: 777)")
+    parser.add_argument("--generation", choices=("2014", "modern"), help="default: told from the prototype")
+    parser.add_argument("prototype", metavar="<nnet-prototype-in>")
+    parser.add_argument("nnet", metavar="<nnet-out>")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the program."""
+    options = get_parser().parse_args(argv)
+    protos, lines = read_prototype(options.prototype)
+    generation = options.generation or default_generation(protos)
+    for line in lines:
+        if generation == "modern" or line not in BRACKETS:
+            print(f"VLOG[1] ({cli.PROGRAM}) {line}", file=sys.stderr)
+    write_network(initialize(protos, options.seed, generation), options.nnet, options.binary)
+    cli.log(f"Written initialized model to {options.nnet}")
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)
