@@ -1,0 +1,78 @@
+"""Which job may use which GPU of this machine: one job a GPU, over all runners that run at once."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+
+def visible_devices() -> list[str]:
+    """Return the GPUs that jobs may use: ``CUDA_VISIBLE_DEVICES`` if it is set, else all of the machine."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        names = [name.strip() for name in chosen.split(",") if name.strip()]
+        return [] if "-1" in names else names
+    if shutil.which("nvidia-smi") is None:
+        return []
+    done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("GPU ")]
+    return [str(number) for number in range(len(lines))] if done.returncode == 0 else []
+
+
+class GpuPool:
+    """Gives each job its GPUs by locking one file a device; a lock ends with the process that holds it.
+
+    Parameters
+    ----------
+    per_job : int
+        GPUs of one job; 0 means that the jobs use none.
+    warn : callable
+        Told if there are fewer GPUs than one job wants: the jobs then run without this pool.
+    """
+
+    def __init__(self, per_job: int, warn: Callable[[str], None]) -> None:
+        self.per_job = per_job
+        self.devices = visible_devices() if per_job else []
+        if len(self.devices) < per_job:
+            warn(f"--gpu {per_job} was asked for, but there are {len(self.devices)} here; going on without")
+            self.per_job = 0
+
+    def acquire(self) -> list[tuple[str, int]] | None:
+        """Return the devices for one job (with their locks), or None if not enough are free now."""
+        held: list[tuple[str, int]] = []
+        for device in self.devices if self.per_job else ():
+            lock = self._lock(device)
+            if lock is not None:
+                held.append((device, lock))
+            if len(held) == self.per_job:
+                return held
+        if len(held) < self.per_job:
+            self.release(held)
+            return None
+        return held
+
+    def release(self, held: list[tuple[str, int]]) -> None:
+        """Give devices back."""
+        for _, lock in held:
+            os.close(lock)
+
+    def environment(self, held: list[tuple[str, int]]) -> dict[str, str]:
+        """Return the variables that make a job use its devices only."""
+        return {"CUDA_VISIBLE_DEVICES": ",".join(name for name, _ in held)} if held else {}
+
+    @staticmethod
+    def _lock(device: str) -> int | None:
+        folder = Path(tempfile.gettempdir()) / f"job_runner_gpus_{os.getuid()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        lock = os.open(folder / device.replace("/", "_"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            return None
+        return lock

@@ -1,0 +1,151 @@
+"""Jobs on this machine: some at a time, each supervised by :mod:`utils.job_runner.task`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from utils.job_runner import recipe_process
+from utils.job_runner.gpus import GpuPool
+
+TASK = Path(__file__).with_name("task.py")
+STOP_SECONDS = 5.0
+
+
+@dataclass
+class Running:
+    """A job that runs: its number, process and the GPUs it holds."""
+
+    number: int
+    process: subprocess.Popen[bytes]
+    held: list[Any]
+
+
+def cores() -> int:
+    """Return the number of cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def start_task(
+    job: dict[str, Any], *, environment: dict[str, str] | None = None, stdout: int | None = None
+) -> subprocess.Popen[bytes]:
+    """Start one supervised job in a session of its own and return its process.
+
+    Parameters
+    ----------
+    job : dict
+        See :mod:`utils.job_runner.task`; ``parent`` is filled in.
+    environment : dict, optional
+        Variables that differ from this process's own.
+    stdout : int, optional
+        Where stdout and stderr of the job go, if not to a log.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", str(TASK), "-"],
+        stdin=subprocess.PIPE,
+        stdout=stdout,
+        stderr=None if stdout is None else subprocess.STDOUT,
+        env={**os.environ, **(environment or {})},
+        start_new_session=True,
+    )
+    feed(process, json.dumps({**job, "parent": os.getpid()}).encode())
+    return process
+
+
+def feed(process: subprocess.Popen[bytes], data: bytes) -> None:
+    """Write ``data`` to the standard input of a process and close it."""
+    if process.stdin is not None:
+        with contextlib.suppress(BrokenPipeError), process.stdin as stream:
+            stream.write(data)
+
+
+def stop_all(processes: Iterable[subprocess.Popen[bytes]]) -> None:
+    """Stop supervised jobs and everything they started: SIGTERM, then SIGKILL."""
+    alive = [process for process in processes if process.poll() is None]
+    for process in alive:
+        process.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    for process in alive:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(max(0.0, deadline - time.monotonic()))
+    for process in alive:
+        kill_group(process.pid)
+        process.wait()
+
+
+def kill_group(group: int) -> None:
+    """Kill what is left of a process group."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def run_all(
+    jobs: Iterable[int],
+    start: Callable[[int, dict[str, str]], subprocess.Popen[bytes]],
+    *,
+    limit: int,
+    gpus: GpuPool,
+    step: Callable[[], None] = lambda: None,
+) -> dict[int, int]:
+    """Run jobs, at most ``limit`` at once, and wait for all of them.
+
+    Parameters
+    ----------
+    jobs : iterable of int
+        Job numbers, started in this order.
+    start : callable
+        Starts a job, given its number and its environment variables.
+    limit : int
+        Jobs that may run at once.
+    gpus : GpuPool
+        Gives each job its GPUs, or makes it wait.
+    step : callable, optional
+        Called several times a second while jobs run.
+
+    Returns
+    -------
+    dict of int to int
+        Exit code of each job; negative if its supervisor was killed by a signal.
+
+    Raises
+    ------
+    InterruptedRunError
+        After all jobs were stopped.
+    """
+    waiting, running, codes = list(jobs), list[Running](), dict[int, int]()
+    watch = recipe_process.Watch()
+    pause = 0.005
+    try:
+        while waiting or running:
+            watch.check()
+            while waiting and len(running) < limit and (held := gpus.acquire()) is not None:
+                running.append(Running(waiting[0], start(waiting[0], gpus.environment(held)), held))
+                waiting.pop(0)
+                pause = 0.005
+            step()
+            for job in [each for each in running if each.process.poll() is not None]:
+                kill_group(job.process.pid)
+                gpus.release(job.held)
+                codes[job.number] = job.process.returncode
+                running.remove(job)
+                pause = 0.005
+            if running or waiting:
+                time.sleep(pause)
+                pause = min(0.1, pause * 1.5)
+    except BaseException:
+        recipe_process.ignore_signals()
+        stop_all(job.process for job in running)
+        step()
+        raise
+    return codes

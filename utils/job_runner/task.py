@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""Run one job under supervision: its log, its process group, its memory, its end.
+
+Usage: task.py <spec.json> <index>     (a task of a cluster job; - reads the job from stdin)
+
+The job is a JSON object. ``command`` (for bash) or ``argv`` is run in this process's group; ``log`` is
+its log file, none if absent. With ``parent``, the job dies with that process, even if it is killed with
+SIGKILL (Linux). In a cluster's spec, ``tasks`` lists job numbers, ``job_name`` stands for them in
+``command`` and ``log``, and ``markers`` is a folder where ``end.<job>`` says how each job ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, NoReturn
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from utils.job_runner import job_log, shell_line
+
+PR_SET_PDEATHSIG = 1
+GRACE_SECONDS = 2.0
+
+
+class StoppedError(Exception):
+    """A signal asked this job to end."""
+
+
+def read_job(source: str, index: str) -> dict[str, Any]:
+    """Read the job from stdin, or task ``index`` (counted from 1) of a spec file."""
+    if source == "-":
+        return json.loads(sys.stdin.buffer.read())
+    job = json.loads(Path(source).read_bytes())
+    number = job["tasks"][int(index) - 1]
+    for name in ("command", "log"):
+        job[name] = shell_line.substitute(job[name], job["job_name"], number)
+    if job.get("resume_state"):
+        job["key"] = job_log.resume_key(job["resume_state"], job["command"])
+    job["number"] = number
+    job["notes"] = [f"Running on {os.uname().nodename}"]
+    return job
+
+
+def die_with(parent: int) -> None:
+    """Ask the kernel for SIGTERM when ``parent`` dies; exit if it is dead already."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        raise SystemExit(1)
+
+
+def stop_on_signals() -> None:
+    """Turn the signals that end a process into :class:`StoppedError`."""
+
+    def stop(number: int, _frame: object) -> NoReturn:
+        raise StoppedError(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU, signal.SIGUSR2):
+        signal.signal(number, stop)
+
+
+def start(job: dict[str, Any], output: int | None) -> int:
+    """Start the job's process and return its id."""
+    if "argv" in job:
+        return subprocess.Popen(job["argv"], stdin=subprocess.DEVNULL).pid
+    process = subprocess.Popen(["bash"], stdin=subprocess.PIPE, stdout=output, stderr=output)
+    if process.stdin is not None:
+        with contextlib.suppress(BrokenPipeError), process.stdin as script:
+            script.write(f"( {job['command']}\n) </dev/null\n".encode(errors="surrogateescape"))
+    return process.pid
+
+
+def wait(child: int) -> tuple[int, int]:
+    """Wait for the child; return its wait status and the peak memory of its largest process in MB."""
+    _, status, usage = os.wait4(child, 0)
+    return status, -(-usage.ru_maxrss // 1024)
+
+
+def stop_group(child: int | None, number: int) -> int:
+    """End everything the job started, gently and then not; return a wait status for the signal."""
+    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU, signal.SIGUSR2):
+        signal.signal(each, signal.SIG_IGN)
+    os.killpg(0, signal.SIGTERM)
+    deadline = time.monotonic() + GRACE_SECONDS
+    while child is not None and time.monotonic() < deadline:
+        with contextlib.suppress(ChildProcessError):
+            if os.waitpid(child, os.WNOHANG)[0]:
+                break
+        time.sleep(0.02)
+    return number
+
+
+def write_marker(job: dict[str, Any], status: int, peak_mb: int | None) -> None:
+    """Say in the spec's folder how the job ended: the word that the runner waits for."""
+    end = {"status": status, "text": job_log.status_text(status), "peak_mb": peak_mb}
+    path = Path(job["markers"]) / f"end.{job['number']}"
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("w") as stream:
+        json.dump(end, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+
+
+def supervise(job: dict[str, Any]) -> int:
+    """Run the job with its log; return its wait status."""
+    output = None
+    if job.get("log"):
+        path = Path(job["log"])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        output = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
+        text = job_log.header(job["command"], job.get("notes", []), job.get("key"))
+        os.write(output, text.encode(errors="surrogateescape"))
+    began, child, peak_mb, stopped = time.time(), None, None, False
+    try:
+        stop_on_signals()
+        child = start(job, output)
+        status, peak_mb = wait(child)
+    except StoppedError as stop:
+        stopped = True
+        status = stop_group(child, stop.args[0])
+    if output is not None:
+        seconds = round(time.time() - began)
+        os.write(output, job_log.trailer(status, seconds, job.get("threads", 1), peak_mb).encode())
+    if "markers" in job:
+        write_marker(job, status, peak_mb)
+    if stopped:
+        os.killpg(0, signal.SIGKILL)
+    return status
+
+
+def main(argv: list[str]) -> int:
+    """Run one job; return its exit code: 1 for any failure on a cluster, where 99 and 100 mean more."""
+    job = read_job(argv[0], argv[1] if len(argv) > 1 else "")
+    if "parent" in job:
+        die_with(job["parent"])
+    elif os.getpgrp() != os.getpid():
+        with contextlib.suppress(PermissionError):
+            os.setpgid(0, 0)
+    try:
+        status = supervise(job)
+    except OSError as error:
+        print(f"ERROR (task.py) {error.filename or job.get('log')}: {error.strerror}", file=sys.stderr)
+        return 1
+    code = os.waitstatus_to_exitcode(status)
+    if code and "markers" in job:
+        return 1
+    return code if code >= 0 else 128 - code
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

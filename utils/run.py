@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+"""Run jobs on this machine, with the command line, logs and exit status of Kaldi's run.pl.
+
+Usage: run.py [options] [JOB=1:N] <log-file> <command…>
+ e.g.: run.py --max-jobs-run 4 JOB=1:8 exp/log/convert.JOB.log local/convert_audio.py scp:wav.JOB.scp
+
+JOB (any name) is replaced by 1 … N in the log's name and in the command, which bash runs; arguments like
+'|' and '>' act there. Waits for all jobs; if one fails, names the logs and exits with 1.
+
+Options:
+  --max-jobs-run R    run at most R jobs at once (default: cores / num-threads)
+  --num-threads N     threads of one job (default 1)
+  --gpu G             GPUs of one job: gives each job its own out of CUDA_VISIBLE_DEVICES
+  --mem M, --config F, -V, -q Q, …    for cluster runners; ignored here
+
+Environment: RECIPE_PID stops the jobs when that process ends. RUNNER_RESUME_STATE, a word that stands for
+the state of all inputs, skips jobs whose logs say that they succeeded with the same word and command;
+RUNNER_RESUME_FILES (patterns with the job's name, separated by blanks) must then exist as well.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+# Not insert: with utils/ itself on the path, "import queue" would find Grid Engine's runner.
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from utils.job_runner import frontend, local
+from utils.job_runner.gpus import GpuPool
+from utils.job_runner.request import Request
+
+IGNORED = {"mem", "config", "num_threads", "max_jobs_run", "gpu"}
+
+
+def run_jobs(request: Request, jobs: list[int]) -> dict[int, str]:
+    """Run the given jobs; return why jobs failed, by number."""
+    ignored = [f"--{name} {value}" for name, value in request.options.items() if name not in IGNORED]
+    if ignored:
+        frontend.warn(f"ignoring options {' '.join(ignored)}")
+
+    def start(number: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        job = {
+            "command": request.command_of(number),
+            "log": request.log_of(number),
+            "threads": request.threads,
+            "key": frontend.resume_key(request, number),
+        }
+        return local.start_task(job, environment=environment)
+
+    limit = request.max_jobs_run or max(1, local.cores() // request.threads)
+    codes = local.run_all(jobs, start, limit=limit, gpus=GpuPool(request.gpus, frontend.warn))
+    return {number: frontend.explain(code, request.log_of(number)) for number, code in codes.items() if code}
+
+
+if __name__ == "__main__":
+    frontend.run(__doc__, run_jobs)
