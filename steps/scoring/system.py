@@ -68,24 +68,24 @@ def load_system(exp_dir: Path) -> SystemResults:
         If nothing was scored there, or files are of different classes, tracks or runs.
     """
     found: dict[str, tuple[Path, Path]] = {}
-    for name, file in VOTES.items():
-        found[name] = (exp_dir / SCORE_DIR, exp_dir / SCORE_DIR / file)
+    for name, table in VOTES.items():
+        found[name] = (exp_dir / SCORE_DIR, exp_dir / SCORE_DIR / table)
     for name, folder in SVM_DIRS.items():
         found[name] = (exp_dir / folder, exp_dir / folder / "predictions.tsv")
     classes: tuple[str, ...] = ()
     measures: dict[str, Measure] = {}
     predictions: dict[str, Predictions] = {}
     svms: dict[str, LinearSvm] = {}
-    for name, (folder, file) in found.items():
-        if not (folder / "accuracy.json").is_file():
+    for name, (where, file) in found.items():
+        if not (where / "accuracy.json").is_file():
             continue
-        here, items = read_measures(folder / "accuracy.json")
+        here, items = read_measures(where / "accuracy.json")
         classes = classes or here
         if name in VOTES:
             measures.update({item.name: item for item in items})
         else:
             measures[name] = Measure(name, items[0].confusion, items[0].extra)
-            svms[name] = read_svm(folder / "svm.npz")
+            svms[name] = read_svm(where / "svm.npz")
         predictions[name] = read_predictions(file)
         _check(file, classes, predictions, measures[name])
     if not measures:

@@ -1,0 +1,151 @@
+"""Figure 2: the scores of every test track and of every frame, ordered by true class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+
+from local.report import style
+from steps import archive
+from steps.scoring.reference import Reference
+from steps.scoring.votes import check_posteriors
+
+PANELS = ("maximum", "minimum", "mean", "frames")
+TITLES = (
+    "(a) Maximum posterior of each track",
+    "(b) Minimum posterior of each track",
+    "(c) Mean posterior of each track",
+    "(d) Posterior of each frame",
+)
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """Scores in the order of the true classes, and by utterance within a class."""
+
+    classes: tuple[str, ...]
+    utts: tuple[str, ...]
+    labels: np.ndarray
+    """Class index of each track, shape (num_tracks,)."""
+    tracks: dict[str, np.ndarray]
+    """``maximum``, ``minimum`` and ``mean``, each of shape (num_tracks, C)."""
+    frames: np.ndarray
+    """float32 of shape (num_frames, C)."""
+    lengths: np.ndarray
+    """Frames of each track, shape (num_tracks,)."""
+
+
+def collect_scores(reference: Reference, rspecifier: str) -> ClassScores:
+    """Read the posteriors of a set in the order of its classes."""
+    posts = {}
+    for utt, post in archive.read_matrices(rspecifier):
+        reference.require(utt, rspecifier)
+        check_posteriors(utt, post, len(reference.classes), None, rspecifier)
+        posts[utt] = post
+    reference.require_all(posts, rspecifier)
+    utts = sorted(reference.genre, key=lambda utt: (reference.genre[utt], utt.encode()))
+    ordered = [posts[utt] for utt in utts]
+    return ClassScores(
+        classes=reference.classes,
+        utts=tuple(utts),
+        labels=np.array([reference.genre[utt] for utt in utts]),
+        tracks={
+            "maximum": np.stack([post.max(axis=0) for post in ordered]),
+            "minimum": np.stack([post.min(axis=0) for post in ordered]),
+            "mean": np.stack([post.mean(axis=0, dtype=np.float64) for post in ordered]),
+        },
+        frames=np.concatenate(ordered),
+        lengths=np.array([len(post) for post in ordered]),
+    )
+
+
+def _panel(
+    axes: Axes, values: np.ndarray, edges: np.ndarray, classes: tuple[str, ...], *, dense: bool
+) -> None:
+    positions = np.arange(len(values)) + 0.5
+    for index in range(values.shape[1]):
+        axes.plot(
+            positions,
+            values[:, index],
+            color=style.COLOURS[index % len(style.COLOURS)],
+            linestyle="-" if dense else style.LINES[index % len(style.LINES)],
+            linewidth=0.35 if dense else 1.0,
+            alpha=0.8 if dense else 1.0,
+            label=classes[index],
+            rasterized=dense,
+        )
+    for edge in edges[1:-1]:
+        axes.axvline(edge, color="#444444", linestyle=":", linewidth=0.9)
+    axes.set_xlim(0, len(values))
+    axes.set_ylim(-0.02, 1.02)
+    axes.grid(visible=False, axis="x")
+    total = edges[-1]
+    last = -1.0
+    for index, name in enumerate(classes):
+        centre = (edges[index] + edges[index + 1]) / 2 / total
+        crowded = centre - last < 0.085
+        last = centre
+        axes.text(
+            centre,
+            1.075 if crowded else 1.015,
+            name,
+            transform=axes.transAxes,
+            ha="center",
+            va="bottom",
+            fontsize=6.5,
+            color="#333333",
+        )
+        last = -1.0 if crowded else last
+
+
+def draw_figure2(scores: ClassScores, title: str, stem: Path) -> None:
+    """Draw the four panels to ``stem``.png and .pdf, and write ``stem``.csv and ``stem``_frames.csv."""
+    count = len(scores.classes)
+    track_edges = np.concatenate([[0], np.cumsum(np.bincount(scores.labels, minlength=count))])
+    frames_by_class = np.bincount(scores.labels, weights=scores.lengths, minlength=count)
+    frame_edges = np.concatenate([[0], np.cumsum(frames_by_class)])
+    figure, panels = plt.subplots(4, 1, figsize=(7.5, 9.5))
+    for axes, name, heading in zip(panels, PANELS, TITLES, strict=True):
+        dense = name == "frames"
+        values = scores.frames if dense else scores.tracks[name]
+        _panel(axes, values, frame_edges if dense else track_edges, scores.classes, dense=dense)
+        axes.set_title(heading, loc="left", pad=16)
+        axes.set_xlabel(
+            "frame, in the order of the true classes" if dense else "track, in the order of the true classes"
+        )
+        axes.set_ylabel("posterior")
+    handles, names = panels[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=count, frameon=False)
+    figure.suptitle(title, fontsize=10)
+    style.save(figure, stem)
+    header = ["index", "utt", "ref", *(f"{panel}:{name}" for panel in PANELS[:3] for name in scores.classes)]
+    style.write_points(
+        stem.with_suffix(".csv"),
+        header,
+        (
+            [
+                row,
+                utt,
+                scores.classes[scores.labels[row]],
+                *(float(value) for panel in PANELS[:3] for value in scores.tracks[panel][row]),
+            ]
+            for row, utt in enumerate(scores.utts)
+        ),
+    )
+    style.write_points(
+        stem.with_name(f"{stem.name}_frames.csv"),
+        ["index", "utt", "frame", *scores.classes],
+        _frame_rows(scores),
+    )
+
+
+def _frame_rows(scores: ClassScores):
+    position = 0
+    for utt, length in zip(scores.utts, scores.lengths, strict=True):
+        for frame in range(int(length)):
+            yield [position, utt, frame, *(float(value) for value in scores.frames[position])]
+            position += 1

@@ -1,0 +1,59 @@
+"""How pictures look and are saved: colours for colour-blind readers, line styles for print, no dates."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from utils import atomic
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9", "#F0E442")
+"""Okabe and Ito's palette, the most different first."""
+LINES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1.5, 1, 1.5)), (0, (7, 2, 1, 1, 1, 1)), (0, (2, 1.5)))
+MARKERS = ("o", "s", "^", "D", "v", "P")
+HEAT = "cividis"
+
+mpl.rcParams.update(
+    {
+        "font.family": "DejaVu Sans",
+        "font.size": 9,
+        "axes.titlesize": 9,
+        "axes.labelsize": 9,
+        "legend.fontsize": 8,
+        "xtick.labelsize": 8,
+        "ytick.labelsize": 8,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.linewidth": 0.7,
+        "axes.grid": True,
+        "grid.color": "#dddddd",
+        "grid.linewidth": 0.5,
+        "lines.linewidth": 1.2,
+        "pdf.fonttype": 42,
+        "figure.constrained_layout.use": True,
+    }
+)
+
+
+def save(figure: Figure, stem: Path, *, dpi: int = 160) -> None:
+    """Write ``stem``.png and ``stem``.pdf atomically and without dates, and close the figure."""
+    for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None, "Creator": None})):
+        with atomic.replacing(stem.with_suffix(suffix), "wb") as file:
+            figure.savefig(file, format=suffix[1:], dpi=dpi, metadata=metadata)
+    plt.close(figure)
+
+
+def write_points(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write the CSV that a picture was drawn from; floats keep six significant digits."""
+    with atomic.replacing(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        for row in rows:
+            writer.writerow([f"{cell:.6g}" if isinstance(cell, float) else cell for cell in row])
