@@ -1,0 +1,119 @@
+"""GTZAN: ten genres of 100 excerpts of 30 s, with known repetitions and one known corrupt file.
+
+Source of the lists: B. L. Sturm, "The GTZAN dataset: Its contents, its faults, their effects on
+evaluation, and its future use", arXiv:1306.1461, 2013. Excerpts are named by their numbers. ``EXACT``
+are exact replicas: 50 excerpts too many, counting the one of ``ACROSS``, which is the number that paper
+and its predecessor (MIRUM 2012) give. ``RECORDING`` are different excerpts of one recording. Repetitions
+are kept inside one fold; a pair too many there costs nothing, one too few leaks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from utils.cli import UserError
+
+GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
+TRACKS_PER_GENRE = 100
+
+#: Unreadable in the widespread WAV release of the corpus; the original .au decodes.
+CORRUPT = "jazz.00054"
+
+Lists = Mapping[str, tuple[tuple[int, ...], ...]]
+
+EXACT: Lists = {
+    "disco": ((50, 51, 70), (55, 60, 89), (71, 74), (98, 99)),
+    "hiphop": ((39, 45), (76, 78)),
+    "jazz": (
+        *((33, 51), (34, 53), (35, 55), (36, 58), (37, 60), (38, 62), (39, 65)),
+        *((40, 67), (42, 68), (43, 69), (44, 70), (45, 71), (46, 72)),
+    ),
+    "metal": ((4, 13), (34, 94), (40, 61), (41, 62), (42, 63), (43, 64), (44, 65), (45, 66)),
+    "pop": ((15, 22), (30, 31), (45, 46), (47, 80), (52, 57), (54, 60), (56, 59), (67, 71), (87, 90)),
+    "reggae": (
+        *((3, 54), (5, 56), (8, 57), (10, 60), (13, 58), (41, 69), (73, 74)),
+        *((75, 91, 92), (80, 81, 82)),
+    ),
+}
+
+RECORDING: Lists = {
+    "classical": ((42, 53), (51, 80)),
+    "country": ((8, 51), (52, 60)),
+    "disco": ((38, 78),),
+    "hiphop": ((1, 42), (46, 65), (47, 67), (48, 68), (49, 69), (50, 72)),
+    "pop": ((15, 21, 22), (47, 48, 51), (52, 54), (57, 60), (68, 73)),
+    "reggae": ((7, 59), (33, 44)),
+}
+
+#: The one replica that is in two classes.
+ACROSS = (("metal.00058", "rock.00016"),)
+
+
+def repetition_groups() -> dict[str, str]:
+    """Return for every excerpt that is repeated the first excerpt (in C order) of its group.
+
+    Groups that share an excerpt are one group.
+    """
+    first: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while first.setdefault(name, name) != name:
+            name = first[name]
+        return name
+
+    sets = [
+        tuple(f"{g}.{n:05d}" for n in group)
+        for lists in (EXACT, RECORDING)
+        for g in lists
+        for group in lists[g]
+    ]
+    for names in (*sets, *ACROSS):
+        for name in names[1:]:
+            a, b = sorted((root(names[0]), root(name)))
+            first[b] = a
+    return {name: root(name) for name in sorted(first)}
+
+
+def find_genres(root: Path) -> Path:
+    """Return the folder that holds the ten genres: the root itself, or ``genres`` in it.
+
+    Raises
+    ------
+    UserError
+        If there is none.
+    """
+    for folder in (root / "genres", root / "genres_original", root):
+        if (folder / GENRES[0]).is_dir():
+            return folder
+    raise UserError(
+        f"{root}: no folder genres/{GENRES[0]}; --corpus-root must hold genres/<genre>/<genre>.NNNNN.au"
+    )
+
+
+def find_excerpts(root: Path) -> tuple[dict[str, Path], list[str]]:
+    """Return the excerpts ``<genre>.NNNNN`` with their files, and the names of those that are missing.
+
+    Raises
+    ------
+    UserError
+        If an excerpt is there as .au and as .wav, or a file's genre is not its folder's.
+    """
+    folder = find_genres(root)
+    found: dict[str, Path] = {}
+    for genre in GENRES:
+        for path in sorted((folder / genre).glob("*")):
+            match = re.fullmatch(r"([a-z]+)\.(\d{5})\.(au|wav)", path.name)
+            if match is None or not path.is_file():
+                continue
+            name = f"{match[1]}.{match[2]}"
+            if match[1] != genre:
+                raise UserError(
+                    f"{path}: named {match[1]} in the folder of {genre}; restore the original tree"
+                )
+            if name in found:
+                raise UserError(f"{path}: {found[name].name} is there as well; keep one of them")
+            found[name] = path
+    expected = [f"{genre}.{number:05d}" for genre in GENRES for number in range(TRACKS_PER_GENRE)]
+    return found, [name for name in expected if name not in found]

@@ -1,0 +1,140 @@
+"""The ISMIR2004 Genre archive: its metadata, the faults in it, and where its files really are.
+
+Magnatune's music, CC BY-NC-SA 1.0, Zenodo record 1302992: 729 full tracks in each of ``training``,
+``development`` and ``evaluation``. The label is the first column of tracklist.csv; folders bear the
+eight original genres and are not classes. The artist is the second column: the one in the path is
+written differently in 126 rows.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from pathlib import Path, PurePosixPath
+
+from local.corpus.tracks import Recording, counts_table
+from utils.cli import UserError, warn
+
+GENRES = ("classical", "electronic", "jazz_blues", "metal_punk", "rock_pop", "world")
+
+#: The paper's train and test are training and development: only their counts are those of its Table 1.
+SUBSETS = {"train": "training", "test": "development", "evaluation": "evaluation"}
+
+#: Tracks of each class, in the order of GENRES (Table 1 of the paper; the archive's README errs).
+COUNTS = {
+    "train": (320, 115, 26, 45, 101, 122),
+    "test": (320, 114, 26, 45, 102, 122),
+    "evaluation": (319, 115, 26, 45, 101, 123),
+}
+
+#: The one row whose file cannot be found by a rule; U+FFFD stands in tracklist.csv itself.
+_ALBUM = "electronic/strojovna_07/dirnix"
+RENAMED = {f"{_ALBUM}/5-kruhov\ufffd_objazd.mp3": f"{_ALBUM}/05-kruhovy_objazd.mp3"}
+
+ANONYMOUS = "the archive replaced the artists of development by numbers; it is likely to have all of train's"
+
+
+def read_tracklist(path: Path) -> list[tuple[int, list[str]]]:
+    """Read a tracklist.csv as (line, columns): class, artist, album, track, number, path, and more.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read, or with ``path:line`` for a row with fewer than six columns, an unknown
+        class, or a path that leaves the archive or occurs twice.
+    """
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise UserError(
+            f"{path}: {error.strerror}; --corpus-root must be the folder with audio/ and metadata/ "
+            "(local/download_ismir04.py fetches it)"
+        ) from error
+    rows: list[tuple[int, list[str]]] = []
+    seen: dict[str, int] = {}
+    reader = csv.reader(text.splitlines())
+    for row in reader:
+        where = f"{path}:{reader.line_num}"
+        if len(row) not in (6, 7):
+            raise UserError(f"{where}: expected 6 or 7 columns, got {len(row)}")
+        if row[0] not in GENRES:
+            raise UserError(f"{where}: expected a class ({' '.join(GENRES)}), got '{row[0]}'")
+        name = PurePosixPath(row[5])
+        if name.is_absolute() or ".." in name.parts or not name.name:
+            raise UserError(f"{where}: expected a path below audio/, got '{row[5]}'")
+        if row[5] in seen:
+            raise UserError(f"{where}: '{row[5]}' is also in line {seen[row[5]]}")
+        seen[row[5]] = reader.line_num
+        rows.append((reader.line_num, row))
+    return rows
+
+
+def find_file(audio: Path, name: str) -> Path | None:
+    """Return the file that a row of tracklist.csv means, or ``None`` if it is not there.
+
+    Three rows do not match the disk. An apostrophe is replaced by ``_`` only where the file is missing:
+    in the other 70 paths with apostrophes they are right.
+    """
+    for candidate in (name, name.replace("'", "_"), RENAMED.get(name, name)):
+        if (audio / candidate).is_file():
+            return audio / candidate
+    return None
+
+
+def read_subset(root: Path, subset: str) -> tuple[list[Recording], list[str]]:
+    """Return the recordings of ``train``, ``test`` or ``evaluation``, and the paths that are missing.
+
+    Raises
+    ------
+    UserError
+        If the metadata are damaged, or the folder of the audio is missing altogether.
+    """
+    split = SUBSETS[subset]
+    audio = root / "audio" / split
+    rows = read_tracklist(root / "metadata" / split / "tracklist.csv")
+    if not audio.is_dir():
+        raise UserError(
+            f"{audio}: no such folder; --corpus-root must be the folder with audio/ and metadata/"
+        )
+    recordings, missing = [], []
+    for _, (genre, artist, _album, _title, _number, name, *_) in rows:
+        path = find_file(audio, name)
+        if path is None:
+            missing.append(str(audio / name))
+            continue
+        parts = PurePosixPath(name)
+        title = (
+            f"{parts.parent.name} {parts.stem}" if len(parts.parts) > 1 else parts.stem.removeprefix(artist)
+        )
+        recordings.append(Recording(str(path), genre, artist, title, f"{split}/{name}", subset))
+    return recordings, missing
+
+
+def check_counts(found: dict[str, list[Recording]], missing: list[str], allowed: int) -> None:
+    """Compare the classes with Table 1.
+
+    Raises
+    ------
+    UserError
+        If more than ``allowed`` tracks are missing, or a class has more tracks than it should.
+    """
+    lacking, lines = 0, []
+    for subset, recordings in found.items():
+        counts = Counter(recording.genre for recording in recordings)
+        expected = dict(zip(GENRES, COUNTS[subset], strict=True))
+        if any(counts[genre] > expected[genre] for genre in GENRES):
+            raise UserError(
+                f"{subset} ({SUBSETS[subset]}): more tracks than Table 1: {counts_table(counts, expected)}; "
+                "restore the archive's tracklist.csv"
+            )
+        short = sum(expected.values()) - len(recordings)
+        if short:
+            lacking += short
+            lines.append(f"{subset} ({SUBSETS[subset]}): {counts_table(counts, expected)}")
+    if not lacking:
+        return
+    shown = [*lines, *missing[:20], *([f"... and {len(missing) - 20} more"] if len(missing) > 20 else [])]
+    text = f"{lacking} of the tracks in Table 1 are missing:\n  " + "\n  ".join(shown)
+    if lacking > allowed:
+        raise UserError(f"{text}\nunpack the whole archive, or give --allow-missing {lacking}")
+    warn(text)

@@ -1,0 +1,123 @@
+"""What train shares with the other sets: artists, and recordings with the same content.
+
+Both make accuracies look better than they are. They are reported for every corpus, on stderr and in
+``<data-dir>/overlap.txt``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from steps import archive
+from utils import atomic, cli
+
+
+def content_keys(wav_scp: Mapping[str, str]) -> dict[str, str]:
+    """Return for each utterance a key that equals another's if and only if the files' bytes are equal.
+
+    Only files of the same length are read. Empty and missing files have keys of their own.
+    """
+    by_size: dict[int, list[str]] = defaultdict(list)
+    keys = {}
+    for utt, path in wav_scp.items():
+        keys[utt] = f"utt {utt}"
+        if Path(path).is_file() and (size := Path(path).stat().st_size):
+            by_size[size].append(utt)
+    for utts in by_size.values():
+        if len(utts) > 1:
+            for utt in utts:
+                keys[utt] = _sha256(Path(wav_scp[utt]))
+    return keys
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def duplicates(keys: Mapping[str, str], train: Sequence[str], other: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the pairs (utterance of train, utterance of other) with the same content."""
+    first = {keys[utt]: utt for utt in reversed(train)}
+    return [(first[keys[utt]], utt) for utt in other if keys[utt] in first]
+
+
+def report(
+    data_dir: str | Path,
+    others: Sequence[str],
+    *,
+    keys: Mapping[str, str] | None = None,
+    strict: bool = False,
+    unknown: Mapping[str, str] | None = None,
+) -> None:
+    """Report what ``train`` of a data directory shares with its other sets.
+
+    Parameters
+    ----------
+    data_dir : str or Path
+        Holds ``train`` and the others; ``overlap.txt`` is written there.
+    others : sequence of str
+        For example ``["test", "evaluation"]``.
+    keys : mapping of str to str, optional
+        Content keys of all utterances (:func:`content_keys`). Without them the tables ``utt2hash`` are
+        used, which stage 1 writes from the decoded samples, and if there are none nothing is said.
+    strict : bool
+        Whether the same content in train and another set is an error.
+    unknown : mapping of str to str, optional
+        Sets whose artists cannot be compared with train's, and why.
+
+    Raises
+    ------
+    UserError
+        If ``strict`` and a recording is in train and another set.
+    """
+    data_dir = Path(data_dir)
+    train = archive.read_table(data_dir / "train" / "utt2spk")
+    lines, errors = [], []
+    for name in others:
+        other = archive.read_table(data_dir / name / "utt2spk")
+        if unknown and name in unknown:
+            lines.append(f"{name}: artists shared with train: unknown: {unknown[name]}")
+        else:
+            lines.append(_artists(name, train, other))
+        known = keys if keys is not None else _hashes(data_dir, ["train", name])
+        if known is None:
+            continue
+        pairs = duplicates(known, list(train), list(other))
+        lines.append(f"{name}: recordings with the content of one in train: {len(pairs)} of {len(other)}")
+        lines += [f"{name}: {utt} has the content of {twin} in train" for twin, utt in pairs]
+        errors += [f"{utt} in {name} = {twin} in train" for twin, utt in pairs]
+    with atomic.replacing(data_dir / "overlap.txt") as file:
+        file.write("".join(f"{line}\n" for line in lines))
+    for line in lines[:20]:
+        say = cli.log if ": 0 of" in line else cli.warn
+        say(f"{data_dir}: {line}")
+    if len(lines) > 20:
+        cli.warn(f"{data_dir}: {len(lines) - 20} more lines in {data_dir / 'overlap.txt'}")
+    if strict and errors:
+        raise cli.UserError(
+            f"{data_dir}: {len(errors)} recordings are in train and in another set: {'; '.join(errors[:5])}"
+            f"{'; ...' if len(errors) > 5 else ''}; remove one of each, or give --strict false"
+        )
+
+
+def _artists(name: str, train: Mapping[str, str], other: Mapping[str, str]) -> str:
+    known = set(train.values())
+    shared = known.intersection(other.values())
+    tracks = sum(artist in known for artist in other.values())
+    return (
+        f"{name}: tracks by artists of train: {tracks} of {len(other)} "
+        f"({100 * tracks / max(1, len(other)):.1f} %), by {len(shared)} of {len(set(other.values()))} artists"
+    )
+
+
+def _hashes(data_dir: Path, names: Sequence[str]) -> dict[str, str] | None:
+    paths = [data_dir / name / "utt2hash" for name in names]
+    if not all(path.is_file() for path in paths):
+        return None
+    return {utt: key for path in paths for utt, key in archive.read_table(path).items()}

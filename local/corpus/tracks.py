@@ -1,0 +1,147 @@
+"""From a list of recordings with class and artist to Kaldi data directories."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.corpus import ids
+from steps import archive
+from utils import atomic, cli
+from utils.subset_data_dir import speakers
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recording of a corpus.
+
+    Attributes
+    ----------
+    path : str
+        Where it lies, absolute.
+    genre : str
+        Its class.
+    artist : str
+        As the corpus names the artist; empty if that is unknown, and then the track is its own artist.
+    title : str
+        What tells it from the artist's other recordings.
+    place : str
+        Its path within the corpus, which is the same wherever the corpus lies.
+    subset : str
+        ``train``, ``test``, ...; empty while it is undecided.
+    """
+
+    path: str
+    genre: str
+    artist: str
+    title: str
+    place: str
+    subset: str = ""
+
+
+@dataclass(frozen=True)
+class Track:
+    """A recording with its utterance id and its speaker, the artist."""
+
+    utt: str
+    spk: str
+    genre: str
+    path: str
+    subset: str = ""
+
+
+def name_tracks(recordings: Iterable[Recording]) -> list[Track]:
+    """Give every recording its utterance id.
+
+    Where two recordings would have the same one, each gets a hash of its place appended, so that an id
+    depends on nothing but the recording and those it would be confused with.
+
+    Raises
+    ------
+    UserError
+        If a path cannot stand in a Kaldi table.
+    """
+    named = []
+    for recording in recordings:
+        _check_path(recording.path)
+        title = ids.slug(recording.title)
+        if recording.artist:
+            spk = ids.slug(recording.artist)
+            named.append((spk, f"{spk}-{title}", recording))
+        else:
+            named.append(("", f"{ids.slug(recording.genre)}_{title}", recording))
+    times = Counter(utt for _, utt, _ in named)
+    artists = {spk for spk, _, _ in named}
+    tracks = []
+    for spk, utt, recording in named:
+        if times[utt] > 1 or not spk and utt in artists:
+            utt = f"{utt}_{ids.digest(recording.place)}"
+        tracks.append(Track(utt, spk or utt, recording.genre, recording.path, recording.subset))
+    return sorted(tracks, key=lambda track: track.utt)
+
+
+def _check_path(path: str) -> None:
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise cli.UserError(f"{path!r}: the name is not UTF-8; rename the file") from error
+    if path != path.strip() or path.endswith("|") or any(ord(c) < 32 for c in path):
+        raise cli.UserError(
+            f"{path!r}: a name that ends in a blank or '|' or holds a control character cannot stand in "
+            "wav.scp; rename the file"
+        )
+
+
+def write_data_dirs(root: str | Path, tracks: Sequence[Track], genres: Sequence[str]) -> None:
+    """Write ``<root>/<subset>``: wav.scp utt2genre utt2spk spk2utt genres.txt, for every subset.
+
+    Parameters
+    ----------
+    root : str or Path
+        For example ``data/gtzan``.
+    tracks : sequence of Track
+        Each with its subset.
+    genres : sequence of str
+        The classes in the order of their indices.
+
+    Raises
+    ------
+    UserError
+        If a class has no track in train; nothing is written then.
+    """
+    subsets: dict[str, list[Track]] = defaultdict(list)
+    for track in tracks:
+        subsets[track.subset].append(track)
+    counts = {name: Counter(track.genre for track in members) for name, members in subsets.items()}
+    for genre in genres:
+        if not counts.get("train", Counter())[genre]:
+            raise cli.UserError(
+                f"{root}: class {genre} has no track in train "
+                f"({', '.join(f'{name}: {count[genre]}' for name, count in sorted(counts.items()))}); "
+                "add tracks, change the split or take the class out"
+            )
+    for name, members in sorted(subsets.items()):
+        _write_data_dir(Path(root) / name, members, genres)
+        for genre in genres:
+            if not counts[name][genre]:
+                cli.warn(f"{name}: class {genre} has no track")
+        per_class = " ".join(f"{genre} {counts[name][genre]}" for genre in genres)
+        artists = len({track.spk for track in members})
+        cli.log(f"{Path(root) / name}: {len(members)} tracks by {artists} artists: {per_class}")
+
+
+def _write_data_dir(target: Path, tracks: Sequence[Track], genres: Sequence[str]) -> None:
+    utt2spk = {track.utt: track.spk for track in tracks}
+    archive.write_table(target / "wav.scp", {track.utt: track.path for track in tracks})
+    archive.write_table(target / "utt2genre", {track.utt: track.genre for track in tracks})
+    archive.write_table(target / "utt2spk", utt2spk)
+    archive.write_table(target / "spk2utt", speakers(utt2spk, utt2spk))
+    with atomic.replacing(target / "genres.txt") as file:
+        file.write("".join(f"{genre}\n" for genre in genres))
+
+
+def counts_table(counts: Mapping[str, int], expected: Mapping[str, int]) -> str:
+    """Return ``class found/expected`` of every class, for a message."""
+    return " ".join(f"{genre} {counts.get(genre, 0)}/{expected[genre]}" for genre in expected)

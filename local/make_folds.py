@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""Deal the tracks of one or several data directories into K folds, and write each fold's train and test.
+
+Folds are stratified by class. With --fold-by spk an artist lies in one fold only, so that every fold's
+test artists are unheard in its training. Several directories are pooled: for ISMIR2004 the artist-filtered
+protocol is 5 folds over training and evaluation, whose artists are the same 128. Writes
+<prefix><k>/{train,test} for k = 1 ... K, and <prefix>.utt2fold; a list of one's own is given with
+--utt2fold instead of K.
+
+Usage: make_folds.py [options] <data-dir>... <prefix>
+ e.g.: make_folds.py --folds 5 --fold-by spk data/ismir04/train data/ismir04/evaluation data/ismir04_fold
+ e.g.: make_folds.py --utt2fold data/gtzan/utt2fold data/gtzan/train data/gtzan/test data/gtzan_fold
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from local.corpus import overlap, splits
+from steps import archive
+from utils import cli
+from utils.subset_data_dir import DataDir, read_data_dirs, write_subset
+
+
+def get_parser() -> cli.KaldiParser:
+    """Return the command line of this program."""
+    parser = cli.KaldiParser("make_folds.py [options] <data-dir>... <prefix>", __doc__)
+    parser.add_argument("--folds", type=cli.positive_int, default=5, help="how many")
+    parser.add_argument("--fold-by", choices=("spk", "utt"), default="spk", help="what is never divided")
+    parser.add_argument("--seed", type=int, default=777, help="decides among groups of the same size")
+    parser.add_argument("--utt2fold", metavar="FILE", help="take the folds, 1 to K, from this table")
+    parser.add_argument("sources", nargs="+", metavar="data-dir")
+    parser.add_argument("prefix", type=Path)
+    return parser
+
+
+def read_folds(path: str, data: DataDir) -> dict[str, int]:
+    """Read a table of folds and check it against the data.
+
+    Raises
+    ------
+    UserError
+        If it does not list the same utterances, or the folds are not numbered 1 to K without gaps.
+    """
+    table = archive.read_table(path)
+    if different := sorted(table.keys() ^ set(data.utts)):
+        raise cli.UserError(
+            f"{path}: {len(table)} utterances, {data.name} has {len(data.utts)}; "
+            f"'{different[0]}' is in only one of them"
+        )
+    for utt, fold in table.items():
+        if not fold.isdigit():
+            raise cli.UserError(f"{path}: {utt}: expected a fold number, got '{fold}'")
+    folds = {utt: int(fold) for utt, fold in table.items()}
+    present = sorted(set(folds.values()))
+    if len(present) < 2 or present != list(range(1, len(present) + 1)):
+        raise cli.UserError(f"{path}: expected folds 1 to K, at least 2 of them, got {present}")
+    return folds
+
+
+def deal_folds(data: DataDir, num_folds: int, by: str, seed: int) -> dict[str, int]:
+    """Return the fold of every utterance, from 1 to ``num_folds``."""
+    utt2group = {utt: utt for utt in data.utts} if by == "utt" else data.tables["utt2spk"]
+    groups = splits.group_counts(utt2group, data.tables["utt2genre"])
+    folds = splits.assign_folds(groups, num_folds, seed)
+    return {utt: folds[group] for utt, group in utt2group.items()}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the program and return its exit status."""
+    args = get_parser().parse_args(argv)
+    data = read_data_dirs(args.sources)
+    if "utt2genre" not in data.tables:
+        raise cli.UserError(f"{data.name}: no utt2genre; prepare the corpus first")
+    if args.utt2fold:
+        folds = read_folds(args.utt2fold, data)
+    else:
+        folds = deal_folds(data, args.folds, args.fold_by, args.seed)
+    for fold in range(1, max(folds.values()) + 1):
+        test = [utt for utt in data.utts if folds[utt] == fold]
+        train = [utt for utt in data.utts if folds[utt] != fold]
+        target = args.prefix.with_name(f"{args.prefix.name}{fold}")
+        write_subset(data, train, target / "train")
+        write_subset(data, test, target / "test")
+        counts = Counter(data.tables["utt2genre"][utt] for utt in test)
+        cli.log(f"fold {fold}: {len(test)} tracks: {' '.join(f'{g} {n}' for g, n in sorted(counts.items()))}")
+        overlap.report(target, ["train", "test"])
+    archive.write_table(args.prefix.with_name(f"{args.prefix.name}.utt2fold"), folds)
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

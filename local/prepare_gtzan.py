@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+"""Prepare GTZAN: genres/<genre>/<genre>.NNNNN.{au,wav}, ten classes of 100.
+
+Divides it into K stratified folds, with exact replicas and excerpts of one recording (Sturm, 2013) inside
+one fold, and writes <data-dir>/utt2fold with all folds and <data-dir>/{train,test} for the fold that is
+tested. GTZAN does not name its artists: the speaker of an excerpt is its group of repetitions, unless a
+table of artists is given. jazz.00054 is left out where it is corrupt, as in the WAV release.
+
+Usage: prepare_gtzan.py [options] <corpus-root> <data-dir>
+ e.g.: prepare_gtzan.py --folds 10 --fold 1 /corpora/gtzan data/gtzan
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from local.corpus import artists, gtzan, ids, overlap, splits
+from local.corpus.tracks import Track, write_data_dirs
+from steps import archive, audio
+from utils import cli
+
+
+def get_parser() -> cli.KaldiParser:
+    """Return the command line of this program."""
+    parser = cli.KaldiParser("prepare_gtzan.py [options] <corpus-root> <data-dir>", __doc__)
+    parser.add_argument("--folds", type=cli.positive_int, default=10, help="how many folds")
+    parser.add_argument("--fold", type=cli.positive_int, default=1, help="the fold that is tested")
+    parser.add_argument("--seed", type=int, default=777, help="decides among groups of the same size")
+    parser.add_argument("--utt2fold", metavar="FILE", help="take the folds from this table (<utt> <fold>)")
+    parser.add_argument(
+        "--artists", metavar="CSV", help="table with the columns path (<genre>.NNNNN or a file) and artist"
+    )
+    parser.add_argument("--allow-missing", type=int, default=0, help="excerpts that may be missing")
+    parser.add_argument(
+        "--strict", type=cli.boolean, default=False, help="the same audio in train and test is an error"
+    )
+    parser.add_argument("corpus_root", type=Path)
+    parser.add_argument("data_dir", type=Path)
+    return parser
+
+
+def check_missing(missing: list[str], allowed: int) -> None:
+    """Refuse or report missing excerpts; the corrupt one does not count.
+
+    Raises
+    ------
+    UserError
+        If more than ``allowed`` are missing.
+    """
+    missing = [name for name in missing if name != gtzan.CORRUPT]
+    if not missing:
+        return
+    names = " ".join(missing[:20]) + (" ..." if len(missing) > 20 else "")
+    text = f"{len(missing)} of 1000 excerpts are missing: {names}"
+    if len(missing) > allowed:
+        raise cli.UserError(f"{text}; restore them, or give --allow-missing {len(missing)}")
+    cli.warn(text)
+
+
+def drop_corrupt(found: dict[str, Path]) -> None:
+    """Remove the excerpt that is known to be corrupt, if it is there and does not decode."""
+    path = found.get(gtzan.CORRUPT)
+    if path is None:
+        cli.warn(f"{gtzan.CORRUPT}: not there; it is corrupt in the WAV release")
+        return
+    try:
+        with audio.Track(path) as track:
+            for _ in track.blocks():
+                pass
+    except audio.AudioError as error:
+        cli.warn(f"{gtzan.CORRUPT}: known to be corrupt, left out ({error})")
+        del found[gtzan.CORRUPT]
+
+
+def read_artists(path: str) -> dict[str, str]:
+    """Return the artist of each excerpt that a table names."""
+    known = {}
+    for place, columns in artists.read_csv(path).items():
+        name = Path(place).name
+        for suffix in (".au", ".wav"):
+            name = name.removesuffix(suffix)
+        if columns.get("artist", "").strip():
+            known[name] = columns["artist"]
+    return known
+
+
+def make_tracks(found: dict[str, Path], known: dict[str, str]) -> list[Track]:
+    """Give every excerpt its speaker: its artist if known, else the first of its repetitions, or itself.
+
+    An artist whose excerpts repeat one of another artist's is one speaker with that one.
+    """
+    speaker = {name: ids.slug(known[name]) if name in known else ids.slug(name) for name in found}
+    joined: dict[str, str] = {}
+
+    def root(spk: str) -> str:
+        while joined.setdefault(spk, spk) != spk:
+            spk = joined[spk]
+        return spk
+
+    for name, first in gtzan.repetition_groups().items():
+        if name in found:
+            a, b = sorted((root(speaker.get(first, ids.slug(first))), root(speaker[name])))
+            joined[b] = a
+    tracks = []
+    for name, path in found.items():
+        spk, rest = root(speaker[name]), ids.slug(name)
+        utt = spk if spk == rest else f"{spk}-{rest}"
+        tracks.append(Track(utt, spk, name.partition(".")[0], str(path)))
+    return sorted(tracks, key=lambda track: track.utt)
+
+
+def deal(tracks: list[Track], args) -> dict[str, int]:
+    """Return the fold of every utterance, from the given table or dealt anew.
+
+    Raises
+    ------
+    UserError
+        If the table does not list exactly the utterances.
+    """
+    if args.utt2fold:
+        table = archive.read_table(args.utt2fold)
+        if different := sorted(table.keys() ^ {track.utt for track in tracks}):
+            raise cli.UserError(
+                f"{args.utt2fold}: {len(table)} utterances, the corpus has {len(tracks)}; "
+                f"'{different[0]}' is in only one of them"
+            )
+        if bad := [utt for utt, fold in table.items() if not fold.isdigit() or not int(fold)]:
+            raise cli.UserError(
+                f"{args.utt2fold}: {bad[0]}: expected a fold from 1 on, got '{table[bad[0]]}'"
+            )
+        return {utt: int(fold) for utt, fold in table.items()}
+    groups = splits.group_counts({t.utt: t.spk for t in tracks}, {t.utt: t.genre for t in tracks})
+    folds = splits.assign_folds(groups, args.folds, args.seed)
+    return {track.utt: folds[track.spk] for track in tracks}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the program and return its exit status."""
+    args = get_parser().parse_args(argv)
+    if not args.corpus_root.is_dir():
+        raise cli.UserError(f"{args.corpus_root}: no such folder; give the folder that holds genres/")
+    found, missing = gtzan.find_excerpts(args.corpus_root.resolve())
+    check_missing(missing, args.allow_missing)
+    drop_corrupt(found)
+    tracks = make_tracks(found, read_artists(args.artists) if args.artists else {})
+    folds = deal(tracks, args)
+    if args.fold not in folds.values():
+        raise cli.UserError(f"--fold {args.fold}: the folds are 1 to {max(folds.values())}")
+    tracks = [
+        Track(t.utt, t.spk, t.genre, t.path, "test" if folds[t.utt] == args.fold else "train") for t in tracks
+    ]
+    write_data_dirs(args.data_dir, tracks, gtzan.GENRES)
+    archive.write_table(args.data_dir / "utt2fold", folds)
+    unknown = None if args.artists else {"test": "GTZAN does not name them; --artists CSV does"}
+    keys = overlap.content_keys({track.utt: track.path for track in tracks})
+    overlap.report(args.data_dir, ["test"], keys=keys, strict=args.strict, unknown=unknown)
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

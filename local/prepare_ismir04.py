@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+"""Prepare the ISMIR2004 Genre corpus as the archive unpacks.
+
+Writes <data-dir>/{train,test,evaluation}: wav.scp utt2genre utt2spk spk2utt genres.txt. train is the
+archive's training, test its development, as in the paper; evaluation is a second test set. The counts
+must be those of the paper's Table 1. What train shares with the other sets is in <data-dir>/overlap.txt.
+
+Usage: prepare_ismir04.py [options] <corpus-root> <data-dir>
+ e.g.: prepare_ismir04.py /corpora/ismir04_genre data/ismir04
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from local.corpus import ismir04, overlap
+from local.corpus.tracks import Recording, name_tracks, write_data_dirs
+from utils import cli
+
+
+def get_parser() -> cli.KaldiParser:
+    """Return the command line of this program."""
+    parser = cli.KaldiParser("prepare_ismir04.py [options] <corpus-root> <data-dir>", __doc__)
+    parser.add_argument("--allow-missing", type=int, default=0, help="tracks that may be missing")
+    parser.add_argument(
+        "--strict", type=cli.boolean, default=False, help="the same audio in train and a test set is an error"
+    )
+    parser.add_argument("corpus_root", type=Path)
+    parser.add_argument("data_dir", type=Path)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the program and return its exit status."""
+    args = get_parser().parse_args(argv)
+    root = args.corpus_root.resolve()
+    if not root.is_dir():
+        raise cli.UserError(f"{args.corpus_root}: no such folder; give the folder with audio/ and metadata/")
+    found: dict[str, list[Recording]] = {}
+    missing: list[str] = []
+    for subset in ismir04.SUBSETS:
+        found[subset], absent = ismir04.read_subset(root, subset)
+        missing += absent
+    ismir04.check_counts(found, missing, args.allow_missing)
+    tracks = name_tracks(recording for recordings in found.values() for recording in recordings)
+    write_data_dirs(args.data_dir, tracks, ismir04.GENRES)
+    keys = overlap.content_keys({track.utt: track.path for track in tracks})
+    overlap.report(
+        args.data_dir,
+        ["test", "evaluation"],
+        keys=keys,
+        strict=args.strict,
+        unknown={"test": ismir04.ANONYMOUS},
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)
