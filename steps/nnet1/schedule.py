@@ -196,8 +196,8 @@ def check_divergence(epochs: Sequence[Epoch], initial_loss: float) -> None:
     Raises
     ------
     UserError
-        Naming epoch and learning rate, if a loss is no number or if the cross-validation loss was above
-        the initial network's in the last three epochs.
+        Naming epoch and learning rate, if a loss is no number or if in the last three epochs both losses
+        were above the initial network's (one alone may be over-fitting).
     """
     if not epochs:
         return
@@ -209,8 +209,11 @@ def check_divergence(epochs: Sequence[Epoch], initial_loss: float) -> None:
             f"cross-validation loss {last.cv_loss:g}; {remedy}"
         )
     tail = epochs[-DIVERGED_AFTER:]
-    if len(tail) == DIVERGED_AFTER and all(epoch.cv_loss > initial_loss for epoch in tail):
+    if len(tail) == DIVERGED_AFTER and all(
+        min(epoch.tr_loss, epoch.cv_loss) > initial_loss for epoch in tail
+    ):
         raise UserError(
-            f"epoch {last.iteration}, learning rate {last.learn_rate}: the cross-validation loss has been "
-            f"above the initial {initial_loss:g} for {DIVERGED_AFTER} epochs (now {last.cv_loss:g}); {remedy}"
+            f"epoch {last.iteration}, learning rate {last.learn_rate}: the losses have been "
+            f"above the initial {initial_loss:g} for {DIVERGED_AFTER} epochs "
+            f"(now {last.tr_loss:g} and {last.cv_loss:g}); {remedy}"
         )

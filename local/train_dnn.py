@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""Train a DNN on single frames with Karel's scheduler, all epochs in one process (steps/nnet/train.sh).
+
+Usage: local/train_dnn.py [options] <data-tr> <data-cv> <feature-transform> <exp-dir>
+
+e.g. local/train_dnn.py --config conf/paper/dnn1.conf data/synth/train_tr data/synth/train_cv \
+       data/synth/cmvn/feature_transform.nnet exp/synth_dnn1
+
+Reads feats.scp, labels.scp (posteriors) and genres.txt of the data directories; writes nnet/ (the network
+of each epoch), final.nnet (the best in cross-validation), final_test.nnet (the same), iters.tsv. An
+interrupted training continues with its next epoch.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from steps.nnet1 import make_nnet_proto
+from steps.nnet1.epoch import frame_epoch
+from steps.nnet1.schedule import KarelOptions
+from steps.nnet1.stage import learn_rate, open_trainer, stage_parser
+from steps.nnet1.training import train_karel
+from utils import cli
+
+
+def get_parser() -> cli.KaldiParser:
+    """Return the parser of this program's options."""
+    parser = stage_parser("train_dnn.py", __doc__)
+    default = KarelOptions()
+    add = parser.add_argument
+    add("--hid-layers", type=cli.positive_int, default=1, help="hidden layers (default: 1)")
+    add("--hid-dim", type=cli.positive_int, default=1024, help="units of a hidden layer (default: 1024)")
+    add("--learn-rate", type=learn_rate, default=default.learn_rate, help="initial one (default: 0.008)")
+    add("--minibatch-size", type=cli.positive_int, default=256, help="frames an update (default: 256)")
+    add("--randomize", type=cli.boolean, default=True, help="shuffle the frames (default: true)")
+    add(
+        "--randomizer-size",
+        type=cli.positive_int,
+        default=32768,
+        help="frames shuffled together (default: 32768)",
+    )
+    for name in ("max_iters", "min_iters", "keep_lr_iters"):
+        value = getattr(default, name)
+        add(f"--{name.replace('_', '-')}", type=int, default=value, help=f"epochs (default: {value})")
+    for name in ("start_halving_impr", "end_halving_impr", "halving_factor"):
+        value = getattr(default, name)
+        add(f"--{name.replace('_', '-')}", type=cli.finite_float, default=value, help=f"(default: {value})")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the program and return its exit status."""
+    args = get_parser().parse_args(argv)
+
+    def prototype(feat_dim: int, num_classes: int) -> list[str]:
+        words = [str(value) for value in (feat_dim, num_classes, args.hid_layers, args.hid_dim)]
+        return make_nnet_proto.prototype(make_nnet_proto.get_parser().parse_args(words))
+
+    def run(net, data, options, where):
+        return frame_epoch(
+            net,
+            data,
+            options,
+            minibatch_size=args.minibatch_size,
+            randomizer_size=args.randomizer_size,
+            seed=args.seed if args.randomize and options is not None else None,
+            where=where,
+        )
+
+    trainer, network = open_trainer(args, prototype, run, init_name="dnn.init")
+    options = KarelOptions(**{item.name: getattr(args, item.name) for item in fields(KarelOptions)})
+    train_karel(trainer, options, network, "dnn")
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""Train a projected LSTM with kaldi-lstm's loop, all epochs in one process (google/train_lstm_streams.sh).
+
+Usage: local/train_lstm.py [options] <data-tr> <data-cv> <feature-transform> <exp-dir>
+
+e.g. local/train_lstm.py --config conf/paper/lstm_512.conf data/synth/train_tr data/synth/train_cv \
+       data/synth/cmvn/feature_transform.nnet exp/synth_lstm_512
+
+Reads feats.scp, labels.scp (posteriors) and genres.txt of the data directories; writes nnet/nnet.iter<N>,
+final.nnet, final_test.nnet (for whole utterances: TimeShift and LstmProjected), iters.tsv. An interrupted
+training continues with its next epoch. kaldi-lstm takes the last epoch's network; --select=best-cv the one
+with the lowest loss in cross-validation.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from steps.nnet1 import make_lstm_proto
+from steps.nnet1.epoch import stream_epoch
+from steps.nnet1.schedule import KaldiLstmOptions
+from steps.nnet1.stage import learn_rate, open_trainer, stage_parser
+from steps.nnet1.training import train_kaldi_lstm
+from utils import cli
+
+
+def get_parser() -> cli.KaldiParser:
+    """Return the parser of this program's options."""
+    parser = stage_parser("train_lstm.py", __doc__)
+    parser.set_defaults(momentum=0.9)
+    default = KaldiLstmOptions()
+    add = parser.add_argument
+    add("--num-layers", type=cli.positive_int, default=1, help="LSTM layers (default: 1)")
+    add("--cell-dim", type=cli.positive_int, default=800, help="cells of a layer (default: 800)")
+    add("--proj-dim", type=cli.positive_int, default=512, help="its recurrent projection (default: 512)")
+    add("--learn-rate", type=learn_rate, default=default.learn_rate, help="initial one (default: 0.00001)")
+    add("--num-stream", type=cli.positive_int, default=4, help="utterances side by side (default: 4)")
+    add("--batch-size", type=cli.positive_int, default=20, help="frames of BPTT (default: 20)")
+    add("--targets-delay", type=int, default=5, help="frames the output lags behind (default: 5)")
+    add("--max-iters", type=cli.positive_int, default=default.max_iters, help="epochs (default: 15)")
+    add("--start-halving", type=int, default=default.start_halving, help="first epoch, from 0 (default: 3)")
+    add("--halving-factor", type=cli.finite_float, default=default.halving_factor, help="(default: 0.8)")
+    add("--select", choices=("last", "best-cv"), default="last", help="final network (default: last)")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the program and return its exit status."""
+    parser = get_parser()
+    args = parser.parse_args(argv)
+    if args.targets_delay < 0:
+        parser.error(f"--targets-delay must be at least 0, got {args.targets_delay}")
+
+    def prototype(feat_dim: int, num_classes: int) -> list[str]:
+        names = ("cell_dim", "proj_dim", "num_layers", "num_stream")
+        words = [f"--{name.replace('_', '-')}={getattr(args, name)}" for name in names]
+        return make_lstm_proto.prototype(
+            make_lstm_proto.get_parser().parse_args([*words, str(feat_dim), str(num_classes)])
+        )
+
+    def run(net, data, options, where):
+        return stream_epoch(
+            net, data, options, batch_size=args.batch_size, targets_delay=args.targets_delay, where=where
+        )
+
+    trainer, network = open_trainer(
+        args,
+        prototype,
+        run,
+        init_name="nnet.init",
+        num_stream=args.num_stream,
+        framewise=True,
+        length_tolerance=0,
+    )
+    options = KaldiLstmOptions(args.learn_rate, args.max_iters, args.start_halving, args.halving_factor)
+    train_kaldi_lstm(trainer, options, network, select=args.select, targets_delay=args.targets_delay)
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)
