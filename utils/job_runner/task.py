@@ -67,33 +67,33 @@ def stop_on_signals() -> None:
         signal.signal(number, stop)
 
 
-def start(job: dict[str, Any], output: int | None) -> int:
-    """Start the job's process and return its id."""
+def start(job: dict[str, Any], output: int | None) -> subprocess.Popen[bytes]:
+    """Start the job's process."""
     if "argv" in job:
-        return subprocess.Popen(job["argv"], stdin=subprocess.DEVNULL).pid
+        return subprocess.Popen(job["argv"], stdin=subprocess.DEVNULL)
     process = subprocess.Popen(["bash"], stdin=subprocess.PIPE, stdout=output, stderr=output)
     if process.stdin is not None:
         with contextlib.suppress(BrokenPipeError), process.stdin as script:
             script.write(f"( {job['command']}\n) </dev/null\n".encode(errors="surrogateescape"))
-    return process.pid
+    return process
 
 
-def wait(child: int) -> tuple[int, int]:
+def wait(child: subprocess.Popen[bytes]) -> tuple[int, int]:
     """Wait for the child; return its wait status and the peak memory of its largest process in MB."""
-    _, status, usage = os.wait4(child, 0)
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
     return status, -(-usage.ru_maxrss // 1024)
 
 
-def stop_group(child: int | None, number: int) -> int:
+def stop_group(child: subprocess.Popen[bytes] | None, number: int) -> int:
     """End everything the job started, gently and then not; return a wait status for the signal."""
     for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU, signal.SIGUSR2):
         signal.signal(each, signal.SIG_IGN)
     os.killpg(0, signal.SIGTERM)
     deadline = time.monotonic() + GRACE_SECONDS
     while child is not None and time.monotonic() < deadline:
-        with contextlib.suppress(ChildProcessError):
-            if os.waitpid(child, os.WNOHANG)[0]:
-                break
+        if child.poll() is not None:
+            break
         time.sleep(0.02)
     return number
 

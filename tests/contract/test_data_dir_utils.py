@@ -1,0 +1,281 @@
+"""Split, validate, repair and invert data directories, and run commands side by side."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from utils import (
+    data_dir,
+    fix_data_dir,
+    spk2utt_to_utt2spk,
+    split_data,
+    utt2spk_to_spk2utt,
+    validate_data_dir,
+)
+from utils.cli import UserError
+
+REPO = Path(__file__).resolve().parents[2]
+GOOD = {
+    "wav.scp": "a1 wav/a1.mp3\na2 wav/a 2.flac\nb1 wav/b1.ogg\n",
+    "wav22k.scp": "a1 c/a1.wav\na2 c/a2.wav\nb1 c/b1.wav\n",
+    "feats.scp": "a1 f.ark:3\na2 f.ark:99\nb1 f.ark:180\n",
+    "labels.scp": "a1 l.ark:3\na2 l.ark:99\nb1 l.ark:180\n",
+    "utt2spk": "a1 a\na2 a\nb1 b\n",
+    "spk2utt": "a a1 a2\nb b1\n",
+    "utt2genre": "a1 rock_pop\na2 world\nb1 world\n",
+    "genres.txt": "rock_pop\nworld\n",
+    "utt2dur": "a1 29.5\na2 30\nb1 21.25\n",
+    "utt2num_frames": "a1 10\na2 11\nb1 12\n",
+    "frame_shift": "0.0232\n",
+}
+
+
+@pytest.fixture()
+def folder(tmp_path: Path) -> Path:
+    """A data directory with nothing wrong in it."""
+    for name, text in GOOD.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def problems(folder: Path, **options: bool) -> list[str]:
+    """Everything that validation says."""
+    return validate_data_dir.validate(folder, validate_data_dir.required(), **options)[0]
+
+
+def test_good_directory(folder: Path) -> None:
+    assert validate_data_dir.validate(folder, validate_data_dir.required()) == ([], 3)
+    done = subprocess.run(
+        ["utils/validate_data_dir.sh", str(folder)], cwd=REPO, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "3 utterances" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("feats.scp", None, "feats.scp: no such file"),
+        ("wav.scp", "", "wav.scp: is empty"),
+        ("utt2spk", "a2 a\na1 a\nb1 b\n", "utt2spk:2: 'a1' comes after 'a2'"),
+        ("utt2spk", "a1 a\na1 a\na2 a\nb1 b\n", "utt2spk:2: repeats the key 'a1' of line 1"),
+        ("utt2spk", "a1 a\r\na2 a\r\nb1 b\r\n", "utt2spk:1: ends with CR LF"),
+        ("utt2spk", "a1 a\na2\nb1 b\n", "utt2spk:2: has the key 'a2' but no value"),
+        ("utt2spk", "a1 a\n\na2 a\nb1 b\n", "utt2spk:2: is empty"),
+        ("utt2spk", "a1 a\na2 a\nb1 b", "utt2spk: the last line does not end"),
+        ("utt2spk", "a1 a\na2 a x\nb1 b\n", "utt2spk:2: 'a2': expected one word, got 'a x'"),
+        ("feats.scp", "a1 f:3\nb1 f:9\n", "utt2spk:2: 'a2' is not in"),
+        ("feats.scp", "a1 f:3\nb1 f:9\n", "(3 keys in utt2spk, 2 in feats.scp, 1 in one only)"),
+        ("wav22k.scp", "a1 x\na2 x\nb1 x\nc1 x\n", "wav22k.scp:4: 'c1' is not in"),
+        ("labels.scp", "a1 l:3\n", "is not in"),
+        ("spk2utt", "a a1\nb b1\n", "spk2utt:1: not the inverse of utt2spk: 'a' has 2 utterances"),
+        ("spk2utt", "a a1 a2\n", "'b' has 1 utterances in utt2spk and 0 here"),
+        ("genres.txt", "rock_pop\n", "utt2genre:2: 'a2' has class 'world', which is not in"),
+        ("genres.txt", "classical\nrock_pop\nworld\n", "class 'classical' has no track"),
+        ("genres.txt", "rock_pop\nworld\nworld\n", "genres.txt: repeats 'world'"),
+        ("genres.txt", "rock pop\nworld\n", "genres.txt:1: expected one class name, got 'rock pop'"),
+        ("utt2dur", "a1 29\na2 nan\nb1 1\n", "utt2dur:2: 'a2': expected a positive number, got 'nan'"),
+        ("utt2dur", "a1 29\na2 0\nb1 1\n", "utt2dur:2: 'a2': expected a positive number, got '0'"),
+        ("utt2num_frames", "a1 1\na2 2.5\nb1 1\n", "utt2num_frames:2: 'a2': expected a positive integer"),
+        ("frame_shift", "-1\n", "frame_shift:1: 'frame_shift': expected a positive number, got '-1'"),
+        ("wav.scp", "a1 sox x |\na2 x\nb1 x\n", "wav.scp:1: 'a1' is a command, not a file"),
+    ],
+)  # fmt: skip
+def test_each_mistake_is_named(folder: Path, name: str, text: str | None, message: str) -> None:
+    if text is None:
+        (folder / name).unlink()
+    else:
+        (folder / name).write_text(text, newline="")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert any(message in problem for problem in problems(folder)), problems(folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_not_utf8_and_control_characters(folder: Path) -> None:
+    (folder / "utt2spk").write_bytes(b"a1 \xff\na2 a\x00\nb1 b\n")
+    found = problems(folder)
+    assert any("utt2spk:1: is not UTF-8" in problem for problem in found)
+    assert any("utt2spk:2: holds a control character" in problem for problem in found)
+
+
+def test_allowances(folder: Path) -> None:
+    (folder / "genres.txt").write_text("classical\nrock_pop\nworld\n")
+    (folder / "wav.scp").write_text("a1 sox x |\na2 x\nb1 x\n")
+    assert len(problems(folder)) == 2
+    assert problems(folder, missing_classes=True, pipes=True) == []
+
+
+def test_exit_status_and_no_traceback(folder: Path, tmp_path: Path) -> None:
+    (folder / "utt2spk").write_text("a2 a\na1 a\nb1 b\n")
+    for argv, status in ([str(folder)], 1), ([str(tmp_path / "none")], 1), (["--no-such"], 2), ([], 2):
+        done = subprocess.run(
+            [sys.executable, str(REPO / "utils/validate_data_dir.py"), *argv], capture_output=True, text=True
+        )
+        assert done.returncode == status
+        assert "Traceback" not in done.stderr
+        assert "ERROR (validate_data_dir.py)" in done.stderr
+
+
+def test_fix_keeps_common_sorts_and_backs_up(folder: Path) -> None:
+    (folder / "feats.scp").write_text("b1 f.ark:180\r\na1 f.ark:3\r\na1 f.ark:3\r\n", newline="")
+    broken = (folder / "feats.scp").read_bytes()
+    assert fix_data_dir.fix(folder) == (3, 2)
+    assert problems(folder, missing_classes=True) == []
+    assert (folder / "feats.scp").read_text() == "a1 f.ark:3\nb1 f.ark:180\n"
+    assert (folder / "spk2utt").read_text() == "a a1\nb b1\n"
+    assert (folder / ".backup/feats.scp").read_bytes() == broken
+
+
+def test_fix_refuses_what_only_the_user_knows(folder: Path) -> None:
+    (folder / "utt2spk").write_text("a1 a\na1 b\na2 a\nb1 b\n")
+    with pytest.raises(UserError, match="utt2spk:2: 'a1' has two values, 'a' and 'b'"):
+        fix_data_dir.fix(folder)
+    (folder / "utt2spk").write_text("x1 a\n")
+    with pytest.raises(UserError, match="no utterance is in all tables"):
+        fix_data_dir.fix(folder)
+    assert (folder / "utt2spk").read_text() == "x1 a\n"
+
+
+def test_split_is_a_partition_of_valid_directories(folder: Path) -> None:
+    assert split_data.split(folder, 2) == 3
+    split_data.split(folder, 2)  # again, over the old one
+    parts = [folder / "split2" / number for number in "12"]
+    assert sorted(path.name for path in (folder / "split2").iterdir()) == ["1", "2"]
+    for name in GOOD:
+        if name in ("genres.txt", "frame_shift", "spk2utt"):
+            continue
+        assert "".join((part / name).read_text() for part in parts) == GOOD[name]
+    for part in parts:
+        assert problems(part, missing_classes=True) == []
+    assert not list(folder.glob(".split*"))
+
+
+def test_split_refuses_too_many_parts_and_bad_tables(folder: Path) -> None:
+    with pytest.raises(UserError, match="cannot split 3 utterances into 4 parts"):
+        split_data.split(folder, 4)
+    (folder / "feats.scp").write_text("a1 f.ark:3\n")
+    with pytest.raises(UserError, match="is not in"):
+        split_data.split(folder, 2)
+    assert not list(folder.glob("*split*"))
+
+
+@given(count=st.integers(0, 300), parts=st.integers(1, 40))
+def test_split_evenly(count: int, parts: int) -> None:
+    items = list(range(count))
+    pieces = data_dir.split_evenly(items, parts)
+    sizes = [len(piece) for piece in pieces]
+    assert [item for piece in pieces for item in piece] == items
+    assert len(pieces) == parts
+    assert max(sizes) - min(sizes) <= 1
+    assert sizes == sorted(sizes, reverse=True)
+
+
+names = st.text("abcXYZ019_-é", min_size=1, max_size=6)
+
+
+@settings(max_examples=50)
+@given(utt2spk=st.dictionaries(names, names, min_size=1, max_size=20))
+def test_invert_twice_is_the_identity(utt2spk: dict[str, str]) -> None:
+    spk2utt = data_dir.invert(utt2spk)
+    back = {utt: spk for spk, utts in spk2utt.items() for utt in utts.split()}
+    assert back == utt2spk
+    assert list(spk2utt) == sorted(spk2utt, key=str.encode)
+
+
+def test_spk2utt_programs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert utt2spk_to_spk2utt.main([str(folder / "utt2spk")]) == 0
+    assert capsys.readouterr().out == GOOD["spk2utt"]
+    assert spk2utt_to_utt2spk.main([str(folder / "spk2utt")]) == 0
+    assert capsys.readouterr().out == GOOD["utt2spk"]
+    (folder / "spk2utt").write_text("a a1 a2\nb a2\n")
+    with pytest.raises(UserError, match="spk2utt:2: 'a2' belongs to 'a' already"):
+        spk2utt_to_utt2spk.main([str(folder / "spk2utt")])
+    (folder / "utt2spk").write_text("a1 a\na1 b\n")
+    with pytest.raises(UserError, match="utt2spk:2: repeats"):
+        utt2spk_to_spk2utt.main([str(folder / "utt2spk")])
+
+
+def split_scp(*argv: object) -> subprocess.CompletedProcess[bytes]:
+    """Run split_scp.py."""
+    program = str(REPO / "utils/split_scp.py")
+    return subprocess.run([sys.executable, program, *map(str, argv)], capture_output=True, check=False)
+
+
+def test_split_scp(tmp_path: Path) -> None:
+    source = tmp_path / "in.scp"
+    source.write_bytes(b"a 1\nb 2\nc \xff\nd 4\ne 5\r\nf 6\ng 7\n")
+    outputs = [tmp_path / f"out.{n}.scp" for n in (1, 2, 3)]
+    assert split_scp(source, *outputs).returncode == 0
+    assert [path.read_bytes().count(b"\n") for path in outputs] == [3, 2, 2]
+    assert b"".join(path.read_bytes() for path in outputs) == source.read_bytes()
+    assert split_scp("-j", 3, 1, source).stdout == outputs[1].read_bytes()
+    assert split_scp("-j", 3, 2, "--one-based", source).stdout == outputs[1].read_bytes()
+    for argv in (["-j", 3, 3, source], ["-j", 3, 0, "--one-based", source], [source]):
+        assert split_scp(*argv).returncode == 2
+    many = [tmp_path / f"many.{n}" for n in range(8)]
+    done = split_scp(source, *many)
+    assert done.returncode == 1
+    assert b"cannot split 7 lines into 8 parts" in done.stderr
+    assert not list(tmp_path.glob("many.*"))
+
+
+def for_each(*argv: str, **options) -> subprocess.CompletedProcess[str]:
+    """Run for_each.py."""
+    program = str(REPO / "utils/for_each.py")
+    return subprocess.run(
+        [sys.executable, program, *argv], capture_output=True, text=True, check=False, **options
+    )
+
+
+def test_for_each_prefixes_and_waits(tmp_path: Path) -> None:
+    done = for_each(
+        "x y z", "sh", "-c", "echo one $1; echo err >&2; touch $1; printf last", "sh", "{}", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert {"[x] one x", "[y] one y", "[z] one z"} <= set(lines)
+    assert sum("err" in line for line in lines) == 3
+    assert sum("last" in line for line in lines) == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x", "y", "z"]
+
+
+def test_for_each_names_failures_and_runs_the_rest(tmp_path: Path) -> None:
+    done = for_each(
+        "--max-jobs-run", "1", "x y z", "sh", "-c", "touch $1; test $1 = z", "sh", "{}", cwd=tmp_path
+    )
+    assert done.returncode == 1
+    assert "for_each.py: 2 / 3 failed: x (code 1), y (code 1)" in done.stderr
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_for_each_runs_side_by_side() -> None:
+    began = time.monotonic()
+    assert for_each("1 2 3 4", "sleep", "0.8").returncode == 0
+    assert time.monotonic() - began < 2.4
+
+
+@pytest.mark.parametrize(
+    "argv", [[], ["x"], ["--max-jobs-run", "0", "x", "true"], ["-q", "x", "true"], ["x x", "true"]]
+)
+def test_for_each_usage(argv: list[str]) -> None:
+    assert for_each(*argv).returncode == 2
+
+
+def test_no_item_is_no_work() -> None:
+    assert for_each("", "false").returncode == 0
+
+
+def test_runners_do_not_hide_the_queue_of_python() -> None:
+    """utils/queue.py must not be what ``import queue`` finds in any program of utils/."""
+    for path in sorted((REPO / "utils").glob("*.py")):
+        text = path.read_text()
+        if text.startswith("#!") and "sys.path" in text:
+            assert "sys.path[0] = " in text, path
+            assert "sys.path.insert(0" not in text, path

@@ -1,0 +1,175 @@
+#!/usr/bin/env python3
+"""Check a data directory and say what is wrong with it; never changes anything.
+
+Usage: validate_data_dir.py [options] <data-dir>
+ e.g.: validate_data_dir.py --no-feats data/synth/train
+
+Checked are the form of each table (sorted, unique, complete lines, LF), that all tables have the same
+utterances, that spk2utt is the inverse of utt2spk, that every class of utt2genre is in genres.txt and
+has a track, and that durations and frame counts are positive numbers. Exits with 1 and names the file,
+line and counts if something is wrong; utils/fix_data_dir.sh repairs what can be repaired.
+
+Options: --no-wav --no-feats --no-genre --no-spk (the table may be absent), --allow-missing-classes (a
+class may have no track), --allow-pipes (an scp line may be a command that ends with |)
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from utils import cli, data_dir
+
+MAX_SHOWN = 10
+SCP_FILES = ("wav.scp", "wav22k.scp", "feats.scp", "labels.scp")
+
+
+def required(*, wav: bool = True, feats: bool = True, genre: bool = True, spk: bool = True) -> list[str]:
+    """Return the names of the files that must be there."""
+    names = ["wav.scp"] * wav + ["feats.scp"] * feats
+    return names + ["utt2genre", "genres.txt"] * genre + ["utt2spk", "spk2utt"] * spk
+
+
+def validate(
+    folder: Path, names: list[str], *, missing_classes: bool = False, pipes: bool = False
+) -> tuple[list[str], int]:
+    """Check a data directory.
+
+    Parameters
+    ----------
+    folder : Path
+        The data directory.
+    names : list of str
+        Files that must be there.
+    missing_classes : bool
+        Whether a class of genres.txt may have no utterance.
+    pipes : bool
+        Whether scp files may hold commands.
+
+    Returns
+    -------
+    problems : list of str
+        Everything that is wrong, with file, line and counts.
+    num_utts : int
+        Number of utterances.
+    """
+    if not folder.is_dir():
+        return [f"{folder}: no such directory"], 0
+    problems = [f"{folder / name}: no such file" for name in names if not (folder / name).is_file()]
+    tables = {path.name: data_dir.read(path) for path in data_dir.tables(folder)}
+    for table in tables.values():
+        problems += table.problems
+    if not tables:
+        return problems or [f"{folder}: holds no table"], 0
+    reference = next((tables[name] for name in ("utt2spk", "utt2genre") if name in tables), None)
+    reference = reference or next(iter(tables.values()))
+    for table in tables.values():
+        problems += filter(None, [data_dir.first_difference(reference, table)])
+    problems += _check_speakers(folder, tables) + _check_values(folder, tables, pipes=pipes)
+    if (folder / "genres.txt").is_file():
+        problems += _check_classes(folder / "genres.txt", tables.get("utt2genre"), missing_classes)
+    return problems, len(reference.entries)
+
+
+def _check_speakers(folder: Path, tables: dict[str, data_dir.Table]) -> list[str]:
+    path = folder / "spk2utt"
+    if not path.is_file():
+        return []
+    table = data_dir.read(path)
+    if table.problems or "utt2spk" not in tables:
+        return table.problems
+    expected = data_dir.invert(tables["utt2spk"].entries)
+    found = {spk: " ".join(sorted(utts.split(), key=str.encode)) for spk, utts in table.entries.items()}
+    wrong = sorted({spk for spk in expected.keys() | found.keys() if expected.get(spk) != found.get(spk)})
+    if not wrong:
+        return []
+    where = table.where(wrong[0]) if wrong[0] in found else str(path)
+    counts = [len(sides.get(wrong[0], "").split()) for sides in (expected, found)]
+    return [
+        f"{where}: not the inverse of utt2spk: '{wrong[0]}' has {counts[0]} utterances in utt2spk and"
+        f" {counts[1]} here ({len(expected)} and {len(found)} speakers, {len(wrong)} differ)"
+    ]
+
+
+def _check_classes(path: Path, utt2genre: data_dir.Table | None, missing_classes: bool) -> list[str]:
+    text = path.read_text(encoding="utf-8", errors="replace")
+    classes = text.split("\n")[:-1] if text.endswith("\n") else text.split("\n")
+    lines = enumerate(classes, start=1)
+    wrong = [
+        f"{path}:{n}: expected one class name, got '{c}'"
+        for n, c in lines
+        if len(c.split()) != 1 or c != c.strip()
+    ]
+    wrong += [f"{path}: repeats '{c}'" for c in sorted(set(classes)) if classes.count(c) > 1]
+    if utt2genre is None or wrong:
+        return wrong
+    for utt, genre in utt2genre.entries.items():
+        if genre not in classes:
+            wrong.append(f"{utt2genre.where(utt)}: '{utt}' has class '{genre}', which is not in {path}")
+    used = set(utt2genre.entries.values())
+    if not missing_classes:
+        wrong += [f"{path}: class '{c}' has no track in {utt2genre.path}" for c in classes if c not in used]
+    return wrong
+
+
+def _check_values(folder: Path, tables: dict[str, data_dir.Table], *, pipes: bool) -> list[str]:
+    wrong: list[str] = []
+    for name, integer in (("utt2dur", False), ("utt2num_frames", True)):
+        if name in tables:
+            wrong += data_dir.bad_numbers(tables[name], integer=integer)
+    for name in SCP_FILES:
+        for utt, value in tables[name].entries.items() if name in tables and not pipes else ():
+            if value.endswith("|"):
+                wrong.append(
+                    f"{tables[name].where(utt)}: '{utt}' is a command, not a file; see --allow-pipes"
+                )
+    for name in ("utt2spk", "utt2genre"):
+        for utt, value in tables[name].entries.items() if name in tables else ():
+            if len(value.split()) != 1:
+                wrong.append(f"{tables[name].where(utt)}: '{utt}': expected one word, got '{value}'")
+    shift = folder / "frame_shift"
+    if shift.is_file():
+        table = data_dir.Table(
+            shift, {"frame_shift": shift.read_text(errors="replace").strip()}, {"frame_shift": 1}
+        )
+        wrong += data_dir.bad_numbers(table, integer=False)
+    return wrong
+
+
+def get_parser() -> cli.KaldiParser:
+    """Return the command line's parser."""
+    parser = cli.KaldiParser(usage="validate_data_dir.py [options] <data-dir>", description=__doc__)
+    for name, what in (
+        ("wav", "wav.scp"),
+        ("feats", "feats.scp"),
+        ("genre", "utt2genre"),
+        ("spk", "utt2spk"),
+    ):
+        parser.add_argument(f"--no-{name}", dest=name, action="store_false", help=f"{what} may be absent")
+    parser.add_argument("--allow-missing-classes", action="store_true", help="a class may have no track")
+    parser.add_argument("--allow-pipes", action="store_true", help="scp lines may be commands")
+    parser.add_argument("data_dir", type=Path)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Check the directory; return 0 if nothing is wrong, else 1."""
+    args = get_parser().parse_args(argv)
+    names = required(wav=args.wav, feats=args.feats, genre=args.genre, spk=args.spk)
+    problems, num_utts = validate(
+        args.data_dir, names, missing_classes=args.allow_missing_classes, pipes=args.allow_pipes
+    )
+    for problem in problems[:MAX_SHOWN]:
+        print(f"ERROR ({cli.PROGRAM}) {problem}", file=sys.stderr)
+    if len(problems) > MAX_SHOWN:
+        print(f"ERROR ({cli.PROGRAM}) … and {len(problems) - MAX_SHOWN} more", file=sys.stderr)
+    if problems:
+        return 1
+    cli.log(f"validated {args.data_dir}: {num_utts} utterances")
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)
