@@ -75,11 +75,13 @@ def main(argv: list[str] | None = None) -> int:
     share = tracks[args.job - 1 :: args.num_jobs]
     stamp = fingerprint(options)
     made = 0
-    for track in tqdm(share, unit="track", disable=not sys.stderr.isatty()):
+    quiet = not sys.stderr.isatty()
+    for done, track in enumerate(tqdm(share, unit="track", disable=quiet), start=1):
         made += make_track(args.out_dir, options.seed, track, stamp)
-    cli.log(
-        f"made {made} tracks, kept {len(share) - made} in {args.out_dir} (seed {options.seed}, version {stamp})"
-    )
+        if quiet and made and done % 16 == 0:
+            cli.log(f"{done} of {len(share)} tracks")
+    kept = len(share) - made
+    cli.log(f"made {made} tracks, kept {kept} in {args.out_dir} (seed {options.seed}, version {stamp})")
     return 0
 
 

@@ -90,7 +90,7 @@ TEMPI: dict[str, tuple[float, float]] = {
     "rock_pop": (76, 150),
     "world": (70, 140),
 }
-BORROW = 0.25
+BORROW = 0.15
 """Probability that a role goes to an instrument that the genre's weights did not choose."""
 
 
@@ -134,8 +134,8 @@ def draw_timbre(rng: np.random.Generator) -> Timbre:
 def draw_studio(rng: np.random.Generator) -> Studio:
     """Draw a production; all genres draw from the same ranges."""
     return Studio(
-        low_db=float(rng.uniform(-5.0, 5.0)),
-        high_db=float(rng.uniform(-9.0, 7.0)),
+        low_db=float(rng.uniform(-4.0, 4.0)),
+        high_db=float(rng.uniform(-7.0, 6.0)),
         room=float(rng.uniform(0.1, 0.9)),
         room_s=float(rng.uniform(0.3, 1.8)),
         hiss_db=float(rng.uniform(-75.0, -50.0)),

@@ -30,7 +30,7 @@ GENRES: dict[str, int] = {
 SPLITS = ("train", "test")
 FORMATS = ("wav", "flac", "ogg", "mp3")
 RATES = (44100, 48000, 32000, 22050)
-TRACKS_PER_ARTIST = 3
+TRACKS_PER_ARTIST = 2
 TITLES = (
     ("Blue", "Distant", "Early", "Golden", "Hidden", "Late", "Quiet", "Second", "Slow", "Winter"),
     ("Bridge", "Garden", "Harbour", "Letter", "Light", "Morning", "River", "Road", "Room", "Sky"),

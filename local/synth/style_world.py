@@ -41,7 +41,7 @@ def compose(artist: Artist, rng: np.random.Generator, seconds: float) -> Score:
     call = song.part(artist.lead, gain_db=0.0, pan=-0.3, send=0.4)
     answer = song.part(artist.second, gain_db=-1.0, pan=0.4, send=0.4)
     drum = song.part(artist.drums, gain_db=-3.0, send=0.2)
-    droning, drumming = artist.traits["density"] < 0.65, artist.traits["drums"] > 0.3
+    droning, drumming = artist.traits["density"] < 0.65, artist.traits["drums"] > 0.2
     cycle = pick(rng, CYCLES[bar])
     figure = _figure(song)
     phase = int(rng.integers(2))

@@ -71,11 +71,14 @@ def encode(sound: np.ndarray, track: Track, comment: str) -> bytes:
     return buffer.getvalue()
 
 
-def is_made(path: Path, comment: str) -> bool:
-    """Tell whether a complete file with this comment is there."""
+def is_made(path: Path, track: Track, comment: str) -> bool:
+    """Tell whether the track's file is there, with this comment and as long as planned."""
     try:
         with soundfile.SoundFile(path) as file:
-            return file.comment == comment
+            if file.comment != comment or abs(file.frames / file.samplerate - track.seconds) > 0.01:
+                return False
+            file.seek(file.frames - 1)
+            return len(file.read(1)) == 1
     except (OSError, soundfile.LibsndfileError):
         return False
 
@@ -88,7 +91,7 @@ def make_track(folder: Path, seed: int, track: Track, stamp: str) -> bool:
     """
     path = folder / track.path
     comment = f"{stamp} {track.name}"
-    if is_made(path, comment):
+    if is_made(path, track, comment):
         return False
     data = encode(make_sound(seed, track), track, comment)
     with atomic.replacing(path, "wb") as file:
