@@ -1,0 +1,80 @@
+"""Scattering features equal to ScatNet's.
+
+>>> from steps.scattering import Config, features
+>>> frames = features(signal, Config())  # doctest: +SKIP
+>>> frames.shape  # doctest: +SKIP
+(65, 525)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steps.scattering.config import Config
+from steps.scattering.paths import columns, num_dims
+from utils.cli import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Config", "columns", "features", "num_dims"]
+
+
+def features(
+    signal: NDArray[np.floating],
+    config: Config | None = None,
+    *,
+    raw: bool = False,
+    dtype: str = "float32",
+    device: torch.device | str = "cpu",
+    num_threads: int = 1,
+    num_hops: int | None = None,
+) -> NDArray[np.floating]:
+    """Scattering features of one track.
+
+    Parameters
+    ----------
+    signal : array [shape=(samples,)]
+        Audio in [-1, 1], at least one window (``config.T`` samples) of it.
+    config : Config, optional
+        The feature set; the paper's 525 dimensions if omitted.
+    raw : bool
+        Stop before renormalisation and logarithm: coefficients in ScatNet's scale.
+    dtype : str
+        ``float32`` or ``float64``.
+    device : torch.device or str
+        ``cpu`` or ``cuda``.
+    num_threads : int
+        Threads on the CPU; the result does not depend on it.
+    num_hops : int, optional
+        Length of the blocks in hops, chosen from the track's length if omitted.
+
+    Returns
+    -------
+    array [shape=(frames, dims)]
+        One row every ``config.hop`` samples, centred there; columns as ``columns(config)`` has them.
+
+    Raises
+    ------
+    UserError
+        If the signal is not one-dimensional, shorter than a window, or holds a NaN or an infinity.
+    """
+    import torch
+
+    from steps.scattering import fast, renormalise
+
+    config = config or Config()
+    signal = np.asarray(signal)
+    if signal.ndim != 1:
+        raise UserError(f"expected one channel, got an array of shape {signal.shape}")
+    if len(signal) < config.T:
+        raise UserError(f"shorter than one window: expected {config.T} samples, got {len(signal)}")
+    if not np.all(np.isfinite(signal)):
+        place = int(np.argmin(np.isfinite(signal)))
+        raise UserError(f"sample {place} is {signal[place]}; expected finite numbers")
+    averages = fast.averages(signal, config, getattr(torch, dtype), device, num_threads, num_hops)
+    scaled = averages * np.asarray(config.scale, dtype=averages.dtype)
+    return scaled if raw else renormalise.features(scaled, config).astype(dtype)

@@ -56,7 +56,7 @@ def band_edges(low: float, high: float, num_bins: int) -> tuple[int, int]:
 
 
 def first_band(bank: filters.Bank, n: int, num_bins: int, num_out: int, negligible: float) -> Band:
-    """Cut a first-layer wavelet for a spectrum that is known from bin ``-num_bins / 2`` to ``num_bins - 1``."""
+    """Cut a first-layer wavelet for a spectrum known from bin ``-num_bins / 2`` to ``num_bins - 1``."""
     start, size = band_edges(*bank.interval(n, negligible), num_bins)
     count = min(-(-size // num_out), num_bins // num_out)
     if count * num_out == num_bins:
@@ -118,13 +118,17 @@ def build(config: Config, num_hops: int, dtype: str) -> Bands:
     first, second = [], []
     resolutions = set()
     for group in paths.groups(config):
-        bank1, bank2 = config.banks(group.block)
         num_in = num_bins >> group.resolution
-        first.append([first_band(bank1, n, num_bins, num_in, negligible) for n in group.members])
+        first.append(
+            [
+                first_band(config.banks(block)[0], n, num_bins, num_in, negligible)
+                for block, n in group.members
+            ]
+        )
         second.append(
             [
-                second_band(bank2, child.n2, num_bins, num_in, num_bins >> child.resolution, negligible)
-                for child in group.children
+                second_band(group.second, c.n2, num_bins, num_in, num_bins >> c.resolution, negligible)
+                for c in group.children
             ]
         )
         resolutions |= {group.resolution, *(child.resolution for child in group.children)}

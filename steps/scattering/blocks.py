@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from steps.scattering.config import Config
 
-Indices = NDArray[np.int64]
-
 # Twelve hops at T = 8192: the slowest second-order paths reach as far.
 MARGIN_WIDTHS = 20.75
 NUM_HOPS = (32, 48, 64, 96, 128, 160, 192)
@@ -78,35 +76,77 @@ def layout(config: Config, num_samples: int, num_hops: int | None = None) -> Lay
     return Layout(num_samples, frames, config.hop, num_hops, margin)
 
 
-def mirror(positions: Indices, length: int) -> Indices:
-    """Map any positions into a signal of ``length`` samples that continues as its mirror image."""
-    wrapped = positions % (2 * length)
-    return np.where(wrapped < length, wrapped, 2 * length - 1 - wrapped)
+@dataclass(frozen=True)
+class Run:
+    """Samples ``low`` to ``high - 1`` of a block mirror those from ``source`` on, upwards or downwards."""
+
+    low: int
+    high: int
+    source: int
+    upwards: bool
+
+
+def mirrored(start: int, size: int, length: int) -> list[Run]:
+    """List the runs of a block outside a signal of ``length`` samples, and what they mirror.
+
+    The signal continues to both sides as its mirror image, ``x[-1 - i] = x[i]``, without end.
+
+    Parameters
+    ----------
+    start, size : int
+        The block covers the samples ``start`` to ``start + size - 1``.
+    length : int
+        The signal covers the samples 0 to ``length - 1``.
+
+    Returns
+    -------
+    list of Run
+        ``low`` and ``high`` count from the block's start, ``source`` from the signal's.
+    """
+    runs = []
+    for period in range(start // length, -(-(start + size) // length)):
+        low, high = max(start, period * length), min(start + size, (period + 1) * length)
+        if period and low < high:
+            upwards = period % 2 == 0
+            source = low - period * length if upwards else (period + 1) * length - 1 - low
+            runs.append(Run(low - start, high - start, source, upwards))
+    return runs
 
 
 def cut(signal: NDArray[np.floating], start: int, size: int) -> NDArray[np.floating]:
     """Take ``size`` samples from ``start`` on, with the mirror images where the signal does not reach."""
-    if start >= 0 and start + size <= len(signal):
-        return signal[start : start + size]
-    return signal[mirror(np.arange(start, start + size), len(signal))]
+    low, high = max(0, start), min(len(signal), start + size)
+    out = np.empty(size, dtype=signal.dtype)
+    out[low - start : high - start] = signal[low:high]
+    for run in mirrored(start, size, len(signal)):
+        count = run.high - run.low
+        if run.upwards:
+            out[run.low : run.high] = signal[run.source : run.source + count]
+        else:
+            out[run.low : run.high] = signal[run.source - count + 1 : run.source + 1][::-1]
+    return out
 
 
-def outside(plan: Layout, block: int, resolution: int) -> list[tuple[int, Indices]]:
-    """Where a block at a resolution lies outside the track, and what stands there.
+def outside(plan: Layout, block: int, resolution: int) -> list[Run]:
+    """List the runs of a block at a resolution outside the track, with sources within the block.
 
-    Returns
-    -------
-    list of (int, indices)
-        Position of the run's first sample within the block, and the positions within the block of the
-        samples to copy to the run, one for each. Sources farther off than the block are replaced by
-        its first sample: no frame that is kept sees them.
+    A sample whose source is farther off than the block is in no run: no frame that is kept sees it.
     """
     size = (plan.num_hops * plan.hop) >> resolution
     start = plan.start(block) >> resolution
     length = 1 + ((plan.num_samples - 1) >> resolution)
     runs = []
-    for low, high in ((0, min(size, -start)), (max(0, length - start), size)):
+    for run in mirrored(start, size, length):
+        source = run.source - start
+        low, high = run.low, run.high
+        if run.upwards:
+            skip = max(0, -source)
+            low, source = low + skip, source + skip
+            high = min(high, low + size - source)
+        else:
+            skip = max(0, source - (size - 1))
+            low, source = low + skip, source - skip
+            high = min(high, low + source + 1)
         if low < high:
-            source = mirror(np.arange(start + low, start + high), length) - start
-            runs.append((low, np.clip(source, 0, size - 1)))
+            runs.append(Run(low, high, source, run.upwards))
     return runs

@@ -56,7 +56,7 @@ class Config:
                 raise UserError(f"scattering: T={self.T} samples are too short for Q={quality}; raise T")
         hops = {1 << filters.lowpass_resolution(filters.lowpass_width(q2, self.T)) for _, q2 in self.Q}
         if len(hops) > 1:
-            raise UserError(f"scattering: the blocks of Q have different frame shifts, {sorted(hops)} samples")
+            raise UserError(f"scattering: the blocks have different frame shifts, {sorted(hops)} samples")
 
     @property
     def hop(self) -> int:

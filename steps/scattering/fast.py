@@ -22,7 +22,7 @@ from steps.scattering import blocks, cache, kernels, paths
 from steps.scattering.config import Config
 
 CUDA_BLOCKS = 8
-Runs = list[list[tuple[int, Tensor]]]
+Runs = list[list[blocks.Run]]
 
 
 class Transform:
@@ -62,13 +62,9 @@ class Transform:
         self.second = [[band(b.start, b.values) for b in row] for row in made.second]
         self.taps = {resolution: taps(values) for resolution, values in made.taps.items()}
         self.zero = [taps(values) for values in made.zero]
-        self.coarse_columns = [
-            column
-            for group in self.groups
-            for part in (group, *group.children)
-            if part.resolution not in self.taps
-            for column in part.columns
-        ]
+        parts = [(g.resolution, g.columns) for g in self.groups]
+        parts += [(child.resolution, child.columns) for g in self.groups for child in g.children]
+        self.coarse_columns = [c for rate, own in parts if rate not in self.taps for c in own]
         self.zero_columns = [c.dim for c in paths.columns(config) if c.order == 0]
 
     def order_zero(self, signal: Tensor, out: Tensor) -> None:
@@ -96,20 +92,20 @@ class Transform:
         product = torch.empty(num_blocks, width, num_in, dtype=spectrum.dtype, device=self.device)
         for member, band in enumerate(self.first[index]):
             kernels.fold(spectrum, self.num_samples // 2, band, product[:, member])
-        envelope = kernels.modulus(torch.fft.ifft(product, norm="forward"))
+        envelope = kernels.modulus(kernels.inverse(product))
         del product
         extend(envelope, edges.get(group.resolution, []))
         self._store(envelope, group.resolution, group.columns, out)
         if not group.children:
             return
         negative = max(-band.start for band in self.second[index])
-        spectrum = kernels.two_sided(torch.fft.rfft(envelope, norm="forward"), negative)
+        spectrum = kernels.two_sided(kernels.forward(envelope), negative)
         del envelope
         for child, band in zip(group.children, self.second[index], strict=True):
             num_out = self.num_samples >> child.resolution
             product = torch.empty(num_blocks, child.count, num_out, dtype=spectrum.dtype, device=self.device)
             kernels.fold(spectrum[:, : child.count], negative, band, product)
-            envelope = kernels.modulus(torch.fft.ifft(product, norm="forward"))
+            envelope = kernels.modulus(kernels.inverse(product))
             if child.resolution in edges:
                 extend(envelope, edges[child.resolution])
             self._store(envelope, child.resolution, child.columns, out)
@@ -135,8 +131,7 @@ class Transform:
 def extend(envelope: Tensor, edges: Runs) -> None:
     """Replace what lies outside the track by mirror images, in place [shape=(blocks, rows, samples)]."""
     for block, runs in enumerate(edges):
-        for low, source in runs:
-            envelope[block, :, low : low + len(source)] = envelope[block].index_select(-1, source)
+        kernels.mirror(envelope[block], runs)
 
 
 @functools.lru_cache(maxsize=4)
@@ -195,7 +190,8 @@ def averages(
     samples = np.asarray(signal, dtype=str(dtype).removeprefix("torch."))
     result = np.empty((plan.num_frames, made.num_dims), dtype=samples.dtype)
     together = CUDA_BLOCKS if place.type == "cuda" else 1
-    with one_torch_thread(), ThreadPoolExecutor(num_threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    threads = ThreadPoolExecutor(num_threads, initializer=torch.set_num_threads, initargs=(1,))
+    with one_torch_thread(), threads as pool:
         for first in range(0, plan.num_blocks, together):
             chosen = range(first, min(first + together, plan.num_blocks))
             out = _some_blocks(made, plan, samples, chosen, pool if num_threads > 1 else None).cpu().numpy()
@@ -235,16 +231,13 @@ def _some_blocks(
         host[row] = torch.from_numpy(blocks.cut(samples, plan.start(block), size))
     signal = host.to(made.device)
     edges = {
-        resolution: [
-            [(low, torch.from_numpy(source).to(made.device)) for low, source in blocks.outside(plan, b, resolution)]
-            for b in chosen
-        ]
+        resolution: [blocks.outside(plan, block, resolution) for block in chosen]
         for resolution in {group.resolution for group in made.groups} | set(made.taps)
     }
     out = torch.empty(len(chosen), made.num_dims, made.num_frames, dtype=made.dtype, device=made.device)
     made.order_zero(signal, out)
     if made.groups:
-        half = torch.fft.rfft(signal, norm="forward")
+        half = kernels.forward(signal)
         spectrum = kernels.two_sided(half, size // 2, wrapped=True)
         if pool is None:
             for index in made.by_cost:

@@ -15,10 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating]
 
 S0 = 2.0 / math.sqrt(3.0)
 PERIODS = (-2, -1, 0, 1, 2)
+# Widths from its centre at which a Gaussian is nothing in double precision.
+FAR = 9.0
 LITTLEWOOD_PALEY_MAX = 2.0
 GRID_PER_WINDOW = 128
 NEGLIGIBLE = {"float32": 1e-9, "float64": 1e-17}
@@ -102,9 +104,11 @@ def round_half_up(value: float) -> int:
 def gaussian(omega: Floats, centre: float, width: float) -> Floats:
     """Sample ``exp(-((omega - centre) width)^2 / 2)``, periodised over 2 pi."""
     total = np.zeros_like(omega, dtype=np.float64)
+    low, high = float(np.min(omega)), float(np.max(omega))
     for period in PERIODS:
-        distance = (omega + (2.0 * math.pi * period - centre)) * width
-        if np.min(np.abs(distance)) < 40.0:
+        shift = 2.0 * math.pi * period - centre
+        if (low + shift) * width < FAR and (high + shift) * width > -FAR:
+            distance = (omega + shift) * width
             total += np.exp(-0.5 * distance * distance)
     return total
 

@@ -34,7 +34,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Child:
-    """Second-order paths that share ``n2``: the first ``count`` wavelets of their group are parents."""
+    """Second-order paths that share ``n2``: the first ``count`` members of their group are parents."""
 
     n2: int
     resolution: int
@@ -44,11 +44,14 @@ class Child:
 
 @dataclass(frozen=True)
 class Group:
-    """First-order wavelets of a block that share a resolution (log2 of their subsampling)."""
+    """First-order wavelets of one resolution (log2 of their subsampling) before one second bank.
 
-    block: int
+    ``members`` are (block, n1) by falling bandwidth, so that the parents of any child come first.
+    """
+
+    second: filters.Bank
     resolution: int
-    members: tuple[int, ...]
+    members: tuple[tuple[int, int], ...]
     columns: tuple[int, ...]
     children: tuple[Child, ...]
 
@@ -113,28 +116,25 @@ def parents(config: Config) -> np.ndarray:
 
 
 def groups(config: Config) -> list[Group]:
-    """Group the paths of orders 1 and 2 by the resolutions at which they are computed."""
+    """Group the paths of orders 1 and 2 by second bank and by the resolution of their first wavelet."""
     place = {(c.block, c.n1, c.n2): c.dim for c in columns(config)}
-    found = []
+    wavelets: dict[tuple[filters.Bank, int], list[tuple[float, int, int]]] = {}
     for block in range(len(config.Q)) if config.max_order >= 1 else ():
         first, second = config.banks(block)
-        resolutions = [filters.wavelet_resolution(width) for width in first.widths]
-        for resolution in sorted(set(resolutions)):
-            members = tuple(n for n, r in enumerate(resolutions) if r == resolution)
-            children = []
-            for n2, width in enumerate(second.widths):
-                parents = [n1 for n1 in members if (block, n1, n2) in place]
-                if parents:
-                    children.append(
-                        Child(
-                            n2=n2,
-                            resolution=max(resolution, filters.wavelet_resolution(width)),
-                            count=len(parents),
-                            columns=tuple(place[block, n1, n2] for n1 in parents),
-                        )
-                    )
-            own = tuple(place[block, n1, -1] for n1 in members)
-            found.append(Group(block, resolution, members, own, tuple(children)))
+        for n1, width in enumerate(first.widths):
+            key = (second, filters.wavelet_resolution(width))
+            wavelets.setdefault(key, []).append((-float(first.bandwidths[n1]), block, n1))
+    found = []
+    for (second, resolution), ranked in sorted(wavelets.items(), key=lambda item: item[0][1]):
+        members = tuple((block, n1) for _, block, n1 in sorted(ranked))
+        children = []
+        for n2, width in enumerate(second.widths):
+            own = tuple(place[block, n1, n2] for block, n1 in members if (block, n1, n2) in place)
+            if own:
+                rate = max(resolution, filters.wavelet_resolution(width))
+                children.append(Child(n2, rate, len(own), own))
+        own = tuple(place[block, n1, -1] for block, n1 in members)
+        found.append(Group(second, resolution, members, own, tuple(children)))
     return found
 
 

@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+r"""Compute scattering features: one row a frame, one column a path, in the order of ScatNet.
+
+Reads 'scp:wav.scp' (one-channel WAV of the configured sample rate); writes an archive of matrices.
+Audio shorter than one window is refused, silence is kept with a warning. --print-dims writes a table of
+what each column means, frequencies in Hz, and may stand without the two arguments.
+
+e.g. local/compute_scattering.py --config conf/scattering.conf scp:data/train/wav22k.scp \
+       ark,scp:feats.ark,feats.scp
+     local/compute_scattering.py --config conf/scattering.conf --print-dims dims.csv
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from argparse import Namespace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+
+from steps import archive
+from steps.scattering import columns, config, features, paths, wav
+from utils import atomic, cli
+
+PROGRESS_SECONDS = 30.0
+
+
+def get_parser() -> cli.KaldiParser:
+    """Return the parser of this program's options."""
+    parser = cli.KaldiParser("compute_scattering.py [options] <wav-rspecifier> <feats-wspecifier>", __doc__)
+    default = config.Config()
+    parser.add_argument("--T", type=cli.positive_int, default=default.T, help="averaging scale in samples")
+    parser.add_argument("--Q", default="8,1:1,1", help="wavelets an octave, Q1,Q2 for each block")
+    parser.add_argument("--max-order", type=int, default=default.max_order, help="highest order: 0, 1 or 2")
+    parser.add_argument("--sample-rate", type=cli.positive_int, default=default.sample_rate, help="in Hz")
+    parser.add_argument("--raw", type=cli.boolean, default=False, help="no renormalisation, no logarithm")
+    parser.add_argument("--double", type=cli.boolean, default=False, help="compute in double precision")
+    parser.add_argument("--use-gpu", choices=("yes", "no", "optional"), default="no", help="compute on CUDA")
+    parser.add_argument("--num-threads", type=cli.positive_int, default=1, help="threads on the CPU")
+    parser.add_argument("--compress", type=cli.boolean, default=False, help="write compressed matrices")
+    parser.add_argument("--allow-pipes", type=cli.boolean, default=False, help="run the commands in the scp")
+    parser.add_argument("--print-dims", metavar="FILE", help="write what each column means; '-' is stdout")
+    parser.add_argument("--write-num-frames", metavar="FILE", help="write '<utt> <frames>' lines")
+    parser.add_argument("--write-frame-shift", metavar="FILE", help="write the seconds between frames")
+    parser.add_argument("wav_rspecifier", nargs="?")
+    parser.add_argument("feats_wspecifier", nargs="?")
+    return parser
+
+
+def choose_device(use_gpu: str) -> str:
+    """Return 'cuda' or 'cpu' for yes, no or optional."""
+    import torch
+
+    available = use_gpu != "no" and torch.cuda.is_available()
+    if use_gpu == "yes" and not available:
+        raise cli.UserError("--use-gpu=yes: no CUDA device is available; use --use-gpu=optional or no")
+    return "cuda" if available else "cpu"
+
+
+def print_dims(name: str, chosen: config.Config) -> None:
+    """Write the table of columns to a file, or to stdout for '-'."""
+    text = "\n".join(paths.csv_lines(columns(chosen))) + "\n"
+    if name == "-":
+        sys.stdout.write(text)
+        return
+    with atomic.replacing(name) as file:
+        file.write(text)
+
+
+def compute(options: Namespace, chosen: config.Config) -> dict[str, int]:
+    """Compute and write all tracks; return their numbers of frames."""
+    device = choose_device(options.use_gpu)
+    num_frames: dict[str, int] = {}
+    samples = 0
+    start = told = time.monotonic()
+    with archive.Writer(options.feats_wspecifier, compress=options.compress) as writer:
+        for utt, where, signal in wav.read_wavs(
+            options.wav_rspecifier, chosen.sample_rate, allow_pipes=options.allow_pipes
+        ):
+            if not np.any(signal):
+                cli.warn(f"{where}: silence: every sample is 0")
+            try:
+                frames = features(
+                    signal,
+                    chosen,
+                    raw=options.raw,
+                    dtype="float64" if options.double else "float32",
+                    device=device,
+                    num_threads=options.num_threads,
+                )
+            except cli.UserError as error:
+                raise cli.UserError(f"{where}: {error}") from error
+            writer.write(utt, frames.astype(np.float32, copy=False))
+            num_frames[utt] = len(frames)
+            samples += len(signal)
+            if time.monotonic() - told > PROGRESS_SECONDS:
+                told = time.monotonic()
+                cli.log(f"{len(num_frames)} tracks, {samples / chosen.sample_rate / 3600:.2f} hours done")
+    seconds = max(time.monotonic() - start, 1e-9)
+    audio = samples / chosen.sample_rate
+    cli.log(
+        f"{len(num_frames)} tracks, {audio / 3600:.3f} hours, {sum(num_frames.values())} frames on {device} "
+        f"in {seconds:.2f} s, {audio / seconds:.0f} times real time"
+    )
+    return num_frames
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the program."""
+    parser = get_parser()
+    options = parser.parse_args(argv)
+    only_prints = bool(options.print_dims or options.write_frame_shift) and options.wav_rspecifier is None
+    if options.feats_wspecifier is None and not only_prints:
+        parser.error("expected <wav-rspecifier> <feats-wspecifier>")
+    chosen = config.Config(
+        T=options.T,
+        Q=config.parse_quality(options.Q),
+        max_order=options.max_order,
+        sample_rate=options.sample_rate,
+    )
+    cli.log(
+        f"{paths.num_dims(chosen)} dimensions: T={chosen.T} Q={options.Q} orders 0 to {chosen.max_order}, "
+        f"a frame every {chosen.hop} samples at {chosen.sample_rate} Hz"
+    )
+    if options.print_dims:
+        print_dims(options.print_dims, chosen)
+    if options.write_frame_shift:
+        with atomic.replacing(options.write_frame_shift) as file:
+            file.write(f"{chosen.frame_shift:.12g}\n")
+    if only_prints:
+        return 0
+    num_frames = compute(options, chosen)
+    if options.write_num_frames:
+        archive.write_table(options.write_num_frames, num_frames)
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,42 @@
+"""ScatNet's renormalisation and logarithm."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steps.scattering import paths
+from steps.scattering.config import Config
+
+FLOOR = 2.0**-20
+
+
+def renormalise(raw: NDArray[np.floating], config: Config) -> NDArray[np.float64]:
+    """Divide order 2 by its first-order parents, ``S2 / (S1 + floor)``; orders 0 and 1 stay.
+
+    Parameters
+    ----------
+    raw : array [shape=(frames, dims)]
+        Coefficients in ScatNet's scale.
+    config : Config
+        The feature set; the floor is ``2^-20`` in units of plain averages.
+
+    Returns
+    -------
+    array [shape=(frames, dims)]
+    """
+    parents = paths.parents(config)
+    second = parents >= 0
+    result = raw.astype(np.float64)
+    result[:, second] /= result[:, parents[second]] + config.scale * FLOOR
+    return result
+
+
+def logarithm(values: NDArray[np.floating], config: Config) -> NDArray[np.float64]:
+    """``log(|values| + floor)`` [shape=(frames, dims)]."""
+    return np.log(np.abs(values) + config.scale * FLOOR)
+
+
+def features(raw: NDArray[np.floating], config: Config) -> NDArray[np.float64]:
+    """Log features from coefficients in ScatNet's scale [shape=(frames, dims)]."""
+    return logarithm(renormalise(raw, config), config)
