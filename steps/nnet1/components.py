@@ -241,6 +241,12 @@ class LstmProjectedStreams(Lstm):
 
     num_stream: int = 4
 
+    def check(self) -> None:
+        """Check the number of streams and the shapes of the seven parameters."""
+        if self.num_stream < 1:
+            raise NnetFormatError(f"<{self.kind}>: <NumStream> must be at least 1, got {self.num_stream}")
+        super().check()
+
 
 @dataclass(eq=False)
 class LstmProjected(Lstm):

@@ -176,9 +176,9 @@ def _check_generation(network: Network) -> None:
             coefs = (component.learn_rate_coef, component.bias_learn_rate_coef)
             if any(clips) or component.cell_clip != 50 or coefs != (1, 1):
                 raise NnetFormatError(
-                    f"{place}: the files of 2014 clip cells at 50 and nothing else and have no coefficients of "
-                    f"the learning rate, but this component has cell_clip {component.cell_clip:g}, derivative "
-                    f"and gradient clips {clips} and coefficients {coefs}"
+                    f"{place}: the files of 2014 clip cells at 50 and nothing else and have no learning-rate "
+                    f"coefficients, but this component has cell_clip {component.cell_clip:g}, derivative and "
+                    f"gradient clips {clips} and coefficients {coefs}"
                 )
 
 

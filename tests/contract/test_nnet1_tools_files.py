@@ -1,0 +1,321 @@
+"""The nnet1 tools around training, as command lines: Kaldi's arguments, files and log lines."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from steps import archive
+from steps.nnet1.model_file import read_network
+from utils import cli
+from utils.cli import UserError
+
+FILES = Path(__file__).resolve().parents[1] / "fixtures" / "nnet1" / "files"
+STEPS = Path(__file__).resolve().parents[2] / "steps" / "nnet1"
+TOOLS = {
+    "nnet_initialize.py": 2,
+    "nnet_copy.py": 2,
+    "nnet_info.py": 1,
+    "cmvn_to_nnet.py": 2,
+    "compute_cmvn_stats.py": 2,
+    "make_nnet_proto.py": 4,
+    "make_lstm_proto.py": 2,
+}
+
+
+@pytest.fixture
+def call(capsys):
+    """Run a tool's ``main`` in this process: a new one each time would mostly import torch."""
+
+    def run(tool, *argv, check=False):
+        module = importlib.import_module(f"steps.nnet1.{tool.removesuffix('.py')}")
+        capsys.readouterr()
+        try:
+            status, message = module.main([str(word) for word in argv]), ""
+        except UserError as error:
+            status, message = 1, str(error)
+        except SystemExit as error:
+            status, message = int(error.code), ""
+        out, err = capsys.readouterr()
+        if check:
+            assert status == 0, err + message
+        return SimpleNamespace(returncode=status, stdout=out, stderr=err + message)
+
+    return run
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_usage(run_cli, call, tool, tmp_path):
+    shown = run_cli(STEPS / tool, "--help", cwd=tmp_path)
+    assert shown.returncode == 0
+    assert f"usage: {tool}" in shown.stdout
+    assert "e.g.:" in shown.stdout
+    wrong = call(tool)
+    assert wrong.returncode == 2
+    assert "usage: " in wrong.stderr
+    assert wrong.stdout == ""
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_unknown_and_shortened_options_are_refused(call, tool):
+    arguments = ["1"] * TOOLS[tool]
+    assert call(tool, "--no-such-option=1", *arguments).returncode == 2
+    assert call(tool, "--conf=x", *arguments).returncode == 2
+
+
+def test_initialize_writes_kaldis_network_and_log(run_cli, tmp_path):
+    out = tmp_path / "nnet.init"
+    done = run_cli(STEPS / "nnet_initialize.py", "--seed=777", FILES / "dnn.proto", out)
+    assert done.returncode == 0
+    assert out.read_bytes() == (FILES / "dnn.init").read_bytes()
+    lines = done.stderr.splitlines()
+    proto = (FILES / "dnn.proto").read_text().splitlines()
+    assert lines[0] == f"nnet_initialize.py --seed=777 {FILES / 'dnn.proto'} {out}"
+    assert lines[1:-1] == [f"VLOG[1] (nnet_initialize.py) {line}" for line in proto]
+    assert lines[-1] == f"LOG (nnet_initialize.py) Written initialized model to {out}"
+
+
+def test_initialize_from_another_folder_and_as_text(run_cli, tmp_path):
+    arguments = ("--binary", "false", FILES / "google.proto", "google.txt")
+    run_cli(STEPS / "nnet_initialize.py", *arguments, cwd=tmp_path, check=True)
+    assert (tmp_path / "google.txt").read_bytes() == (FILES / "google.txt").read_bytes()
+
+
+def test_initialize_for_the_generation_asked_for(call, tmp_path):
+    out = tmp_path / "nnet"
+    call("nnet_initialize.py", "--generation=2014", FILES / "dnn.proto", out, check=True)
+    assert read_network(out).generation == "2014"
+    assert out.stat().st_size == (FILES / "dnn2014.init").stat().st_size
+
+
+def test_a_wrong_prototype_leaves_no_file(run_cli, tmp_path):
+    (tmp_path / "nnet.proto").write_text("<Softmax> <InputDim> 3 <OutputDim> 4\n")
+    done = run_cli(STEPS / "nnet_initialize.py", tmp_path / "nnet.proto", tmp_path / "nnet")
+    assert done.returncode == 1
+    assert f"ERROR (nnet_initialize.py) {tmp_path / 'nnet.proto'}:1: <Softmax>: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["nnet.proto"]
+
+
+def test_copy_between_binary_and_text(call, tmp_path):
+    call("nnet_copy.py", "--binary=false", FILES / "head.bin", tmp_path / "txt", check=True)
+    assert (tmp_path / "txt").read_bytes() == (FILES / "head.txt").read_bytes()
+    done = call("nnet_copy.py", FILES / "transf.nnet", tmp_path / "bin", check=True)
+    assert (tmp_path / "bin").read_bytes() == (FILES / "transf.nnet.bin").read_bytes()
+    assert done.stderr.splitlines()[-1] == f"LOG ({cli.PROGRAM}) Written model to {tmp_path / 'bin'}"
+
+
+def test_copy_through_standard_streams():
+    command = [sys.executable, STEPS / "nnet_copy.py", "--binary=false", "-", "-"]
+    done = subprocess.run(command, input=(FILES / "std.bin").read_bytes(), capture_output=True, check=True)
+    assert done.stdout == (FILES / "std.txt").read_bytes()
+
+
+def test_copy_to_the_test_time_form(call, tmp_path):
+    out = tmp_path / "final"
+    call("nnet_copy.py", "--to-test=true", "--shift=5", FILES / "bd_d5.it3", out, check=True)
+    assert out.read_bytes() == (FILES / "bd_d5.final_std").read_bytes()
+
+
+@pytest.mark.parametrize(("trained", "shift"), [("bd_d5.it3", 5), ("bd_d0.it3", 0), ("bd_d5_b60.it2", 5)])
+def test_copy_to_the_test_time_form_of_every_reference(call, shared, tmp_path, trained, shift):
+    folder = shared / "reference" / "kaldi_nnet1" / "lstm"
+    options = ("--to-test", "true", "--shift", str(shift))
+    call("nnet_copy.py", *options, folder / trained, tmp_path / "final", check=True)
+    expected = folder / f"{trained.rpartition('.')[0]}.final_std"
+    assert (tmp_path / "final").read_bytes() == expected.read_bytes()
+
+
+def test_copy_refuses_to_convert_what_is_not_a_streams_network(call, tmp_path):
+    done = call("nnet_copy.py", "--to-test=true", FILES / "dnn.init", tmp_path / "out")
+    assert done.returncode == 1
+    assert "has no <LstmProjectedStreams>" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_copy_for_another_generation(call, tmp_path):
+    to_2014 = ("--generation=2014", FILES / "dnn.init", tmp_path / "old")
+    call("nnet_copy.py", *to_2014, check=True)
+    assert (tmp_path / "old").read_bytes() == (FILES / "dnn2014.init").read_bytes()
+    call("nnet_copy.py", "--generation=modern", tmp_path / "old", tmp_path / "new", check=True)
+    assert (tmp_path / "new").read_bytes() == (FILES / "dnn.init").read_bytes()
+    done = call("nnet_copy.py", "--generation=modern", FILES / "google.bin", tmp_path / "no")
+    assert done.returncode == 1
+    assert "component 1 <Transmit>" in done.stderr
+
+
+def test_copy_without_some_components(call, tmp_path):
+    options = ("--remove-first-components=2", "--remove-last-components=1")
+    call("nnet_copy.py", *options, FILES / "dnn.init", tmp_path / "out", check=True)
+    kinds = [component.kind for component in read_network(tmp_path / "out").components]
+    assert kinds == ["AffineTransform", "Sigmoid", "AffineTransform"]
+    done = call("nnet_copy.py", "--remove-last-components=6", FILES / "dnn.init", tmp_path / "no")
+    assert done.returncode == 1
+    assert "none would be left" in done.stderr
+
+
+def test_info_is_kaldis_to_the_digits_that_float32_sums_have(call):
+    done = call("nnet_info.py", FILES / "head_d0_noclip.it1", check=True)
+    number = re.compile(r"-?[0-9.]+(?:e-?[0-9]+)?")
+    ours, kaldis = (
+        done.stdout.rstrip().splitlines(),
+        (FILES / "head_d0_noclip.info.txt").read_text().splitlines(),
+    )
+    assert len(ours) == len(kaldis)
+    for left, right in zip(ours, kaldis, strict=True):
+        assert number.sub("N", left).rstrip() == number.sub("N", right).rstrip()
+        values = [[float(text) for text in number.findall(line)] for line in (left, right)]
+        np.testing.assert_allclose(values[0], values[1], rtol=2e-5, atol=1e-8)
+
+
+def test_info_reports_parameters_that_are_not_numbers(call, tmp_path):
+    text = (
+        (FILES / "transf2014.nnet.txt")
+        .read_text()
+        .replace("-2.284206 ", "nan ")
+        .replace("0.3886971 ", "inf ")
+    )
+    (tmp_path / "nnet").write_text(text)
+    done = call("nnet_info.py", tmp_path / "nnet")
+    assert done.returncode == 0
+    assert "component 1 <AddShift>: shift has 1 NaN and 0 infinite elements of 20" in done.stderr
+    assert "component 2 <Rescale>: scale has 0 NaN and 1 infinite elements of 20" in done.stderr
+
+
+def test_a_damaged_network_is_an_error_with_its_place(run_cli, tmp_path):
+    path = tmp_path / "nnet"
+    path.write_bytes((FILES / "dnn.init").read_bytes()[:2000])
+    done = run_cli(STEPS / "nnet_info.py", path)
+    assert done.returncode == 1
+    assert re.search(
+        r"ERROR \(nnet_info.py\) \S+/nnet: component 3 <AffineTransform>, byte \d+: ", done.stderr
+    )
+    assert "Traceback" not in done.stderr
+    missing = run_cli(STEPS / "nnet_info.py", tmp_path / "none")
+    assert missing.returncode == 1
+    assert "No such file" in missing.stderr
+
+
+def test_cmvn_to_nnet_is_kaldis(call, tmp_path):
+    done = call("cmvn_to_nnet.py", FILES / "cmvn-g.stats", tmp_path / "t", check=True)
+    assert (tmp_path / "t").read_bytes() == (FILES / "transf.nnet").read_bytes()
+    assert f"LOG ({cli.PROGRAM}) Written cmvn in 'nnet1' model to: {tmp_path / 't'}" in done.stderr
+    old = ("--generation=2014", FILES / "cmvn-g.stats", tmp_path / "t")
+    call("cmvn_to_nnet.py", *old, check=True)
+    assert (tmp_path / "t").read_bytes() == (FILES / "transf2014.nnet.txt").read_bytes()
+
+
+def test_cmvn_to_nnet_options(call, tmp_path):
+    options = ("--binary=true", "--std-dev=2", "--learn-rate-coef=0.5")
+    call("cmvn_to_nnet.py", *options, FILES / "cmvn-g.stats.txt", tmp_path / "t", check=True)
+    shift, rescale = read_network(tmp_path / "t").components
+    expected = read_network(FILES / "transf.nnet").components[1].scale.numpy()
+    np.testing.assert_allclose(rescale.scale.numpy(), 2 * expected, rtol=1e-5)
+    assert shift.learn_rate_coef == rescale.learn_rate_coef == 0.5
+
+
+def test_compute_cmvn_stats_is_kaldis(call, shared, tmp_path, monkeypatch):
+    folder = shared / "reference" / "kaldi_nnet1"
+    monkeypatch.chdir(folder)
+    tool = "compute_cmvn_stats.py"
+    for rspecifier, name in (
+        ("ark:feats.ark", "cmvn-g.stats"),
+        ("scp:feats.scp", "cmvn-g.stats.txt"),
+    ):
+        binary = "false" if name.endswith(".txt") else "true"
+        call(tool, f"--binary={binary}", rspecifier, tmp_path / "stats", check=True)
+        assert (tmp_path / "stats").read_bytes() == (FILES / name).read_bytes()
+
+
+def test_compute_cmvn_stats_does_not_depend_on_how_archives_are_split(call, tmp_path):
+    rng = np.random.default_rng(3)
+    feats = {f"utt{i:02d}": rng.normal(-9, 2, (50 + i, 6)).astype(np.float32) for i in range(12)}
+    outputs = []
+    for parts in (1, 3):
+        lines = []
+        for part in range(parts):
+            keys = sorted(feats)[part * 12 // parts : (part + 1) * 12 // parts]
+            ark, scp = tmp_path / f"{parts}.{part}.ark", tmp_path / f"{parts}.{part}.scp"
+            with archive.Writer(f"ark,scp:{ark},{scp}") as writer:
+                for key in keys:
+                    writer.write(key, feats[key])
+            lines += scp.read_text().splitlines(keepends=True)
+        (tmp_path / "feats.scp").write_text("".join(lines))
+        arguments = (f"scp:{tmp_path / 'feats.scp'}", tmp_path / f"stats{parts}")
+        done = call("compute_cmvn_stats.py", *arguments, check=True)
+        assert "of 12 utterances, 666 frames" in done.stderr
+        outputs.append((tmp_path / f"stats{parts}").read_bytes())
+    assert outputs[0] == outputs[1]
+    expected = np.concatenate(list(feats.values())).astype(np.float64)
+    stats = archive.read_matrix_file(tmp_path / "stats1")
+    np.testing.assert_allclose(stats[0, :-1], expected.sum(axis=0), rtol=1e-7)
+    np.testing.assert_allclose(stats[1, :-1], (expected**2).sum(axis=0), rtol=1e-7)
+    assert stats[:, -1].tolist() == [666, 0]
+
+
+def test_compute_cmvn_stats_names_what_is_wrong(call, tmp_path):
+    with archive.Writer(f"ark:{tmp_path / 'feats.ark'}") as writer:
+        writer.write("utt1", np.array([[1, 2], [np.inf, 0]], np.float32))
+    done = call("compute_cmvn_stats.py", f"ark:{tmp_path / 'feats.ark'}", tmp_path / "stats")
+    assert done.returncode == 1
+    assert "utterance utt1: column 0 holds a value that is not finite" in done.stderr
+    assert not (tmp_path / "stats").exists()
+
+
+def test_dnn_prototype_is_kaldis(call):
+    lines = call("make_nnet_proto.py", "525", "6", "2", "1024", check=True).stdout.splitlines()
+    hidden = "<OutputDim> 1024 <BiasMean> -2.000000 <BiasRange> 4.000000"
+    assert lines == [
+        "<NnetProto>",
+        f"<AffineTransform> <InputDim> 525 {hidden} <ParamStddev> 0.036305 <MaxNorm> 0.000000",
+        "<Sigmoid> <InputDim> 1024 <OutputDim> 1024",
+        f"<AffineTransform> <InputDim> 1024 {hidden} <ParamStddev> 0.109375 <MaxNorm> 0.000000",
+        "<Sigmoid> <InputDim> 1024 <OutputDim> 1024",
+        "<AffineTransform> <InputDim> 1024 <OutputDim> 6 <BiasMean> 0.000000 <BiasRange> 0.000000 "
+        "<ParamStddev> 0.154228 <LearnRateCoef> 1.000000 <BiasLearnRateCoef> 0.100000",
+        "<Softmax> <InputDim> 6 <OutputDim> 6",
+        "</NnetProto>",
+    ]
+
+
+def test_dnn_prototype_without_hidden_layers_and_with_options(call):
+    shallow = call("make_nnet_proto.py", "--no-softmax", "525", "6", "0", "9", check=True).stdout
+    assert shallow.splitlines()[1:] == [
+        "<AffineTransform> <InputDim> 525 <OutputDim> 6 <BiasMean> 0.000000 <BiasRange> 0.000000 "
+        "<ParamStddev> 0.214801",
+        "</NnetProto>",
+    ]
+    options = ("--activation-type=<Tanh>", "--hid-bias-mean=0", "--hid-bias-range", "1", "--max-norm=2")
+    options += ("--no-glorot-scaled-stddev", "--no-smaller-input-weights", "--param-stddev-factor=0.5")
+    lines = call("make_nnet_proto.py", *options, "7", "3", "1", "5", check=True).stdout.splitlines()
+    assert lines[1].endswith(
+        "<BiasMean> 0.000000 <BiasRange> 1.000000 <ParamStddev> 0.500000 <MaxNorm> 2.000000"
+    )
+    assert lines[2] == "<Tanh> <InputDim> 5 <OutputDim> 5"
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_lstm_prototype_gives_kaldi_lstms_layout(call, tmp_path, layers):
+    sizes = (
+        "--cell-dim=24",
+        "--proj-dim=12",
+        f"--num-layers={layers}",
+        "--param-scale=0.3",
+        "--param-stddev=0.4",
+    )
+    proto = call("make_lstm_proto.py", *sizes, "20", "3", check=True).stdout
+    (tmp_path / "nnet.proto").write_text(proto)
+    call("nnet_initialize.py", tmp_path / "nnet.proto", tmp_path / "nnet", check=True)
+    network = read_network(tmp_path / "nnet")
+    kinds = ["Transmit", *["LstmProjectedStreams"] * layers, "AffineTransform", "Softmax"]
+    assert [component.kind for component in network.components] == kinds
+    assert network.components[layers].input_dim == (20 if layers == 1 else 12)
+    if layers == 1:
+        assert (tmp_path / "nnet").read_bytes() == (FILES / "google.init").read_bytes()

@@ -1,0 +1,285 @@
+"""nnet1 files: byte-exact round trips, Kaldi's text, and errors that say where."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import sys
+import tracemalloc
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from steps.nnet1 import components as nnet1
+from steps.nnet1.components import Network, NnetFormatError
+from steps.nnet1.model_file import read_network, write_network
+
+FILES = Path(__file__).resolve().parents[1] / "fixtures" / "nnet1" / "files"
+BINARY = sorted(path.name for path in FILES.iterdir() if path.read_bytes()[:8] == b"\0B<Nnet>")
+TEXT = sorted(path.name for path in FILES.iterdir() if path.read_bytes()[:6] == b"<Nnet>")
+TEXT_OF = {
+    "google.bin": "google.txt",
+    "head.bin": "head.txt",
+    "std.bin": "std.txt",
+    "dnn.init": "dnn.init.txt",
+}
+SAMPLES = {name: (FILES / name).read_bytes() for name in ("head.bin", "google.bin", "std.bin", "head.txt")}
+
+
+def test_fixtures_are_there():
+    assert len(BINARY) == 13
+    assert len(TEXT) == 7
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_binary_round_trip_is_byte_exact(name, tmp_path):
+    write_network(read_network(FILES / name), tmp_path / "nnet")
+    assert (tmp_path / "nnet").read_bytes() == (FILES / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", TEXT)
+def test_text_round_trip_is_byte_exact(name, tmp_path):
+    write_network(read_network(FILES / name), tmp_path / "nnet", binary=False)
+    assert (tmp_path / "nnet").read_bytes() == (FILES / name).read_bytes()
+
+
+@pytest.mark.parametrize("binary", TEXT_OF)
+def test_binary_as_text_is_what_kaldi_writes(binary, tmp_path):
+    write_network(read_network(FILES / binary), tmp_path / "nnet", binary=False)
+    assert (tmp_path / "nnet").read_bytes() == (FILES / TEXT_OF[binary]).read_bytes()
+
+
+@pytest.mark.parametrize("binary", TEXT_OF)
+def test_text_holds_the_binary_values_to_seven_digits(binary):
+    exact, rounded = read_network(FILES / binary), read_network(FILES / TEXT_OF[binary])
+    assert exact.generation == rounded.generation
+    for (_, _, left), (_, _, right) in zip(exact.params(), rounded.params(), strict=True):
+        torch.testing.assert_close(left, right, rtol=6e-7, atol=0)
+
+
+def test_full_reference_set_round_trips(shared, tmp_path):
+    folder = shared / "reference" / "kaldi_nnet1"
+    count = 0
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and b"<Nnet> " in path.read_bytes()[:10]:
+            data = path.read_bytes()
+            write_network(read_network(path), tmp_path / "nnet", binary=data[:2] == b"\0B")
+            assert (tmp_path / "nnet").read_bytes() == data, path
+            count += 1
+            text = path.with_name(path.name + ".txt")
+            if data[:2] == b"\0B" and text.is_file() and text.read_bytes()[:2] != b"\0B":
+                write_network(read_network(path), tmp_path / "nnet", binary=False)
+                assert (tmp_path / "nnet").read_bytes() == text.read_bytes(), path
+    assert count > 100
+
+
+def test_contents_of_the_two_generations():
+    old, new = read_network(FILES / "google.bin"), read_network(FILES / "head.bin")
+    assert (old.generation, new.generation) == ("2014", "modern")
+    assert [c.kind for c in old.components] == [
+        "Transmit",
+        "LstmProjectedStreams",
+        "AffineTransform",
+        "Softmax",
+    ]
+    lstm = old.components[1]
+    assert (lstm.cell_dim, lstm.num_stream, lstm.cell_clip, lstm.diff_clip, lstm.grad_clip) == (
+        2,
+        4,
+        50,
+        0,
+        0,
+    )
+    assert new.components[0].offsets == [-1, 0, 1]
+    assert new.components[3].indices == [0, 1, 2, 3, 4, 5]
+    lstm = new.components[4]
+    assert (lstm.cell_clip, lstm.diff_clip, lstm.cell_diff_clip, lstm.grad_clip) == (50, 1, 0, 250)
+    affine = new.components[8]
+    assert (affine.learn_rate_coef, affine.max_norm) == (0.5, 3)
+    assert affine.bias_learn_rate_coef == pytest.approx(0.1)
+    assert (new.input_dim, new.output_dim) == (2, 2)
+
+
+def test_lstm_of_2014_has_no_derivative_and_gradient_clips():
+    network = read_network(FILES / "std.bin")
+    assert network.components[0].shift == 5
+    lstm = network.components[1]
+    assert (lstm.kind, lstm.cell_clip, lstm.diff_clip, lstm.grad_clip) == ("LstmProjected", 50, 0, 0)
+
+
+def test_options_may_stand_in_any_order_or_not_at_all(tmp_path):
+    text = (FILES / "head.txt").read_text()
+    text = text.replace("<CellDim> 2 <LearnRateCoef> 1 ", "<ClipGradient> 7 <LearnRateCoef> 3 <CellDim> 2 ")
+    text = text.replace(" <GradClip> 250", "")
+    text = text.replace("<LearnRateCoef> 0.5 <BiasLearnRateCoef> 0.1 <MaxNorm> 3 ", "")
+    (tmp_path / "nnet").write_text(text)
+    network = read_network(tmp_path / "nnet")
+    lstm, affine = network.components[4], network.components[8]
+    assert (lstm.learn_rate_coef, lstm.grad_clip, lstm.cell_dim) == (3, 7, 2)
+    assert (affine.learn_rate_coef, affine.bias_learn_rate_coef, affine.max_norm) == (1, 1, 0)
+
+
+def test_double_precision_is_read(tmp_path):
+    data = (
+        b"\0B<Nnet> <AddShift> \4\2\0\0\0\4\2\0\0\0DV \4\2\0\0\0" + struct.pack("<2d", 0.1, -3) + b"</Nnet> "
+    )
+    (tmp_path / "nnet").write_bytes(data)
+    assert read_network(tmp_path / "nnet").components[0].shift.tolist() == pytest.approx([0.1, -3])
+
+
+def test_nan_and_infinity_are_kept_to_the_bit(tmp_path):
+    bits = struct.pack("<4I", 0x7FC00001, 0xFFC00000, 0x7F800000, 0x80000000)
+    head = b"\0B<Nnet> <AddShift> \4\4\0\0\0\4\4\0\0\0FV \4\4\0\0\0"
+    (tmp_path / "nnet").write_bytes(head + bits + b"</Nnet> ")
+    write_network(read_network(tmp_path / "nnet"), tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == head + bits + b"</Nnet> "
+
+
+def test_standard_input_and_output(monkeypatch):
+    class Stream:
+        def __init__(self, data=b""):
+            self.buffer = io.BytesIO(data)
+
+    source, sink = Stream(SAMPLES["head.bin"]), Stream()
+    monkeypatch.setattr(sys, "stdin", source)
+    monkeypatch.setattr(sys, "stdout", sink)
+    write_network(read_network("-"), "-")
+    assert sink.buffer.getvalue() == SAMPLES["head.bin"]
+
+
+def refuse(tmp_path, data: bytes, pattern: str):
+    path = tmp_path / "bad.nnet"
+    path.write_bytes(data)
+    with pytest.raises(NnetFormatError) as caught:
+        read_network(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert re.search(pattern, message), message
+
+
+AFFINE = b"<AffineTransform> \4\2\0\0\0\4\3\0\0\0"
+
+
+@pytest.mark.parametrize(
+    ("data", "pattern"),
+    [
+        (b"", "byte 0: not an nnet1 file"),
+        (b"PNG", "byte 0: not an nnet1 file"),
+        (b"\0B<Nnet> ", "header, byte 9: the file ends"),
+        (b"\0B<Nnet> </Nnet> ", "network, byte 17: the network has no component"),
+        (b"\0B<Nnet> <Relu> \4\2\0\0\0", "component 1, byte 9: unknown component <Relu>"),
+        (
+            b"\0B<Nnet> " + AFFINE + b"<Nnett> ",
+            r"component 1 <AffineTransform>, byte 37: unknown option <Nnett>",
+        ),
+        (b"\0B<Nnet> <Tanh> \4\xff\xff\xff\xff\4\3\0\0\0", "byte 9: dimensions must be at least 1"),
+        (b"\0B<Nnet> <Tanh> \4\3\0\0\0\4\2\0\0\0</Nnet> ", "byte 9: <Tanh>: input and output dimension"),
+        (
+            b"\0B<Nnet> <Tanh> \x08\3\0\0\0",
+            "byte 16: the output dimension should be of 4 bytes, but claims 8",
+        ),
+        (b"\0B<Nnet> " + AFFINE + b"FM \4\3\0\0\0\4\3\0\0\0", "expected weight of 2 x 3, got 3 x 3"),
+        (
+            b"\0B<Nnet> " + AFFINE + b"FM \4\2\0\0\0\4\3\0\0\0" + bytes(23),
+            "24 bytes, but the file has 23 more",
+        ),
+        (b"\0B<Nnet> " + AFFINE + b"XM \4\2\0\0\0\4\3\0\0\0", "expected weight as FM or DM , got 'XM '"),
+        (b"\0B<Nnet> <Tanh> \4\2\0\0\0\4\2\0\0\0</Nnet> x", "end, byte 34: 1 bytes follow </Nnet>"),
+        (b"\0B<Nnet> <Tanh> \4\2\0\0\0\4\2\0\0\0</Nnet>", "in or after </Nnet>; is it truncated"),
+        (
+            b"\0B<Nnet> <Tanh> \4\2\0\0\0\4\2\0\0\0<Tanh> \4\3\0\0\0\4\3\0\0\0</Nnet> ",
+            "component 2 <Tanh> takes 3 inputs, but component 1 <Tanh> gives 2",
+        ),
+        (b"\0B<Nnet> <!EndOfComponent> ", "unknown component <!EndOfComponent>"),
+        (b"\0B<Nnet> <Copy> \4\1\0\0\0\4\2\0\0\0\4\1\0\0\0\3\0\0\0</Nnet> ", "index 3 is outside 1..2"),
+        (b"\0B<Nnet> <Splice> \4\4\0\0\0\4\2\0\0\0\4\1\0\0\0", "expected 2 frame offsets, got 1"),
+        (b"\0B<Nnet> <Splice> \4\5\0\0\0\4\2\0\0\0\4\1\0\0\0", "5 outputs are not a multiple of 2 inputs"),
+        (b"\0B<Nnet> <LstmProjected> \4\1\0\0\0\4\1\0\0\0FM ", "<CellDim> must be at least 1, got none"),
+        (
+            SAMPLES["google.bin"].replace(b"<NumStream> \4\4", b"<NumStream> \4\0"),
+            "component 2 <LstmProjectedStreams>, byte 30: .*<NumStream> must be at least 1, got 0",
+        ),
+        (b"<Nnet> <Tanh> 2 x ", "expected an integer for the input dimension, got 'x'"),
+        (b"<Nnet> <Tanh> 2 99999999999 ", "expected an integer"),
+        (b"<Nnet> <AddShift> 2 2 [ 1 2 3 ] </Nnet> ", "expected shift of 2, got 3"),
+        (b"<Nnet> <AddShift> 2 2 [ 1 2", "no ']' closes shift"),
+        (b"<Nnet> <AddShift> 2 2 [ 1 1_0 ] </Nnet> ", "shift holds something that is not a number"),
+        (b"<Nnet> <AddShift> 2 2 [ 1 one ] </Nnet> ", "shift holds something that is not a number"),
+        (b"<Nnet> <AddShift> 2 2 1 2 </Nnet> ", r"expected '\[' before shift"),
+        (b"<Nnet> <AffineTransform> 2 2 [\n 1 2\n 3 ]\n [ 1 2 ] </Nnet> ", "rows of weight are of 1 to 2"),
+        (b"<Nnet> <Splice> 2 2 [ 0.5 ] </Nnet> ", "frame offsets holds something that is not an integer"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_its_place(tmp_path, data, pattern):
+    refuse(tmp_path, data, pattern)
+
+
+def test_components_that_a_generation_does_not_have_are_not_written(tmp_path):
+    transmit = nnet1.Transmit(2, 2)
+    with pytest.raises(NnetFormatError, match="component 1 <Transmit>: only the files of 2014"):
+        write_network(Network([transmit], "modern"), tmp_path / "nnet")
+    lstm = read_network(FILES / "head.bin").components[4]
+    with pytest.raises(
+        NnetFormatError, match="component 1 <LstmProjected>: the files of 2014 clip cells at 50"
+    ):
+        write_network(Network([lstm], "2014"), tmp_path / "nnet")
+    assert list(tmp_path.iterdir()) == []
+
+
+def read_or_refuse(path: Path) -> None:
+    tracemalloc.start()
+    try:
+        read_network(path)
+    except NnetFormatError:
+        pass
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@QUICK
+@given(st.sampled_from(sorted(SAMPLES)), st.data())
+def test_every_truncation_is_refused(tmp_path, name, data):
+    keep = data.draw(st.integers(0, len(SAMPLES[name]) - (1 if name.endswith("bin") else 3)))
+    (tmp_path / "cut").write_bytes(SAMPLES[name][:keep])
+    with pytest.raises(NnetFormatError):
+        read_network(tmp_path / "cut")
+
+
+@QUICK
+@given(st.sampled_from(sorted(SAMPLES)), st.data())
+def test_a_changed_byte_is_read_or_refused(tmp_path, name, data):
+    changed = bytearray(SAMPLES[name])
+    for _ in range(data.draw(st.integers(1, 3))):
+        changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.integers(0, 255))
+    (tmp_path / "changed").write_bytes(changed)
+    read_or_refuse(tmp_path / "changed")
+
+
+@QUICK
+@given(st.sampled_from(sorted(SAMPLES)), st.data())
+def test_a_missing_or_foreign_piece_is_read_or_refused(tmp_path, name, data):
+    sample = SAMPLES[name]
+    start, end = sorted(data.draw(st.tuples(*[st.integers(0, len(sample))] * 2)))
+    (tmp_path / "changed").write_bytes(sample[:start] + data.draw(st.binary(max_size=20)) + sample[end:])
+    read_or_refuse(tmp_path / "changed")
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.floats(width=32), min_size=1, max_size=30), st.booleans())
+def test_any_float_survives_binary_and_text_to_seven_digits(tmp_path, values, binary):
+    shift = nnet1.AddShift(len(values), len(values), shift=torch.tensor(values, dtype=torch.float32))
+    write_network(Network([shift]), tmp_path / "nnet", binary)
+    back = read_network(tmp_path / "nnet").components[0].shift
+    if binary:
+        assert back.numpy().tobytes() == shift.shift.numpy().tobytes()
+    else:
+        torch.testing.assert_close(back, shift.shift, rtol=6e-7, atol=1.5e-45, equal_nan=True)

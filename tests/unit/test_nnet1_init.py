@@ -1,0 +1,269 @@
+"""First parameters: glibc's random numbers, prototypes, and Kaldi's networks bit for bit."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from steps.nnet1 import glibc_random
+from steps.nnet1.cmvn import global_stats, stats_to_network
+from steps.nnet1.glibc_random import RAND_MAX, GlibcRandom, gauss, rand_r, uniform
+from steps.nnet1.initialize import initialize
+from steps.nnet1.model_file import read_network, write_network
+from steps.nnet1.prototype import default_generation, parse_line, read_prototype
+from utils.cli import UserError
+
+FILES = Path(__file__).resolve().parents[1] / "fixtures" / "nnet1" / "files"
+KALDI = {  # prototype: the network that Kaldi made of it with --seed=777, and its generation
+    "dnn.proto": ("dnn.init", "modern"),
+    "lstm_modern.proto": ("modern_tanh.init", "modern"),
+    "head.proto": ("head.bin", "modern"),
+    "lstm_google.proto": ("google.init", "2014"),
+    "google.proto": ("google.bin", "2014"),
+    "std.proto": ("std.bin", "2014"),
+}
+# The first numbers of srand(seed), rand() as the C library of every GNU/Linux gives them.
+FIRST_OF_RAND = {1: [1804289383, 846930886, 1681692777, 1714636915, 1957747793], 42: [71876166, 708592740]}
+
+
+@pytest.fixture(scope="module")
+def libc():
+    try:
+        library = ctypes.CDLL("libc.so.6")
+        library.gnu_get_libc_version  # noqa: B018
+    except (OSError, AttributeError):
+        pytest.skip("no GNU C library")
+    return library
+
+
+@pytest.mark.parametrize("seed", FIRST_OF_RAND)
+def test_rand_begins_as_glibc_does(seed):
+    expected = FIRST_OF_RAND[seed]
+    assert GlibcRandom(seed).rand(len(expected)).tolist() == expected
+
+
+def test_seed_zero_is_seed_one():
+    assert GlibcRandom(0).rand(3).tolist() == GlibcRandom(1).rand(3).tolist()
+
+
+@pytest.mark.parametrize("seed", [777, 0, 2**31, 2**32 - 1, -5])
+def test_rand_is_the_c_librarys(libc, seed):
+    libc.srand(ctypes.c_uint(seed & 0xFFFFFFFF))
+    expected = [libc.rand() for _ in range(8000)]
+    ours = GlibcRandom(seed)
+    assert [*ours.rand(1), *ours.rand(6999), *ours.rand(0), *ours.rand(1000)] == expected
+
+
+@pytest.mark.parametrize("seed", [0, 777, RAND_MAX, 2**32 - 1])
+def test_rand_r_is_the_c_librarys(libc, seed):
+    state = ctypes.c_uint(seed)
+    assert rand_r(seed, 1001).tolist() == [libc.rand_r(ctypes.byref(state)) for _ in range(1001)]
+
+
+def test_rand_does_not_depend_on_how_many_are_drawn_at_once():
+    whole, parts = GlibcRandom(5), GlibcRandom(5)
+    sizes = [1, 3071, 3072, 3073, 40000]
+    pieces = np.concatenate([parts.rand(size) for size in sizes])
+    np.testing.assert_array_equal(whole.rand(sum(sizes)), pieces)
+
+
+def test_uniform_is_inside_the_open_interval():
+    ends = uniform(np.array([0, RAND_MAX], dtype=np.int32))
+    assert ends.dtype == np.float32
+    assert ends[0] == np.float32(2.0**-31)
+    assert 0 < ends[0] < ends[1] <= 1
+
+
+def test_gauss_has_the_moments_of_a_normal_distribution():
+    values = gauss(GlibcRandom(3), 50_000)
+    assert abs(values.mean()) < 0.02
+    assert abs(values.std() - 1) < 0.02
+
+
+def test_gauss_without_the_c_librarys_mathematics_differs_by_rounding_only(monkeypatch):
+    with_library = gauss(GlibcRandom(3), 1000)
+    monkeypatch.setattr(glibc_random, "_math_function", lambda _: None)
+    np.testing.assert_allclose(gauss(GlibcRandom(3), 1000), with_library, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", KALDI)
+def test_initial_network_is_kaldis_bit_for_bit(name, tmp_path):
+    expected, generation = KALDI[name]
+    protos, _ = read_prototype(FILES / name)
+    assert default_generation(protos) == generation
+    write_network(initialize(protos, 777, generation), tmp_path / "nnet")
+    assert (tmp_path / "nnet").read_bytes() == (FILES / expected).read_bytes()
+
+
+def test_initial_dnn_in_the_layout_of_2014_has_the_weights_of_todays():
+    # Both draw the first matrix alike; the bias of 2014 is made of RandUniform() and differs in rounding.
+    protos, _ = read_prototype(FILES / "dnn.proto")
+    old, new = initialize(protos, 777, "2014"), initialize(protos, 777, "modern")
+    assert old.generation == "2014"
+    assert torch.equal(old.components[0].weight, new.components[0].weight)
+    torch.testing.assert_close(old.components[0].bias, new.components[0].bias, rtol=0, atol=1e-6)
+
+
+def test_another_seed_gives_another_network():
+    protos, _ = read_prototype(FILES / "dnn.proto")
+    one, two = initialize(protos, 1, "modern"), initialize(protos, 2, "modern")
+    assert not torch.equal(one.components[0].weight, two.components[0].weight)
+
+
+def test_defaults_of_the_options():
+    lines = [
+        "<AffineTransform> <InputDim> 50 <OutputDim> 80",
+        "<LstmProjected> <InputDim> 80 <OutputDim> 9 <CellDim> 7",
+    ]
+    protos = [parse_line(line, "x:1") for line in lines]
+    affine, lstm = initialize(protos, 777, "modern").components
+    assert affine.weight.std().item() == pytest.approx(0.1, rel=0.1)
+    assert -3 <= affine.bias.min() < affine.bias.max() <= -1
+    assert 0.099 < lstm.w_gifo_x.abs().max().item() <= 0.1
+    protos[1].kind = "LstmProjectedStreams"
+    streams = initialize(protos, 777, "2014").components[1]
+    assert 0.0199 < streams.w_gifo_x.abs().max().item() <= 0.02
+    assert (streams.num_stream, streams.grad_clip) == (4, 0)
+
+
+@pytest.mark.parametrize(
+    ("vector", "expected"),
+    [("1 2 3", [1, 2, 3]), ("-2:2", [-2, -1, 0, 1, 2]), ("1:2:5 9:-3:2", [1, 3, 5, 9, 6, 3]), ("4:4", [4])],
+)
+def test_build_vector(vector, expected):
+    line = f"<Splice> <InputDim> 2 <OutputDim> 4 <BuildVector> {vector} </BuildVector>"
+    assert parse_line(line, "x:1").options["<BuildVector>"] == expected
+
+
+DIMS = "<InputDim> 2 <OutputDim> 2"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "nnet.proto: the prototype has no component"),
+        ("<NnetProto>\n</NnetProto>\n", "the prototype has no component"),
+        (f"<NnetProto>\n<Relu> {DIMS}\n", "nnet.proto:2: unknown component '<Relu>'"),
+        (f"<Tanh> {DIMS} <Shift> 3", "nnet.proto:1: <Tanh>: unknown option '<Shift>'"),
+        (f"<TimeShift> {DIMS} <Shift>", "<Shift> needs an integer, got 'nothing'"),
+        (f"<TimeShift> {DIMS} <Shift> 1.5", "<Shift> needs an integer, got '1.5'"),
+        (f"<AffineTransform> {DIMS} <BiasMean> nan", "<BiasMean> needs a number, got 'nan'"),
+        (f"<AffineTransform> {DIMS} <BiasMean> 1e99", "<BiasMean> 1e99 is too large"),
+        (f"<Tanh> {DIMS} <InputDim> 2", "<InputDim> is given twice"),
+        ("<Tanh> <InputDim> 2", "<OutputDim> must be in 1..1048576, got none"),
+        ("<Tanh> <InputDim> 0 <OutputDim> 0", "<InputDim> must be in 1..1048576, got 0"),
+        ("<Tanh> <InputDim> 2 <OutputDim> 3", "input and output dimension must agree"),
+        (
+            f"<Tanh> {DIMS}\n<Tanh> <InputDim> 3 <OutputDim> 3",
+            "nnet.proto:2: <Tanh>: <InputDim> 3 does not follow",
+        ),
+        (f"<Splice> {DIMS} <BuildVector> 1:0 </BuildVector>", "'1:0' in <BuildVector> never reaches its end"),
+        (f"<Splice> {DIMS} <BuildVector> 1:0:3 </BuildVector>", "'1:0:3' in <BuildVector> never reaches"),
+        (f"<Splice> {DIMS} <BuildVector> 1:999999999 </BuildVector>", "is too long"),
+        (f"<Splice> {DIMS} <BuildVector> 0", "<BuildVector> needs </BuildVector>"),
+        (f"<Splice> {DIMS} <BuildVector> 0 1 </BuildVector>", "2 offsets of 2 columns make 4 outputs, not 2"),
+        (f"<Copy> {DIMS} <BuildVector> 1 3 </BuildVector>", "index 3 is outside 1..2"),
+        (f"<LstmProjected> {DIMS}", "<CellDim> must be at least 1, got none"),
+        (f"<LstmProjectedStreams> {DIMS} <CellDim> 2 <NumStream> 0", "<NumStream> must be at least 1"),
+        (
+            f"<LstmProjected> {DIMS} <CellDim> 2 <ParamScale> 1 <GradClip> 1",
+            "the generation 2014 has no <GradClip>",
+        ),
+        ("<Tanh> <InputDim> 2 <OutputDim> 2 ü", "unknown option 'ü'"),
+        ("<AffineTransform> <InputDim> 1000000 <OutputDim> 1000000", "are more than"),
+    ],
+)
+def test_a_wrong_prototype_is_refused_with_its_line(tmp_path, text, message):
+    path = tmp_path / "nnet.proto"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        protos, _ = read_prototype(path)
+        initialize(protos, 777, default_generation(protos))
+    assert str(caught.value).startswith(str(path))
+    assert message in str(caught.value)
+
+
+def test_todays_generation_refuses_what_it_does_not_know():
+    transmit = parse_line(f"<Transmit> {DIMS}", "nnet.proto:1")
+    with pytest.raises(UserError, match="nnet.proto:1: <Transmit>: only the generation 2014"):
+        initialize([transmit], 777, "modern")
+    lstm = parse_line(f"<LstmProjected> {DIMS} <CellDim> 2 <ParamScale> 1", "nnet.proto:1")
+    with pytest.raises(UserError, match="the generation modern has no <ParamScale>"):
+        initialize([lstm], 777, "modern")
+
+
+def test_statistics_by_hand():
+    feats = [("a", np.array([[1, 2], [3, 4]], np.float32)), ("b", np.array([[-1, 0]], np.float32))]
+    stats, utterances = global_stats(feats)
+    np.testing.assert_array_equal(stats, [[3, 6, 3], [11, 20, 0]])
+    assert utterances == 2
+
+
+def test_statistics_are_precise_far_from_zero():
+    rng = np.random.default_rng(1)
+    feats = [(str(i), rng.normal(-40, 0.5, (1000, 3)).astype(np.float32)) for i in range(20)]
+    stats, _ = global_stats(feats)
+    whole = np.concatenate([matrix for _, matrix in feats]).astype(np.float64)
+    mean = stats[0, :-1] / stats[0, -1]
+    np.testing.assert_allclose(stats[1, :-1] / stats[0, -1] - mean**2, whole.var(axis=0), rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("feats", "message"),
+    [
+        ([], "no features to compute statistics from"),
+        ([("a", np.zeros((0, 3), np.float32))], "no features to compute statistics from"),
+        ([("a", np.ones((1, 3), np.float32)), ("b", np.ones((1, 2), np.float32))], "utterance b: expected 3"),
+        (
+            [("a", np.array([[1, math.nan]], np.float32))],
+            "utterance a: column 1 holds a value that is not finite",
+        ),
+    ],
+)
+def test_wrong_features_are_refused_with_their_utterance(feats, message):
+    with pytest.raises(UserError, match=message):
+        global_stats(feats)
+
+
+def test_normalisation_has_zero_mean_and_the_deviation_asked_for():
+    feats = np.random.default_rng(2).normal(3, 5, (500, 4)).astype(np.float32)
+    stats, _ = global_stats([("a", feats)])
+    shift, rescale = stats_to_network(stats, std_dev=2).components
+    out = (feats + shift.shift.numpy()) * rescale.scale.numpy()
+    np.testing.assert_allclose(out.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(out.std(axis=0), 2, rtol=1e-5)
+    assert shift.learn_rate_coef == rescale.learn_rate_coef == 0
+
+
+def test_small_variances_are_floored(capsys):
+    stats = np.array([[20.0, 10, 10], [40, 30, 0]])
+    scale = stats_to_network(stats, var_floor=0.25).components[1].scale
+    assert scale.tolist() == pytest.approx([2, 1 / math.sqrt(2)])
+    assert "1 of 2 dimensions, dimension 0 first" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "stats", [np.ones((1, 3)), np.ones((2, 1)), np.zeros((2, 3)), np.full((2, 3), np.nan)]
+)
+def test_wrong_statistics_are_refused(stats):
+    with pytest.raises(UserError, match="CMVN statistics"):
+        stats_to_network(stats)
+
+
+def test_an_lstm_of_the_papers_size_is_drawn_whole():
+    line = "<LstmProjectedStreams> <InputDim> 525 <OutputDim> 1024 <CellDim> 1500 <ParamScale> 0.01"
+    lstm = initialize([parse_line(line, "x:1")], 777, "2014").components[0]
+    assert lstm.w_gifo_x.shape == (6000, 525)
+    assert lstm.w_gifo_r.std().item() == pytest.approx(0.01 / math.sqrt(3), rel=1e-3)
+
+
+def test_networks_of_the_recipes_read_back_the_same(tmp_path):
+    write_network(read_network(FILES / "google.init"), tmp_path / "text", binary=False)
+    first = read_network(tmp_path / "text")
+    write_network(first, tmp_path / "again", binary=False)
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "text").read_bytes()
