@@ -70,6 +70,15 @@ def deal_folds(data: DataDir, num_folds: int, by: str, seed: int) -> dict[str, i
     return {utt: folds[group] for utt, group in utt2group.items()}
 
 
+def unknown_artists(sources: list[str]) -> dict[str, str]:
+    """Return why the artists of the folds cannot be compared, if those of a source cannot."""
+    for source in map(Path, sources):
+        reasons = overlap.unknown_artists(source.parent)
+        if source.name in reasons:
+            return {"test": reasons[source.name]}
+    return {}
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the program and return its exit status."""
     args = get_parser().parse_args(argv)
@@ -80,6 +89,7 @@ def main(argv: list[str] | None = None) -> int:
         folds = read_folds(args.utt2fold, data)
     else:
         folds = deal_folds(data, args.folds, args.fold_by, args.seed)
+    unknown = unknown_artists(args.sources)
     for fold in range(1, max(folds.values()) + 1):
         test = [utt for utt in data.utts if folds[utt] == fold]
         train = [utt for utt in data.utts if folds[utt] != fold]
@@ -88,7 +98,7 @@ def main(argv: list[str] | None = None) -> int:
         write_subset(data, test, target / "test")
         counts = Counter(data.tables["utt2genre"][utt] for utt in test)
         cli.log(f"fold {fold}: {len(test)} tracks: {' '.join(f'{g} {n}' for g, n in sorted(counts.items()))}")
-        overlap.report(target, ["train", "test"])
+        overlap.report(target, ["test"], unknown=unknown)
     archive.write_table(args.prefix.with_name(f"{args.prefix.name}.utt2fold"), folds)
     return 0
 

@@ -154,7 +154,7 @@ def main(argv: list[str] | None = None) -> int:
     ]
     write_data_dirs(args.data_dir, tracks, gtzan.GENRES)
     archive.write_table(args.data_dir / "utt2fold", folds)
-    unknown = None if args.artists else {"test": "GTZAN does not name them; --artists CSV does"}
+    unknown = {} if args.artists else {"test": "GTZAN does not name them; --artists CSV does"}
     keys = overlap.content_keys({track.utt: track.path for track in tracks})
     overlap.report(args.data_dir, ["test"], keys=keys, strict=args.strict, unknown=unknown)
     return 0

@@ -14,6 +14,16 @@ from pathlib import Path
 from steps import archive
 from utils import atomic, cli
 
+_UNKNOWN = ": artists shared with train: unknown: "
+
+
+def unknown_artists(data_dir: str | Path) -> dict[str, str]:
+    """Return the sets whose artists cannot be compared with train's, and why, from ``overlap.txt``."""
+    path = Path(data_dir) / "overlap.txt"
+    lines = archive.read_lines(path) if path.is_file() else []
+    parts = (line.partition(_UNKNOWN) for line in lines)
+    return {name: reason for name, mark, reason in parts if mark}
+
 
 def content_keys(wav_scp: Mapping[str, str]) -> dict[str, str]:
     """Return for each utterance a key that equals another's if and only if the files' bytes are equal.
@@ -69,7 +79,8 @@ def report(
     strict : bool
         Whether the same content in train and another set is an error.
     unknown : mapping of str to str, optional
-        Sets whose artists cannot be compared with train's, and why.
+        Sets whose artists cannot be compared with train's, and why. Without it, what an earlier
+        ``overlap.txt`` says about that still holds.
 
     Raises
     ------
@@ -77,12 +88,13 @@ def report(
         If ``strict`` and a recording is in train and another set.
     """
     data_dir = Path(data_dir)
+    unknown = unknown_artists(data_dir) if unknown is None else unknown
     train = archive.read_table(data_dir / "train" / "utt2spk")
     lines, errors = [], []
     for name in others:
         other = archive.read_table(data_dir / name / "utt2spk")
-        if unknown and name in unknown:
-            lines.append(f"{name}: artists shared with train: unknown: {unknown[name]}")
+        if name in unknown:
+            lines.append(f"{name}{_UNKNOWN}{unknown[name]}")
         else:
             lines.append(_artists(name, train, other))
         known = keys if keys is not None else _hashes(data_dir, ["train", name])

@@ -1,0 +1,183 @@
+"""Any folder of music: one sub-folder a class, recordings anywhere below it."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from local.corpus import ids, splits
+from local.corpus.tracks import Recording, Track
+from utils import cli
+
+#: Extensions that are taken for audio; the content decides how a file is decoded.
+EXTENSIONS = frozenset(
+    {"wav", "wave", "flac", "ogg", "oga", "opus", "mp3", "mp2", "au", "snd", "aif", "aiff", "aifc", "w64"}
+    | {"rf64", "caf", "m4a", "mp4", "aac", "wma", "wv", "ape", "mpc"}
+)
+
+
+def scan(root: Path) -> list[tuple[str, str]]:
+    """Return (class folder, path relative to the root) of every recording, in C order.
+
+    Hidden files and folders are passed over; symbolic links to folders are followed once.
+
+    Raises
+    ------
+    UserError
+        If there are fewer than two class folders with audio.
+    """
+    if not root.is_dir():
+        raise cli.UserError(f"{root}: no such folder; --corpus-root must hold one sub-folder a class")
+    found, skipped = [], Counter[str]()
+    for folder in sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        here = []
+        for parent, folders, names in os.walk(folder):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for name in sorted(name for name in names if not name.startswith(".")):
+                suffix = PurePosixPath(name).suffix.lower().lstrip(".")
+                if suffix in EXTENSIONS:
+                    here.append((folder.name, str((Path(parent) / name).relative_to(root))))
+                else:
+                    skipped[suffix or "none"] += 1
+        if not here:
+            cli.warn(f"{folder}: no audio in it; not a class")
+        found += here
+    if skipped:
+        kinds = " ".join(f".{suffix} {count}" for suffix, count in sorted(skipped.items()))
+        cli.log(f"{root}: passed over {sum(skipped.values())} files that are not audio: {kinds}")
+    classes = {genre for genre, _ in found}
+    if len(classes) < 2:
+        raise cli.UserError(
+            f"{root}: audio in {len(classes)} sub-folders, expected at least 2: one a class, "
+            f"e.g. {root}/jazz/a.mp3"
+        )
+    return found
+
+
+def class_names(folders: Sequence[str]) -> dict[str, str]:
+    """Return the name of each class, ASCII and without blanks, from the names of the folders.
+
+    Raises
+    ------
+    UserError
+        If two folders would be one class.
+    """
+    names: dict[str, str] = {}
+    for folder in sorted(set(folders)):
+        name = ids.slug(folder)
+        if other := next((f for f, n in names.items() if n == name), None):
+            raise cli.UserError(
+                f"the folders '{other}' and '{folder}' both become the class {name}; rename one"
+            )
+        names[folder] = name
+    return names
+
+
+def read_list(path: str, places: Sequence[str], utts: Mapping[str, str]) -> set[str]:
+    """Read a list of tracks, by path relative to the corpus or by utterance id, as utterance ids.
+
+    Parameters
+    ----------
+    path : str
+        The list, one track a line.
+    places : sequence of str
+        Every path of the corpus.
+    utts : mapping of str to str
+        The utterance id of each path.
+
+    Raises
+    ------
+    UserError
+        With ``path:line`` for a track that is not in the corpus, or is listed twice.
+    """
+    known = {**{utt: utt for utt in utts.values()}, **{place: utts[place] for place in places}}
+    listed: set[str] = set()
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+        name = line.strip().removeprefix("./")
+        if not name:
+            continue
+        if name not in known:
+            raise cli.UserError(f"{path}:{number}: '{name}' is not in the corpus")
+        if known[name] in listed:
+            raise cli.UserError(f"{path}:{number}: '{name}' is listed twice")
+        listed.add(known[name])
+    return listed
+
+
+def split_by_seed(tracks: Sequence[Track], percent: float, seed: int) -> list[Track]:
+    """Divide the tracks into train and test: stratified, and no artist on both sides.
+
+    Raises
+    ------
+    UserError
+        If ``percent`` is not between 0 and 100, or a class has one artist only.
+    """
+    if not 0 < percent < 100:
+        raise cli.UserError(f"--test-percent {percent:g}: expected a percentage between 0 and 100")
+    groups = splits.group_counts({t.utt: t.spk for t in tracks}, {t.utt: t.genre for t in tracks})
+    held = splits.choose_held_out(groups, percent / 100, seed, floor_share=1.0)
+    present = {genre for spk in held for genre in groups[spk]}
+    for genre, total in splits.class_totals(groups).items():
+        if genre not in present:
+            raise cli.UserError(
+                f"class {genre}: its {total} tracks are by too few artists for a split without an artist on "
+                "both sides; add artists, or give --test-list or a table with the column split"
+            )
+    return [replace(track, subset="test" if track.spk in held else "train") for track in tracks]
+
+
+def split_by_lists(tracks: Sequence[Track], train: set[str], test: set[str]) -> list[Track]:
+    """Divide the tracks by lists; a track in neither is left out.
+
+    Raises
+    ------
+    UserError
+        If a track is in both.
+    """
+    if both := sorted(train & test):
+        raise cli.UserError(f"{len(both)} tracks are in both lists: {' '.join(both[:3])}; list each once")
+    subset = {utt: "train" for utt in train} | {utt: "test" for utt in test}
+    left_out = len(tracks) - len(subset)
+    if left_out:
+        cli.warn(f"{left_out} of {len(tracks)} tracks are in neither list: left out")
+    return [replace(track, subset=subset[track.utt]) for track in tracks if track.utt in subset]
+
+
+def merge_table(
+    found: Sequence[tuple[str, str]], table: Mapping[str, Mapping[str, str]], source: str
+) -> list[tuple[str, str, str, str]]:
+    """Return (class, path, artist, split) of the recordings that a table lists; the others are left out.
+
+    Raises
+    ------
+    UserError
+        If the table lists a path that is not there.
+    """
+    places = {place: genre for genre, place in found}
+    if absent := [place for place in table if place not in places]:
+        raise cli.UserError(
+            f"{source}: {len(absent)} of {len(table)} paths are not in the corpus, e.g. '{absent[0]}'; "
+            "paths are relative to the corpus root"
+        )
+    if rest := sorted(places.keys() - table.keys()):
+        cli.warn(
+            f"{source}: {len(rest)} of {len(places)} recordings are not listed, e.g. '{rest[0]}': left out"
+        )
+    rows = ((place, table[place]) for _, place in found if place in table)
+    return [
+        (row.get("genre") or places[place], place, row.get("artist", ""), row.get("split", ""))
+        for place, row in rows
+    ]
+
+
+def recordings(root: Path, rows: Sequence[tuple[str, str, str, str]]) -> list[Recording]:
+    """Return the recordings of (class, path, artist, split); the title is the path below the class."""
+    made = []
+    for genre, place, artist, split in rows:
+        below = PurePosixPath(place).with_suffix("").parts[1:]
+        title = " ".join((*below[-2:-1], below[-1]) if artist == "" else below[-1:])
+        made.append(Recording(str(root / place), genre, artist, title, place, split))
+    return made

@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+"""Report the artists and the recordings that train shares with the test sets, after decoding.
+
+The preparation compares files; this compares samples (utt2hash, which steps/convert_audio.sh writes), and
+so finds the same audio under other names, tags and lossless formats. Writes <data-dir>/overlap.txt.
+
+Usage: report_overlap.py [options] <data-dir> [<set>...]
+ e.g.: report_overlap.py --strict true data/ismir04 test evaluation
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from local.corpus import overlap
+from utils import cli
+
+
+def get_parser() -> cli.KaldiParser:
+    """Return the command line of this program."""
+    parser = cli.KaldiParser("report_overlap.py [options] <data-dir> [<set>...]", __doc__)
+    parser.add_argument(
+        "--strict", type=cli.boolean, default=False, help="the same audio in train and a test set is an error"
+    )
+    parser.add_argument("data_dir", type=Path)
+    parser.add_argument(
+        "sets", nargs="*", metavar="set", help="default: test, and evaluation if there is one"
+    )
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the program and return its exit status."""
+    args = get_parser().parse_args(argv)
+    sets = args.sets or [name for name in ("test", "evaluation") if (args.data_dir / name).is_dir()]
+    if not sets:
+        raise cli.UserError(f"{args.data_dir}: no folder test; prepare the corpus first")
+    overlap.report(args.data_dir, sets, strict=args.strict)
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)
