@@ -54,6 +54,7 @@ def read_matrix(stream: Stream, *, keep_double: bool = False) -> np.ndarray:
     """
     start = stream.offset
     if stream.peek(2) != b"\0B":
+        _expect_bracket(stream, "a matrix")
         rows = _read_text_rows(stream)
         return np.array(rows, dtype=np.float32).reshape(len(rows), len(rows[0]) if rows else 0)
     token = stream.peek(6)[2:]
@@ -76,6 +77,7 @@ def read_vector(stream: Stream) -> np.ndarray:
     """Read one float vector, binary (``FV``, ``DV``) or text. Returns [shape=(n,), float32]."""
     start = stream.offset
     if stream.peek(2) != b"\0B":
+        _expect_bracket(stream, "a vector")
         words = _read_text_line(stream)
         if words[:1] != ["["] or words[-1:] != ["]"]:
             raise stream.fail(f"expected '[ … ]', got '{' '.join(words)[:40]}'", start)
@@ -150,6 +152,13 @@ def _read_one_hot(stream: Stream, num_frames: int) -> Posterior | None:
     return Posterior(np.arange(num_frames + 1), pairs["class"].copy(), pairs["weight"].copy())
 
 
+def _expect_bracket(stream: Stream, what: str) -> None:
+    head = stream.peek(16)
+    if not head.lstrip().startswith(b"["):
+        short = "truncated: " if len(head) < 2 else ""
+        raise stream.fail(f"{short}expected {what}, binary or text, got {head!r}")
+
+
 def _read_text_line(stream: Stream) -> list[str]:
     line = stream.readline()
     if not line.endswith(b"\n"):
@@ -159,6 +168,8 @@ def _read_text_line(stream: Stream) -> list[str]:
 
 def _floats(stream: Stream, words: list[str], start: int) -> list[float]:
     try:
+        if any("_" in word for word in words):  # Python takes 1_000 for a number
+            raise ValueError(f"'{next(word for word in words if '_' in word)}'")
         return [float(word) for word in words]
     except ValueError as error:
         raise stream.fail(f"expected numbers: {error}", start) from error

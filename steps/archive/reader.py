@@ -23,6 +23,8 @@ _OBJECTS: dict[str, Callable[[Stream], Any]] = {
     "posterior_arrays": objects.read_posterior,
 }
 _RANGE = re.compile(r"^(?P<file>.+)\[(?P<range>[0-9:,]*)\]$")
+_SPAN = re.compile(r"([0-9]{1,9})?(?::([0-9]{1,9})?)?")
+_OFFSET = re.compile(r"[0-9]{1,18}")
 
 
 def read_objects(rspecifier: str, kind: str, *, allow_pipes: bool = False) -> Iterator[tuple[str, Any]]:
@@ -135,7 +137,7 @@ class _Opener:
         if not name.endswith("|") and (match := _RANGE.match(name)):
             name, wanted = match["file"], match["range"]
         path, colon, offset = name.rpartition(":")
-        if name.endswith("|") or not colon or not offset.isdigit():
+        if name.endswith("|") or not colon or not _OFFSET.fullmatch(offset):
             with open_input(name, allow_pipes=self._allow_pipes, where=where) as file:
                 value = self._read(Stream(file, name))
         else:
@@ -155,11 +157,12 @@ def _cut(value: Any, wanted: str, where: str) -> Any:
     """Apply Kaldi's range ``r0:r1,c0:c1`` (ends included)."""
     slices = []
     for axis, part in enumerate(wanted.split(",")):
-        first, _, last = part.partition(":")
-        size = value.shape[axis] if axis < value.ndim else 0
-        low, high = int(first or 0), int(last) if last else size - 1
+        span = _SPAN.fullmatch(part)
+        shape = value.shape if isinstance(value, np.ndarray) else ()
+        size = shape[axis] if axis < len(shape) else 0
+        low, high = (int(span[1] or 0), int(span[2] or size - 1)) if span else (0, -1)
         if not 0 <= low <= high < size:
-            raise ArchiveError(f"{where}: the range [{wanted}] lies outside the shape {value.shape}")
+            raise ArchiveError(f"{where}: the range [{wanted}] lies outside the shape {shape}")
         slices.append(slice(low, high + 1))
     return value[tuple(slices)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import zlib
 from typing import IO
 
 from steps.archive.specifiers import ArchiveError
@@ -51,7 +52,7 @@ class Stream:
         while count > 0:
             try:
                 piece = self._file.read(min(count, _PIECE))
-            except (OSError, EOFError) as error:
+            except (OSError, EOFError, zlib.error) as error:
                 raise self.fail(f"cannot read: {error}") from error
             if not piece:
                 break
@@ -90,7 +91,10 @@ class Stream:
             line, _, rest = line.partition(b"\n")
             line, self._ahead = line + b"\n", rest
         else:
-            line += self._file.readline()
+            try:
+                line += self._file.readline()
+            except (OSError, EOFError, zlib.error) as error:
+                raise self.fail(f"cannot read: {error}") from error
         self.offset += len(line)
         return line
 

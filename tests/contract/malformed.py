@@ -1,0 +1,145 @@
+"""The runner of the suite of malformed inputs, and the bytes that its cases are made of.
+
+A case is a command, the files that it finds, and what it must answer. Whatever the input is, the program
+ends with status 1 or 2 and exactly one ``ERROR`` line that names the file and the place, without a
+traceback, leaves no file behind that was not there before (logs excepted), runs nothing that it read, and
+neither takes long nor allocates what a header merely claims.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import struct
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from tests.contract.forkserver import REPO, Done, ForkServer
+
+CANARY = "canary"
+Files = Mapping[str, "str | bytes"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One malformed input.
+
+    ``command`` is split as a shell does; ``@`` at the start of a path in it stands for the folder that
+    holds ``files``, in which Python programs run (shell scripts run in the recipe's root).
+    """
+
+    name: str
+    command: str
+    files: Files
+    message: str
+    """Regular expression that the ERROR line matches."""
+    status: int = 1
+    kept: tuple[str, ...] = field(default=())
+    """Complete outputs that may stay, as patterns."""
+
+
+def write_files(folder: Path, files: Files) -> None:
+    """Write the inputs of a case; text as UTF-8 with its line ends as they are."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def listing(folder: Path) -> set[str]:
+    """Return the files (not the folders) below a folder, logs left out."""
+    found = (path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir())
+    return {str(path) for path in found if "log" not in path.parts}
+
+
+def execute(command: str, folder: Path, server: ForkServer) -> Done:
+    """Run a command, a Python program by forking, a shell script as a process."""
+    words = [word.replace("@", str(folder), 1) if "@" in word else word for word in shlex.split(command)]
+    if words[0].endswith(".py"):
+        return server.run(words, folder)
+    environment = dict(os.environ, RECIPE_PYTHON=sys.executable, LC_ALL="C")
+    done = subprocess.run(
+        words,
+        cwd=REPO,
+        env=environment,
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        timeout=20,
+        check=False,
+    )
+    output, errors = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
+    return Done(done.returncode, output, errors, 0.0)
+
+
+def check_refused(case: Case, folder: Path, server: ForkServer) -> None:
+    """Run a case and assert all that holds for every malformed input."""
+    write_files(folder, case.files)
+    before = listing(folder)
+    done = execute(case.command, folder, server)
+    said = f"status {done.status}, stderr:\n{done.stderr}"
+    assert "Traceback" not in done.stderr, said
+    assert done.status == case.status, said
+    errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+    assert len(errors) == 1, said
+    assert re.search(case.message, errors[0]), f"expected /{case.message}/, {said}"
+    assert "out of memory" not in done.stderr, said
+    left = {name for name in listing(folder) - before if not any(re.fullmatch(k, name) for k in case.kept)}
+    assert not left, f"left behind: {sorted(left)}; {said}"
+    assert not [path for path in (folder, REPO) if (path / CANARY).exists()], said
+
+
+def check_works(command: str, folder: Path, server: ForkServer) -> Done:
+    """Run a command on unusual but legal input, and assert that it succeeds and runs nothing."""
+    done = execute(command, folder, server)
+    assert done.status == 0, done.stderr
+    assert not [path for path in (folder, REPO) if (path / CANARY).exists()]
+    return done
+
+
+# Kaldi's bytes, put together here and not by the code under test.
+
+
+def int32(value: int) -> bytes:
+    """Return a size byte and a little-endian int32."""
+    return b"\4" + struct.pack("<i", value)
+
+
+def matrix(values: object, token: bytes = b"FM ", dims: tuple[int, int] | None = None) -> bytes:
+    """Return a binary matrix; ``dims`` may lie about its shape."""
+    array = np.asarray(values, dtype="<f8" if token == b"DM " else "<f4")
+    rows, cols = dims or array.shape
+    return b"\0B" + token + int32(rows) + int32(cols) + array.tobytes()
+
+
+def vector(values: object, size: int | None = None) -> bytes:
+    """Return a binary float vector; ``size`` may lie about its length."""
+    array = np.asarray(values, dtype="<f4")
+    return b"\0BFV " + int32(len(array) if size is None else size) + array.tobytes()
+
+
+def posterior(classes: list[int], weight: float = 1.0) -> bytes:
+    """Return a binary posterior with one class a frame."""
+    frames = (int32(1) + int32(label) + b"\4" + struct.pack("<f", weight) for label in classes)
+    return b"\0B" + int32(len(classes)) + b"".join(frames)
+
+
+def ark(*entries: tuple[str, bytes]) -> bytes:
+    """Return an archive."""
+    return b"".join(key.encode() + b" " + value for key, value in entries)
+
+
+def rows(num_frames: int = 4, dim: int = 3, seed: int = 1) -> np.ndarray:
+    """Return small random features."""
+    return np.random.default_rng(seed).normal(size=(num_frames, dim)).astype(np.float32)
+
+
+def posteriors(num_frames: int = 4, num_classes: int = 3) -> np.ndarray:
+    """Return valid posteriors."""
+    values = np.exp(rows(num_frames, num_classes))
+    return values / values.sum(axis=1, keepdims=True)
