@@ -88,10 +88,14 @@ def stats_to_network(
     Raises
     ------
     UserError
-        If ``stats`` is not of two rows and at least two columns, or counts no frames.
+        If ``stats`` is not of two rows and at least two columns, or counts no frames; if an option is
+        negative or no float32.
     """
     if stats.ndim != 2 or stats.shape[0] != 2 or stats.shape[1] < 2:
         raise UserError(f"expected CMVN statistics of 2 x (dim + 1), got {' x '.join(map(str, stats.shape))}")
+    for name, value in (("std-dev", std_dev), ("var-floor", var_floor), ("learn-rate-coef", learn_rate_coef)):
+        if not 0 <= value < 1e30 or (value == 0 and name == "std-dev"):
+            raise UserError(f"--{name} must be positive and fit into a float32, got {value:g}")
     stats = stats.astype(np.float64)
     count = stats[0, -1]
     if not np.isfinite(stats).all() or count < 1:

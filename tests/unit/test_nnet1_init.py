@@ -255,6 +255,15 @@ def test_wrong_statistics_are_refused(stats):
         stats_to_network(stats)
 
 
+@pytest.mark.parametrize(
+    "options", [{"std_dev": 0.0}, {"std_dev": 1e300}, {"var_floor": -1.0}, {"learn_rate_coef": -1.0}]
+)
+def test_wrong_options_of_the_normalisation_are_refused(options):
+    name = next(iter(options)).replace("_", "-")
+    with pytest.raises(UserError, match=f"--{name} must be positive"):
+        stats_to_network(np.array([[1.0, 2], [3, 0]]), **options)
+
+
 def test_an_lstm_of_the_papers_size_is_drawn_whole():
     line = "<LstmProjectedStreams> <InputDim> 525 <OutputDim> 1024 <CellDim> 1500 <ParamScale> 0.01"
     lstm = initialize([parse_line(line, "x:1")], 777, "2014").components[0]
