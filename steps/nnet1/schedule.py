@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from utils.cli import UserError
 
 DIVERGED_AFTER = 3
+DIVERGED_ABOVE = 0.01
 
 
 def six_digits(value: float) -> float:
@@ -197,7 +198,8 @@ def check_divergence(epochs: Sequence[Epoch], initial_loss: float) -> None:
     ------
     UserError
         Naming epoch and learning rate, if a loss is no number or if in the last three epochs both losses
-        were above the initial network's (one alone may be over-fitting).
+        were above the initial network's by more than 1 % (one alone may be over-fitting, and a network
+        that has not begun to learn hovers about its first loss).
     """
     if not epochs:
         return
@@ -210,7 +212,7 @@ def check_divergence(epochs: Sequence[Epoch], initial_loss: float) -> None:
         )
     tail = epochs[-DIVERGED_AFTER:]
     if len(tail) == DIVERGED_AFTER and all(
-        min(epoch.tr_loss, epoch.cv_loss) > initial_loss for epoch in tail
+        min(epoch.tr_loss, epoch.cv_loss) > (1 + DIVERGED_ABOVE) * initial_loss for epoch in tail
     ):
         raise UserError(
             f"epoch {last.iteration}, learning rate {last.learn_rate}: the losses have been "

@@ -1,0 +1,152 @@
+"""The schedules against logs of Kaldi's own scripts, and tables of their decisions."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from steps.nnet1 import schedule
+from steps.nnet1.schedule import Epoch, KaldiLstmOptions, KarelOptions
+from utils.cli import UserError
+
+LOGS = Path(__file__).parents[1] / "fixtures" / "nnet1" / "training"
+
+
+def run_karel(options, initial, losses, base="dnn"):
+    """Feed (training loss, cross-validation loss) pairs until the scheduler ends; return its lines."""
+    state = schedule.karel_start(options, initial, f"{base}.init")
+    epochs = []
+    for tr_loss, cv_loss in losses:
+        state, epoch = schedule.karel_step(options, state, tr_loss, cv_loss, base)
+        epochs.append(epoch)
+        if state.finished or state.iteration == options.max_iters:
+            break
+    return state, epochs
+
+
+def test_karel_repeats_kaldis_log_line_for_line(shared):
+    folder = shared / "reference" / "kaldi_nnet1"
+
+    def loss(name):
+        return float(re.findall(r"AvgLoss: (\S+)", (folder / "sched" / "log" / name).read_text())[-1])
+
+    losses = [(loss(f"iter{i:02d}.tr.log"), loss(f"iter{i:02d}.cv.log")) for i in range(1, 14)]
+    state, epochs = run_karel(KarelOptions(learn_rate="0.1"), loss("iter00.initial.log"), losses)
+    lines = [schedule.iteration_line(epoch, 20) for epoch in epochs] + [state.finished]
+    assert lines == (folder / "sched.log").read_text().splitlines()[2:-1]
+
+
+def test_karel_repeats_kaldis_log_from_its_four_digits():
+    expected = [line for line in (LOGS / "sched.log").read_text().splitlines() if "ITERATION" in line]
+    losses = [tuple(map(float, re.findall(r"AVG.LOSS ([0-9.]+)", line))) for line in expected]
+    # Four digits are too few for the last decision alone.
+    state, epochs = run_karel(KarelOptions(learn_rate="0.1"), 1.1198, losses)
+    lines = [schedule.iteration_line(epoch, 20) for epoch in epochs]
+    assert lines[:12] == expected[:12]
+    assert len(epochs) == 13
+    assert state.finished.startswith("finished, too small rel. improvement")
+
+
+def test_kaldi_lstm_repeats_the_rates_of_its_log():
+    lines = (LOGS / "sched_lstm.log").read_text().splitlines()
+    options = KaldiLstmOptions("0.001", len(lines))
+    assert schedule.kaldi_lstm_rates(options) == [line.split()[3] for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (KaldiLstmOptions("0.00002", 6, 3, 0.9), ["0.00002"] * 3 + ["1.8e-05", "1.62e-05", "1.458e-05"]),
+        (KaldiLstmOptions("1e-3", 2, 0, 0.5), ["0.0005", "0.00025"]),
+        (KaldiLstmOptions("1e-3", 2, 9, 0.5), ["1e-3", "1e-3"]),
+        (KaldiLstmOptions("1", 4, 1, 1 / 3), ["1", "0.333333", "0.111111", "0.037037"]),
+    ],
+)
+def test_kaldi_lstm_rates_are_rounded_as_awk_prints(options, expected):
+    assert schedule.kaldi_lstm_rates(options) == expected
+
+
+KAREL = [
+    # options, initial loss, cross-validation losses -> accepted?, learning rates, end
+    ("improves", {}, 2.0, [1.0, 0.5, 0.25], "yyy", ["1", "1", "1"], ""),
+    ("halves after less than 1 %", {}, 2.0, [1.99, 1.0, 0.5], "yyy", ["1", "0.5", "0.25"], ""),
+    ("exactly 1 % is not less", {}, 1.0, [0.99, 0.5], "yy", ["1", "1"], ""),
+    ("worse is rejected and halves", {}, 1.0, [1.5, 0.5], "ny", ["1", "0.5"], ""),
+    ("equal is rejected", {}, 1.0, [1.0], "n", ["1"], ""),
+    ("equal after rounding is rejected", {}, 1.0, [0.9999999], "n", ["1"], ""),
+    ("stops only when halving", {}, 1.0, [1.0, 1.0], "nn", ["1", "0.5"], "0"),
+    ("stops below 0.1 %", {}, 1.0, [0.995, 0.9945], "yy", ["1", "0.5"], "0.000502513"),
+    ("goes on at 0.1 %", {}, 1.0, [1.0, 0.999], "ny", ["1", "0.5"], ""),
+    ("min_iters accepts", {"min_iters": 2}, 1.0, [3.0, 4.0], "yy", ["1", "0.5"], ""),
+    ("min_iters goes on", {"min_iters": 3}, 1.0, [1.0] * 4, "yyyn", ["1", "0.5", "0.5", "0.5"], "0"),
+    ("keep_lr accepts, keeps", {"keep_lr_iters": 2}, 1.0, [2.0, 2.0, 2.0], "yyn", ["1", "1", "1"], ""),
+    ("other factor", {"halving_factor": 0.9}, 1.0, [1.0, 0.5, 0.4], "nyy", ["1", "0.9", "0.81"], ""),
+    ("max_iters ends", {"max_iters": 2}, 9.0, [3.0, 2.0, 1.0], "yy", ["1", "1"], ""),
+    ("nan is rejected", {}, 1.0, [math.nan], "n", ["1"], ""),
+]
+
+
+@pytest.mark.parametrize("case", KAREL, ids=lambda case: case[0])
+def test_karel_decisions(case):
+    _, options, initial, losses, accepted, rates, end = case
+    options = KarelOptions(**{"learn_rate": "1", **options})
+    state, epochs = run_karel(options, initial, [(0.5, loss) for loss in losses])
+    assert "".join("y" if epoch.accepted else "n" for epoch in epochs) == accepted
+    assert [epoch.learn_rate for epoch in epochs] == rates
+    assert state.finished == (f"finished, too small rel. improvement {end}" if end else "")
+
+
+def test_karel_best_and_names():
+    state, epochs = run_karel(KarelOptions(learn_rate="8e-6"), 1.0, [(0.5, 0.75), (0.25, 0.8)])
+    assert epochs[0].nnet == "dnn_iter01_learnrate8e-6_tr0.5000_cv0.7500"
+    assert epochs[1].nnet == "dnn_iter02_learnrate8e-6_tr0.2500_cv0.8000_rejected"
+    assert (state.best, state.loss) == (epochs[0].nnet, 0.75)
+    options = KarelOptions("1", max_iters=100, min_iters=1, keep_lr_iters=1)
+    _, epochs = run_karel(options, 1.0, [(0.5, 2.0)])
+    assert epochs[0].nnet == "dnn_iter001_learnrate1_tr0.5000_cv2.0000_min-iters-1_keep-lr-iters-1"
+
+
+def test_karel_replay_gives_the_state_back():
+    options = KarelOptions(learn_rate="0.1")
+    losses = [(0.5, 0.9), (0.4, 0.899), (0.3, 0.95), (0.3, 0.8)]
+    state, epochs = run_karel(options, 1.0, losses)
+    start = schedule.karel_start(options, 1.0, "dnn.init")
+    assert schedule.karel_replay(options, start, epochs, "dnn") == state
+    with pytest.raises(UserError, match="another schedule"):
+        schedule.karel_replay(options, replace(start, learn_rate="0.2"), epochs, "dnn")
+
+
+def _epochs(*losses):
+    return [Epoch(i, "0.5", tr, cv) for i, (tr, cv) in enumerate(losses, start=1)]
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        [(math.nan, 1.0)],
+        [(1.0, math.inf)],
+        [(3.0, 3.0), (3.0, 3.0), (3.0, 3.0)],
+        [(1.0, 1.0), (2.1, 2.1), (2.2, 9.0), (9.0, 2.3)],
+    ],
+)
+def test_divergence_names_epoch_and_rate(losses):
+    with pytest.raises(UserError, match=rf"epoch {len(losses)}, learning rate 0.5: .*lower --learn-rate"):
+        schedule.check_divergence(_epochs(*losses), 2.0)
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        [],
+        [(3.0, 3.0), (3.0, 3.0)],
+        [(3.0, 3.0), (3.0, 3.0), (1.9, 3.0)],
+        [(0.1, 3.0), (0.1, 4.0), (0.1, 5.0)],
+        [(2.01, 2.02)] * 3,
+    ],
+)
+def test_slow_or_overfitting_training_is_no_divergence(losses):
+    schedule.check_divergence(_epochs(*losses), 2.0)

@@ -1,0 +1,171 @@
+"""How utterances become minibatches and chunks, on frames that say where they come from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from steps.archive import Posterior
+from steps.nnet1 import streams
+from steps.nnet1.frames import minibatches
+from steps.nnet1.inputs import Utterance, check_features, dense_targets
+from utils.cli import UserError
+
+
+def utterance(number: int, length: int) -> Utterance:
+    """Frame t of utterance n has the feature 100 n + t and the target of class n % 2."""
+    feats = torch.arange(length, dtype=torch.float32)[:, None] + 100 * number
+    targets = torch.nn.functional.one_hot(torch.full((length,), number % 2), 2).float()
+    return Utterance(f"utt{number}", feats, targets, torch.ones(length))
+
+
+def table(chunk: streams.Chunk, num_stream: int) -> list[list[int]]:
+    """Features of a chunk, one list a stream."""
+    return chunk.feats.reshape(-1, num_stream).T.int().tolist()
+
+
+def weights(chunk: streams.Chunk, num_stream: int) -> list[list[int]]:
+    return chunk.weights.reshape(-1, num_stream).T.int().tolist()
+
+
+def test_delayed_chunks_by_hand():
+    chunks = list(
+        streams.delayed_chunks(
+            [utterance(1, 5), utterance(2, 2), utterance(3, 3)], num_stream=2, batch_size=3, targets_delay=1
+        )
+    )
+    assert [table(chunk, 2) for chunk in chunks] == [
+        [[101, 102, 103], [201, 201, 201]],
+        [[104, 104, 104], [301, 302, 302]],
+    ]
+    assert [weights(chunk, 2) for chunk in chunks] == [[[1, 1, 1], [1, 1, 0]], [[1, 1, 0], [1, 1, 1]]]
+    assert [chunk.new for chunk in chunks] == [[True, True], [False, True]]
+    assert chunks[0].targets.reshape(3, 2, 2)[:, 0].argmax(1).tolist() == [1, 1, 1]
+    assert chunks[0].targets.reshape(3, 2, 2)[:, 1].argmax(1).tolist() == [0, 0, 0]
+
+
+def test_an_exhausted_stream_repeats_its_end_without_weight_until_all_are():
+    source = [utterance(1, 1), utterance(2, 4)]
+    chunks = list(streams.delayed_chunks(source, num_stream=2, batch_size=2, targets_delay=0))
+    assert [table(chunk, 2) for chunk in chunks] == [[[100, 100], [200, 201]], [[100, 100], [202, 203]]]
+    assert [weights(chunk, 2) for chunk in chunks] == [[[1, 0], [1, 1]], [[0, 0], [1, 1]]]
+    assert chunks[1].new == [False, False]
+
+
+def test_fewer_utterances_than_streams_leave_streams_of_zeros():
+    (chunk,) = streams.delayed_chunks([utterance(1, 2)], num_stream=3, batch_size=2, targets_delay=5)
+    assert table(chunk, 3) == [[101, 101], [0, 0], [0, 0]]
+    assert weights(chunk, 3) == [[1, 1], [0, 0], [0, 0]]
+    assert chunk.new == [True, False, False]
+    assert list(streams.delayed_chunks([], num_stream=3, batch_size=2, targets_delay=5)) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.integers(1, 9), min_size=1, max_size=8),
+    st.integers(1, 4),
+    st.integers(1, 5),
+    st.integers(0, 6),
+)
+def test_delayed_chunks_give_every_frame_once(lengths, num_stream, batch_size, delay):
+    source = [utterance(n, length) for n, length in enumerate(lengths, start=1)]
+    seen = []
+    starts = 0
+    for chunk in streams.delayed_chunks(
+        source, num_stream=num_stream, batch_size=batch_size, targets_delay=delay
+    ):
+        starts += sum(chunk.new)
+        feats = chunk.feats[chunk.weights > 0].flatten().int().tolist()
+        classes = chunk.targets[chunk.weights > 0].argmax(1).tolist()
+        assert [value // 100 % 2 for value in feats] == classes
+        seen += feats
+    expected = [
+        100 * n + min(t + delay, length - 1) for n, length in enumerate(lengths, 1) for t in range(length)
+    ]
+    assert sorted(seen) == sorted(expected)
+    assert starts == len(lengths)
+
+
+def test_padded_chunks_stop_when_one_stream_is_empty():
+    source = [utterance(1, 3), utterance(2, 5), utterance(3, 2)]
+    chunks = list(streams.padded_chunks(source, num_stream=2, batch_size=2))
+    assert [chunk.lengths for chunk in chunks] == [[2, 2], [1, 2], [2, 1]]
+    assert table(chunks[1], 2) == [[102, 0], [202, 203]]
+    assert weights(chunks[1], 2) == [[1, 0], [1, 1]]
+    assert [chunk.new for chunk in chunks] == [[True, True], [False, False], [True, False]]
+
+
+def collect(source, **more):
+    options = {"minibatch_size": 4, "randomizer_size": 10, "seed": None, **more}
+    return [batch.feats.flatten().int().tolist() for batch in minibatches(source, **options)]
+
+
+def test_minibatches_in_order_carry_the_rest_on_and_drop_the_last():
+    source = [utterance(0, 6), utterance(1, 5), utterance(2, 5), utterance(3, 3)]
+    batches = collect(source)
+    assert batches[:2] == [[0, 1, 2, 3], [4, 5, 100, 101]]
+    assert batches[2] == [102, 103, 104, 200]
+    assert sum(batches, []) == [*range(6), *range(100, 105), *range(200, 205)]
+
+
+def test_the_buffer_is_emptied_once_it_is_above_its_size():
+    drawn = []
+
+    def source():
+        for number in range(4):
+            drawn.append(number)
+            yield utterance(number, 5)
+
+    stream = minibatches(source(), minibatch_size=5, randomizer_size=9, seed=None)
+    next(stream)
+    assert drawn == [0, 1]
+
+
+def test_shuffling_is_a_permutation_that_the_seed_fixes():
+    source = [utterance(n, 5) for n in range(9)]
+    first, again, other = (collect(source, seed=seed) for seed in (777, 777, 778))
+    assert first == again
+    assert first != other
+    assert first != collect(source)
+    values = sum(first, [])
+    assert len(set(values)) == len(values) == 44
+
+
+def test_frames_of_weight_zero_never_arrive():
+    _, feats, targets, _ = utterance(0, 8)
+    ones = Utterance("a", feats, targets, torch.tensor([1.0, 0, 1, 0, 1, 1, 0, 0]))
+    assert collect([ones], minibatch_size=2) == [[0, 2], [4, 5]]
+
+
+def posterior(*frames) -> Posterior:
+    counts = [len(frame) for frame in frames]
+    pairs = [pair for frame in frames for pair in frame]
+    return Posterior(
+        np.concatenate([[0], np.cumsum(counts)]).astype(int),
+        np.array([pair[0] for pair in pairs]),
+        np.array([pair[1] for pair in pairs], np.float32),
+    )
+
+
+def test_dense_targets_by_hand():
+    dense = dense_targets("a", posterior([(0, 0.25), (2, 0.75)], [], [(1, 1.0)]), 3)
+    assert dense.tolist() == [[0.25, 0, 0.75], [0, 0, 0], [0, 1, 0]]
+
+
+@pytest.mark.parametrize("wrong", [-1, 3, 99])
+def test_a_class_outside_the_network_names_the_utterance(wrong):
+    with pytest.raises(UserError, match=rf"utt7: target class {wrong} in frame 1 .* classes 0 to 2"):
+        dense_targets("utt7", posterior([(0, 1.0)], [(wrong, 1.0)]), 3)
+
+
+def test_features_that_are_no_numbers_name_the_utterance():
+    feats = np.zeros((3, 2), np.float32)
+    check_features("utt7", feats, 2)
+    feats[1, 0] = np.nan
+    with pytest.raises(UserError, match="utt7: feature nan in frame 1, column 0"):
+        check_features("utt7", feats, 2)
+    with pytest.raises(UserError, match="utt7: the features have 2 columns, the network takes 5"):
+        check_features("utt7", feats, 5)
