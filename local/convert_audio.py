@@ -123,6 +123,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run the program and return its exit status."""
     args = get_parser().parse_args(argv)
     sources = archive.read_scp(args.wav_scp)
+    if not sources:
+        raise cli.UserError(f"{args.wav_scp}: no recordings; prepare the corpus again")
     for utt in sources:
         if "/" in utt or utt.startswith("."):
             raise cli.UserError(f"{args.wav_scp}: utterance '{utt}' cannot be the name of a file; rename it")

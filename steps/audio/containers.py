@@ -69,13 +69,16 @@ def _missing_in_chunks(file: BinaryIO, size: int, order: str, wanted: bytes) -> 
 
 
 def _ogg_is_ended(file: BinaryIO, size: int) -> bool:
-    """Whether the last page of an Ogg file carries the end-of-stream flag (RFC 3533, section 6)."""
+    """Whether the last page of an Ogg file is whole and ends the stream (RFC 3533, section 6)."""
     file.seek(max(0, size - (1 << 17)))  # a page is at most 65 307 bytes
     tail = file.read()
     page = tail.rfind(b"OggS\0")
     while page > 0 and page + 6 > len(tail):
         page = tail.rfind(b"OggS\0", 0, page)
-    return page >= 0 and bool(tail[page + 5] & 4)
+    if page < 0 or not tail[page + 5] & 4 or page + 27 > len(tail):
+        return False
+    sizes = tail[page + 27 : page + 27 + tail[page + 26]]
+    return page + 27 + tail[page + 26] + sum(sizes) <= len(tail)
 
 
 def _missing_in_mp3(file: BinaryIO, size: int) -> int:
