@@ -87,7 +87,8 @@ for table in wav22k.scp utt2dur utt2hash; do
   mv "$data/.$table.tmp" "$data/$table"
 done
 if [ "$num_missing" -gt 0 ]; then
-  echo "WARNING (convert_audio.sh) $data: left out $num_missing tracks: $(tr '\n' ' ' <<<"$missing")" >&2
+  echo "WARNING (convert_audio.sh) $data: left out $num_missing tracks: $(tr '\n' ' ' <<<"$missing")" \
+    "; now run utils/fix_data_dir.sh $data" >&2
 fi
 hours=$(awk '{s += $2} END {printf "%.2f", s / 3600}' "$data/utt2dur")
 echo "LOG (convert_audio.sh) $data: converted $((num_tracks - num_missing)) of $num_tracks tracks," \

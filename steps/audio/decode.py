@@ -73,6 +73,7 @@ class Track:
         self.header_frames: int | None = None
         self.warnings: list[str] = []
         self._allow_truncated = allow_truncated
+        self._failure: str | None = None
         self._file = _open_source(self.path)
         self._mpeg: mpeg.Stream | None = None
         self._sound: _Sound | ffmpeg.Pipe
@@ -108,7 +109,10 @@ class Track:
             if not ffmpeg.is_available():
                 raise AudioError(f"{self.path}: {_why_not_audio(self.path, error)}") from error
             self.codec = "ffmpeg"
-            self._sound = ffmpeg.Pipe(self.path)
+            try:
+                self._sound = ffmpeg.Pipe(self.path)
+            except ffmpeg.FfmpegError as also:
+                raise AudioError(f"{self.path}: {also}; replace the file") from also
             return
         self.codec = f"{sound.format}/{sound.subtype}"
         if sound.frames < _UNKNOWN_FRAMES:
@@ -117,13 +121,14 @@ class Track:
             self._mpeg = mpeg.find_stream(self._file.raw)
         if self._mpeg is not None and self._mpeg.count_at is None:
             sound.close()
-            sound = self._uncounted(self._mpeg)
+            sound = self._uncounted()
             self.header_frames = None
         self._sound = sound
 
-    def _uncounted(self, stream: mpeg.Stream) -> _Sound:
+    def _uncounted(self) -> _Sound:
         """Reopen an MP3 stream so that its decoder reads to the end of the file."""
-        self._file.replace_beginning(*mpeg.uncounted(stream, self._file.raw, self._file.size))
+        if self._mpeg is not None:
+            self._file.replace_beginning(*mpeg.uncounted(self._mpeg, self._file.raw, self._file.size))
         return _Sound(self._file)
 
     def blocks(self) -> Iterator[np.ndarray]:
@@ -132,17 +137,18 @@ class Track:
         Raises
         ------
         AudioError
-            If the decoder fails, a sample is NaN or infinite, the track is empty, or it ends early.
+            If the decoder fails or the track ends early (unless that is allowed), if a sample is NaN or
+            infinite, or if there is none.
         """
         yield from self._decoded(limit=self.header_frames)
-        if self._mpeg is not None and self._mpeg.count_at is not None and self._goes_on():
+        if self._failure is None and self._goes_on():
             done = self.frames
             self._sound.close()
-            self._sound = self._uncounted(self._mpeg)
+            self._sound = self._uncounted()
             self._mpeg = None
             self.frames = 0
             yield from self._decoded(skip=done)
-        if self.frames == 0:
+        if self.frames == 0 and self._failure is None:
             raise AudioError(f"{self.path}: no samples; replace the file or leave the track out")
         self._check_complete()
 
@@ -153,10 +159,9 @@ class Track:
             try:
                 block = self._sound.read_frames(wanted)
             except (soundfile.SoundFileError, ffmpeg.FfmpegError) as error:
-                raise AudioError(
-                    f"{self.path}: {self.codec} decoding failed after {self._seconds(self.frames)}: "
-                    f"{str(error).strip() or 'corrupt data'}; replace the file"
-                ) from error
+                reason = str(error).strip() or "corrupt data"
+                self._failure = f"{self.codec} decoding failed after {self._seconds(self.frames)} ({reason})"
+                return
             if not len(block):
                 return
             if not np.isfinite(block).all():
@@ -175,18 +180,20 @@ class Track:
 
     def _goes_on(self) -> bool:
         """Whether an MP3 stream decoded up to its header's count has more than that behind it."""
+        if self._mpeg is None or self._mpeg.count_at is None:
+            return False
         if self.header_frames is None or self.frames < self.header_frames or self._bytes_left() < 4096:
             return False
         return mpeg.find_stream(self._file.raw, self._file.raw.tell()) is not None
 
     def _check_complete(self) -> None:
         """Judge the decoded length against the header, the container and the bytes left unread."""
-        problem = self._unread() or self._too_short()
+        problem = self._failure or self._unread() or self._too_short()
         if problem is None and self.codec != "ffmpeg" and containers.missing_bytes(self.path):
             problem = f"the file ends after {self._seconds(self.frames)}, before its own header says"
         if problem is not None:
             text = f"{problem}: truncated or corrupt"
-            if not self._allow_truncated:
+            if not self._allow_truncated or self.frames == 0:
                 raise AudioError(f"{self.path}: {text}; replace the file or give --allow-truncated true")
             self.warnings.append(text)
             return

@@ -10,10 +10,8 @@ from typing import IO
 
 import numpy as np
 
-from utils.cli import UserError
 
-
-class FfmpegError(UserError):
+class FfmpegError(Exception):
     """The decoding process failed; the message is what it said."""
 
 
@@ -48,16 +46,16 @@ class Pipe:
         self._stream: IO[bytes] = self._process.stdout
         head = self._stream.read(24)
         if len(head) < 24 or head[:4] != b".snd":
-            self._fail(path)
+            self._fail()
         offset, _, encoding, self.samplerate, self.channels = struct.unpack(">5I", head[4:])
         if encoding != 6 or self.channels < 1:
-            self._fail(path)
+            self._fail()
         self._stream.read(offset - 24)
 
-    def _fail(self, path: str) -> None:
+    def _fail(self) -> None:
         message = self._said()
         self.close()
-        raise FfmpegError(f"{path}: neither libsndfile nor ffmpeg decodes it: {message}")
+        raise FfmpegError(f"neither libsndfile nor ffmpeg decodes it: {message}")
 
     def _said(self) -> str:
         self._messages.seek(0)
