@@ -4,7 +4,8 @@
 Reads results.json and the predictions of experiments that write_results.py has described, and with
 --num-seeds N also of their repetitions <exp-dir>_seed2 … _seedN, which the tables then average. Writes
 into <summary-dir>: results.txt (the tables, every accuracy with counts and intervals, McNemar's test of
-every pair of systems, artist overlap), tables.json, table1.csv, table2.csv, table4.csv and mcnemar.csv.
+every pair of systems, artist overlap), tables.txt (what is printed), tables.json, table1.csv, table2.csv,
+table4.csv and mcnemar.csv.
 
 Usage: local/make_tables.py [options] <data-dir> <summary-dir> <exp-dir>...
 e.g.:  local/make_tables.py data/synth exp/synth_summary exp/synth_dnn1 exp/synth_lstm_512 exp/synth_sc
@@ -92,6 +93,8 @@ def main(argv: list[str] | None = None) -> int:
     lines += [*tables.all_accuracies(runs), "", *tables.mcnemar_table(pairs)]
     with atomic.replacing(out / "results.txt") as file:
         file.write("\n".join(lines) + "\n")
+    with atomic.replacing(out / "tables.txt") as file:
+        file.write("\n".join(shown) + "\n")
     print("\n".join(shown))
     cli.log(f"wrote {out}/results.txt, tables.json, table1.csv, table2.csv, table4.csv, mcnemar.csv")
     return 0

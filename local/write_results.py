@@ -8,7 +8,7 @@ interval, by_track95, that takes tracks as the independent trials. Overwritten, 
 is no time in it, so that the same results are the same file.
 
 An experiment <corpus>_<model>[_seedN] has its options in <conf-dir>/<model>.conf and its network in
-final.nnet; its seed is in the file 'seed' or is the option --seed.
+final.nnet; its seed is in training.json or is the option --seed.
 
 Usage: local/write_results.py [options] <data-dir> <exp-dir>...
 e.g.:  local/write_results.py --conf-dir conf/synth --extra-conf conf/svm.conf data/synth exp/synth_lstm_512

@@ -31,8 +31,8 @@ class Overlap:
             return "Artist overlap: unknown, every track stands as an artist of its own in utt2spk"
         return (
             f"Artist overlap: {self.shared_artists} of the {self.test_artists} artists of test are also "
-            f"among the {self.train_artists} of train; {self.shared_tracks} of {self.test_tracks} test tracks "
-            "are by them"
+            f"among the {self.train_artists} of train; {self.shared_tracks} of {self.test_tracks} test "
+            "tracks are by them"
         )
 
 

@@ -52,22 +52,14 @@ def draw_figure3(sweeps: Mapping[str, Sequence[SweepPoint]], k: float, stem: Pat
                 label=label,
             )
         axes.axvline(k, color="#444444", linestyle=":", linewidth=0.9)
-        axes.text(
-            k,
-            1.0,
-            f"k = {k:g}",
-            transform=axes.get_xaxis_transform(),
-            ha="right",
-            va="top",
-            fontsize=7,
-            rotation=90,
-        )
+        axes.text(k, 1.01, f"k = {k:g}", transform=axes.get_xaxis_transform(), ha="center", fontsize=7)
         axes.set_title(title, loc="left")
         axes.set_xlabel("k, threshold of the share of frames")
         axes.set_xlim(0.495, 1.0)
     panels[0].set_ylabel("test accuracy (%)")
     handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=min(4, len(names)), frameon=False)
+    columns = 4 if max(len(name) for name in names) < 22 else 2
+    figure.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False)
     style.save(figure, stem)
     style.write_points(
         stem.with_suffix(".csv"), ["model", "feature", "k", "correct", "total", "percent"], rows
@@ -105,8 +97,9 @@ def read_iterations(path: Path) -> list[Iteration]:
         try:
             row = dict(zip(header, line.split("\t"), strict=True))
             values = [float("nan") if row[name] in ("-", "") else float(row[name]) for name in ITERS[1:6]]
+            lr, tr_loss, tr_acc, cv_loss, cv_acc = values
             accepted = row["accepted"].lower() in ("true", "1", "yes", "accepted")
-            iterations.append(Iteration(int(row["iter"]), *values, accepted))
+            iterations.append(Iteration(int(row["iter"]), lr, tr_loss, tr_acc, cv_loss, cv_acc, accepted))
         except ValueError as error:
             raise UserError(f"{path}:{number}: not a line of the training log ({error})") from error
     return iterations
@@ -145,9 +138,13 @@ def draw_training(curves: Mapping[str, Sequence[Iteration]], stem: Path) -> None
         panels[2].step(
             [n for n, _ in rates], [rate for _, rate in rates], where="mid", color=style.COLOURS[2]
         )
-        if rates:
+        values = [rate for _, rate in rates]
+        if values and max(values) > 5 * min(values):
             panels[2].set_yscale("log")
-        panels[0].set_ylabel(label.replace(" (", "\n("), fontsize=8)
+        else:
+            panels[2].ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
+            panels[2].set_ylim(bottom=0.0)
+        panels[0].set_ylabel(label.replace(" (", "\n("), fontsize=7.5)
         for axes in panels:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         rows += [
@@ -181,7 +178,7 @@ def draw_confusion(measures: Mapping[str, Measure], classes: Sequence[str], titl
         shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
         axes.imshow(shares, cmap=style.HEAT, vmin=0.0, vmax=1.0)
         for (i, j), n in np.ndenumerate(counts):
-            colour = "black" if shares[i, j] > 0.55 else "white"
+            colour = "white" if shares[i, j] > 0.55 else "black"
             axes.text(j, i, str(n), ha="center", va="center", fontsize=6.5, color=colour)
             rows.append([name, classes[i], classes[j], int(n), float(shares[i, j])])
         axes.set_title(f"{name} {measure.percent:.2f} %", fontsize=8.5)
@@ -192,6 +189,7 @@ def draw_confusion(measures: Mapping[str, Measure], classes: Sequence[str], titl
             range(len(classes)), classes if number % columns == 0 else [""] * len(classes), fontsize=6.5
         )
         axes.grid(visible=False)
+        axes.tick_params(length=0)
     for number in range(count, lines * columns):
         grid[number // columns][number % columns].set_visible(False)
     figure.supylabel("true class", fontsize=8.5)

@@ -18,7 +18,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#5
 """Okabe and Ito's palette, the most different first."""
 LINES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1.5, 1, 1.5)), (0, (7, 2, 1, 1, 1, 1)), (0, (2, 1.5)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
-HEAT = "cividis"
+HEAT = "Blues"
 
 mpl.rcParams.update(
     {

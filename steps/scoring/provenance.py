@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -87,9 +88,15 @@ def read_options(path: Path) -> dict[str, str]:
 
 
 def read_seed(exp_dir: Path, options: dict[str, str]) -> str:
-    """Return the seed of the training: the file ``seed`` of the experiment, else the option, else '-'."""
-    if (exp_dir / "seed").is_file():
-        return (exp_dir / "seed").read_text(encoding="utf-8").strip()
+    """Return the seed of the training as its record ``training.json`` or the options say, else '-'."""
+    record = exp_dir / "training.json"
+    if record.is_file():
+        try:
+            return str(json.loads(record.read_text(encoding="utf-8"))["made_with"]["seed"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{record}: not the record of a training ({error}); train the model again"
+            ) from error
     return options.get("seed", "-")
 
 
@@ -130,7 +137,7 @@ def read_topology(
     hidden = options.get("proj-dim", options.get("hid-dim"))
     if hidden is None:
         return None
-    layers_text = options.get("num-layers", options.get("num-hid-layers", "1"))
+    layers_text = options.get("num-layers", options.get("hid-layers", "1"))
     if not hidden.isdigit() or not layers_text.isdigit():
         warn(f"{exp_dir}: cannot tell the topology from the options of its configuration")
         return None

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# One table of any set of result directories, with differences from the first and McNemar's p.
+#
+# Reads  <exp-dir>/score_test and <exp-dir>/svm_*. Writes the table to stdout.
+# Kaldi's counterpart: local/chain/compare_wer.sh.
+set -euo pipefail
+
+measures= # accuracies to show, comma-separated; empty: all
+
+help_message="Usage: $0 [options] <exp-dir> <exp-dir>...
+  e.g. $0 exp/synth_lstm_512 exp/synth_lstm_1024
+       $0 --measures Seg_acc,FSeg_acc exp/synth_*_512
+Options:
+  --measures A,B    accuracies to show (all)"
+
+echo "$0 $*" >&2
+. ./path.sh
+. utils/parse_options.sh
+if [ $# -lt 2 ]; then
+  echo "$help_message" >&2
+  exit 2
+fi
+
+local/compare_results.py --measures "$measures" "$@"
