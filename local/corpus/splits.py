@@ -45,7 +45,8 @@ def choose_held_out(groups: Groups, share: float, seed: int, *, floor_share: flo
     Where no group spans two classes the number held out of each class is the closest to its share that
     any set of groups reaches; groups that span classes are chosen by local search on the squared
     deviations. A class never loses its last group. A class that would lose none gives its smallest
-    group, if that has at most ``floor_share`` of the class.
+    group, if that has at most ``floor_share`` of the class. In a corpus so small that no class would lose
+    any, the largest class gives its smallest group, up to half of its tracks.
 
     Parameters
     ----------
@@ -77,6 +78,9 @@ def choose_held_out(groups: Groups, share: float, seed: int, *, floor_share: flo
     for genre, total in totals.items():
         if not any(genre in groups[name] for name in chosen):
             chosen |= _smallest(groups, order, chosen, genre, floor_share * total)
+    if not chosen and floor_share:
+        largest = max(totals, key=lambda genre: totals[genre])
+        chosen = _smallest(groups, order, chosen, largest, totals[largest] / 2)
     return chosen
 
 
