@@ -213,9 +213,9 @@ def _read_text_posterior(stream: Stream) -> Posterior:
             weights += [float(word) for word in entries[1::2]]
             offsets.append(len(classes))
             position = end + 1
-    except ValueError as error:
+        return Posterior(np.array(offsets), np.array(classes, np.int32), np.array(weights, np.float32))
+    except (ValueError, OverflowError) as error:
         raise stream.fail(f"wrong posterior: {error}", start) from error
-    return Posterior(np.array(offsets), np.array(classes, np.int32), np.array(weights, np.float32))
 
 
 def _number(value: float) -> str:

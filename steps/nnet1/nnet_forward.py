@@ -53,7 +53,7 @@ def get_parser() -> cli.KaldiParser:
 
 def read_counts(path: str) -> np.ndarray:
     """Read class counts, a vector in text: ``[ 10 20 30 ]`` or plain numbers."""
-    words = archive.read_lines(path)[0].replace("[", " ").replace("]", " ").split()
+    words = " ".join(archive.read_lines(path)).replace("[", " ").replace("]", " ").split()
     try:
         counts = np.array([float(word) for word in words])
     except ValueError as error:
