@@ -54,7 +54,9 @@ def choose_cv(data: DataDir, percent: float, seed: int, by: str, floor_percent: 
     utt2genre = data.tables["utt2genre"]
     utt2group = {utt: utt for utt in data.utts} if by == "utt" else data.tables["utt2spk"]
     groups = splits.group_counts(utt2group, utt2genre)
+    # Where every class has few and large artists, half of a class is better than no cross-validation.
     held = splits.choose_held_out(groups, percent / 100, seed, floor_share=floor_percent / 100)
+    held = held or splits.choose_held_out(groups, percent / 100, seed, floor_share=0.5)
     chosen = {utt for utt, group in utt2group.items() if group in held}
     if not chosen:
         raise cli.UserError(

@@ -45,8 +45,7 @@ def choose_held_out(groups: Groups, share: float, seed: int, *, floor_share: flo
     Where no group spans two classes the number held out of each class is the closest to its share that
     any set of groups reaches; groups that span classes are chosen by local search on the squared
     deviations. A class never loses its last group. A class that would lose none gives its smallest
-    group, if that has at most ``floor_share`` of the class. In a corpus so small that no class would lose
-    any, the largest class gives its smallest group, up to half of its tracks.
+    group, if that has at most ``floor_share`` of the class.
 
     Parameters
     ----------
@@ -78,9 +77,6 @@ def choose_held_out(groups: Groups, share: float, seed: int, *, floor_share: flo
     for genre, total in totals.items():
         if not any(genre in groups[name] for name in chosen):
             chosen |= _smallest(groups, order, chosen, genre, floor_share * total)
-    if not chosen and floor_share:
-        largest = max(totals, key=lambda genre: totals[genre])
-        chosen = _smallest(groups, order, chosen, largest, totals[largest] / 2)
     return chosen
 
 
@@ -168,13 +164,13 @@ def assign_folds(groups: Groups, num_folds: int, seed: int) -> dict[str, int]:
     if num_folds < 2:
         raise UserError(f"{num_folds} folds: at least 2 are needed")
     totals = class_totals(groups)
-    for genre in totals:
-        available = sum(genre in counts for counts in groups.values())
-        if available < num_folds:
-            raise UserError(
-                f"class {genre} has {available} artists or tracks to deal, too few for {num_folds} folds; "
-                f"use at most {available} folds, or --fold-by utt"
-            )
+    dealt = {genre: sum(genre in counts for counts in groups.values()) for genre in totals}
+    rarest = min(dealt, key=lambda genre: dealt[genre])
+    if dealt[rarest] < num_folds:
+        raise UserError(
+            f"class {rarest} has {dealt[rarest]} artists or tracks to deal, too few for {num_folds} folds; "
+            f"use at most {dealt[rarest]} folds, or --fold-by utt"
+        )
     order = sorted(stable_order(groups, seed), key=lambda name: -sum(groups[name].values()))
     held: list[Counter[str]] = [Counter() for _ in range(num_folds)]
     folds: dict[str, int] = {}
