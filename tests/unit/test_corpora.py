@@ -1,0 +1,212 @@
+"""Utterance ids, overlap between sets, GTZAN's repetitions, artists."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from local.corpus import artists, gtzan, ids, overlap
+from local.corpus.tracks import Recording, name_tracks, write_data_dirs
+from steps import archive
+from utils import cli
+
+
+class TestIds:
+    """ASCII ids that sort as their artists do."""
+
+    @pytest.mark.parametrize(
+        ("text", "wanted"),
+        [
+            ("L'Oiseau-Lyre", "l_oiseau_lyre"),
+            ("Björk", "bjork"),
+            ("AC/DC", "ac_dc"),
+            ("  Sigur Rós & friends ", "sigur_ros_and_friends"),
+            ("Mötley Crüe", "motley_crue"),
+            ("Łódź Straße", "lodz_strasse"),
+            ("17", "17"),
+        ],
+    )
+    def test_latin_names(self, text, wanted):
+        assert ids.slug(text) == wanted
+
+    def test_other_scripts_stay_apart(self):
+        names = ["Кино", "Аквариум", "山口百恵", "!!!", "???"]
+        slugs = [ids.slug(name) for name in names]
+        assert len(set(slugs)) == len(names)
+        assert all(slug.isascii() and slug for slug in slugs)
+
+    @given(st.text(max_size=200))
+    @settings(max_examples=100, deadline=None)
+    def test_always_a_word(self, text):
+        slug = ids.slug(text)
+        assert slug and slug.isascii() and len(slug) <= ids.MAX_LENGTH + 9
+        assert set(slug) <= set("0123456789abcdefghijklmnopqrstuvwxyz_")
+        assert ids.slug(text) == slug
+
+    @given(st.lists(st.tuples(st.text("ab_ -1", max_size=4), st.text("ab_ -1", max_size=4)), max_size=12))
+    @settings(max_examples=100, deadline=None)
+    def test_order_of_ids_is_order_of_artists(self, names):
+        recordings = [
+            Recording(f"/m/{i}.wav", "x", artist.strip(), title or "t", f"{i}.wav")
+            for i, (artist, title) in enumerate(names)
+        ]
+        tracks = name_tracks(recordings)
+        assert len({track.utt for track in tracks}) == len(names)
+        utt2spk = sorted((track.utt, track.spk) for track in tracks)
+        assert [spk for _, spk in utt2spk] == sorted(spk for _, spk in utt2spk)
+        assert all(utt == spk or utt.startswith(f"{spk}-") for utt, spk in utt2spk)
+
+    def test_same_name_twice_gets_the_place(self):
+        twins = [Recording(f"/m/{d}/a.wav", "x", "Abba", "a", f"{d}/a.wav") for d in "12"]
+        moved = [Recording(f"/n/{d}/a.wav", "x", "Abba", "a", f"{d}/a.wav") for d in "12"]
+        utts = [track.utt for track in name_tracks(twins)]
+        assert len(set(utts)) == 2 and all(utt.startswith("abba-a_") for utt in utts)
+        assert utts == [track.utt for track in name_tracks(moved)]
+
+    @pytest.mark.parametrize("path", ["/m/a.wav ", "/m/cat |", "/m/a\nb.wav", "/m/\udcff.wav"])
+    def test_paths_that_no_table_can_hold(self, path):
+        with pytest.raises(cli.UserError, match="rename the file"):
+            name_tracks([Recording(path, "x", "a", "t", "p")])
+
+
+def write(tmp_path, rows):
+    """Write data directories of (path, genre, artist, subset)."""
+    tracks = name_tracks(
+        Recording(str(tmp_path / name), genre, artist, name, name, subset)
+        for name, genre, artist, subset in rows
+    )
+    write_data_dirs(tmp_path / "data", tracks, ["x", "y"])
+    return {track.utt: track.path for track in tracks}
+
+
+ROWS = [
+    ("a1", "x", "A", "train"),
+    ("b1", "y", "B", "train"),
+    ("a2", "x", "A", "test"),
+    ("c1", "y", "C", "test"),
+]
+
+
+class TestOverlap:
+    """Artists and recordings on both sides."""
+
+    def test_is_reported_and_strict_refuses(self, tmp_path, capsys):
+        for name, text in (("a1", "same"), ("b1", "long one"), ("a2", "else"), ("c1", "same")):
+            (tmp_path / name).write_text(text)
+        keys = overlap.content_keys(write(tmp_path, ROWS))
+        overlap.report(tmp_path / "data", ["test"], keys=keys)
+        text = (tmp_path / "data" / "overlap.txt").read_text()
+        assert text == (
+            "test: tracks by artists of train: 1 of 2 (50.0 %), by 1 of 2 artists\n"
+            "test: recordings with the content of one in train: 1 of 2\n"
+            "test: c-c1 has the content of a-a1 in train\n"
+        )
+        assert capsys.readouterr().err.count("WARNING") == 3
+        with pytest.raises(cli.UserError, match="c-c1 in test = a-a1 in train.*--strict false"):
+            overlap.report(tmp_path / "data", ["test"], keys=keys, strict=True)
+
+    def test_decoded_hashes_are_used_once_they_are_there(self, tmp_path):
+        write(tmp_path, ROWS)
+        overlap.report(tmp_path / "data", ["test"])
+        assert "content" not in (tmp_path / "data" / "overlap.txt").read_text()
+        archive.write_table(tmp_path / "data" / "train" / "utt2hash", {"a-a1": "1", "b-b1": "2"})
+        archive.write_table(tmp_path / "data" / "test" / "utt2hash", {"a-a2": "2", "c-c1": "3"})
+        with pytest.raises(cli.UserError, match="a-a2 in test = b-b1 in train"):
+            overlap.report(tmp_path / "data", ["test"], strict=True)
+
+    def test_unknown_artists_stay_unknown(self, tmp_path):
+        write(tmp_path, ROWS)
+        overlap.report(tmp_path / "data", ["test"], unknown={"test": "nobody told"})
+        overlap.report(tmp_path / "data", ["test"])
+        assert "unknown: nobody told" in (tmp_path / "data" / "overlap.txt").read_text()
+
+    def test_empty_and_missing_files_equal_nothing(self, tmp_path):
+        (tmp_path / "a").touch()
+        (tmp_path / "b").touch()
+        keys = overlap.content_keys({name: str(tmp_path / name) for name in "abcd"})
+        assert len(set(keys.values())) == 4
+
+
+def test_class_without_training_tracks_is_an_error(tmp_path):
+    with pytest.raises(cli.UserError, match=r"class y has no track in train \(test: 1, train: 0\)"):
+        write(tmp_path, [("a1", "x", "A", "train"), ("c1", "y", "C", "test")])
+    assert not (tmp_path / "data").exists()
+
+
+class TestRepetitions:
+    """GTZAN's repetitions as Sturm lists them."""
+
+    def test_there_are_fifty_replicas_too_many(self):
+        within = sum(len(group) - 1 for groups in gtzan.EXACT.values() for group in groups)
+        assert within + len(gtzan.ACROSS) == 50
+
+    def test_lists_are_sound(self):
+        for lists in (gtzan.EXACT, gtzan.RECORDING):
+            assert set(lists) <= set(gtzan.GENRES)
+            for groups in lists.values():
+                numbers = [number for group in groups for number in group]
+                assert max(Counter(numbers).values()) == 1
+                assert all(0 <= number < 100 for number in numbers)
+                assert all(list(group) == sorted(group) and len(group) > 1 for group in groups)
+
+    def test_groups_that_share_an_excerpt_are_one(self):
+        first = gtzan.repetition_groups()
+        pop = {name: root for name, root in first.items() if root in ("pop.00052", "pop.00047")}
+        assert sorted(name for name, root in pop.items() if root == "pop.00052") == [
+            "pop.00052",
+            "pop.00054",
+            "pop.00057",
+            "pop.00060",
+        ]
+        assert first["pop.00080"] == first["pop.00051"] == "pop.00047"
+        assert first["rock.00016"] == first["metal.00058"] == "metal.00058"
+        assert first["disco.00070"] == "disco.00050"
+        assert "blues.00000" not in first
+
+
+class TestArtists:
+    """Patterns, tables and tags."""
+
+    def test_pattern(self):
+        pattern = artists.compile_pattern(r"^[^/]+/(?P<artist>[^/]+)/")
+        assert artists.from_path(pattern, "jazz/Miles Davis/So What.mp3") == "Miles Davis"
+        with pytest.raises(cli.UserError, match="jazz/So What.mp3: --artist-pattern"):
+            artists.from_path(pattern, "jazz/So What.mp3")
+
+    @pytest.mark.parametrize(
+        ("pattern", "message"), [("(", "not a regular"), ("^(.*)$", "no group named artist")]
+    )
+    def test_bad_pattern(self, pattern, message):
+        with pytest.raises(cli.UserError, match=message):
+            artists.compile_pattern(pattern)
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("file,artist\na,b\n", ":1: expected a header with 'path'"),
+            ("path,artist\na\n", ":2: expected 2 columns, got 1"),
+            ("path,artist\na,b\n./a,c\n", ":3: path 'a' is there twice"),
+            ("path,artist\n,b\n", ":2: path '' is empty"),
+        ],
+    )
+    def test_bad_table(self, tmp_path, text, message):
+        (tmp_path / "t.csv").write_text(text)
+        with pytest.raises(cli.UserError, match=message):
+            artists.read_csv(tmp_path / "t.csv")
+
+    @pytest.mark.parametrize("name", ["a.flac", "a.ogg", "a.wav", "a.mp3"])
+    def test_tags(self, tmp_path, name):
+        with soundfile.SoundFile(tmp_path / name, "w", 22050, 1) as sound:
+            sound.artist = "Björk"
+            sound.write(np.zeros(2000))
+        assert artists.from_tags(tmp_path / name) == "Björk"
+
+    def test_no_tags(self, tmp_path):
+        soundfile.write(tmp_path / "a.wav", np.zeros(2000), 22050)
+        (tmp_path / "b.wav").write_text("nothing")
+        assert artists.from_tags(tmp_path / "a.wav") == artists.from_tags(tmp_path / "b.wav") == ""

@@ -1,0 +1,294 @@
+"""Splits and folds: nobody on both sides, every class kept, and as close to the wanted share as can be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from local import make_folds, make_frame_labels, split_tr_cv
+from local.corpus import splits
+from steps import archive
+from utils import cli, subset_data_dir
+
+one_class_each = st.dictionaries(
+    st.text("abcdefgh", min_size=1, max_size=4),
+    st.tuples(st.sampled_from("xyz"), st.integers(1, 12)),
+    min_size=3,
+    max_size=14,
+).map(lambda table: {name: {genre: count} for name, (genre, count) in table.items()})
+many_classes_each = st.dictionaries(
+    st.text("abcdefgh", min_size=1, max_size=4),
+    st.dictionaries(st.sampled_from("xyz"), st.integers(1, 6), min_size=1, max_size=3),
+    min_size=3,
+    max_size=20,
+)
+
+
+def held_counts(groups, held) -> Counter:
+    return Counter(splits.class_totals({name: groups[name] for name in held}))
+
+
+class TestHeldOut:
+    """The set of groups that goes to cross-validation or to test."""
+
+    @given(one_class_each, st.sampled_from([0.1, 0.25, 0.5]), st.integers(0, 99))
+    @settings(max_examples=40, deadline=None)
+    def test_no_other_set_of_groups_is_closer(self, groups, share, seed):
+        held = splits.choose_held_out(groups, share, seed, floor_share=0)
+        for genre, total in splits.class_totals(groups).items():
+            sizes = [groups[name][genre] for name in groups if genre in groups[name]]
+            best = min(
+                abs(sum(some) - share * total) for r in range(len(sizes)) for some in combinations(sizes, r)
+            )
+            assert abs(held_counts(groups, held)[genre] - share * total) == pytest.approx(best)
+
+    @given(many_classes_each, st.sampled_from([0.1, 0.5]), st.sampled_from([0.0, 0.34, 1.0]))
+    @settings(max_examples=40, deadline=None)
+    def test_every_class_keeps_a_group(self, groups, share, floor):
+        held = splits.choose_held_out(groups, share, 777, floor_share=floor)
+        rest = set(groups) - held
+        assert set(splits.class_totals({name: groups[name] for name in rest})) == set(
+            splits.class_totals(groups)
+        )
+
+    def test_class_of_one_group_loses_nothing(self):
+        groups = {"a": {"x": 30}, "b": {"y": 1}, "c": {"y": 9}}
+        assert splits.choose_held_out(groups, 0.1, 1) == {"b"}
+
+    def test_floor_gives_a_class_its_smallest_group(self):
+        groups = {"a": {"x": 3}, "b": {"x": 3}, "c": {"x": 4}}
+        assert splits.choose_held_out(groups, 0.1, 1, floor_share=0) == set()
+        assert splits.choose_held_out(groups, 0.1, 1, floor_share=0.3) in ({"a"}, {"b"})
+        assert splits.choose_held_out(groups, 0.1, 1, floor_share=0.29) == set()
+
+    def test_groups_across_classes_come_close_too(self):
+        names = [f"artist{i}" for i in range(120)]
+        groups = {n: {"xyz"[i % 3]: 1 + i % 5, "xyz"[(i + 1) % 3]: 1 + i % 3} for i, n in enumerate(names)}
+        totals = splits.class_totals(groups)
+        held = held_counts(groups, splits.choose_held_out(groups, 0.1, 777))
+        assert all(abs(held[genre] - 0.1 * totals[genre]) <= 1 for genre in totals)
+
+    def test_order_of_the_input_and_other_classes_do_not_matter(self):
+        groups = {f"a{i}": {"x": 1 + i % 3} for i in range(30)}
+        more = {**{f"b{i}": {"y": 2} for i in range(30)}, **dict(reversed(groups.items()))}
+        chosen = splits.choose_held_out(groups, 0.2, 5)
+        assert {name for name in splits.choose_held_out(more, 0.2, 5) if name in groups} == chosen
+        assert chosen != splits.choose_held_out(groups, 0.2, 6)
+
+    def test_order_is_fixed_for_ever(self):
+        assert splits.stable_order("abcdef", 777) == ["c", "b", "a", "f", "d", "e"]
+
+
+class TestFolds:
+    """K folds."""
+
+    @given(many_classes_each, st.integers(2, 4), st.integers(0, 9))
+    @settings(max_examples=40, deadline=None)
+    def test_every_group_is_in_one_fold(self, groups, num_folds, seed):
+        fewest = min(sum(g in c for c in groups.values()) for g in splits.class_totals(groups))
+        if fewest < num_folds:
+            with pytest.raises(cli.UserError, match=f"{fewest} artists or tracks"):
+                splits.assign_folds(groups, num_folds, seed)
+            return
+        folds = splits.assign_folds(groups, num_folds, seed)
+        assert folds.keys() == groups.keys()
+        assert set(folds.values()) <= set(range(1, num_folds + 1))
+
+    def test_single_tracks_are_dealt_evenly(self):
+        groups = {f"u{i:03d}": {"xyz"[i % 3]: 1} for i in range(100)}
+        folds = splits.assign_folds(groups, 10, 777)
+        for genre in "xyz":
+            sizes = Counter(fold for name, fold in folds.items() if genre in groups[name])
+            assert max(sizes.values()) - min(sizes.values()) <= 1
+
+    def test_every_fold_has_every_class(self):
+        groups = {f"{g}{i}": {g: 1 + 7 * (i == 0)} for g in "xyz" for i in range(5)}
+        folds = splits.assign_folds(groups, 5, 777)
+        for genre in "xyz":
+            assert sorted(folds[f"{genre}{i}"] for i in range(5)) == [1, 2, 3, 4, 5]
+
+    def test_one_fold_is_no_fold(self):
+        with pytest.raises(cli.UserError, match="at least 2"):
+            splits.assign_folds({"a": {"x": 1}}, 1, 0)
+
+
+@pytest.fixture
+def data_dir(tmp_path) -> Path:
+    """60 tracks in three classes by 20 artists, with features."""
+    folder = tmp_path / "train"
+    folder.mkdir()
+    utts = [f"artist{i % 20:02d}-track{i:02d}" for i in range(60)]
+    genre = {utt: "xyz"[int(utt[6:8]) % 3] for utt in utts}
+    tables = {
+        "utt2spk": {utt: utt[:8] for utt in utts},
+        "utt2genre": genre,
+        "wav.scp": {utt: f"/music/{utt} a.mp3" for utt in utts},
+        "wav22k.scp": {utt: f"data/wav/{utt}.wav" for utt in utts},
+        "utt2dur": dict.fromkeys(utts, "30.000000"),
+        "feats.scp": {utt: f"data/feats.ark:{i}" for i, utt in enumerate(utts)},
+        "utt2num_frames": {utt: str(100 + i) for i, utt in enumerate(utts)},
+    }
+    for name, table in tables.items():
+        archive.write_table(folder / name, table)
+    archive.write_table(folder / "spk2utt", subset_data_dir.speakers(tables["utt2spk"], utts))
+    (folder / "genres.txt").write_text("z\nx\ny\n")
+    (folder / "frame_shift").write_text("0.186\n")
+    return folder
+
+
+def keys(path: Path) -> list[str]:
+    return list(archive.read_table(path))
+
+
+class TestTrCv:
+    """local/split_tr_cv.py."""
+
+    def test_writes_two_complete_directories(self, data_dir):
+        tr, cv = data_dir.with_name("tr"), data_dir.with_name("cv")
+        assert split_tr_cv.main([str(data_dir), str(tr), str(cv)]) == 0
+        names = sorted(path.name for path in data_dir.iterdir())
+        for part in (tr, cv):
+            assert sorted(path.name for path in part.iterdir()) == names
+            for name in set(names) - {"genres.txt", "frame_shift", "spk2utt"}:
+                assert keys(part / name) == keys(part / "utt2spk")
+                assert archive.read_table(part / name).items() <= archive.read_table(data_dir / name).items()
+        assert (cv / "genres.txt").read_text() == "z\nx\ny\n"
+        assert (cv / "frame_shift").read_text() == "0.186\n"
+        assert sorted(keys(tr / "utt2spk") + keys(cv / "utt2spk")) == keys(data_dir / "utt2spk")
+        assert not set(keys(tr / "spk2utt")) & set(keys(cv / "spk2utt"))
+        held = Counter(archive.read_table(cv / "utt2genre").values())
+        assert all(held[genre] == 3 for genre in "xyz")  # whole artists of 3 tracks; 10 % would be 2
+
+    def test_by_utterance_hits_the_share(self, data_dir):
+        tr, cv = data_dir.with_name("tr"), data_dir.with_name("cv")
+        split_tr_cv.main(["--by", "utt", "--cv-percent=25", str(data_dir), str(tr), str(cv)])
+        held = Counter(archive.read_table(cv / "utt2genre").values())
+        assert held == {"x": 5, "y": 5, "z": 4}  # of 21, 21 and 18
+
+    def test_again_is_the_same_and_another_seed_is_not(self, data_dir):
+        chosen = []
+        for seed in ("777", "777", "1"):
+            cv = data_dir.with_name("cv")
+            split_tr_cv.main(["--seed", seed, str(data_dir), str(data_dir.with_name("tr")), str(cv)])
+            chosen.append(keys(cv / "utt2spk"))
+        assert chosen[0] == chosen[1] != chosen[2]
+
+    def test_class_of_one_artist_stays_with_a_warning(self, data_dir, capsys):
+        genre = {utt: "y" if utt < "artist01" else "x" for utt in keys(data_dir / "utt2genre")}
+        archive.write_table(data_dir / "utt2genre", genre)
+        split_tr_cv.main([str(data_dir), str(data_dir.with_name("tr")), str(data_dir.with_name("cv"))])
+        assert "class y stays in tr entirely: one artist only" in capsys.readouterr().err
+
+    def test_missing_features_are_named(self, data_dir):
+        feats = archive.read_table(data_dir / "feats.scp")
+        feats.pop("artist03-track43")
+        archive.write_table(data_dir / "feats.scp", feats)
+        with pytest.raises(cli.UserError, match="feats.scp lacks 1 of .*artist03-track43"):
+            split_tr_cv.main([str(data_dir), str(data_dir.with_name("tr")), str(data_dir.with_name("cv"))])
+
+    @pytest.mark.parametrize("percent", ["0", "100", "-5"])
+    def test_silly_share(self, data_dir, percent):
+        with pytest.raises(cli.UserError, match="between 0 and 100"):
+            split_tr_cv.main([f"--cv-percent={percent}", str(data_dir), "tr", "cv"])
+
+    def test_no_artist_to_spare(self, data_dir):
+        archive.write_table(data_dir / "utt2spk", dict.fromkeys(keys(data_dir / "utt2spk"), "a"))
+        with pytest.raises(cli.UserError, match="no class can spare an artist"):
+            split_tr_cv.main([str(data_dir), "tr", "cv"])
+
+
+class TestSubset:
+    """utils/subset_data_dir.py."""
+
+    def test_lists_of_utterances_and_speakers(self, data_dir, tmp_path):
+        (tmp_path / "utts").write_text("artist01-track21 x\nartist00-track00\n")
+        subset_data_dir.main(["--utt-list", str(tmp_path / "utts"), str(data_dir), str(tmp_path / "out")])
+        assert keys(tmp_path / "out" / "feats.scp") == ["artist00-track00", "artist01-track21"]
+        (tmp_path / "spks").write_text("artist05\n")
+        subset_data_dir.main(["--spk-list", str(tmp_path / "spks"), str(data_dir), str(tmp_path / "out")])
+        assert archive.read_table(tmp_path / "out" / "spk2utt") == {
+            "artist05": "artist05-track05 artist05-track25 artist05-track45"
+        }
+
+    def test_unknown_utterance(self, data_dir, tmp_path):
+        (tmp_path / "utts").write_text("nobody\n")
+        with pytest.raises(cli.UserError, match="utts: utterance 'nobody' is not in"):
+            subset_data_dir.main(["--utt-list", str(tmp_path / "utts"), str(data_dir), str(tmp_path / "out")])
+        assert not (tmp_path / "out").exists()
+
+    def test_pooling_wants_different_utterances_and_the_same_classes(self, data_dir, tmp_path):
+        with pytest.raises(cli.UserError, match="is also in"):
+            subset_data_dir.main([str(data_dir), str(data_dir), str(tmp_path / "out")])
+        half = tmp_path / "half"
+        (tmp_path / "spks").write_text("artist05\n")
+        subset_data_dir.main(["--spk-list", str(tmp_path / "spks"), str(data_dir), str(half)])
+        (half / "genres.txt").write_text("x\ny\nz\n")
+        for name in subset_data_dir.read_data_dirs([half]).tables:
+            table = archive.read_table(half / name)
+            archive.write_table(half / name, {f"new-{utt}": value for utt, value in table.items()})
+        with pytest.raises(cli.UserError, match="genres.txt: differs"):
+            subset_data_dir.main([str(data_dir), str(half), str(tmp_path / "out")])
+
+
+class TestMakeFolds:
+    """local/make_folds.py."""
+
+    def test_folds_by_artist(self, data_dir, capsys):
+        prefix = data_dir.with_name("fold")
+        make_folds.main(["--folds", "3", str(data_dir), str(prefix)])
+        folds = archive.read_table(data_dir.with_name("fold.utt2fold"))
+        tested = []
+        for k in (1, 2, 3):
+            fold = data_dir.with_name(f"fold{k}")
+            train, test = (keys(fold / side / "feats.scp") for side in ("train", "test"))
+            assert test == [utt for utt in folds if folds[utt] == str(k)]
+            assert sorted(train + test) == keys(data_dir / "feats.scp")
+            assert not {u[:8] for u in train} & {u[:8] for u in test}
+            assert "0 of" in (fold / "overlap.txt").read_text()
+            tested += test
+        assert sorted(tested) == keys(data_dir / "feats.scp")
+        assert "fold 3:" in capsys.readouterr().err
+
+    def test_given_folds(self, data_dir, tmp_path):
+        utts = keys(data_dir / "utt2spk")
+        archive.write_table(tmp_path / "f", {utt: str(1 + i % 2) for i, utt in enumerate(utts)})
+        make_folds.main(["--utt2fold", str(tmp_path / "f"), str(data_dir), str(tmp_path / "fold")])
+        assert len(keys(tmp_path / "fold2" / "test" / "utt2spk")) == 30
+        archive.write_table(tmp_path / "f", dict.fromkeys(utts, "2"))
+        with pytest.raises(cli.UserError, match="expected folds 1 to K"):
+            make_folds.main(["--utt2fold", str(tmp_path / "f"), str(data_dir), str(tmp_path / "fold")])
+        archive.write_table(tmp_path / "f", {"a": "1", "b": "2"})
+        with pytest.raises(cli.UserError, match="2 utterances, .* has 60"):
+            make_folds.main(["--utt2fold", str(tmp_path / "f"), str(data_dir), str(tmp_path / "fold")])
+
+    def test_too_many_folds(self, data_dir):
+        with pytest.raises(cli.UserError, match="class z has 6 artists.*at most 6 folds"):
+            make_folds.main(["--folds", "7", str(data_dir), str(data_dir.with_name("fold"))])
+
+
+class TestFrameLabels:
+    """local/make_frame_labels.py."""
+
+    def test_one_class_for_every_frame(self, data_dir):
+        make_frame_labels.main([str(data_dir)])
+        labels = dict(archive.read_posteriors(f"scp:{data_dir}/labels.scp"))
+        assert list(labels) == keys(data_dir / "utt2genre")
+        index = {"z": 0, "x": 1, "y": 2}
+        genre = archive.read_table(data_dir / "utt2genre")
+        for i, (utt, frames) in enumerate(sorted(labels.items())):
+            assert [list(map(tuple, frame)) for frame in frames] == [[(index[genre[utt]], 1.0)]] * len(frames)
+            assert len(frames) == int(archive.read_table(data_dir / "utt2num_frames")[utt]), i
+
+    def test_unknown_class_and_missing_features_are_named(self, data_dir):
+        (data_dir / "genres.txt").write_text("x\ny\n")
+        with pytest.raises(cli.UserError, match="class 'z' is not in genres.txt"):
+            make_frame_labels.main([str(data_dir)])
+        archive.write_table(data_dir / "utt2num_frames", {"artist00-track00": "5"})
+        with pytest.raises(cli.UserError, match="utt2genre has 60 utterances, utt2num_frames 1"):
+            make_frame_labels.main([str(data_dir)])
+        assert not (data_dir / "labels.scp").exists()
