@@ -90,6 +90,7 @@ TEMPI: dict[str, tuple[float, float]] = {
     "rock_pop": (76, 150),
     "world": (70, 140),
 }
+TRAITS = ("drums", "swing", "density", "form", "drive", "contrast")
 BORROW = 0.15
 """Probability that a role goes to an instrument that the genre's weights did not choose."""
 
@@ -167,5 +168,7 @@ def make_artist(seed: int, name: str, genre: str) -> Artist:
         tempo=float(rng.uniform(low, high)),
         tonic=48 + int(rng.integers(12)),
         studio=draw_studio(rng),
-        traits={trait: float(rng.random()) for trait in ("drums", "swing", "density", "form", "drive")},
+        traits={
+            trait: float(rng.random()) for trait in ("drums", "swing", "density", "form", "drive", "contrast")
+        },
     )

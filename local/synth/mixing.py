@@ -180,16 +180,21 @@ def room(send: np.ndarray, studio: Studio, rng: np.random.Generator) -> np.ndarr
     return oaconvolve(send[None, :], tails.astype(np.float32), axes=1)[:, : len(send)]
 
 
-def colour(mix: np.ndarray, studio: Studio) -> np.ndarray:
-    """Apply the studio's tone controls: first-order shelves at 300 Hz and 2.5 kHz; nothing below 25 Hz."""
+def colour(mix: np.ndarray, studio: Studio, softness_db: np.ndarray) -> np.ndarray:
+    """Apply the dynamics, and the studio's shelves at 300 Hz and 2.5 kHz; nothing below 25 Hz.
+
+    ``softness_db`` [shape=(n,)] is at most 0; what is softer is also duller.
+    """
 
     def lows(hz: float) -> np.ndarray:
         pole = np.float32(np.exp(-2 * np.pi * hz / RATE))
         return lfilter(np.array([1 - pole]), np.array([1, -pole], dtype=np.float32), mix)
 
     bass, treble = (np.float32(10 ** (db / 20)) for db in (studio.low_db, studio.high_db))
+    gain = np.exp(softness_db.astype(np.float32) * np.float32(np.log(10) / 20))
+    treble = treble * np.sqrt(gain)
     below, low = lows(25.0), lows(300.0)
-    return treble * mix + (1 - treble) * lows(2500.0) + (bass - 1) * low - bass * below
+    return gain * (treble * mix + (1 - treble) * lows(2500.0) + (bass - 1) * low - bass * below)
 
 
 def level(mix: np.ndarray, studio: Studio) -> np.ndarray:
@@ -228,7 +233,8 @@ def render(score: Score, studio: Studio, rng: np.random.Generator) -> np.ndarray
         mix[1] += np.float32(np.sin(angle)) * bus
         send += np.float32(part.send) * bus
     mix += np.float32(0.8 * studio.room) * room(send, studio, rng)
-    mix = level(colour(mix, studio), studio)
+    softness_db = score.dynamics.softness_db(score.clock.beats(np.arange(samples) / RATE))
+    mix = level(colour(mix, studio, softness_db), studio)
     mix += np.float32(10 ** (studio.hiss_db / 20)) * rng.standard_normal(mix.shape, dtype=np.float32)
     fade = np.linspace(0.0, 1.0, min(samples, RATE // 20), dtype=np.float32)
     mix[:, : len(fade)] *= fade

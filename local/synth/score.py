@@ -93,9 +93,34 @@ class Clock:
         part = part * self.swing / 0.5 if part < 0.5 else self.swing + (part - 0.5) * (1 - self.swing) / 0.5
         return float(np.interp(whole + part, self._grid, self._seconds))
 
-    def beats_in(self, seconds: float) -> float:
-        """Return the beat that falls at a time, swing aside."""
-        return float(np.interp(seconds, self._seconds, self._grid))
+    def beats(self, seconds: np.ndarray) -> np.ndarray:
+        """Return the beats that fall at the given times, swing aside."""
+        return np.interp(seconds, self._seconds, self._grid)
+
+
+SHAPES: dict[str, tuple[tuple[float, float], ...]] = {
+    "swell": ((0.0, 0.0), (0.5, 1.0), (1.0, 0.0)),
+    "build": ((0.0, 0.0), (0.96, 1.0), (1.0, 0.0)),
+    "fall": ((0.0, 1.0), (0.96, 0.0), (1.0, 1.0)),
+    "terraces": ((0.0, 0.0), (0.48, 0.0), (0.5, 1.0), (0.98, 1.0), (1.0, 0.0)),
+}
+"""Gestures: place in the cycle, and loudness from 0 (soft) to 1 (loud)."""
+
+
+@dataclass(frozen=True)
+class Dynamics:
+    """How the whole ensemble's loudness moves: a shape that repeats every ``beats`` beats from ``start``."""
+
+    shape: str = "swell"
+    beats: float = 16.0
+    depth_db: float = 0.0
+    start: float = 0.0
+
+    def softness_db(self, beat: np.ndarray) -> np.ndarray:
+        """Return how far below its loudest the ensemble plays at each beat, in dB, at most 0."""
+        places, loudness = zip(*SHAPES[self.shape], strict=True)
+        cycle = np.mod(beat - self.start, self.beats) / self.beats
+        return self.depth_db * (np.interp(cycle, places, loudness) - 1.0)
 
 
 @dataclass
@@ -107,3 +132,4 @@ class Score:
     seconds: float
     tonic: int
     scale: tuple[int, ...]
+    dynamics: Dynamics = Dynamics()

@@ -8,7 +8,7 @@ import numpy as np
 
 from local.synth.artists import Artist
 from local.synth.mixing import VOICES
-from local.synth.score import Clock, Part, Player, Score
+from local.synth.score import Clock, Dynamics, Part, Player, Score
 from local.synth.theory import SCALES, Chord, Harmony, diatonic_chord, scale_pitches
 
 
@@ -25,6 +25,13 @@ class Session:
     tonic: int
     scale: tuple[int, ...]
     parts: list[Part] = field(default_factory=list)
+    dynamics: Dynamics = Dynamics()
+
+    def shape(self, shape: str, bars: float, *, aligned: bool = False) -> None:
+        """Let the ensemble's loudness move in a shape of ``bars`` bars; the artist decides how much."""
+        beats = bars * self.bar
+        start = 0.0 if aligned else float(self.rng.uniform(0.0, beats))
+        self.dynamics = Dynamics(shape, beats, 7.0 + 8.0 * self.artist.traits["contrast"], start)
 
     def part(
         self,
@@ -79,7 +86,8 @@ class Session:
 
     def score(self) -> Score:
         """Close the session; parts without notes are left out."""
-        return Score(self.clock, [p for p in self.parts if p.notes], self.seconds, self.tonic, self.scale)
+        parts = [p for p in self.parts if p.notes]
+        return Score(self.clock, parts, self.seconds, self.tonic, self.scale, self.dynamics)
 
 
 def open_session(
@@ -96,7 +104,7 @@ def open_session(
     """Begin a track: its tempo is the artist's within 7 %, its key near the artist's own."""
     tempo = artist.tempo * float(rng.uniform(0.93, 1.07)) * factor
     clock = Clock(tempo, seconds * tempo / 40.0, swing=swing, rubato=rubato, phrase=4 * bar)
-    end = float(np.ceil((clock.beats_in(seconds) + 0.5) / bar) * bar)
+    end = float(np.ceil((float(clock.beats(np.array(seconds))) + 0.5) / bar) * bar)
     tonic = artist.tonic + int(rng.choice((-5, -2, 0, 0, 2, 5)))
     return Session(artist, rng, seconds, clock, bar, end, tonic, SCALES[mode or artist.mode])
 

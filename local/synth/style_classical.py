@@ -22,6 +22,7 @@ def compose(artist: Artist, rng: np.random.Generator, seconds: float) -> Score:
     """Compose a movement's excerpt in one of three textures: solo, duo with bass, four voices."""
     bar = pick(rng, (3.0, 4.0, 4.0))
     song = open_session(artist, rng, seconds, bar=bar, rubato=float(rng.uniform(0.04, 0.16)))
+    song.shape("swell", 3.0 if bar == 4.0 else 4.0)
     harmony = _harmony(song)
     form = artist.traits["form"] + float(rng.uniform(-0.15, 0.15))
     if form < 0.4:

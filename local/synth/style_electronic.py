@@ -35,6 +35,7 @@ def compose(artist: Artist, rng: np.random.Generator, seconds: float) -> Score:
     ambient = artist.traits["drums"] + float(rng.uniform(-0.15, 0.15)) < 0.35
     song = open_session(artist, rng, seconds, factor=0.75 if ambient else 1.0)
     harmony = song.degrees(pick(rng, LOOPS), 8.0 if ambient else 4.0, size=pick(rng, (3, 4)))
+    song.shape("build", 4.0)
     if ambient:
         _ambient(song, harmony)
     else:

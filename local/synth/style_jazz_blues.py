@@ -31,6 +31,7 @@ def compose(artist: Artist, rng: np.random.Generator, seconds: float) -> Score:
     slow = artist.traits["drive"] < 0.35
     swing = float(rng.uniform(0.6, 0.68))
     song = open_session(artist, rng, seconds, swing=swing, factor=0.8 if slow else 1.0)
+    song.shape("fall", 2.0)
     bars = song.bars() + 1
     built = (
         twelve_bar_blues(song.tonic, bars, int(rng.integers(12)))

@@ -29,6 +29,7 @@ CELLS = ((0.5, 0.5, 1.0), (0.25, 0.25, 0.25, 0.25), (1.0, 1.0), (0.5, 0.5, 0.5, 
 def compose(artist: Artist, rng: np.random.Generator, seconds: float) -> Score:
     """Compose riffs, verses and breaks; some tracks begin with a clean, quiet section."""
     song = open_session(artist, rng, seconds)
+    song.shape("terraces", 1.0)
     riffs = [_riff(song) for _ in range(3)]
     rhythm = song.part(
         same_hands(artist.comp, "guitar"), gain_db=0.0, send=0.1, effects=("distort",), pan=-0.6

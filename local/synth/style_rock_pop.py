@@ -28,6 +28,7 @@ STRUMS = (
 def compose(artist: Artist, rng: np.random.Generator, seconds: float) -> Score:
     """Compose a verse and a chorus (or a ballad without drums until its chorus)."""
     song = open_session(artist, rng, seconds)
+    song.shape("terraces", 8.0)
     verse, chorus = song.degrees(pick(rng, LOOPS), 4.0), song.degrees(pick(rng, LOOPS), 4.0)
     voice = song.part(
         artist.lead, gain_db=0.0, pan=0.0, effects=_amplifier(artist.lead.instrument, loud=True)

@@ -35,6 +35,7 @@ def compose(artist: Artist, rng: np.random.Generator, seconds: float) -> Score:
     metres = tuple(CYCLES)
     bar = metres[int(artist.traits["form"] * len(metres))]
     song = open_session(artist, rng, seconds, bar=bar, swing=0.5 + 0.06 * artist.traits["swing"])
+    song.shape("terraces", 2.0)
     harmony = song.degrees([0] if artist.traits["swing"] < 0.6 else [0, 0, 6, 0], bar)
     drone = song.part(artist.comp, gain_db=-7.0, send=0.5)
     ostinato = song.part(artist.second, gain_db=-4.0, send=0.4)

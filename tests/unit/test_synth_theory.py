@@ -11,7 +11,7 @@ from local.synth.drums import KITS, PIECES
 from local.synth.mixing import VOICES
 from local.synth.plan import GENRES
 from local.synth.rng import generator
-from local.synth.score import Clock
+from local.synth.score import SHAPES, Clock, Dynamics
 from local.synth.theory import Chord, Harmony
 from local.synth.tracks import COMPOSERS
 
@@ -94,7 +94,7 @@ def test_clock_keeps_tempo_and_swings():
     assert straight.seconds(5.5) == pytest.approx(2.75)
     assert swung.seconds(4.0) == pytest.approx(2.0)
     assert swung.seconds(4.5) == pytest.approx(2.0 + 0.5 * 2 / 3)
-    assert straight.beats_in(2.0) == pytest.approx(4.0)
+    assert straight.beats(np.array(2.0)) == pytest.approx(4.0)
 
 
 def test_rubato_never_runs_backwards():
@@ -102,6 +102,27 @@ def test_rubato_never_runs_backwards():
     times = [clock.seconds(beat) for beat in np.arange(0, 64, 0.25)]
     assert np.all(np.diff(times) > 0)
     assert clock.seconds(16.0) != pytest.approx(16 * 60 / 90, abs=0.05)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_dynamics_stay_in_their_range_and_repeat(shape):
+    dynamics = Dynamics(shape, 8.0, 12.0, start=1.0)
+    beats = np.arange(1.0, 9.0, 0.01)
+    softness = dynamics.softness_db(beats)
+    assert softness.max() == pytest.approx(0.0, abs=0.1)
+    assert softness.min() == pytest.approx(-12.0, abs=0.1)
+    np.testing.assert_allclose(dynamics.softness_db(beats + 16.0), softness, atol=1e-9)
+
+
+def test_builds_rise_falls_fall_and_swells_turn_back():
+    slopes = {}
+    for shape in SHAPES:
+        softness = Dynamics(shape, 100.0, 10.0).softness_db(np.arange(100.0))
+        slopes[shape] = np.mean(np.diff(softness) > 0), np.mean(np.diff(softness) < 0)
+    assert slopes["build"][0] > 0.9 > 0.1 > slopes["build"][1]
+    assert slopes["fall"][1] > 0.9 > 0.1 > slopes["fall"][0]
+    assert slopes["swell"][0] == pytest.approx(0.5, abs=0.02)
+    assert max(slopes["terraces"]) < 0.1
 
 
 def test_pattern_puts_strokes_where_the_string_says():
