@@ -51,7 +51,7 @@ sets="train test"
 models=$(with_seeds "$dnns $lstms")
 transform=$data/cmvn/feature_transform.nnet
 once=utils/once.py
-for_each="utils/for_each.py --max-jobs-run $nj"
+for_each() { utils/for_each.py --max-jobs-run "$nj" "$@" >&2; }
 
 if stage 0 "the corpus: which tracks there are, of which genre and artist, in train and in test"; then
   if [ "$corpus" = synth ]; then
@@ -84,18 +84,18 @@ if stage 3 "what training needs: a tenth of the artists held out, a label for ea
 fi
 
 if stage 4 "DNN baselines: one frame in, the posteriors of its genre out"; then
-  $for_each "$(with_seeds "$dnns")" local/train_model.sh --trainer local/train_dnn.py --conf "$conf" \
+  for_each "$(with_seeds "$dnns")" local/train_model.sh --trainer local/train_dnn.py --conf "$conf" \
     --seed "$seed" --use-gpu "$use_gpu" --cmd "$train_cmd" "$data" "$dir" {}
 fi
 
 if stage 5 "LSTMs: projected, with peepholes, trained in streams; their posteriors know what came before"; then
-  $for_each "$(with_seeds "$lstms")" local/train_model.sh --trainer local/train_lstm.py --conf "$conf" \
+  for_each "$(with_seeds "$lstms")" local/train_model.sh --trainer local/train_lstm.py --conf "$conf" \
     --seed "$seed" --use-gpu "$use_gpu" --cmd "$train_cmd" "$data" "$dir" {}
 fi
 
 if stage 6 "frame posteriors of every model for every track"; then
   for x in $sets; do
-    $for_each "$models" $once --in "$data/$x/feats.scp" --in "${dir}_{}/final_test.nnet" --in "$transform" \
+    for_each "$models" $once --in "$data/$x/feats.scp" --in "${dir}_{}/final_test.nnet" --in "$transform" \
       --out "${dir}_{}/post_$x/post.scp" "${dir}_{}/.done/post_$x" -- \
       steps/dump_posteriors.sh --nj 1 --use-gpu "$use_gpu" --cmd "$cuda_cmd" \
       "$data/$x" "${dir}_{}/final_test.nnet" "$transform" "${dir}_{}/post_$x"
@@ -103,14 +103,14 @@ if stage 6 "frame posteriors of every model for every track"; then
 fi
 
 if stage 7 "frame accuracy, and segment accuracy by majority vote over the frames of a track"; then
-  $for_each "$models" $once --cmd "$score_cmd" --in "${dir}_{}/post_test/post.scp" --in "$data/test/utt2genre" \
+  for_each "$models" $once --cmd "$score_cmd" --in "${dir}_{}/post_test/post.scp" --in "$data/test/utt2genre" \
     --out "${dir}_{}/score_test/accuracy.json" "${dir}_{}/.done/vote" -- "${dir}_{}/log/majority_vote.log" \
     local/majority_vote.py "$data/test" "scp:${dir}_{}/post_test/post.scp" "${dir}_{}/score_test"
 fi
 
 if stage 8 "segment features: statistics of the posteriors over a track, alone and fused, to a linear SVM"; then
   local/score_segments.sh --cmd "$score_cmd" "$data" "${dir}_sc"
-  $for_each "$models" local/score_segments.sh --k "$k" --cmd "$score_cmd" "$data" "${dir}_sc" "${dir}_{}"
+  for_each "$models" local/score_segments.sh --k "$k" --cmd "$score_cmd" "$data" "${dir}_sc" "${dir}_{}"
 fi
 
 if stage 9 "the tables beside the paper's, the figures, and one page with all of it"; then

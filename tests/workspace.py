@@ -1,0 +1,83 @@
+"""A copy of the recipe in a folder of its own, with a corpus and models of a size for tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parents[1]
+_PARTS = ("run.sh", "path.sh", "cmd.sh", "conf", "local", "steps", "utils", "requirements.txt")
+TINY_CORPUS = {"num-train": "14", "num-test": "12", "min-seconds": "4", "max-seconds": "6"}
+TINY_DNN = {"hid-dim": "16", "max-iters": "3", "minibatch-size": "32"}
+TINY_LSTM = {"cell-dim": "12", "proj-dim": "8", "max-iters": "3", "batch-size": "10"}
+
+
+def set_options(path: Path, options: dict[str, str]) -> None:
+    """Set options of a configuration file, whether it has them or not."""
+    lines = [line for line in path.read_text().splitlines() if line[2:].partition("=")[0] not in options]
+    lines += [f"--{name}={value}" for name, value in options.items()]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def make_workspace(folder: Path) -> Path:
+    """Copy the recipe's own files into ``folder`` and make its synthetic corpus and models tiny."""
+    folder.mkdir(parents=True)
+    for name in _PARTS:
+        source = REPO / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, folder / name)
+    set_options(folder / "conf" / "synth_corpus.conf", TINY_CORPUS)
+    for path in (folder / "conf" / "synth").glob("*.conf"):
+        set_options(path, TINY_DNN if path.name.startswith("dnn") else TINY_LSTM)
+    return folder
+
+
+def environment() -> dict[str, str]:
+    """Return the environment in which the copy uses the Python that runs the tests."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RECIPE_")}
+    kept.pop("PYTHONPATH", None)
+    return {**kept, "RECIPE_PYTHON": sys.executable}
+
+
+def run_recipe(folder: Path, *options: str, timeout: float = 900) -> subprocess.CompletedProcess:
+    """Run ``./run.sh`` with options in the copy, and return the completed process (text)."""
+    return subprocess.run(
+        ["./run.sh", *options],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    """Map every file that a run made and that must not depend on how it went to its content.
+
+    Logs, stamps, and the seconds in ``iters.tsv`` tell of the run itself and are left out.
+    """
+    found = {}
+    for top in ("corpora", "data", "exp"):
+        for path in sorted((folder / top).rglob("*")):
+            name = path.relative_to(folder)
+            if not path.is_file() or {"log", ".done"} & set(name.parts) or name.name.startswith(".lock"):
+                continue
+            content = path.read_bytes().replace(str(folder).encode(), b"WORKSPACE")
+            if name.name == "iters.tsv":
+                content = b"\n".join(line.rpartition(b"\t")[0] for line in content.splitlines())
+            found[str(name)] = content
+    return found
+
+
+def compare(wanted: dict[str, bytes], got: dict[str, bytes]) -> list[str]:
+    """Return a line for each file that is missing, left over, or different."""
+    lines = [f"missing: {name}" for name in wanted if name not in got]
+    lines += [f"left over: {name}" for name in got if name not in wanted]
+    lines += [f"different: {name}" for name in wanted if name in got and wanted[name] != got[name]]
+    return lines
