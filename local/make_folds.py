@@ -53,7 +53,7 @@ def read_folds(path: str, data: DataDir) -> dict[str, int]:
             f"'{different[0]}' is in only one of them"
         )
     for utt, fold in table.items():
-        if not fold.isdigit():
+        if not (fold.isascii() and fold.isdigit() and len(fold) < 6):
             raise cli.UserError(f"{path}: {utt}: expected a fold number, got '{fold}'")
     folds = {utt: int(fold) for utt, fold in table.items()}
     present = sorted(set(folds.values()))

@@ -11,6 +11,7 @@ Usage: make_frame_labels.py <data-dir>
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def read_labels(data_dir: Path) -> dict[str, tuple[int, int]]:
                 f"{data_dir}/utt2genre: {utt}: class '{genre}' is not in genres.txt ({' '.join(genres)})"
             )
         frames = utt2num_frames[utt]
-        if not frames.isdigit() or int(frames) == 0:
+        if not re.fullmatch(r"[1-9][0-9]{0,7}", frames):
             raise cli.UserError(
                 f"{data_dir}/utt2num_frames: {utt}: expected a number of frames, got '{frames}'"
             )

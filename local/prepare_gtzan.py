@@ -12,6 +12,7 @@ Usage: prepare_gtzan.py [options] <corpus-root> <data-dir>
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -127,7 +128,7 @@ def deal(tracks: list[Track], args) -> dict[str, int]:
                 f"{args.utt2fold}: {len(table)} utterances, the corpus has {len(tracks)}; "
                 f"'{different[0]}' is in only one of them"
             )
-        if bad := [utt for utt, fold in table.items() if not fold.isdigit() or not int(fold)]:
+        if bad := [utt for utt, fold in table.items() if not re.fullmatch("[1-9][0-9]{0,4}", fold)]:
             raise cli.UserError(
                 f"{args.utt2fold}: {bad[0]}: expected a fold from 1 on, got '{table[bad[0]]}'"
             )

@@ -20,7 +20,7 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from steps import archive
-from utils import atomic, cli
+from utils import atomic, cli, text_file
 
 COPIED = ("genres.txt", "frame_shift")
 
@@ -77,6 +77,11 @@ def read_data_dirs(paths: Iterable[str | Path]) -> DataDir:
                     f"{path}/{name}: utterance '{clash}' is also in {folders[0]} or another source"
                 )
             both.update(table)
+        for name in sorted(names):
+            if extra := next((utt for utt in data.tables[name] if utt not in data.tables["utt2spk"]), None):
+                raise cli.UserError(f"{path}/{name}: utterance '{extra}' is not in {path}/utt2spk")
+        if "utt2genre" in names and (lost := data.tables["utt2spk"].keys() - data.tables["utt2genre"].keys()):
+            raise cli.UserError(f"{path}/utt2genre: utterance '{min(lost)}' of {path}/utt2spk is missing")
         _read_copied(data, path, first=number == 0)
     return data
 
@@ -88,7 +93,7 @@ def is_utterance_table(name: str) -> bool:
 
 def _read_copied(data: DataDir, path: Path, *, first: bool) -> None:
     for name in COPIED:
-        text = (path / name).read_text(encoding="utf-8") if (path / name).is_file() else None
+        text = text_file.read(path / name) if (path / name).is_file() else None
         if first and text is not None:
             data.copied[name] = text
         elif not first and text != data.copied.get(name):

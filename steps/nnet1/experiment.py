@@ -17,7 +17,7 @@ from pathlib import Path
 from steps.nnet1.components import Network
 from steps.nnet1.model_file import read_network, write_network
 from steps.nnet1.schedule import Epoch
-from utils import atomic, cli
+from utils import atomic, cli, text_file
 from utils.cli import UserError
 
 COLUMNS = ("iter", "lr", "tr_loss", "tr_acc", "cv_loss", "cv_acc", "accepted", "seconds", "nnet")
@@ -75,7 +75,7 @@ class Experiment:
         path = self.directory / "iters.tsv"
         if not path.exists():
             return
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = text_file.read(path).splitlines()
         if not lines or lines[0].split("\t") != list(COLUMNS):
             raise UserError(
                 f"{path}:1: expected the columns {' '.join(COLUMNS)}; remove the file to start over"

@@ -134,7 +134,7 @@ def read_measures(path: Path) -> tuple[tuple[str, ...], list[Measure]]:
         raise UserError(
             f"{path}: cannot read the accuracies: {error.strerror}; run the stage before"
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise UserError(
             f"{path}: not a file of accuracies ({error}); run the stage that writes it again"
         ) from error

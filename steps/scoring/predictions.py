@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from steps.scoring.measures import confusion_matrix
-from utils import atomic
+from utils import atomic, text_file
 from utils.cli import UserError
 
 UNKNOWN = "-"
@@ -65,12 +65,7 @@ def read_predictions(path: Path) -> Predictions:
     UserError
         If the file is missing, or a line does not fit the header; names the line.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot read the predictions: {error.strerror}; run the stage before"
-        ) from error
+    lines = text_file.read(path, "the predictions", "run the stage before").splitlines()
     header = lines[0].split("\t") if lines else []
     classes = tuple(name.partition(":")[2] for name in header if name.startswith("score:"))
     names = header[3 : len(header) - len(classes)]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from steps import archive
+from utils import text_file
 from utils.cli import UserError
+
+_COUNT = re.compile(r"[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True)
@@ -42,10 +46,7 @@ class Reference:
 
 def read_classes(path: Path) -> tuple[str, ...]:
     """Read genres.txt: one class a line, the line number minus one is the class index."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise UserError(f"{path}: cannot read the list of classes: {error.strerror}") from error
+    lines = text_file.read(path, "the list of classes").splitlines()
     names = [line.strip() for line in lines]
     for number, name in enumerate(names, start=1):
         if not name or len(name.split()) != 1:
@@ -102,7 +103,7 @@ def read_num_frames(reference: Reference) -> dict[str, int]:
     path = reference.path / "utt2num_frames"
     frames = {}
     for utt, text in archive.read_table(path).items():
-        if not text.isdigit() or int(text) < 1:
+        if not _COUNT.fullmatch(text):
             raise UserError(f"{path}: '{utt}' has '{text}' frames, expected an integer of at least 1")
         frames[utt] = int(text)
     reference.require_all(frames, str(path))

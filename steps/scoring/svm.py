@@ -15,6 +15,10 @@ from utils import atomic
 from utils.cli import UserError
 
 FORMAT = 1
+_BROKEN = (
+    *(ValueError, KeyError, TypeError, AttributeError, EOFError, MemoryError),
+    zipfile.BadZipFile,
+)
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ def read_svm(path: str | Path) -> LinearSvm:
         raise UserError(
             f"{path}: cannot read the SVM: {error.strerror or error}; run train_svm.py"
         ) from error
-    except (ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except _BROKEN as error:
         raise UserError(f"{path}: not an SVM of train_svm.py ({error}); train it again") from error
     if version != FORMAT:
         raise UserError(f"{path}: expected format {FORMAT}, got {version}; train the SVM again")
