@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -77,7 +78,8 @@ def block_paths(config: Config, block: int) -> list[tuple[int, int]]:
     return paths
 
 
-def columns(config: Config) -> list[Column]:
+@functools.lru_cache(maxsize=16)
+def columns(config: Config) -> tuple[Column, ...]:
     """Describe every column of the feature matrix; frequencies in Hz."""
     hertz = config.sample_rate / (2.0 * math.pi)
     found: list[Column] = []
@@ -100,19 +102,22 @@ def columns(config: Config) -> list[Column]:
                     res_log2=config.hop.bit_length() - 1,
                 )
             )
-    return found
+    return tuple(found)
 
 
 def num_dims(config: Config) -> int:
     """Count the columns of the feature matrix."""
-    return sum(len(block_paths(config, block)) for block in range(len(config.Q)))
+    return len(columns(config))
 
 
+@functools.lru_cache(maxsize=16)
 def parents(config: Config) -> np.ndarray:
     """Column of the first-order parent of each second-order column, -1 elsewhere [shape=(dims,)]."""
     described = columns(config)
     first = {(c.block, c.n1): c.dim for c in described if c.order == 1}
-    return np.array([first[c.block, c.n1] if c.order == 2 else -1 for c in described], dtype=np.int64)
+    found = np.array([first[c.block, c.n1] if c.order == 2 else -1 for c in described], dtype=np.int64)
+    found.flags.writeable = False
+    return found
 
 
 def groups(config: Config) -> list[Group]:

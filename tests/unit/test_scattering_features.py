@@ -1,0 +1,188 @@
+"""The features against ScatNet's own numbers, and the properties they must have."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from steps.scattering import Config, columns, features, num_dims, reference, renormalise
+from tests.fixtures.scattering import scatnet
+from utils.cli import UserError
+
+CONFIG = Config()
+ORDER = np.array([column.order for column in columns(CONFIG)])
+INNER = slice(12, -12)
+ALL = slice(None)
+
+
+@pytest.fixture(scope="module")
+def known(repo):
+    with np.load(repo / "tests/fixtures/scattering/signal_12s.npz", allow_pickle=False) as stored:
+        return {key: stored[key] for key in stored.files}
+
+
+@pytest.fixture(scope="module")
+def tune():
+    rng = np.random.default_rng(7)
+    time = np.arange(5 * 22050) / 22050
+    tones = sum(np.sin(2 * np.pi * f * time + p) for f, p in ((220, 0.1), (331, 1.0), (1403, 2.0)))
+    beat = 0.6 + 0.4 * np.sin(2 * np.pi * 4.3 * time)
+    return (0.1 * tones * beat + 0.01 * rng.standard_normal(len(time))).astype(np.float32)
+
+
+def distance(got, expected, order, rows=ALL):
+    got, expected = got[rows][:, order == ORDER], expected[rows][:, order == ORDER]
+    return np.linalg.norm(got.astype(np.float64) - expected) / np.linalg.norm(expected)
+
+
+def rms(values):
+    return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
+
+
+def test_float32_equals_scatnet_on_all_frames(known):
+    raw = features(known["signal"], raw=True)
+    assert raw.shape == (65, 525)
+    assert raw.dtype == np.float32
+    assert distance(raw, known["raw"], 0) <= 1e-5
+    assert distance(raw, known["raw"], 1) <= 1e-5
+    assert distance(raw, known["raw"], 2) <= 2e-4
+
+
+def test_float32_log_features_equal_scatnets(known):
+    error = features(known["signal"]) - renormalise.features(known["raw"], CONFIG)
+    assert rms(error) <= 3e-3
+    assert np.quantile(np.abs(error), 0.999) <= 0.02
+
+
+def test_float64_equals_scatnet_on_all_frames(known):
+    raw = features(known["signal"], raw=True, dtype="float64")
+    assert distance(raw, known["raw"], 0) <= 1e-6
+    assert distance(raw, known["raw"], 1) <= 1e-6
+    assert distance(raw, known["raw"], 2) <= 1e-4
+
+
+def test_full_reference_data(known, shared):
+    with np.load(shared / "reference/scatnet/signal_12s.npz", allow_pickle=False) as full:
+        assert np.array_equal(full["signal"], known["signal"])
+        error = features(full["signal"]) - full["S_renormlog_full"]
+    assert rms(error) <= 3e-3
+    assert np.quantile(np.abs(error), 0.999) <= 0.02
+
+
+def test_kymatios_core_equals_scatnet_on_inner_frames(known):
+    raw = CONFIG.scale * reference.averages(known["signal"], CONFIG)
+    assert distance(raw, known["raw"], 0, INNER) <= 1e-6
+    assert distance(raw, known["raw"], 1, INNER) <= 1e-6
+    assert distance(raw, known["raw"], 2, INNER) <= 1e-4
+    # It does not extend again after a modulus: were the ends right, this test would test nothing.
+    assert distance(raw, known["raw"], 1) > 1e-3
+
+
+def test_cutting_into_blocks_changes_little(known):
+    whole = features(known["signal"], num_hops=96)
+    for num_hops in (32, 48):
+        assert rms(features(known["signal"], num_hops=num_hops) - whole) <= 3e-3
+
+
+def test_real_music_equals_scatnet(shared):
+    soundfile = pytest.importorskip("soundfile")
+    found = sorted((shared / "audio").glob("jazz_blues/*.mp3"))
+    if not found:
+        pytest.skip("no music beside the checkout")
+    samples, rate = soundfile.read(found[0], dtype="float32", always_2d=True)
+    music = samples[20 * rate : 20 * rate + 220500].mean(axis=1)
+    expected = scatnet.raw(music, CONFIG)
+    raw = features(music, raw=True)
+    assert [distance(raw, expected, order) <= limit for order, limit in enumerate((1e-5, 1e-5, 2e-4))] == [
+        True
+    ] * 3
+    error = renormalise.features(raw, CONFIG) - renormalise.features(expected, CONFIG)
+    assert rms(error) <= 3e-3
+    assert np.quantile(np.abs(error), 0.999) <= 0.02
+
+
+@pytest.mark.parametrize(
+    "config", [Config(T=2048), Config(T=1500, Q=((8, 1),)), Config(T=1024, Q=((1, 1), (4, 1)), max_order=1)]
+)
+def test_other_configurations_equal_scatnet(tune, config):
+    signal = tune[:40000]
+    expected = scatnet.raw(signal, config)
+    got = features(signal, config, raw=True)
+    assert got.shape == expected.shape == (config.num_frames(len(signal)), num_dims(config))
+    assert np.linalg.norm(got - expected) / np.linalg.norm(expected) <= 1e-5
+    error = renormalise.features(got, config) - renormalise.features(expected, config)
+    assert rms(error) <= 3e-3
+
+
+def test_scaling_the_input_scales_order_one_exactly(tune):
+    plain, twice = features(tune, raw=True), features(np.float32(4.0) * tune, raw=True)
+    assert np.array_equal(twice[:, ORDER == 1], 4.0 * plain[:, ORDER == 1])
+    third = features(np.float32(0.3) * tune, raw=True)
+    assert distance(third, 0.3 * plain, 1) < 1e-6
+
+
+def test_scaling_the_input_leaves_renormalised_order_two(tune):
+    plain = renormalise.renormalise(features(tune, raw=True, dtype="float64"), CONFIG)[:, ORDER == 2]
+    louder = renormalise.renormalise(features(3.0 * tune, raw=True, dtype="float64"), CONFIG)[:, ORDER == 2]
+    assert np.max(np.abs(louder / plain - 1.0)) < 0.05
+    assert np.median(np.abs(louder / plain - 1.0)) < 1e-3
+
+
+def test_shift_by_a_hop_shifts_the_frames():
+    rng = np.random.default_rng(3)
+    signal = rng.standard_normal(50 * 4096).astype(np.float32)
+    later = features(signal[4096:])
+    assert rms(later[INNER] - features(signal)[1:][INNER]) <= 3e-3
+    assert rms(later[INNER] - features(signal)[:-1][INNER]) > 0.05
+
+
+def test_silence_gives_finite_features():
+    quiet = features(np.zeros(60000, dtype=np.float32))
+    assert quiet.shape == (15, 525)
+    assert np.all(np.isfinite(quiet))
+    assert np.allclose(quiet, np.log(64 * 2.0**-20))
+
+
+def test_threads_and_repetition_change_nothing(known):
+    one = features(known["signal"])
+    assert np.array_equal(features(known["signal"]), one)
+    assert np.array_equal(features(known["signal"], num_threads=2), one)
+
+
+@pytest.mark.parametrize("num_samples", [8192, 8193, 12288, 50001])
+def test_tracks_from_one_window_up(tune, num_samples):
+    got = features(tune[:num_samples])
+    assert got.shape == (1 + (num_samples - 1) // 4096, 525)
+    assert np.all(np.isfinite(got))
+
+
+def test_a_window_that_mirrors_evenly_equals_scatnet(tune):
+    signal = tune[1000 : 1000 + 8192]
+    error = features(signal) - renormalise.features(scatnet.raw(signal, CONFIG), CONFIG)
+    assert np.max(np.abs(error)) < 1e-3
+
+
+def test_too_short_is_refused_with_both_numbers(tune):
+    with pytest.raises(UserError, match="expected 8192 samples, got 8191"):
+        features(tune[:8191])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_numbers_that_are_not_finite_are_refused(tune, value):
+    broken = tune.copy()
+    broken[777] = value
+    with pytest.raises(UserError, match="sample 777"):
+        features(broken)
+
+
+def test_two_channels_are_refused(tune):
+    with pytest.raises(UserError, match="one channel"):
+        features(np.stack([tune, tune]))
+
+
+def test_cuda_equals_the_cpu(known):
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    difference = features(known["signal"], device="cuda") - features(known["signal"])
+    assert rms(difference) <= 1e-4

@@ -1,0 +1,215 @@
+"""The mathematics of the filter banks, the paths, and the filters as they are stored."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from steps.scattering import Config, bands, blocks, columns, filters, num_dims, paths
+from steps.scattering.config import parse_quality
+from utils.cli import UserError
+
+GRID = 2**17
+OMEGA = 2 * math.pi * np.arange(GRID) / GRID
+BANKS = [filters.Bank(shape, Q, 1024) for shape in ("gabor", "morlet") for Q in (8, 1)]
+
+
+@pytest.mark.parametrize("bank", BANKS)
+def test_morlets_have_zero_mean_and_gabors_have_not(bank):
+    at_zero = np.array([bank.response(n, np.zeros(1))[0] for n in range(len(bank.centres))])
+    if bank.shape == "morlet":
+        assert np.max(np.abs(at_zero)) < 1e-15
+    else:
+        assert np.max(at_zero) > 1e-3
+
+
+@pytest.mark.parametrize("bank", BANKS)
+def test_littlewood_paley_sum_has_the_maximum_two_and_no_hole(bank):
+    total = np.zeros(GRID)
+    for n in range(filters.num_logarithmic(bank.Q, bank.T)):
+        total += bank.response(n, OMEGA) ** 2
+    assert total.max() == pytest.approx(2.0, rel=1e-6)
+    lowest = bank.centres[filters.num_logarithmic(bank.Q, bank.T) - 1]
+    inside = (lowest < OMEGA) & (bank.centres[0] > OMEGA)
+    assert total[inside].min() > 0.9
+
+
+@pytest.mark.parametrize("bank", BANKS)
+def test_each_wavelet_peaks_at_its_centre(bank):
+    for n in range(0, len(bank.centres), 5):
+        near = bank.centres[n] + np.linspace(-0.5, 0.5, 2001) * bank.bandwidths[n]
+        peak = near[np.argmax(bank.response(n, near))]
+        assert abs(peak - bank.centres[n]) < 0.06 * bank.bandwidths[n]
+
+
+def test_gaussian_decays_in_time_with_its_width():
+    width = 40.0
+    in_time = np.fft.fftshift(np.fft.ifft(filters.lowpass(OMEGA, width)).real)
+    distance = np.arange(GRID) - GRID // 2
+    assert np.sum(in_time) == pytest.approx(1.0, rel=1e-12)
+    assert np.sum(in_time * distance**2) == pytest.approx(width**2, rel=1e-9)
+    assert np.max(np.abs(in_time[np.abs(distance) > 9 * width])) < 1e-15
+
+
+def test_lowpass_is_one_at_zero_and_widths_are_scatnets():
+    assert filters.lowpass(np.zeros(1), 1781.0)[0] == 1.0
+    assert filters.lowpass_width(8, 8192) == pytest.approx(1781, abs=0.5)
+    assert filters.lowpass_width(1, 8192) == pytest.approx(2365, abs=0.5)
+
+
+def test_counts_of_wavelets():
+    assert (filters.num_logarithmic(8, 8192), filters.num_linear(8)) == (65, 11)
+    assert (filters.num_logarithmic(1, 8192), filters.num_linear(1)) == (13, 0)
+
+
+def test_constant_quality_and_constant_bandwidth():
+    centres, bandwidths = filters.centres(8, 8192), filters.bandwidth(filters.widths(8, 8192))
+    assert np.allclose(centres[1:65] / centres[:64], 2 ** (-1 / 8))
+    assert np.allclose(centres[:65] / bandwidths[:65], centres[0] / bandwidths[0])
+    assert np.allclose(np.diff(centres[64:]), centres[65] - centres[64])
+    assert np.all(bandwidths[64:] == bandwidths[64])
+    assert centres[-1] > 0
+
+
+def test_columns_are_scatnets(repo):
+    expected = (repo / "tests/fixtures/scattering/dims_525.csv").read_text().splitlines()
+    assert list(paths.csv_lines(columns(Config()))) == expected
+
+
+def test_path_rule_is_bandwidth_above_centre_not_kymatios():
+    first, second = Config().banks(0)
+    pairs = paths.second_order(first, second)
+    assert len(pairs) == 356
+    assert all(first.bandwidths[a] > second.centres[b] for a, b in pairs)
+    octave = [round(math.log2(math.pi / w)) for w in first.bandwidths]
+    slower = [round(math.log2(math.pi / w)) for w in second.bandwidths]
+    kymatios = {(a, b) for a in range(76) for b in range(13) if slower[b] > octave[a]}
+    assert len(kymatios) == 441 - 77
+    assert len(kymatios - set(pairs)) == 8
+    assert len(paths.second_order(*Config().banks(1))) == 78
+
+
+def test_every_column_is_computed_by_exactly_one_group():
+    config = Config()
+    found = [c for g in paths.groups(config) for c in g.columns]
+    found += [c for g in paths.groups(config) for child in g.children for c in child.columns]
+    found += [c.dim for c in columns(config) if c.order == 0]
+    assert sorted(found) == list(range(525))
+
+
+def test_parents_of_second_order():
+    parents = paths.parents(Config())
+    described = columns(Config())
+    for column in described:
+        if column.order < 2:
+            assert parents[column.dim] == -1
+        else:
+            parent = described[parents[column.dim]]
+            assert (parent.block, parent.n1, parent.order) == (column.block, column.n1, 1)
+
+
+@pytest.mark.parametrize(
+    ("T", "Q", "max_order", "dims", "hop"),
+    [
+        (8192, "8,1:1,1", 2, 525, 4096),
+        (8192, "8,1:1,1", 1, 91, 4096),
+        (8192, "8,1:1,1", 0, 2, 4096),
+        (8192, "8,1", 2, 433, 4096),
+        (8192, "1,1", 2, 92, 4096),
+        (4096, "8,1:1,1", 2, 433, 2048),
+        (32768, "8,1:1,1", 2, 736, 16384),
+    ],
+)
+def test_dimension_and_hop_follow_the_configuration(T, Q, max_order, dims, hop):
+    config = Config(T=T, Q=parse_quality(Q), max_order=max_order)
+    assert num_dims(config) == len(columns(config)) == dims
+    assert config.hop == hop
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"T": 32}, "T must lie between"),
+        ({"max_order": 3}, "0, 1 or 2"),
+        ({"Q": ((0, 1),)}, "Q must lie between"),
+        ({"Q": ()}, "names no block"),
+        ({"sample_rate": 0}, "sample rate"),
+        ({"T": 64, "Q": ((64, 1),)}, "too short for Q=64"),
+    ],
+)
+def test_impossible_configurations_are_refused(values, message):
+    with pytest.raises(UserError, match=message):
+        Config(**values)
+
+
+@pytest.mark.parametrize("text", ["8", "8,1,1", "8,1:", "a,b", "8,-1", ""])
+def test_malformed_quality_is_refused(text):
+    with pytest.raises(UserError, match="expected Q1,Q2"):
+        parse_quality(text)
+
+
+@pytest.mark.parametrize("resolution", [0, 5, 10])
+def test_taps_are_the_lowpass_in_time(resolution):
+    taps = bands.lowpass_taps(2365.0, 4096, resolution, 1e-17, 12)
+    response = np.exp(
+        -0.5 * (np.fft.fftfreq(48 * (4096 >> resolution)) * 2 * math.pi * 2365 / 2**resolution) ** 2
+    )
+    in_time = np.fft.fftshift(np.fft.ifft(response).real).reshape(48, -1)
+    extra = (48 - len(taps)) // 2
+    assert np.allclose(taps, in_time[extra : 48 - extra], atol=1e-15 * 2**resolution)
+    assert taps.sum() == pytest.approx(1.0, rel=1e-10)
+
+
+def test_taps_cut_at_nyquist_keep_the_response_below_it():
+    taps = bands.lowpass_taps(2365.0, 4096, 11, 1e-9, 12).ravel()
+    omega = np.linspace(0.0, math.pi, 50)
+    place = np.arange(len(taps)) - len(taps) // 2
+    response = np.array([np.sum(taps * np.cos(w * place)) for w in omega])
+    assert np.allclose(response, np.exp(-0.5 * (omega * 2365 / 2048) ** 2), atol=3e-4)
+
+
+def test_first_bands_equal_the_whole_filter_folded():
+    bank, num_bins = filters.Bank("gabor", 8, 1024), 16384
+    omega = 2 * math.pi * np.arange(num_bins) / num_bins
+    rng = np.random.default_rng(1)
+    spectrum = np.fft.fft(rng.standard_normal(num_bins))
+    for n in (0, 9, 30):
+        num_out = num_bins >> filters.wavelet_resolution(bank.widths[n])
+        band = bands.first_band(bank, n, num_bins, num_out, 1e-17)
+        bins = band.start + np.arange(band.values.size)
+        folded = (spectrum[bins % num_bins] * band.values.ravel()).reshape(band.values.shape).sum(0)
+        whole = (spectrum * bank.response(n, omega)).reshape(-1, num_out).sum(0)
+        assert np.allclose(np.abs(np.fft.ifft(folded)), np.abs(np.fft.ifft(whole)), atol=1e-13)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(-500, 500), st.integers(1, 400), st.integers(1, 90))
+def test_mirrored_runs_equal_the_mirror_image(start, size, length):
+    signal = np.arange(1.0, length + 1)
+    place = np.arange(start, start + size) % (2 * length)
+    expected = signal[np.where(place < length, place, 2 * length - 1 - place)]
+    got = np.full(size, -1.0)
+    inside = (np.arange(start, start + size) >= 0) & (np.arange(start, start + size) < length)
+    got[inside] = signal[np.arange(start, start + size)[inside]]
+    for run in blocks.mirrored(start, size, length):
+        step = 1 if run.upwards else -1
+        got[run.low : run.high] = signal[run.source + step * np.arange(run.high - run.low)]
+    assert np.array_equal(got, expected)
+    if start < length and start + size > 0:
+        assert np.array_equal(blocks.cut(signal, start, size), expected)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(8192, 30_000_000))
+def test_blocks_cover_every_frame_once(num_samples):
+    config = Config()
+    plan = blocks.layout(config, num_samples)
+    spans = [plan.frames(block) for block in range(plan.num_blocks)]
+    assert spans[0][0] == 0
+    assert spans[-1][1] == config.num_frames(num_samples)
+    assert all(a[1] == b[0] and b[1] > b[0] for a, b in zip(spans, spans[1:], strict=False))
+    assert plan.num_hops % 2 == 0
