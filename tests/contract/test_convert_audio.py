@@ -1,0 +1,149 @@
+"""local/convert_audio.py and its driver steps/convert_audio.sh."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from local import convert_audio
+from steps import archive
+from utils import cli
+
+RATES = {"a-1": 22050, "a-2": 44100, "b-1": 48000, "b-2": 32000, "c-1": 8000}
+
+
+@pytest.fixture
+def data_dir(tmp_path) -> Path:
+    """Five short tracks of different rates and formats, in a folder with a blank in its name."""
+    folder = tmp_path / "data dir"
+    music = tmp_path / "music of mine"
+    music.mkdir()
+    folder.mkdir()
+    wav_scp = {}
+    for number, (utt, rate) in enumerate(RATES.items()):
+        path = music / f"{utt} (take #1).{('wav', 'flac', 'ogg', 'mp3', 'au')[number]}"
+        samples = 0.3 * np.sin(2 * np.pi * (300 + 50 * number) * np.arange(rate) / rate)
+        soundfile.write(path, np.stack([samples, samples], axis=1), rate)
+        wav_scp[utt] = str(path)
+    archive.write_table(folder / "wav.scp", wav_scp)
+    return folder
+
+
+def convert(data: Path, *options: str) -> int:
+    out = data.with_name("wav")
+    return convert_audio.main([*options, str(data / "wav.scp"), str(out), str(data / "wav22k.scp")])
+
+
+def test_tables_and_files(data_dir, capsys):
+    options = [f"--utt2dur={data_dir / 'utt2dur'}", "--report", str(data_dir / "audio.tsv")]
+    assert convert(data_dir, *options) == 0
+    wav22k = archive.read_table(data_dir / "wav22k.scp")
+    assert list(wav22k) == list(RATES)
+    for utt, path in wav22k.items():
+        info = soundfile.info(path)
+        assert (info.samplerate, info.channels, info.subtype) == (22050, 1, "PCM_16")
+        assert float(archive.read_table(data_dir / "utt2dur")[utt]) == pytest.approx(info.duration, abs=1e-6)
+        assert info.duration == pytest.approx(1, abs=1e-3)
+    header, *rows = (line.split("\t") for line in (data_dir / "audio.tsv").read_text().splitlines())
+    assert [row[0] for row in rows] == list(RATES)
+    row = dict(zip(header, rows[1], strict=True))
+    assert (row["codec"], row["source_rate"], row["channels"]) == ("FLAC/PCM_16", "44100", "2")
+    assert row["header_frames"] == row["decoded_frames"] == "44100"
+    assert len(row["sha256"]) == 64
+    assert "converted 5 of 5 tracks" in capsys.readouterr().err
+
+
+def test_all_bad_tracks_are_named_and_no_table_is_written(data_dir):
+    paths = archive.read_table(data_dir / "wav.scp")
+    Path(paths["a-2"]).write_bytes(Path(paths["a-2"]).read_bytes()[:500])
+    Path(paths["c-1"]).write_bytes(b"")
+    with pytest.raises(cli.UserError) as error:
+        convert(data_dir)
+    assert "2 of 5 tracks failed, --max-bad allows 0" in str(error.value)
+    assert "a-2: " in str(error.value) and "c-1: " in str(error.value)
+    assert not (data_dir / "wav22k.scp").exists()
+    assert convert(data_dir, "--max-bad", "2") == 0
+    assert list(archive.read_table(data_dir / "wav22k.scp")) == ["a-1", "b-1", "b-2"]
+    assert sorted(path.name for path in data_dir.with_name("wav").iterdir()) == [
+        "a-1.wav",
+        "b-1.wav",
+        "b-2.wav",
+    ]
+
+
+def test_options_come_from_the_configuration(data_dir, repo, tmp_path, run_cli):
+    (tmp_path / "audio.conf").write_text("--min-samples=30000\n")
+    with pytest.raises(cli.UserError, match="22050 samples at 22050 Hz .* shorter than one window of 30000"):
+        convert(data_dir, f"--config={tmp_path / 'audio.conf'}")
+    assert convert(data_dir, f"--config={repo / 'conf/audio.conf'}") == 0
+    (tmp_path / "audio.conf").write_text("--sample-rat=22050\n")
+    done = run_cli("local/convert_audio.py", "--config", tmp_path / "audio.conf", "a", "b", "c")
+    assert done.returncode == 2
+    assert "audio.conf:1: unknown option '--sample-rat'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("utt", ["../evil", "a/b", ".hidden"])
+def test_utterances_that_are_no_file_names(data_dir, utt):
+    archive.write_table(data_dir / "wav.scp", {utt: "/x.wav"})
+    with pytest.raises(cli.UserError, match="cannot be the name of a file"):
+        convert(data_dir)
+
+
+class TestDriver:
+    """steps/convert_audio.sh."""
+
+    @pytest.fixture
+    def drive(self, data_dir, run_cli):
+        def run(*options, data=data_dir):
+            log, wav = data_dir.with_name("log"), data_dir.with_name("wav")
+            return run_cli("steps/convert_audio.sh", *options, data, log, wav)
+
+        return run
+
+    def test_one_job_and_three_agree_and_a_rerun_does_nothing(self, data_dir, drive):
+        names = ("wav22k.scp", "utt2dur", "utt2hash")
+        assert drive("--nj", "1").returncode == 0
+        one = [(data_dir / name).read_bytes() for name in names]
+        wavs = {path.name: path.read_bytes() for path in data_dir.with_name("wav").iterdir()}
+        for path in data_dir.with_name("wav").iterdir():
+            path.unlink()
+        done = drive("--nj", "3")
+        assert done.returncode == 0, done.stderr
+        assert [(data_dir / name).read_bytes() for name in names] == one
+        assert {path.name: path.read_bytes() for path in data_dir.with_name("wav").iterdir()} == wavs
+        stamps = {path: path.stat().st_mtime_ns for path in data_dir.with_name("wav").iterdir()}
+        assert drive("--nj", "3").returncode == 0
+        assert {path: path.stat().st_mtime_ns for path in data_dir.with_name("wav").iterdir()} == stamps
+        assert list(archive.read_table(data_dir / "utt2hash")) == list(RATES)
+
+    def test_failed_track_is_named_in_the_log_that_is_named(self, data_dir, drive):
+        Path(archive.read_table(data_dir / "wav.scp")["b-1"]).write_text("not audio")
+        done = drive("--nj", "2")
+        assert done.returncode == 1
+        assert "conversion failed; see" in done.stderr
+        logs = "".join(path.read_text() for path in data_dir.with_name("log").glob("convert_audio.*.log"))
+        assert "b-1: " in logs and "not audio that libsndfile reads" in logs
+        assert not (data_dir / "wav22k.scp").exists()
+        done = drive("--nj", "2", "--max-bad", "1")
+        assert done.returncode == 0, done.stderr
+        assert "left out 1 tracks: b-1" in done.stderr
+        assert list(archive.read_table(data_dir / "wav22k.scp")) == ["a-1", "a-2", "b-2", "c-1"]
+
+    def test_too_many_failures_over_all_jobs(self, data_dir, drive):
+        for utt in ("a-1", "c-1"):
+            Path(archive.read_table(data_dir / "wav.scp")[utt]).write_text("not audio")
+        done = drive("--nj", "5", "--max-bad", "1")
+        assert done.returncode == 1
+        assert "2 of 5 tracks were not converted, --max-bad allows 1: a-1 c-1" in done.stderr
+        assert not (data_dir / "wav22k.scp").exists()
+
+    def test_usage(self, tmp_path, drive, run_cli):
+        assert run_cli("steps/convert_audio.sh").returncode == 2
+        assert "Usage: " in run_cli("steps/convert_audio.sh", "--help").stdout
+        done = drive(data=tmp_path)
+        assert done.returncode == 1
+        assert "wav.scp: no such file, or empty; prepare the corpus first" in done.stderr

@@ -1,0 +1,184 @@
+"""local/prepare_folder.py: classes from folders, artists from four sources, splits by seed or by lists."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from local import prepare_folder
+from steps import archive
+from utils import cli
+
+PATTERN = "^[^/]+/(?P<artist>[^/]+)/"
+
+
+@pytest.fixture
+def music(tmp_path) -> Path:
+    """Two classes, four artists each, five tracks an artist, some in sub-folders."""
+    root = tmp_path / "My Music"
+    for genre in ("Drum & Bass", "Jazz"):
+        for artist in ("Ann", "Bob", "Zoë", "Дима"):
+            for number in range(5):
+                folder = root / genre / artist / ("disc 2" if number > 2 else "")
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / f"{number} track #{number}.mp3").write_text(f"{genre} {artist} {number}")
+    (root / "Jazz/cover.jpg").touch()
+    (root / "Jazz/.hidden.mp3").touch()
+    (root / "empty").mkdir()
+    return root
+
+
+def prepare(music: Path, *options: str) -> Path:
+    data = music.with_name("data")
+    assert prepare_folder.main([*options, str(music), str(data)]) == 0
+    return data
+
+
+def both(data: Path, name: str) -> dict[str, str]:
+    return {**archive.read_table(data / "train" / name), **archive.read_table(data / "test" / name)}
+
+
+def test_artist_from_a_pattern(music, capsys):
+    data = prepare(music, "--artist-pattern", PATTERN)
+    assert (data / "train/genres.txt").read_text() == "drum_and_bass\njazz\n"
+    assert len(both(data, "wav.scp")) == 40
+    train, test = (set(archive.read_table(data / side / "utt2spk").values()) for side in ("train", "test"))
+    assert not train & test
+    assert "ann" in train | test and any(
+        artist.startswith("x") or artist[0] in "0123456789abcdef" for artist in train | test
+    )
+    err = capsys.readouterr().err
+    assert "passed over 1 files that are not audio: .jpg 1" in err
+    assert "empty: no audio in it" in err
+    assert "tracks by artists of train: 0 of" in (data / "overlap.txt").read_text()
+
+
+def test_split_is_stratified_by_seed(music):
+    data = prepare(music, "--artist-pattern", "(?P<artist>[^/]+/[^/]+)/", "--test-percent", "25")
+    assert Counter(archive.read_table(data / "test/utt2genre").values()) == {"drum_and_bass": 5, "jazz": 5}
+    tests = {
+        tuple(
+            archive.read_table(
+                prepare(music, "--artist-pattern", "(?P<artist>[^/]+/[^/]+)/", "--seed", str(s))
+                / "test/utt2spk"
+            )
+        )
+        for s in range(6)
+    }
+    assert len(tests) > 1
+
+
+def test_artist_from_a_table_that_also_splits(music, tmp_path):
+    lines = ["path,title,artist,split"]
+    for path in sorted(music.rglob("[0-9]*.mp3")):
+        artist = path.relative_to(music).parts[1]
+        lines.append(f"{path.relative_to(music)},x,{artist},{'test' if artist == 'Bob' else 'train'}")
+    (tmp_path / "t.csv").write_text("\n".join(lines[:-1]) + "\n")
+    data = prepare(music, "--csv", str(tmp_path / "t.csv"))
+    assert set(archive.read_table(data / "test/utt2spk").values()) == {"bob"}
+    assert len(both(data, "utt2spk")) == 39
+    (tmp_path / "t.csv").write_text("path,split\nJazz/Ann/0 track #0.mp3,dev\n")
+    with pytest.raises(cli.UserError, match="expected the split train or test, got 'dev'"):
+        prepare(music, "--csv", str(tmp_path / "t.csv"))
+    (tmp_path / "t.csv").write_text("path,artist\nJazz/nobody.mp3,x\n")
+    with pytest.raises(cli.UserError, match="1 of 1 paths are not in the corpus, e.g. 'Jazz/nobody.mp3'"):
+        prepare(music, "--csv", str(tmp_path / "t.csv"))
+
+
+def test_genre_column_takes_the_place_of_the_folder(music, tmp_path):
+    rows = [
+        f"{p.relative_to(music)},{p.name[0]},{'low' if p.name[0] < '2' else 'high'}"
+        for p in music.rglob("[0-9]*.mp3")
+    ]
+    (tmp_path / "t.csv").write_text("path,artist,genre\n" + "\n".join(rows) + "\n")
+    data = prepare(music, "--csv", str(tmp_path / "t.csv"))
+    assert Counter(both(data, "utt2genre").values()) == {"low": 16, "high": 24}
+
+
+def test_artist_from_tags(tmp_path):
+    for genre in ("x", "y"):
+        for number in range(4):
+            path = tmp_path / "music" / genre / f"{number}.flac"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with soundfile.SoundFile(path, "w", 22050, 1) as sound:
+                sound.artist = f"{genre} {number // 2}"
+                sound.write([0.1 * number] * 100)
+    data = prepare(tmp_path / "music", "--artist-tags", "true", "--test-percent", "50")
+    assert set(both(data, "utt2spk").values()) == {"x_0", "x_1", "y_0", "y_1"}
+    assert len(archive.read_table(data / "test/utt2spk")) == 4
+
+
+def test_without_artists_every_track_is_its_own(music, capsys):
+    data = prepare(music)
+    assert all(utt == spk for utt, spk in both(data, "utt2spk").items())
+    assert len(archive.read_table(data / "test/utt2spk")) == 10
+    assert "40 of 40 tracks have no artist" in capsys.readouterr().err
+    assert "artists shared with train: unknown" in (data / "overlap.txt").read_text()
+
+
+def test_lists(music, tmp_path, capsys):
+    (tmp_path / "test").write_text("Jazz/Ann/0 track #0.mp3\n./Drum & Bass/Ann/1 track #1.mp3\n")
+    data = prepare(music, "--artist-pattern", PATTERN, "--test-list", str(tmp_path / "test"))
+    assert len(archive.read_table(data / "test/utt2spk")) == 2
+    assert len(archive.read_table(data / "train/utt2spk")) == 38
+    assert "2 of 2 (100.0 %), by 1 of 1 artists" in (data / "overlap.txt").read_text()
+    given = (
+        "--artist-pattern",
+        PATTERN,
+        "--test-list",
+        f"{tmp_path}/test",
+        "--train-list",
+        f"{tmp_path}/train",
+    )
+    (tmp_path / "train").write_text("bob-0_track_0\n")
+    with pytest.raises(cli.UserError, match="train:1: 'bob-0_track_0' is not in the corpus"):
+        prepare(music, *given)
+    (tmp_path / "train").write_text("Jazz/Bob/0 track #0.mp3\nDrum & Bass/Bob/0 track #0.mp3\n")
+    data = prepare(music, *given)
+    assert len(both(data, "utt2spk")) == 4
+    assert "36 of 40 tracks are in neither list" in capsys.readouterr().err
+    with pytest.raises(cli.UserError, match="--train-list is given without --test-list"):
+        prepare(music, "--train-list", f"{tmp_path}/train")
+    with pytest.raises(cli.UserError, match="2 tracks are in both lists"):
+        prepare(music, "--test-list", f"{tmp_path}/test", "--train-list", f"{tmp_path}/test")
+
+
+def test_same_audio_on_both_sides(music, tmp_path):
+    (music / "Jazz/Bob/copy.mp3").write_bytes((music / "Jazz/Ann/0 track #0.mp3").read_bytes())
+    (tmp_path / "test").write_text("Jazz/Bob/copy.mp3\nDrum & Bass/Bob/0 track #0.mp3\n")
+    with pytest.raises(cli.UserError, match="bob-copy in test = ann-0_track_0"):
+        prepare(music, "--artist-pattern", PATTERN, "--test-list", f"{tmp_path}/test", "--strict", "true")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--artist-pattern", PATTERN, "--artist-tags", "true"], "give one of"),
+        (["--test-percent", "0"], "between 0 and 100"),
+        (
+            ["--artist-pattern", "^(?P<artist>[^/]+)/"],
+            "class drum_and_bass: its 20 tracks are by too few",
+        ),
+        (["--artist-pattern", "(?P<artist>Ann)"], "finds no artist"),
+    ],
+)
+def test_wrong_options(music, options, message):
+    with pytest.raises(cli.UserError, match=message):
+        prepare(music, *options)
+    assert not music.with_name("data").exists()
+
+
+def test_wrong_folders(tmp_path, music, run_cli):
+    with pytest.raises(cli.UserError, match="no such folder"):
+        prepare(tmp_path / "absent")
+    with pytest.raises(cli.UserError, match="audio in 0 sub-folders, expected at least 2"):
+        prepare(music / "Jazz" / "Ann" / "disc 2")
+    (music / "jazz!").mkdir()
+    (music / "jazz!/a.wav").touch()
+    done = run_cli("local/prepare_folder.py", music, tmp_path / "out")
+    assert done.returncode == 1
+    assert "both become the class jazz; rename one" in done.stderr
+    assert "Traceback" not in done.stderr

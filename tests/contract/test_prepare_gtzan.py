@@ -1,0 +1,149 @@
+"""local/prepare_gtzan.py: ten classes, folds, repetitions, and the corrupt excerpt."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from local import make_folds, prepare_gtzan
+from local.corpus import gtzan
+from steps import archive
+from utils import cli
+
+
+@pytest.fixture
+def corpus(tmp_path) -> Path:
+    """1000 tiny files, and a jazz.00054 that decodes."""
+    root = tmp_path / "gtzan"
+    for genre in gtzan.GENRES:
+        (root / "genres" / genre).mkdir(parents=True)
+        for number in range(100):
+            (root / "genres" / genre / f"{genre}.{number:05d}.au").write_text(f"{genre} {number}")
+    soundfile.write(root / "genres/jazz/jazz.00054.au", np.zeros(100), 22050)
+    return root
+
+
+def prepare(corpus: Path, *options: str) -> Path:
+    data = corpus.with_name("data")
+    assert prepare_gtzan.main([*options, str(corpus), str(data)]) == 0
+    return data
+
+
+def tables(data: Path, name: str) -> dict[str, str]:
+    return {**archive.read_table(data / "train" / name), **archive.read_table(data / "test" / name)}
+
+
+def test_ten_stratified_folds(corpus):
+    data = prepare(corpus)
+    folds, genre = archive.read_table(data / "utt2fold"), tables(data, "utt2genre")
+    assert len(folds) == len(genre) == 1000
+    assert set(Counter((genre[utt], fold) for utt, fold in folds.items()).values()) <= {9, 10, 11}
+    test = archive.read_table(data / "test/utt2spk")
+    assert set(test) == {utt for utt, fold in folds.items() if fold == "1"}
+    assert (data / "train/genres.txt").read_text().split() == list(gtzan.GENRES)
+    assert "blues_00000" in folds
+
+
+def test_repetitions_stay_in_one_fold(corpus):
+    data = prepare(corpus)
+    folds, wav = archive.read_table(data / "utt2fold"), tables(data, "wav.scp")
+    fold = {Path(path).stem: folds[utt] for utt, path in wav.items()}
+    for lists in (gtzan.EXACT, gtzan.RECORDING):
+        for genre, groups in lists.items():
+            for group in groups:
+                assert len({fold[f"{genre}.{number:05d}"] for number in group}) == 1, (genre, group)
+    assert fold["metal.00058"] == fold["rock.00016"]
+    spk = tables(data, "utt2spk")
+    assert (
+        spk["disco_00050"]
+        == spk["disco_00050-disco_00051"]
+        == spk["disco_00050-disco_00070"]
+        == "disco_00050"
+    )
+
+
+def test_another_fold_and_a_list_of_ones_own(corpus, tmp_path):
+    folds = archive.read_table(prepare(corpus) / "utt2fold")
+    data = prepare(corpus, "--fold", "7")
+    assert archive.read_table(data / "utt2fold") == folds
+    assert set(archive.read_table(data / "test/utt2spk")) == {
+        utt for utt, fold in folds.items() if fold == "7"
+    }
+    archive.write_table(tmp_path / "mine", {utt: str(1 + i % 3) for i, utt in enumerate(sorted(folds))})
+    data = prepare(corpus, "--utt2fold", str(tmp_path / "mine"), "--fold", "3")
+    assert len(archive.read_table(data / "test/utt2spk")) == 333
+    with pytest.raises(cli.UserError, match="--fold 4: the folds are 1 to 3"):
+        prepare(corpus, "--utt2fold", str(tmp_path / "mine"), "--fold", "4")
+
+
+def test_fold_directories_from_the_list(corpus, tmp_path):
+    data = prepare(corpus, "--folds", "3")
+    prefix = tmp_path / "gtzan_fold"
+    arguments = ["--utt2fold", str(data / "utt2fold"), str(data / "train"), str(data / "test"), str(prefix)]
+    assert make_folds.main(arguments) == 0
+    assert archive.read_table(tmp_path / "gtzan_fold1/test/wav.scp") == archive.read_table(
+        data / "test/wav.scp"
+    )
+    assert "artists shared with train: unknown" in (tmp_path / "gtzan_fold3/overlap.txt").read_text()
+
+
+def test_corrupt_excerpt_is_left_out_by_name(corpus, capsys):
+    (corpus / "genres/jazz/jazz.00054.au").write_bytes(b"garbage" * 100)
+    data = prepare(corpus)
+    assert len(tables(data, "utt2genre")) == 999
+    assert "jazz.00054: known to be corrupt, left out" in capsys.readouterr().err
+    (corpus / "genres/jazz/jazz.00054.au").unlink()
+    assert len(tables(prepare(corpus), "utt2genre")) == 999
+
+
+def test_artists_of_ones_own_are_never_divided(corpus, tmp_path):
+    (tmp_path / "artists.csv").write_text(
+        "path,artist\n"
+        + "".join(f"genres/reggae/reggae.{n:05d}.wav,Bob Marley\n" for n in range(30))
+        + "blues.00001,John Lee Hooker\nreggae.00056,Robert Nesta Marley\n"
+    )
+    data = prepare(corpus, "--artists", str(tmp_path / "artists.csv"))
+    spk = tables(data, "utt2spk")
+    assert spk["john_lee_hooker-blues_00001"] == "john_lee_hooker"
+    marley = [utt for utt, artist in spk.items() if artist == spk["bob_marley-reggae_00000"]]
+    assert len(marley) >= 35  # with the five excerpts that repeat one of the thirty
+    folds = archive.read_table(data / "utt2fold")
+    assert len({folds[utt] for utt in marley}) == 1
+    assert "by artists of train: 0 of" in (data / "overlap.txt").read_text()
+
+
+def test_same_audio_on_both_sides_is_reported(corpus):
+    folds = archive.read_table(prepare(corpus) / "utt2fold")
+    other = next(
+        utt for utt in ("blues_00001", "blues_00002", "blues_00003", "blues_00004") if folds[utt] != "1"
+    )
+    tested = next(utt for utt, fold in folds.items() if fold == "1" and utt.startswith("rock"))
+    source = corpus / "genres/blues" / f"{other.replace('_', '.')}.au"
+    (corpus / "genres/rock" / f"{tested[-10:].replace('_', '.')}.au").write_bytes(source.read_bytes())
+    with pytest.raises(cli.UserError, match=f"{tested} in test = {other} in train"):
+        prepare(corpus, "--strict", "true")
+
+
+def test_missing_and_misplaced_excerpts(corpus):
+    (corpus / "genres/pop/pop.00003.au").unlink()
+    with pytest.raises(cli.UserError, match="1 of 1000 excerpts are missing: pop.00003; .*--allow-missing 1"):
+        prepare(corpus)
+    prepare(corpus, "--allow-missing", "1")
+    (corpus / "genres/pop/rock.00003.au").touch()
+    with pytest.raises(cli.UserError, match="named rock in the folder of pop"):
+        prepare(corpus)
+    (corpus / "genres/pop/rock.00003.au").unlink()
+    (corpus / "genres/pop/pop.00004.wav").touch()
+    with pytest.raises(cli.UserError, match="pop.00004.wav: pop.00004.au is there as well"):
+        prepare(corpus)
+
+
+def test_wrong_root(tmp_path):
+    with pytest.raises(cli.UserError, match="no such folder"):
+        prepare(tmp_path / "absent")
+    with pytest.raises(cli.UserError, match="no folder genres/blues"):
+        prepare(tmp_path)
