@@ -169,7 +169,7 @@ def draw_confusion(measures: Mapping[str, Measure], classes: Sequence[str], titl
     columns = min(3, count)
     lines = -(-count // columns)
     figure, grid = plt.subplots(
-        lines, columns, figsize=(2.9 * columns + 0.4, 2.75 * lines + 0.5), squeeze=False
+        lines, columns, figsize=(2.35 * columns + 0.9, 2.75 * lines + 0.5), squeeze=False
     )
     rows = []
     for number, (name, measure) in enumerate(measures.items()):

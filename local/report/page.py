@@ -19,12 +19,13 @@ h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .3em; }
 h2 { font-size: 1.25rem; margin: 2.2em 0 .6em; padding-bottom: .25em; border-bottom: 1px solid var(--line); }
 h3 { font-size: 1.02rem; margin: 1.6em 0 .4em; }
 p { margin: .5em 0; max-width: 75ch; }
-.soft, figcaption, caption { color: var(--soft); font-size: .88rem; }
+.soft, figcaption, .caption { color: var(--soft); font-size: .88rem; }
 nav a { margin-right: 1.1em; white-space: nowrap; }
 a { color: var(--accent); }
 .scroll { overflow-x: auto; margin: .8em 0; }
 table { border-collapse: collapse; font-size: .83rem; font-variant-numeric: tabular-nums; }
-caption { text-align: left; padding-bottom: .4em; caption-side: top; }
+.caption { margin: 1.4em 0 0; }
+.caption + .scroll { margin-top: .3em; }
 th, td { padding: .32em .6em; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { border-bottom: 1.5px solid #8a94a0; font-weight: 600; vertical-align: bottom; }
 th:first-child, td:first-child, .left { text-align: left; }
@@ -85,9 +86,9 @@ def table(
         shade = ' class="paper"' if paper_from is not None and position >= paper_from else ""
         return f"<{tag}{shade}>{escape(text)}</{tag}>"
 
-    lines = ['<div class="scroll"><table>']
-    if caption:
-        lines.append(f"<caption>{escape(caption)}</caption>")
+    lines = [paragraph(caption, "caption")] if caption else []
+    label = f' aria-label="{escape(caption, quote=True)}"' if caption else ""
+    lines.append(f'<div class="scroll"><table{label}>')
     head = "".join(cell("th", position, name) for position, name in enumerate(columns))
     lines.append(f"<thead><tr>{head}</tr></thead><tbody>")
     for number, row in enumerate(rows):
@@ -132,7 +133,7 @@ def page(title: str, subtitle: str, sections: Sequence[tuple[str, str, str]], fo
     sections : sequence of (anchor, title, html)
         The body, as :func:`section` made it; titles go into the navigation.
     """
-    links = "".join(
+    links = "\n".join(
         f'<a href="#{escape(anchor, quote=True)}">{escape(name)}</a>' for anchor, name, _ in sections
     )
     body = "\n".join(html for _, _, html in sections)

@@ -44,6 +44,9 @@ mpl.rcParams.update(
 
 def save(figure: Figure, stem: Path, *, dpi: int = 160) -> None:
     """Write ``stem``.png and ``stem``.pdf atomically and without dates, and close the figure."""
+    figure.set_dpi(dpi)
+    figure.canvas.draw()
+    figure.set_layout_engine("none")  # laid out once, for both
     for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None, "Creator": None})):
         with atomic.replacing(stem.with_suffix(suffix), "wb") as file:
             figure.savefig(file, format=suffix[1:], dpi=dpi, metadata=metadata)

@@ -1,0 +1,254 @@
+"""Counts, intervals, tests and votes against values worked out by hand."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from steps.scoring import measures, significance, votes
+from steps.scoring.comparison import compare_pairs
+from steps.scoring.predictions import Predictions, read_predictions, write_predictions
+from steps.scoring.segment import fusion, mean_frame, posterior_statistics
+from utils.cli import UserError
+
+
+@pytest.mark.parametrize(
+    ("correct", "total", "low", "high"),
+    [
+        (8, 10, 0.4901625, 0.9433178),  # z = 1.959964: (0.8 + z²/20 ± z sqrt(0.016 + z²/400)) / (1 + z²/10)
+        (0, 10, 0.0, 0.2775328),  # z² / (10 + z²)
+        (10, 10, 0.7224672, 1.0),
+        (1, 2, 0.0945312, 0.9054688),
+    ],
+)
+def test_wilson(correct, total, low, high):
+    assert significance.wilson(correct, total) == pytest.approx((low, high), abs=1e-6)
+
+
+def test_wilson_of_the_papers_best_result_is_about_two_points_wide():
+    low, high = significance.wilson(654, 729)
+    assert (100 * low, 100 * high) == pytest.approx((87.29, 91.71), abs=0.02)
+
+
+@pytest.mark.parametrize(("correct", "total"), [(1, 0), (-1, 5), (6, 5)])
+def test_wilson_refuses_impossible_counts(correct, total):
+    with pytest.raises(ValueError, match="expected"):
+        significance.wilson(correct, total)
+
+
+@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+@settings(max_examples=60, deadline=None)
+def test_wilson_ends_solve_its_equation(counts):
+    correct, total = counts
+    share = correct / total
+    for end in significance.wilson(correct, total):
+        assert 0.0 <= end <= 1.0
+        if 0.0 < end < 1.0:
+            z = abs(share - end) / np.sqrt(end * (1 - end) / total)
+            assert z == pytest.approx(1.959964, abs=1e-4)
+
+
+def test_interval_by_track_by_hand():
+    # R = 0.5, residuals ±4, variance = 2/1 * 32 / 400 = 0.16, t(0.975, 1) = 12.706: cut to [0, 1]
+    assert significance.interval_by_track([9, 1], [10, 10]) == (0.0, 1.0)
+    # four tracks of 100: residuals 10, -10, 10, -10; variance 4/3 * 400 / 160000; t(0.975, 3) = 3.18245
+    low, high = significance.interval_by_track([60, 40, 60, 40], [100] * 4)
+    half = 3.182446 * np.sqrt(4 / 3 * 400 / 160000)
+    assert (low, high) == pytest.approx((0.5 - half, 0.5 + half), abs=1e-6)
+    assert significance.interval_by_track([3], [4]) == (0.0, 1.0)
+
+
+def test_frames_of_one_track_count_less_than_independent_frames():
+    correct, total = np.array([100, 0, 100, 100, 0, 100]), np.full(6, 100)
+    by_track = significance.interval_by_track(correct, total)
+    by_frame = significance.wilson(400, 600)
+    assert by_track[1] - by_track[0] > 5 * (by_frame[1] - by_frame[0])
+
+
+def _right(pattern: str) -> np.ndarray:
+    return np.array([letter == "1" for letter in pattern])
+
+
+def test_mcnemar_exact_by_hand():
+    # 1 against 7 discordant tracks: 2 * (C(8,0) + C(8,1)) / 2^8 = 18 / 256
+    test = significance.mcnemar(_right("11111" + "1" + "0" * 7), _right("11111" + "0" + "1" * 7))
+    assert (test.only_first, test.only_second, test.exact) == (1, 7, True)
+    assert test.p_value == pytest.approx(18 / 256)
+
+
+def test_mcnemar_without_discordant_tracks_is_one():
+    assert significance.mcnemar(_right("1010"), _right("1010")).p_value == 1.0
+    assert significance.mcnemar(_right("10"), _right("01")).p_value == 1.0
+
+
+def test_mcnemar_chi_square_agrees_with_the_exact_test_on_large_counts():
+    first = np.r_[np.ones(560, bool), np.zeros(640, bool)]
+    exact = significance.mcnemar(first, ~first, exact_limit=10_000)
+    chi = significance.mcnemar(first, ~first, exact_limit=1000)
+    assert exact.exact and not chi.exact
+    assert chi.p_value == pytest.approx(math.erfc(math.sqrt(79**2 / 1200 / 2)))  # (|560 - 640| - 1)² / 1200
+    assert exact.p_value == pytest.approx(chi.p_value, rel=0.01)
+
+
+def test_mcnemar_refuses_other_tracks():
+    with pytest.raises(ValueError, match="tracks"):
+        significance.mcnemar(_right("10"), _right("101"))
+
+
+def test_holm_by_hand():
+    # sorted 0.01 0.02 0.03 0.6: times 4, 3, 2, 1 = 0.04, 0.06, 0.06, 0.6, then the running maximum
+    assert significance.holm([0.03, 0.01, 0.6, 0.02]) == pytest.approx([0.06, 0.04, 0.6, 0.06])
+    assert significance.holm([0.4, 0.3]) == pytest.approx([0.6, 0.6])
+    assert significance.holm([]).shape == (0,)
+
+
+def test_confusion_and_balanced_accuracy_by_hand():
+    confusion = measures.confusion_matrix(np.array([0, 0, 0, 0, 1, 1]), np.array([0, 0, 0, 2, 1, 0]), 3)
+    assert confusion.tolist() == [[3, 0, 1], [1, 1, 0], [0, 0, 0]]
+    assert measures.balanced_accuracy(confusion) == pytest.approx((3 / 4 + 1 / 2) / 2)
+
+
+def test_line_begins_as_the_contract_says():
+    measure = measures.Measure("Frame_acc", np.array([[220394, 42451], [0, 0]]))
+    assert measure.line().startswith("%Frame_acc 83.85 [ 220394 / 262845 ] ")
+    assert "balanced 83.85" in measure.line()
+
+
+def test_measures_survive_their_file(tmp_path):
+    measure = measures.Measure("Seg_acc", np.array([[3, 1], [0, 2]]), {"ties": 1})
+    measures.write_measures(tmp_path / "accuracy.json", ["a", "b"], [measure])
+    classes, (back,) = measures.read_measures(tmp_path / "accuracy.json")
+    assert classes == ("a", "b") and back.line() == measure.line()
+    assert json.loads((tmp_path / "accuracy.json").read_text())["measures"][0]["correct"] == 5
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"classes": ["a"], "measures": [{"name": "x"}]}', "nonsense"]
+)
+def test_broken_measures_are_named(tmp_path, text):
+    (tmp_path / "accuracy.json").write_text(text)
+    with pytest.raises(UserError, match=r"accuracy\.json"):
+        measures.read_measures(tmp_path / "accuracy.json")
+
+
+def test_majority_vote():
+    post = np.array([[0.6, 0.4, 0.0], [0.1, 0.9, 0.0], [0.2, 0.8, 0.0]])
+    result = votes.vote(post)
+    assert (result.majority, result.tie, result.counts.tolist()) == (1, False, [1, 2, 0])
+    assert result.mean_posterior == pytest.approx([0.3, 0.7, 0.0])
+
+
+def test_tied_vote_goes_to_the_larger_summed_posterior():
+    post = np.array([[0.5, 0.4, 0.1], [0.1, 0.8, 0.1]])
+    result = votes.vote(post)
+    assert result.tie and result.majority == 1
+    # class 2 has the second largest sum but no vote: it may not win a tie of the others
+    post = np.array([[0.5, 0.01, 0.49], [0.01, 0.5, 0.49]])
+    assert votes.vote(post).majority in (0, 1)
+
+
+def test_mean_log_posterior_can_overrule_the_vote():
+    post = np.array([[0.55, 0.45], [0.55, 0.45], [0.001, 0.999]])
+    result = votes.vote(post)
+    assert result.majority == 0 and result.by_log_posterior == 1
+    expected = (2 * np.log(0.55) + np.log(0.001)) / 3
+    assert result.mean_log_posterior[0] == pytest.approx(expected)
+    assert np.isfinite(votes.vote(np.array([[0.0, 1.0]])).mean_log_posterior).all()
+
+
+GOOD = np.array([[0.25, 0.75], [0.5, 0.5]], dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    ("post", "message"),
+    [
+        (np.array([[np.nan, 1.0], [0.5, 0.5]]), "frame 0 is not finite"),
+        (np.array([[0.5, 0.5], [np.inf, 0.5]]), "frame 1 is not finite"),
+        (np.log(GOOD), "not a distribution"),
+        (GOOD[:1], "expected 2 frames .utt2num_frames., got 1"),
+        (np.ones((2, 3)) / 3, "expected posteriors of 2 classes, got 3"),
+        (np.zeros((0, 2)), "no frames"),
+    ],
+)
+def test_bad_posteriors_are_refused(post, message):
+    with pytest.raises(UserError, match=message) as error:
+        votes.check_posteriors("utt7", post, 2, 2, "ark:post.ark")
+    assert "utt7" in str(error.value) and "post.ark" in str(error.value)
+
+
+def test_good_posteriors_pass():
+    votes.check_posteriors("utt7", GOOD, 2, 2, "ark:post.ark")
+
+
+def test_segment_features_by_hand():
+    post = np.array([[0.9, 0.1], [0.95, 0.05], [0.25, 0.75], [0.4, 0.6]], dtype=np.float64)
+    expected = [0.95, 0.75, 0.25, 0.05, 0.625, 0.375, 0.25, 0.0]  # 0.9 itself is not above 0.9
+    assert posterior_statistics(post, 0.9) == pytest.approx(expected)
+    assert posterior_statistics(post, 0.5)[-2:] == pytest.approx([0.5, 0.5])
+    feats = np.array([[1.0, -2.0, 0.0], [3.0, 4.0, 0.5]], dtype=np.float32)
+    assert mean_frame(feats).tolist() == [2.0, 1.0, 0.25]
+    assert fusion(mean_frame(feats), posterior_statistics(post, 0.9)).tolist()[:3] == [2.0, 1.0, 0.25]
+
+
+def test_dimensions_of_the_paper():
+    post = np.full((7, 6), 1 / 6, dtype=np.float32)
+    f_lstm = posterior_statistics(post, 0.9)
+    assert f_lstm.shape == (24,)
+    assert fusion(mean_frame(np.zeros((7, 525), np.float32)), f_lstm).shape == (549,)
+
+
+def test_means_are_taken_in_double_precision():
+    feats = np.full((200_000, 1), 0.1, dtype=np.float32)
+    assert mean_frame(feats)[0] == pytest.approx(float(np.float32(0.1)), rel=1e-12)
+
+
+def _predictions(hyp, utts=("a", "b", "c", "d")) -> Predictions:
+    scores = np.zeros((len(utts), 2))
+    return Predictions(
+        ("x", "y"), tuple(utts), np.array([0, 0, 1, 1]), np.array(hyp), scores, {"tie": np.arange(4)}
+    )
+
+
+def test_predictions_survive_their_file(tmp_path):
+    predictions = _predictions([0, 1, 1, 1])
+    write_predictions(tmp_path / "p.tsv", predictions)
+    assert (tmp_path / "p.tsv").read_text().splitlines()[:2] == [
+        "utt\tref\thyp\ttie\tscore:x\tscore:y",
+        "a\tx\tx\t0\t0\t0",
+    ]
+    back = read_predictions(tmp_path / "p.tsv")
+    assert back.utts == predictions.utts and back.counts["tie"].tolist() == [0, 1, 2, 3]
+    assert back.confusion.tolist() == [[1, 1], [0, 2]]
+
+
+def test_broken_predictions_name_the_line(tmp_path):
+    write_predictions(tmp_path / "p.tsv", _predictions([0, 1, 1, 1]))
+    text = (tmp_path / "p.tsv").read_text().replace("c\ty", "c\tz")
+    (tmp_path / "p.tsv").write_text(text)
+    with pytest.raises(UserError, match=r"p\.tsv:4"):
+        read_predictions(tmp_path / "p.tsv")
+
+
+def test_pairs_are_corrected_as_one_family():
+    systems = {
+        "A": _predictions([0, 0, 1, 1]),
+        "B": _predictions([1, 1, 1, 1]),
+        "C": _predictions([0, 0, 1, 1]),
+    }
+    pairs = compare_pairs(systems)
+    assert [(pair.first, pair.second) for pair in pairs] == [("A", "B"), ("A", "C"), ("B", "C")]
+    assert [pair.p_value for pair in pairs] == [0.5, 1.0, 0.5]
+    assert [pair.p_holm for pair in pairs] == [1.0, 1.0, 1.0]
+    assert (pairs[0].first_correct, pairs[0].second_correct, pairs[0].only_first) == (4, 2, 2)
+
+
+def test_other_tracks_cannot_be_compared():
+    with pytest.raises(ValueError, match="same tracks"):
+        compare_pairs(
+            {"A": _predictions([0, 0, 1, 1]), "B": _predictions([0, 0, 1, 1], ("a", "b", "c", "e"))}
+        )
