@@ -36,7 +36,7 @@ mpl.rcParams.update(
         "grid.color": "#dddddd",
         "grid.linewidth": 0.5,
         "lines.linewidth": 1.2,
-        "pdf.fonttype": 42,
+        "pdf.fonttype": 3,
         "figure.constrained_layout.use": True,
     }
 )
@@ -45,8 +45,9 @@ mpl.rcParams.update(
 def save(figure: Figure, stem: Path, *, dpi: int = 160) -> None:
     """Write ``stem``.png and ``stem``.pdf atomically and without dates, and close the figure."""
     figure.set_dpi(dpi)
-    figure.canvas.draw()
-    figure.set_layout_engine("none")  # laid out once, for both
+    for _ in range(2):  # the layout settles in two passes; then it is the same for both files
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")
     for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None, "Creator": None})):
         with atomic.replacing(stem.with_suffix(suffix), "wb") as file:
             figure.savefig(file, format=suffix[1:], dpi=dpi, metadata=metadata)
