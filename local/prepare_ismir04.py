@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     keys = overlap.content_keys({track.utt: track.path for track in tracks})
     overlap.report(
         args.data_dir,
-        ["test", "evaluation"],
+        [subset for subset in ("test", "evaluation") if found[subset]],
         keys=keys,
         strict=args.strict,
         unknown={"test": ismir04.ANONYMOUS},

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from pathlib import Path
 
 import soundfile
 
+from utils import text_file
 from utils.cli import UserError
 
 
@@ -72,13 +72,13 @@ def read_csv(path: str | Path) -> dict[str, dict[str, str]]:
         text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot read: {getattr(error, 'strerror', None) or 'not UTF-8'}") from error
-    reader = csv.reader(text.splitlines())
-    header = next(reader, [])
+    rows = text_file.csv_rows(path, text)
+    _, header = next(rows, (1, []))
     if "path" not in header or len(set(header)) != len(header):
         raise UserError(f"{path}:1: expected a header with 'path' and others, got '{','.join(header)}'")
     table: dict[str, dict[str, str]] = {}
-    for row in reader:
-        where = f"{path}:{reader.line_num}"
+    for line, row in rows:
+        where = f"{path}:{line}"
         if not row:
             continue
         if len(row) != len(header):

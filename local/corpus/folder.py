@@ -22,7 +22,8 @@ EXTENSIONS = frozenset(
 def scan(root: Path) -> list[tuple[str, str]]:
     """Return (class folder, path relative to the root) of every recording, in C order.
 
-    Hidden files and folders are passed over; symbolic links to folders are followed once.
+    Hidden files and folders are passed over. A class may be a symbolic link; links to folders below it are
+    not followed.
 
     Raises
     ------

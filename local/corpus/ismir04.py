@@ -8,11 +8,11 @@ written differently in 126 rows.
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
 from local.corpus.tracks import Recording, counts_table
+from utils import text_file
 from utils.cli import UserError, warn
 
 GENRES = ("classical", "electronic", "jazz_blues", "metal_punk", "rock_pop", "world")
@@ -52,9 +52,8 @@ def read_tracklist(path: Path) -> list[tuple[int, list[str]]]:
         ) from error
     rows: list[tuple[int, list[str]]] = []
     seen: dict[str, int] = {}
-    reader = csv.reader(text.splitlines())
-    for row in reader:
-        where = f"{path}:{reader.line_num}"
+    for line, row in text_file.csv_rows(path, text):
+        where = f"{path}:{line}"
         if len(row) not in (6, 7):
             raise UserError(f"{where}: expected 6 or 7 columns, got {len(row)}")
         if row[0] not in GENRES:
@@ -64,8 +63,8 @@ def read_tracklist(path: Path) -> list[tuple[int, list[str]]]:
             raise UserError(f"{where}: expected a path below audio/, got '{row[5]}'")
         if row[5] in seen:
             raise UserError(f"{where}: '{row[5]}' is also in line {seen[row[5]]}")
-        seen[row[5]] = reader.line_num
-        rows.append((reader.line_num, row))
+        seen[row[5]] = line
+        rows.append((line, row))
     return rows
 
 
@@ -87,14 +86,14 @@ def read_subset(root: Path, subset: str) -> tuple[list[Recording], list[str]]:
     Raises
     ------
     UserError
-        If the metadata are damaged, or the folder of the audio is missing altogether.
+        If the metadata are damaged, or there is no folder ``audio``.
     """
     split = SUBSETS[subset]
     audio = root / "audio" / split
     rows = read_tracklist(root / "metadata" / split / "tracklist.csv")
-    if not audio.is_dir():
+    if not audio.parent.is_dir():
         raise UserError(
-            f"{audio}: no such folder; --corpus-root must be the folder with audio/ and metadata/"
+            f"{audio.parent}: no such folder; --corpus-root must be the folder with audio/ and metadata/"
         )
     recordings, missing = [], []
     for _, (genre, artist, _album, _title, _number, name, *_) in rows:

@@ -21,6 +21,7 @@ BLOCK_FRAMES = 65536
 MIN_RATE, MAX_RATE = 8000, 192000
 
 _UNKNOWN_FRAMES = 1 << 60
+_EXACT = ("PCM", "FLOAT", "DOUBLE", "ULAW", "ALAW")  # a fixed number of bytes a sample
 
 
 class AudioError(UserError):
@@ -204,11 +205,12 @@ class Track:
     def _too_short(self) -> str | None:
         """Return what is wrong if a header that can be relied upon promises more than was decoded.
 
-        An MP3 header's count is not reliable. An Ogg stream may begin or end within a block.
+        An MP3 header's count is not reliable. A compressed stream may begin or end within a block.
         """
         if self.header_frames is None or self.codec.startswith("MP3"):
             return None
-        slack = self.sample_rate // 10 if self.codec.startswith("OGG") else 0
+        exact = self.codec.split("/")[1].startswith(_EXACT) or self.codec.startswith("FLAC")
+        slack = 0 if exact else self.sample_rate // 10
         if self.frames >= self.header_frames - slack:
             return None
         return f"decoded {self._seconds(self.frames)} of {self._seconds(self.header_frames)} in the header"

@@ -92,6 +92,13 @@ class TestMiniature:
         assert f"--allow-missing {MISSING_IN_MINIATURE + 1}" in str(error.value)
         assert not (tmp_path / "data").exists()
 
+    def test_evaluation_may_be_absent(self, miniature, tmp_path):
+        shutil.rmtree(miniature / "audio/evaluation")
+        with pytest.raises(cli.UserError, match="evaluation .evaluation.: classical 0/319"):
+            prepare(miniature, tmp_path / "data")
+        prepare_ismir04.main(["--allow-missing=9999", str(miniature), str(tmp_path / "data")])
+        assert sorted(p.name for p in (tmp_path / "data").iterdir()) == ["overlap.txt", "test", "train"]
+
     def test_class_without_training_track(self, miniature, tmp_path):
         (miniature / "audio/training/world/the_kokoon/berlin/7-order.mp3").unlink()
         with pytest.raises(cli.UserError, match="class world has no track in train"):
