@@ -25,10 +25,10 @@ fi
 data=$1
 dir=$2
 read -ra models <<<"$3"
-read -ra runner <<<"$cmd"
 
-first=() # the first training of each model
-all=()   # and the others
+first=()                          # the first training of each model
+all=("${dir}_sc")                 # and the others, and the SVM on the input alone
+summary=${dir}_summary
 for model in "${models[@]}"; do
   first+=("${dir}_$model")
   all+=("${dir}_$model")
@@ -36,15 +36,29 @@ for model in "${models[@]}"; do
     all+=("${dir}_${model}_seed$number")
   done
 done
+inputs=(--in "$data/train/utt2spk" --in "$data/test/utt2spk" --in conf/svm.conf --in conf/scattering.conf)
+for experiment in "${all[@]}"; do
+  for name in score_test svm_sc svm_lstm svm_fusion svm_lstm_crossfit svm_fusion_crossfit iters.tsv sweep_k.tsv; do
+    [ ! -e "$experiment/$name" ] || inputs+=(--in "$experiment/$name")
+  done
+done
+for model in "${models[@]}"; do
+  inputs+=(--in "$conf/$model.conf" --in "${dir}_$model/post_test/post.scp")
+done
 
-"${runner[@]}" "${dir}_summary/log/write_results.log" \
-  local/write_results.py --conf-dir "$conf" --extra-conf conf/svm.conf,conf/scattering.conf \
-  "$data" "${dir}_sc" "${all[@]}"
-"${runner[@]}" "${dir}_summary/log/make_tables.log" \
-  local/make_tables.py --num-seeds "$num_seeds" "$data" "${dir}_summary" "${first[@]}" "${dir}_sc" \
-  ">${dir}_summary/.tables.txt"
-"${runner[@]}" "${dir}_summary/log/plot_figures.log" \
-  local/plot_figures.py "$data" "${dir}_summary/figures" "${first[@]}"
-"${runner[@]}" "${dir}_summary/log/make_report.log" \
-  local/make_report.py "$data" "${dir}_summary" "${dir}_report" "${first[@]}"
-cat "${dir}_summary/.tables.txt"
+outputs=()
+for experiment in "${all[@]}"; do
+  outputs+=(--out "$experiment/results.txt" --out "$experiment/results.json")
+done
+utils/once.py --cmd "$cmd" "${inputs[@]}" "${outputs[@]}" "$summary/.done/results" -- \
+  "$summary/log/write_results.log" \
+  local/write_results.py --conf-dir "$conf" --extra-conf conf/svm.conf,conf/scattering.conf "$data" "${all[@]}"
+utils/once.py --cmd "$cmd" "${inputs[@]}" "${outputs[@]/#--out/--in}" --out "$summary/results.txt" \
+  --out "$summary/tables.txt" "$summary/.done/tables" -- "$summary/log/make_tables.log" \
+  local/make_tables.py --num-seeds "$num_seeds" "$data" "$summary" "${first[@]}" "${dir}_sc"
+utils/once.py --cmd "$cmd" "${inputs[@]}" --out "$summary/figures" "$summary/.done/figures" -- \
+  "$summary/log/plot_figures.log" local/plot_figures.py "$data" "$summary/figures" "${first[@]}"
+utils/once.py --cmd "$cmd" "${inputs[@]}" --in "$summary/results.txt" --in "$summary/figures" \
+  --out "${dir}_report/index.html" "$summary/.done/report" -- "$summary/log/make_report.log" \
+  local/make_report.py "$data" "$summary" "${dir}_report" "${first[@]}"
+cat "$summary/tables.txt"
