@@ -99,6 +99,8 @@ def compute(options: Namespace, chosen: config.Config) -> dict[str, int]:
             if time.monotonic() - told > PROGRESS_SECONDS:
                 told = time.monotonic()
                 cli.log(f"{len(num_frames)} tracks, {samples / chosen.sample_rate / 3600:.2f} hours done")
+        if not num_frames:
+            raise cli.UserError(f"{options.wav_rspecifier}: no tracks in it; convert the corpus first")
     seconds = max(time.monotonic() - start, 1e-9)
     audio = samples / chosen.sample_rate
     cli.log(

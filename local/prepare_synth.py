@@ -11,14 +11,13 @@ artist. Nothing is written unless every file is there and no artist is on both s
 
 from __future__ import annotations
 
-import csv
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from local.synth.plan import GENRES, SPLITS, TABLE_HEADER
 from steps import archive
-from utils import atomic, cli
+from utils import atomic, cli, text_file
 
 
 def get_parser() -> cli.KaldiParser:
@@ -40,29 +39,30 @@ def read_tracks(corpus: Path) -> list[dict[str, str]]:
     table = corpus / "tracks.csv"
     if not table.is_file():
         raise cli.UserError(f"{table}: not found; make the corpus first: local/make_synth_corpus.py {corpus}")
-    with table.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != TABLE_HEADER:
+    lines = text_file.csv_rows(table, text_file.read(table))
+    _, header = next(lines, (1, []))
+    if tuple(header) != TABLE_HEADER:
+        raise cli.UserError(
+            f"{table}:1: expected the columns {','.join(TABLE_HEADER)}, got {','.join(header)}"
+        )
+    rows = []
+    for line, fields in lines:
+        where = f"{table}:{line}"
+        if len(fields) != len(TABLE_HEADER):
+            raise cli.UserError(f"{where}: expected {len(TABLE_HEADER)} fields, got {len(fields)}")
+        row = dict(zip(TABLE_HEADER, fields, strict=True))
+        if row["genre"] not in GENRES:
             raise cli.UserError(
-                f"{table}:1: expected the columns {','.join(TABLE_HEADER)}, got {reader.fieldnames}"
+                f"{where}: unknown genre '{row['genre']}', expected one of {' '.join(GENRES)}"
             )
-        rows = []
-        for row in reader:
-            where = f"{table}:{reader.line_num}"
-            if None in row or None in row.values():
-                raise cli.UserError(f"{where}: expected {len(TABLE_HEADER)} fields")
-            if row["genre"] not in GENRES:
-                raise cli.UserError(
-                    f"{where}: unknown genre '{row['genre']}', expected one of {' '.join(GENRES)}"
-                )
-            if row["split"] not in SPLITS:
-                raise cli.UserError(f"{where}: unknown split '{row['split']}', expected train or test")
-            if not (corpus / row["path"]).is_file():
-                raise cli.UserError(
-                    f"{where}: {corpus / row['path']} is missing; make the corpus again: "
-                    f"local/make_synth_corpus.py {corpus} keeps what is there"
-                )
-            rows.append(row)
+        if row["split"] not in SPLITS:
+            raise cli.UserError(f"{where}: unknown split '{row['split']}', expected train or test")
+        if not (corpus / row["path"]).is_file():
+            raise cli.UserError(
+                f"{where}: {corpus / row['path']} is missing; make the corpus again: "
+                f"local/make_synth_corpus.py {corpus} keeps what is there"
+            )
+        rows.append(row)
     return rows
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 from utils.cli import UserError
@@ -35,3 +37,19 @@ def read(path: str | Path, what: str = "the file", remedy: str = "") -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise UserError(f"{path}:{line}: not UTF-8; convert the file (iconv)") from error
+
+
+def csv_rows(path: str | Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line number and the fields of each row of a table in CSV.
+
+    Raises
+    ------
+    UserError
+        With the line that cannot be taken apart, such as one with a field of more than 128 KiB.
+    """
+    reader = csv.reader(text.splitlines())
+    try:
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise UserError(f"{path}:{reader.line_num}: {error}") from error
