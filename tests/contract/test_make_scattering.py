@@ -1,0 +1,220 @@
+"""local/compute_scattering.py and steps/make_scattering.sh on small data directories."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from local import compute_scattering
+from steps import archive
+from steps.scattering import Config, features, num_dims
+from steps.scattering.config import parse_quality
+from utils import cli
+
+RATE = 22050
+
+
+@pytest.fixture(scope="module")
+def signals():
+    rng = np.random.default_rng(5)
+    return {
+        f"utt{n}": np.round(3000 * rng.standard_normal(8192 + 7000 * n)).astype(np.int16) for n in range(5)
+    }
+
+
+@pytest.fixture
+def data(tmp_path, signals):
+    folder = tmp_path / "data" / "train"
+    folder.mkdir(parents=True)
+    (tmp_path / "wav").mkdir()
+    for utt, samples in signals.items():
+        soundfile.write(tmp_path / "wav" / f"{utt}.wav", samples, RATE, subtype="PCM_16")
+    lines = [f"{utt} {tmp_path}/wav/{utt}.wav\n" for utt in sorted(signals)]
+    (folder / "wav22k.scp").write_text("".join(lines))
+    return folder
+
+
+def one_track(folder: Path, samples, rate=RATE, **options) -> Path:
+    soundfile.write(folder / "a.wav", samples, rate, subtype="PCM_16", **options)
+    (folder / "one.scp").write_text(f"utt_a {folder}/a.wav\n")
+    return folder / "one.scp"
+
+
+def compute(*options: object) -> None:
+    assert compute_scattering.main([str(option) for option in options]) == 0
+
+
+def test_features_of_the_program_are_those_of_the_package(data, signals, run_cli, tmp_path):
+    counts, ark = tmp_path / "frames", tmp_path / "f.ark"
+    options = ("--config=conf/scattering.conf", f"--write-num-frames={counts}")
+    run_cli("local/compute_scattering.py", *options, f"scp:{data}/wav22k.scp", f"ark:{ark}", check=True)
+    found = dict(archive.read_matrices(f"ark:{ark}"))
+    assert list(found) == sorted(signals)
+    for utt, samples in signals.items():
+        assert np.array_equal(found[utt], features((samples / 32768).astype(np.float32)))
+    frames = {utt: int(n) for utt, n in archive.read_table(counts).items()}
+    assert frames == {utt: Config().num_frames(len(samples)) for utt, samples in signals.items()}
+
+
+def test_raw_and_double(data, signals, tmp_path):
+    compute("--raw", "true", "--double=true", f"scp:{data}/wav22k.scp", f"ark:{tmp_path}/f.ark")
+    expected = features(signals["utt1"] / 32768, raw=True, dtype="float64")
+    assert np.array_equal(dict(archive.read_matrices(f"ark:{tmp_path}/f.ark"))["utt1"], expected.astype("f4"))
+
+
+def test_print_dims_alone(run_cli, repo):
+    done = run_cli(
+        "local/compute_scattering.py", "--config", "conf/scattering.conf", "--print-dims=-", check=True
+    )
+    assert done.stdout == (repo / "tests/fixtures/scattering/dims_525.csv").read_text()
+    assert "525 dimensions" in done.stderr
+
+
+def test_every_configuration_prints_its_dimension(repo, tmp_path, capsys):
+    confs = sorted((repo / "conf").glob("scattering*.conf"))
+    assert len(confs) >= 4
+    for conf in confs:
+        table = tmp_path / "dims.csv"
+        compute("--config", conf, "--print-dims", table)
+        values = {key: value for _, line in cli.read_config(conf) for key, _, value in [line.partition("=")]}
+        config = Config(
+            T=int(values["--T"]), Q=parse_quality(values["--Q"]), max_order=int(values["--max-order"])
+        )
+        assert len(table.read_text().splitlines()) == num_dims(config) + 1
+        assert f" {num_dims(config)} dimensions" in capsys.readouterr().err
+
+
+def refused(scp, tmp_path, *options) -> str:
+    with pytest.raises(cli.UserError) as error:
+        compute(*options, f"scp:{scp}", f"ark:{tmp_path}/never.ark")
+    assert not (tmp_path / "never.ark").exists()
+    return str(error.value)
+
+
+def test_errors_name_the_track_and_both_numbers(tmp_path):
+    noise = np.full(9000, 7, dtype=np.int16)
+    error = refused(one_track(tmp_path, noise, 44100), tmp_path)
+    assert all(word in error for word in ("utt_a", "a.wav", "expected 22050 Hz", "44100"))
+    error = refused(one_track(tmp_path, np.stack([noise, noise], 1)), tmp_path)
+    assert all(word in error for word in ("utt_a", "a.wav", "one channel", "got 2"))
+    error = refused(one_track(tmp_path, noise[:8191]), tmp_path)
+    assert all(word in error for word in ("utt_a", "expected 8192 samples", "8191"))
+    scp = one_track(tmp_path, noise)
+    wav = tmp_path / "a.wav"
+    wav.write_bytes(wav.read_bytes()[:-1000])
+    error = refused(scp, tmp_path)
+    assert all(word in error for word in ("utt_a", "a.wav", "truncated", "17044", "18044"))
+    wav.write_bytes(b"no audio at all")
+    assert "expected a WAV file" in refused(scp, tmp_path)
+    wav.unlink()
+    assert "a.wav" in refused(scp, tmp_path)
+    soundfile.write(wav, np.full(9000, np.nan, dtype=np.float32), RATE, subtype="FLOAT")
+    error = refused(scp, tmp_path)
+    assert all(word in error for word in ("utt_a", "sample 0", "nan"))
+
+
+def test_an_error_is_one_line_and_exit_status_one(run_cli, tmp_path):
+    scp = one_track(tmp_path, np.full(9000, 7, dtype=np.int16), 44100)
+    done = run_cli("local/compute_scattering.py", f"scp:{scp}", f"ark:{tmp_path}/never.ark")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("ERROR (compute_scattering.py) ")
+
+
+def test_pipes_run_only_on_request(tmp_path):
+    one_track(tmp_path, np.full(9000, 7, dtype=np.int16))
+    scp = tmp_path / "pipe.scp"
+    scp.write_text(f"utt_a cat {tmp_path}/a.wav |\n")
+    assert "--allow-pipes" in refused(scp, tmp_path)
+    compute("--allow-pipes=true", f"scp:{scp}", f"ark:{tmp_path}/f.ark")
+    assert dict(archive.read_matrices(f"ark:{tmp_path}/f.ark"))["utt_a"].shape == (3, 525)
+
+
+def test_silence_is_kept_with_a_warning(tmp_path, capsys):
+    scp = one_track(tmp_path, np.zeros(9000, dtype=np.int16))
+    compute(f"scp:{scp}", f"ark:{tmp_path}/f.ark")
+    assert "utt_a: silence" in capsys.readouterr().err
+    assert np.all(np.isfinite(dict(archive.read_matrices(f"ark:{tmp_path}/f.ark"))["utt_a"]))
+
+
+def test_cuda_that_is_not_there_is_an_error(tmp_path):
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    scp = one_track(tmp_path, np.full(9000, 7, dtype=np.int16))
+    assert "no CUDA device" in refused(scp, tmp_path, "--use-gpu=yes")
+    compute("--use-gpu=optional", f"scp:{scp}", f"ark:{tmp_path}/f.ark")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["scp:only.scp"], ["--T=x", "scp:a", "ark:b"], ["--max-ord=1", "scp:a", "ark:b"]],
+)
+def test_wrong_use_exits_with_two(words):
+    with pytest.raises(SystemExit) as error:
+        compute_scattering.main(words)
+    assert error.value.code == 2
+
+
+def test_impossible_configuration_is_a_users_error():
+    with pytest.raises(cli.UserError, match="expected Q1,Q2"):
+        compute_scattering.main(["--Q=8", "--print-dims=-"])
+
+
+def feats(data: Path) -> dict[str, np.ndarray]:
+    return dict(archive.read_matrices(f"scp:{data}/feats.scp"))
+
+
+def test_result_does_not_depend_on_the_number_of_jobs(data, run_cli, tmp_path):
+    args = ("steps/make_scattering.sh", "--cmd", "utils/run.py")
+    run_cli(*args, "--nj", 3, data, tmp_path / "log", tmp_path / "three", check=True)
+    three = feats(data)
+    assert (data / "feats.scp").read_text().count("raw_scattering_train.") == 5
+    assert sorted(path.name for path in (tmp_path / "three").glob("*.ark")) == [
+        f"raw_scattering_train.{job}.ark" for job in (1, 2, 3)
+    ]
+    counts = (data / "utt2num_frames").read_text()
+    run_cli(*args, "--nj", 1, data, tmp_path / "log1", tmp_path / "one", check=True)
+    one = feats(data)
+    assert list(one) == list(three)
+    assert all(np.array_equal(one[utt], three[utt]) for utt in one)
+    assert (data / "utt2num_frames").read_text() == counts
+    assert counts.splitlines()[0] == f"utt0 {Config().num_frames(8192)}"
+    assert float((data / "frame_shift").read_text()) == pytest.approx(4096 / 22050)
+    assert len((tmp_path / "log" / "dims.csv").read_text().splitlines()) == 526
+
+
+def test_finished_slices_are_skipped_and_changed_ones_redone(data, run_cli, tmp_path):
+    args = ("steps/make_scattering.sh", "--nj", 2, data, tmp_path / "log", tmp_path / "feats")
+    run_cli(*args, check=True)
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "feats").iterdir()}
+    listing = (data / "feats.scp").read_text()
+    run_cli(*args, check=True)
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "feats").iterdir()} == before
+    assert (data / "feats.scp").read_text() == listing
+    shutil.copy(tmp_path / "wav" / "utt3.wav", tmp_path / "wav" / "utt4.wav")
+    run_cli(*args, check=True)
+    after = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "feats").iterdir()}
+    assert {name for name in before if after[name] != before[name]} == {
+        f"raw_scattering_train.2.{kind}" for kind in ("ark", "scp")
+    }
+    assert np.array_equal(feats(data)["utt4"], feats(data)["utt3"])
+
+
+def test_missing_files_and_failing_jobs(data, run_cli, tmp_path):
+    script = "steps/make_scattering.sh"
+    assert run_cli(script).returncode == 2
+    done = run_cli(script, tmp_path)
+    assert done.returncode == 1
+    assert "wav.scp" in done.stderr
+    (tmp_path / "wav" / "utt2.wav").write_bytes(b"")
+    done = run_cli(script, "--nj", 2, data, tmp_path / "log", tmp_path / "feats")
+    assert done.returncode == 1
+    assert "make_scattering_train" in done.stderr
+    assert not (data / "feats.scp").exists()
+    logs = "".join(path.read_text() for path in (tmp_path / "log").glob("make_scattering_train.*.log"))
+    assert "utt2" in logs
