@@ -68,11 +68,7 @@ def read_csv(path: str | Path) -> dict[str, dict[str, str]]:
     UserError
         With ``path:line`` for a wrong number of columns, an empty or a repeated path.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot read: {getattr(error, 'strerror', None) or 'not UTF-8'}") from error
-    rows = text_file.csv_rows(path, text)
+    rows = text_file.csv_rows(path, text_file.read(path, "the table of tracks").removeprefix("\ufeff"))
     _, header = next(rows, (1, []))
     if "path" not in header or len(set(header)) != len(header):
         raise UserError(f"{path}:1: expected a header with 'path' and others, got '{','.join(header)}'")
