@@ -40,7 +40,7 @@ def get_parser() -> cli.KaldiParser:
 def main(argv: list[str] | None = None) -> int:
     """Run the program and return its exit status."""
     args = get_parser().parse_args(argv)
-    device = select_device(args.use_gpu, args.num_threads)
+    device = select_device(args)
     network = read_network(args.nnet)
     if any(isinstance(component, LstmProjectedStreams) for component in network.components):
         raise cli.UserError(

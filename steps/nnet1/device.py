@@ -9,6 +9,7 @@ import argparse
 
 import torch
 
+from steps.nnet1 import kernels
 from utils import cli
 from utils.cli import UserError
 
@@ -21,18 +22,26 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
         default="no",
         help="yes: fail without a GPU (default: no)",
     )
+    parser.add_argument(
+        "--kernels",
+        choices=kernels.CHOICES,
+        default="auto",
+        help="LSTM arithmetic (default: auto, C if it compiles)",
+    )
     parser.add_argument("--num-threads", type=cli.positive_int, default=1, help="CPU threads (default: 1)")
 
 
-def select_device(use_gpu: str = "no", num_threads: int = 1) -> torch.device:
-    """Fix the number of threads and choose the device.
+def select_device(args: argparse.Namespace) -> torch.device:
+    """Fix threads and kernels and choose the device from the options of :func:`add_device_options`.
 
     Raises
     ------
     UserError
         If a GPU is demanded and there is none.
     """
-    torch.set_num_threads(num_threads)
+    torch.set_num_threads(args.num_threads)
+    kernels.use(args.kernels)
+    use_gpu = args.use_gpu
     present = use_gpu != "no" and torch.cuda.is_available()
     if use_gpu == "yes" and not present:
         raise UserError("--use-gpu=yes: no CUDA GPU is available; use --use-gpu=no or optional")

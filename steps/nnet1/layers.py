@@ -33,6 +33,7 @@ class Layer:
         self.component = component
         self.input_dim = component.input_dim
         self.output_dim = component.output_dim
+        self.gives_dx = True
 
     def propagate(self, x: torch.Tensor) -> torch.Tensor:
         """Return the output [rows, output_dim] for an input [rows, input_dim], which is left as it is."""

@@ -112,7 +112,11 @@ class LstmLayer(Layer):
                 for buffer in (d_gates[t], d_c, d_r[t]):
                     buffer[over] = 0
         self.derivatives = (d_gates, d_r)
-        return torch.mm(d_gates.view(len(at.x), -1), p.w_gifo_x)
+        return self._input_derivative(at, d_gates)
+
+    def _input_derivative(self, at: Signal, d_gates: torch.Tensor) -> torch.Tensor:
+        """Return the derivative at the input, or what came in where nobody asks for it."""
+        return torch.mm(d_gates.view(len(at.x), -1), self.lstm.w_gifo_x) if self.gives_dx else at.dy
 
     def _step_back(
         self,
@@ -157,20 +161,26 @@ class LstmLayer(Layer):
 
     def _accumulate(self, x: torch.Tensor, momentum: float) -> None:
         """Add the sums over all rows to the scaled former corrections: one product a matrix."""
-        n, corr = self.cell_dim, self.corr
-        _, c, _, m, r = self.kept
+        n, r_dim, corr = self.cell_dim, self.output_dim, self.corr
+        _, _, _, m, r = self.kept
         d_gates, d_r = self.derivatives
         rows = d_gates.view(len(x), 4 * n)
-        before = c[:-1].reshape(len(x), n)
         pairs = {
             "w_gifo_x": (rows, x),
-            "w_gifo_r": (rows, r[:-1].reshape(len(x), -1)),
-            "w_r_m": (d_r.view(len(x), -1), m.view(len(x), n)),
+            "w_gifo_r": (rows, r[:-1].flatten(0, 1)[:, :r_dim]),
+            "w_r_m": (d_r.flatten(0, 1)[:, :r_dim], m.flatten(0, 1)[:, :n]),
         }
         for name, (left, right) in pairs.items():
             torch.addmm(corr[name], left.t(), right, beta=momentum, out=corr[name])
+        self._accumulate_vectors(momentum)
+
+    def _accumulate_vectors(self, momentum: float) -> None:
+        """Do the same for the bias and the peepholes."""
+        n, corr = self.cell_dim, self.corr
+        _, c, _, _, _ = self.kept
+        rows = self.derivatives[0].flatten(0, 1)
+        before, after = c[:-1].flatten(0, 1), c[1:].flatten(0, 1)
         corr["bias"].mul_(momentum).add_(rows.sum(dim=0))
         corr["peephole_i_c"].mul_(momentum).add_((rows[:, n : 2 * n] * before).sum(dim=0))
         corr["peephole_f_c"].mul_(momentum).add_((rows[:, 2 * n : 3 * n] * before).sum(dim=0))
-        after = c[1:].reshape(len(x), n)
         corr["peephole_o_c"].mul_(momentum).add_((rows[:, 3 * n :] * after).sum(dim=0))

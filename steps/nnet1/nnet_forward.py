@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.no_softmax and args.apply_log:
         parser.error("--no-softmax=true and --apply-log=true exclude each other")
-    device = select_device(args.use_gpu, args.num_threads)
+    device = select_device(args)
     network = read_network(args.model_in)
     if args.no_softmax:
         network = without_softmax(network, args.model_in)

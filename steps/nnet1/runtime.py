@@ -8,9 +8,11 @@ from collections.abc import Callable, Sequence
 import torch
 
 from steps.nnet1 import components as nn
+from steps.nnet1 import kernels
 from steps.nnet1 import layers as base
 from steps.nnet1.affine import AffineLayer
 from steps.nnet1.lstm import LstmLayer
+from steps.nnet1.lstm_native import NativeLstmLayer
 from steps.nnet1.options import TrainOptions
 from utils.cli import UserError
 
@@ -44,17 +46,22 @@ class Net:
         self, network: nn.Network, device: torch.device | str = "cpu", *, num_stream: int = 1
     ) -> None:
         self.device = torch.device(device)
-        self.network = network if self.device.type == "cpu" else _on_device(network, self.device)
+        self.network = _aligned(network) if self.device.type == "cpu" else _on_device(network, self.device)
         self.num_stream = num_stream
         self.layers = [self._layer(component) for component in self.network.components]
         self.activations: list[torch.Tensor] = []
         trainable = [index for index, layer in enumerate(self.layers) if layer.trainable]
         self._lowest = min(trainable, default=len(self.layers))
+        for layer in self.layers[: self._lowest + 1]:
+            layer.gives_dx = False
 
     def _layer(self, component: nn.Component) -> base.Layer:
         if isinstance(component, nn.AffineTransform):
             return AffineLayer(component, coef_in_penalty=self.network.generation != "2014")
         if isinstance(component, nn.Lstm):
+            library = kernels.library() if self.device.type == "cpu" else None
+            if library is not None:
+                return NativeLstmLayer(component, self.num_stream, library)
             return LstmLayer(component, self.num_stream)
         return _LAYERS[type(component)](component)
 
@@ -90,7 +97,7 @@ class Net:
         for index in range(len(self.layers) - 1, self._lowest - 1, -1):
             layer = self.layers[index]
             at = base.Signal(self.activations[index], self.activations[index + 1], diff)
-            if index > self._lowest or isinstance(layer, LstmLayer):
+            if layer.gives_dx or isinstance(layer, LstmLayer):
                 diff = layer.backpropagate(at)
             layer.update(at, options)
 
@@ -120,6 +127,15 @@ class Net:
                 f"component 1 is <{first.kind}>: kaldi-lstm never trains an LSTM that stands first; "
                 "put a <Transmit> before it"
             )
+
+
+def _aligned(network: nn.Network) -> nn.Network:
+    """Move tensors that begin inside a cache line: products of matrices are slower there, with other bits."""
+    for component in network.components:
+        for name, value in component.params().items():
+            if value.data_ptr() % 64 or not value.is_contiguous():
+                setattr(component, name, value.detach().clone(memory_format=torch.contiguous_format))
+    return network
 
 
 def _on_device(network: nn.Network, device: torch.device) -> nn.Network:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from steps.nnet1 import training_set
+from steps.nnet1 import kernels, training_set
 from steps.nnet1.components import Network
 from steps.nnet1.device import add_device_options, select_device
 from steps.nnet1.experiment import Experiment
@@ -25,6 +25,7 @@ _NOT_COUNTED = (
     "config",
     "use_gpu",
     "num_threads",
+    "kernels",
     "max_iters",
     "select",
     "nnet_init",
@@ -103,7 +104,7 @@ def open_trainer(
     network : Network
         The initial one.
     """
-    device = select_device(args.use_gpu, args.num_threads)
+    device = select_device(args)
     directory = Path(args.exp_dir)
     directory.mkdir(parents=True, exist_ok=True)
     transform = open_transform(args.transform, device, framewise=framewise)
@@ -123,7 +124,11 @@ def open_trainer(
     counted["data"] = data.data_hash
     if args.nnet_init:
         counted["nnet-init"] = training_set.data_hash([], [Path(args.nnet_init)])
-    arithmetic = {"device": device.type, "num-threads": args.num_threads}
+    arithmetic = {
+        "device": device.type,
+        "num-threads": args.num_threads,
+        "kernels": kernels.identity() if device.type == "cpu" else "torch",
+    }
     experiment = Experiment(directory, counted, arithmetic)
     network = make_network(args, prototype(transform.network.output_dim, data.num_classes), init_name)
     dims = (transform.network.output_dim, data.num_classes)

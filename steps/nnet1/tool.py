@@ -80,7 +80,7 @@ def run_training(args: argparse.Namespace, run: Run, **settings: object) -> Epoc
     **settings
         ``num_stream``, ``framewise`` (see :func:`open_transform`) and fields of ``TrainingData``.
     """
-    device = select_device(args.use_gpu, args.num_threads)
+    device = select_device(args)
     num_stream = int(settings.pop("num_stream", 1))  # type: ignore[call-overload]
     framewise = bool(settings.pop("framewise", False))
     net = Net(read_network(args.model_in), device, num_stream=num_stream)

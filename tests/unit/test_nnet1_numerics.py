@@ -16,7 +16,7 @@ import torch
 
 from steps import archive
 from steps.nnet1 import components as nn
-from steps.nnet1 import epoch
+from steps.nnet1 import epoch, kernels
 from steps.nnet1.affine import AffineLayer, limit_row_norm, regularize_l1
 from steps.nnet1.forward import Forward, log_priors, without_softmax
 from steps.nnet1.inputs import TrainingData
@@ -211,6 +211,18 @@ def check_case(case: Case, run, num_stream: int) -> None:
 def test_trains_as_kaldi(case, run, num_stream, monkeypatch):
     monkeypatch.chdir(SMALL)
     check_case(case, run, num_stream)
+
+
+@pytest.mark.parametrize(
+    ("case", "run", "num_stream"), [c for c in CASES if c[0].small and c[0].name.startswith("lstm")], ids=str
+)
+def test_trains_as_kaldi_without_c(case, run, num_stream, monkeypatch):
+    monkeypatch.chdir(SMALL)
+    kernels.use("torch")
+    try:
+        check_case(case, run, num_stream)
+    finally:
+        kernels.use("auto")
 
 
 @pytest.mark.parametrize(("case", "run", "num_stream"), CASES, ids=str)

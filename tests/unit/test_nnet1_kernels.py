@@ -1,0 +1,138 @@
+"""The C kernels against plain torch, and what happens without a compiler."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+
+from steps.nnet1 import components as nn
+from steps.nnet1 import kernels
+from steps.nnet1.layers import Signal
+from steps.nnet1.lstm import LstmLayer
+from steps.nnet1.lstm_native import NativeLstmLayer
+from steps.nnet1.options import TrainOptions
+from steps.nnet1.runtime import Net
+from utils.cli import UserError
+
+
+@pytest.fixture(autouse=True)
+def choose_again():
+    kernels.use("auto")
+    yield
+    kernels.use("auto")
+
+
+@pytest.fixture
+def library():
+    found = kernels.library()
+    if found is None:
+        pytest.skip("no C compiler here: plain torch is what runs, and the other tests check it")
+    return found
+
+
+def make(input_dim: int, output_dim: int, cell_dim: int, **clips) -> nn.LstmProjected:
+    generator = torch.Generator().manual_seed(5)
+    params = {
+        name: (torch.rand(*shape, generator=generator) - 0.5) * 0.5
+        for name, shape in nn.lstm_shapes(input_dim, output_dim, cell_dim).items()
+    }
+    return nn.LstmProjected(
+        input_dim, output_dim, cell_dim=cell_dim, **params, **{"diff_clip": 0.0, "grad_clip": 0.0, **clips}
+    )
+
+
+ALL_CLIPS = {"diff_clip": 0.05, "cell_diff_clip": 0.1, "cell_clip": 0.5, "grad_clip": 2.0}
+SHAPES = [
+    # streams, frames, cells, projection, ends, clips
+    (1, 6, 7, 4, None, {}),
+    (2, 3, 16, 16, None, {}),
+    (3, 6, 5, 33, None, {}),
+    (4, 5, 32, 16, None, {}),
+    (4, 6, 24, 12, [6, 2, 0, 3], {}),
+    (7, 4, 17, 15, None, ALL_CLIPS),
+    (60, 3, 20, 18, None, {}),
+]
+
+
+@pytest.mark.parametrize(("streams", "frames", "cells", "proj", "ends", "clips"), SHAPES)
+def test_c_and_torch_agree(library, streams, frames, cells, proj, ends, clips):
+    pairs = []
+    for build in (LstmLayer, lambda *a: NativeLstmLayer(*a, library)):
+        torch.manual_seed(0)
+        component = make(5, proj, cells, **clips)
+        layer = build(component, streams)
+        layer.lengths = ends
+        for _ in range(2):
+            x, dy = torch.randn(frames * streams, 5), torch.randn(frames * streams, proj)
+            y = layer.propagate(x)
+            at = Signal(x, y, dy)
+            dx = layer.backpropagate(at)
+            layer.update(at, TrainOptions(0.01, 0.5))
+        pairs.append([y, dx, layer.state_c, layer.state_r, *component.params().values()])
+    for plain, native in zip(*pairs, strict=True):
+        torch.testing.assert_close(native, plain, atol=3e-6, rtol=1e-5)
+
+
+def test_a_stream_has_the_same_bits_in_any_company(library):
+    state_c, state_r = torch.randn(9, 24), torch.randn(9, 12)
+    alone = NativeLstmLayer(make(5, 12, 24), 1, library)
+    for company in (2, 3, 5, 9):
+        together = NativeLstmLayer(make(5, 12, 24), company, library)
+        together.state_c, together.state_r = state_c[:company], state_r[:company]
+        y = together.propagate(torch.zeros(6 * company, 5)).view(6, company, 12)
+        for stream in range(company):
+            alone.state_c, alone.state_r = state_c[stream : stream + 1], state_r[stream : stream + 1]
+            assert torch.equal(alone.propagate(torch.zeros(6, 5)), y[:, stream])
+
+
+def test_sigmoid_and_affine_of_c(library):
+    x = torch.linspace(-30, 30, 1001)
+    y = torch.empty_like(x)
+    library.sigmoid_forward(len(x), x.data_ptr(), y.data_ptr())
+    assert ((y - x.double().sigmoid()) / x.double().sigmoid()).abs().max() < 3e-7
+    nan = torch.tensor([float("nan"), 1e30, -1e30])
+    library.sigmoid_forward(3, nan.data_ptr(), nan.data_ptr())
+    assert nan[0].isnan()
+    assert nan[1:].tolist() == pytest.approx([1, 0], abs=1e-30)
+    x, w, b = torch.randn(131, 32), torch.randn(9, 32), torch.randn(9)
+    out = torch.empty(131, 9)
+    library.affine_forward(131, 9, 32, w.data_ptr(), b.data_ptr(), x.data_ptr(), out.data_ptr())
+    torch.testing.assert_close(out, x @ w.t() + b, atol=1e-5, rtol=1e-5)
+
+
+def test_without_a_compiler_torch_does_the_work(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    kernels.use("auto")
+    assert kernels.library() is None
+    assert kernels.identity() == "torch"
+    assert "LSTM kernels: torch (no C compiler on PATH)" in capsys.readouterr().err
+    assert type(Net(nn.Network([make(5, 4, 3)])).lstms[0]) is LstmLayer
+    kernels.use("c")
+    with pytest.raises(UserError, match="--kernels=c: cannot compile"):
+        kernels.library()
+
+
+@pytest.mark.usefixtures("library")
+def test_processes_may_compile_at_once_and_a_bad_compiler_is_survived(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with ThreadPoolExecutor() as pool:
+        paths = set(pool.map(lambda _: kernels.compiled(), range(3)))
+    assert len(paths) == 1
+    assert [path.name for path in (tmp_path / "nnet1-kernels").iterdir()] == [paths.pop().name]
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "cc").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "bin" / "cc").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin")
+    kernels.use("auto")
+    assert kernels.library() is None
+    assert "LSTM kernels: torch" in capsys.readouterr().err
+
+
+def test_the_choice_is_heeded():
+    kernels.use("torch")
+    assert kernels.library() is None
+    with pytest.raises(ValueError, match="expected one of"):
+        kernels.use("fortran")
