@@ -15,7 +15,7 @@ Options:
 
 Environment: RECIPE_PID stops the jobs when that process ends. RUNNER_RESUME_STATE, a word that stands for
 the state of all inputs, skips jobs whose logs say that they succeeded with the same word and command;
-RUNNER_RESUME_FILES (patterns with the job's name, separated by blanks) must then exist as well.
+RUNNER_OUTPUTS (patterns with the job's name, separated by blanks) must then exist as well.
 """
 
 from __future__ import annotations

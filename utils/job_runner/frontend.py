@@ -37,7 +37,7 @@ def resume_key(request: Request, job: int) -> str | None:
 
 def unfinished(request: Request) -> list[int]:
     """Return the jobs that still have to run; without ``RUNNER_RESUME_STATE`` these are all."""
-    files = os.environ.get("RUNNER_RESUME_FILES", "").split()
+    files = os.environ.get("RUNNER_OUTPUTS", "").split()
     jobs = []
     for job in request.jobs:
         key = resume_key(request, job)

@@ -1,0 +1,82 @@
+"""What a cluster's scheduler must be able to do for :mod:`utils.job_runner.cluster`."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+COMMAND_SECONDS = 120
+
+Task = tuple[str, int]  # id of the submitted array, index in it
+
+
+class UnreachableError(Exception):
+    """The scheduler does not answer now; its jobs may well be running."""
+
+
+class SubmitError(Exception):
+    """A job was refused; says what the scheduler said."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What the scheduler knows of a task that it has not forgotten.
+
+    ``text`` is for messages. A ``stuck`` task will not run without help.
+    """
+
+    text: str
+    stuck: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a task ended according to the scheduler: whether it failed, and why."""
+
+    failed: bool
+    reason: str
+
+
+class Scheduler(Protocol):
+    """Slurm or Grid Engine."""
+
+    def array_limit(self) -> int:
+        """Return the largest index of an array; 1 means that there are no arrays."""
+
+    def submit(self, command: list[str], script: Path, count: int, limit: int | None, name: str) -> str:
+        """Submit ``script`` as array 1-``count``, at most ``limit`` tasks at once; return the job's id.
+
+        With ``count`` 0 it is a job of its own, not an array. Raises :class:`SubmitError`.
+        """
+
+    def active(self, ids: list[str]) -> dict[Task, State]:
+        """Return the tasks that wait or run. Raises :class:`UnreachableError`."""
+
+    def verdict(self, task: Task) -> Verdict | None:
+        """Return how a task ended, None if this is not known (yet)."""
+
+    def cancel_task_command(self, task: Task) -> list[str]:
+        """Return the command that cancels one task."""
+
+    def cancel_command(self, ids: list[str]) -> list[str]:
+        """Return the command that cancels jobs."""
+
+
+def ask(words: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run one of the scheduler's programs; raises :class:`UnreachableError` if it hangs or is missing."""
+    try:
+        return subprocess.run(
+            words,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise UnreachableError(f"{words[0]} does not answer") from error
+    except OSError as error:
+        raise UnreachableError(f"{words[0]}: {error.strerror}") from error

@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""Run jobs on a Grid Engine cluster, with the command line, logs and exit status of Kaldi's queue.pl.
+
+Usage: queue.py [options] [JOB=1:N] <log-file> <command…>
+ e.g.: queue.py --mem 1G --max-jobs-run 50 JOB=1:200 exp/log/feats.JOB.log local/compute_scattering.py …
+
+Submits one array, waits until all its tasks have ended and exits with 1 if one failed, naming its log and
+what Grid Engine says of it. Ctrl-C cancels the jobs. What the options mean at this site stands in --config
+(conf/queue.conf; without the option the built-in configuration, Kaldi's, is used); an option that it does
+not describe is an error. Options with one dash go to qsub as they are.
+
+Environment: as slurm.py.
+"""
+
+from __future__ import annotations
+
+import getpass
+import re
+import sys
+from pathlib import Path
+
+# Not insert: with utils/ itself on the path, "import queue" would find this very file.
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from utils.job_runner import cluster, frontend, site_conf
+from utils.job_runner.request import Request
+from utils.job_runner.scheduler import State, SubmitError, Task, UnreachableError, Verdict, ask
+
+BUILT_IN = """
+command qsub -v PATH -cwd -S /bin/bash -j y -l arch=*64*
+option mem=* -l mem_free=$0,ram_free=$0
+option mem=0
+option num_threads=* -pe smp $0
+option num_threads=1
+option max_jobs_run=* -tc $0
+default gpu=0
+option gpu=0
+option gpu=* -l gpu=$0 -q g.q
+"""
+UNLIMITED = 1_000_000
+
+
+class GridEngine:
+    """Grid Engine through its commands."""
+
+    def __init__(self) -> None:
+        self.limit: int | None = None
+
+    def array_limit(self) -> int:
+        """Return max_aj_tasks, the largest array."""
+        if self.limit is None:
+            found = re.search(r"^max_aj_tasks\s+(\d+)", ask(["qconf", "-sconf"]).stdout, re.MULTILINE)
+            self.limit = int(found[1]) or UNLIMITED if found else 75000
+        return self.limit
+
+    def submit(self, command: list[str], script: Path, count: int, limit: int | None, name: str) -> str:
+        """Submit with qsub; also one task goes as an array, so that qstat speaks of all alike."""
+        words = [*command, "-terse", "-N", name, "-o", f"{script.parent}/", "-t", f"1-{max(1, count)}"]
+        if limit and "-tc" not in words:
+            words += ["-tc", str(limit)]
+        done = ask([*words, str(script)])
+        found = re.search(r"^(\d+)(?:\.\S+)?$", done.stdout.strip(), re.MULTILINE)
+        if done.returncode != 0 or not found:
+            raise SubmitError(f"{words[0]} said: {(done.stderr or done.stdout).strip()}")
+        return found[1]
+
+    def active(self, ids: list[str]) -> dict[Task, State]:
+        """Ask qstat."""
+        done = ask(["qstat", "-u", getpass.getuser()])
+        if done.returncode != 0:
+            raise UnreachableError(f"qstat said: {(done.stderr or done.stdout).strip()}")
+        states = {}
+        for line in done.stdout.splitlines():
+            words = line.split()
+            if words and words[0] in ids:
+                state = State(words[4], stuck="E" in words[4])
+                states.update({(words[0], index): state for index in indices(words[-1])})
+        return states
+
+    def verdict(self, task: Task) -> Verdict | None:
+        """Ask qacct."""
+        try:
+            done = ask(["qacct", "-j", task[0], "-t", str(task[1])])
+        except UnreachableError:
+            return None
+        facts = dict(
+            line.split(None, 1) for line in done.stdout.splitlines() if len(line.split(None, 1)) == 2
+        )
+        if "failed" not in facts:
+            return None
+        failed, exit_status = facts["failed"].strip(), facts.get("exit_status", "?").strip()
+        memory = facts.get("maxvmem", "?").strip()
+        reason = f"Grid Engine says failed {failed}, exit status {exit_status}, maxvmem {memory}"
+        return Verdict(failed.split()[0] != "0" or exit_status.split()[0] != "0", reason)
+
+    def cancel_task_command(self, task: Task) -> list[str]:
+        """Return qdel's command line for one task."""
+        return ["qdel", task[0], "-t", str(task[1])]
+
+    def cancel_command(self, ids: list[str]) -> list[str]:
+        """Return qdel's command line."""
+        return ["qdel", *ids]
+
+
+def indices(text: str) -> list[int]:
+    """Expand qstat's task column: ``1-5:2,7`` is 1, 3, 5, 7."""
+    found: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d+)(?:-(\d+)(?::(\d+))?)?", part)
+        if match:
+            found += range(int(match[1]), int(match[2] or match[1]) + 1, int(match[3] or 1))
+    return found
+
+
+def run_jobs(request: Request, jobs: list[int]) -> dict[int, str]:
+    """Run the given jobs; return why jobs failed, by number."""
+    conf = site_conf.read(request.options.get("config"), BUILT_IN)
+    command = conf.arguments(request)
+    return cluster.ClusterRun(request, jobs, command, GridEngine()).run() if jobs else {}
+
+
+if __name__ == "__main__":
+    frontend.run(__doc__, run_jobs)

@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""Run jobs on a Slurm cluster, with the command line, logs and exit status of Kaldi's slurm.pl.
+
+Usage: slurm.py [options] [JOB=1:N] <log-file> <command…>
+ e.g.: slurm.py --mem 1G --max-jobs-run 50 JOB=1:200 exp/log/feats.JOB.log local/compute_scattering.py …
+
+Submits one array, waits until all its tasks have ended and exits with 1 if one failed, naming its log and
+what Slurm says of it. Ctrl-C cancels the jobs. What the options mean at this site stands in --config
+(conf/slurm.conf; without the option the built-in configuration, Kaldi's, is used); an option that it does
+not describe is an error. Options with one dash go to sbatch as they are.
+
+Environment, beside run.py's: RUNNER_POLL_SECONDS (5) between questions to Slurm, RUNNER_LATE_SECONDS (60)
+to wait for files that appear late, RUNNER_UNREACHABLE_SECONDS (1800) to bear a controller that is down.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+# Not insert: with utils/ itself on the path, "import queue" would find Grid Engine's runner.
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from utils.job_runner import cluster, frontend, site_conf
+from utils.job_runner.request import Request
+from utils.job_runner.scheduler import State, SubmitError, Task, UnreachableError, Verdict, ask
+
+BUILT_IN = """
+command sbatch --export=ALL --no-requeue --ntasks-per-node=1
+option time=* --time=$0
+option mem=* --mem-per-cpu=$0
+option mem=0
+option num_threads=* --cpus-per-task=$0
+option num_threads=1
+option max_jobs_run=*
+default gpu=0
+option gpu=0
+option gpu=* --gres=gpu:$0
+"""
+ENDED_WELL = ("COMPLETED",)
+NOT_ENDED = ("PENDING", "RUNNING", "COMPLETING", "SUSPENDED", "CONFIGURING", "REQUEUED")
+
+
+class Slurm:
+    """Slurm through its commands."""
+
+    def __init__(self) -> None:
+        self.limit: int | None = None
+
+    def array_limit(self) -> int:
+        """Return MaxArraySize - 1, the largest index."""
+        if self.limit is None:
+            done = ask(["scontrol", "show", "config"])
+            found = re.search(r"^MaxArraySize\s*=\s*(\d+)", done.stdout, re.MULTILINE)
+            self.limit = int(found[1]) - 1 if found else 1000
+        return self.limit
+
+    def submit(self, command: list[str], script: Path, count: int, limit: int | None, name: str) -> str:
+        """Submit with sbatch."""
+        words = [*command, "--parsable", f"--job-name={name}"]
+        escaped = str(script.parent).replace("%", "%%")
+        words.append(f"--output={escaped}/out.%a" if count else f"--output={escaped}/out.%j")
+        if count:
+            words.append(f"--array=1-{count}" + (f"%{limit}" if limit else ""))
+        done = ask([*words, str(script)])
+        found = re.match(r"(\d+)", done.stdout.strip())
+        if done.returncode != 0 or not found:
+            raise SubmitError(f"{words[0]} said: {(done.stderr or done.stdout).strip()}")
+        return found[1]
+
+    def active(self, ids: list[str]) -> dict[Task, State]:
+        """Ask squeue."""
+        done = ask(["squeue", "--noheader", "--array", f"--jobs={','.join(ids)}", "--format=%F|%K|%T|%r"])
+        if done.returncode != 0:
+            if "Invalid job id" in done.stderr:
+                return {}
+            raise UnreachableError(f"squeue said: {done.stderr.strip()}")
+        states = {}
+        for line in done.stdout.splitlines():
+            job_id, index, state, reason = (line.strip().split("|", 3) + ["", "", ""])[:4]
+            text = state if reason in ("None", "") or state == "RUNNING" else f"{state} ({reason})"
+            stuck = state == "PENDING" and ("launch failed" in reason or reason.startswith("DependencyNever"))
+            states[job_id, int(index) if index.isdigit() else 1] = State(text, stuck)
+        return states
+
+    def verdict(self, task: Task) -> Verdict | None:
+        """Ask sacct, and the controller's memory where there is no accounting."""
+        for name in (f"{task[0]}_{task[1]}", task[0]):
+            for ask_one in (from_accounting, from_controller):
+                verdict = ask_one(name)
+                if verdict is not None:
+                    return verdict
+        return None
+
+    def cancel_task_command(self, task: Task) -> list[str]:
+        """Return scancel's command line for one task."""
+        return ["scancel", f"{task[0]}_{task[1]}"]
+
+    def cancel_command(self, ids: list[str]) -> list[str]:
+        """Return scancel's command line."""
+        return ["scancel", *ids]
+
+
+def judge(state: str, exit_code: str, more: str = "") -> Verdict | None:
+    """Turn Slurm's words into a verdict; None if the job has not ended."""
+    word = state.split()[0].rstrip("+") if state.split() else ""
+    if not word or word in NOT_ENDED:
+        return None
+    reason = f"Slurm says {state}" + (f", exit code {exit_code}" if exit_code else "")
+    return Verdict(word not in ENDED_WELL, reason + (f", {more}" if more not in ("", "None") else ""))
+
+
+def from_accounting(name: str) -> Verdict | None:
+    """Ask sacct for one task."""
+    try:
+        done = ask(["sacct", "-n", "-P", "-X", "-j", name, "-o", "JobID,State,ExitCode"])
+    except UnreachableError:
+        return None
+    for line in done.stdout.splitlines():
+        found, state, exit_code = (line.split("|") + ["", ""])[:3]
+        if found == name:
+            return judge(state, exit_code)
+    return None
+
+
+def from_controller(name: str) -> Verdict | None:
+    """Ask scontrol for one task; it remembers jobs for some minutes."""
+    try:
+        done = ask(["scontrol", "--oneliner", "show", "job", name])
+    except UnreachableError:
+        return None
+    for line in done.stdout.splitlines():
+        facts = dict(word.split("=", 1) for word in line.split() if "=" in word)
+        ids = {facts.get("JobId"), f"{facts.get('ArrayJobId')}_{facts.get('ArrayTaskId')}"}
+        if name in ids:
+            return judge(facts.get("JobState", ""), facts.get("ExitCode", ""), facts.get("Reason", ""))
+    return None
+
+
+def run_jobs(request: Request, jobs: list[int]) -> dict[int, str]:
+    """Run the given jobs; return why jobs failed, by number."""
+    conf = site_conf.read(request.options.get("config"), BUILT_IN)
+    command = conf.arguments(request)
+    return cluster.ClusterRun(request, jobs, command, Slurm()).run() if jobs else {}
+
+
+if __name__ == "__main__":
+    frontend.run(__doc__, run_jobs)
