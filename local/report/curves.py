@@ -105,52 +105,41 @@ def read_iterations(path: Path) -> list[Iteration]:
     return iterations
 
 
+def _draw_model(panels: np.ndarray, label: str, iterations: Sequence[Iteration]) -> None:
+    """Draw loss, frame accuracy and learning rate of one model into a row of three panels."""
+    steps = [item.number for item in iterations]
+    refused = [item for item in iterations if not item.accepted]
+    for axes, part in zip(panels, ("loss", "acc"), strict=False):
+        for side, name, colour, line in (
+            ("tr", "training", style.COLOURS[0], "-"),
+            ("cv", "held out (cv)", style.COLOURS[1], style.LINES[1]),
+        ):
+            values = [getattr(item, f"{side}_{part}") for item in iterations]
+            axes.plot(steps, values, color=colour, linestyle=line, label=name)
+        rejected = [getattr(item, f"cv_{part}") for item in refused]
+        axes.plot(
+            [item.number for item in refused], rejected, "x", markersize=4, color="#444444", label="rejected"
+        )
+    rates = [(item.number, item.learn_rate) for item in iterations if item.learn_rate > 0]
+    values = [rate for _, rate in rates]
+    panels[2].step([number for number, _ in rates], values, where="mid", color=style.COLOURS[2])
+    if values and max(values) > 5 * min(values):
+        panels[2].set_yscale("log")
+    else:
+        panels[2].ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
+        panels[2].set_ylim(bottom=0.0)
+    panels[0].set_ylabel(label.replace(" (", "\n("), fontsize=7.5)
+    for axes in panels:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
 def draw_training(curves: Mapping[str, Sequence[Iteration]], stem: Path) -> None:
     """Draw loss, frame accuracy and learning rate against the iteration, a row of panels a model."""
     figure, grid = plt.subplots(
         len(curves), 3, figsize=(7.5, 1.2 + 1.55 * len(curves)), squeeze=False, sharex="row"
     )
-    blue, orange, grey = style.COLOURS[0], style.COLOURS[1], "#444444"
-    rows = []
     for panels, (label, iterations) in zip(grid, curves.items(), strict=True):
-        steps = [item.number for item in iterations]
-        for axes, part in zip(panels, ("loss", "acc"), strict=False):
-            for side, colour, line in (("tr", blue, "-"), ("cv", orange, style.LINES[1])):
-                values = [getattr(item, f"{side}_{part}") for item in iterations]
-                axes.plot(
-                    steps,
-                    values,
-                    color=colour,
-                    linestyle=line,
-                    label={"tr": "training", "cv": "held out (cv)"}[side],
-                )
-            refused = [item for item in iterations if not item.accepted]
-            axes.plot(
-                [item.number for item in refused],
-                [getattr(item, f"cv_{part}") for item in refused],
-                linestyle="none",
-                marker="x",
-                markersize=4,
-                color=grey,
-                label="rejected",
-            )
-        rates = [(item.number, item.learn_rate) for item in iterations if item.learn_rate > 0]
-        panels[2].step(
-            [n for n, _ in rates], [rate for _, rate in rates], where="mid", color=style.COLOURS[2]
-        )
-        values = [rate for _, rate in rates]
-        if values and max(values) > 5 * min(values):
-            panels[2].set_yscale("log")
-        else:
-            panels[2].ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
-            panels[2].set_ylim(bottom=0.0)
-        panels[0].set_ylabel(label.replace(" (", "\n("), fontsize=7.5)
-        for axes in panels:
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        rows += [
-            [label, i.number, i.learn_rate, i.tr_loss, i.tr_acc, i.cv_loss, i.cv_acc, str(i.accepted).lower()]
-            for i in iterations
-        ]
+        _draw_model(panels, label, iterations)
     for axes, title in zip(
         grid[0], ("cross-entropy per frame", "frame accuracy (%)", "learning rate"), strict=True
     ):
@@ -160,6 +149,11 @@ def draw_training(curves: Mapping[str, Sequence[Iteration]], stem: Path) -> None
     handles, names = grid[0][0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=3, frameon=False)
     style.save(figure, stem)
+    rows = [
+        [label, i.number, i.learn_rate, i.tr_loss, i.tr_acc, i.cv_loss, i.cv_acc, str(i.accepted).lower()]
+        for label, iterations in curves.items()
+        for i in iterations
+    ]
     style.write_points(stem.with_suffix(".csv"), ["model", *ITERS[:-1]], rows)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 
 from local.report import style
 from steps import archive
@@ -63,20 +65,40 @@ def collect_scores(reference: Reference, rspecifier: str) -> ClassScores:
     )
 
 
+def _frame_lines(axes: Axes, values: np.ndarray) -> None:
+    """Draw a line a class through very many frames so that no class hides the others.
+
+    The lines are drawn in short pieces, the classes taking turns, and the thinner the more frames there are.
+    """
+    total, count = values.shape
+    length = max(2, total // 8000)
+    pieces, colours = [], []
+    positions = np.arange(total) + 0.5
+    for start in range(0, total - 1, length):
+        part = slice(start, start + length + 1)
+        for turn in range(count):
+            index = (turn + start // length) % count
+            pieces.append(np.column_stack([positions[part], values[part, index]]))
+            colours.append(style.COLOURS[index % len(style.COLOURS)])
+    alpha = float(np.clip((1500.0 / total) ** 0.5, 0.06, 0.8))
+    axes.add_collection(LineCollection(pieces, colors=colours, linewidths=0.4, alpha=alpha, rasterized=True))
+
+
 def _panel(
     axes: Axes, values: np.ndarray, edges: np.ndarray, classes: tuple[str, ...], *, dense: bool
 ) -> None:
-    positions = np.arange(len(values)) + 0.5
-    for index in range(values.shape[1]):
+    crowded_tracks = len(values) > 200
+    if dense:
+        _frame_lines(axes, values)
+    for index in range(0 if dense else values.shape[1]):
         axes.plot(
-            positions,
+            np.arange(len(values)) + 0.5,
             values[:, index],
             color=style.COLOURS[index % len(style.COLOURS)],
-            linestyle="-" if dense else style.LINES[index % len(style.LINES)],
-            linewidth=0.35 if dense else 1.0,
-            alpha=0.8 if dense else 1.0,
+            linestyle="-" if crowded_tracks else style.LINES[index % len(style.LINES)],
+            linewidth=0.5 if crowded_tracks else 1.0,
+            alpha=0.75 if crowded_tracks else 1.0,
             label=classes[index],
-            rasterized=dense,
         )
     for edge in edges[1:-1]:
         axes.axvline(edge, color="#444444", linestyle=":", linewidth=0.9)
@@ -119,7 +141,9 @@ def draw_figure2(scores: ClassScores, title: str, stem: Path) -> None:
         )
         axes.set_ylabel("posterior")
     handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=count, frameon=False)
+    legend = figure.legend(handles, names, loc="outside lower center", ncols=count, frameon=False)
+    for line in legend.get_lines():
+        line.set(linewidth=1.4, alpha=1.0)
     figure.suptitle(title, fontsize=10)
     style.save(figure, stem)
     header = ["index", "utt", "ref", *(f"{panel}:{name}" for panel in PANELS[:3] for name in scores.classes)]
@@ -143,7 +167,7 @@ def draw_figure2(scores: ClassScores, title: str, stem: Path) -> None:
     )
 
 
-def _frame_rows(scores: ClassScores):
+def _frame_rows(scores: ClassScores) -> Iterator[list[object]]:
     position = 0
     for utt, length in zip(scores.utts, scores.lengths, strict=True):
         for frame in range(int(length)):

@@ -17,14 +17,10 @@ import scoring_tree as toy
 
 from local import (
     compare_results,
-    majority_vote,
     make_report,
     make_tables,
     plot_figures,
     score_svm,
-    segment_features,
-    sweep_k,
-    train_svm,
     write_results,
 )
 from steps import archive
@@ -32,63 +28,18 @@ from steps.scoring.predictions import read_predictions
 from steps.scoring.svm import read_svm
 from utils.cli import UserError
 
-MODELS = ("dnn1", "lstm_512", "lstm_512_seed2")
-SVM = ("--c-grid=0.01,0.1", "--folds=3")
-
-
-def score(data: Path, exp: Path) -> None:
-    """Run stages 7 and 8 of one model."""
-    run(majority_vote, data / "test", f"scp:{exp}/post_test/post.scp", exp / "score_test")
-    for kind, name in (("lstm", "LSeg_acc"), ("fusion", "FSeg_acc")):
-        make_svm(
-            data, exp / f"svm_{kind}", kind, name, exp / "post_train/post.scp", exp / "post_test/post.scp"
-        )
-
-
-def make_svm(data: Path, folder: Path, kind: str, name: str, *posts: Path) -> None:
-    for number, part in enumerate(("train", "test")):
-        feats = "" if kind == "lstm" else f"scp:{data}/{part}/feats.scp"
-        post = f"scp:{posts[number]}" if posts else ""
-        run(segment_features, "--type", kind, feats, post, f"ark,scp:{folder}/{part}.ark,{folder}/{part}.scp")
-    run(
-        train_svm,
-        *SVM,
-        "--type",
-        kind,
-        "--k=0.9",
-        data / "train",
-        f"scp:{folder}/train.scp",
-        folder / "svm.npz",
-    )
-    run(score_svm, "--name", name, data / "test", folder / "svm.npz", f"scp:{folder}/test.scp", folder)
-
-
-def run(program, *argv) -> None:
-    assert program.main([str(word) for word in argv]) == 0
-
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory) -> Path:
     """Return a folder with data/toy and scored exp/toy_{dnn1,lstm_512,lstm_512_seed2,sc}."""
-    root = tmp_path_factory.mktemp("toy")
-    data = toy.make_data(root)
-    for seed, model in enumerate(MODELS):
-        score(data, toy.make_model(root, data, model, seed=seed, skill=1.0 + 0.5 * seed))
-    make_svm(data, root / "exp/toy_sc/svm_sc", "sc", "ScSeg_acc")
-    lstm = root / "exp/toy_lstm_512"
-    shutil.copytree(lstm / "svm_lstm", lstm / "svm_lstm_crossfit")
-    grid = ("--k-grid=0.5,0.9,0.99",)
-    run(sweep_k, *SVM, *grid, data, root / "exp/toy_sc/svm_sc", lstm)
-    experiments = [root / f"exp/toy_{model}" for model in (*MODELS, "sc")]
-    run(write_results, "--conf-dir", root / "conf", data, *experiments)
-    return root
+    return toy.build(tmp_path_factory.mktemp("toy"))
 
 
 @pytest.fixture(scope="module")
 def summary(root) -> Path:
     """Return the summary folder, with tables."""
     experiments = [root / f"exp/toy_{model}" for model in ("dnn1", "lstm_512", "sc")]
-    run(make_tables, root / "data/toy", root / "exp/toy_summary", *experiments)
+    toy.run(make_tables, root / "data/toy", root / "exp/toy_summary", *experiments)
     return root / "exp/toy_summary"
 
 
@@ -135,8 +86,8 @@ def test_rerun_overwrites_with_the_same_bytes(root):
         "svm_lstm/train.ark",
     ]
     before = {name: (exp / name).read_bytes() for name in names}
-    score(data, exp)
-    run(write_results, "--conf-dir", root / "conf", data, exp)
+    toy.score(data, exp)
+    toy.run(write_results, "--conf-dir", root / "conf", data, exp)
     assert {name: (exp / name).read_bytes() for name in names} == before
 
 
@@ -163,7 +114,7 @@ def test_sweep_at_the_tables_k_gives_the_tables_accuracy(root):
 
 def test_any_archive_can_be_scored_without_labels(root, tmp_path):
     folder = root / "exp/toy_lstm_512/svm_lstm"
-    run(score_svm, "", folder / "svm.npz", f"scp:{folder}/train.scp", tmp_path)
+    toy.run(score_svm, "", folder / "svm.npz", f"scp:{folder}/train.scp", tmp_path)
     predictions = read_predictions(tmp_path / "predictions.tsv")
     assert len(predictions.utts) == 37 and set(predictions.ref) == {-1}
     assert not (tmp_path / "accuracy.json").exists()
@@ -192,18 +143,18 @@ def test_tables(summary):
 
 
 def test_seeds(root, tmp_path, capsys):
-    run(make_tables, "--num-seeds=2", root / "data/toy", tmp_path, root / "exp/toy_lstm_512")
+    toy.run(make_tables, "--num-seeds=2", root / "data/toy", tmp_path, root / "exp/toy_lstm_512")
     assert "±" in capsys.readouterr().out
     row = json.loads((tmp_path / "tables.json").read_text())["table2"][0]
     assert row["seeds"] == 2 and row["Seg_acc_sd"] > 0
     with pytest.raises(UserError, match="toy_lstm_512_seed3"):
-        run(make_tables, "--num-seeds=3", root / "data/toy", tmp_path, root / "exp/toy_lstm_512")
+        toy.run(make_tables, "--num-seeds=3", root / "data/toy", tmp_path, root / "exp/toy_lstm_512")
 
 
 def test_figures_and_report(root, summary, tmp_path):
     experiments = [root / f"exp/toy_{model}" for model in ("dnn1", "lstm_512", "sc")]
-    run(plot_figures, root / "data/toy", summary / "figures", *experiments)
-    run(plot_figures, root / "data/toy", tmp_path, experiments[-1])
+    toy.run(plot_figures, root / "data/toy", summary / "figures", *experiments)
+    toy.run(plot_figures, root / "data/toy", tmp_path, experiments[-1])
     files = sorted((summary / "figures").iterdir())
     stems = {path.stem for path in files}
     assert {"figure2", "figure3", "training", "confusion_toy_dnn1", "confusion_toy_sc"} <= stems
@@ -216,7 +167,7 @@ def test_figures_and_report(root, summary, tmp_path):
     frames = sum(int(n) for n in archive.read_table(root / "data/toy/test/utt2num_frames").values())
     assert len((summary / "figures/figure2_frames.csv").read_text().splitlines()) == 1 + frames
     out = root / "exp/toy_report"
-    run(make_report, "--num-errors=2", root / "data/toy", summary, out, *experiments)
+    toy.run(make_report, "--num-errors=2", root / "data/toy", summary, out, *experiments)
     html = (out / "index.html").read_text()
     assert not re.search(r"""(src|href)=["'](?!data:image/png;base64,|#)""", html)
     assert "<script" not in html and html.count("data:image/png;base64,") == 3 + 3 + 2
@@ -225,79 +176,12 @@ def test_figures_and_report(root, summary, tmp_path):
 
 def test_compare_results(root, capsys):
     first, second = root / "exp/toy_lstm_512", root / "exp/toy_dnn1"
-    run(compare_results, "--measures=Seg_acc,FSeg_acc", first, second)
+    toy.run(compare_results, "--measures=Seg_acc,FSeg_acc", first, second)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 + 4 and lines[2].split()[0] == "FSeg_acc" or lines[2].split()[0] == "Seg_acc"
     a, b = (read_predictions(path / "score_test/predictions_vote.tsv").right for path in (first, second))
     row = next(line for line in lines if line.startswith("Seg_acc") and "dnn1" in line).split()
     assert row[-4:-2] == [str(int((a & ~b).sum())), str(int((b & ~a).sum()))]
-
-
-def rewrite(path: Path, change) -> str:
-    """Write a changed copy of an archive of matrices beside it and return its rspecifier."""
-    changed = dict(archive.read_matrices(f"scp:{path}/post.scp"))
-    change(changed)
-    with archive.Writer(f"ark:{path}/changed.ark") as writer:
-        for utt, value in changed.items():
-            writer.write(utt, value)
-    return f"ark:{path}/changed.ark"
-
-
-FIRST = "classical-test0-000"
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda p: p.pop(FIRST), f"'{FIRST}' of .* is missing: expected 37 utterances, got 36"),
-        (lambda p: p.update(extra=p[FIRST]), "'extra' is not in"),
-        (lambda p: p.update({FIRST: p[FIRST][:-1]}), f"'{FIRST}': expected \\d+ frames"),
-        (lambda p: p.update({FIRST: p[FIRST] * np.float32("nan")}), "not finite"),
-        (lambda p: p.update({FIRST: p[FIRST][:, :5]}), "expected posteriors of 6 classes, got 5"),
-        (lambda p: p.update({FIRST: np.log(p[FIRST])}), "not a distribution"),
-    ],
-)
-def test_posteriors_that_do_not_fit_are_refused(root, tmp_path, change, message):
-    rspecifier = rewrite(root / "exp/toy_dnn1/post_test", change)
-    with pytest.raises(UserError, match=message):
-        run(majority_vote, root / "data/toy/test", rspecifier, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-def test_features_and_posteriors_must_be_of_the_same_tracks(root, tmp_path):
-    posts = root / "exp/toy_dnn1/post_test"
-    feats = f"scp:{root}/data/toy/test/feats.scp"
-    cases = {
-        "is missing": lambda p: p.pop(FIRST),
-        "'extra' of": lambda p: p.update(extra=p[FIRST]),
-        "posteriors": lambda p: p.update({FIRST: p[FIRST][:-1]}),
-    }
-    for message, change in cases.items():
-        with pytest.raises(UserError, match=message):
-            run(segment_features, "--type=fusion", feats, rewrite(posts, change), f"ark:{tmp_path}/out.ark")
-    assert not list(tmp_path.iterdir())
-
-
-def test_vectors_of_another_type_are_refused(root, tmp_path):
-    exp = root / "exp/toy_lstm_512"
-    with pytest.raises(UserError, match="expected vectors of 24 values .* got 36"):
-        run(
-            score_svm,
-            root / "data/toy/test",
-            exp / "svm_lstm/svm.npz",
-            f"scp:{exp}/svm_fusion/test.scp",
-            tmp_path,
-        )
-
-
-def test_mixed_runs_are_refused(root, tmp_path):
-    mixed = tmp_path / "toy_mixed"
-    shutil.copytree(root / "exp/toy_lstm_512", mixed)
-    shutil.copy(root / "exp/toy_dnn1/score_test/accuracy.json", mixed / "score_test")
-    with pytest.raises(UserError, match="does not agree with accuracy.json"):
-        run(write_results, root / "data/toy", mixed)
-    with pytest.raises(UserError, match="nothing was scored"):
-        run(write_results, root / "data/toy", tmp_path)
 
 
 def test_programs_stand_alone_and_exit_like_kaldis(root, tmp_path, run_cli, repo):
