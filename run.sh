@@ -16,6 +16,8 @@ use_gpu=no     # yes, no or optional: training and posteriors
 k=0.9          # threshold of the segment feature's share of confident frames (eq. 14)
 num_seeds=1    # train every model this many times and report mean and standard deviation
 seed=777       # of the first training, and of the tr/cv split
+strict=false   # whether the same recording in train and in test is an error
+post_crossfit=0 # train the SVM also on posteriors of this many folds' networks (0: as the paper, only its own)
 
 help_message="Usage: ./run.sh [options]
   e.g. ./run.sh
@@ -33,6 +35,8 @@ Options (with their defaults):
   --k K                     threshold of the segment feature, equation 14 ($k)
   --num-seeds N             trainings of each model ($num_seeds)
   --seed S                  of the first training and of the split ($seed)
+  --strict WHETHER          whether the same recording in train and in test is an error ($strict)
+  --post-crossfit K         also train the SVMs on out-of-fold posteriors from K folds, an extra column ($post_crossfit)
   --config FILE             read options from FILE, one name=value a line"
 
 caller=$PWD
@@ -59,8 +63,9 @@ if stage 0 "the corpus: which tracks there are, of which genre and artist, in tr
       JOB=1:"$nj" "$data/log/make_corpus.JOB.log" \
       local/make_synth_corpus.py --config conf/synth_corpus.conf --job JOB --num-jobs "$nj" "$corpus_root"
   fi
-  $once --cmd "$score_cmd" --in "$corpus_root" --out "$data/train/wav.scp" --out "$data/test/wav.scp" \
-    "$data/.done/prepare" -- "$data/log/prepare.log" "local/prepare_$corpus.py" "$corpus_root" "$data"
+  $once --cmd "$score_cmd" --in "$corpus_root" --in "conf/prepare_$corpus.conf" --out "$data/train/wav.scp" \
+    --out "$data/test/wav.scp" "$data/.done/prepare" -- "$data/log/prepare.log" \
+    "local/prepare_$corpus.py" --config "conf/prepare_$corpus.conf" "$corpus_root" "$data"
 fi
 
 if stage 1 "22 050 Hz, 16 bit, one channel: what the features are defined on"; then
@@ -68,6 +73,9 @@ if stage 1 "22 050 Hz, 16 bit, one channel: what the features are defined on"; t
     $once --in "$data/$x/wav.scp" --in conf/audio.conf --out "$data/$x/wav22k.scp" "$data/.done/convert_$x" -- \
       steps/convert_audio.sh --nj "$nj" --cmd "$feat_cmd" "$data/$x" "$data/$x/log" "$data/wav"
   done
+  $once --cmd "$score_cmd" --in "$data/train/utt2hash" --in "$data/test/utt2hash" --in "$data/train/utt2spk" \
+    --out "$data/overlap.txt" "$data/.done/overlap" -- "$data/log/report_overlap.log" \
+    local/report_overlap.py --strict "$strict" "$data"
 fi
 
 if stage 2 "scattering frames: 525 coefficients over 370 ms, every 186 ms"; then
@@ -81,6 +89,9 @@ if stage 3 "what training needs: a tenth of the artists held out, a label for ea
   $once --in "$data/train/feats.scp" --in "$data/train/utt2spk" --in "$data/train/utt2genre" \
     --out "$data/train_tr/labels.scp" --out "$data/train_cv/labels.scp" --out "$transform" \
     "$data/.done/training_data" -- local/make_training_data.sh --cmd "$score_cmd" --seed "$seed" "$data"
+  [ "$post_crossfit" = 0 ] || $once --in "$data/train/feats.scp" --in "$data/train/utt2spk" \
+    --out "$data/crossfit$post_crossfit" "$data/.done/crossfit" -- \
+    local/make_crossfit_data.sh --num-folds "$post_crossfit" --cmd "$score_cmd" --seed "$seed" "$data"
 fi
 
 if stage 4 "DNN baselines: one frame in, the posteriors of its genre out"; then
@@ -100,6 +111,12 @@ if stage 6 "frame posteriors of every model for every track"; then
       steps/dump_posteriors.sh --nj 1 --use-gpu "$use_gpu" --cmd "$cuda_cmd" \
       "$data/$x" "${dir}_{}/final_test.nnet" "$transform" "${dir}_{}/post_$x"
   done
+  if [ "$post_crossfit" = 0 ]; then
+    rm -f "${dir}"_*/post_train_crossfit/post.scp # of an earlier run: it would become a column of this one
+  else
+    for_each "$(with_seeds "$lstms")" local/crossfit_posteriors.sh --num-folds "$post_crossfit" --conf "$conf" \
+      --seed "$seed" --use-gpu "$use_gpu" --cmd "$train_cmd" "$data" "$dir" {}
+  fi
 fi
 
 if stage 7 "frame accuracy, and segment accuracy by majority vote over the frames of a track"; then

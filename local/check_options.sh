@@ -3,18 +3,19 @@
 # empty (nj, conf, corpus_root), and defines what its stages use (stage, with_seeds).
 
 : "${stage:?}" "${stop_stage:?}" "${num_seeds:?}" "${corpus:?}" "${k:?}" "${use_gpu:?}" "${caller:?}"
-: "${dnns?}" "${lstms?}"
+: "${dnns?}" "${lstms?}" "${post_crossfit:?}"
 
 option_error() {
   echo "ERROR (run.sh) $1; see ./run.sh --help" >&2
   exit 2
 }
 
-for name in stage stop_stage num_seeds seed; do
+for name in stage stop_stage num_seeds seed post_crossfit; do
   [[ ${!name} =~ ^[0-9]+$ ]] || option_error "--${name/_/-}: expected a number, got '${!name}'"
 done
 [ "$stop_stage" -ge "$stage" ] || option_error "--stop-stage $stop_stage lies before --stage $stage"
 [ "$stage" -le 9 ] || option_error "--stage $stage: the last stage is 9"
+[ "$post_crossfit" -ne 1 ] || option_error "--post-crossfit: expected 0, or at least 2 folds"
 [ "$num_seeds" -ge 1 ] || option_error "--num-seeds: expected at least 1"
 [ -n "$nj" ] || nj=$(getconf _NPROCESSORS_ONLN)
 [[ $nj =~ ^[1-9][0-9]*$ ]] || option_error "--nj: expected a number of jobs, got '$nj'"

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Out-of-fold posteriors of the training tracks: each by a network that was not trained on it nor on its artist.
+# The paper trains its SVM on posteriors of tracks that the network was trained on; with these the SVM sees
+# posteriors as uncertain as those of the test tracks.
+# Reads  <data>/train; writes <data>/crossfitK/foldN (shared by all models),
+#        <dir>_<name>/crossfit/foldN_<name> and <dir>_<name>/post_train_crossfit/post.scp.
+set -euo pipefail
+
+num_folds=2
+trainer=local/train_lstm.py
+conf=conf/paper
+seed=777
+use_gpu=no
+cmd=utils/run.py
+
+help_message="Usage: $0 [options] <data> <dir> <name>
+  e.g. $0 --num-folds 2 --conf conf/synth data/synth exp/synth lstm_512
+Options:
+  --num-folds K       networks to train, each on all but one of K folds ($num_folds)
+  --trainer PROGRAM   local/train_dnn.py or local/train_lstm.py ($trainer)
+  --conf DIR          folder with <model>.conf ($conf)
+  --seed S            seed of the first training, and of the folds ($seed)
+  --use-gpu WHETHER   yes, no or optional ($use_gpu)
+  --cmd RUNNER        job runner and its options ($cmd)"
+
+echo "$0 $*" >&2
+. ./path.sh
+. utils/parse_options.sh
+if [ $# -ne 3 ]; then
+  echo "$help_message" >&2
+  exit 2
+fi
+data=$1
+dir=$2
+name=$3
+folds=$data/crossfit$num_folds
+out=${dir}_$name/post_train_crossfit
+
+for fold in $(seq "$num_folds"); do
+  [ -f "$folds/fold$fold/cmvn/feature_transform.nnet" ] || {
+    echo "ERROR ($0) $folds/fold$fold is not prepared; run local/make_crossfit_data.sh $data first" >&2
+    exit 1
+  }
+  transform=$folds/fold$fold/cmvn/feature_transform.nnet
+  network=${dir}_$name/crossfit/fold${fold}_$name/final_test.nnet
+  local/train_model.sh --trainer "$trainer" --conf "$conf" --seed "$seed" --use-gpu "$use_gpu" --cmd "$cmd" \
+    "$folds/fold$fold" "${dir}_$name/crossfit/fold$fold" "$name"
+  utils/once.py --in "$folds/fold$fold/test/feats.scp" --in "$network" --in "$transform" \
+    --out "$out/fold$fold/post.scp" "${dir}_$name/.done/post_crossfit$fold" -- \
+    steps/dump_posteriors.sh --nj 1 --use-gpu "$use_gpu" --cmd "$cmd" \
+    "$folds/fold$fold/test" "$network" "$transform" "$out/fold$fold"
+done
+
+for fold in $(seq "$num_folds"); do
+  cat "$out/fold$fold/post.scp"
+done | sort >"$out/.post.scp.tmp"
+if ! cut -d' ' -f1 "$out/.post.scp.tmp" | cmp -s - <(cut -d' ' -f1 "$data/train/feats.scp"); then
+  echo "ERROR ($0) the folds do not hold the tracks of $data/train/feats.scp, each once" >&2
+  exit 1
+fi
+mv "$out/.post.scp.tmp" "$out/post.scp"

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Folds of the training tracks by artist, each with all that training needs, for local/crossfit_posteriors.sh.
+# Reads <data>/train; writes <data>/crossfitK/foldN/{train,test,train_tr,train_cv,cmvn}.
+set -euo pipefail
+
+num_folds=2
+seed=777
+cmd=utils/run.py
+
+help_message="Usage: $0 [options] <data>
+  e.g. $0 --num-folds 2 data/synth
+Options:
+  --num-folds K   how many ($num_folds)
+  --seed S        of the folds and of their tr/cv splits ($seed)
+  --cmd RUNNER    job runner and its options ($cmd)"
+
+echo "$0 $*" >&2
+. ./path.sh
+. utils/parse_options.sh
+if [ $# -ne 1 ]; then
+  echo "$help_message" >&2
+  exit 2
+fi
+data=$1
+folds=$data/crossfit$num_folds
+read -ra runner <<<"$cmd"
+
+"${runner[@]}" "$folds/log/make_folds.log" \
+  local/make_folds.py --folds "$num_folds" --fold-by spk --seed "$seed" "$data/train" "$folds/fold"
+for fold in $(seq "$num_folds"); do
+  local/make_training_data.sh --cmd "$cmd" --seed "$seed" "$folds/fold$fold"
+done
