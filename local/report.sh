@@ -57,8 +57,8 @@ utils/once.py --cmd "$cmd" "${inputs[@]}" "${outputs[@]/#--out/--in}" --out "$su
   --out "$summary/tables.txt" "$summary/.done/tables" -- "$summary/log/make_tables.log" \
   local/make_tables.py --num-seeds "$num_seeds" "$data" "$summary" "${first[@]}" "${dir}_sc"
 utils/once.py --cmd "$cmd" "${inputs[@]}" --out "$summary/figures" "$summary/.done/figures" -- \
-  "$summary/log/plot_figures.log" local/plot_figures.py "$data" "$summary/figures" "${first[@]}"
+  "$summary/log/plot_figures.log" local/plot_figures.py "$data" "$summary/figures" "${first[@]}" "${dir}_sc"
 utils/once.py --cmd "$cmd" "${inputs[@]}" --in "$summary/results.txt" --in "$summary/figures" \
   --out "${dir}_report/index.html" "$summary/.done/report" -- "$summary/log/make_report.log" \
-  local/make_report.py "$data" "$summary" "${dir}_report" "${first[@]}"
+  local/make_report.py --num-seeds "$num_seeds" "$data" "$summary" "${dir}_report" "${first[@]}" "${dir}_sc"
 cat "$summary/tables.txt"
