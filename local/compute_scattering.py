@@ -80,7 +80,7 @@ def compute(options: Namespace, chosen: config.Config) -> dict[str, int]:
         for utt, where, signal in wav.read_wavs(
             options.wav_rspecifier, chosen.sample_rate, allow_pipes=options.allow_pipes
         ):
-            if not np.any(signal):
+            if signal.is_silent():
                 cli.warn(f"{where}: silence: every sample is 0")
             try:
                 frames = features(

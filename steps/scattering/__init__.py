@@ -15,16 +15,19 @@ from numpy.typing import NDArray
 
 from steps.scattering.config import Config
 from steps.scattering.paths import columns, num_dims
+from steps.scattering.wav import Samples
 from utils.cli import UserError
 
 if TYPE_CHECKING:
     import torch
 
+FRAMES_AT_ONCE = 512
+
 __all__ = ["Config", "columns", "features", "num_dims"]
 
 
 def features(
-    signal: NDArray[np.floating],
+    signal: NDArray[np.floating] | Samples,
     config: Config | None = None,
     *,
     raw: bool = False,
@@ -37,7 +40,7 @@ def features(
 
     Parameters
     ----------
-    signal : array [shape=(samples,)]
+    signal : array or Samples [shape=(samples,)]
         Audio in [-1, 1], at least one window (``config.T`` samples) of it.
     config : Config, optional
         The feature set; the paper's 525 dimensions if omitted.
@@ -67,14 +70,16 @@ def features(
     from steps.scattering import fast, renormalise
 
     config = config or Config()
-    signal = np.asarray(signal)
-    if signal.ndim != 1:
-        raise UserError(f"expected one channel, got an array of shape {signal.shape}")
+    if not isinstance(signal, Samples):
+        signal = np.asarray(signal)
+        if signal.ndim != 1:
+            raise UserError(f"expected one channel, got an array of shape {signal.shape}")
     if len(signal) < config.T:
         raise UserError(f"shorter than one window: expected {config.T} samples, got {len(signal)}")
-    if not np.all(np.isfinite(signal)):
-        place = int(np.argmin(np.isfinite(signal)))
-        raise UserError(f"sample {place} is {signal[place]}; expected finite numbers")
     averages = fast.averages(signal, config, getattr(torch, dtype), device, num_threads, num_hops)
-    scaled = averages * np.asarray(config.scale, dtype=averages.dtype)
-    return scaled if raw else renormalise.features(scaled, config).astype(dtype)
+    averages *= np.asarray(config.scale, dtype=averages.dtype)
+    # A few frames at a time: the double precision in between takes memory.
+    for low in range(0, 0 if raw else len(averages), FRAMES_AT_ONCE):
+        piece = averages[low : low + FRAMES_AT_ONCE]
+        piece[:] = renormalise.features(piece, config)
+    return averages

@@ -1,7 +1,7 @@
 """The filters of one block length, kept only where they are not negligible and cut to their own rate.
 
-A band is a run of ``count * num_out`` consecutive frequency bins from ``start`` on, stored as
-``count`` rows of ``num_out``. Adding the rows of spectrum times band folds the product to the rate of
+A band is a run of at least ``num_out`` consecutive frequency bins from ``start`` on. Cut into rows of
+``num_out`` bins, the last one short, and added up, spectrum times band is folded to the rate of
 ``num_out`` samples. The fold leaves out a shift of all bins, which multiplies the output by a complex
 number of modulus 1: nothing is lost, for a modulus always follows.
 """
@@ -26,7 +26,7 @@ CUT_GRID = 4096
 
 @dataclass(frozen=True)
 class Band:
-    """One filter about its band: ``values`` [shape=(count, num_out)] for the bins from ``start`` on."""
+    """One filter about its band: ``values`` [shape=(bins,)] for the bins from ``start`` on."""
 
     start: int
     values: Reals
@@ -58,13 +58,9 @@ def band_edges(low: float, high: float, num_bins: int) -> tuple[int, int]:
 def first_band(bank: filters.Bank, n: int, num_bins: int, num_out: int, negligible: float) -> Band:
     """Cut a first-layer wavelet for a spectrum known from bin ``-num_bins / 2`` to ``num_bins - 1``."""
     start, size = band_edges(*bank.interval(n, negligible), num_bins)
-    count = min(-(-size // num_out), num_bins // num_out)
-    if count * num_out == num_bins:
-        start = 0
-    start = max(start, -(num_bins // 2))
-    bins = np.arange(start, start + count * num_out)
-    values = bank.response(n, bins * (2.0 * math.pi / num_bins))
-    return Band(start, values.reshape(count, num_out))
+    size = max(size, num_out)
+    start = max(0 if size == num_bins else start, -(num_bins // 2))
+    return Band(start, bank.response(n, np.arange(start, start + size) * (2.0 * math.pi / num_bins)))
 
 
 def second_band(
@@ -77,13 +73,14 @@ def second_band(
     """
     first, size = band_edges(*bank.interval(n, negligible), num_bins)
     half = num_in // 2
-    count = min(-(-size // num_out), num_in // num_out)
-    start = min(max(first, -half), half - count * num_out)
+    start, end = max(first, -half), min(first + size, half)
+    end = max(end, start + num_out)
+    start, end = start - max(0, end - half), min(end, half)
     step = 2.0 * math.pi / num_bins
-    values = bank.response(n, np.arange(start, start + count * num_out) * step)
+    values = bank.response(n, np.arange(start, end) * step)
     if start == -half and num_in < num_bins:
         values[0] = 0.5 * float(np.sum(bank.response(n, np.array([-half, half]) * step)))
-    return Band(start, values.reshape(count, num_out))
+    return Band(start, values)
 
 
 def lowpass_at_nyquist(width: float, resolution: int) -> float:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from steps.scattering.config import Config
+from utils.cli import UserError
 
 # Twelve hops at T = 8192: the slowest second-order paths reach as far.
 MARGIN_WIDTHS = 20.75
@@ -113,11 +115,35 @@ def mirrored(start: int, size: int, length: int) -> list[Run]:
     return runs
 
 
-def cut(signal: NDArray[np.floating], start: int, size: int) -> NDArray[np.floating]:
-    """Take ``size`` samples from ``start`` on, with the mirror images where the signal does not reach."""
+class Signal(Protocol):
+    """What a track must offer, an array or a file: its length, and its slices as arrays."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the samples."""
+
+    def __len__(self) -> int:
+        """Count the samples."""
+
+    def __getitem__(self, piece: slice, /) -> NDArray[np.floating]:
+        """Return some of the samples."""
+
+
+def cut(signal: Signal, start: int, size: int) -> NDArray[np.floating]:
+    """Take ``size`` samples from ``start`` on, with the mirror images where the signal does not reach.
+
+    Raises
+    ------
+    UserError
+        If a sample is NaN or infinite.
+    """
     low, high = max(0, start), min(len(signal), start + size)
     out = np.empty(size, dtype=signal.dtype)
     out[low - start : high - start] = signal[low:high]
+    if not np.all(np.isfinite(out[low - start : high - start])):
+        place = int(np.argmin(np.isfinite(out[low - start : high - start])))
+        value = out[low - start + place]
+        raise UserError(f"sample {low + place} is {value}; expected finite numbers in [-1, 1]")
     for run in mirrored(start, size, len(signal)):
         count = run.high - run.low
         if run.upwards:

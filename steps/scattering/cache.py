@@ -49,8 +49,8 @@ def pack(made: Bands) -> dict[str, np.ndarray]:
     taps = [*made.taps.values(), *made.zero]
     return {
         "groups": np.array([[len(a), len(b)] for a, b in zip(made.first, made.second, strict=True)]),
-        "bands": np.array([(band.start, *band.values.shape) for band in every]).reshape(-1, 3),
-        "values": np.concatenate([np.zeros(0, taps[0].dtype), *(band.values.ravel() for band in every)]),
+        "bands": np.array([(band.start, len(band.values)) for band in every]).reshape(-1, 2),
+        "values": np.concatenate([np.zeros(0, taps[0].dtype), *(band.values for band in every)]),
         "resolutions": np.array(list(made.taps), dtype=np.int64),
         "shapes": np.array([values.shape for values in taps]),
         "taps": np.concatenate([values.ravel() for values in taps]),
@@ -61,9 +61,11 @@ def unpack(stored: dict[str, np.ndarray], num_hops: int) -> Bands:
     """Undo :func:`pack`; the filters are views of its arrays."""
     position = 0
     every = []
-    for start, count, size in stored["bands"].tolist():
-        every.append(Band(start, stored["values"][position : position + count * size].reshape(count, size)))
-        position += count * size
+    for start, size in stored["bands"].tolist():
+        every.append(Band(start, stored["values"][position : position + size]))
+        position += size
+    if position != len(stored["values"]):
+        raise ValueError(f"expected {position} values, got {len(stored['values'])}")
     rows = iter(every)
     first = [[next(rows) for _ in range(count)] for count, _ in stored["groups"].reshape(-1, 2).tolist()]
     second = [[next(rows) for _ in range(count)] for _, count in stored["groups"].reshape(-1, 2).tolist()]

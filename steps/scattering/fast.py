@@ -53,7 +53,7 @@ class Transform:
 
         def band(start: int, values: NDArray[np.floating]) -> kernels.Band:
             # Each value twice, for the real and the imaginary part.
-            return kernels.Band(start, torch.from_numpy(values).to(device).repeat_interleave(2, dim=1))
+            return kernels.Band(start, torch.from_numpy(values).to(device).repeat_interleave(2))
 
         def taps(values: NDArray[np.floating]) -> Tensor:
             return torch.from_numpy(np.ascontiguousarray(values)).clone().to(device)
@@ -156,7 +156,7 @@ def one_torch_thread() -> Iterator[None]:
 
 
 def averages(
-    signal: NDArray[np.floating],
+    signal: blocks.Signal,
     config: Config,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
@@ -167,7 +167,7 @@ def averages(
 
     Parameters
     ----------
-    signal : array [shape=(samples,)]
+    signal : array or blocks.Signal [shape=(samples,)]
         Audio in [-1, 1].
     config : Config
         The feature set.
@@ -187,14 +187,13 @@ def averages(
     plan = blocks.layout(config, len(signal), num_hops)
     place = torch.device(device)
     made = transform(config, plan.num_hops, dtype, place)
-    samples = np.asarray(signal, dtype=str(dtype).removeprefix("torch."))
-    result = np.empty((plan.num_frames, made.num_dims), dtype=samples.dtype)
+    result = np.empty((plan.num_frames, made.num_dims), dtype=str(dtype).removeprefix("torch."))
     together = CUDA_BLOCKS if place.type == "cuda" else 1
     threads = ThreadPoolExecutor(num_threads, initializer=torch.set_num_threads, initargs=(1,))
     with one_torch_thread(), threads as pool:
         for first in range(0, plan.num_blocks, together):
             chosen = range(first, min(first + together, plan.num_blocks))
-            out = _some_blocks(made, plan, samples, chosen, pool if num_threads > 1 else None).cpu().numpy()
+            out = _some_blocks(made, plan, signal, chosen, pool if num_threads > 1 else None).cpu().numpy()
             for row, block in enumerate(chosen):
                 low, high = plan.frames(block)
                 result[low:high] = out[row, :, : high - low].T
@@ -220,7 +219,7 @@ def lowpass_frames(envelope: NDArray[np.floating], config: Config) -> NDArray[np
 def _some_blocks(
     made: Transform,
     plan: blocks.Layout,
-    samples: NDArray[np.floating],
+    track: blocks.Signal,
     chosen: range,
     pool: ThreadPoolExecutor | None,
 ) -> Tensor:
@@ -228,7 +227,7 @@ def _some_blocks(
     size = made.num_samples
     host = torch.empty(len(chosen), size, dtype=made.dtype)
     for row, block in enumerate(chosen):
-        host[row] = torch.from_numpy(blocks.cut(samples, plan.start(block), size))
+        host[row] = torch.from_numpy(blocks.cut(track, plan.start(block), size))
     signal = host.to(made.device)
     edges = {
         resolution: [blocks.outside(plan, block, resolution) for block in chosen]

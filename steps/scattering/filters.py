@@ -23,7 +23,7 @@ PERIODS = (-2, -1, 0, 1, 2)
 FAR = 9.0
 LITTLEWOOD_PALEY_MAX = 2.0
 GRID_PER_WINDOW = 128
-NEGLIGIBLE = {"float32": 1e-9, "float64": 1e-17}
+NEGLIGIBLE = {"float32": 1e-8, "float64": 1e-17}
 
 
 def centre_of_mother(Q: int) -> float:
@@ -174,8 +174,11 @@ class Bank:
         """Frequencies between which wavelet ``n`` is not negligible; may be wider than 2 pi."""
         width = float(self.widths[n])
         centre = float(self.centres[n])
-        low = min(0.0, centre) if self.shape == "morlet" else centre
-        return low - reach(width, negligible), centre + reach(width, negligible)
+        low, high = centre - reach(width, negligible), centre + reach(width, negligible)
+        share = math.exp(-0.5 * (centre * width) ** 2)
+        if self.shape == "morlet" and share > negligible:
+            low = min(low, -reach(width, negligible / share))
+        return low, high
 
 
 def littlewood_paley(bank: Bank, num_bins: int) -> Floats:

@@ -22,7 +22,7 @@ MEDIUM = 40_000
 
 @dataclass(frozen=True)
 class Band:
-    """A filter about its band, as ``bands.Band``, every value twice [shape=(count, 2 num_out)]."""
+    """A filter about its band, as ``bands.Band``, every value twice [shape=(2 bins,)]."""
 
     start: int
     values: Tensor
@@ -112,12 +112,11 @@ def fold(spectrum: Tensor, offset: int, band: Band, out: Tensor) -> None:
     target = torch.view_as_real(out).flatten(-2)
     size = target.shape[-1]
     start = 2 * (offset + band.start)
-    for row, values in enumerate(band.values):
-        piece = flat[..., start + row * size : start + (row + 1) * size]
-        if row == 0:
-            torch.mul(piece, values, out=target)
-        else:
-            target.addcmul_(piece, values)
+    torch.mul(flat[..., start : start + size], band.values[:size], out=target)
+    for low in range(size, len(band.values), size):
+        values = band.values[low : low + size]
+        count = len(values)
+        target[..., :count].addcmul_(flat[..., start + low : start + low + count], values)
 
 
 def decimate(signals: Tensor, taps: Tensor, margin: int, num_frames: int) -> Tensor:

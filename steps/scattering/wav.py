@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,38 @@ from numpy.typing import NDArray
 from steps import archive
 from utils.cli import UserError
 
+# Samples read at a time when a track is looked through.
+PIECE = 1 << 20
 REMEDY = "convert the corpus with steps/convert_audio.sh"
 
 
-def read_wav(name: str, sample_rate: int, where: str, *, allow_pipes: bool = False) -> NDArray[np.float32]:
-    """Read one channel of audio in [-1, 1].
+class Samples:
+    """One channel of audio in [-1, 1], read from its file piece by piece.
+
+    Has a length in samples, and slices of it are float32 arrays [shape=(samples,)].
+    """
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, file: soundfile.SoundFile) -> None:
+        self._file = file
+
+    def __len__(self) -> int:
+        return self._file.frames
+
+    def __getitem__(self, piece: slice) -> NDArray[np.float32]:
+        start, stop, _ = piece.indices(len(self))
+        self._file.seek(start)
+        return self._file.read(stop - start, dtype="float32")
+
+    def is_silent(self) -> bool:
+        """Whether every sample is 0."""
+        return not any(np.any(self[low : low + PIECE]) for low in range(0, len(self), PIECE))
+
+
+@contextmanager
+def open_wav(name: str, sample_rate: int, where: str, *, allow_pipes: bool = False) -> Iterator[Samples]:
+    """Open one channel of audio.
 
     Parameters
     ----------
@@ -30,40 +58,41 @@ def read_wav(name: str, sample_rate: int, where: str, *, allow_pipes: bool = Fal
     allow_pipes : bool
         Whether commands may be run.
 
-    Returns
-    -------
-    array [shape=(samples,)]
-
     Raises
     ------
     UserError
         If it is no audio, of another rate, of several channels, or ends early.
     """
     with archive.open_input(name, allow_pipes=allow_pipes, where=where) as stream:
-        data = stream.read()
-    declared = int.from_bytes(data[4:8], "little") + 8
-    if data[:4] == b"RIFF" and len(data) < declared and not name.endswith("|"):
-        raise UserError(f"{where}: {name}: truncated: expected {declared} bytes, got {len(data)}; {REMEDY}")
-    try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
+        source = stream if stream.seekable() else io.BytesIO(stream.read())
+        head = source.read(8)
+        size = source.seek(0, io.SEEK_END)
+        declared = int.from_bytes(head[4:8], "little") + 8
+        if head[:4] == b"RIFF" and size < declared and not name.endswith("|"):
+            raise UserError(f"{where}: {name}: truncated: expected {declared} bytes, got {size}; {REMEDY}")
+        source.seek(0)
+        try:
+            file = soundfile.SoundFile(source)
+        except soundfile.LibsndfileError as error:
+            raise UserError(f"{where}: {name}: expected a WAV file: {error.error_string} {REMEDY}") from error
+        with file:
             if file.samplerate != sample_rate:
                 raise UserError(
                     f"{where}: {name}: expected {sample_rate} Hz, got {file.samplerate} Hz; {REMEDY}"
                 )
             if file.channels != 1:
                 raise UserError(f"{where}: {name}: expected one channel, got {file.channels}; {REMEDY}")
-            return file.read(dtype="float32")
-    except soundfile.LibsndfileError as error:
-        raise UserError(f"{where}: {name}: expected a WAV file: {error.error_string} {REMEDY}") from error
+            yield Samples(file)
 
 
 def read_wavs(
     rspecifier: str, sample_rate: int, *, allow_pipes: bool = False
-) -> Iterator[tuple[str, str, NDArray[np.float32]]]:
-    """Read the tracks of ``scp:FILE`` one by one as (utterance, what errors are to name, samples)."""
+) -> Iterator[tuple[str, str, Samples]]:
+    """Open the tracks of ``scp:FILE`` one by one: utterance, what errors are to name, samples."""
     spec = archive.parse_rspecifier(rspecifier)
     if spec.type != "scp" or spec.path.endswith("|"):
         raise UserError(f"'{rspecifier}': expected 'scp:FILE' with a line '<utt> <wav file>' for each track")
     for utt, name in archive.read_scp(Path(spec.path)).items():
         where = f"{spec.path}: {utt}"
-        yield utt, where, read_wav(name, sample_rate, where, allow_pipes=allow_pipes)
+        with open_wav(name, sample_rate, where, allow_pipes=allow_pipes) as samples:
+            yield utt, where, samples
