@@ -23,7 +23,9 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from local.synth.plan import TABLE_HEADER, Options, Track, fingerprint, make_plan
 from local.synth.tracks import make_track
-from utils import atomic, cli
+from utils import atomic, cli, disk_space
+
+BYTES_PER_SECOND = 44100  # about the mean of its formats
 
 
 def get_parser() -> cli.KaldiParser:
@@ -72,6 +74,8 @@ def main(argv: list[str] | None = None) -> int:
     tracks = make_plan(options)
     if args.job == 1:
         write_table(args.out_dir, tracks)
+    to_come = sum(track.seconds for track in tracks if not (args.out_dir / track.path).exists())
+    disk_space.require(args.out_dir, to_come * BYTES_PER_SECOND)
     share = tracks[args.job - 1 :: args.num_jobs]
     stamp = fingerprint(options)
     made = 0

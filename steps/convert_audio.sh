@@ -42,6 +42,7 @@ for file in "$data/wav.scp" "$audio_config"; do
   [ -s "$file" ] || die "$file: no such file, or empty; prepare the corpus first"
 done
 mkdir -p "$logdir" "$wavdir"
+utils/disk_space.py --factor 0.25 --lossy-factor 2 "$wavdir" "$data/wav.scp"
 
 read -r -a runner <<<"$cmd"
 num_tracks=$(wc -l <"$data/wav.scp")

@@ -52,6 +52,9 @@ for file in "$data/$wav_scp" "$scattering_config"; do
   [ -s "$file" ] || die "$file: no such file, or empty"
 done
 mkdir -p "$logdir" "$featdir"
+factor=0.25
+! $compress || factor=0.06
+utils/disk_space.py --factor "$factor" "$featdir" "$data/$wav_scp"
 
 read -r -a runner <<<"$cmd"
 num_tracks=$(wc -l <"$data/$wav_scp")
