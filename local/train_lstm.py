@@ -36,6 +36,7 @@ def get_parser() -> cli.KaldiParser:
     add("--num-layers", type=cli.positive_int, default=1, help="LSTM layers (default: 1)")
     add("--cell-dim", type=cli.positive_int, default=800, help="cells of a layer (default: 800)")
     add("--proj-dim", type=cli.positive_int, default=512, help="its recurrent projection (default: 512)")
+    add("--param-scale", type=cli.finite_float, default=0.01, help="range of initial weights (default: 0.01)")
     add("--learn-rate", type=learn_rate, default=default.learn_rate, help="initial one (default: 0.00001)")
     add("--num-stream", type=cli.positive_int, default=4, help="utterances side by side (default: 4)")
     add("--batch-size", type=cli.positive_int, default=20, help="frames of BPTT (default: 20)")
@@ -55,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"--targets-delay must be at least 0, got {args.targets_delay}")
 
     def prototype(feat_dim: int, num_classes: int) -> list[str]:
-        names = ("cell_dim", "proj_dim", "num_layers", "num_stream")
+        names = ("cell_dim", "proj_dim", "num_layers", "num_stream", "param_scale")
         words = [f"--{name.replace('_', '-')}={getattr(args, name)}" for name in names]
         return make_lstm_proto.prototype(
             make_lstm_proto.get_parser().parse_args([*words, str(feat_dim), str(num_classes)])
