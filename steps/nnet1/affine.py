@@ -43,21 +43,32 @@ class AffineLayer(Layer):
 
     def update(self, at: Signal, options: TrainOptions) -> None:
         """Apply momentum, L2, L1, the gradient step, max-norm, in this order."""
+        rate = options.learn_rate * self.coef
+        penalty_rate = (rate if self.coef_in_penalty else options.learn_rate) * len(at.x)
+        if options.momentum == 0 and options.l1_penalty == 0:
+            keep = 1 - penalty_rate * options.l2_penalty
+            torch.addmm(self.weight, at.dy.t(), at.x, beta=keep, alpha=-rate, out=self.weight)
+            self.bias.add_(at.dy.sum(dim=0), alpha=-options.learn_rate * self.bias_coef)
+        else:
+            self._step_with_corrections(at, options, rate, penalty_rate)
+        if self.max_norm > 0:
+            limit_row_norm(self.weight, self.max_norm)
+
+    def _step_with_corrections(
+        self, at: Signal, options: TrainOptions, rate: float, penalty_rate: float
+    ) -> None:
+        """Take a step that needs the gradient by itself: to remember it, or to see what crosses zero."""
         if self.weight_corr is None or self.bias_corr is None:
             self.weight_corr = torch.zeros_like(self.weight)
             self.bias_corr = torch.zeros_like(self.bias)
         torch.addmm(self.weight_corr, at.dy.t(), at.x, beta=options.momentum, out=self.weight_corr)
         self.bias_corr.mul_(options.momentum).add_(at.dy.sum(dim=0))
-        rate = options.learn_rate * self.coef
-        penalty_rate = (rate if self.coef_in_penalty else options.learn_rate) * len(at.x)
         if options.l2_penalty != 0:
             self.weight.mul_(1 - penalty_rate * options.l2_penalty)
         if options.l1_penalty != 0:
             regularize_l1(self.weight, self.weight_corr, penalty_rate * options.l1_penalty, rate)
         self.weight.add_(self.weight_corr, alpha=-rate)
         self.bias.add_(self.bias_corr, alpha=-options.learn_rate * self.bias_coef)
-        if self.max_norm > 0:
-            limit_row_norm(self.weight, self.max_norm)
 
 
 def regularize_l1(weight: torch.Tensor, corr: torch.Tensor, penalty: float, rate: float) -> None:

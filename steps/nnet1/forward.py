@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from steps.nnet1 import components as nn
+from steps.nnet1.forward_streams import can_run, side_by_side
 from steps.nnet1.inputs import check_features
 from steps.nnet1.runtime import Net
 from utils import cli
@@ -58,30 +59,39 @@ class Forward:
                 f"{len(self.priors)} class counts for a network with {self.net.network.output_dim} outputs"
             )
 
-    def utterance(self, key: str, feats: np.ndarray) -> np.ndarray:
-        """Output [frames, classes] float32 for features [frames, dim]."""
-        first = self.transform or self.net
-        check_features(key, feats, first.network.input_dim)
-        with torch.no_grad():
-            x = torch.from_numpy(np.ascontiguousarray(feats, dtype=np.float32)).to(self.net.device)
-            if self.transform is not None:
-                x = self.transform.feedforward(x)
-            y = self.net.feedforward(x)
-            if self.apply_log:
-                y = (y + FLOOR).log()
-            output = y.cpu().numpy()
+    def _finish(self, key: str, y: torch.Tensor) -> np.ndarray:
+        """Return the output [frames, classes] float32 after logarithm and priors."""
+        if self.apply_log:
+            y = (y + FLOOR).log()
+        output = y.cpu().numpy()
         if self.priors is not None:
             output = output - np.float32(self.prior_scale) * self.priors
         if not np.isfinite(output).all():
             raise UserError(f"{key}: the output of the network holds numbers that are not finite")
-        self.frames += len(feats)
+        self.frames += len(output)
         self.utterances += 1
         return output
 
     def all(self, utterances: Iterable[tuple[str, np.ndarray]]) -> Iterator[tuple[str, np.ndarray]]:
-        """Yield ``(key, output)`` for each ``(key, feats)``; utterances without frames are left out."""
+        """Yield ``(key, output)`` for each ``(key, feats)``; utterances without frames are left out.
+
+        The output of an utterance has the same bits whichever others come before and after it.
+        """
+        inputs = self._inputs(utterances)
+        outputs = side_by_side(self.net, inputs) if can_run(self.net) else map(self._alone, inputs)
+        with torch.no_grad():
+            for key, y in outputs:
+                yield key, self._finish(key, y)
+
+    def _inputs(self, utterances: Iterable[tuple[str, np.ndarray]]) -> Iterator[tuple[str, torch.Tensor]]:
+        first = self.transform or self.net
         for key, feats in utterances:
             if len(feats) == 0:
                 cli.warn(f"{key}, skipped: it is empty")
                 continue
-            yield key, self.utterance(key, feats)
+            check_features(key, feats, first.network.input_dim)
+            x = torch.from_numpy(np.ascontiguousarray(feats, dtype=np.float32)).to(self.net.device)
+            yield key, x if self.transform is None else self.transform.feedforward(x)
+
+    def _alone(self, item: tuple[str, torch.Tensor]) -> tuple[str, torch.Tensor]:
+        return item[0], self.net.feedforward(item[1])

@@ -37,6 +37,7 @@ class NativeLstmLayer(LstmLayer):
 
     def __init__(self, component: nn.Lstm, num_stream: int, library: ctypes.CDLL) -> None:
         self.library = library
+        self.wide_x: torch.Tensor | None = None
         self.buffers: dict[str, torch.Tensor] = {}
         super().__init__(component, num_stream)
 
@@ -67,7 +68,7 @@ class NativeLstmLayer(LstmLayer):
         dims = self._dims(len(x) // self.num_stream)
         frames, streams, n, n_wide, r_dim, r_wide = dims
         gates = self._buffer("gates", frames, streams, 4 * n)
-        torch.addmm(p.bias, x, p.w_gifo_x.t(), out=gates.view(len(x), 4 * n))
+        self._input_product(x, gates)
         c = self._buffer("c", frames + 1, streams, n)
         r = self._buffer("r", frames + 1, streams, r_wide)
         h, m = self._buffer("h", frames, streams, n), self._buffer("m", frames, streams, n_wide)
@@ -77,6 +78,19 @@ class NativeLstmLayer(LstmLayer):
         self.library.lstm_forward(*dims, *self._weights(), p.cell_clip, *addresses, self._ends())
         self.state_c, self.state_r = c[-1].clone(), r[-1, :, :r_dim].clone()
         return r[1:, :, :r_dim].flatten(0, 1).clone()
+
+    def fix_input_weights(self) -> None:
+        """From here on, give a frame the same bits whatever is beside it; W_x must not change any more."""
+        self.wide_x = padded(self.lstm.w_gifo_x)
+
+    def _input_product(self, x: torch.Tensor, gates: torch.Tensor) -> None:
+        p, out = self.lstm, gates.view(len(x), 4 * self.cell_dim)
+        if self.wide_x is None:
+            torch.addmm(p.bias, x[:, : self.input_dim], p.w_gifo_x.t(), out=out)
+            return
+        wide = padded(x)
+        addresses = [tensor.data_ptr() for tensor in (self.wide_x, p.bias, wide, out)]
+        self.library.affine_forward(len(x), 4 * self.cell_dim, wide.shape[1], *addresses)
 
     def backpropagate(self, at: Signal) -> torch.Tensor:
         """See :meth:`LstmLayer.backpropagate`."""

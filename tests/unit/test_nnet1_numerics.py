@@ -290,6 +290,22 @@ def test_forward_as_kaldi_on_the_full_reference(case, shared, monkeypatch):
     check_forward(*case)
 
 
+def test_an_utterance_has_the_same_posteriors_in_any_company(monkeypatch):
+    monkeypatch.chdir(SMALL)
+    corpus = list(archive.read_matrices("ark:feats.ark"))
+
+    def posteriors(utterances):
+        forward = Forward(Net(read_network("lstm/std_shift5.init")), Net(read_network(T2014)))
+        return dict(forward.all(utterances))
+
+    whole, backwards = posteriors(corpus), posteriors(corpus[::-1])
+    assert list(backwards) == list(whole)[::-1]
+    for item in corpus:
+        alone = posteriors([item])[item[0]]
+        assert np.array_equal(alone, whole[item[0]])
+        assert np.array_equal(alone, backwards[item[0]])
+
+
 def random_lstm(generator: torch.Generator, **clips) -> nn.LstmProjected:
     def draw(*shape):
         return (torch.rand(*shape, generator=generator) - 0.5) * 0.8
