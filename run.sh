@@ -14,6 +14,8 @@ lstms="lstm_512 lstm_1024 lstm_512_512 lstm_1024_1024"
 nj=            # jobs side by side; default: the cores of this machine
 use_gpu=no     # yes, no or optional: training and posteriors
 k=0.9          # threshold of the segment feature's share of confident frames (eq. 14)
+folds=         # cross-validate over this many folds of all tracks; 0: the corpus's own train and test
+fold_by=spk    # what a fold never divides: spk (the tracks of an artist) or utt
 num_seeds=1    # train every model this many times and report mean and standard deviation
 seed=777       # of the first training, and of the tr/cv split
 strict=false   # whether the same recording in train and in test is an error
@@ -25,7 +27,7 @@ help_message="Usage: ./run.sh [options]
        ./run.sh --stage 7 --stop-stage 9
 Options (with their defaults):
   --stage N --stop-stage M  run stages N to M ($stage to $stop_stage)
-  --corpus NAME             synth, ismir04, gtzan or folder ($corpus)
+  --corpus NAME             synth, ismir04, gtzan or folder, or from stage 3 on any data/NAME ($corpus)
   --corpus-root DIR         where the corpus lies (corpora/synth for synth)
   --conf DIR                configurations of the models (conf/<corpus> if it exists, else conf/paper)
   --dnns \"A B\"              DNN baselines, by the names of their configurations ($dnns)
@@ -33,6 +35,8 @@ Options (with their defaults):
   --nj J                    jobs side by side (the number of cores)
   --use-gpu WHETHER         yes, no or optional ($use_gpu)
   --k K                     threshold of the segment feature, equation 14 ($k)
+  --folds K                 cross-validate over K folds instead of the corpus's train and test (gtzan 10, others 0)
+  --fold-by spk|utt         what is in one fold only: an artist or a track ($fold_by)
   --num-seeds N             trainings of each model ($num_seeds)
   --seed S                  of the first training and of the split ($seed)
   --strict WHETHER          whether the same recording in train and in test is an error ($strict)
@@ -40,6 +44,7 @@ Options (with their defaults):
   --config FILE             read options from FILE, one name=value a line"
 
 caller=$PWD
+given=("$@")
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . utils/parse_options.sh
 . local/check_options.sh
@@ -47,6 +52,11 @@ utils/setup_env.sh
 . ./path.sh
 . ./cmd.sh
 . utils/lock.sh
+if [ "$folds" -gt 0 ]; then # this script for each fold, then the pooled results
+  exec local/run_folds.sh --folds "$folds" --fold-by "$fold_by" --corpus "$corpus" --conf "$conf" \
+    --models "$dnns $lstms" --num-seeds "$num_seeds" --strict "$strict" --stage "$stage" --stop-stage "$stop_stage" \
+    --cmd "$score_cmd" -- "${given[@]}" --corpus-root "$corpus_root"
+fi
 
 data=data/$corpus
 dir=exp/$corpus # the directory of model m is ${dir}_m

@@ -3,19 +3,23 @@
 # empty (nj, conf, corpus_root), and defines what its stages use (stage, with_seeds).
 
 : "${stage:?}" "${stop_stage:?}" "${num_seeds:?}" "${corpus:?}" "${k:?}" "${use_gpu:?}" "${caller:?}"
-: "${dnns?}" "${lstms?}" "${post_crossfit:?}"
+: "${dnns?}" "${lstms?}" "${post_crossfit:?}" "${fold_by:?}"
 
 option_error() {
   echo "ERROR (run.sh) $1; see ./run.sh --help" >&2
   exit 2
 }
 
-for name in stage stop_stage num_seeds seed post_crossfit; do
+[ $# -eq 0 ] || option_error "expected options only, got '$1'"
+[ -n "${folds?}" ] || { [ "$corpus" = gtzan ] && folds=10 || folds=0; }
+for name in stage stop_stage folds num_seeds seed post_crossfit; do
   [[ ${!name} =~ ^[0-9]+$ ]] || option_error "--${name/_/-}: expected a number, got '${!name}'"
 done
 [ "$stop_stage" -ge "$stage" ] || option_error "--stop-stage $stop_stage lies before --stage $stage"
 [ "$stage" -le 9 ] || option_error "--stage $stage: the last stage is 9"
 [ "$post_crossfit" -ne 1 ] || option_error "--post-crossfit: expected 0, or at least 2 folds"
+[ "$folds" -ne 1 ] || option_error "--folds: expected 0, or at least 2 folds"
+case $fold_by in spk | utt) ;; *) option_error "--fold-by: expected spk or utt, got '$fold_by'" ;; esac
 [ "$num_seeds" -ge 1 ] || option_error "--num-seeds: expected at least 1"
 [ -n "$nj" ] || nj=$(getconf _NPROCESSORS_ONLN)
 [[ $nj =~ ^[1-9][0-9]*$ ]] || option_error "--nj: expected a number of jobs, got '$nj'"
@@ -24,11 +28,17 @@ case $use_gpu in yes | no | optional) ;; *) option_error "--use-gpu: expected ye
 
 case $corpus in
   synth) corpus_root=${corpus_root:-corpora/synth} ;;
-  ismir04 | gtzan | folder) ;;
-  *) option_error "--corpus: expected synth, ismir04, gtzan or folder, got '$corpus'" ;;
+  ismir04 | gtzan | folder)
+    [ -n "$corpus_root" ] || option_error "--corpus $corpus needs --corpus-root DIR"
+    ;;
+  *)
+    if [[ ! $corpus =~ ^[A-Za-z0-9_.-]+$ || $stage -lt 3 || ! -f data/$corpus/train/feats.scp ]]; then
+      option_error "--corpus: expected synth, ismir04, gtzan, folder or, from --stage 3 on, the name of a \
+folder of data/ that has features, got '$corpus'"
+    fi
+    ;;
 esac
-[ -n "$corpus_root" ] || option_error "--corpus $corpus needs --corpus-root DIR"
-if [ "$corpus" != synth ]; then
+if [ "$corpus" != synth ] && [ -n "$corpus_root" ]; then
   [[ $corpus_root == /* ]] || corpus_root=$caller/$corpus_root
   [ -d "$corpus_root" ] || option_error "--corpus-root: there is no folder '$corpus_root'"
 fi

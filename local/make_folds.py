@@ -33,6 +33,9 @@ def get_parser() -> cli.KaldiParser:
     parser.add_argument("--fold-by", choices=("spk", "utt"), default="spk", help="what is never divided")
     parser.add_argument("--seed", type=int, default=777, help="decides among groups of the same size")
     parser.add_argument("--utt2fold", metavar="FILE", help="take the folds, 1 to K, from this table")
+    parser.add_argument(
+        "--strict", type=cli.boolean, default=False, help="the same audio in two folds is an error"
+    )
     parser.add_argument("sources", nargs="+", metavar="data-dir")
     parser.add_argument("prefix", type=Path)
     return parser
@@ -98,7 +101,7 @@ def main(argv: list[str] | None = None) -> int:
         write_subset(data, test, target / "test")
         counts = Counter(data.tables["utt2genre"][utt] for utt in test)
         cli.log(f"fold {fold}: {len(test)} tracks: {' '.join(f'{g} {n}' for g, n in sorted(counts.items()))}")
-        overlap.report(target, ["test"], unknown=unknown)
+        overlap.report(target, ["test"], strict=args.strict, unknown=unknown)
     archive.write_table(args.prefix.with_name(f"{args.prefix.name}.utt2fold"), folds)
     return 0
 

@@ -3,6 +3,11 @@
 # runners it started, so it is gone as soon as they are, whatever killed them; nothing has to be removed.
 # Exports RECIPE_PID and RECIPE_PID_START, by which job runners notice that the recipe was killed.
 
+# A run that run_folds.sh started works under the lock that it holds as descriptor 9.
+if [ -n "${RECIPE_PID:-}" ] && [ "$(cat exp/.lock 2>/dev/null)" = "$RECIPE_PID" ] && flock -n 9 2>/dev/null; then
+  return 0
+fi
+
 mkdir -p exp || {
   echo "ERROR ($0) cannot make exp/ in $PWD; is it writable?" >&2
   exit 1

@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# Cross-validation: the recipe once for each of K folds of a corpus, and the results of all folds pooled.
+# ./run.sh --folds K calls it.
+#
+# Reads  data/<corpus>/{train,test}, which stages 0 to 2 of ./run.sh make; of ismir04 train and evaluation,
+#        whose artists are known by the same names (development, its test, is anonymised).
+# Writes data/<corpus>_fold<k>/{train,test}, all that ./run.sh writes for a corpus of that name,
+#        exp/<corpus>_folds_<model>/results.txt and exp/<corpus>_folds_summary; prints the pooled tables.
+set -euo pipefail
+
+folds=5               # how many
+fold_by=spk           # what a fold never divides: spk (an artist) or utt (a track)
+corpus=synth          # which data/<corpus>
+conf=conf/synth       # folder of the models' configurations
+models="dnn1 lstm_512" # whose results are pooled
+num_seeds=1           # trainings of each model
+strict=false          # whether the same recording in two folds is an error
+stage=0               # first stage of ./run.sh to run
+stop_stage=9          # last stage to run
+cmd=utils/run.py      # job runner and its options
+
+help_message="Usage: $0 [options] -- <options of ./run.sh>
+  e.g. $0 --folds 5 --corpus synth --conf conf/synth --models \"dnn1 lstm_512\" -- --dnns dnn1 --lstms lstm_512
+Options:
+  --folds K                 how many folds ($folds)
+  --fold-by spk|utt         what is in one fold only: an artist or a track ($fold_by)
+  --corpus NAME             which data/NAME ($corpus)
+  --conf DIR                configurations of the models ($conf)
+  --models \"A B\"            whose results are pooled ($models)
+  --num-seeds N             trainings of each model ($num_seeds)
+  --strict true|false       whether the same recording in two folds is an error ($strict)
+  --stage N --stop-stage M  stages of ./run.sh, 0 to 2 for the corpus, the others for each fold ($stage to $stop_stage)
+  --cmd RUNNER              job runner and its options ($cmd)"
+
+echo "$0 $*" >&2
+. ./path.sh
+. utils/parse_options.sh
+. utils/lock.sh
+options=()
+for word in "$@"; do
+  [ "$word" = -- ] || options+=("$word") # what follows -- would be no option
+done
+options+=(--folds 0)
+data=data/$corpus
+exp=exp/$corpus
+summary=${exp}_folds_summary
+
+if [ "$stage" -le 2 ]; then
+  ./run.sh "${options[@]}" --corpus "$corpus" --stage "$stage" --stop-stage "$((stop_stage < 2 ? stop_stage : 2))"
+fi
+[ "$stop_stage" -ge 3 ] || exit 0
+
+sources=("$data/train" "$data/test")
+[ "$corpus" != ismir04 ] || sources=("$data/train" "$data/evaluation")
+division=(--folds "$folds" --fold-by "$fold_by")
+inputs=()
+if [ "$fold_by" = spk ] && [ -f "$data/utt2fold" ] \
+  && [ "$(cut -d ' ' -f 2 "$data/utt2fold" | sort -u | wc -l)" -eq "$folds" ]; then
+  division=(--utt2fold "$data/utt2fold") # the preparation has dealt this many already
+  inputs+=(--in "$data/utt2fold")
+fi
+for source in "${sources[@]}"; do
+  inputs+=(--in "$source")
+done
+outputs=()
+for fold in $(seq "$folds"); do
+  outputs+=(--out "${data}_fold$fold/train" --out "${data}_fold$fold/test")
+done
+utils/once.py --cmd "$cmd" "${inputs[@]}" "${outputs[@]}" "$data/.done/folds" -- "$data/log/make_folds.log" \
+  local/make_folds.py "${division[@]}" --strict "$strict" "${sources[@]}" "${data}_fold"
+
+first=$((stage > 3 ? stage : 3))
+for fold in $(seq "$folds"); do
+  echo "$(date +%T) Fold $fold of $folds" >&2
+  ./run.sh "${options[@]}" --corpus "${corpus}_fold$fold" --corpus-root "" --conf "$conf" \
+    --stage "$first" --stop-stage "$stop_stage"
+done
+[ "$stop_stage" -ge 9 ] || exit 0
+
+read -ra names <<<"$models"
+names+=(sc) # the SVM on the input alone
+inputs=()
+outputs=(--out "$summary/tables.txt")
+for name in "${names[@]}"; do
+  outputs+=(--out "${exp}_folds_$name/results.txt")
+  for fold in $(seq "$folds"); do
+    inputs+=(--in "${data}_fold$fold/train/utt2spk" --in "${data}_fold$fold/test/utt2spk")
+    for experiment in "${exp}_fold${fold}_$name"{,_seed*}; do
+      for file in results.json score_test svm_{sc,lstm,fusion}{,_crossfit}/{accuracy.json,predictions.tsv,svm.npz}; do
+        [ ! -e "$experiment/$file" ] || inputs+=(--in "$experiment/$file")
+      done
+    done
+  done
+done
+utils/once.py --cmd "$cmd" "${inputs[@]}" "${outputs[@]}" "$summary/.done/pool" -- "$summary/log/pool_folds.log" \
+  local/pool_folds.py --folds "$folds" --fold-by "$fold_by" --num-seeds "$num_seeds" "$data" "$exp" "${names[@]}"
+cat "$summary/tables.txt"
