@@ -10,9 +10,27 @@ from typing import IO
 
 
 def temporary_name(path: str | Path) -> Path:
-    """Return the name under which this process writes ``path`` until it is complete."""
+    """Return the name under which this process writes ``path`` until it is complete.
+
+    What processes that were killed left under such a name is removed.
+    """
     path = Path(path)
-    return path.with_name(f".{path.name}.tmp{os.getpid()}")
+    prefix = f".{path.name}.tmp"
+    for other in path.parent.iterdir() if path.parent.is_dir() else ():
+        number = other.name.removeprefix(prefix)
+        if other.name.startswith(prefix) and number.isdecimal() and not _is_alive(int(number)):
+            other.unlink(missing_ok=True)
+    return path.with_name(f"{prefix}{os.getpid()}")
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
 
 
 @contextmanager

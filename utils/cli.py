@@ -12,6 +12,7 @@ import argparse
 import math
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -140,12 +141,19 @@ class KaldiParser(argparse.ArgumentParser):
         return expanded
 
 
-def run(main: Callable[[list[str]], int], *, echo: bool = True) -> NoReturn:
+def _stop(number: int, _frame: object) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+def run(main: Callable[[list[str]], int], *, echo: bool = True, tidy: bool = True) -> NoReturn:
     """Run a program's ``main`` and exit with its status.
 
-    With ``echo`` the command line is shown on stderr first, as Kaldi's programs do. A :class:`UserError` or an error of
-    the operating system becomes one ``ERROR`` line and exit status 1; there is no traceback.
+    With ``echo`` the command line is shown on stderr first, as Kaldi's programs do. A :class:`UserError`
+    or an error of the operating system becomes one ``ERROR`` line and exit status 1; there is no traceback.
+    With ``tidy`` temporary files are removed when SIGTERM ends the program.
     """
+    if tidy:
+        signal.signal(signal.SIGTERM, _stop)
     if echo:
         print(shlex.join([PROGRAM, *sys.argv[1:]]), file=sys.stderr, flush=True)
     try:

@@ -184,4 +184,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main, echo=False)
+    cli.run(main, echo=False, tidy=False)
