@@ -21,7 +21,8 @@ from torch import Tensor
 from steps.scattering import blocks, cache, kernels, paths
 from steps.scattering.config import Config
 
-CUDA_BLOCKS = 8
+# Blocks that go through together: a GPU wants many, a CPU's cache one.
+BLOCKS_AT_ONCE = {"cpu": 1, "cuda": 8}
 Runs = list[list[blocks.Run]]
 
 
@@ -134,14 +135,14 @@ def extend(envelope: Tensor, edges: Runs) -> None:
         kernels.mirror(envelope[block], runs)
 
 
+_MAKING = threading.Lock()
+
+
 @functools.lru_cache(maxsize=4)
 def transform(config: Config, num_hops: int, dtype: torch.dtype, device: torch.device) -> Transform:
     """Return the transform of a block length, made once and kept while it is in use."""
     with _MAKING:
         return Transform(config, num_hops, dtype, device)
-
-
-_MAKING = threading.Lock()
 
 
 @contextmanager
@@ -188,7 +189,7 @@ def averages(
     place = torch.device(device)
     made = transform(config, plan.num_hops, dtype, place)
     result = np.empty((plan.num_frames, made.num_dims), dtype=str(dtype).removeprefix("torch."))
-    together = CUDA_BLOCKS if place.type == "cuda" else 1
+    together = BLOCKS_AT_ONCE.get(place.type, 1)
     threads = ThreadPoolExecutor(num_threads, initializer=torch.set_num_threads, initargs=(1,))
     with one_torch_thread(), threads as pool:
         for first in range(0, plan.num_blocks, together):

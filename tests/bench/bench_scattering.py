@@ -57,11 +57,13 @@ def kymatio_front_end(audio: np.ndarray, backend: str, threads: int) -> Callable
         from kymatio.torch import Scattering1D
 
         torch.set_num_threads(threads)
-        audio = torch.from_numpy(audio)
+        given: object = torch.from_numpy(audio)
     else:
         from kymatio.numpy import Scattering1D
+
+        given = audio
     made = [Scattering1D(J=13, Q=Q, shape=len(audio)) for Q in (8, 1)]
-    return lambda: [transform(audio) for transform in made]
+    return lambda: [transform(given) for transform in made]
 
 
 def kymatio_core(audio: np.ndarray, backend: str, threads: int) -> Callable[[], object]:

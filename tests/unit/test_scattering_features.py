@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from steps.scattering import Config, columns, features, num_dims, reference, renormalise
+from steps.scattering import Config, columns, fast, features, num_dims, reference, renormalise
 from tests.fixtures.scattering import scatnet
 from utils.cli import UserError
 
@@ -147,6 +147,12 @@ def test_threads_and_repetition_change_nothing(known):
     one = features(known["signal"])
     assert np.array_equal(features(known["signal"]), one)
     assert np.array_equal(features(known["signal"], num_threads=2), one)
+
+
+def test_blocks_that_go_together_change_nothing(known, monkeypatch):
+    one = features(known["signal"], num_hops=32, dtype="float64")
+    monkeypatch.setitem(fast.BLOCKS_AT_ONCE, "cpu", 3)
+    assert np.allclose(features(known["signal"], num_hops=32, dtype="float64"), one, atol=1e-9)
 
 
 @pytest.mark.parametrize("num_samples", [8192, 8193, 12288, 50001])
