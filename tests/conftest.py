@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.forkserver import ForkServer
+
 REPO = Path(__file__).resolve().parents[1]
 
 
@@ -46,3 +48,11 @@ def run_cli():
         return done
 
     return run
+
+
+@pytest.fixture(scope="session")
+def fork_server():
+    """Server that runs the recipe's Python programs at a tenth of the cost of a process."""
+    server = ForkServer()
+    yield server
+    server.close()

@@ -50,9 +50,12 @@ class ForkServer:
             text=True,
         )
 
-    def run(self, argv: list[str], cwd: Path, *, seconds: int = 20, extra_mib: int = 768) -> Done:
+    def run(
+        self, argv: list[str], cwd: Path, *, seconds: int = 20, extra_mib: int = 768, file_bytes: int = 0
+    ) -> Done:
         """Run a program of the recipe, named from its root, in ``cwd``."""
         request = {"argv": argv, "cwd": str(cwd), "seconds": seconds, "extra_mib": extra_mib}
+        request["file_bytes"] = file_bytes
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         return Done(**json.loads(self._process.stdout.readline()))
@@ -85,6 +88,8 @@ def become(request: dict, output: str, errors: str) -> NoReturn:
     signal.alarm(request["seconds"])
     limit = address_space() + (request["extra_mib"] << 20)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    if request["file_bytes"]:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_bytes"],) * 2)
     for name, number in ((os.devnull, 0), (output, 1), (errors, 2)):
         os.dup2(os.open(name, os.O_RDWR), number)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115, PTH123

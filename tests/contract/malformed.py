@@ -42,6 +42,8 @@ class Case:
     status: int = 1
     kept: tuple[str, ...] = field(default=())
     """Complete outputs that may stay, as patterns."""
+    file_bytes: int = 0
+    """Files may not grow larger than this, as on a full disk; 0 for no limit."""
     many: bool = False
     """Whether every problem has its own ERROR line, as in a validation."""
 
@@ -60,11 +62,11 @@ def listing(folder: Path) -> set[str]:
     return {str(path) for path in found if "log" not in path.parts}
 
 
-def execute(command: str, folder: Path, server: ForkServer) -> Done:
+def execute(command: str, folder: Path, server: ForkServer, file_bytes: int = 0) -> Done:
     """Run a command, a Python program by forking, a shell script as a process."""
     words = [word.replace("@", str(folder), 1) if "@" in word else word for word in shlex.split(command)]
     if words[0].endswith(".py"):
-        return server.run(words, folder)
+        return server.run(words, folder, file_bytes=file_bytes)
     environment = dict(os.environ, RECIPE_PYTHON=sys.executable, LC_ALL="C")
     done = subprocess.run(
         words,
@@ -83,7 +85,7 @@ def check_refused(case: Case, folder: Path, server: ForkServer) -> None:
     """Run a case and assert all that holds for every malformed input."""
     write_files(folder, case.files)
     before = listing(folder)
-    done = execute(case.command, folder, server)
+    done = execute(case.command, folder, server, case.file_bytes)
     errors = done.stderr.count("\nERROR ") + done.stderr.startswith("ERROR ")
     message = done.stderr[done.stderr.find("ERROR ") :]
     said = f"got status {done.status} and {message[-500:]!r}"
