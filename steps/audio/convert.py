@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import math
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import soxr
 
 from steps.audio.decode import AudioError, Track
@@ -110,24 +110,35 @@ def convert_track(source: str | Path, target: str | Path, how: Conversion) -> Tr
     return report
 
 
+def wav_header(num_samples: int, sample_rate: int) -> bytes:
+    """Return the 44 bytes before the samples of a 16-bit mono WAV file.
+
+    libsndfile is not used for writing: where the disk is full, an error in its callback gets lost.
+    """
+    size = 2 * num_samples
+    head = struct.pack("<4sI8sI", b"RIFF", 36 + size, b"WAVEfmt ", 16)
+    return head + struct.pack("<HHIIHH4sI", 1, 1, sample_rate, 2 * sample_rate, 2, 16, b"data", size)
+
+
 def _write(source: str | Path, file, how: Conversion, *, gain: float) -> TrackReport:
     digest = hashlib.sha256()
-    with (
-        Track(source, allow_truncated=how.allow_truncated) as track,
-        soundfile.SoundFile(file, "w", how.sample_rate, 1, "PCM_16", format="WAV") as wav,
-    ):
+    with Track(source, allow_truncated=how.allow_truncated) as track:
+        file.write(wav_header(0, how.sample_rate))
         report = TrackReport(track.codec, track.sample_rate, track.channels, track.header_frames, gain=gain)
         for mono in _resampled(track, report, how):
             report.peak = max(report.peak, float(np.abs(mono).max(initial=0.0)))
             scaled = mono * gain
             report.over_full_scale += int(np.count_nonzero(np.abs(scaled) > 1.0))
             samples = np.clip(np.rint(scaled * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
-            wav.write(samples)
-            digest.update(samples.astype("<i2").tobytes())
+            data = samples.astype("<i2").tobytes()
+            file.write(data)
+            digest.update(data)
             report.num_samples += len(samples)
         report.decoded_frames = track.frames
         report.dc /= track.frames
         report.warnings += track.warnings
+    file.seek(0)
+    file.write(wav_header(report.num_samples, how.sample_rate))
     report.sha256 = digest.hexdigest()
     return report
 

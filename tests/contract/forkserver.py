@@ -16,10 +16,10 @@ import json
 import os
 import resource
 import runpy
+import selectors
 import signal
 import subprocess
 import sys
-import tempfile
 import traceback
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -83,15 +83,26 @@ def address_space() -> int:
     return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 
 
-def become(request: dict, output: str, errors: str) -> NoReturn:
+def become(request: dict, output: int, errors: int) -> NoReturn:
     """In the child: run the program and end with its exit status."""
+    status = 70
+    try:
+        status = run_program(request, output, errors)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(status)
+
+
+def run_program(request: dict, output: int, errors: int) -> int:
+    """Run a program with limits, its standard output and error going to pipes; return its status."""
     signal.alarm(request["seconds"])
     limit = address_space() + (request["extra_mib"] << 20)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     if request["file_bytes"]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_bytes"],) * 2)
-    for name, number in ((os.devnull, 0), (output, 1), (errors, 2)):
-        os.dup2(os.open(name, os.O_RDWR), number)
+    for source, number in ((os.open(os.devnull, os.O_RDONLY), 0), (output, 1), (errors, 2)):
+        os.dup2(source, number)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115, PTH123
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115, PTH123
     sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115, PTH123
@@ -99,18 +110,31 @@ def become(request: dict, output: str, errors: str) -> NoReturn:
     program = REPO / request["argv"][0]
     sys.argv = [str(program), *request["argv"][1:]]
     sys.path.insert(0, str(program.parent))
-    status = 0
     try:
         importlib.import_module("utils.cli").PROGRAM = program.name  # type: ignore[attr-defined]
         runpy.run_path(str(program), run_name="__main__")
     except SystemExit as error:
-        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
     except BaseException:  # noqa: BLE001
         traceback.print_exc()
-        status = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
+        return 1
+    return 0
+
+
+def drain(*pipes: int) -> list[str]:
+    """Read pipes to their ends and return what came out of each."""
+    texts = {pipe: b"" for pipe in pipes}
+    with selectors.DefaultSelector() as selector:
+        for pipe in pipes:
+            selector.register(pipe, selectors.EVENT_READ)
+        while selector.get_map():
+            for key, _ in selector.select():
+                data = os.read(key.fd, 1 << 16)
+                texts[key.fd] += data
+                if not data:
+                    selector.unregister(key.fd)
+                    os.close(key.fd)
+    return [text.decode(errors="replace") for text in texts.values()]
 
 
 def serve() -> None:
@@ -118,20 +142,15 @@ def serve() -> None:
     preload()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     for line in sys.stdin:
-        with tempfile.TemporaryDirectory(prefix="forkserver_") as folder:
-            output, errors = Path(folder) / "stdout", Path(folder) / "stderr"
-            output.touch()
-            errors.touch()
-            child = os.fork()
-            if child == 0:
-                become(json.loads(line), str(output), str(errors))
-            _, code, usage = os.wait4(child, 0)
-            done = Done(
-                os.waitstatus_to_exitcode(code),
-                output.read_text(encoding="utf-8", errors="replace"),
-                errors.read_text(encoding="utf-8", errors="replace"),
-                usage.ru_maxrss / 1024,
-            )
+        (output, output_end), (errors, errors_end) = os.pipe(), os.pipe()
+        child = os.fork()
+        if child == 0:
+            become(json.loads(line), output_end, errors_end)
+        os.close(output_end)
+        os.close(errors_end)
+        texts = drain(output, errors)
+        _, code, usage = os.wait4(child, 0)
+        done = Done(os.waitstatus_to_exitcode(code), *texts, usage.ru_maxrss / 1024)
         answers.write(json.dumps(done._asdict()) + "\n")
         answers.flush()
 

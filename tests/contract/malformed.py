@@ -88,7 +88,7 @@ def check_refused(case: Case, folder: Path, server: ForkServer) -> None:
     done = execute(case.command, folder, server, case.file_bytes)
     errors = done.stderr.count("\nERROR ") + done.stderr.startswith("ERROR ")
     message = done.stderr[done.stderr.find("ERROR ") :]
-    said = f"got status {done.status} and {message[-500:]!r}"
+    said = f"got status {done.status} and {done.stderr[-1500:]!r}"
     assert "Traceback" not in done.stderr, said
     assert done.status == case.status, said
     assert errors == 1 or (case.many and errors > 1), said

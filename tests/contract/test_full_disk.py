@@ -14,7 +14,7 @@ import soundfile
 
 from tests.contract.malformed import Case, ark, check_refused, matrix, posterior, posteriors, rows, vector
 
-LIMIT = 2000
+LIMIT = 1000
 
 
 def wav() -> bytes:
