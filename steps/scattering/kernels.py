@@ -28,10 +28,15 @@ class Band:
     values: Tensor
 
 
+def on_host(tensor: Tensor) -> bool:
+    """Whether NumPy and SciPy can work on a tensor's memory."""
+    return tensor.device.type == "cpu"
+
+
 def inverse(spectrum: Tensor) -> Tensor:
     """Inverse transform along the last axis, not divided by the length; may overwrite its input."""
     rows, size = spectrum.numel() // spectrum.shape[-1], spectrum.shape[-1]
-    if spectrum.device.type == "cpu" and (size > LONG or (rows > 3 and rows % 4 <= 1 and size > MEDIUM)):
+    if on_host(spectrum) and (size > LONG or (rows > 3 and rows % 4 <= 1 and size > MEDIUM)):
         return torch.from_numpy(scipy.fft.ifft(spectrum.numpy(), norm="forward", overwrite_x=True))
     return torch.fft.ifft(spectrum, norm="forward")
 
@@ -39,7 +44,7 @@ def inverse(spectrum: Tensor) -> Tensor:
 def forward(signals: Tensor) -> Tensor:
     """Half spectra of real signals along the last axis, divided by the length."""
     rows = signals.numel() // signals.shape[-1]
-    if signals.device.type == "cpu" and rows % 4 <= 1:
+    if on_host(signals) and rows % 4 <= 1:
         return torch.from_numpy(scipy.fft.rfft(signals.numpy(), norm="forward"))
     return torch.fft.rfft(signals, norm="forward")
 
@@ -57,7 +62,7 @@ def mirror(signals: Tensor, runs: list[Run]) -> None:
 
 def modulus(values: Tensor) -> Tensor:
     """Absolute values of a complex tensor."""
-    if values.device.type != "cpu":
+    if not on_host(values):
         return values.abs()
     out = torch.empty(values.shape, dtype=values.real.dtype)
     np.absolute(values.numpy(), out=out.numpy())
@@ -85,7 +90,7 @@ def two_sided(half: Tensor, negative: int, wrapped: bool = False) -> Tensor:
     size = negative + middle + (middle if wrapped else 0)
     out = torch.empty(*half.shape[:-1], size, dtype=half.dtype, device=half.device)
     out[..., negative : negative + middle] = half[..., :middle]
-    if half.device.type == "cpu":
+    if on_host(half):
         np.conjugate(half.numpy()[..., negative:0:-1], out=out.numpy()[..., :negative])
     else:
         out[..., :negative] = half[..., 1 : negative + 1].flip(-1).conj()
