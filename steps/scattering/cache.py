@@ -35,12 +35,12 @@ def folder() -> Path | None:
 
 def name(config: Config, num_hops: int, dtype: str) -> str:
     """File name of the filters of a configuration and block length."""
-    digest = hashlib.sha256()
+    code = hashlib.sha256(np.__version__.encode())
     for file in CODE:
-        digest.update(Path(__file__).with_name(file).read_bytes())
+        code.update(Path(__file__).with_name(file).read_bytes())
     numbers = (config.T, config.Q, config.max_order, config.first_shape, config.second_shape)
-    digest.update(repr((numbers, num_hops, dtype, np.__version__)).encode())
-    return f"T{config.T}_{num_hops}_{dtype}_{digest.hexdigest()[:16]}.npz"
+    chosen = hashlib.sha256(repr((numbers, num_hops, dtype)).encode())
+    return f"T{config.T}_{num_hops}_{dtype}_{chosen.hexdigest()[:12]}_{code.hexdigest()[:12]}.npz"
 
 
 def pack(made: Bands) -> dict[str, np.ndarray]:
@@ -93,10 +93,13 @@ def load(path: Path, num_hops: int) -> Bands | None:
 
 
 def save(path: Path, made: Bands) -> None:
-    """Write filters; where that is impossible they are not kept."""
+    """Write filters in place of those that older code made; where that is impossible they are not kept."""
     try:
         with atomic.replacing(path, "wb") as file:
             np.savez(file, allow_pickle=False, **pack(made))
+        for other in path.parent.glob(f"{path.stem.rpartition('_')[0]}_*.npz"):
+            if other != path:
+                other.unlink(missing_ok=True)
     except OSError as error:
         cli.warn(
             f"{path}: cannot keep the filters ({error.strerror}); set SCATTERING_CACHE to another folder"

@@ -75,6 +75,18 @@ def test_unwritable_folder_is_no_obstacle(tmp_path, monkeypatch, capsys):
     assert "cannot keep the filters" in capsys.readouterr().err
 
 
+def test_filters_of_older_code_are_removed(folder):
+    path = folder / cache.name(CONFIG, 64, "float32")
+    folder.mkdir()
+    older = path.with_name(path.name[:-16] + "0" * 12 + ".npz")
+    other = path.with_name("T512_96_float32_" + path.name[-29:])
+    older.touch()
+    other.touch()
+    cache.load_or_build(CONFIG, 64, "float32")
+    assert not older.exists()
+    assert other.exists()
+
+
 def test_empty_variable_switches_the_cache_off(monkeypatch):
     monkeypatch.setenv("SCATTERING_CACHE", "")
     assert cache.folder() is None
