@@ -1,15 +1,98 @@
-"""Fixtures of the contract tests."""
+"""Job runners in a folder of their own, the cluster's with a fake scheduler."""
 
 from __future__ import annotations
 
+import os
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
 import pytest
 
-from tests.contract.forkserver import ForkServer
+REPO = Path(__file__).resolve().parents[2]
+FAKE = REPO / "tests/fixtures/cluster/fake_scheduler.py"
+PROGRAMS = ("sbatch", "squeue", "scancel", "sacct", "scontrol", "qsub", "qstat", "qdel", "qacct", "qconf")
 
 
-@pytest.fixture(scope="session")
-def fork_server():
-    """Return a server that runs the recipe's Python programs at a tenth of the cost of a process."""
-    server = ForkServer()
-    yield server
-    server.close()
+@dataclass
+class Runner:
+    """One of the runners, its working folder, and its scheduler's folder."""
+
+    name: str
+    folder: Path
+    fake: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def words(self) -> list[str]:
+        """Program and arguments that start the runner."""
+        return [sys.executable, str(REPO / "utils" / self.name)]
+
+    def start(self, *argv: str, **variables: str) -> subprocess.Popen[str]:
+        """Start the runner."""
+        return subprocess.Popen(
+            [*self.words, *argv],
+            cwd=self.folder,
+            env={**os.environ, **self.environment, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run the runner to its end."""
+        process = self.start(*argv, **variables)
+        out, err = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def log(self, name: str) -> list[str]:
+        """Lines of a log."""
+        return (self.folder / "log" / name).read_text().splitlines()
+
+
+def make_runner(name: str, tmp_path: Path) -> Runner:
+    """A runner whose scheduler, if it needs one, is the fake."""
+    programs, fake, folder = tmp_path / "bin", tmp_path / "fake", tmp_path / "work"
+    for path in (programs, fake, folder):
+        path.mkdir()
+    for program in PROGRAMS:
+        wrapper = programs / program
+        words = shlex.join([sys.executable, "-I", "-S", str(FAKE)])
+        wrapper.write_text(f'#!/bin/sh\nFAKE_NAME={program} exec {words} "$@"\n')
+        wrapper.chmod(0o755)
+    environment = {
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "FAKE": str(fake),
+        "RUNNER_POLL_SECONDS": "0.2",
+        "RUNNER_LATE_SECONDS": "2",
+        "LC_ALL": "C",
+    }
+    for variable in ("RECIPE_PID", "RECIPE_PID_START", "RUNNER_RESUME_STATE", "RUNNER_OUTPUTS"):
+        environment[variable] = ""
+    return Runner(name, folder, fake, environment)
+
+
+@pytest.fixture(params=["run.py", "slurm.py", "queue.py"])
+def runner(request: pytest.FixtureRequest, tmp_path: Path) -> Runner:
+    """Each of the three runners."""
+    return make_runner(request.param, tmp_path)
+
+
+@pytest.fixture()
+def local_runner(tmp_path: Path) -> Runner:
+    """The runner of this machine."""
+    return make_runner("run.py", tmp_path)
+
+
+@pytest.fixture()
+def slurm_runner(tmp_path: Path) -> Runner:
+    """Slurm's runner before a fake Slurm."""
+    return make_runner("slurm.py", tmp_path)
+
+
+@pytest.fixture()
+def queue_runner(tmp_path: Path) -> Runner:
+    """Grid Engine's runner before a fake Grid Engine."""
+    return make_runner("queue.py", tmp_path)

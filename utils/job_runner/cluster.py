@@ -90,9 +90,11 @@ class ClusterRun:
                 if self.request.max_jobs_run is not None:
                     self._wait()
             self._wait()
-        except BaseException:
+        except BaseException as error:
             recipe_process.ignore_signals()
             self._cancel()
+            if isinstance(error, UnreachableError):
+                raise frontend.RunnerError(str(error)) from error
             raise
         finally:
             self._make_will([])
@@ -252,7 +254,9 @@ class ClusterRun:
             shutil.rmtree(self.folder, ignore_errors=True)
             return
         try:
-            ask(self.scheduler.cancel_command(self.ids))
+            done = ask(self.scheduler.cancel_command(self.ids))
+            if done.returncode != 0:
+                frontend.warn(f"cancelling {' '.join(self.ids)}: {(done.stderr or done.stdout).strip()}")
             wait_until_gone(self.scheduler, self.ids)
             shutil.rmtree(self.folder, ignore_errors=True)
         except (UnreachableError, OSError) as error:

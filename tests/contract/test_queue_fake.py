@@ -1,0 +1,91 @@
+"""What queue.py does when Grid Engine has bad news, before a fake Grid Engine."""
+
+from __future__ import annotations
+
+import pytest
+
+from utils.queue import indices
+
+KILL_ME = "mkdir -p started; touch started/JOB; sleep 1"
+
+
+def test_submission(queue_runner) -> None:
+    done = queue_runner.run(
+        "--mem",
+        "2G",
+        "--num-threads",
+        "3",
+        "-q",
+        "short.q",
+        "--max-jobs-run",
+        "2",
+        "JOB=2:4",
+        "log/1.JOB.log",
+        "true",
+    )
+    assert done.returncode == 0, done.stderr
+    words = " ".join((queue_runner.fake / "submitted").read_text().split())
+    for part in (
+        "-l mem_free=2G,ram_free=2G",
+        "-pe smp 3",
+        "-q short.q",
+        "-t 1-3",
+        "-tc 2",
+        "-N j1",
+        "-terse",
+    ):
+        assert part in words
+    assert not (queue_runner.folder / "log/q").exists()
+
+
+def test_more_jobs_than_an_array_may_have(queue_runner) -> None:
+    done = queue_runner.run("--max-jobs-run", "9", "JOB=1:6", "log/a.JOB.log", "echo", "JOB", ">", "out.JOB")
+    assert done.returncode == 0, done.stderr
+    arrays = (queue_runner.fake / "submitted").read_text()
+    assert [arrays.count(f"-t 1-{n} ") for n in (4, 2)] == [1, 1]
+    assert len(list(queue_runner.folder.glob("out.*"))) == 6
+
+
+def test_killed_task_is_reported_with_accountings_reason(queue_runner) -> None:
+    (queue_runner.fake / "kill").write_text("2")
+    done = queue_runner.run("JOB=1:3", "log/a.JOB.log", *KILL_ME.split())
+    assert done.returncode == 1
+    assert (
+        "job 2 ended with no word of its own, it is gone from the queue: Grid Engine says failed 100"
+        in done.stderr
+    )
+    assert done.stderr.splitlines()[-1] == "queue.py: 1 / 3 failed, log is in log/a.*.log"
+
+
+@pytest.mark.parametrize("accounting", [True, False])
+def test_lost_task_is_a_failure(queue_runner, accounting: bool) -> None:
+    (queue_runner.fake / "lose").write_text("1")
+    if not accounting:
+        (queue_runner.fake / "mute").touch()
+    done = queue_runner.run("JOB=1:2", "log/a.JOB.log", "true")
+    assert done.returncode == 1
+    assert ("NODE_FAIL" if accounting else "the scheduler does not say why") in done.stderr
+
+
+def test_task_in_error_state(queue_runner) -> None:
+    (queue_runner.fake / "stuck").write_text("2")
+    done = queue_runner.run("JOB=1:2", "log/a.JOB.log", "sleep", "0.5", ";", "touch", "done.JOB")
+    assert done.returncode == 1
+    assert "state Eqw: it would never run" in done.stderr
+    assert (queue_runner.folder / "done.1").exists()
+    assert "100 -t 2" in (queue_runner.fake / "cancelled").read_text()
+
+
+def test_refused_submission(queue_runner) -> None:
+    (queue_runner.fake / "refuse").touch()
+    done = queue_runner.run("JOB=1:2", "log/a.JOB.log", "true")
+    assert done.returncode == 1
+    assert "ERROR (queue.py) cannot submit a: qsub said" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("3", [3]), ("1-4:1", [1, 2, 3, 4]), ("1-5:2,8", [1, 3, 5, 8]), ("2-3", [2, 3]), ("", [])],
+)
+def test_task_ranges(text: str, expected: list[int]) -> None:
+    assert indices(text) == expected

@@ -1,0 +1,320 @@
+"""The contract of Kaldi's job runners, for run.py, slurm.py and queue.py alike (the latter before fakes)."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from utils.job_runner import request, shell_line
+
+DATE = r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \w+ \d{4}"
+
+
+def until(condition, seconds: float = 10.0) -> None:
+    """Wait for a condition, and fail if it does not come true."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def alive(pid_file: Path) -> bool:
+    """Whether the process noted in a file lives."""
+    pid = int(pid_file.read_text())
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def test_array_logs_and_status(runner) -> None:
+    done = runner.run("JOB=1:3", "log/a.JOB.log", "echo", "number JOB", "|", "cat")
+    assert done.returncode == 0, done.stderr
+    for job in (1, 2, 3):
+        lines = runner.log(f"a.{job}.log")
+        assert lines[0] == f'# echo "number {job}" | cat'
+        started = [line for line in lines if re.fullmatch(f"# Started at {DATE}", line)]
+        assert len(started) == 1
+        assert lines.index("#") == lines.index(started[0]) + 1
+        assert lines[lines.index("#") + 1] == f"number {job}"
+        assert re.fullmatch(r"# Accounting: time=\d+ threads=1", lines[-3])
+        assert re.fullmatch(r"# Peak memory: \d+ MB", lines[-2])
+        assert re.fullmatch(rf"# Ended \(code 0\) at {DATE}, elapsed time \d+ seconds", lines[-1])
+
+
+def test_failures_are_named(runner) -> None:
+    done = runner.run("JOB=1:4", "log/f.JOB.log", "test", "JOB", "-lt", "3")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"{runner.name}: 2 / 4 failed, log is in log/f.*.log"
+    assert "log is in log/f.3.log" in done.stderr
+    assert "log is in log/f.4.log" in done.stderr
+    assert runner.log("f.4.log")[-1].startswith("# Ended (code 1) at ")
+
+
+def test_single_job(runner) -> None:
+    done = runner.run("log/deep/one.log", "echo", "x", ">", "made")
+    assert done.returncode == 0, done.stderr
+    assert (runner.folder / "made").read_text() == "x\n"
+    done = runner.run("log/deep/one.log", "exit", "7")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"{runner.name}: job failed, log is in log/deep/one.log"
+    assert runner.log("deep/one.log")[-1].startswith("# Ended (code 7) at ")
+
+
+def test_forgotten_range(runner) -> None:
+    done = runner.run("log/x.JOB.log", "false")
+    assert done.returncode == 1
+    assert "probably you forgot to put JOB=1:$nj in your script" in done.stderr
+
+
+def test_range_need_not_start_at_one_nor_be_called_job(runner) -> None:
+    done = runner.run("nr_x=9:10", "log/r.nr_x.log", "echo", "nr_x", ">", "out.nr_x")
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in runner.folder.glob("out.*")) == ["out.10", "out.9"]
+    assert runner.run("JOB=7", "log/r.JOB.log", "echo", "JOB", ">", "seven").returncode == 0
+    assert (runner.folder / "seven").read_text() == "7\n"
+
+
+def test_killed_job_is_a_failure(runner) -> None:
+    done = runner.run("JOB=1:2", "log/k.JOB.log", "[", "JOB", "=", "1", "]", "||", "kill", "-9", "$$")
+    assert done.returncode == 1
+    assert f"{runner.name}: 1 / 2 failed, log is in log/k.*.log" in done.stderr
+    assert runner.log("k.2.log")[-1].startswith("# Ended (code 0; signal 9) at ")
+
+
+def test_log_is_overwritten(runner) -> None:
+    for word in ("first", "second"):
+        assert runner.run("log/o.log", "echo", word).returncode == 0
+    text = "\n".join(runner.log("o.log"))
+    assert "second" in text
+    assert "first" not in text
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["JOB=3:1", "log/JOB", "true"], "invalid job range JOB=3:1"),
+        (["JOB=0:2", "log/JOB", "true"], "invalid job range JOB=0:2"),
+        (["JOB=1:b", "log/JOB", "true"], "invalid job range JOB=1:b"),
+        (["JOB=1:2", "log/x", "true"], "just one log file"),
+        (["JOB=1:2", "log/JOB"], "expected a log file and a command"),
+        ([], "expected a log file and a command"),
+        (["--max-jobs-run", "0", "log/x", "true"], "invalid option --max-jobs-run 0"),
+        (["--num-threads", "x", "log/x", "true"], "invalid option --num-threads x"),
+        (["--mem"], "option --mem lacks its value"),
+    ],
+)
+def test_usage(argv: list[str], message: str) -> None:
+    with pytest.raises(request.UsageError, match=message):
+        request.parse(argv)
+
+
+def test_usage_is_the_same_for_all(runner) -> None:
+    done = runner.run("JOB=1:2", "log/x", "true")
+    assert done.returncode == 2
+    assert "just one log file" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not runner.fake.joinpath("submitted").exists()
+    assert not list(runner.folder.iterdir())
+    assert "Usage: " in runner.run("--help").stdout
+
+
+def test_options_around_the_range(runner) -> None:
+    options = ["--mem", "1G", "--num-threads", "2", "JOB=1:2", "--max-jobs-run", "1"]
+    done = runner.run(*options, "log/t.JOB.log", "true")
+    assert done.returncode == 0, done.stderr
+    assert "threads=2" in runner.log("t.2.log")[-3]
+
+
+def test_max_jobs_run(runner) -> None:
+    count = "touch on.JOB; ls on.* | wc -l >> seen; sleep 0.3; rm on.JOB"
+    done = runner.run("--max-jobs-run", "2", "JOB=1:4", "log/m.JOB.log", *count.split())
+    assert done.returncode == 0, done.stderr
+    seen = [int(line) for line in (runner.folder / "seen").read_text().split()]
+    assert len(seen) == 4
+    assert max(seen) == 2
+
+
+def test_resume_runs_only_what_did_not_finish(runner) -> None:
+    argv = [
+        "JOB=1:3",
+        "log/r.JOB.log",
+        "echo",
+        "x",
+        ">>",
+        "ran.JOB",
+        ";",
+        "[",
+        "JOB",
+        "!=",
+        "2",
+        "-o",
+        "-e",
+        "fixed",
+        "]",
+    ]
+    assert runner.run(*argv, RUNNER_RESUME_STATE="s1").returncode == 1
+    (runner.folder / "fixed").touch()
+    (runner.folder / "ran.3").unlink()
+    done = runner.run(*argv, RUNNER_RESUME_STATE="s1", RUNNER_OUTPUTS="ran.JOB")
+    assert done.returncode == 0, done.stderr
+    assert f"{runner.name}: 1 / 3 jobs are done already" in done.stderr
+    lengths = {job: (runner.folder / f"ran.{job}").read_text().count("x") for job in (1, 2, 3)}
+    assert lengths == {1: 1, 2: 2, 3: 1}
+    assert runner.run(*argv, RUNNER_RESUME_STATE="s2").returncode == 0
+    assert runner.run(*argv).returncode == 0
+    assert (runner.folder / "ran.1").read_text().count("x") == 3
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 1)])
+def test_signal_stops_the_jobs(runner, number: int, code: int) -> None:
+    process = runner.start(
+        "JOB=1:2", "log/s.JOB.log", "echo", "$$", ">", "pid.JOB", ";", "sleep", "100", "|", "cat"
+    )
+    pids = [runner.folder / f"pid.{job}" for job in (1, 2)]
+    until(lambda: all(path.exists() and path.read_text() for path in pids))
+    process.send_signal(number)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert "stopped the jobs that ran" in err
+    until(lambda: not any(map(alive, pids)))
+
+
+def test_nothing_survives_a_killed_runner(runner) -> None:
+    process = runner.start(
+        "JOB=1:2", "log/s.JOB.log", "echo", "$$", ">", "pid.JOB", ";", "sleep", "100", "|", "cat"
+    )
+    pids = [runner.folder / f"pid.{job}" for job in (1, 2)]
+    until(lambda: all(path.exists() and path.read_text() for path in pids))
+    process.kill()
+    process.communicate(timeout=20)
+    until(lambda: not any(map(alive, pids)))
+
+
+def test_nothing_survives_a_killed_recipe(runner) -> None:
+    recipe = subprocess.Popen(["sleep", "100"])
+    process = runner.start(
+        "log/s.log", "echo", "$$", ">", "pid", ";", "sleep", "100", RECIPE_PID=str(recipe.pid)
+    )
+    pid = runner.folder / "pid"
+    until(lambda: pid.exists() and pid.read_text() != "")
+    recipe.kill()
+    recipe.wait()
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert f"the recipe (process {recipe.pid}) is gone" in err
+    until(lambda: not alive(pid))
+
+
+def test_recycled_process_id_is_not_the_recipe(local_runner) -> None:
+    done = local_runner.run("log/s.log", "sleep", "20", RECIPE_PID=str(os.getpid()), RECIPE_PID_START="1")
+    assert done.returncode == 1
+    assert "is gone" in done.stderr
+
+
+def test_local_log_that_cannot_be_written(local_runner) -> None:
+    (local_runner.folder / "log").write_text("a file")
+    done = local_runner.run("log/x.log", "true")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "log" in done.stderr
+
+
+def test_local_gpus_are_shared_out(local_runner) -> None:
+    argv = [
+        "--gpu",
+        "1",
+        "JOB=1:3",
+        "log/g.JOB.log",
+        "echo",
+        "$CUDA_VISIBLE_DEVICES",
+        ">",
+        "gpu.JOB",
+        ";",
+        "sleep",
+        "0.2",
+    ]
+    folder = str(local_runner.folder)
+    done = local_runner.run(*argv, CUDA_VISIBLE_DEVICES="3,5", TMPDIR=folder)
+    assert done.returncode == 0, done.stderr
+    used = [(local_runner.folder / f"gpu.{job}").read_text().strip() for job in (1, 2, 3)]
+    assert set(used) == {"3", "5"}
+    done = local_runner.run(*argv, CUDA_VISIBLE_DEVICES="", TMPDIR=folder)
+    assert done.returncode == 0
+    assert "WARNING (run.py) --gpu 1 was asked for, but there are 0 here" in done.stderr
+
+
+def test_local_long_commands_and_odd_bytes(local_runner) -> None:
+    words = ["x" * 100_000] * 3
+    done = local_runner.run("log/l.log", "printf", "%s", *words, "|", "wc", "-c", "&&", "cat")
+    assert done.returncode == 0, done.stderr
+    assert "300000" in local_runner.log("l.log")
+    done = subprocess.run(
+        [*local_runner.words, "log/b.log", "echo", b"caf\xe9 x"], cwd=local_runner.folder, check=False
+    )
+    assert done.returncode == 0
+    assert b"caf\xe9 x\n" in (local_runner.folder / "log/b.log").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["echo", "a"], "echo a"),
+        (["echo", "a b"], 'echo "a b"'),
+        (["echo", ""], 'echo ""'),
+        (["echo", 'say "a b"'], "echo 'say \"a b\"'"),
+        (["echo", 'it\'s "x y"'], "echo 'it'\\''s \"x y\"'"),
+        (["a", "|", "b", ">", "c", "&&", "d", ";", "e"], "a | b > c && d ; e"),
+        (["ark:cat x |", "$HOME/*.ark"], '"ark:cat x |" $HOME/*.ark'),
+    ],
+)
+def test_quoting_is_kaldis(words: list[str], line: str) -> None:
+    assert shell_line.join(words) == line
+
+
+def test_request_attributes() -> None:
+    parsed = request.parse(
+        [
+            "--mem=2G",
+            "-q",
+            "short.q",
+            "-V",
+            "-pe",
+            "smp",
+            "3",
+            "-tc",
+            "5",
+            "X=2:4",
+            "--foo-bar",
+            "v",
+            "l.X",
+            "cX",
+            "X",
+        ]
+    )
+    assert parsed.options == {"mem": "2G", "max_jobs_run": "5", "foo_bar": "v"}
+    assert parsed.native == ("-q", "short.q", "-V", "-pe", "smp", "3")
+    assert (parsed.jobs, parsed.log_of(3), parsed.command_of(3)) == ((2, 3, 4), "l.3", "c3 3")
+    assert (parsed.all_logs(), parsed.max_jobs_run, parsed.threads, parsed.gpus) == ("l.*", 5, 1, 0)
+
+
+def test_runner_needs_no_package_installed(local_runner) -> None:
+    """The supervisor of each job runs on the bare interpreter: nodes need no more."""
+    script = Path(__file__).resolve().parents[2] / "utils/job_runner/task.py"
+    job = '{"command": "echo hi", "log": "log/t.log"}'
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", str(script), "-"],
+        input=job,
+        text=True,
+        cwd=local_runner.folder,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert "hi" in local_runner.log("t.log")
