@@ -1,0 +1,289 @@
+#!/usr/bin/env python3
+"""Time nnet1 training and forward passes, with input and output, beside other ways to compute them.
+
+Every figure is the median of --repeats runs that take --seconds together, over random features of 525
+columns read from an archive (the peers in torch compute only). Bandwidth (of reading a buffer of the size
+of the weights) and the peak of sgemm are measured in the same run; from them and from the bytes and FLOPs
+of one chunk comes the fastest time that the machine allows, and the fraction of it that is reached.
+Kaldi's own programs are timed on the same files if they are on PATH. At the end the time of the whole
+ISMIR2004 training follows.
+
+e.g. tests/bench/bench_nnet1.py --threads 1,2
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[0] = str(ROOT)
+
+import numpy as np
+import torch
+
+from steps import archive
+from steps.nnet1 import components as nn
+from steps.nnet1 import kernels
+from steps.nnet1.epoch import frame_epoch, stream_epoch
+from steps.nnet1.forward import Forward
+from steps.nnet1.initialize import initialize
+from steps.nnet1.inputs import TrainingData
+from steps.nnet1.model_file import write_network
+from steps.nnet1.options import TrainOptions
+from steps.nnet1.prototype import default_generation, parse_line
+from steps.nnet1.runtime import Net
+from tests.bench import nnet1_peers
+from utils import cli
+
+FEATS, CLASSES, STREAMS, BPTT, MINIBATCH = 525, 6, 4, 60, 256
+TR_FRAMES, EPOCHS = 996_000, {"dnn": 100, "lstm": 50}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model of the paper: kind, hidden units or (cells, projection), layers."""
+
+    name: str
+    kind: str
+    units: int
+    layers: int
+    cells: int = 0
+
+    def network(self) -> nn.Network:
+        """Make the network with random parameters; scales as in the recipe."""
+        lines, before = [], FEATS
+        if self.kind == "lstm":
+            lines.append(f"<Transmit> <InputDim> {FEATS} <OutputDim> {FEATS}")
+        for _ in range(self.layers):
+            dims = f"<InputDim> {before} <OutputDim> {self.units}"
+            if self.kind == "lstm":
+                lines.append(f"<LstmProjectedStreams> {dims} <CellDim> {self.cells} <NumStream> {STREAMS}")
+            else:
+                lines += [
+                    f"<AffineTransform> {dims}",
+                    f"<Sigmoid> <InputDim> {self.units} <OutputDim> {self.units}",
+                ]
+            before = self.units
+        lines.append(f"<AffineTransform> <InputDim> {before} <OutputDim> {CLASSES} <ParamStddev> 0.04")
+        lines.append(f"<Softmax> <InputDim> {CLASSES} <OutputDim> {CLASSES}")
+        protos = [parse_line(line, "bench") for line in lines]
+        return initialize(protos, 777, default_generation(protos))
+
+    def training_cost(self) -> tuple[float, float, float, int]:
+        """FLOPs and bytes of one update, bytes of the weights read again and again, and its frames.
+
+        A product costs 2 FLOPs a weight and frame, three times (forward, input derivative, gradient), but
+        nobody needs the derivative at the features. An LSTM reads its recurrent weights once a frame and
+        direction; every weight and its correction are read and written once an update.
+        """
+        if self.kind == "dnn":
+            first, hidden = FEATS * self.units, (self.layers - 1) * self.units**2 + self.units * CLASSES
+            rows = MINIBATCH
+            return (
+                2.0 * rows * (2 * first + 3 * hidden),
+                4.0 * 5 * (first + hidden),
+                4.0 * (first + hidden),
+                rows,
+            )
+        rows, flops, recurrent, weights, before = STREAMS * BPTT, 0.0, 0, 0, FEATS
+        for layer in range(self.layers):
+            w_x, w_r = 4 * self.cells * before, 4 * self.cells * self.units + self.units * self.cells
+            flops += 2.0 * rows * ((3 if layer else 2) * w_x + 3 * w_r)
+            recurrent, weights, before = recurrent + w_r, weights + w_x + w_r, self.units
+        return flops, 4.0 * (2 * BPTT * recurrent + 5 * weights), 4.0 * recurrent / self.layers, rows
+
+    def forward_flops(self) -> float:
+        """FLOPs of a frame."""
+        return 2.0 * sum(value.numel() for _, _, value in self.network().params() if value.ndim == 2)
+
+
+MODELS = (
+    Model("dnn1 525-1024-6", "dnn", 1024, 1),
+    Model("dnn2 525-1024-1024-6", "dnn", 1024, 2),
+    Model("lstm 525-512-6", "lstm", 512, 1, 800),
+    Model("lstm 525-1024-6", "lstm", 1024, 1, 1500),
+    Model("lstm 525-512-512-6", "lstm", 512, 2, 800),
+    Model("lstm 525-1024-1024-6", "lstm", 1024, 2, 1500),
+)
+
+
+def get_parser() -> cli.KaldiParser:
+    """Return the parser of this program's options."""
+    parser = cli.KaldiParser("bench_nnet1.py [options]", __doc__)
+    add = parser.add_argument
+    add("--seconds", type=cli.finite_float, default=20.0, help="time of one figure (default: 20)")
+    add("--repeats", type=cli.positive_int, default=5, help="runs of which the median counts (default: 5)")
+    add("--threads", default="1", help="numbers of threads, e.g. 1,2 (default: 1)")
+    add("--models", default="", help="only models whose name has this in it")
+    add("--peers", type=cli.boolean, default=True, help="time torch's own ways, too (default: true)")
+    add("--kernels", choices=kernels.CHOICES, default="auto", help="as the trainers' option (default: auto)")
+    return parser
+
+
+def make_corpus(folder: Path, utterances: int = 24, frames: int = 250) -> tuple[str, str]:
+    """Write random features and labels; returns their rspecifiers."""
+    rng = np.random.default_rng(0)
+    with (
+        archive.Writer(f"ark,scp:{folder}/feats.ark,{folder}/feats.scp") as feats,
+        archive.Writer(f"ark,scp:{folder}/labels.ark,{folder}/labels.scp", kind="posterior") as labels,
+    ):
+        for number in range(utterances):
+            feats.write(f"utt{number:03d}", rng.standard_normal((frames, FEATS)).astype(np.float32))
+            labels.write(f"utt{number:03d}", [[(number % CLASSES, 1.0)]] * frames)
+    return f"scp:{folder}/feats.scp", f"scp:{folder}/labels.scp"
+
+
+def median_speed(run: Callable[[], float], seconds: float, repeats: int) -> float:
+    """Median frames a second of ``repeats`` runs of ``seconds / repeats``; ``run`` returns its frames."""
+    run()
+    speeds = []
+    for _ in range(repeats):
+        frames, started = 0.0, time.perf_counter()
+        while (elapsed := time.perf_counter() - started) < seconds / repeats:
+            frames += run()
+        speeds.append(frames / elapsed)
+    return statistics.median(speeds)
+
+
+def training_run(model: Model, corpus: tuple[str, str]) -> Callable[[], float]:
+    """Return an epoch over the corpus that gives back its frames."""
+    net = Net(model.network(), num_stream=STREAMS if model.kind == "lstm" else 1)
+    data = TrainingData(*corpus, FEATS, CLASSES)
+    if model.kind == "lstm":
+        options = TrainOptions(2e-5, 0.8)
+        return lambda: stream_epoch(net, data, options, batch_size=BPTT, targets_delay=5).xent.num_frames
+    options = TrainOptions(8e-6)
+    return lambda: frame_epoch(net, data, options, minibatch_size=MINIBATCH, seed=777).xent.num_frames
+
+
+def forward_run(model: Model, corpus: tuple[str, str], folder: Path) -> Callable[[], float]:
+    """Return a forward pass over the corpus, written to an archive, that gives back its frames."""
+    network = model.network()
+    if model.kind == "lstm":
+        from steps.nnet1.convert import to_test_time
+
+        network = to_test_time(network, 5)
+
+    def run() -> float:
+        forward = Forward(Net(network))
+        with archive.Writer(f"ark:{folder}/post.ark") as writer:
+            for key, output in forward.all(archive.read_matrices(corpus[0])):
+                writer.write(key, output)
+        return forward.frames
+
+    return run
+
+
+def bandwidth(num_bytes: float) -> float:
+    """Bytes a second of reading a buffer of this size with one pass after the other."""
+    buffer = torch.ones(max(int(num_bytes) // 4, 1 << 18))
+    best = min(timed(buffer.sum) for _ in range(20))
+    return 4.0 * len(buffer) / best
+
+
+def sgemm_peak() -> float:
+    """FLOPs a second of a product of square matrices."""
+    a, b, out = (torch.randn(1024, 1024) for _ in range(3))
+    return 2.0 * 1024**3 / min(timed(lambda: torch.mm(a, b, out=out)) for _ in range(10))
+
+
+def timed(run: Callable[[], object]) -> float:
+    """Seconds of one call."""
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
+
+
+def kaldi_speed(model: Model, corpus: tuple[str, str], folder: Path, frames: int) -> float | None:
+    """Frames a second of Kaldi's trainer on the same files, or None if it is not on PATH."""
+    name = "nnet-train-frmshuff" if model.kind == "dnn" else "bd-nnet-train-lstm-streams"
+    if shutil.which(name) is None:
+        return None
+    write_network(model.network(), folder / "kaldi.init")
+    options = ["--learn-rate=8e-6"]
+    if model.kind == "lstm":
+        options = ["--learn-rate=2e-5", "--momentum=0.8", f"--batch-size={BPTT}", f"--num-stream={STREAMS}"]
+    environment = dict(os.environ, OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
+    command = [name, *options, *corpus, str(folder / "kaldi.init"), str(folder / "kaldi.out")]
+    times = [
+        timed(lambda: subprocess.run(command, check=True, capture_output=True, env=environment))
+        for _ in range(5)
+    ]
+    return frames / statistics.median(times)
+
+
+def row(*cells: object) -> None:
+    """Print one line of a table."""
+    print("| " + " | ".join(str(cell) for cell in cells) + " |", flush=True)
+
+
+def report(model: Model, threads: int, corpus: tuple[str, str], folder: Path, args) -> float:
+    """Measure and print one model with one number of threads; returns frames a second of training."""
+    torch.set_num_threads(threads)
+    flops, num_bytes, weights, frames = model.training_cost()
+    bound = frames / max(flops / sgemm_peak(), num_bytes / bandwidth(weights))
+    speed = median_speed(training_run(model, corpus), args.seconds, args.repeats)
+    costs = f"{flops / 1e9:.2f} GF, {num_bytes / 1e6:.0f} MB"
+    row("training", model.name, threads, f"{speed:.0f}", costs, f"{bound:.0f}", f"{speed / bound:.2f}")
+    forward = median_speed(forward_run(model, corpus, folder), args.seconds, args.repeats)
+    bound = sgemm_peak() / model.forward_flops()
+    costs = f"{model.forward_flops() / 1e6:.2f} MF a frame"
+    row("forward", model.name, threads, f"{forward:.0f}", costs, f"{bound:.0f}", f"{forward / bound:.2f}")
+    if args.peers:
+        for name, run in nnet1_peers.peers(model.kind, model.units, model.layers, model.cells):
+            row(name, model.name, threads, f"{median_speed(run, args.seconds, args.repeats):.0f}", "", "", "")
+    if threads == 1 and (kaldi := kaldi_speed(model, corpus, folder, 6000)) is not None:
+        row("Kaldi", model.name, 1, f"{kaldi:.0f}", "", "", "")
+    return speed
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the benchmark."""
+    args = get_parser().parse_args(argv)
+    kernels.use(args.kernels)
+    models = [model for model in MODELS if args.models in model.name]
+    print(
+        f"{machine()}; torch {torch.__version__}; kernels {kernels.identity()}; {time.strftime('%Y-%m-%d')}"
+    )
+    for threads in (int(word) for word in args.threads.split(",")):
+        torch.set_num_threads(threads)
+        sizes = ", ".join(f"{bandwidth(mb * 1e6) / 1e9:.0f} GB/s in {mb} MB" for mb in (8, 32, 256))
+        print(f"{threads} thread(s): sgemm {sgemm_peak() / 1e9:.0f} GFLOP/s, reading {sizes}\n")
+    row("work", "model", "threads", "frames/s", "one update", "roofline frames/s", "reached")
+    row(*["---"] * 7)
+    speeds = {}
+    with tempfile.TemporaryDirectory() as name:
+        corpus = make_corpus(Path(name))
+        for model in models:
+            for threads in (int(word) for word in args.threads.split(",")):
+                speed = report(model, threads, corpus, Path(name), args)
+                speeds[model] = max(speed, speeds.get(model, 0.0))
+    print("\nISMIR2004, 996 000 training frames:")
+    hours = {model: TR_FRAMES * EPOCHS[model.kind] / speed / 3600 for model, speed in speeds.items()}
+    for model, value in hours.items():
+        print(f"  {model.name}: {EPOCHS[model.kind]} epochs in {value:.1f} h")
+    print(f"  together {sum(hours.values()):.1f} h, one after the other")
+    return 0
+
+
+def machine() -> str:
+    """Name the processor and the number of its cores."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        name = "unknown processor"
+    return f"{name}, {os.cpu_count()} cores"
+
+
+if __name__ == "__main__":
+    cli.run(main)
