@@ -17,6 +17,8 @@ from steps.nnet1.runtime import Net
 from utils import cli
 from utils.cli import UserError
 
+PROGRESS_SECONDS = 60
+
 
 @dataclass
 class EpochResult:
@@ -57,7 +59,7 @@ def _pass(
     where: str,
     after_batch: Callable[[], None] | None = None,
 ) -> EpochResult:
-    started = time.monotonic()
+    started = told = time.monotonic()
     if options is not None:
         net.check_trainable()
         net.reset_momentum()
@@ -71,6 +73,9 @@ def _pass(
             xent.check_finite(where)
             if after_batch is not None:
                 after_batch()
+            if time.monotonic() - told > PROGRESS_SECONDS:
+                told = time.monotonic()
+                cli.log(f"{where}: after {xent.num_frames:g} frames, AvgLoss so far {xent.avg_loss:g}")
     if xent.num_frames == 0:
         raise UserError(f"{where}: not one minibatch of frames with targets. {data.counts}")
     return EpochResult(xent, data.counts, time.monotonic() - started)

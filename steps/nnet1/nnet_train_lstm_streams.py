@@ -17,10 +17,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from steps.nnet1 import components as nn
 from steps.nnet1.epoch import stream_epoch
 from steps.nnet1.model_file import write_network
-from steps.nnet1.tool import parse_training, run_training, training_parser
+from steps.nnet1.tool import check_streams, parse_training, run_training, training_parser
 from utils import cli
 
 
@@ -42,16 +41,6 @@ def get_parser() -> cli.KaldiParser:
         dummies.add_argument(f"--{name}", type=int, default=default)
     dummies.add_argument("--randomize", type=cli.boolean, default=True)
     return parser
-
-
-def check_streams(network: nn.Network, num_stream: int, model: str) -> None:
-    """Refuse a network that was made for another number of streams."""
-    for index, component in enumerate(network.components, start=1):
-        if isinstance(component, nn.LstmProjectedStreams) and component.num_stream != num_stream:
-            raise cli.UserError(
-                f"{model}: component {index} was made for <NumStream> {component.num_stream}; "
-                f"use --num-stream={component.num_stream} instead of {num_stream}"
-            )
 
 
 def main(argv: list[str] | None = None) -> int:

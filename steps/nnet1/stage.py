@@ -15,7 +15,7 @@ from steps.nnet1.inputs import TrainingData
 from steps.nnet1.model_file import read_network, write_network
 from steps.nnet1.options import TrainOptions
 from steps.nnet1.prototype import default_generation, read_prototype
-from steps.nnet1.tool import open_transform
+from steps.nnet1.tool import check_streams, open_transform
 from steps.nnet1.training import Pass, Trainer
 from utils import atomic, cli
 from utils.cli import UserError
@@ -131,6 +131,7 @@ def open_trainer(
     }
     experiment = Experiment(directory, counted, arithmetic)
     network = make_network(args, prototype(transform.network.output_dim, data.num_classes), init_name)
+    check_streams(network, num_stream, args.nnet_init)
     dims = (transform.network.output_dim, data.num_classes)
     if (network.input_dim, network.output_dim) != dims:
         raise UserError(

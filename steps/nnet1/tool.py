@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import torch
 
+from steps.nnet1 import components as nn
 from steps.nnet1.device import add_device_options, select_device
 from steps.nnet1.epoch import EpochResult
 from steps.nnet1.inputs import TrainingData
@@ -66,6 +67,16 @@ def open_transform(path: str, device: torch.device | str = "cpu", *, framewise: 
             "with --targets-delay, or splice the features before"
         )
     return transform
+
+
+def check_streams(network: nn.Network, num_stream: int, model: str) -> None:
+    """Refuse a network that was made for another number of streams."""
+    for index, component in enumerate(network.components, start=1):
+        if isinstance(component, nn.LstmProjectedStreams) and component.num_stream != num_stream:
+            raise cli.UserError(
+                f"{model}: component {index} was made for <NumStream> {component.num_stream}; "
+                f"use --num-stream={component.num_stream} instead of {num_stream}"
+            )
 
 
 def run_training(args: argparse.Namespace, run: Run, **settings: object) -> EpochResult:
