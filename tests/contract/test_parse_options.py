@@ -42,9 +42,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def call(script: Path, *argv: str) -> tuple[int, dict[str, str], list[str], str]:
     """Return exit status, variables, remaining arguments and stderr."""
-    done = subprocess.run(
-        ["bash", str(script), *argv], capture_output=True, check=False, cwd=script.parent
-    )
+    done = subprocess.run(["bash", str(script), *argv], capture_output=True, check=False, cwd=script.parent)
     fields = done.stdout.decode().split("\0")[:-1]
     values = dict(zip(DEFAULTS, fields, strict=False))
     return done.returncode, values, fields[len(DEFAULTS) :], done.stderr.decode()
@@ -224,7 +222,9 @@ def test_any_config_ends_cleanly(toy: Path, tmp_path_factory: pytest.TempPathFac
 def test_leaves_nothing_behind(tmp_path: Path) -> None:
     """No function or variable of the parser stays in the script that sourced it."""
     script = tmp_path / "left.sh"
-    script.write_text(f". {REPO}/utils/parse_options.sh\ncompgen -A function -A variable | grep -i _po_ || true\n")
+    script.write_text(
+        f". {REPO}/utils/parse_options.sh\ncompgen -A function -A variable | grep -i _po_ || true\n"
+    )
     assert call(script)[0] == 0
     done = subprocess.run(["bash", str(script)], capture_output=True, text=True, check=False)
     assert done.stdout == ""

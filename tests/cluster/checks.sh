@@ -1,0 +1,252 @@
+# shellcheck shell=bash
+# Sourced by run.sh: what must hold on a real scheduler. Each check_* runs in a folder of its own and fails
+# with a message; run_checks runs them all.
+
+: "${work:?}" "${engine:?}" "${recipe:?}" "${only?}" "${recipe_options?}"
+
+root=$PWD
+case $engine in
+  slurm) runner=(utils/slurm.py --config conf/slurm.conf) ;;
+  sge) runner=(utils/queue.py --config conf/queue.conf) ;;
+esac
+export RUNNER_POLL_SECONDS=0.5 RUNNER_LATE_SECONDS=15
+
+# Runs the runner in the check's folder; leaves its exit status in $status, its words in err.
+submit() {
+  status=0
+  "$root/${runner[0]}" --config "$root/${runner[2]}" "$@" 2>err || status=$?
+}
+
+# The same in the background, with SIGINT as in a terminal; its process is $pid.
+submit_in_background() {
+  env --default-signal=INT "$root/${runner[0]}" --config "$root/${runner[2]}" "$@" 2>err &
+  pid=$!
+}
+
+# Waits for the runner in the background; its exit status is $status.
+reap() {
+  status=0
+  wait "$pid" || status=$?
+}
+
+fail() {
+  echo "    $*"
+  sed 's/^/    /' err 2>/dev/null || true
+  return 1
+}
+
+expect_status() {
+  [[ $status == "$1" ]] || fail "expected exit status $1, got $status"
+}
+
+expect_words() {
+  grep -q -- "$1" "${2:-err}" || fail "expected '$1' in ${2:-err}"
+}
+
+until_there() {
+  for _ in $(seq 200); do
+    [[ ! -e $1 ]] || return 0
+    sleep 0.1
+  done
+  fail "'$1' did not appear"
+}
+
+until_queue_is_empty() {
+  for _ in $(seq 150); do
+    [[ -n $(jobs_in_queue) ]] || return 0
+    sleep 0.2
+  done
+  fail "jobs are left in the queue: $(jobs_in_queue)"
+}
+
+jobs_in_queue() {
+  if [[ $engine == slurm ]]; then squeue -h; else qstat; fi
+}
+
+check_array() {
+  submit JOB=1:4 log/a.JOB.log echo 'number JOB' '|' cat
+  expect_status 0
+  for n in 1 2 3 4; do
+    expect_words "^number $n\$" "log/a.$n.log"
+    expect_words '^# Started at ' "log/a.$n.log"
+    expect_words '^# Accounting: time=[0-9]* threads=1$' "log/a.$n.log"
+    expect_words '^# Peak memory: [0-9]* MB$' "log/a.$n.log"
+    expect_words '^# Ended (code 0) at .*, elapsed time [0-9]* seconds$' "log/a.$n.log"
+  done
+  [[ ! -e log/q ]] || fail "log/q was left behind"
+}
+
+check_single_job() {
+  submit log/one.log test 1 = 2
+  expect_status 1
+  expect_words 'job failed, log is in log/one.log'
+}
+
+check_failed_task_is_named() {
+  submit JOB=2:5 log/f.JOB.log test JOB -ne 3
+  expect_status 1
+  expect_words 'job 3 ended with code 1.*, log is in log/f.3.log'
+  expect_words '1 / 4 failed, log is in log/f.\*.log'
+}
+
+check_more_jobs_than_an_array_holds() {
+  submit --max-jobs-run 3 JOB=1:8 log/m.JOB.log echo JOB '>' out.JOB
+  expect_status 0
+  [[ $(cat out.* | sort | tr '\n' ' ') == "1 2 3 4 5 6 7 8 " ]] || fail "wrong output: $(cat out.*)"
+}
+
+check_options_reach_the_scheduler() {
+  submit --mem 300M JOB=1:1 log/o.JOB.log true
+  expect_status 0
+  submit --no-such-option 3 JOB=1:1 log/o.JOB.log true
+  expect_status 2
+  expect_words 'option --no-such-option 3 is not described in '
+}
+
+check_refused_submission() {
+  local words=(-p no_such_partition)
+  [[ $engine == slurm ]] || words=(-q no_such_queue)
+  submit "${words[@]}" JOB=1:2 log/r.JOB.log true
+  expect_status 1
+  expect_words 'cannot submit r'
+}
+
+check_killed_task() {
+  submit_in_background JOB=1:2 log/k.JOB.log echo '$$' '>' up.JOB ';' \
+    test JOB = 2 '||' sleep 300
+  until_there up.1
+  sleep 0.5
+  kill -KILL -- "-$(ps -o pgid= -p "$(cat up.1)" | tr -d ' ')"
+  reap
+  expect_status 1
+  expect_words 'job 1 ended with no word of its own, it is gone from the queue: .* says'
+  expect_words '1 / 2 failed'
+}
+
+check_cancelled_task() {
+  submit_in_background JOB=1:2 log/c.JOB.log touch up.JOB ';' test JOB = 2 '||' sleep 300
+  until_there up.1
+  local id
+  id=$(sed -n 's/.*"ids": \["\([0-9]*\)".*/\1/p' log/q/c.*/submitted)
+  if [[ $engine == slurm ]]; then scancel "${id}_1"; else qdel "$id" -t 1; fi
+  reap
+  expect_status 1
+  expect_words 'job 1 ended with '
+  expect_words '1 / 2 failed'
+  until_queue_is_empty
+}
+
+check_out_of_memory() {
+  local words=(--mem 100M)
+  [[ $engine == slurm ]] || words=(-l h_vmem=200M)
+  submit "${words[@]}" JOB=1:2 log/oom.JOB.log \
+    python3 -c 'import time; x = b"x" * (400_000_000 if JOB == 2 else 1); time.sleep(5 * (JOB == 2))'
+  expect_status 1
+  expect_words 'job 2 ended with '
+  expect_words '1 / 2 failed'
+}
+
+check_interrupt_cancels() {
+  submit_in_background JOB=1:3 log/i.JOB.log touch up.JOB ';' sleep 300
+  until_there up.1
+  kill -INT "$pid"
+  reap
+  expect_status 130
+  until_queue_is_empty
+}
+
+check_killed_runner_leaves_nothing() {
+  submit_in_background JOB=1:3 log/i.JOB.log touch up.JOB ';' sleep 300
+  until_there up.1
+  kill -KILL "$pid"
+  reap
+  until_queue_is_empty
+}
+
+check_recipe_gone_cancels() {
+  sleep 300 &
+  local recipe_pid=$!
+  RECIPE_PID=$recipe_pid submit_in_background JOB=1:3 log/i.JOB.log touch up.JOB ';' sleep 300
+  until_there up.1
+  kill -KILL "$recipe_pid"
+  reap
+  expect_status 1
+  expect_words 'is gone; stopped the jobs that ran'
+  until_queue_is_empty
+}
+
+check_resume() {
+  export RUNNER_RESUME_STATE=inputs-1
+  submit JOB=1:4 log/r.JOB.log echo x '>>' ran.JOB ';' '[' JOB != 3 '-o' -e fixed ']'
+  expect_status 1
+  touch fixed
+  submit JOB=1:4 log/r.JOB.log echo x '>>' ran.JOB ';' '[' JOB != 3 '-o' -e fixed ']'
+  unset RUNNER_RESUME_STATE
+  expect_status 0
+  expect_words '3 / 4 jobs are done already'
+  [[ $(cat ran.1 ran.2 ran.3 ran.4 | wc -l) == 5 ]] || fail "finished tasks ran again"
+}
+
+check_killed_controller() {
+  submit_in_background JOB=1:6 log/d.JOB.log sleep 4 ';' echo JOB '>' out.JOB
+  sleep 1.5
+  restart_controller 3 >/dev/null 2>&1
+  reap
+  expect_status 0
+  [[ $(cat out.* | wc -l) == 6 ]] || fail "output is missing"
+}
+
+check_killed_node_daemon() {
+  submit_in_background JOB=1:6 log/d.JOB.log sleep 4 ';' echo JOB '>' out.JOB
+  sleep 2
+  restart_node 2 >/dev/null 2>&1
+  reap
+  expect_status 0
+  [[ $(cat out.* | wc -l) == 6 ]] || fail "output is missing"
+}
+
+# Stages 0 to 5 on a small corpus: a task is killed, then the controller, and nothing may be different.
+check_recipe() {
+  local backend=slurm words
+  [[ $engine == slurm ]] || backend=queue
+  read -ra words <<<"$recipe_options"
+  python3 "$root/tests/cluster/recipe.py" "$backend" "$PWD" "${words[@]}" >err 2>&1 &
+  pid=$!
+  while [[ ! -e middle ]] && kill -0 "$pid" 2>/dev/null; do
+    sleep 0.1
+  done
+  [[ ! -e middle ]] || restart_controller 3 >/dev/null 2>&1
+  reap
+  expect_status 0
+  cat err
+}
+
+run_checks() {
+  local name failed=0 began status
+  local names=(array single_job failed_task_is_named more_jobs_than_an_array_holds
+    options_reach_the_scheduler refused_submission killed_task cancelled_task out_of_memory
+    interrupt_cancels killed_runner_leaves_nothing recipe_gone_cancels resume killed_controller
+    killed_node_daemon)
+  [[ $recipe == false ]] || names+=(recipe)
+  [[ -z $only ]] || read -ra names <<<"$only"
+  for name in "${names[@]}"; do
+    began=$SECONDS
+    mkdir -p "$work/check_$name"
+    set +e # "if (…)" would switch set -e off inside
+    (
+      set -e
+      cd "$work/check_$name"
+      "check_$name"
+    )
+    status=$?
+    set -e
+    if [[ $status == 0 ]]; then
+      echo "ok    $name ($((SECONDS - began)) s)"
+    else
+      echo "FAIL  $name ($((SECONDS - began)) s)"
+      failed=$((failed + 1))
+    fi
+  done
+  echo "$engine: $((${#names[@]} - failed)) / ${#names[@]} checks passed"
+  [[ $failed == 0 ]]
+}

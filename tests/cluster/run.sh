@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Test the cluster runners and the recipe's feature and training stages on a real scheduler that this
+# script installs, starts on loopback and stops again.
+#   tests/cluster/run.sh slurm|sge
+# Reads nothing, writes a temporary folder only (and installs Debian's packages where it may). Exits with
+# 0 if all went well or if the machine does not allow it (which it says), else with 1.
+set -euo pipefail
+
+recipe=true      # run stages of the recipe as well as small jobs
+recipe_options=  # more options for run.sh
+only=            # names of checks, default: all
+keep=false       # keep the temporary folder
+isolated=false   # set by this script itself: we are in a network of our own
+
+help_message="Usage: $0 [--recipe false] [--only \"check check\"] [--keep true] slurm|sge"
+
+cd "$(dirname "$0")/../.."
+. utils/parse_options.sh
+. ./path.sh
+if [[ $# -ne 1 || ! $1 =~ ^(slurm|sge)$ ]]; then
+  echo "$help_message" >&2
+  exit 2
+fi
+engine=$1
+
+skip() {
+  echo "SKIPPED: tests/cluster/run.sh $engine: $1"
+  exit 0
+}
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/recipe_cluster.XXXXXX")
+case $engine in
+  slurm) . tests/cluster/slurm.sh ;;
+  sge) . tests/cluster/sge.sh ;;
+esac
+
+if [[ $isolated == false ]]; then
+  [[ $(id -u) == 0 ]] || skip "needs root, to install and to start daemons"
+  command -v apt-get >/dev/null || skip "needs Debian's apt-get"
+  echo "Installing $engine (log: $work/install.log)"
+  DEBIAN_FRONTEND=noninteractive install_cluster >"$work/install.log" 2>&1 \
+    || skip "cannot install the packages: $(tail -n 1 "$work/install.log")"
+  rm -r "$work"
+  options=(--isolated true --recipe "$recipe" --recipe-options "$recipe_options" --only "$only" --keep "$keep")
+  command -v ip >/dev/null || skip "needs iproute2's ip"
+  unshare --net true 2>/dev/null || skip "needs a network of its own (unshare --net)"
+  exec unshare --net "$0" "${options[@]}" "$engine"
+fi
+
+ip link set lo up
+ip addr add 127.0.0.2/8 dev lo # names resolve only where there is another address than 127.0.0.1
+
+finish() {
+  local status=$?
+  trap '' INT TERM
+  stop_cluster || true
+  if [[ $keep == true || $status != 0 ]]; then
+    echo "The scheduler's files are in $work"
+  else
+    rm -rf "$work"
+  fi
+  exit "$status"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+echo "Starting $engine"
+start_cluster >"$work/start.log" 2>&1 || {
+  cat "$work/start.log" >&2
+  exit 1
+}
+. tests/cluster/checks.sh
+run_checks
