@@ -51,15 +51,15 @@ FOLDERS = [
     ("pattern_no_group", "--artist-pattern 'a'", {}, r"no group named artist"),
     ("pattern_misses", "--artist-pattern '^zzz(?P<artist>x)'", {}, r"finds no artist"),
     ("two_sources", "--artist-tags true --csv t.csv", {"t.csv": CSV}, r"give one of"),
-    ("csv_missing", "--csv t.csv", {}, r"t\.csv: cannot read: No such file"),
+    ("csv_missing", "--csv t.csv", {}, r"t\.csv: cannot read .*No such file"),
     ("csv_empty", "--csv t.csv", {"t.csv": ""}, r"t\.csv:1: expected a header with 'path'"),
     (
         "csv_latin1",
         "--csv t.csv",
         {"t.csv": "path,artist\na/é.wav,x\n".encode("latin-1")},
-        r"t\.csv: cannot read: not UTF-8",
+        r"t\.csv:\d+: not UTF-8",
     ),
-    ("csv_utf16", "--csv t.csv", {"t.csv": CSV.encode("utf-16")}, r"t\.csv: cannot read: not UTF-8"),
+    ("csv_utf16", "--csv t.csv", {"t.csv": CSV.encode("utf-16")}, r"t\.csv:\d+: not UTF-8"),
     ("csv_columns", "--csv t.csv", {"t.csv": CSV + "one,two\n"}, r"t\.csv:10: expected 4 columns, got 2"),
     (
         "csv_semicolons",
