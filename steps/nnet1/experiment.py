@@ -34,18 +34,19 @@ class Experiment:
     made_with : mapping
         Configuration and hash of the data: if it differs from the record, all begins anew.
     arithmetic : mapping
-        Device, kernels, threads: if it differs from the record, nothing is done.
+        Device, kernels, threads: see :meth:`check_arithmetic`.
 
     Raises
     ------
     UserError
-        For another arithmetic, or an ``iters.tsv`` that cannot be read.
+        For an ``iters.tsv`` that cannot be read.
     """
 
     def __init__(
         self, directory: Path, made_with: Mapping[str, object], arithmetic: Mapping[str, object]
     ) -> None:
         self.directory = directory
+        self._mixed = ""
         self.epochs: list[Epoch] = []
         self.initial: Epoch | None = None
         record = {"made_with": dict(made_with), "arithmetic": dict(arithmetic)}
@@ -59,9 +60,20 @@ class Experiment:
                 file.write(json.dumps(record, indent=1, sort_keys=True) + "\n")
             return
         self._read_epochs()
-        if self.initial and (changed := _changed(old.get("arithmetic"), arithmetic)):
+        self._mixed = _changed(old.get("arithmetic"), arithmetic) if self.initial else ""
+
+    def check_arithmetic(self) -> None:
+        """Refuse to run a further epoch with another arithmetic than that of the first ones.
+
+        Raises
+        ------
+        UserError
+            Naming what differs and what to do.
+        """
+        if self._mixed:
             raise UserError(
-                f"{directory}: begun with {changed}; continue it in the same way, or remove the directory"
+                f"{self.directory}: begun with {self._mixed}; "
+                "continue it in the same way, or remove the directory"
             )
 
     def _clear(self) -> None:

@@ -59,6 +59,7 @@ class Trainer:
 
     def epoch(self, network: Network, iteration: int, learn_rate: str) -> tuple[Network, Epoch]:
         """Train a network for one epoch and cross-validate it; the epoch has no name and verdict yet."""
+        self.experiment.check_arithmetic()
         where = f"epoch {iteration}, learning rate {learn_rate}"
         net = self._net(network)
         options = replace(self.options, learn_rate=float(learn_rate))

@@ -87,15 +87,27 @@ def test_a_stream_has_the_same_bits_in_any_company(library):
             assert torch.equal(alone.propagate(torch.zeros(6, 5)), y[:, stream])
 
 
-def test_sigmoid_and_affine_of_c(library):
-    x = torch.linspace(-30, 30, 1001)
-    y = torch.empty_like(x)
-    library.sigmoid_forward(len(x), x.data_ptr(), y.data_ptr())
-    assert ((y - x.double().sigmoid()) / x.double().sigmoid()).abs().max() < 3e-7
-    nan = torch.tensor([float("nan"), 1e30, -1e30])
-    library.sigmoid_forward(3, nan.data_ptr(), nan.data_ptr())
-    assert nan[0].isnan()
-    assert nan[1:].tolist() == pytest.approx([1, 0], abs=1e-30)
+def test_tanh_and_sigmoid_are_right_to_the_last_bits_but_one(library):
+    component = make(1, 1, 1001)
+    for value in component.params().values():
+        value.zero_()
+    x = torch.linspace(-20, 20, 1001)
+    component.bias[:] = x.repeat(4)
+    layer = NativeLstmLayer(component, 1, library)
+    layer.propagate(torch.zeros(1, 1))
+    g, i, f, o = layer.buffers["gates"].double().flatten().split(1001)
+    for ours, exact in ((g, x.double().tanh()), (i, x.double().sigmoid())):
+        assert ((ours - exact).abs() <= 3e-7 * exact.abs()).all()
+    assert torch.equal(i, f)
+    assert torch.equal(i, o)
+    component.bias[:3] = torch.tensor([float("nan"), 1e30, -1e30])
+    layer.propagate(torch.zeros(1, 1))
+    nan, one, minus_one = layer.buffers["gates"].flatten()[:3].tolist()
+    assert nan != nan
+    assert (one, minus_one) == (1, -1)
+
+
+def test_affine_of_c(library):
     x, w, b = torch.randn(131, 32), torch.randn(9, 32), torch.randn(9)
     out = torch.empty(131, 9)
     library.affine_forward(131, 9, 32, w.data_ptr(), b.data_ptr(), x.data_ptr(), out.data_ptr())

@@ -23,13 +23,12 @@ from utils.cli import UserError
 CHOICES = ("auto", "c", "torch")
 SOURCE = Path(__file__).with_name("lstm.c")
 FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-shared")
-_INT, _SIZE, _FLOAT, _POINTER = ctypes.c_int, ctypes.c_ssize_t, ctypes.c_float, ctypes.c_void_p
+_INT, _FLOAT, _POINTER = ctypes.c_int, ctypes.c_float, ctypes.c_void_p
 _SIGNATURES = {
     "lstm_forward": [_INT] * 6 + [_POINTER] * 5 + [_FLOAT] + [_POINTER] * 6,
     "lstm_backward": [_INT] * 6 + [_POINTER] * 5 + [_FLOAT] * 2 + [_POINTER] * 8,
     "lstm_vectors": [_INT] * 3 + [_POINTER] * 2 + [_FLOAT] + [_POINTER] * 4,
     "affine_forward": [_INT] * 3 + [_POINTER] * 4,
-    "sigmoid_forward": [_SIZE] + [_POINTER] * 2,
 }
 
 

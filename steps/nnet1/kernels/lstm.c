@@ -1,12 +1,11 @@
 /* The projected LSTM of nnet1 on interleaved streams: all frames of a chunk, forward and back.
  *
- * The recurrent products have as many rows as streams, so they are bound by reading the weights: each
- * weight is read once a frame, for four streams at a time, and multiplied in registers. A value depends
- * on its own stream alone, and its sums have one order whatever the number of streams, so a stream's
- * bits do not change with its company.
+ * The recurrent products have as many rows as streams, so they are bound by reading the weights: each is
+ * read once a frame for all streams. A value's sum has one order whatever the number of streams, so a
+ * stream's bits do not change with its company.
  *
- * Layout: row-major float32. gates [T, S, 4N] in the order g, i, f, o; c [T + 1, S, N] and r [T + 1, S, R] begin
- * with the state before the first frame; h, m [T, S, N]. Rows that are summed over (of both weights, of r, m
+ * Layout: row-major float32. gates [T, S, 4N] in the order g, i, f, o; c [T + 1, S, N], r [T + 1, S, R] begin with
+ * the state before the first frame; h, m [T, S, N]. Rows that are summed over (of both weights, of r, m
  * and their derivatives) are padded with zeros to a multiple of 16 columns: np for N, rp for R. lengths[s],
  * where given, is where stream s ends.
  */
@@ -57,8 +56,8 @@ INLINE vec clip(vec v, float limit) {
 
 /* The first n lanes from memory, zero elsewhere; and back. */
 INLINE vec load_part(const float *p, int n) {
-  if (n >= LANES) return load(p);
   vec v = {0};
+  if (n >= LANES) return load(p);
   memcpy(&v, p, (size_t)n * sizeof(float));
   return v;
 }
@@ -112,8 +111,7 @@ INLINE vec tanh_v(vec x) {
   p = p * s - 3.33332819422e-1f;
   vec small = p * s * x + x;
   vec large = 1.0f - 2.0f / (exp_v(size + size) + 1.0f);
-  large = (vec)((ivec)large | sign);
-  return choose(size < all(0.625f), small, large);
+  return choose(size < all(0.625f), small, (vec)((ivec)large | sign));
 }
 
 /* y[s][row] (+)= x[s] . w[row] for a few rows and streams: rows * streams sums in registers. */
@@ -349,12 +347,5 @@ void affine_forward(int rows, int m_dim, int k_dim, const float *w, const float 
     float *to = y + (ptrdiff_t)row * m_dim;
     for (int i = 0; i < block; i++) memcpy(to + (ptrdiff_t)i * m_dim, b, (size_t)m_dim * sizeof(float));
     dot_product(block, m_dim, k_dim, w, x + (ptrdiff_t)row * k_dim, to, m_dim, 1);
-  }
-}
-
-void sigmoid_forward(ptrdiff_t count, const float *x, float *y) {
-  for (ptrdiff_t k = 0; k < count; k += LANES) {
-    const int left = count - k < LANES ? (int)(count - k) : LANES;
-    store_part(y + k, sigmoid_v(load_part(x + k, left)), left);
   }
 }
