@@ -110,7 +110,8 @@ if stage 4 "DNN baselines: one frame in, the posteriors of its genre out"; then
 fi
 
 if stage 5 "LSTMs: projected, with peepholes, trained in streams; their posteriors know what came before"; then
-  for_each "$(with_seeds "$lstms")" local/train_model.sh --trainer local/train_lstm.py --conf "$conf" \
+  # The last ones are the largest; they start first, so that none trains alone at the end.
+  for_each "$(with_seeds "$lstms" | tr ' ' '\n' | tac)" local/train_model.sh --trainer local/train_lstm.py --conf "$conf" \
     --seed "$seed" --use-gpu "$use_gpu" --cmd "$train_cmd" "$data" "$dir" {}
 fi
 

@@ -18,8 +18,9 @@ check_version() {
 [ -f "$requirements" ] || fail "$requirements does not exist; run this from the recipe's folder"
 if [ -n "${RECIPE_PYTHON:-}" ]; then
   check_version "$RECIPE_PYTHON"
-  "$RECIPE_PYTHON" -c 'import kaldi_io, kymatio, matplotlib, numpy, scipy, sklearn, soundfile, soxr, torch, tqdm' \
-    2>/dev/null || fail "RECIPE_PYTHON=$RECIPE_PYTHON lacks packages; run: $RECIPE_PYTHON -m pip install -r $requirements"
+  packages=(kaldi_io kymatio matplotlib numpy scipy sklearn soundfile soxr torch tqdm)
+  "$RECIPE_PYTHON" -c 'import importlib.util, sys; sys.exit(any(not importlib.util.find_spec(p) for p in sys.argv[1:]))' \
+    "${packages[@]}" || fail "RECIPE_PYTHON=$RECIPE_PYTHON lacks packages; run: $RECIPE_PYTHON -m pip install -r $requirements"
   exit 0
 fi
 
