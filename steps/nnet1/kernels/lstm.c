@@ -93,8 +93,7 @@ INLINE vec exp_v(vec x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * (r * r) + r + 1.0f;
-  ivec power = (__builtin_convertvector(n, ivec) + 127) << 23;
-  return p * (vec)power;
+  return p * (vec)((__builtin_convertvector(n, ivec) + 127) << 23);
 }
 
 INLINE vec sigmoid_v(vec x) { return 1.0f / (1.0f + exp_v(-x)); }
