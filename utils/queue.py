@@ -24,7 +24,16 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from utils.job_runner import cluster, frontend, site_conf
 from utils.job_runner.request import Request
-from utils.job_runner.scheduler import State, SubmitError, Task, UnreachableError, Verdict, ask
+from utils.job_runner.scheduler import (
+    RefusedError,
+    State,
+    SubmitError,
+    Task,
+    UnreachableError,
+    Verdict,
+    ask,
+    is_refused,
+)
 
 BUILT_IN = """
 command qsub -v PATH -cwd -S /bin/bash -j y -l arch=*64*
@@ -49,7 +58,10 @@ class GridEngine:
     def array_limit(self) -> int:
         """Return max_aj_tasks, the largest array."""
         if self.limit is None:
-            found = re.search(r"^max_aj_tasks\s+(\d+)", ask(["qconf", "-sconf"]).stdout, re.MULTILINE)
+            done = ask(["qconf", "-sconf"])
+            if is_refused(done):
+                raise RefusedError(f"qconf said: {(done.stderr or done.stdout).strip()}")
+            found = re.search(r"^max_aj_tasks\s+(\d+)", done.stdout, re.MULTILINE)
             self.limit = int(found[1]) or UNLIMITED if found else 75000
         return self.limit
 
@@ -59,6 +71,8 @@ class GridEngine:
         if limit and "-tc" not in words:
             words += ["-tc", str(limit)]
         done = ask([*words, str(script)])
+        if is_refused(done):
+            raise RefusedError(f"{words[0]} said: {(done.stderr or done.stdout).strip()}")
         found = re.search(r"^(\d+)(?:\.\S+)?$", done.stdout.strip(), re.MULTILINE)
         if done.returncode != 0 or not found:
             raise SubmitError(f"{words[0]} said: {(done.stderr or done.stdout).strip()}")

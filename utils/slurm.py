@@ -24,7 +24,16 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from utils.job_runner import cluster, frontend, site_conf
 from utils.job_runner.request import Request
-from utils.job_runner.scheduler import State, SubmitError, Task, UnreachableError, Verdict, ask
+from utils.job_runner.scheduler import (
+    RefusedError,
+    State,
+    SubmitError,
+    Task,
+    UnreachableError,
+    Verdict,
+    ask,
+    is_refused,
+)
 
 BUILT_IN = """
 command sbatch --export=ALL --no-requeue --ntasks-per-node=1
@@ -52,6 +61,8 @@ class Slurm:
         """Return MaxArraySize - 1, the largest index."""
         if self.limit is None:
             done = ask(["scontrol", "show", "config"])
+            if is_refused(done):
+                raise RefusedError(f"scontrol said: {done.stderr.strip()}")
             found = re.search(r"^MaxArraySize\s*=\s*(\d+)", done.stdout, re.MULTILINE)
             self.limit = int(found[1]) - 1 if found else 1000
         return self.limit
@@ -64,6 +75,8 @@ class Slurm:
         if count:
             words.append(f"--array=1-{count}" + (f"%{limit}" if limit else ""))
         done = ask([*words, str(script)])
+        if is_refused(done):
+            raise RefusedError(f"{words[0]} said: {done.stderr.strip()}")
         found = re.match(r"(\d+)", done.stdout.strip())
         if done.returncode != 0 or not found:
             raise SubmitError(f"{words[0]} said: {(done.stderr or done.stdout).strip()}")

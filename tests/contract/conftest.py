@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,6 +47,14 @@ class Runner:
         process = self.start(*argv, **variables)
         out, err = process.communicate(timeout=60)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    @staticmethod
+    def wait_for(path: Path) -> None:
+        """Wait until a file exists, and fail if it does not come."""
+        deadline = time.monotonic() + 30
+        while not path.exists():
+            assert time.monotonic() < deadline, f"{path} has not appeared"
+            time.sleep(0.02)
 
     def log(self, name: str) -> list[str]:
         """Lines of a log."""

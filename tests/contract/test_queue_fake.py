@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from utils.queue import indices
@@ -74,6 +76,17 @@ def test_task_in_error_state(queue_runner) -> None:
     assert "state Eqw: it would never run" in done.stderr
     assert (queue_runner.folder / "done.1").exists()
     assert "100 -t 2" in (queue_runner.fake / "cancelled").read_text()
+
+
+def test_controller_that_is_down_at_submission(queue_runner) -> None:
+    (queue_runner.fake / "down").touch()
+    process = queue_runner.start("log/a.log", "true")
+    queue_runner.wait_for(queue_runner.fake / "refused")
+    time.sleep(0.3)
+    (queue_runner.fake / "down").unlink()
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 0, err
+    assert "Unable to contact the controller (connect failure); trying again" in err
 
 
 def test_refused_submission(queue_runner) -> None:

@@ -80,6 +80,17 @@ def test_task_that_would_never_run_is_cancelled_alone(slurm_runner) -> None:
     assert "100_2" in (slurm_runner.fake / "cancelled").read_text()
 
 
+def test_controller_that_is_down_at_submission(slurm_runner) -> None:
+    (slurm_runner.fake / "down").touch()
+    process = slurm_runner.start("log/a.log", "true")
+    slurm_runner.wait_for(slurm_runner.fake / "refused")
+    time.sleep(0.3)
+    (slurm_runner.fake / "down").unlink()
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 0, err
+    assert "Unable to contact the controller (connect failure); trying again" in err
+
+
 def test_refused_submission(slurm_runner) -> None:
     (slurm_runner.fake / "refuse").touch()
     done = slurm_runner.run("JOB=1:2", "log/a.JOB.log", "true")
@@ -89,10 +100,10 @@ def test_refused_submission(slurm_runner) -> None:
 
 def test_controller_that_is_down_for_a_while(slurm_runner) -> None:
     process = slurm_runner.start("JOB=1:2", "log/a.JOB.log", "touch", "up.JOB", ";", "sleep", "1.5")
-    while not (slurm_runner.folder / "up.2").exists():
-        time.sleep(0.02)
+    slurm_runner.wait_for(slurm_runner.folder / "up.2")
     (slurm_runner.fake / "down").touch()
-    time.sleep(0.8)
+    slurm_runner.wait_for(slurm_runner.fake / "refused")
+    time.sleep(0.3)
     (slurm_runner.fake / "down").unlink()
     _, err = process.communicate(timeout=20)
     assert process.returncode == 0, err
@@ -110,8 +121,7 @@ def test_controller_that_stays_down(slurm_runner) -> None:
         RUNNER_UNREACHABLE_SECONDS="0.5",
         RUNNER_LATE_SECONDS="0.5",
     )
-    while not (slurm_runner.folder / "up").exists():
-        time.sleep(0.02)
+    slurm_runner.wait_for(slurm_runner.folder / "up")
     (slurm_runner.fake / "down").touch()
     _, err = process.communicate(timeout=20)
     assert process.returncode == 1
@@ -139,8 +149,7 @@ def test_leftovers_of_a_dead_runner_are_cancelled_first(slurm_runner) -> None:
 
 def test_two_runners_of_the_same_jobs(slurm_runner) -> None:
     first = slurm_runner.start("JOB=1:2", "log/a.JOB.log", "touch", "up.JOB", ";", "sleep", "2")
-    while not (slurm_runner.folder / "up.2").exists():
-        time.sleep(0.02)
+    slurm_runner.wait_for(slurm_runner.folder / "up.2")
     done = slurm_runner.run("JOB=1:2", "log/a.JOB.log", "true")
     assert done.returncode == 1
     assert f"process {first.pid} is running the same jobs" in done.stderr
@@ -155,7 +164,9 @@ def test_outputs_that_do_not_appear(slurm_runner) -> None:
 
 
 def test_outputs_that_appear_late(slurm_runner) -> None:
-    done = slurm_runner.run("log/a.log", *["(", "sleep", "0.7;", "touch", "late", ")", "&"], RUNNER_OUTPUTS="late")
+    done = slurm_runner.run(
+        "log/a.log", *["(", "sleep", "0.7;", "touch", "late", ")", "&"], RUNNER_OUTPUTS="late"
+    )
     assert done.returncode == 0, done.stderr
 
 

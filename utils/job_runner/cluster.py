@@ -18,34 +18,35 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from utils.job_runner import frontend, recipe_process, shell_line
+from utils.job_runner.job_script import job_name, job_script
+from utils.job_runner.leftovers import cancel_leftovers, remove_if_empty, wait_until_gone
 from utils.job_runner.request import Request
-from utils.job_runner.scheduler import Scheduler, State, SubmitError, Task, UnreachableError, ask
+from utils.job_runner.scheduler import (
+    RefusedError,
+    Scheduler,
+    State,
+    SubmitError,
+    Task,
+    UnreachableError,
+    ask,
+)
 
-TASK = Path(__file__).with_name("task.py")
+T = TypeVar("T")
+
 LAST_WILL = Path(__file__).with_name("last_will.py")
-CARRIED = ("PATH", "PYTHONPATH", "PYTHONUTF8", "LC_ALL", "OMP_NUM_THREADS", "RECIPE_PYTHON")
-NAME_LENGTH = 60
 MAX_ASKED = 20
 SILENCE_SECONDS = 30.0
-
-
-def seconds(name: str, default: float) -> float:
-    """Return a time from the environment."""
-    try:
-        return float(os.environ.get(name, default))
-    except ValueError:
-        raise frontend.RunnerError(f"{name}: expected seconds, got '{os.environ[name]}'") from None
 
 
 class ClusterRun:
@@ -65,9 +66,9 @@ class ClusterRun:
 
     def __init__(self, request: Request, jobs: list[int], command: list[str], scheduler: Scheduler) -> None:
         self.request, self.jobs, self.command, self.scheduler = request, jobs, command, scheduler
-        self.poll = seconds("RUNNER_POLL_SECONDS", 5.0)
-        self.late = seconds("RUNNER_LATE_SECONDS", 60.0)
-        self.patience = seconds("RUNNER_UNREACHABLE_SECONDS", 1800.0)
+        self.poll = frontend.seconds("RUNNER_POLL_SECONDS", 5.0)
+        self.late = frontend.seconds("RUNNER_LATE_SECONDS", 60.0)
+        self.patience = frontend.seconds("RUNNER_UNREACHABLE_SECONDS", 1800.0)
         self.tasks: dict[int, Task] = {}
         self.ids: list[str] = []
         self.failed: dict[int, str] = {}
@@ -100,12 +101,12 @@ class ClusterRun:
             self._make_will([])
         if not self.failed:
             shutil.rmtree(self.folder, ignore_errors=True)
-            with_nothing_left(self.folder.parent)
+            remove_if_empty(self.folder.parent)
         return self.failed
 
     def _chunks(self) -> Iterator[list[int]]:
         """Cut the jobs into arrays that the site allows."""
-        size = max(1, self.scheduler.array_limit())
+        size = max(1, self._patiently(self.scheduler.array_limit))
         for begin in range(0, len(self.jobs), size):
             yield self.jobs[begin : begin + size]
 
@@ -128,7 +129,9 @@ class ClusterRun:
         script.chmod(0o755)
         count = len(chunk) if request.job_name is not None and self.scheduler.array_limit() > 1 else 0
         try:
-            job_id = self.scheduler.submit(self.command, script, count, request.max_jobs_run, self.name)
+            job_id = self._patiently(
+                lambda: self.scheduler.submit(self.command, script, count, request.max_jobs_run, self.name)
+            )
         except (SubmitError, UnreachableError) as error:
             raise frontend.RunnerError(f"cannot submit {self.name}: {error}") from error
         self.ids.append(job_id)
@@ -137,6 +140,19 @@ class ClusterRun:
         facts = {"host": os.uname().nodename, "pid": os.getpid(), "ids": self.ids}
         facts["start"] = recipe_process.start_time(os.getpid())
         (self.folder / "submitted").write_text(json.dumps(facts))
+
+    def _patiently(self, action: Callable[[], T]) -> T:
+        """Do something that a controller that is down refuses, again and again until it is up."""
+        deadline, watch = time.monotonic() + self.patience, recipe_process.Watch()
+        while True:
+            watch.check()
+            try:
+                return action()
+            except RefusedError as error:
+                if time.monotonic() > deadline:
+                    raise
+                frontend.warn(f"{error}; trying again")
+            time.sleep(self.poll)
 
     def _wait(self) -> None:
         """Wait until every submitted task has ended one way or the other."""
@@ -268,72 +284,3 @@ def refresh(folder: Path) -> None:
     if folder.is_dir():
         for _ in folder.iterdir():
             break
-
-
-def job_name(request: Request) -> str:
-    """Return a name that every scheduler takes: the log's, without the job number."""
-    name = Path(request.log).name.removesuffix(".log")
-    if request.job_name is not None:
-        name = name.replace(request.job_name, "")
-    name = re.sub(r"[^A-Za-z0-9_.-]", "_", name).strip(".-_") or "job"
-    return (name if name[0].isalpha() else f"j{name}")[:NAME_LENGTH]
-
-
-def job_script(spec: Path) -> str:
-    """Return what the scheduler starts for each task."""
-    exports = [f"export {name}={shlex.quote(os.environ[name])}" for name in CARRIED if name in os.environ]
-    python, task, where = (shlex.quote(str(word)) for word in (sys.executable, TASK, spec))
-    lines = [
-        "#!/usr/bin/env bash",
-        *exports,
-        "unset RECIPE_PID RECIPE_PID_START",
-        f"cd {shlex.quote(str(Path.cwd()))} || exit 1",
-        "[ ! -f path.sh ] || . ./path.sh",
-        f"for _ in $(seq 60); do [ -f {where} ] && break; sleep 1; done",
-        "index=${SLURM_ARRAY_TASK_ID:-${SGE_TASK_ID:-1}}",
-        '[ "$index" != undefined ] || index=1',
-        f'exec {python} -I -S {task} {where} "$index"',
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def cancel_leftovers(queue_dir: Path, name: str, scheduler: Scheduler) -> None:
-    """Cancel what an earlier, dead runner of the same jobs has left in the queue."""
-    for path in queue_dir.glob(f"{name}.*/submitted"):
-        try:
-            facts = json.loads(path.read_bytes())
-        except (OSError, ValueError):
-            continue
-        here = facts["host"] == os.uname().nodename
-        if here and recipe_process.is_alive(facts["pid"], facts["start"]):
-            raise frontend.RunnerError(
-                f"process {facts['pid']} is running the same jobs ({path.parent}); wait for it, or stop it"
-            )
-        try:
-            left = {task[0] for task in scheduler.active(facts["ids"])}
-            if left:
-                frontend.say(f"cancelling job {' '.join(sorted(left))} of an earlier runner that is gone")
-                ask(scheduler.cancel_command(sorted(left)))
-                wait_until_gone(scheduler, sorted(left))
-        except UnreachableError as error:
-            raise frontend.RunnerError(
-                f"{error}; cannot tell whether jobs of an earlier runner still run"
-            ) from error
-        shutil.rmtree(path.parent, ignore_errors=True)
-
-
-def wait_until_gone(scheduler: Scheduler, ids: list[str]) -> None:
-    """Wait (bounded) until the scheduler does not know the jobs any more."""
-    deadline = time.monotonic() + seconds("RUNNER_LATE_SECONDS", 60.0)
-    while scheduler.active(ids):
-        if time.monotonic() > deadline:
-            raise UnreachableError(f"job {' '.join(ids)} was cancelled but is still in the queue")
-        time.sleep(0.2)
-
-
-def with_nothing_left(queue_dir: Path) -> None:
-    """Remove the folder of folders if this was the last one."""
-    try:
-        queue_dir.rmdir()
-    except OSError:
-        return

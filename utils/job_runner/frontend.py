@@ -29,6 +29,14 @@ def warn(text: str) -> None:
     print(f"WARNING ({PROGRAM}) {text}", file=sys.stderr, flush=True)
 
 
+def seconds(name: str, default: float) -> float:
+    """Return a time from the environment."""
+    try:
+        return float(os.environ.get(name, default))
+    except ValueError:
+        raise RunnerError(f"{name}: expected seconds, got '{os.environ[name]}'") from None
+
+
 def resume_key(request: Request, job: int) -> str | None:
     """Return the key that marks this job's log, None if the caller does not resume."""
     state = os.environ.get("RUNNER_RESUME_STATE")

@@ -16,6 +16,10 @@ class UnreachableError(Exception):
     """The scheduler does not answer now; its jobs may well be running."""
 
 
+class RefusedError(UnreachableError):
+    """The controller is down: what was asked has certainly not been done and may be asked again."""
+
+
 class SubmitError(Exception):
     """A job was refused; says what the scheduler said."""
 
@@ -43,12 +47,16 @@ class Scheduler(Protocol):
     """Slurm or Grid Engine."""
 
     def array_limit(self) -> int:
-        """Return the largest index of an array; 1 means that there are no arrays."""
+        """Return the largest index of an array; 1 means that there are no arrays.
+
+        Raises :class:`RefusedError`.
+        """
 
     def submit(self, command: list[str], script: Path, count: int, limit: int | None, name: str) -> str:
         """Submit ``script`` as array 1-``count``, at most ``limit`` tasks at once; return the job's id.
 
-        With ``count`` 0 it is a job of its own, not an array. Raises :class:`SubmitError`.
+        With ``count`` 0 it is a job of its own, not an array. Raises :class:`SubmitError`, and
+        :class:`RefusedError` if the controller is down.
         """
 
     def active(self, ids: list[str]) -> dict[Task, State]:
@@ -62,6 +70,18 @@ class Scheduler(Protocol):
 
     def cancel_command(self, ids: list[str]) -> list[str]:
         """Return the command that cancels jobs."""
+
+
+def is_refused(done: subprocess.CompletedProcess[str]) -> bool:
+    """Tell whether a program failed because no controller took its call."""
+    words = (
+        "connection refused",
+        "connect failure",
+        "unable to contact",
+        "unable to send message to qmaster",
+    )
+    said = (done.stderr + done.stdout).lower()
+    return done.returncode != 0 and any(word in said for word in words)
 
 
 def ask(words: list[str]) -> subprocess.CompletedProcess[str]:
