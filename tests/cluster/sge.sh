@@ -141,20 +141,20 @@ restart_node() {
   sge_execd
 }
 
-is_alive() {
-  [[ -s $1 ]] && kill -0 "$(cat "$1" 2>/dev/null)" 2>/dev/null
-}
-
 stop_cluster() {
   qdel -u root >/dev/null 2>&1 || true
-  local pid_file
+  local pid_file pid pids=()
   for pid_file in "$work"/execd/*/execd.pid "$work/qmaster/qmaster.pid"; do
-    [[ ! -s $pid_file ]] || kill "$(cat "$pid_file")" 2>/dev/null || true
+    [[ ! -s $pid_file ]] || pids+=("$(cat "$pid_file")")
   done
-  for pid_file in "$work"/execd/*/execd.pid "$work/qmaster/qmaster.pid"; do
-    for _ in $(seq 50); do
-      is_alive "$pid_file" || break
+  for pid in "${pids[@]}"; do
+    kill "$pid" 2>/dev/null || true
+  done
+  for pid in "${pids[@]}"; do
+    for _ in $(seq 100); do
+      [[ $(ps -o stat= -p "$pid") == [!Z]* ]] || continue 2
       sleep 0.1
     done
+    kill -KILL "$pid" 2>/dev/null || true
   done
 }

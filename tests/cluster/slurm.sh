@@ -92,20 +92,20 @@ restart_node() {
   slurmd || return 1
 }
 
-is_alive() {
-  [[ -s $1 ]] && kill -0 "$(cat "$1" 2>/dev/null)" 2>/dev/null
-}
-
 stop_cluster() {
   scancel --user=root 2>/dev/null || true
-  local pid_file
+  local pid_file pid pids=()
   for pid_file in "$work/slurmd.pid" "$work/slurmctld.pid" "$work/munge/pid"; do
-    [[ ! -s $pid_file ]] || kill "$(cat "$pid_file")" 2>/dev/null || true
+    [[ ! -s $pid_file ]] || pids+=("$(cat "$pid_file")")
   done
-  for pid_file in "$work/slurmd.pid" "$work/slurmctld.pid" "$work/munge/pid"; do
-    for _ in $(seq 50); do
-      is_alive "$pid_file" || break
+  for pid in "${pids[@]}"; do
+    kill "$pid" 2>/dev/null || true
+  done
+  for pid in "${pids[@]}"; do
+    for _ in $(seq 100); do
+      [[ $(ps -o stat= -p "$pid") == [!Z]* ]] || continue 2
       sleep 0.1
     done
+    kill -KILL "$pid" 2>/dev/null || true
   done
 }
