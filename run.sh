@@ -123,7 +123,9 @@ if stage 6 "frame posteriors of every model for every track"; then
       "$data/$x" "${dir}_{}/final_test.nnet" "$transform" "${dir}_{}/post_$x"
   done
   if [ "$post_crossfit" = 0 ]; then
-    rm -f "${dir}"_*/post_train_crossfit/post.scp # of an earlier run: it would become a column of this one
+    for m in $models; do
+      rm -f "${dir}_$m/post_train_crossfit/post.scp" # of an earlier run: it would become a column of this one
+    done
   else
     for_each "$(with_seeds "$lstms")" local/crossfit_posteriors.sh --num-folds "$post_crossfit" --conf "$conf" \
       --seed "$seed" --use-gpu "$use_gpu" --cmd "$train_cmd" "$data" "$dir" {}

@@ -85,6 +85,13 @@ def perutt(name, init, transform, results):
 
 
 O = TrainOptions  # noqa: E741
+
+
+def case_id(value):
+    """Return a name that is the same in every process; a function's address is not."""
+    return getattr(value, "name", "") or getattr(value, "__name__", str(value)).strip("<>")
+
+
 CASES = [
     frames("onestep", O(0.001), [("1.10453", "33.7553")], minibatch_size=948),
     frames(
@@ -207,14 +214,16 @@ def check_case(case: Case, run, num_stream: int) -> None:
     assert distance(network, read_network(case.last)) <= 1e-5
 
 
-@pytest.mark.parametrize(("case", "run", "num_stream"), [c for c in CASES if c[0].small], ids=str)
+@pytest.mark.parametrize(("case", "run", "num_stream"), [c for c in CASES if c[0].small], ids=case_id)
 def test_trains_as_kaldi(case, run, num_stream, monkeypatch):
     monkeypatch.chdir(SMALL)
     check_case(case, run, num_stream)
 
 
 @pytest.mark.parametrize(
-    ("case", "run", "num_stream"), [c for c in CASES if c[0].small and c[0].name.startswith("lstm")], ids=str
+    ("case", "run", "num_stream"),
+    [c for c in CASES if c[0].small and c[0].name.startswith("lstm")],
+    ids=case_id,
 )
 def test_trains_as_kaldi_without_c(case, run, num_stream, monkeypatch):
     monkeypatch.chdir(SMALL)
@@ -225,7 +234,7 @@ def test_trains_as_kaldi_without_c(case, run, num_stream, monkeypatch):
         kernels.use("auto")
 
 
-@pytest.mark.parametrize(("case", "run", "num_stream"), CASES, ids=str)
+@pytest.mark.parametrize(("case", "run", "num_stream"), CASES, ids=case_id)
 def test_trains_as_kaldi_on_the_full_reference(case, run, num_stream, shared, monkeypatch):
     monkeypatch.chdir(shared / "reference" / "kaldi_nnet1")
     check_case(case, run, num_stream)
