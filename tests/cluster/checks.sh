@@ -187,9 +187,11 @@ check_resume() {
   [[ $(cat ran.1 ran.2 ran.3 ran.4 | wc -l) == 5 ]] || fail "finished tasks ran again"
 }
 
+# Slurm's controller writes down what it knows every few seconds; what it had not written is lost with it
+# (and rightly reported as failed), so the kill waits.
 check_killed_controller() {
-  submit_in_background JOB=1:6 log/d.JOB.log sleep 4 ';' echo JOB '>' out.JOB
-  sleep 1.5
+  submit_in_background JOB=1:6 log/d.JOB.log sleep 9 ';' echo JOB '>' out.JOB
+  sleep 7
   restart_controller 3 >/dev/null 2>&1
   reap
   expect_status 0
@@ -205,17 +207,19 @@ check_killed_node_daemon() {
   [[ $(cat out.* | wc -l) == 6 ]] || fail "output is missing"
 }
 
-# Stages 0 to 5 on a small corpus: a task is killed, then the controller, and nothing may be different.
+# Stages 0 to 5 on a small corpus: a task is killed, then the controller is down, and nothing may be different.
 check_recipe() {
-  local backend=slurm words
-  [[ $engine == slurm ]] || backend=queue
+  local backend=slurm signal=TERM words
+  if [[ $engine == sge ]]; then # its master writes everything down at once
+    backend=queue signal=KILL
+  fi
   read -ra words <<<"$recipe_options"
   python3 "$root/tests/cluster/recipe.py" "$backend" "$PWD" "${words[@]}" >err 2>&1 &
   pid=$!
   while [[ ! -e middle ]] && kill -0 "$pid" 2>/dev/null; do
     sleep 0.1
   done
-  [[ ! -e middle ]] || restart_controller 3 >/dev/null 2>&1
+  [[ ! -e middle ]] || restart_controller 3 "$signal" >/dev/null 2>&1
   reap
   expect_status 0
   cat err

@@ -129,7 +129,7 @@ until_true() {
 }
 
 restart_controller() {
-  kill -KILL "$(cat "$work/qmaster/qmaster.pid")"
+  kill "-${2:-KILL}" "$(cat "$work/qmaster/qmaster.pid")"
   sleep "${1:-3}"
   sge_qmaster
   until_true qconf -sh

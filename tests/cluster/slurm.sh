@@ -81,7 +81,7 @@ wait_for_node() {
 }
 
 restart_controller() {
-  kill -KILL "$(cat "$work/slurmctld.pid")"
+  kill "-${2:-KILL}" "$(cat "$work/slurmctld.pid")"
   sleep "${1:-3}"
   slurmctld || return 1
 }
