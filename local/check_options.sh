@@ -43,6 +43,15 @@ if [ "$corpus" != synth ] && [ -n "$corpus_root" ]; then
   [ -d "$corpus_root" ] || option_error "--corpus-root: there is no folder '$corpus_root'"
 fi
 
+# Job runners hand their arguments to a shell, as Kaldi's do.
+for name in corpus corpus_root conf; do
+  case ${!name} in
+    *[\$\`\"\\\'\;\&\|\<\>\(\)\*\?]* | *$'\n'*)
+      option_error "--${name/_/-} '${!name}' holds a character that a shell would act on; give it by a link (ln -s)"
+      ;;
+  esac
+done
+
 [ -n "$conf" ] || { [ -d "conf/$corpus" ] && conf=conf/$corpus || conf=conf/paper; }
 [ -d "$conf" ] || option_error "--conf: there is no folder '$conf'"
 for name in $dnns $lstms; do
