@@ -32,8 +32,8 @@ if [ -x .venv/bin/python3 ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; th
   exit 0
 fi
 
-echo "Making the Python environment in .venv from $requirements (once, a few minutes; needs the network)."
-echo "To use your own instead: RECIPE_PYTHON=/path/to/python3 $(basename "${RECIPE_CALLER:-./run.sh}")"
+echo "Making the Python environment in .venv from $requirements (once, a few minutes; needs the network)." >&2
+echo "To use your own instead: RECIPE_PYTHON=/path/to/python3 ${RECIPE_CALLER:-./run.sh}" >&2
 # Two first runs at once would disturb each other: the second waits.
 exec 8>.venv.lock
 flock 8
@@ -46,4 +46,4 @@ fi
   || fail "pip could not install $requirements; see its message above, then run again"
 echo "$wanted" >"$stamp"
 rm -f .venv.lock
-echo "The Python environment is ready."
+echo "The Python environment is ready." >&2
