@@ -26,6 +26,7 @@ fi
 data=$1
 read -ra runner <<<"$cmd"
 
+utils/validate_data_dir.sh "$data/train"
 "${runner[@]}" "$data/log/split_tr_cv.log" local/split_tr_cv.py --cv-percent "$cv_percent" --seed "$seed" \
   "$data/train" "$data/train_tr" "$data/train_cv"
 for x in train_tr train_cv; do
