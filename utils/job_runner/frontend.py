@@ -71,9 +71,24 @@ def explain(code: int, log: str) -> str:
     return f"signal {status}"
 
 
+def show_error(log: str) -> None:
+    """Show what a program's log says from its last ``ERROR`` line on, at most four lines."""
+    try:
+        with Path(log).open(errors="replace") as stream:
+            lines = stream.read().splitlines()
+    except OSError:
+        return
+    starts = [number for number, line in enumerate(lines) if line.startswith("ERROR (")]
+    for line in lines[starts[-1] :][:4] if starts else []:
+        if line.startswith(("#", "LOG (")):
+            break
+        say(f"| {line}")
+
+
 def report(request: Request, failed: dict[int, str]) -> None:
-    """Name the failed jobs, Kaldi's line last."""
+    """Name the failed jobs and show the first one's error, Kaldi's line last."""
     total = len(request.jobs)
+    show_error(request.log_of(min(failed)))
     if total == 1:
         say(f"the job ended with {failed[request.jobs[0]]}")
         say(f"job failed, log is in {request.log_of(request.jobs[0])}")
