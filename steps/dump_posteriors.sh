@@ -37,6 +37,9 @@ done
 num_utts=$(wc -l <"$data/feats.scp")
 [ "$nj" -le "$num_utts" ] || nj=$num_utts
 
+# Less than a fiftieth: a row of 525 features becomes one of 6 to 10 posteriors.
+utils/disk_space.py --factor 0.02 "$dir" "$data/feats.scp"
+
 splits=()
 for job in $(seq "$nj"); do
   splits+=("$dir/split$nj/feats.$job.scp")

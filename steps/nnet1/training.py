@@ -21,7 +21,7 @@ from steps.nnet1.model_file import read_network, write_network
 from steps.nnet1.options import TrainOptions
 from steps.nnet1.runtime import Net
 from steps.nnet1.schedule import Epoch
-from utils import cli
+from utils import cli, disk_space
 from utils.cli import UserError
 
 Pass = Callable[[Net, TrainingData, "TrainOptions | None", str], EpochResult]
@@ -42,8 +42,17 @@ class Trainer:
     def _net(self, network: Network) -> Net:
         return Net(network, self.device, num_stream=self.num_stream)
 
-    def start(self, network: Network, name: str) -> Epoch:
-        """Measure the initial network, unless that was done; returns iteration 0."""
+    def start(self, network: Network, name: str, max_iters: int) -> Epoch:
+        """Measure the initial network, unless that was done; returns iteration 0.
+
+        Raises
+        ------
+        UserError
+            If the disk lacks the space for the networks of all epochs to come.
+        """
+        num_bytes = 4 * sum(tensor.numel() for _, _, tensor in network.params())
+        num_files = max(0, max_iters - len(self.experiment.epochs)) + 2  # final.nnet, final_test.nnet
+        disk_space.require(self.experiment.directory, num_files * num_bytes)
         if self.experiment.initial is None:
             result = self.run(self._net(network), self.cv_data, None, "the initial network")
             loss = schedule.six_digits(result.xent.avg_loss)
@@ -94,7 +103,7 @@ def train_karel(trainer: Trainer, options: schedule.KarelOptions, network: Netwo
         If training diverges or no epoch is better than the initial network.
     """
     experiment = trainer.experiment
-    initial = trainer.start(network, f"{base}.init")
+    initial = trainer.start(network, f"{base}.init", options.max_iters)
     state = schedule.karel_start(options, initial.cv_loss, initial.nnet)
     state = schedule.karel_replay(options, state, experiment.epochs, base)
     for epoch in experiment.epochs:
@@ -137,7 +146,7 @@ def train_kaldi_lstm(
         If training diverges.
     """
     experiment = trainer.experiment
-    initial = trainer.start(network, "nnet.iter0")
+    initial = trainer.start(network, "nnet.iter0", options.max_iters)
     rates = schedule.kaldi_lstm_rates(options)
     for epoch, rate in zip(experiment.epochs, rates, strict=False):
         if float(epoch.learn_rate) != float(rate):
