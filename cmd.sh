@@ -15,8 +15,13 @@ case $cmd_backend in
     exit 2
     ;;
 esac
-export feat_cmd="$runner --mem 1G"  # audio and features: one job a core
-export train_cmd="$runner --mem 2G" # training; add --gpu 1 to train on GPUs
-export cuda_cmd="$runner --mem 2G"  # forward passes; add --gpu 1 to run them on GPUs
-export score_cmd="$runner --mem 2G" # everything small
-unset runner
+# One job a GPU; a cluster's queue has to be asked for one, so "optional" goes without there.
+case ${use_gpu:-no}-$cmd_backend in
+  yes-* | optional-local) gpu=" --gpu 1" ;;
+  *) gpu= ;;
+esac
+export feat_cmd="$runner --mem 1G"      # audio and features: one job a core
+export train_cmd="$runner --mem 2G$gpu" # training
+export cuda_cmd="$runner --mem 2G$gpu"  # forward passes
+export score_cmd="$runner --mem 2G"     # everything small
+unset runner gpu

@@ -6,8 +6,8 @@ Usage: queue.py [options] [JOB=1:N] <log-file> <command…>
 
 Submits one array, waits until all its tasks have ended and exits with 1 if one failed, naming its log and
 what Grid Engine says of it. Ctrl-C cancels the jobs. What the options mean at this site stands in --config
-(conf/queue.conf; without the option the built-in configuration, Kaldi's, is used); an option that it does
-not describe is an error. Options with one dash go to qsub as they are.
+(default: conf/queue.conf if it is there, else Kaldi's built-in configuration); an option that it does not
+describe is an error. Options with one dash go to qsub as they are.
 
 Environment: as slurm.py.
 """
@@ -50,10 +50,18 @@ UNLIMITED = 1_000_000
 
 
 class GridEngine:
-    """Grid Engine through its commands."""
+    """Grid Engine through its commands.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    gpu_words : list of str
+        What ``--gpu`` became. qsub takes what no node will ever have, and lets it wait; so we look first.
+    """
+
+    def __init__(self, gpu_words: list[str]) -> None:
         self.limit: int | None = None
+        pairs = zip(gpu_words, gpu_words[1:], strict=False)
+        self.gpu_words = [word for pair in pairs if pair[0] in ("-l", "-q") for word in pair]
 
     def array_limit(self) -> int:
         """Return max_aj_tasks, the largest array."""
@@ -67,6 +75,12 @@ class GridEngine:
 
     def submit(self, command: list[str], script: Path, count: int, limit: int | None, name: str) -> str:
         """Submit with qsub; also one task goes as an array, so that qstat speaks of all alike."""
+        if self.gpu_words:
+            done = ask(["qselect", *self.gpu_words])
+            if is_refused(done):
+                raise RefusedError(f"qselect said: {(done.stderr or done.stdout).strip()}")
+            if not done.stdout.strip():
+                raise SubmitError(f"no queue has what --gpu asks for, {' '.join(self.gpu_words)} (qselect)")
         words = [*command, "-terse", "-N", name, "-o", f"{script.parent}/", "-t", f"1-{max(1, count)}"]
         if limit and "-tc" not in words:
             words += ["-tc", str(limit)]
@@ -79,15 +93,23 @@ class GridEngine:
         return found[1]
 
     def active(self, ids: list[str]) -> dict[Task, State]:
-        """Ask qstat."""
-        done = ask(["qstat", "-u", getpass.getuser()])
+        """Ask qstat for our jobs, each behind the queue of the node it runs on.
+
+        That Grid Engine is told to delete a task which runs on a node that is not heard of ends the task for
+        us; for Grid Engine it ends when the node is back.
+        """
+        done = ask(["qstat", "-f", "-ne", "-u", getpass.getuser()])
         if done.returncode != 0:
             raise UnreachableError(f"qstat said: {(done.stderr or done.stdout).strip()}")
-        states = {}
+        states, unheard = {}, ""
         for line in done.stdout.splitlines():
             words = line.split()
-            if words and words[0] in ids:
-                state = State(words[4], stuck="E" in words[4])
+            if re.match(r"\S+ +\w+ +\d+/\d+/\d+ ", line):
+                unheard = words[0] if len(words) > 5 and "u" in words[5] else ""
+            elif line.startswith("#"):  # the jobs that wait
+                unheard = ""
+            elif words and words[0] in ids and not (unheard and "d" in words[4]):
+                state = State(words[4], "E" in words[4], unheard)
                 states.update({(words[0], index): state for index in indices(words[-1])})
         return states
 
@@ -104,7 +126,8 @@ class GridEngine:
             return None
         failed, exit_status = facts["failed"].strip(), facts.get("exit_status", "?").strip()
         memory = facts.get("maxvmem", "?").strip()
-        reason = f"Grid Engine says failed {failed}, exit status {exit_status}, maxvmem {memory}"
+        seconds = facts.get("ru_wallclock", "?").strip()
+        reason = f"Grid Engine says failed {failed}, exit status {exit_status}, {seconds}, maxvmem {memory}"
         return Verdict(failed.split()[0] != "0" or exit_status.split()[0] != "0", reason)
 
     def cancel_task_command(self, task: Task) -> list[str]:
@@ -128,9 +151,10 @@ def indices(text: str) -> list[int]:
 
 def run_jobs(request: Request, jobs: list[int]) -> dict[int, str]:
     """Run the given jobs; return why jobs failed, by number."""
-    conf = site_conf.read(request.options.get("config"), BUILT_IN)
+    conf = site_conf.read(request.options.get("config"), "conf/queue.conf", BUILT_IN)
     command = conf.arguments(request)
-    return cluster.ClusterRun(request, jobs, command, GridEngine()).run() if jobs else {}
+    gpu_words = conf.words_of("gpu", request.options["gpu"]) if request.gpus else []
+    return cluster.ClusterRun(request, jobs, command, GridEngine(gpu_words)).run() if jobs else {}
 
 
 if __name__ == "__main__":

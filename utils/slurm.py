@@ -6,8 +6,8 @@ Usage: slurm.py [options] [JOB=1:N] <log-file> <command…>
 
 Submits one array, waits until all its tasks have ended and exits with 1 if one failed, naming its log and
 what Slurm says of it. Ctrl-C cancels the jobs. What the options mean at this site stands in --config
-(conf/slurm.conf; without the option the built-in configuration, Kaldi's, is used); an option that it does
-not describe is an error. Options with one dash go to sbatch as they are.
+(default: conf/slurm.conf if it is there, else Kaldi's built-in configuration); an option that it does not
+describe is an error. Options with one dash go to sbatch as they are.
 
 Environment, beside run.py's: RUNNER_POLL_SECONDS (5) between questions to Slurm, RUNNER_LATE_SECONDS (60)
 to wait for files that appear late, RUNNER_UNREACHABLE_SECONDS (1800) to bear a controller that is down.
@@ -145,15 +145,15 @@ def from_controller(name: str) -> Verdict | None:
         return None
     for line in done.stdout.splitlines():
         facts = dict(word.split("=", 1) for word in line.split() if "=" in word)
-        ids = {facts.get("JobId"), f"{facts.get('ArrayJobId')}_{facts.get('ArrayTaskId')}"}
-        if name in ids:
+        array = facts.get("ArrayJobId")  # one task of an array has the array's number as its JobId
+        if name == (f"{array}_{facts.get('ArrayTaskId')}" if array else facts.get("JobId")):
             return judge(facts.get("JobState", ""), facts.get("ExitCode", ""), facts.get("Reason", ""))
     return None
 
 
 def run_jobs(request: Request, jobs: list[int]) -> dict[int, str]:
     """Run the given jobs; return why jobs failed, by number."""
-    conf = site_conf.read(request.options.get("config"), BUILT_IN)
+    conf = site_conf.read(request.options.get("config"), "conf/slurm.conf", BUILT_IN)
     command = conf.arguments(request)
     return cluster.ClusterRun(request, jobs, command, Slurm()).run() if jobs else {}
 

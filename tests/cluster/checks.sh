@@ -2,12 +2,17 @@
 # Sourced by run.sh: what must hold on a real scheduler. Each check_* runs in a folder of its own and fails
 # with a message; run_checks runs them all.
 
-: "${work:?}" "${engine:?}" "${recipe:?}" "${only?}" "${recipe_options?}"
+: "${work:?}" "${root:?}" "${engine:?}" "${first_node:?}" "${second_node:?}" "${two_nodes:?}" "${recipe:?}" "${only?}" "${recipe_options?}"
 
-root=$PWD
 case $engine in
-  slurm) runner=(utils/slurm.py --config conf/slurm.conf) ;;
-  sge) runner=(utils/queue.py --config conf/queue.conf) ;;
+  slurm)
+    runner=(utils/slurm.py --config conf/slurm.conf)
+    on_first=(-w "$first_node")
+    ;;
+  sge)
+    runner=(utils/queue.py --config conf/queue.conf)
+    on_first=(-l "hostname=$first_node")
+    ;;
 esac
 export RUNNER_POLL_SECONDS=0.5 RUNNER_LATE_SECONDS=15
 
@@ -44,15 +49,18 @@ expect_words() {
 }
 
 until_there() {
-  for _ in $(seq 200); do
-    [[ ! -e $1 ]] || return 0
-    sleep 0.1
+  local name
+  for name in "$@"; do
+    for _ in $(seq 600); do
+      [[ ! -e $name ]] || continue 2
+      sleep 0.1
+    done
+    fail "'$name' did not appear"
   done
-  fail "'$1' did not appear"
 }
 
 until_queue_is_empty() {
-  for _ in $(seq 150); do
+  for _ in $(seq 300); do
     [[ -n $(jobs_in_queue) ]] || return 0
     sleep 0.2
   done
@@ -112,7 +120,7 @@ check_refused_submission() {
 }
 
 check_killed_task() {
-  submit_in_background JOB=1:2 log/k.JOB.log echo '$$' '>' up.JOB ';' \
+  submit_in_background "${on_first[@]}" JOB=1:2 log/k.JOB.log echo '$$' '>' up.JOB ';' \
     test JOB = 2 '||' sleep 300
   until_there up.1
   sleep 0.5
@@ -131,7 +139,7 @@ check_cancelled_task() {
   if [[ $engine == slurm ]]; then scancel "${id}_1"; else qdel "$id" -t 1; fi
   reap
   expect_status 1
-  expect_words 'job 1 ended with '
+  expect_words 'job 1 ended with .*says '
   expect_words '1 / 2 failed'
   until_queue_is_empty
 }
@@ -199,7 +207,7 @@ check_killed_controller() {
 }
 
 check_killed_node_daemon() {
-  submit_in_background JOB=1:6 log/d.JOB.log sleep 4 ';' echo JOB '>' out.JOB
+  submit_in_background "${on_first[@]}" JOB=1:6 log/d.JOB.log sleep 4 ';' echo JOB '>' out.JOB
   sleep 2
   restart_node 2 >/dev/null 2>&1
   reap
@@ -209,12 +217,13 @@ check_killed_node_daemon() {
 
 # Stages 0 to 5 on a small corpus: a task is killed, then the controller is down, and nothing may be different.
 check_recipe() {
-  local backend=slurm signal=TERM words
+  local backend=slurm signal=TERM hosts=1 words
+  [[ $two_nodes == false ]] || hosts=2
   if [[ $engine == sge ]]; then # its master writes everything down at once
     backend=queue signal=KILL
   fi
   read -ra words <<<"$recipe_options"
-  python3 "$root/tests/cluster/recipe.py" "$backend" "$PWD" "${words[@]}" >err 2>&1 &
+  python3 "$root/tests/cluster/recipe.py" "$backend" "$PWD" "$hosts" "${words[@]}" >err 2>&1 &
   pid=$!
   while [[ ! -e middle ]] && kill -0 "$pid" 2>/dev/null; do
     sleep 0.1
@@ -225,12 +234,15 @@ check_recipe() {
   cat err
 }
 
+. tests/cluster/checks_limits.sh
+
 run_checks() {
   local name failed=0 began status
   local names=(array single_job failed_task_is_named more_jobs_than_an_array_holds
     options_reach_the_scheduler refused_submission killed_task cancelled_task out_of_memory
-    interrupt_cancels killed_runner_leaves_nothing recipe_gone_cancels resume killed_controller
-    killed_node_daemon)
+    out_of_time gpus interrupt_cancels killed_runner_leaves_nothing recipe_gone_cancels resume
+    killed_controller killed_node_daemon)
+  [[ $two_nodes == false ]] || names+=(two_hosts node_dies node_dies_and_tasks_run_again)
   [[ $recipe == false ]] || names+=(recipe)
   [[ -z $only ]] || read -ra names <<<"$only"
   for name in "${names[@]}"; do

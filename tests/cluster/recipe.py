@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 """Run the recipe's feature and training stages on a scheduler, disturbed, and compare with a local run.
 
-Usage: recipe.py <slurm|queue> <folder> [<option of run.sh> …]
+Usage: recipe.py <slurm|queue> <folder> <hosts> [<option of run.sh> …]
 
 A first run on the scheduler loses a task of stage 2 to SIGKILL and must fail and name its log. A second
 one resumes, while whoever called this restarts the controller as soon as <folder>/middle appears, and
-must end with the files of an undisturbed run on this machine, bit for bit.
+must end with the files of an undisturbed run on this machine, bit for bit. Tasks must have run on as many
+hosts as there are (<hosts>).
 """
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -67,32 +69,47 @@ def fail(message: str, log: Path) -> None:
     raise SystemExit(f"{message}; the end of {log}:\n{tail}")
 
 
-def main(argv: list[str]) -> int:
-    """Run the recipe three times and compare."""
-    backend, where, options = argv[0], Path(argv[1]).resolve(), argv[2:]
-    local, cluster = make_workspace(where / "local"), make_workspace(where / "cluster")
-    log = where / "local.log"
-    if start(local, "local", options, log).wait(SECONDS) != 0:
-        fail("the undisturbed run on this machine failed", log)
-
+def disturb(folder: Path, backend: str, options: list[str], where: Path) -> None:
+    """Run the recipe on the scheduler twice: with a killed task, and with a controller that is down."""
     log = where / "killed.log"
-    run = start(cluster, backend, options, log)
-    kill_one_task(cluster, "make_scattering", run)
+    run = start(folder, backend, options, log)
+    kill_one_task(folder, "make_scattering", run)
     status = run.wait(SECONDS)
     if status == 0 or "make_scattering" not in log.read_text(errors="replace"):
         fail(f"expected a failure that names the killed task's log, got exit status {status}", log)
 
     log = where / "resumed.log"
-    run = start(cluster, backend, options, log)
+    run = start(folder, backend, options, log)
     while run.poll() is None and "Stage 3" not in log.read_text(errors="replace"):
         time.sleep(0.05)
     (where / "middle").touch()
     if run.wait(SECONDS) != 0:
         fail("the resumed run failed", log)
+
+
+def hosts(folder: Path) -> set[str]:
+    """Return the hosts that the logs of a run on a scheduler name."""
+    logs = [path.read_text(errors="replace") for path in folder.rglob("log/*.log")]
+    return {name for text in logs for name in re.findall(r"^# Running on (.*)", text, re.MULTILINE)}
+
+
+def main(argv: list[str]) -> int:
+    """Run the recipe three times and compare."""
+    backend, where, num_hosts, options = argv[0], Path(argv[1]).resolve(), int(argv[2]), argv[3:]
+    local, cluster = make_workspace(where / "local"), make_workspace(where / "cluster")
+    undisturbed = start(local, "local", options, where / "local.log")
+    try:
+        disturb(cluster, backend, options, where)
+        if undisturbed.wait(SECONDS) != 0:
+            fail("the undisturbed run on this machine failed", where / "local.log")
+    finally:
+        undisturbed.terminate()
     wrong = compare(results(local), results(cluster))
     if wrong:
         raise SystemExit(f"{len(wrong)} files differ from the undisturbed run: {wrong[:10]}")
-    print(f"{len(results(cluster))} files agree bit for bit")
+    if len(hosts(cluster)) != num_hosts:
+        raise SystemExit(f"expected tasks on {num_hosts} hosts, got {hosts(cluster)}")
+    print(f"{len(results(cluster))} files agree bit for bit; hosts: {' '.join(sorted(hosts(cluster)))}")
     return 0
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Test the cluster runners and the recipe's feature and training stages on a real scheduler that this
-# script installs, starts on loopback and stops again.
+# script installs, starts on this machine (with a second one made of namespaces) and stops again.
 #   tests/cluster/run.sh slurm|sge
 # Reads nothing, writes a temporary folder only (and installs Debian's packages where it may). Exits with
 # 0 if all went well or if the machine does not allow it (which it says), else with 1.
@@ -29,6 +29,7 @@ skip() {
 }
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/recipe_cluster.XXXXXX")
+. tests/cluster/machines.sh
 case $engine in
   slurm) . tests/cluster/slurm.sh ;;
   sge) . tests/cluster/sge.sh ;;
@@ -43,12 +44,11 @@ if [[ $isolated == false ]]; then
   rm -r "$work"
   options=(--isolated true --recipe "$recipe" --recipe-options "$recipe_options" --only "$only" --keep "$keep")
   command -v ip >/dev/null || skip "needs iproute2's ip"
-  unshare --net true 2>/dev/null || skip "needs a network of its own (unshare --net)"
-  exec unshare --net "$0" "${options[@]}" "$engine"
+  unshare --net --mount true 2>/dev/null || skip "needs a network of its own (unshare --net --mount)"
+  exec unshare --net --mount "$0" "${options[@]}" "$engine"
 fi
 
-ip link set lo up
-ip addr add 127.0.0.2/8 dev lo # names resolve only where there is another address than 127.0.0.1
+make_network
 
 finish() {
   local status=$?

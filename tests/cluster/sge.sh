@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# Sourced by run.sh: a Grid Engine of one host on loopback, with all its files in $work.
-# Defines install_cluster, start_cluster, stop_cluster, restart_controller, restart_node.
+# Sourced by run.sh: a Grid Engine of one or two hosts, with all its files in $work.
+# Defines install_cluster, start_cluster, stop_cluster, restart_controller, restart_node, revive_second_node.
 
-: "${work:?}"
+: "${work:?}" "${first_node:?}" "${second_node:?}" "${two_nodes:?}"
 
 install_cluster() {
-  command -v sge_qmaster sge_execd qsub >/dev/null \
+  command -v sge_qmaster sge_execd qsub ip >/dev/null \
     || apt-get install -y --no-install-recommends gridengine-master gridengine-exec gridengine-client iproute2
 }
 
@@ -14,8 +14,8 @@ write_cell() {
   local common=$SGE_ROOT/$SGE_CELL/common
   mkdir -p "$common" "$work/qmaster/job_scripts" "$work/execd" "$work/spooldb"
   ln -sfn /var/lib/gridengine/{bin,lib,util,utilbin} "$SGE_ROOT/"
-  hostname >"$common/act_qmaster"
-  printf '%s localhost\n' "$(hostname)" >"$common/host_aliases"
+  echo "$first_node" >"$common/act_qmaster"
+  echo "$first_node localhost" >"$common/host_aliases"
   sed -e "s:^spooling_params .*:spooling_params $work/spooldb:" \
     -e "s:^qmaster_spool_dir .*:qmaster_spool_dir $work/qmaster:" \
     /usr/share/gridengine/default-bootstrap >"$common/bootstrap"
@@ -23,6 +23,7 @@ write_cell() {
     -e 's:^min_uid .*:min_uid 0:' -e 's:^min_gid .*:min_gid 0:' \
     -e 's:^load_report_time .*:load_report_time 00\:00\:02:' \
     -e 's:^max_unheard .*:max_unheard 00\:00\:30:' \
+    -e 's:^reschedule_unknown .*:reschedule_unknown 00\:00\:10:' \
     -e 's:^max_aj_tasks .*:max_aj_tasks 6:' \
     -e 's:^reporting_params .*:reporting_params accounting=true reporting=false flush_time=00\:00\:01 accounting_flush_time=00\:00\:00 joblog=false sharelog=00\:00\:00:' \
     /usr/share/gridengine/default-configuration >"$work/configuration"
@@ -34,9 +35,11 @@ as_sgeadmin() {
 }
 
 write_queue() {
+  local slots=4 hosts=$first_node
+  [[ $two_nodes == false ]] || slots=2 hosts="$first_node $second_node"
   cat >"$work/queue" <<QUEUE
 qname all.q
-hostlist $(hostname)
+hostlist $hosts
 seq_no 0
 load_thresholds NONE
 suspend_thresholds NONE
@@ -49,7 +52,7 @@ qtype BATCH
 ckpt_list NONE
 pe_list NONE
 rerun FALSE
-slots 4
+slots $slots
 tmpdir /tmp
 shell /bin/bash
 prolog NONE
@@ -100,13 +103,22 @@ start_cluster() {
   as_sgeadmin /usr/lib/gridengine/spooldefaults managers sgeadmin root
   sge_qmaster
   until_true qconf -sh
-  qconf -ah "$(hostname)" || true
-  qconf -as "$(hostname)"
+  qconf -ah "$first_node" || true
+  qconf -as "$first_node"
+  [[ $two_nodes == false ]] || qconf -ah "$second_node"
   sge_execd
   write_queue
   qconf -Aq "$work/queue"
+  make_gpus
   fast_scheduler
-  until_true node_is_up
+  revive_second_node
+}
+
+# What conf/queue.conf asks for: a consumable "gpu"; the first host has two.
+make_gpus() {
+  { qconf -sc && echo "gpu gpu INT <= YES YES 0 0"; } >"$work/complexes"
+  qconf -Mc "$work/complexes"
+  qconf -aattr exechost complex_values gpu=2 "$first_node"
 }
 
 fast_scheduler() {
@@ -114,18 +126,19 @@ fast_scheduler() {
   qconf -Msconf "$work/scheduler"
 }
 
-node_is_up() {
-  qstat -f | grep -q 'all\.q@.* lx-'
+show_logs() {
+  tail -n 20 "$work"/qmaster/messages "$work"/execd/*/messages /tmp/qmaster_messages* || true
 }
 
-until_true() {
-  for _ in $(seq 120); do
-    ! "$@" >/dev/null 2>&1 || return 0
-    sleep 0.5
-  done
-  echo "Grid Engine: '$*' does not come true" >&2
-  tail -n 20 "$work"/qmaster/messages "$work"/execd/*/messages /tmp/qmaster_messages* >&2 || true
-  return 1
+nodes_are_up() {
+  local nodes=1
+  [[ $two_nodes == false ]] || nodes=2
+  [[ $(qstat -f | grep -c 'all\.q@.* lx-amd64 *$') == "$nodes" ]]
+}
+
+revive_second_node() {
+  SGE_ND=1 start_second_node sge_execd # SGE_ND: not a daemon
+  until_true nodes_are_up
 }
 
 restart_controller() {
@@ -135,26 +148,19 @@ restart_controller() {
   until_true qconf -sh
 }
 
+# The first node may have called itself localhost. What the second one wrote is of its own process ids.
+first_execd() {
+  find "$work/execd" -name execd.pid -not -path "*/$second_node/*"
+}
+
 restart_node() {
-  kill -KILL "$(cat "$work"/execd/*/execd.pid)"
+  kill -KILL "$(cat "$(first_execd)")"
   sleep "${1:-3}"
   sge_execd
 }
 
 stop_cluster() {
   qdel -u root >/dev/null 2>&1 || true
-  local pid_file pid pids=()
-  for pid_file in "$work"/execd/*/execd.pid "$work/qmaster/qmaster.pid"; do
-    [[ ! -s $pid_file ]] || pids+=("$(cat "$pid_file")")
-  done
-  for pid in "${pids[@]}"; do
-    kill "$pid" 2>/dev/null || true
-  done
-  for pid in "${pids[@]}"; do
-    for _ in $(seq 100); do
-      [[ $(ps -o stat= -p "$pid") == [!Z]* ]] || continue 2
-      sleep 0.1
-    done
-    kill -KILL "$pid" 2>/dev/null || true
-  done
+  kill_second_node
+  stop_daemons "$(first_execd)" "$work/qmaster/qmaster.pid"
 }

@@ -1,23 +1,29 @@
 # shellcheck shell=bash
-# Sourced by run.sh: a Slurm of one node on loopback, with all its files in $work.
-# Defines install_cluster, start_cluster, stop_cluster, restart_controller, restart_node.
+# Sourced by run.sh: a Slurm of one or two nodes, with all its files in $work.
+# Defines install_cluster, start_cluster, stop_cluster, restart_controller, restart_node, revive_second_node.
 
-: "${work:?}"
+: "${work:?}" "${first_node:?}" "${second_node:?}" "${second_address:?}" "${address:?}" "${two_nodes:?}"
 
 install_cluster() {
-  command -v slurmctld munged >/dev/null \
+  command -v slurmctld munged ip >/dev/null \
     || apt-get install -y --no-install-recommends slurm-wlm munge iproute2
 }
 
+# The first node has two GPUs, to which Slurm gives jobs exclusively; the device files are not opened.
 write_slurm_conf() {
+  local cpus=4
+  [[ $two_nodes == false ]] || cpus=2
+  ln -s /dev/null "$work/gpu0"
+  ln -s /dev/null "$work/gpu1"
+  echo "NodeName=$first_node Name=gpu File=$work/gpu[0-1]" >"$work/gres.conf"
   cat >"$work/slurm.conf" <<CONF
 ClusterName=recipe
-SlurmctldHost=$(hostname)(127.0.0.1)
+SlurmctldHost=$first_node($address)
 SlurmUser=root
 SlurmctldPort=16817
 SlurmdPort=16818
 AuthType=auth/munge
-AuthInfo=socket=$work/munge/socket
+AuthInfo=socket=$work/munge/socket,cred_expire=5
 CredType=cred/munge
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
@@ -29,11 +35,11 @@ JobAcctGatherFrequency=1
 JobAcctGatherParams=OverMemoryKill
 AccountingStorageType=accounting_storage/none
 StateSaveLocation=$work/state
-SlurmdSpoolDir=$work/spool
+SlurmdSpoolDir=$work/spool.%n
 SlurmctldPidFile=$work/slurmctld.pid
-SlurmdPidFile=$work/slurmd.pid
+SlurmdPidFile=$work/slurmd.%n.pid
 SlurmctldLogFile=$work/slurmctld.log
-SlurmdLogFile=$work/slurmd.log
+SlurmdLogFile=$work/slurmd.%n.log
 SlurmdParameters=config_overrides
 SlurmdTimeout=10
 KillWait=2
@@ -41,10 +47,13 @@ MinJobAge=60
 DefMemPerCPU=200
 MaxArraySize=7
 ReturnToService=2
+GresTypes=gpu
 SchedulerParameters=sched_interval=2,bf_interval=5
-NodeName=$(hostname) NodeAddr=127.0.0.1 CPUs=4 RealMemory=4000 State=UNKNOWN
-PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+NodeName=$first_node NodeAddr=$address CPUs=$cpus RealMemory=4000 Gres=gpu:2 State=UNKNOWN
 CONF
+  [[ $two_nodes == false ]] \
+    || echo "NodeName=$second_node NodeAddr=$second_address CPUs=$cpus RealMemory=4000 State=UNKNOWN" >>"$work/slurm.conf"
+  echo "PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP" >>"$work/slurm.conf"
 }
 
 start_munge() {
@@ -60,24 +69,26 @@ start_munge() {
 
 start_cluster() {
   chmod 755 "$work"
-  mkdir -p "$work/state" "$work/spool"
+  mkdir -p "$work/state"
   export SLURM_CONF=$work/slurm.conf
   write_slurm_conf
   start_munge
   slurmctld || return 1
   slurmd || return 1
-  wait_for_node
+  revive_second_node
 }
 
-wait_for_node() {
-  for _ in $(seq 20); do
-    [[ $(timeout 3 sinfo -h -o %T 2>/dev/null) != idle* ]] || return 0
-    sleep 0.5
-  done
-  echo "Slurm's node does not come up:" >&2
-  sinfo >&2 || true
-  tail -n 20 "$work"/slurm*.log >&2
-  return 1
+show_logs() {
+  tail -n 20 "$work"/slurm*.log || true
+}
+
+nodes_are_up() {
+  [[ $(timeout 10 sinfo -h -N -o %T | sort -u) == idle ]]
+}
+
+revive_second_node() {
+  start_second_node slurmd -D
+  until_true nodes_are_up
 }
 
 restart_controller() {
@@ -87,25 +98,13 @@ restart_controller() {
 }
 
 restart_node() {
-  kill -KILL "$(cat "$work/slurmd.pid")"
+  kill -KILL "$(cat "$work/slurmd.$first_node.pid")"
   sleep "${1:-3}"
   slurmd || return 1
 }
 
 stop_cluster() {
   scancel --user=root 2>/dev/null || true
-  local pid_file pid pids=()
-  for pid_file in "$work/slurmd.pid" "$work/slurmctld.pid" "$work/munge/pid"; do
-    [[ ! -s $pid_file ]] || pids+=("$(cat "$pid_file")")
-  done
-  for pid in "${pids[@]}"; do
-    kill "$pid" 2>/dev/null || true
-  done
-  for pid in "${pids[@]}"; do
-    for _ in $(seq 100); do
-      [[ $(ps -o stat= -p "$pid") == [!Z]* ]] || continue 2
-      sleep 0.1
-    done
-    kill -KILL "$pid" 2>/dev/null || true
-  done
+  kill_second_node
+  stop_daemons "$work/slurmd.$first_node.pid" "$work/slurmctld.pid" "$work/munge/pid"
 }

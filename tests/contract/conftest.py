@@ -14,7 +14,10 @@ import pytest
 
 REPO = Path(__file__).resolve().parents[2]
 FAKE = REPO / "tests/fixtures/cluster/fake_scheduler.py"
-PROGRAMS = ("sbatch", "squeue", "scancel", "sacct", "scontrol", "qsub", "qstat", "qdel", "qacct", "qconf")
+PROGRAMS = (
+    *("sbatch", "squeue", "scancel", "sacct", "scontrol"),
+    *("qsub", "qstat", "qdel", "qacct", "qconf", "qselect"),
+)
 
 
 @dataclass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 
 import pytest
@@ -19,6 +21,8 @@ def test_submission(queue_runner) -> None:
         "3",
         "-q",
         "short.q",
+        "-sync",
+        "y",
         "--max-jobs-run",
         "2",
         "JOB=2:4",
@@ -37,6 +41,7 @@ def test_submission(queue_runner) -> None:
         "-terse",
     ):
         assert part in words
+    assert "-sync" not in words
     assert not (queue_runner.folder / "log/q").exists()
 
 
@@ -76,6 +81,20 @@ def test_task_in_error_state(queue_runner) -> None:
     assert "state Eqw: it would never run" in done.stderr
     assert (queue_runner.folder / "done.1").exists()
     assert "100 -t 2" in (queue_runner.fake / "cancelled").read_text()
+
+
+def test_task_whose_node_is_not_heard_of(queue_runner) -> None:
+    (queue_runner.fake / "silent").write_text("2")
+    argv = ["JOB=1:2", "log/a.JOB.log", "touch", "up.JOB;", "test", "JOB", "=", "1", "||", "sleep", "300"]
+    process = queue_runner.start(*argv, RUNNER_UNREACHABLE_SECONDS="1")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "job 2 ended with state r: all.q@host2 is not heard of for 1 s, log is in log/a.2.log" in err
+    assert "1 / 2 failed" in err
+    assert "100 -t 2" in (queue_runner.fake / "cancelled").read_text()
+    # It stays in the queue until its node is back, which must not block the next runner.
+    assert queue_runner.run(*argv[:2], "true").returncode == 0
+    os.killpg(int((queue_runner.fake / "pid.100.2").read_text()), signal.SIGKILL)
 
 
 def test_controller_that_is_down_at_submission(queue_runner) -> None:

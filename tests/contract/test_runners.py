@@ -227,30 +227,6 @@ def test_local_log_that_cannot_be_written(local_runner) -> None:
     assert "log" in done.stderr
 
 
-def test_local_gpus_are_shared_out(local_runner) -> None:
-    argv = [
-        "--gpu",
-        "1",
-        "JOB=1:3",
-        "log/g.JOB.log",
-        "echo",
-        "$CUDA_VISIBLE_DEVICES",
-        ">",
-        "gpu.JOB",
-        ";",
-        "sleep",
-        "0.2",
-    ]
-    folder = str(local_runner.folder)
-    done = local_runner.run(*argv, CUDA_VISIBLE_DEVICES="3,5", TMPDIR=folder)
-    assert done.returncode == 0, done.stderr
-    used = [(local_runner.folder / f"gpu.{job}").read_text().strip() for job in (1, 2, 3)]
-    assert set(used) == {"3", "5"}
-    done = local_runner.run(*argv, CUDA_VISIBLE_DEVICES="", TMPDIR=folder)
-    assert done.returncode == 0
-    assert "WARNING (run.py) --gpu 1 was asked for, but there are 0 here" in done.stderr
-
-
 def test_local_long_commands_and_odd_bytes(local_runner) -> None:
     words = ["x" * 100_000] * 3
     done = local_runner.run("log/l.log", "printf", "%s", *words, "|", "wc", "-c", "&&", "cat")

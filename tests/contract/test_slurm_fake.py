@@ -34,6 +34,12 @@ def test_submission(slurm_runner) -> None:
     assert not (slurm_runner.folder / "log/q").exists()
 
 
+def test_long_and_odd_names_are_made_to_fit(slurm_runner) -> None:
+    assert slurm_runner.run(f"log/7 é{'x' * 200}.log", "true").returncode == 0
+    words = (slurm_runner.fake / "submitted").read_text().split()
+    assert f"--job-name=j7__{'x' * 56}" in words
+
+
 def test_limit_goes_to_the_array(slurm_runner) -> None:
     assert slurm_runner.run("--max-jobs-run", "2", "JOB=1:3", "log/a.JOB.log", "true").returncode == 0
     assert "--array=1-3%2" in (slurm_runner.fake / "submitted").read_text()
@@ -58,6 +64,16 @@ def test_killed_task_is_reported_with_slurms_reason(slurm_runner) -> None:
     )
     assert "log is in log/a.2.log" in done.stderr
     assert done.stderr.splitlines()[-1] == "slurm.py: 1 / 3 failed, log is in log/a.*.log"
+
+
+def test_reason_that_comes_late_is_waited_for(slurm_runner) -> None:
+    (slurm_runner.fake / "term").write_text("2")
+    done = slurm_runner.run("JOB=1:2", "log/a.JOB.log", *KILL_ME.split())
+    assert done.returncode == 1
+    assert (
+        "job 2 ended with code 0; signal 15 (Slurm says TIMEOUT, exit code 137:0), log is in log/a.2.log"
+        in done.stderr
+    )
 
 
 @pytest.mark.parametrize("accounting", [True, False])
@@ -223,10 +239,21 @@ def test_wrong_site_configuration(text: str, message: str) -> None:
 
 @pytest.mark.parametrize("name", ["slurm", "queue"])
 def test_shipped_configurations(name: str, repo) -> None:
-    conf = site_conf.read(str(repo / f"conf/{name}.conf"), "")
+    conf = site_conf.read(str(repo / f"conf/{name}.conf"), "", "")
     words = conf.arguments(parse(["--mem", "1G", "--num-threads", "2", "--gpu", "1", "log", "true"]))
     assert words[0] == {"slurm": "sbatch", "queue": "qsub"}[name]
     assert any("1G" in word for word in words)
+
+
+def test_configuration_in_its_standard_place(slurm_runner) -> None:
+    (slurm_runner.folder / "conf").mkdir()
+    (slurm_runner.folder / "conf/slurm.conf").write_text("command sbatch --from-standard-place\n")
+    (slurm_runner.folder / "mine.conf").write_text("command sbatch --from-mine\n")
+    assert slurm_runner.run("log/a.log", "true").returncode == 0
+    assert slurm_runner.run("--config", "mine.conf", "log/a.log", "true").returncode == 0
+    first, second = (slurm_runner.fake / "submitted").read_text().splitlines()
+    assert "--from-standard-place" in first
+    assert "--from-mine" in second
 
 
 def test_missing_configuration(slurm_runner) -> None:

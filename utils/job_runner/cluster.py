@@ -47,6 +47,7 @@ T = TypeVar("T")
 LAST_WILL = Path(__file__).with_name("last_will.py")
 MAX_ASKED = 20
 SILENCE_SECONDS = 30.0
+REASON_SECONDS = 20.0
 
 
 class ClusterRun:
@@ -72,6 +73,8 @@ class ClusterRun:
         self.tasks: dict[int, Task] = {}
         self.ids: list[str] = []
         self.failed: dict[int, str] = {}
+        self.ended: dict[int, float] = {}
+        self.unheard: dict[int, float] = {}
         self.spoke = -SILENCE_SECONDS
         self.name = job_name(request)
         queue_dir = Path(request.log_of(jobs[0])).absolute().parent / "q"
@@ -121,6 +124,7 @@ class ClusterRun:
             "log": str(Path(request.log).absolute()),
             "threads": request.threads,
             "markers": str(self.folder),
+            "gpus": request.gpus,
             "resume_state": os.environ.get("RUNNER_RESUME_STATE"),
         }
         spec.write_text(json.dumps(outputs))
@@ -200,32 +204,56 @@ class ClusterRun:
         frontend.warn(f"{error}; trying again")
 
     def _note_gone(self, pending: set[int], active: dict[Task, State], gone: dict[int, float]) -> None:
-        """Remember since when the scheduler does not know a task any more; fail the stuck ones."""
-        stuck = []
+        """Remember since when the scheduler does not know a task any more; fail those it will not end."""
+        hopeless = []
         for job in sorted(pending):
             state = active.get(self.tasks[job])
             if state is None:
                 gone.setdefault(job, time.monotonic())
                 continue
             gone.pop(job, None)
+            silence = self._silence(job, state)
             if state.stuck:
-                stuck.append(job)
                 self.failed[job] = f"state {state.text}: it would never run"
-        pending -= set(stuck)
-        for job in stuck:
+            elif silence > self.patience:
+                self.failed[job] = f"state {state.text}: {state.unheard} is not heard of for {silence:.0f} s"
+            else:
+                continue
+            hopeless.append(job)
+        pending -= set(hopeless)
+        for job in hopeless:
             ask(self.scheduler.cancel_task_command(self.tasks[job]))
+
+    def _silence(self, job: int, state: State) -> float:
+        """Return for how many seconds a task's node has not been heard of."""
+        if not state.unheard:
+            self.unheard.pop(job, None)
+            return 0.0
+        since = self.unheard.setdefault(job, time.monotonic())
+        return time.monotonic() - since
 
     def _take_ends(self, pending: set[int]) -> set[int]:
         """Return the jobs whose tasks have said how they ended; note the failed ones."""
         names = [path.name for path in self.folder.iterdir()]
         ended = {int(name[4:]) for name in names if re.fullmatch(r"end\.\d+", name)}
+        taken: set[int] = set()
         for job in sorted(ended & pending):
             end = json.loads((self.folder / f"end.{job}").read_bytes())
             if end["status"] != 0:
                 verdict = self.scheduler.verdict(self.tasks[job])
+                if verdict is None and self._may_be_told_why(job, end["status"]):
+                    continue
                 more = f" ({verdict.reason})" if verdict is not None and verdict.failed else ""
                 self.failed[job] = end["text"] + more
-        return ended & pending
+            taken.add(job)
+        return taken
+
+    def _may_be_told_why(self, job: int, status: int) -> bool:
+        """Tell whether to wait for the scheduler's word on a task that a signal ended: it may know why."""
+        code = os.waitstatus_to_exitcode(status)
+        waited = time.monotonic() - self.ended.setdefault(job, time.monotonic())
+        by_signal = code < 0 or code > 128
+        return by_signal and len(self.failed) < MAX_ASKED and waited < min(self.late, REASON_SECONDS)
 
     def _take_lost(self, pending: set[int], gone: dict[int, float]) -> set[int]:
         """Return the jobs that ended without a word, once that is certain."""

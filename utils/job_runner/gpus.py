@@ -32,15 +32,18 @@ class GpuPool:
     per_job : int
         GPUs of one job; 0 means that the jobs use none.
     warn : callable
-        Told if there are fewer GPUs than one job wants: the jobs then run without this pool.
+        Told if there are fewer GPUs than one job wants: each job then gets what there is.
+    where : str, optional
+        Folder of the locks, by default the system's for temporary files.
     """
 
-    def __init__(self, per_job: int, warn: Callable[[str], None]) -> None:
-        self.per_job = per_job
+    def __init__(self, per_job: int, warn: Callable[[str], object], where: str | None = None) -> None:
         self.devices = visible_devices() if per_job else []
-        if len(self.devices) < per_job:
-            warn(f"--gpu {per_job} was asked for, but there are {len(self.devices)} here; going on without")
-            self.per_job = 0
+        self.per_job = min(per_job, len(self.devices))
+        self.folder = Path(where or tempfile.gettempdir()) / f"job_runner_gpus_{os.getuid()}"
+        if self.per_job < per_job:
+            going = f"going on with {self.per_job}" if self.per_job else "going on without"
+            warn(f"--gpu {per_job} was asked for, but there are {len(self.devices)} here; {going}")
 
     def acquire(self) -> list[tuple[str, int]] | None:
         """Return the devices for one job (with their locks), or None if not enough are free now."""
@@ -65,11 +68,9 @@ class GpuPool:
         """Return the variables that make a job use its devices only."""
         return {"CUDA_VISIBLE_DEVICES": ",".join(name for name, _ in held)} if held else {}
 
-    @staticmethod
-    def _lock(device: str) -> int | None:
-        folder = Path(tempfile.gettempdir()) / f"job_runner_gpus_{os.getuid()}"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        lock = os.open(folder / device.replace("/", "_"), os.O_RDWR | os.O_CREAT, 0o600)
+    def _lock(self, device: str) -> int | None:
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        lock = os.open(self.folder / device.replace("/", "_"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -143,5 +143,5 @@ def _take_options(words: list[str], options: dict[str, str], native: list[str]) 
             options[name[2:].replace("-", "_")] = values[0]
         elif name == "-tc":
             options["max_jobs_run"] = values[0]
-        else:
+        elif name != "-sync":  # we wait in any case
             native += [name, *values]

@@ -28,11 +28,13 @@ class SubmitError(Exception):
 class State:
     """What the scheduler knows of a task that it has not forgotten.
 
-    ``text`` is for messages. A ``stuck`` task will not run without help.
+    ``text`` is for messages. A ``stuck`` task will not run without help. ``unheard`` names the task's node
+    if that does not answer and the scheduler leaves it at that.
     """
 
     text: str
     stuck: bool = False
+    unheard: str = ""
 
 
 @dataclass(frozen=True)

@@ -56,14 +56,24 @@ class SiteConf:
         options.pop("config", None)
         words = list(self.command)
         for name, value in sorted(options.items()):
-            rule = self.rules.get((name, value), self.rules.get((name, "*")))
-            if rule is None and name == "max_jobs_run":
-                continue
-            if rule is None:
-                option = f"--{name.replace('_', '-')} {value}"
-                raise UsageError(f"option {option} is not described in {self.name}, or not with this value")
-            words += [word.replace("$0", value) for word in rule]
+            words += self.words_of(name, value)
         return words + list(request.native)
+
+    def words_of(self, name: str, value: str) -> list[str]:
+        """Return what one option becomes; ``--max-jobs-run`` may be undescribed.
+
+        Raises
+        ------
+        UsageError
+            If the option or its value is not described.
+        """
+        rule = self.rules.get((name, value), self.rules.get((name, "*")))
+        if rule is None and name == "max_jobs_run":
+            return []
+        if rule is None:
+            option = f"--{name.replace('_', '-')} {value}"
+            raise UsageError(f"option {option} is not described in {self.name}, or not with this value")
+        return [word.replace("$0", value) for word in rule]
 
 
 def parse(text: str, name: str) -> SiteConf:
@@ -107,8 +117,10 @@ def _take(conf: SiteConf, kind: str, rest: str) -> None:
         conf.defaults[name] = value
 
 
-def read(path: str | None, built_in: str) -> SiteConf:
-    """Read the file of ``--config``; without one, or if the standard place is empty, take ``built_in``."""
+def read(path: str | None, standard: str, built_in: str) -> SiteConf:
+    """Read the file of ``--config``; without one the ``standard`` file, else ``built_in``, as Kaldi does."""
+    if path is None and Path(standard).exists():
+        path = standard
     if path is None:
         return parse(built_in, "the built-in configuration")
     try:

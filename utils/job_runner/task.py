@@ -6,7 +6,8 @@ Usage: task.py <spec.json> <index>     (a task of a cluster job; - reads the job
 The job is a JSON object. ``command`` (for bash) or ``argv`` is run in this process's group; ``log`` is
 its log file, none if absent. With ``parent``, the job dies with that process, even if it is killed with
 SIGKILL (Linux). In a cluster's spec, ``tasks`` lists job numbers, ``job_name`` stands for them in
-``command`` and ``log``, and ``markers`` is a folder where ``end.<job>`` says how each job ended.
+``command`` and ``log``, and ``markers`` is a folder where ``end.<job>`` says how each job ended; with
+``gpus``, a job for which the scheduler has not set CUDA_VISIBLE_DEVICES takes so many that no other has.
 """
 
 from __future__ import annotations
@@ -19,15 +20,20 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from utils.job_runner import job_log, shell_line
+from utils.job_runner.gpus import GpuPool
 
 PR_SET_PDEATHSIG = 1
 GRACE_SECONDS = 2.0
+GPU_SECONDS = 300.0
+NO_DEVICES = "NoDevFiles"  # what some versions of Slurm say of GPUs that it only counts
+GPU_LOCKS = "/tmp"  # noqa: S108 - not TMPDIR, of which Grid Engine makes one a job
 
 
 class StoppedError(Exception):
@@ -47,6 +53,29 @@ def read_job(source: str, index: str) -> dict[str, Any]:
     job["number"] = number
     job["notes"] = [f"Running on {os.uname().nodename}"]
     return job
+
+
+def take_gpus(job: dict[str, Any], say: Callable[[str], object]) -> bool:
+    """Set CUDA_VISIBLE_DEVICES unless the scheduler did; return False if no GPU gets free in time.
+
+    The scheduler counts the GPUs of a node; which of them a job uses is Slurm's choice, but Grid Engine's
+    only if the site has seen to it. The locks are held until this process ends.
+    """
+    if not job.get("gpus"):
+        return True
+    if os.environ.get("CUDA_VISIBLE_DEVICES", NO_DEVICES) == NO_DEVICES:
+        os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+        pool = GpuPool(job["gpus"], lambda text: say(f"WARNING (task.py) {text}"), GPU_LOCKS)
+        deadline = time.monotonic() + GPU_SECONDS
+        while (held := pool.acquire()) is None:
+            if time.monotonic() > deadline:
+                devices = ",".join(pool.devices)
+                say(f"ERROR (task.py) no {job['gpus']} of the GPUs {devices} got free in {GPU_SECONDS:.0f} s")
+                return False
+            time.sleep(0.1)
+        os.environ.update(pool.environment(held))
+    say(f"LOG (task.py) CUDA_VISIBLE_DEVICES={os.environ.get('CUDA_VISIBLE_DEVICES', '')}")
+    return True
 
 
 def die_with(parent: int) -> None:
@@ -119,11 +148,12 @@ def supervise(job: dict[str, Any]) -> int:
         output = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
         text = job_log.header(job["command"], job.get("notes", []), job.get("key"))
         os.write(output, text.encode(errors="surrogateescape"))
-    began, child, peak_mb, stopped = time.time(), None, None, False
+    began, child, peak_mb, stopped, status = time.time(), None, None, False, 1 << 8
     try:
         stop_on_signals()
-        child = start(job, output)
-        status, peak_mb = wait(child)
+        if take_gpus(job, lambda words: os.write(output or 2, f"{words}\n".encode())):
+            child = start(job, output)
+            status, peak_mb = wait(child)
     except StoppedError as stop:
         stopped = True
         status = stop_group(child, stop.args[0])

@@ -1,0 +1,113 @@
+"""One job a GPU: on this machine, and on a node of a cluster whose scheduler only counts them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+
+SHOW = ["echo", "$CUDA_VISIBLE_DEVICES", ">", "gpu.JOB", ";"]
+ALONE = ["mkdir", "held.$CUDA_VISIBLE_DEVICES", "||", "exit", "1;", *SHOW]
+HOLD = [*ALONE, "sleep", "0.3;", "rmdir", "held.$CUDA_VISIBLE_DEVICES"]
+
+
+def used(runner, jobs: int) -> list[str]:
+    """Return what CUDA_VISIBLE_DEVICES was in each job."""
+    return [(runner.folder / f"gpu.{job}").read_text().strip() for job in range(1, jobs + 1)]
+
+
+def fake_nvidia_smi(runner, count: int) -> None:
+    """Put a nvidia-smi that lists GPUs where the runner and its jobs find it."""
+    program = runner.fake.parent / "bin" / "nvidia-smi"
+    lines = "".join(f"echo 'GPU {number}: none'\n" for number in range(count))
+    program.write_text(f"#!/bin/sh\n{lines}")
+    program.chmod(0o755)
+
+
+def test_local_jobs_share_what_is_visible(local_runner) -> None:
+    folder = str(local_runner.folder)
+    argv = ["--gpu", "1", "--max-jobs-run", "4", "JOB=1:5", "log/g.JOB.log", *HOLD]
+    done = local_runner.run(*argv, CUDA_VISIBLE_DEVICES="3,5", TMPDIR=folder)
+    assert done.returncode == 0, done.stderr
+    assert set(used(local_runner, 5)) == {"3", "5"}
+
+
+def test_two_local_runners_share_them_too(local_runner) -> None:
+    folder = str(local_runner.folder)
+    runs = [
+        local_runner.start("--gpu", "1", log, *HOLD, CUDA_VISIBLE_DEVICES="7", TMPDIR=folder)
+        for log in ("log/a.log", "log/b.log")
+    ]
+    for run in runs:
+        _, err = run.communicate(timeout=60)
+        assert run.returncode == 0, err
+
+
+@pytest.mark.parametrize(
+    ("visible", "wanted", "message"),
+    [
+        ("", "1", "--gpu 1 was asked for, but there are 0 here; going on without"),
+        ("-1", "1", "--gpu 1 was asked for, but there are 0 here; going on without"),
+        ("4", "2", "--gpu 2 was asked for, but there are 1 here; going on with 1"),
+    ],
+)
+def test_fewer_local_gpus_than_a_job_wants(local_runner, visible: str, wanted: str, message: str) -> None:
+    folder = str(local_runner.folder)
+    argv = ["--gpu", wanted, "JOB=1:2", "log/g.JOB.log", *SHOW, "true"]
+    done = local_runner.run(*argv, CUDA_VISIBLE_DEVICES=visible, TMPDIR=folder)
+    assert done.returncode == 0, done.stderr
+    assert used(local_runner, 2) == [visible, visible]
+    assert f"WARNING (run.py) {message}" in done.stderr
+
+
+@pytest.mark.parametrize("said", [None, "NoDevFiles"])
+def test_node_whose_scheduler_only_counts(queue_runner, monkeypatch, said: str | None) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    fake_nvidia_smi(queue_runner, 2)
+    argv = ["--gpu", "1", "--max-jobs-run", "2", "JOB=1:4", "log/g.JOB.log", *HOLD]
+    done = queue_runner.run(*argv, **({"CUDA_VISIBLE_DEVICES": said} if said else {}))
+    assert done.returncode == 0, done.stderr
+    assert set(used(queue_runner, 4)) == {"0", "1"}
+    assert any(line.startswith("LOG (task.py) CUDA_VISIBLE_DEVICES=") for line in queue_runner.log("g.1.log"))
+
+
+def test_node_whose_scheduler_says_which(slurm_runner) -> None:
+    fake_nvidia_smi(slurm_runner, 2)
+    argv = ["--gpu", "1", "JOB=1:2", "log/g.JOB.log", *SHOW, "true"]
+    assert slurm_runner.run(*argv, CUDA_VISIBLE_DEVICES="6").returncode == 0
+    assert used(slurm_runner, 2) == ["6", "6"]
+
+
+def test_more_gpus_than_any_queue_has(queue_runner) -> None:
+    (queue_runner.fake / "few_gpus").touch()
+    assert queue_runner.run("JOB=1:2", "log/a.JOB.log", "true").returncode == 0
+    done = queue_runner.run("--gpu", "9", "JOB=1:2", "log/b.JOB.log", "true")
+    assert done.returncode == 1
+    wanted = "ERROR (queue.py) cannot submit b: no queue has what --gpu asks for, -l gpu=9 -q g.q (qselect)"
+    assert wanted in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("backend", "use_gpu", "asks"),
+    [
+        ("local", "no", False),
+        ("local", "yes", True),
+        ("local", "optional", True),
+        ("slurm", "no", False),
+        ("slurm", "yes", True),
+        ("slurm", "optional", False),
+        ("queue", "yes", True),
+    ],
+)
+def test_use_gpu_asks_for_one_a_job(repo, backend: str, use_gpu: str, asks: bool) -> None:
+    script = 'set -euo pipefail; . ./cmd.sh; printf "%s\\n" "$feat_cmd" "$train_cmd" "$cuda_cmd" "$score_cmd"'
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=repo,
+        env={**os.environ, "cmd_backend": backend, "use_gpu": use_gpu},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert [line.endswith(" --gpu 1") for line in done.stdout.splitlines()] == [False, asks, asks, False]
