@@ -6,6 +6,7 @@ One thread is the default: the same bits on every machine of a kind, whatever it
 from __future__ import annotations
 
 import argparse
+import os
 
 import torch
 
@@ -47,5 +48,19 @@ def select_device(args: argparse.Namespace) -> torch.device:
         raise UserError("--use-gpu=yes: no CUDA GPU is available; use --use-gpu=no or optional")
     if present:
         torch.backends.cuda.matmul.allow_tf32 = False
-        cli.log(f"Selected device: CUDA GPU 0, {torch.cuda.get_device_name(0)}")
-    return torch.device("cuda:0" if present else "cpu")
+        number = freest_gpu()
+        cli.log(f"Selected device: CUDA GPU {number}, {torch.cuda.get_device_name(number)}")
+        torch.cuda.set_device(number)
+        return torch.device("cuda", number)
+    return torch.device("cpu")
+
+
+def freest_gpu() -> int:
+    """Return the visible GPU with the most free memory, as Kaldi selects it.
+
+    Jobs that start together see the same memory; among GPUs that differ by less than a twentieth the process
+    number decides, so that they spread.
+    """
+    free = [torch.cuda.mem_get_info(number)[0] for number in range(torch.cuda.device_count())]
+    alike = [number for number, memory in enumerate(free) if memory >= 0.95 * max(free)]
+    return alike[os.getpid() % len(alike)]

@@ -60,14 +60,26 @@ class LstmLayer(Layer):
         ``lengths`` (frames of each stream in this chunk, or None for all) zeroes every activation of
         a stream after its end, as today's multi-stream trainer does.
         """
-        p, n, streams = self.lstm, self.cell_dim, self.num_stream
-        frames = len(x) // streams
-        gates = torch.addmm(p.bias, x, p.w_gifo_x.t()).view(frames, streams, 4 * n)
-        c = x.new_empty(frames + 1, streams, n)
-        r = x.new_empty(frames + 1, streams, self.output_dim)
-        h, m = x.new_empty(frames, streams, n), x.new_empty(frames, streams, n)
+        p = self.lstm
+        gates, c, h, m, r = self.kept = self._buffers(x)
+        torch.addmm(p.bias, x, p.w_gifo_x.t(), out=gates.view(len(x), -1))
         c[0], r[0] = self.state_c, self.state_r
-        for t in range(frames):
+        self._forward()
+        self.state_c, self.state_r = c[-1].clone(), r[-1].clone()
+        return r[1:].reshape(len(x), self.output_dim)
+
+    def _buffers(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return gates [T, S, 4N], c [T + 1, S, N], h and m [T, S, N] and r [T + 1, S, R] of a chunk."""
+        n, streams = self.cell_dim, self.num_stream
+        frames = len(x) // streams
+        shapes = ((0, 4 * n), (1, n), (0, n), (0, n), (1, self.output_dim))
+        return tuple(x.new_empty(frames + before, streams, columns) for before, columns in shapes)
+
+    def _forward(self) -> None:
+        """Run all frames over what is kept: gates hold ``Wx x + b``, c and r begin with the state."""
+        p, n = self.lstm, self.cell_dim
+        gates, c, h, m, r = self.kept
+        for t in range(len(gates)):
             a = gates[t].addmm_(r[t], p.w_gifo_r.t())
             a[:, :n].tanh_()
             a[:, n : 2 * n].addcmul_(p.peephole_i_c, c[t]).sigmoid_()
@@ -83,9 +95,6 @@ class LstmLayer(Layer):
             for over in self._over(t):
                 for buffer in (a, c[t + 1], h[t], m[t], r[t + 1]):
                     buffer[over] = 0
-        self.state_c, self.state_r = c[-1].clone(), r[-1].clone()
-        self.kept = (gates, c, h, m, r)
-        return r[1:].reshape(len(x), self.output_dim)
 
     def _over(self, t: int) -> list[int]:
         """Streams that have ended before frame ``t`` (from 0) of the chunk."""
@@ -95,11 +104,22 @@ class LstmLayer(Layer):
 
     def backpropagate(self, at: Signal) -> torch.Tensor:
         """Backpropagate through time; leaves the derivatives for :meth:`update`."""
+        d_gates, d_r = self.derivatives = self._derivative_buffers()
+        d_r[:] = at.dy.view_as(d_r)
+        self._backward()
+        return self._input_derivative(at, d_gates)
+
+    def _derivative_buffers(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return those of the gates [T, S, 4N] and of r [T, S, R]."""
+        gates, _, _, _, r = self.kept
+        return torch.empty_like(gates), torch.empty_like(r[1:])
+
+    def _backward(self) -> None:
+        """Run all frames back: d_r holds the derivative at the output on entry, the whole one on return."""
         p = self.lstm
-        gates, c, h, m, r = self.kept
-        frames, streams, _ = gates.shape
-        d_gates = torch.empty_like(gates)
-        d_r = at.dy.reshape(frames, streams, self.output_dim).clone()
+        gates, c, h, _, _ = self.kept
+        d_gates, d_r = self.derivatives
+        frames = len(gates)
         d_c = torch.zeros_like(c[0])
         for t in range(frames - 1, -1, -1):
             if t + 1 < frames:
@@ -111,8 +131,6 @@ class LstmLayer(Layer):
             for over in self._over(t):
                 for buffer in (d_gates[t], d_c, d_r[t]):
                     buffer[over] = 0
-        self.derivatives = (d_gates, d_r)
-        return self._input_derivative(at, d_gates)
 
     def _input_derivative(self, at: Signal, d_gates: torch.Tensor) -> torch.Tensor:
         """Return the derivative at the input, or what came in where nobody asks for it."""

@@ -59,6 +59,10 @@ class NativeLstmLayer(LstmLayer):
         tensors = (*self.wide, p.peephole_i_c, p.peephole_f_c, p.peephole_o_c)
         return tuple(tensor.data_ptr() for tensor in tensors)
 
+    def _call(self, name: str, *arguments: object) -> None:
+        """Call a kernel, on as many threads as torch has."""
+        getattr(self.library, name)(torch.get_num_threads(), *arguments)
+
     def _ends(self) -> ctypes.Array | None:
         return None if self.lengths is None else (ctypes.c_int * self.num_stream)(*self.lengths)
 
@@ -75,7 +79,9 @@ class NativeLstmLayer(LstmLayer):
         c[0], r[0, :, :r_dim] = self.state_c, self.state_r
         self.kept = (gates, c, h, m, r)
         addresses = [tensor.data_ptr() for tensor in self.kept]
-        self.library.lstm_forward(*dims, *self._weights(), p.cell_clip, *addresses, self._ends())
+        self.library.lstm_forward(
+            torch.get_num_threads(), *dims, *self._weights(), p.cell_clip, *addresses, self._ends()
+        )
         self.state_c, self.state_r = c[-1].clone(), r[-1, :, :r_dim].clone()
         return r[1:, :, :r_dim].flatten(0, 1).clone()
 
@@ -90,7 +96,9 @@ class NativeLstmLayer(LstmLayer):
             return
         wide = padded(x)
         addresses = [tensor.data_ptr() for tensor in (self.wide_x, p.bias, wide, out)]
-        self.library.affine_forward(len(x), 4 * self.cell_dim, wide.shape[1], *addresses)
+        self.library.affine_forward(
+            torch.get_num_threads(), len(x), 4 * self.cell_dim, wide.shape[1], *addresses
+        )
 
     def backpropagate(self, at: Signal) -> torch.Tensor:
         """See :meth:`LstmLayer.backpropagate`."""
@@ -104,7 +112,9 @@ class NativeLstmLayer(LstmLayer):
         work = (self._buffer("d_m", streams, n_wide), self._buffer("d_c", streams, n))
         addresses = [tensor.data_ptr() for tensor in (gates, c, h, d_r, d_gates, *work)]
         weights = self._weights()
-        self.library.lstm_backward(*dims, *weights, p.diff_clip, p.cell_diff_clip, *addresses, self._ends())
+        self.library.lstm_backward(
+            torch.get_num_threads(), *dims, *weights, p.diff_clip, p.cell_diff_clip, *addresses, self._ends()
+        )
         self.derivatives = (d_gates, d_r)
         return self._input_derivative(at, d_gates)
 

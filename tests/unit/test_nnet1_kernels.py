@@ -75,6 +75,28 @@ def test_c_and_torch_agree(library, streams, frames, cells, proj, ends, clips):
         torch.testing.assert_close(native, plain, atol=3e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize("dims", [(4, 12, 24), (3, 33, 50)], ids=str)
+def test_the_bits_do_not_depend_on_the_number_of_threads(library, dims):
+    streams, proj, cells = dims
+    results = []
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2, 3, 5):
+            torch.set_num_threads(threads)
+            torch.manual_seed(0)
+            layer = NativeLstmLayer(make(5, proj, cells), streams, library)
+            layer.lengths = [6, 2, 5, 4][:streams]
+            layer.fix_input_weights()
+            x, dy = torch.randn(6 * streams, 5), torch.randn(6 * streams, proj)
+            y = layer.propagate(x)
+            layer.backpropagate(Signal(x, y, dy))
+            results.append([y, *(part.clone() for part in layer.derivatives)])
+    finally:
+        torch.set_num_threads(before)
+    for others in results[1:]:
+        assert all(torch.equal(*pair) for pair in zip(results[0], others, strict=True))
+
+
 def test_a_stream_has_the_same_bits_in_any_company(library):
     state_c, state_r = torch.randn(9, 24), torch.randn(9, 12)
     alone = NativeLstmLayer(make(5, 12, 24), 1, library)
@@ -110,7 +132,7 @@ def test_tanh_and_sigmoid_are_right_to_the_last_bits_but_one(library):
 def test_affine_of_c(library):
     x, w, b = torch.randn(131, 32), torch.randn(9, 32), torch.randn(9)
     out = torch.empty(131, 9)
-    library.affine_forward(131, 9, 32, w.data_ptr(), b.data_ptr(), x.data_ptr(), out.data_ptr())
+    library.affine_forward(1, 131, 9, 32, w.data_ptr(), b.data_ptr(), x.data_ptr(), out.data_ptr())
     torch.testing.assert_close(out, x @ w.t() + b, atol=1e-5, rtol=1e-5)
 
 

@@ -17,18 +17,22 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import torch
+
 from utils import cli
 from utils.cli import UserError
 
 CHOICES = ("auto", "c", "torch")
 SOURCE = Path(__file__).with_name("lstm.c")
+HEADER = Path(__file__).with_name("vectors.h")
 FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-shared")
+THREADS = ("-fopenmp",)
 _INT, _FLOAT, _POINTER = ctypes.c_int, ctypes.c_float, ctypes.c_void_p
 _SIGNATURES = {
-    "lstm_forward": [_INT] * 6 + [_POINTER] * 5 + [_FLOAT] + [_POINTER] * 6,
-    "lstm_backward": [_INT] * 6 + [_POINTER] * 5 + [_FLOAT] * 2 + [_POINTER] * 8,
+    "lstm_forward": [_INT] * 7 + [_POINTER] * 5 + [_FLOAT] + [_POINTER] * 6,
+    "lstm_backward": [_INT] * 7 + [_POINTER] * 5 + [_FLOAT] * 2 + [_POINTER] * 8,
     "lstm_vectors": [_INT] * 3 + [_POINTER] * 2 + [_FLOAT] + [_POINTER] * 4,
-    "affine_forward": [_INT] * 3 + [_POINTER] * 4,
+    "affine_forward": [_INT] * 4 + [_POINTER] * 4,
 }
 
 
@@ -46,6 +50,11 @@ def use(choice: str) -> None:
     if choice not in CHOICES:
         raise ValueError(f"expected one of {CHOICES}, got {choice!r}")
     _State.choice, _State.loaded = choice, False
+
+
+def choice() -> str:
+    """Return what was chosen with :func:`use`."""
+    return _State.choice
 
 
 def library() -> ctypes.CDLL | None:
@@ -72,6 +81,7 @@ def identity() -> str:
 def _load(*, demanded: bool) -> None:
     try:
         path = compiled()
+        _share_threads()
         loaded = ctypes.CDLL(str(path))
         for name, signature in _SIGNATURES.items():
             function = getattr(loaded, name)
@@ -98,19 +108,33 @@ def compiled() -> Path:
     compiler = shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         raise FileNotFoundError("no C compiler on PATH")
+    try:
+        return _compiled(compiler, *FLAGS, *THREADS)
+    except subprocess.SubprocessError:  # a compiler without OpenMP
+        return _compiled(compiler, *FLAGS)
+
+
+def _compiled(compiler: str, *flags: str) -> Path:
     version = _run(compiler, "--version").partition("\n")[0]
-    facts = (SOURCE.read_text(encoding="utf-8"), " ".join(FLAGS), version, _processor())
+    source = SOURCE.read_text(encoding="utf-8") + HEADER.read_text(encoding="utf-8")
+    facts = (source, " ".join(flags), version, _processor())
     folder = _cache()
     target = folder / f"{hashlib.sha256(chr(0).join(facts).encode()).hexdigest()[:16]}.so"
     if not target.exists():
         handle, name = tempfile.mkstemp(suffix=".so", dir=folder)
         os.close(handle)
         try:
-            _run(compiler, *FLAGS, "-o", name, str(SOURCE))
+            _run(compiler, *flags, "-o", name, str(SOURCE))
             Path(name).replace(target)
         finally:
             Path(name).unlink(missing_ok=True)
     return target
+
+
+def _share_threads() -> None:
+    """Let the kernels take the threads of torch: two teams on the same cores would wait for each other."""
+    for path in (Path(torch.__file__).parent / "lib").glob("libgomp*"):
+        ctypes.CDLL(str(path), ctypes.RTLD_GLOBAL)
 
 
 def _run(*command: str) -> str:
