@@ -7,7 +7,6 @@
 set -euo pipefail
 
 num_folds=2
-trainer=local/train_lstm.py
 conf=conf/paper
 seed=777
 use_gpu=no
@@ -17,7 +16,6 @@ help_message="Usage: $0 [options] <data> <dir> <name>
   e.g. $0 --num-folds 2 --conf conf/synth data/synth exp/synth lstm_512
 Options:
   --num-folds K       networks to train, each on all but one of K folds ($num_folds)
-  --trainer PROGRAM   local/train_dnn.py or local/train_lstm.py ($trainer)
   --conf DIR          folder with <model>.conf ($conf)
   --seed S            seed of the first training, and of the folds ($seed)
   --use-gpu WHETHER   yes, no or optional ($use_gpu)
@@ -43,7 +41,7 @@ for fold in $(seq "$num_folds"); do
   }
   transform=$folds/fold$fold/cmvn/feature_transform.nnet
   network=${dir}_$name/crossfit/fold${fold}_$name/final_test.nnet
-  local/train_model.sh --trainer "$trainer" --conf "$conf" --seed "$seed" --use-gpu "$use_gpu" --cmd "$cmd" \
+  local/train_model.sh --conf "$conf" --seed "$seed" --use-gpu "$use_gpu" --cmd "$cmd" \
     "$folds/fold$fold" "${dir}_$name/crossfit/fold$fold" "$name"
   utils/once.py --in "$folds/fold$fold/test/feats.scp" --in "$network" --in "$transform" \
     --out "$out/fold$fold/post.scp" "${dir}_$name/.done/post_crossfit$fold" -- \

@@ -26,6 +26,7 @@ class ReadSpec:
     path: str
     permissive: bool = False
     is_sorted: bool = False
+    is_called_sorted: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class WriteSpec:
 def parse_rspecifier(rspecifier: str) -> ReadSpec:
     """Parse ``[opts,]ark:rxfilename`` or ``[opts,]scp:rxfilename``.
 
-    Options ``s``/``cs`` (sorted), ``p`` (permissive), ``o``/``no``, ``bg``, ``b`` and ``t`` are known.
+    Options ``s`` (sorted), ``cs`` (asked for in sorted order), ``p`` (permissive), ``o``/``no``, ``bg``,
+    ``b`` and ``t`` are known.
     """
     head, colon, path = rspecifier.partition(":")
     words = head.split(",")
@@ -52,7 +54,7 @@ def parse_rspecifier(rspecifier: str) -> ReadSpec:
     ]
     if not colon or len(kinds) != 1 or unknown or not path.strip():
         raise UserError(f"'{rspecifier}' is no rspecifier; expected 'ark:FILE' or 'scp:FILE'")
-    return ReadSpec(kinds[0], path.strip(), "p" in words, "s" in words)
+    return ReadSpec(kinds[0], path.strip(), "p" in words, "s" in words, "cs" in words)
 
 
 def parse_wspecifier(wspecifier: str) -> WriteSpec:

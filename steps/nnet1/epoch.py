@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +11,7 @@ import torch
 from steps.nnet1 import frames as frame_buffer
 from steps.nnet1 import streams
 from steps.nnet1.inputs import Counts, TrainingData
+from steps.nnet1.length_buffer import LengthBuffer, batches
 from steps.nnet1.loss import Xent
 from steps.nnet1.options import TrainOptions
 from steps.nnet1.runtime import Net
@@ -28,13 +29,16 @@ class EpochResult:
     counts: Counts
     seconds: float
 
-    def log(self, *, cross_validate: bool, randomized: bool | None) -> None:
-        """Write Kaldi's closing lines to stderr; ``randomized`` is None for tools that never say it."""
+    def log(self, *, cross_validate: bool, randomized: bool | None, short: bool = False) -> None:
+        """Write Kaldi's closing lines to stderr.
+
+        ``randomized`` is None for tools that never say it, ``short`` true for those that say ``fps``.
+        """
         words = ["CROSS-VALIDATION" if cross_validate else "TRAINING"]
         if randomized is not None:
             words.append("RANDOMIZED" if randomized else "NOT-RANDOMIZED")
         speed = self.xent.num_frames / max(self.seconds, 1e-9)
-        if self.xent.generation == "2014":
+        if short or self.xent.generation == "2014":
             words += [f"{self.seconds / 60:g} min", f"fps{speed:g}"]
         else:
             words += [f"{self.seconds / 60:g} min", f"processing {speed:g} frames per sec."]
@@ -152,3 +156,27 @@ def utterance_epoch(
         for utterance in data
     )
     return _pass(net, data, chunks, options, where)
+
+
+def multistream_utterance_epoch(
+    net: Net,
+    data: TrainingData,
+    options: TrainOptions | None,
+    *,
+    num_streams: int = 4,
+    max_frames: int = 8000,
+    where: str = "training",
+) -> EpochResult:
+    """Run ``nnet-train-multistream-perutt`` once: several whole utterances are a minibatch and an update."""
+    buffer = LengthBuffer(data.read_feats())
+    groups = batches(buffer, data.prepared(buffer), num_streams=num_streams, max_frames=max_frames)
+
+    def chunks() -> Iterator[streams.Chunk]:
+        for group in groups:
+            net.num_stream = len(group)
+            for lstm in net.lstms:
+                lstm.num_stream = len(group)
+                lstm.start_utterance()
+            yield streams.whole_utterances(group)
+
+    return _pass(net, data, chunks(), options, where)

@@ -37,9 +37,9 @@ def minibatches(
     randomizer_size : int
         The buffer is emptied as soon as it holds more frames than this.
     seed : int or None
-        Seed of the permutations, or ``None`` for the order of the data.
+        Seed of the permutations (its low 32 bits), or ``None`` for the order of the data.
     """
-    generator = None if seed is None else np.random.default_rng(seed)
+    generator = None if seed is None else np.random.default_rng(seed % 2**32)
     waiting: list[Minibatch] = []
     frames = 0
     for utterance in utterances:

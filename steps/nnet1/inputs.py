@@ -1,13 +1,13 @@
 """Utterances for training: features through the feature transform, targets and frame weights beside them.
 
-Archives are read as a stream. An utterance without targets or of another length is counted and
-warned about as Kaldi does; a class outside the network's outputs or a feature that is no number is an
+Archives are read as a stream (see ``passing``). An utterance without targets or of another length is counted
+and warned about as Kaldi does; a class outside the network's outputs or a feature that is no number is an
 error that names the utterance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from steps import archive
-from steps.archive import reader
+from steps.nnet1.passing import by_key
 from utils import cli
 from utils.cli import UserError
 
@@ -76,10 +76,18 @@ class TrainingData:
     counts: Counts = field(default_factory=Counts)
 
     def __iter__(self) -> Iterator[Utterance]:
+        return self.prepared(self.read_feats())
+
+    def read_feats(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield key and features of each utterance, as they are."""
+        return archive.read_matrices(self.feats, allow_pipes=self.allow_pipes)
+
+    def prepared(self, feats_by_key: Iterable[tuple[str, np.ndarray]]) -> Iterator[Utterance]:
+        """Yield those of the utterances that can be trained on, and count all of them."""
         self.counts = Counts()
-        targets = _by_key(self.targets, "posterior_arrays", self.allow_pipes)
-        weights = _by_key(self.frame_weights, "vector", self.allow_pipes) if self.frame_weights else None
-        for key, feats in archive.read_matrices(self.feats, allow_pipes=self.allow_pipes):
+        targets = by_key(self.targets, "posterior_arrays", self.allow_pipes)
+        weights = by_key(self.frame_weights, "vector", self.allow_pipes) if self.frame_weights else None
+        for key, feats in feats_by_key:
             if key not in targets:
                 cli.warn(f"{key}, missing targets")
                 self.counts.no_targets += 1
@@ -158,29 +166,3 @@ def dense_targets(key: str, posterior: Any, num_classes: int) -> np.ndarray:
     dense = np.zeros((len(posterior.offsets) - 1, num_classes), np.float32)
     np.add.at(dense, (frames, classes), weights)
     return dense
-
-
-class _Passing:
-    """Objects of an archive by key, each handed out once and then forgotten."""
-
-    def __init__(self, rspecifier: str, kind: str, allow_pipes: bool) -> None:
-        self._rest = reader.read_objects(rspecifier, kind, allow_pipes=allow_pipes)
-        self._waiting: dict[str, Any] = {}
-
-    def __contains__(self, key: str) -> bool:
-        while key not in self._waiting:
-            pair = next(self._rest, None)
-            if pair is None:
-                return False
-            self._waiting[pair[0]] = pair[1]
-        return True
-
-    def __getitem__(self, key: str) -> Any:
-        return self._waiting.pop(key)
-
-
-def _by_key(rspecifier: str, kind: str, allow_pipes: bool) -> Any:
-    """Objects by key, in little memory if an archive has the order of the features."""
-    if archive.parse_rspecifier(rspecifier).type == "scp":
-        return archive.open_random(rspecifier, kind, allow_pipes=allow_pipes)
-    return _Passing(rspecifier, kind, allow_pipes)

@@ -6,7 +6,7 @@ a chunk.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -104,3 +104,9 @@ def padded_chunks(utterances: Iterable[Utterance], *, num_stream: int, batch_siz
             stream.position += length
         feats, targets, weights = (parts[name].flatten(0, 1) for name in ("feats", "targets", "weights"))
         yield Chunk(feats, targets, weights, new, lengths)
+
+
+def whole_utterances(batch: Sequence[Utterance]) -> Chunk:
+    """Interleave whole utterances, one a stream, padded with zeros of weight 0 to the longest."""
+    chunks = padded_chunks(batch, num_stream=len(batch), batch_size=max(len(item.feats) for item in batch))
+    return next(chunks)

@@ -125,9 +125,12 @@ def train_karel(trainer: Trainer, options: schedule.KarelOptions, network: Netwo
     if state.finished:
         cli.log(state.finished)
     if state.best == initial.nnet:
+        last = experiment.epochs[-1] if experiment.epochs else initial
+        other = "a lower" if last.cv_loss > initial.cv_loss else "another"
         raise UserError(
-            f"{experiment.directory}: no epoch was better than the initial network "
-            f"(cross-validation loss {initial.cv_loss:g}); use another --learn-rate"
+            f"epoch {last.iteration}, learning rate {last.learn_rate}: none of the epochs in "
+            f"{experiment.directory} was better than the initial network, whose cross-validation loss was "
+            f"{initial.cv_loss:g} (now {last.cv_loss:g}); use {other} --learn-rate"
         )
     write_final(experiment, state.best, 0)
 

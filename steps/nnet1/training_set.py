@@ -28,9 +28,9 @@ class TrainingSet:
 
 
 def shuffled(table: dict[str, str], seed: int) -> dict[str, str]:
-    """Return the table in an order that depends on the seed and the set of its keys alone."""
+    """Return the table in an order that depends on the seed's low 32 bits and the set of its keys alone."""
     keys = sorted(table)
-    return {keys[i]: table[keys[i]] for i in np.random.default_rng(seed).permutation(len(keys))}
+    return {keys[i]: table[keys[i]] for i in np.random.default_rng(seed % 2**32).permutation(len(keys))}
 
 
 def open_training_set(

@@ -23,6 +23,8 @@ import numpy as np
 from tests.contract.forkserver import REPO, Done, ForkServer
 
 CANARY = "canary"
+BIG = 2**31 - 1
+PICKLE = b"cos\nsystem\n(S'touch canary'\ntR."
 Files = Mapping[str, "str | bytes"]
 
 
@@ -148,3 +150,20 @@ def posteriors(num_frames: int = 4, num_classes: int = 3) -> np.ndarray:
     """Return valid posteriors."""
     values = np.exp(rows(num_frames, num_classes))
     return values / values.sum(axis=1, keepdims=True)
+
+
+# Networks in text, today's layout.
+
+SOFTMAX = "<Softmax> 3 3 \n<!EndOfComponent> \n"
+
+
+def affine(num_out: int = 3, num_in: int = 3, value: str = "0.5") -> str:
+    """Return an affine component in today's text."""
+    weights = "".join("  " + f"{value} " * num_in + "\n" for _ in range(num_out)).rstrip("\n")
+    head = f"<AffineTransform> {num_out} {num_in} \n<LearnRateCoef> 1 <BiasLearnRateCoef> 1 <MaxNorm> 0 \n"
+    return f"{head} [\n{weights}]\n [ {'0 ' * num_out}]\n<!EndOfComponent> \n"
+
+
+def nnet(*components: str) -> str:
+    """Return a network in text."""
+    return "<Nnet> \n" + "".join(components) + "</Nnet> \n"

@@ -7,11 +7,10 @@ import gzip
 import numpy as np
 import pytest
 
-from tests.contract.malformed import Case, ark, check_refused, int32, matrix, posterior, rows, vector
+from tests.contract.malformed import BIG, Case, ark, check_refused, int32, matrix, posterior, rows, vector
 
 CMVN = "steps/nnet1/compute_cmvn_stats.py"
 GOOD = ark(("u1", matrix(rows())), ("u2", matrix(rows(seed=2))))
-BIG = 2**31 - 1
 
 
 def compressed(token: bytes, low: float, extent: float, num_rows: int, cols: int, body: bytes) -> bytes:
@@ -98,13 +97,6 @@ REFERENCES = [
     ("folder_as_scp", "scp:.", {}, r"\.: cannot read: Is a directory"),
     ("empty_ark", "ark:x.ark", {"x.ark": b""}, r"no features"),
     ("empty_scp", "scp:x.scp", {"x.scp": b""}, r"no features"),
-    (
-        "scp_key_alone",
-        "scp:x.scp",
-        {"x.scp": "u1\n"},
-        r"x\.scp:1: expected '<key> <file>:<offset>', got 'u1'",
-    ),
-    ("scp_blank_line", "scp:x.scp", {"x.scp": "u1 x.ark:3\n\n", "x.ark": GOOD}, r"x\.scp:2: expected"),
     ("scp_no_offset", "scp:x.scp", {"x.scp": "u1 x.ark\n", "x.ark": GOOD}, r"x\.ark: byte 0: "),
     (
         "scp_empty_offset",
@@ -145,7 +137,6 @@ REFERENCES = [
         {"x.scp": "u1 x.ark:3\nu2 g.ark:3\n", "x.ark": GOOD},
         r"x\.scp:2: .*g\.ark",
     ),
-    ("scp_nul", "scp:x.scp", {"x.scp": b"u1 x\0.ark:3\n"}, r"x\.scp:1: "),
     (
         "scp_pipe",
         "scp:x.scp",
@@ -160,20 +151,6 @@ REFERENCES = [
         "scp:x.scp",
         {"x.scp": "u1 ~/$HOME/x.ark:3\n"},
         r"x\.scp:1: cannot open '~/\$HOME",
-    ),
-    (
-        "scp_not_utf8",
-        "scp:x.scp",
-        {"x.scp": b"u\xff x.ark:3\n", "x.ark": GOOD},
-        r"x\.scp: cannot read: not UTF-8",
-    ),
-    ("scp_utf16", "scp:x.scp", {"x.scp": "u1 x.ark:3\n".encode("utf-16")}, r"x\.scp: cannot read: not UTF-8"),
-    ("scp_truncated", "scp:x.scp", {"x.scp": "u1 x.ark:3", "x.ark": GOOD}, r"x\.scp: truncated"),
-    (
-        "scp_duplicate",
-        "scp:x.scp",
-        {"x.scp": "u1 x.ark:3\nu1 x.ark:3\n", "x.ark": GOOD},
-        r"x\.scp: duplicate key 'u1'",
     ),
     (
         "scp_unsorted",

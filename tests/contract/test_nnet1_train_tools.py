@@ -1,22 +1,23 @@
-"""The training tools and stage programs as programs: log lines, counts, refusals, resuming."""
+"""The training tools and nnet_forward as programs: options, log lines, counts, refusals."""
 
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from local import dump_posteriors, train_dnn, train_lstm
 from steps import archive
-from steps.nnet1 import nnet_forward, nnet_train_frmshuff, nnet_train_lstm_streams, schedule, training
-from steps.nnet1.epoch import frame_epoch
-from steps.nnet1.experiment import Experiment
-from steps.nnet1.inputs import TrainingData
-from steps.nnet1.model_file import read_network, write_network
-from steps.nnet1.runtime import Net
+from steps.nnet1 import (
+    nnet_forward,
+    nnet_train_frmshuff,
+    nnet_train_lstm_streams,
+    nnet_train_multistream,
+    nnet_train_multistream_perutt,
+    nnet_train_perutt,
+)
+from steps.nnet1.model_file import read_network
 from utils.cli import UserError
 
 SMALL = Path(__file__).parents[1] / "fixtures" / "nnet1" / "training"
@@ -25,26 +26,6 @@ TRANSF, TRANSF2014 = (
 )
 FEATS, POST = f"ark:{SMALL}/feats.ark", f"ark:{SMALL}/post.ark"
 DNN = ["--minibatch-size=32", "--learn-rate=0.02", "--randomize=false", TRANSF]
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory) -> Path:
-    """Data directories ``tr`` (utt01 to utt09) and ``cv`` (the rest) of the fixtures."""
-    root = tmp_path_factory.mktemp("corpus")
-    post = archive.open_random(POST, "posterior")
-    for part, first, last in (("tr", 1, 9), ("cv", 10, 12)):
-        folder = root / part
-        folder.mkdir()
-        with (
-            archive.Writer(f"ark,scp:{folder}/feats.ark,{folder}/feats.scp") as feats,
-            archive.Writer(f"ark,scp:{folder}/labels.ark,{folder}/labels.scp", kind="posterior") as labels,
-        ):
-            for key, matrix in archive.read_matrices(FEATS):
-                if first <= int(key[3:]) <= last:
-                    feats.write(key, matrix)
-                    labels.write(key, post[key])
-        (folder / "genres.txt").write_text("a\nb\nc\n")
-    return root
 
 
 def test_frmshuff_prints_kaldis_lines_and_writes_kaldis_network(run_cli, tmp_path):
@@ -190,134 +171,47 @@ def test_forward_writes_posteriors_with_log_and_priors(tmp_path):
         assert (ours[key][:, 2] < -1e18).all()
 
 
-def test_karels_scheduler_ends_where_kaldis_did(corpus, tmp_path, capsys):
-    first = Net(read_network(SMALL / "transf.nnet"))
-
-    def data(part):
-        folder = corpus / part
-        names = (f"scp:{folder}/{name}.scp" for name in ("feats", "labels"))
-        return TrainingData(*names, 20, 3, transform=first.feedforward)
-
-    def run(net, data_, options, where):
-        return frame_epoch(net, data_, options, minibatch_size=32, where=where)
-
-    network = read_network(SMALL / "dnn/dnn.init")
-    write_network(network, tmp_path / "dnn.init")
-    experiment = Experiment(tmp_path, {}, {})
-    trainer = training.Trainer(experiment, data("tr"), data("cv"), run, Net(network).device)
-    training.train_karel(trainer, schedule.KarelOptions("0.1"), network, "dnn")
-    err = capsys.readouterr().err
-    lines = re.findall(r"LOG \(\S+\) ((?:CROSSVAL|ITERATION|finished).*)", err)
-    expected = [line for line in (SMALL / "sched.log").read_text().splitlines()[1:-1]]
-    assert lines[:-1] == expected[:-1]
-    # The last improvement is a difference of the losses' sixth digits.
-    assert float(lines[-1].split()[-1]) == pytest.approx(float(expected[-1].split()[-1]), rel=0.02)
-
-
-STAGES = {
-    "dnn": (train_dnn, ["--hid-dim=8", "--learn-rate=0.05", "--minibatch-size=32"], "--learn-rate=0.06"),
-    "lstm": (
-        train_lstm,
-        ["--cell-dim=6", "--proj-dim=4", "--learn-rate=0.001", "--batch-size=10", "--num-layers=2"],
-        "--momentum=0.5",
-    ),
+TRAINERS = {
+    nnet_train_frmshuff: ("dnn/dnn.init", "minibatch-size=32 randomizer-size=300 randomize=false"),
+    nnet_train_lstm_streams: ("lstm/google.init", "num-stream=4 batch-size=20 targets-delay=5"),
+    nnet_train_multistream: ("lstm/head_clip.init", "num-streams=4 batch-size=20"),
+    nnet_train_perutt: ("lstm/head_clip.init", "max-frames=6000"),
+    nnet_train_multistream_perutt: ("lstm/head_clip.init", "num-streams=4 max-frames=400 randomize=false"),
 }
+EVERY = (
+    "learn-rate=0.001 momentum=0.5 l1-penalty=0 l2-penalty=0.0001 cross-validate=false binary=true verbose=1"
+)
 
 
-def train(stage: str, corpus: Path, directory: Path, *more: str) -> None:
-    module, options, _ = STAGES[stage]
-    places = [corpus / "tr", corpus / "cv", SMALL / "transf.nnet", directory]
-    assert module.main([*options, *more, *(str(place) for place in places)]) == 0
+@pytest.mark.parametrize("module", TRAINERS, ids=lambda module: module.__name__.rpartition(".")[2])
+def test_options_with_equals_sign_and_with_blank(module, tmp_path):
+    model, options = TRAINERS[module]
+    transform = TRANSF2014 if "google" in model else TRANSF
+    joined = [f"--{option}" for option in f"{EVERY} {options}".split()] + [transform]
+    apart = [word for option in joined for word in option.split("=", 1)]
+    for name, words in (("joined", joined), ("apart", apart)):
+        run_tool(module, words, [FEATS, POST], model, tmp_path / name)
+    assert (tmp_path / "joined").read_bytes() == (tmp_path / "apart").read_bytes()
+    for wrong in (["--no-such=1"], ["--learn=0.1"], ["--momentum=x"], ["--cross-validate=yes"]):
+        with pytest.raises(SystemExit) as stopped:
+            run_tool(module, [*joined, *wrong], [FEATS, POST], model, tmp_path / "wrong")
+        assert stopped.value.code == 2
 
 
-def files(directory: Path) -> dict[str, bytes]:
-    found = {path.name: path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file()}
-    rows_ = found.pop("iters.tsv").decode().splitlines()
-    found["iters.tsv"] = "\n".join(line.rpartition("\t")[0].rpartition("\t")[0] for line in rows_).encode()
-    return found
+def test_a_seed_may_be_any_integer(tmp_path):
+    for seed in (-1, 2**32 - 1):
+        options = ["--minibatch-size=32", f"--randomizer-seed={seed}", TRANSF]
+        run_tool(nnet_train_frmshuff, options, [FEATS, POST], "dnn/dnn.init", tmp_path / str(seed))
+    assert (tmp_path / "-1").read_bytes() == (tmp_path / str(2**32 - 1)).read_bytes()
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_an_interrupted_training_ends_with_the_same_bits(stage, corpus, tmp_path, capsys):
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    train(stage, corpus, whole, "--max-iters=4")
-    train(stage, corpus, parts, "--max-iters=2")
-    # As if killed in the third epoch, its network written and its line not yet.
-    (parts / "nnet" / "nnet.iter3").write_bytes(b"torn")
-    capsys.readouterr()
-    train(stage, corpus, parts, "--max-iters=4")
+def test_multistream_perutt_prints_kaldis_lines(tmp_path, capsys):
+    options = ["--max-frames=400", "--momentum=0.5", "--learn-rate=0.001", TRANSF]
+    out = tmp_path / "out"
+    run_tool(nnet_train_multistream_perutt, options, [FEATS, POST], "lstm/head_noclip.init", out)
     err = capsys.readouterr().err
-    assert err.count("(done before)") == 2
-    if stage == "dnn":
-        (parts / "nnet" / "nnet.iter3").unlink()
-    assert files(whole) == files(parts)
-
-
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_finished_training_is_left_alone_and_a_changed_one_starts_over(stage, corpus, tmp_path, capsys):
-    train(stage, corpus, tmp_path, "--max-iters=2")
-    before = files(tmp_path)
-    train(stage, corpus, tmp_path, "--max-iters=2")
-    assert files(tmp_path) == before
-    capsys.readouterr()
-    option = STAGES[stage][2]
-    train(stage, corpus, tmp_path, "--max-iters=2", option)
-    assert f"starting over, it was made with {option[2:].split('=')[0]}" in capsys.readouterr().err
-    fresh = tmp_path / "fresh"
-    train(stage, corpus, fresh, "--max-iters=2", option)
-    after = files(fresh)
-    shutil.rmtree(fresh)
-    assert files(tmp_path) == after
-
-
-def test_changed_data_start_over(corpus, tmp_path, capsys):
-    data = tmp_path / "data"
-    shutil.copytree(corpus, data)
-    for scp in data.rglob("*.scp"):
-        scp.write_text(scp.read_text().replace(str(corpus), str(data)))
-    train("dnn", corpus, tmp_path / "exp", "--max-iters=1")
-    train("dnn", data, tmp_path / "exp", "--max-iters=1")
-    assert "starting over" not in capsys.readouterr().err
-    with (data / "tr" / "feats.ark").open("r+b") as file:
-        file.seek(100)
-        file.write(b"\0")
-    train("dnn", data, tmp_path / "exp", "--max-iters=1")
-    assert "starting over, it was made with data" in capsys.readouterr().err
-
-
-def test_another_arithmetic_is_refused(corpus, tmp_path):
-    train("dnn", corpus, tmp_path, "--max-iters=1")
-    with pytest.raises(UserError, match="begun with num-threads 1 instead of 2"):
-        train("dnn", corpus, tmp_path, "--max-iters=2", "--num-threads=2")
-    train("dnn", corpus, tmp_path, "--max-iters=1")
-
-
-def test_a_feature_width_that_does_not_fit_is_refused(corpus, tmp_path):
-    with pytest.raises(UserError, match="the features have 20 columns, the configuration says 525"):
-        train("dnn", corpus, tmp_path, "--feat-dim=525")
-
-
-def test_divergence_names_epoch_and_learning_rate(corpus, tmp_path):
-    with pytest.raises(UserError, match=r"epoch \d, learning rate 1e6: .*lower"):
-        train("lstm", corpus, tmp_path, "--learn-rate=1e6")
-
-
-def test_best_cv_is_the_epoch_with_the_lowest_loss(corpus, tmp_path):
-    train("lstm", corpus, tmp_path, "--max-iters=4", "--momentum=0.5", "--select=best-cv")
-    lines = [line.split("\t") for line in (tmp_path / "iters.tsv").read_text().splitlines()[2:]]
-    best = min(lines, key=lambda line: float(line[4]))[-1]
-    assert (tmp_path / "final.nnet").read_bytes() == (tmp_path / "nnet" / best).read_bytes()
-
-
-def test_posteriors_of_the_stage_programs(corpus, tmp_path):
-    train("lstm", corpus, tmp_path, "--max-iters=1")
-    feats = f"scp:{corpus}/cv/feats.scp"
-    transform = str(SMALL / "transf.nnet")
-    output = f"ark,scp:{tmp_path}/post.ark,{tmp_path}/post.scp"
-    assert dump_posteriors.main([str(tmp_path / "final_test.nnet"), transform, feats, output]) == 0
-    posteriors = dict(archive.read_matrices(f"scp:{tmp_path}/post.scp"))
-    for key, matrix in archive.read_matrices(feats):
-        assert posteriors[key].shape == (len(matrix), 3)
-        assert np.abs(posteriors[key].sum(axis=1) - 1).max() < 1e-5
-    with pytest.raises(UserError, match="use final_test.nnet"):
-        dump_posteriors.main([str(tmp_path / "final.nnet"), transform, feats, output])
+    assert "Read() started... Buffer size in MB: 0, max 3072, having 0 utterances." in err
+    assert "@@@ Frames per-class: [ 222 384 305 ]\n@@@ Loss per-class: [ 0.802606 0.914557 0.989911 ]" in err
+    counts = "Done 11 files, 0 with no tgt_mats, 0 with other errors."
+    assert re.search(re.escape(counts) + r" \[TRAINING, \S+ min, fps\S+\]", err)
+    assert err.endswith("[AvgXent: 0.91399, AvgTargetEnt: 0]\nprogress: []\nFRAME_ACCURACY >> 65.5324% <<\n")

@@ -124,29 +124,62 @@ def _epochs(*losses):
     return [Epoch(i, "0.5", tr, cv) for i, (tr, cv) in enumerate(losses, start=1)]
 
 
-@pytest.mark.parametrize(
-    "losses",
-    [
-        [(math.nan, 1.0)],
-        [(1.0, math.inf)],
-        [(3.0, 3.0), (3.0, 3.0), (3.0, 3.0)],
-        [(1.0, 1.0), (2.1, 2.1), (2.2, 9.0), (9.0, 2.3)],
-    ],
-)
-def test_divergence_names_epoch_and_rate(losses):
+# Training and cross-validation losses; the initial network's is 2.
+DIVERGED = {
+    "training is nan": [(math.nan, 1.0)],
+    "cross-validation is nan": [(1.0, math.nan)],
+    "infinite": [(1.0, math.inf)],
+    "nan after good epochs": [(1.0, 1.0), (0.5, 0.9), (math.nan, math.nan)],
+    "both above for three epochs": [(3.0, 3.0), (3.0, 3.0), (3.0, 3.0)],
+    "above, but falling": [(9.0, 9.0), (5.0, 4.0), (2.5, 2.5)],
+    "just above, and rising": [(2.001, 2.001), (2.002, 2.001), (2.003, 2.001)],
+    "just above, cross-validation too far": [(2.003, 2.1), (2.002, 2.1), (2.001, 2.1)],
+    "staying above by more than 1 %": [(2.03, 2.03)] * 3,
+    "after a good epoch": [(1.0, 1.0), (2.1, 2.1), (2.2, 9.0), (9.0, 2.3)],
+    "after two good ones": [(1.0, 1.0), (1.5, 1.5), (3.0, 3.0), (4.0, 4.0), (5.0, 5.0)],
+}
+HEALTHY = {
+    "no epoch": [],
+    "below": [(1.0, 1.0)] * 5,
+    "above for two epochs": [(3.0, 3.0), (3.0, 3.0)],
+    "above for two of three": [(3.0, 3.0), (1.9, 1.9), (3.0, 3.0)],
+    "training comes down": [(3.0, 3.0), (3.0, 3.0), (1.9, 3.0)],
+    "cross-validation comes down": [(3.0, 3.0), (3.0, 3.0), (3.0, 1.9)],
+    "over-fitting": [(0.1, 3.0), (0.1, 4.0), (0.1, 5.0)],
+    "restless training": [(2.5, 1.9), (2.6, 1.8), (2.5, 1.9)],
+    "as at the start": [(2.0, 2.0)] * 4,
+    "falling from a plateau": [(2.02, 2.001), (2.019, 2.002), (2.018, 2.003)],
+    "on a plateau, over-fitting to the shares": [(2.001, 2.001), (2.001, 2.002), (2.001, 2.003)],
+    "on a plateau, restless": [(2.002, 2.001), (2.001, 2.001), (2.002, 2.001)],
+}
+
+
+@pytest.mark.parametrize("name", DIVERGED)
+def test_divergence_names_epoch_and_rate(name):
+    losses = DIVERGED[name]
     with pytest.raises(UserError, match=rf"epoch {len(losses)}, learning rate 0.5: .*lower --learn-rate"):
         schedule.check_divergence(_epochs(*losses), 2.0)
 
 
-@pytest.mark.parametrize(
-    "losses",
-    [
-        [],
-        [(3.0, 3.0), (3.0, 3.0)],
-        [(3.0, 3.0), (3.0, 3.0), (1.9, 3.0)],
-        [(0.1, 3.0), (0.1, 4.0), (0.1, 5.0)],
-        [(2.01, 2.02)] * 3,
-    ],
-)
-def test_slow_or_overfitting_training_is_no_divergence(losses):
-    schedule.check_divergence(_epochs(*losses), 2.0)
+@pytest.mark.parametrize("name", HEALTHY)
+def test_slow_or_overfitting_training_is_no_divergence(name):
+    losses = HEALTHY[name]
+    for end in range(len(losses) + 1):
+        schedule.check_divergence(_epochs(*losses[:end]), 2.0)
+
+
+def test_rejected_epochs_that_are_above_the_first_loss_end_by_karels_rule_before_they_diverge():
+    state, epochs = run_karel(KarelOptions(learn_rate="1"), 2.0, [(3.0, 3.0), (3.0, 3.0), (3.0, 3.0)])
+    assert [epoch.accepted for epoch in epochs] == [False, False]
+    assert state.finished
+    schedule.check_divergence(epochs, 2.0)
+    _, kept = run_karel(KarelOptions(learn_rate="1", min_iters=9), 2.0, [(3.0, 3.0)] * 3)
+    with pytest.raises(UserError, match="epoch 3, learning rate 0.5: .* above the initial 2"):
+        schedule.check_divergence(kept, 2.0)
+
+
+def test_no_training_of_the_reference_is_called_divergence():
+    lines = (LOGS / "sched_lstm.log").read_text().splitlines()
+    losses = [tuple(map(float, re.findall(r"AvgLoss: (\S+)", line))) for line in lines]
+    for end in range(len(losses) + 1):
+        schedule.check_divergence(_epochs(*losses[:end]), 1.1)
