@@ -10,7 +10,7 @@ nj=4                                   # number of parallel jobs
 cmd=utils/run.py                       # job runner
 scattering_config=conf/scattering.conf # options of local/compute_scattering.py
 wav_scp=                               # table of WAV files in <data-dir>
-compress=false                         # write compressed archives, a quarter of the size
+compress=                              # write compressed archives, a quarter of the size
 use_gpu=no                             # yes, no or optional
 num_threads=1                          # threads of a job
 
@@ -22,7 +22,7 @@ Options:
   --cmd <runner>                # job runner (utils/run.py)
   --scattering-config <file>    # options of local/compute_scattering.py (conf/scattering.conf)
   --wav-scp <name>              # table of WAV files in <data-dir> (wav22k.scp if there, else wav.scp)
-  --compress <true|false>       # write compressed archives, a quarter of the size (false)
+  --compress <true|false>       # write compressed archives, a quarter of the size (as the config says)
   --use-gpu <yes|no|optional>   # compute on CUDA (no)
   --num-threads <n>             # threads of a job (1)"
 
@@ -52,6 +52,10 @@ for file in "$data/$wav_scp" "$scattering_config"; do
   [ -s "$file" ] || die "$file: no such file, or empty"
 done
 mkdir -p "$logdir" "$featdir"
+if [ -z "$compress" ]; then
+  compress=false
+  ! grep -Eq '^--compress=true' "$scattering_config" || compress=true
+fi
 factor=0.25
 ! $compress || factor=0.06
 utils/disk_space.py --factor "$factor" "$featdir" "$data/$wav_scp"

@@ -23,6 +23,8 @@ from steps.scattering.config import Config
 
 # Blocks that go through together: a GPU wants many, a CPU's cache one.
 BLOCKS_AT_ONCE = {"cpu": 1, "cuda": 8}
+# Samples of a signal that is quickly transformed.
+CHEAP = 32_768
 Runs = list[list[blocks.Run]]
 
 
@@ -65,6 +67,7 @@ class Transform:
         self.zero = [taps(values) for values in made.zero]
         parts = [(g.resolution, g.columns) for g in self.groups]
         parts += [(child.resolution, child.columns) for g in self.groups for child in g.children]
+        self.places = {own: torch.tensor(own, device=device) for _, own in parts}
         self.coarse_columns = [c for rate, own in parts if rate not in self.taps for c in own]
         self.zero_columns = [c.dim for c in paths.columns(config) if c.order == 0]
 
@@ -118,15 +121,19 @@ class Transform:
             values = values.view(len(envelope), len(columns), -1)
         else:
             values = envelope[..., self.margin : self.margin + self.num_frames]
-        out.index_copy_(1, torch.tensor(columns, device=self.device), values)
+        out.index_copy_(1, self.places[columns], values)
 
     @property
-    def by_cost(self) -> list[int]:
-        """Indices of the groups, the dearest first, so that threads end together."""
-        return sorted(
-            range(len(self.groups)),
-            key=lambda g: -(len(self.groups[g].members) * (self.num_samples >> self.groups[g].resolution)),
-        )
+    def in_turn(self) -> list[int]:
+        """Indices of the groups in an order that keeps threads busy.
+
+        The dearest first, beside it the cheap ones, whose many small operations in two threads would wait
+        for Python's lock, then the others, the dearest first again, so that threads end together.
+        """
+        length = [self.num_samples >> group.resolution for group in self.groups]
+        cost = [len(group.members) * samples for group, samples in zip(self.groups, length, strict=True)]
+        dearest, *others = sorted(range(len(cost)), key=lambda g: -cost[g])
+        return [dearest, *sorted(others, key=lambda g: length[g] > CHEAP)]
 
 
 def extend(envelope: Tensor, edges: Runs) -> None:
@@ -136,6 +143,7 @@ def extend(envelope: Tensor, edges: Runs) -> None:
 
 
 _MAKING = threading.Lock()
+_READING = threading.Lock()
 
 
 @functools.lru_cache(maxsize=4)
@@ -190,14 +198,23 @@ def averages(
     made = transform(config, plan.num_hops, dtype, place)
     result = np.empty((plan.num_frames, made.num_dims), dtype=str(dtype).removeprefix("torch."))
     together = BLOCKS_AT_ONCE.get(place.type, 1)
+
+    def work(first: int, pool: ThreadPoolExecutor | None = None) -> None:
+        chosen = range(first, min(first + together, plan.num_blocks))
+        out = _some_blocks(made, plan, signal, chosen, pool).cpu().numpy()
+        for row, block in enumerate(chosen):
+            low, high = plan.frames(block)
+            result[low:high] = out[row, :, : high - low].T
+
+    starts = range(0, plan.num_blocks, together)
+    # Whole blocks side by side keep the threads busiest; what is left over is shared by groups of wavelets.
+    alone = starts[: len(starts) - len(starts) % num_threads]
     threads = ThreadPoolExecutor(num_threads, initializer=torch.set_num_threads, initargs=(1,))
     with one_torch_thread(), threads as pool:
-        for first in range(0, plan.num_blocks, together):
-            chosen = range(first, min(first + together, plan.num_blocks))
-            out = _some_blocks(made, plan, signal, chosen, pool if num_threads > 1 else None).cpu().numpy()
-            for row, block in enumerate(chosen):
-                low, high = plan.frames(block)
-                result[low:high] = out[row, :, : high - low].T
+        for _ in pool.map(work, alone) if num_threads > 1 else map(work, alone):
+            pass
+        for first in starts[len(alone) :]:
+            work(first, pool)
     coarse = made.coarse_columns
     if coarse:
         result[:, coarse] = lowpass_frames(result[:, coarse], config)
@@ -227,8 +244,9 @@ def _some_blocks(
     """Transform some blocks of a track [shape=(blocks, dims, frames)]."""
     size = made.num_samples
     host = torch.empty(len(chosen), size, dtype=made.dtype)
-    for row, block in enumerate(chosen):
-        host[row] = torch.from_numpy(blocks.cut(track, plan.start(block), size))
+    with _READING:
+        for row, block in enumerate(chosen):
+            host[row] = torch.from_numpy(blocks.cut(track, plan.start(block), size))
     signal = host.to(made.device)
     edges = {
         resolution: [blocks.outside(plan, block, resolution) for block in chosen]
@@ -240,11 +258,11 @@ def _some_blocks(
         half = kernels.forward(signal)
         spectrum = kernels.two_sided(half, size // 2, wrapped=True)
         if pool is None:
-            for index in made.by_cost:
+            for index in made.in_turn:
                 made.group(index, spectrum, edges, out)
         else:
             jobs: list[Future[None]] = [
-                pool.submit(made.group, index, spectrum, edges, out) for index in made.by_cost
+                pool.submit(made.group, index, spectrum, edges, out) for index in made.in_turn
             ]
             for job in jobs:
                 job.result()

@@ -188,6 +188,20 @@ def test_result_does_not_depend_on_the_number_of_jobs(data, run_cli, tmp_path):
     assert len((tmp_path / "log" / "dims.csv").read_text().splitlines()) == 526
 
 
+def test_a_configuration_can_ask_for_compressed_archives(data, run_cli, repo, tmp_path):
+    config = tmp_path / "scattering.conf"
+    config.write_text((repo / "conf" / "scattering.conf").read_text() + "--compress=true\n")
+    sizes, values = {}, {}
+    for name, options in {"plain": (), "small": ("--scattering-config", config)}.items():
+        folder = tmp_path / name
+        run_cli("steps/make_scattering.sh", "--nj", 1, *options, data, folder / "log", folder, check=True)
+        sizes[name] = sum(path.stat().st_size for path in folder.glob("*.ark"))
+        values[name] = feats(data)
+    assert sizes["small"] < 0.6 * sizes["plain"]  # columns have headers, which few frames share
+    for utt, exact in values["plain"].items():
+        assert np.abs(values["small"][utt] - exact).max() < 0.05 * np.ptp(exact)
+
+
 def test_finished_slices_are_skipped_and_changed_ones_redone(data, run_cli, tmp_path):
     args = ("steps/make_scattering.sh", "--nj", 2, data, tmp_path / "log", tmp_path / "feats")
     run_cli(*args, check=True)
