@@ -13,10 +13,12 @@ from matplotlib.collections import LineCollection
 
 from local.report import style
 from steps import archive
-from steps.scoring.reference import Reference
+from steps.scoring.reference import Reference, read_num_frames
 from steps.scoring.votes import check_posteriors
 
 PANELS = ("maximum", "minimum", "mean", "frames")
+MAX_FRAMES = 1_000_000
+"""Of more frames every second, third … is shown: a thousand stand side by side in a dot already."""
 TITLES = (
     "(a) Maximum posterior of each track",
     "(b) Minimum posterior of each track",
@@ -36,18 +38,21 @@ class ClassScores:
     tracks: dict[str, np.ndarray]
     """``maximum``, ``minimum`` and ``mean``, each of shape (num_tracks, C)."""
     frames: np.ndarray
-    """float32 of shape (num_frames, C)."""
+    """Every ``step``th frame of each track, float32 of shape (num_frames, C)."""
     lengths: np.ndarray
-    """Frames of each track, shape (num_tracks,)."""
+    """Frames of each track in ``frames``, shape (num_tracks,)."""
+    step: int = 1
 
 
 def collect_scores(reference: Reference, rspecifier: str) -> ClassScores:
-    """Read the posteriors of a set in the order of its classes."""
-    posts = {}
+    """Read the posteriors of a set in the order of its classes; of long sets not every frame is kept."""
+    step = -(-sum(read_num_frames(reference).values()) // MAX_FRAMES)
+    posts, statistics = {}, {}
     for utt, post in archive.read_matrices(rspecifier):
         reference.require(utt, rspecifier)
         check_posteriors(utt, post, len(reference.classes), None, rspecifier)
-        posts[utt] = post
+        posts[utt] = post[::step].copy()
+        statistics[utt] = (post.max(axis=0), post.min(axis=0), post.mean(axis=0, dtype=np.float64))
     reference.require_all(posts, rspecifier)
     utts = sorted(reference.genre, key=lambda utt: (reference.genre[utt], utt.encode()))
     ordered = [posts[utt] for utt in utts]
@@ -56,12 +61,12 @@ def collect_scores(reference: Reference, rspecifier: str) -> ClassScores:
         utts=tuple(utts),
         labels=np.array([reference.genre[utt] for utt in utts]),
         tracks={
-            "maximum": np.stack([post.max(axis=0) for post in ordered]),
-            "minimum": np.stack([post.min(axis=0) for post in ordered]),
-            "mean": np.stack([post.mean(axis=0, dtype=np.float64) for post in ordered]),
+            name: np.stack([statistics[utt][number] for utt in utts])
+            for number, name in enumerate(PANELS[:3])
         },
         frames=np.concatenate(ordered),
         lengths=np.array([len(post) for post in ordered]),
+        step=step,
     )
 
 
@@ -136,9 +141,8 @@ def draw_figure2(scores: ClassScores, title: str, stem: Path) -> None:
         values = scores.frames if dense else scores.tracks[name]
         _panel(axes, values, frame_edges if dense else track_edges, scores.classes, dense=dense)
         axes.set_title(heading, loc="left", pad=16)
-        axes.set_xlabel(
-            "frame, in the order of the true classes" if dense else "track, in the order of the true classes"
-        )
+        what = "track" if not dense else "frame" if scores.step == 1 else f"frame (one in {scores.step})"
+        axes.set_xlabel(f"{what}, in the order of the true classes")
         axes.set_ylabel("posterior")
     handles, names = panels[0].get_legend_handles_labels()
     legend = figure.legend(handles, names, loc="outside lower center", ncols=count, frameon=False)
@@ -171,5 +175,5 @@ def _frame_rows(scores: ClassScores) -> Iterator[list[object]]:
     position = 0
     for utt, length in zip(scores.utts, scores.lengths, strict=True):
         for frame in range(int(length)):
-            yield [position, utt, frame, *(float(value) for value in scores.frames[position])]
+            yield [position, utt, frame * scores.step, *(float(value) for value in scores.frames[position])]
             position += 1
