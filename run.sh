@@ -18,6 +18,7 @@ folds=         # cross-validate over this many folds of all tracks; 0: the corpu
 fold_by=spk    # what a fold never divides: spk (the tracks of an artist) or utt
 num_seeds=1    # train every model this many times and report mean and standard deviation
 seed=777       # of the first training, and of the tr/cv split
+extra_sets=    # test sets beside test, in tables of their own; default: evaluation of ismir04, else none
 strict=false   # whether the same recording in train and in test is an error
 post_crossfit=0 # train the SVM also on posteriors of this many folds' networks (0: as the paper, only its own)
 
@@ -39,6 +40,7 @@ Options (with their defaults):
   --fold-by spk|utt         what is in one fold only: an artist or a track ($fold_by)
   --num-seeds N             trainings of each model ($num_seeds)
   --seed S                  of the first training and of the split ($seed)
+  --extra-sets \"A B\"       test sets of data/<corpus> beside test, or none (ismir04 evaluation, others none)
   --strict WHETHER          whether the same recording in train and in test is an error ($strict)
   --post-crossfit K         also train the SVMs on out-of-fold posteriors from K folds, an extra column ($post_crossfit)
   --config FILE             read options from FILE, one name=value a line"
@@ -60,12 +62,13 @@ fi
 
 data=data/$corpus
 dir=exp/$corpus # the directory of model m is ${dir}_m
-sets="train test"
-[ "$corpus" != ismir04 ] || sets="$sets evaluation"
+sets="train test $extra_sets"
 models=$(with_seeds "$dnns $lstms")
 transform=$data/cmvn/feature_transform.nnet
 once=utils/once.py
 for_each() { utils/for_each.py --max-jobs-run "$nj" "$@" >&2; }
+train() { for_each "$1" local/train_model.sh --conf "$conf" --seed "$seed" --use-gpu "$use_gpu" --cmd "$train_cmd" \
+  "$data" "$dir" {}; }
 
 if stage 0 "the corpus: which tracks there are, of which genre and artist, in train and in test"; then
   if [ "$corpus" = synth ]; then
@@ -79,13 +82,14 @@ if stage 0 "the corpus: which tracks there are, of which genre and artist, in tr
 fi
 
 if stage 1 "22 050 Hz, 16 bit, one channel: what the features are defined on"; then
+  inputs=()
   for x in $sets; do
+    inputs+=(--in "$data/$x/utt2hash" --in "$data/$x/utt2spk")
     $once --in "$data/$x/wav.scp" --in conf/audio.conf --out "$data/$x/wav22k.scp" "$data/.done/convert_$x" -- \
       steps/convert_audio.sh --nj "$nj" --cmd "$feat_cmd" "$data/$x" "$data/$x/log" "$data/wav"
   done
-  $once --cmd "$score_cmd" --in "$data/train/utt2hash" --in "$data/test/utt2hash" --in "$data/train/utt2spk" \
-    --out "$data/overlap.txt" "$data/.done/overlap" -- "$data/log/report_overlap.log" \
-    local/report_overlap.py --strict "$strict" "$data"
+  $once --cmd "$score_cmd" "${inputs[@]}" --out "$data/overlap.txt" "$data/.done/overlap" -- \
+    "$data/log/report_overlap.log" local/report_overlap.py --strict "$strict" "$data" "test $extra_sets"
 fi
 
 if stage 2 "scattering frames: 525 coefficients over 370 ms, every 186 ms"; then
@@ -105,14 +109,12 @@ if stage 3 "what training needs: a tenth of the artists held out, a label for ea
 fi
 
 if stage 4 "DNN baselines: one frame in, the posteriors of its genre out"; then
-  for_each "$(with_seeds "$dnns")" local/train_model.sh --trainer local/train_dnn.py --conf "$conf" \
-    --seed "$seed" --use-gpu "$use_gpu" --cmd "$train_cmd" "$data" "$dir" {}
+  [ "$stop_stage" -ge 5 ] || train "$(with_seeds "$dnns")" # otherwise they train beside the LSTMs
 fi
 
 if stage 5 "LSTMs: projected, with peepholes, trained in streams; their posteriors know what came before"; then
   # The last ones are the largest; they start first, so that none trains alone at the end.
-  for_each "$(with_seeds "$lstms" | tr ' ' '\n' | tac)" local/train_model.sh --trainer local/train_lstm.py --conf "$conf" \
-    --seed "$seed" --use-gpu "$use_gpu" --cmd "$train_cmd" "$data" "$dir" {}
+  train "$(with_seeds "$lstms" | tr ' ' '\n' | tac) $([ "$stage" -ge 5 ] || with_seeds "$dnns")"
 fi
 
 if stage 6 "frame posteriors of every model for every track"; then
@@ -122,27 +124,27 @@ if stage 6 "frame posteriors of every model for every track"; then
       steps/dump_posteriors.sh --nj 1 --use-gpu "$use_gpu" --cmd "$cuda_cmd" \
       "$data/$x" "${dir}_{}/final_test.nnet" "$transform" "${dir}_{}/post_$x"
   done
-  if [ "$post_crossfit" = 0 ]; then
-    for m in $models; do
-      rm -f "${dir}_$m/post_train_crossfit/post.scp" # of an earlier run: it would become a column of this one
-    done
-  else
-    for_each "$(with_seeds "$lstms")" local/crossfit_posteriors.sh --num-folds "$post_crossfit" --conf "$conf" \
-      --seed "$seed" --use-gpu "$use_gpu" --cmd "$train_cmd" "$data" "$dir" {}
-  fi
+  # Out-of-fold posteriors of an earlier run would become a column of this one.
+  [ "$post_crossfit" != 0 ] || for_each "$models" rm -f "${dir}_{}/post_train_crossfit/post.scp"
+  [ "$post_crossfit" = 0 ] || for_each "$(with_seeds "$lstms")" local/crossfit_posteriors.sh --conf "$conf" \
+    --num-folds "$post_crossfit" --seed "$seed" --use-gpu "$use_gpu" --cmd "$train_cmd" "$data" "$dir" {}
 fi
 
 if stage 7 "frame accuracy, and segment accuracy by majority vote over the frames of a track"; then
-  for_each "$models" $once --cmd "$score_cmd" --in "${dir}_{}/post_test/post.scp" --in "$data/test/utt2genre" \
-    --out "${dir}_{}/score_test/accuracy.json" "${dir}_{}/.done/vote" -- "${dir}_{}/log/majority_vote.log" \
-    local/majority_vote.py "$data/test" "scp:${dir}_{}/post_test/post.scp" "${dir}_{}/score_test"
+  for x in test $extra_sets; do
+    for_each "$models" $once --cmd "$score_cmd" --in "${dir}_{}/post_$x/post.scp" --in "$data/$x/utt2genre" \
+      --out "${dir}_{}/score_$x/accuracy.json" "${dir}_{}/.done/vote_$x" -- "${dir}_{}/log/vote_$x.log" \
+      local/majority_vote.py "$data/$x" "scp:${dir}_{}/post_$x/post.scp" "${dir}_{}/score_$x"
+  done
 fi
 
 if stage 8 "segment features: statistics of the posteriors over a track, alone and fused, to a linear SVM"; then
-  local/score_segments.sh --cmd "$score_cmd" "$data" "${dir}_sc"
-  for_each "$models" local/score_segments.sh --k "$k" --cmd "$score_cmd" "$data" "${dir}_sc" "${dir}_{}"
+  local/score_segments.sh --extra-sets "$extra_sets" --cmd "$score_cmd" "$data" "${dir}_sc"
+  for_each "$models" local/score_segments.sh --k "$k" --extra-sets "$extra_sets" --cmd "$score_cmd" \
+    "$data" "${dir}_sc" "${dir}_{}"
 fi
 
 if stage 9 "the tables beside the paper's, the figures, and one page with all of it"; then
-  local/report.sh --conf "$conf" --num-seeds "$num_seeds" --cmd "$score_cmd" "$data" "$dir" "$dnns $lstms"
+  local/report.sh --conf "$conf" --num-seeds "$num_seeds" --extra-sets "$extra_sets" --cmd "$score_cmd" \
+    "$data" "$dir" "$dnns $lstms"
 fi

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # Sourced by run.sh after its options: checks them before anything is made, fills in what was left
-# empty (nj, conf, corpus_root), and defines what its stages use (stage, with_seeds).
+# empty (nj, conf, corpus_root, extra_sets), and defines what its stages use (stage, with_seeds).
 
 : "${stage:?}" "${stop_stage:?}" "${num_seeds:?}" "${corpus:?}" "${k:?}" "${use_gpu:?}" "${caller:?}"
-: "${dnns?}" "${lstms?}" "${post_crossfit:?}" "${fold_by:?}"
+: "${dnns?}" "${lstms?}" "${post_crossfit:?}" "${fold_by:?}" "${extra_sets?}"
 
 option_error() {
   echo "ERROR (run.sh) $1; see ./run.sh --help" >&2
@@ -42,6 +42,14 @@ if [ "$corpus" != synth ] && [ -n "$corpus_root" ]; then
   [[ $corpus_root == /* ]] || corpus_root=$caller/$corpus_root
   [ -d "$corpus_root" ] || option_error "--corpus-root: there is no folder '$corpus_root'"
 fi
+
+# ISMIR2004's development is the paper's test; its evaluation is a second one.
+[ "$corpus" != ismir04 ] || extra_sets=${extra_sets:-evaluation}
+[ "$extra_sets" != none ] || extra_sets=
+for name in $extra_sets; do
+  [[ $name =~ ^[a-z0-9_]+$ && ! $name =~ ^(train|test) ]] || option_error "--extra-sets: expected names of \
+folders of data/$corpus beside train and test, or none, got '$name'"
+done
 
 # Job runners hand their arguments to a shell, as Kaldi's do.
 for name in corpus corpus_root conf; do

@@ -3,7 +3,7 @@
 
 The first directory is what the others are compared with, each with the accuracy of the same name. McNemar's
 test needs the same test tracks; where they differ, and for frames, p is '-'. p is not corrected for the
-number of rows: "p Holm" is.
+number of rows: "p Holm" is. Pooled results of a cross-validation can be compared with each other.
 
 Usage: local/compare_results.py [options] <exp-dir> <exp-dir>...
 e.g.:  local/compare_results.py exp/synth_lstm_512 exp/synth_lstm_1024 exp/synth_dnn1
@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from local.report.layout import render
 from steps.scoring.comparison import Pair, compare_pairs, same_tracks
+from steps.scoring.pooling import is_pooled, load_pooled
 from steps.scoring.system import EXPLANATIONS, SystemResults, load_system
 from utils import cli
 
@@ -40,10 +41,20 @@ def get_parser() -> cli.KaldiParser:
     """Return the command line."""
     parser = cli.KaldiParser("local/compare_results.sh [options] <exp-dir> <exp-dir>...", __doc__)
     parser.add_argument("--measures", default="", metavar="A,B", help="accuracies to show (all)")
+    parser.add_argument("--test-set", default="test", metavar="SET", help="the set of the accuracies (test)")
     parser.add_argument(
         "exp_dirs", nargs="+", metavar="exp_dir", help="scored experiments, the reference first"
     )
     return parser
+
+
+def load(exp_dir: Path, test_set: str) -> SystemResults:
+    """Read the results of one directory, whether of one division or of all folds."""
+    if not is_pooled(exp_dir):
+        return load_system(exp_dir, test_set)
+    if test_set != "test":
+        raise cli.UserError(f"{exp_dir} has the pooled results of folds, which have no set {test_set}")
+    return load_pooled(exp_dir)
 
 
 def test_against_first(
@@ -111,7 +122,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if len(args.exp_dirs) < 2 or len(set(args.exp_dirs)) < len(args.exp_dirs):
         parser.error("expected at least two different directories")
-    systems = [load_system(Path(name)) for name in args.exp_dirs]
+    systems = [load(Path(name), args.test_set) for name in args.exp_dirs]
     wanted = [name for name in args.measures.split(",") if name]
     for name in wanted:
         if name not in EXPLANATIONS:

@@ -1,17 +1,20 @@
 #!/usr/bin/env bash
 # One table of any set of result directories, with differences from the first and McNemar's p.
 #
-# Reads  <exp-dir>/score_test and <exp-dir>/svm_*. Writes the table to stdout.
+# Reads  <exp-dir>/score_test and <exp-dir>/svm_*, or the pooled results of folds. Writes the table to stdout.
 # Kaldi's counterpart: local/chain/compare_wer.sh.
 set -euo pipefail
 
-measures= # accuracies to show, comma-separated; empty: all
+measures=       # accuracies to show, comma-separated; empty: all
+test_set="test" # the set of the accuracies
 
 help_message="Usage: $0 [options] <exp-dir> <exp-dir>...
   e.g. $0 exp/synth_lstm_512 exp/synth_lstm_1024
        $0 --measures Seg_acc,FSeg_acc exp/synth_*_512
+       $0 exp/ismir04_folds_dnn1 exp/ismir04_folds_lstm_512
 Options:
-  --measures A,B    accuracies to show (all)"
+  --measures A,B    accuracies to show (all)
+  --test-set SET    the set of the accuracies, e.g. evaluation ($test_set)"
 
 echo "$0 $*" >&2
 . ./path.sh
@@ -21,4 +24,4 @@ if [ $# -lt 2 ]; then
   exit 2
 fi
 
-local/compare_results.py --measures "$measures" "$@"
+local/compare_results.py --measures "$measures" --test-set "$test_set" "$@"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from local.report import content
+from local.report import content, extra_sets
 from local.report.page import page
 from local.report.runs import figure_run, load_runs
 from utils import atomic, cli
@@ -31,6 +31,7 @@ def get_parser() -> cli.KaldiParser:
     parser.add_argument(
         "--figure2-model", default="", metavar="NAME", help="model of the errors (first LSTM)"
     )
+    extra_sets.add_option(parser)
     parser.add_argument("data_dir", help="corpus directory with train and test")
     parser.add_argument("summary_dir", help="folder of make_tables.py, with figures/")
     parser.add_argument("report_dir", help="folder of the page")
@@ -43,13 +44,18 @@ def get_parser() -> cli.KaldiParser:
 def main(argv: list[str] | None = None) -> int:
     """Write the page."""
     args = get_parser().parse_args(argv)
-    runs = load_runs([Path(name) for name in args.exp_dirs], args.num_seeds)
+    exp_dirs = [Path(name) for name in args.exp_dirs]
+    runs = load_runs(exp_dirs, args.num_seeds)
     summary, out, data = Path(args.summary_dir), Path(args.report_dir), Path(args.data_dir)
     tables = content.read_tables(summary)
     networks = [run for run in runs if run.kind] or runs
     shown = figure_run(networks, args.figure2_model)
     sections = [
         ("results", "Results", content.results_section(runs, tables)),
+        *(
+            (f"set-{extra.name}", f"Test set {extra.name}", extra_sets.section(extra))
+            for extra in extra_sets.load_extra_sets(data, args.extra_sets, exp_dirs, args.num_seeds)
+        ),
         ("corpus", "Corpus", content.corpus_section(tables)),
         ("figures", "Figures", content.figures_section(runs, summary / "figures")),
         ("errors", "Confident errors", content.errors_section(shown, data, out, args.num_errors)),

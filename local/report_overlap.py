@@ -27,7 +27,7 @@ def get_parser() -> cli.KaldiParser:
     )
     parser.add_argument("data_dir", type=Path)
     parser.add_argument(
-        "sets", nargs="*", metavar="set", help="default: test, and evaluation if there is one"
+        "sets", nargs="*", metavar="set", help="test sets (test, and evaluation if there is one)"
     )
     return parser
 
@@ -35,7 +35,8 @@ def get_parser() -> cli.KaldiParser:
 def main(argv: list[str] | None = None) -> int:
     """Run the program and return its exit status."""
     args = get_parser().parse_args(argv)
-    sets = args.sets or [name for name in ("test", "evaluation") if (args.data_dir / name).is_dir()]
+    there = [name for name in ("test", "evaluation") if (args.data_dir / name).is_dir()]
+    sets = " ".join(args.sets).split() or there
     if not sets:
         raise cli.UserError(f"{args.data_dir}: no folder test; prepare the corpus first")
     overlap.report(args.data_dir, sets, strict=args.strict)

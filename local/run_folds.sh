@@ -72,7 +72,7 @@ utils/once.py --cmd "$cmd" "${inputs[@]}" "${outputs[@]}" "$data/.done/folds" --
 first=$((stage > 3 ? stage : 3))
 for fold in $(seq "$folds"); do
   echo "$(date +%T) Fold $fold of $folds" >&2
-  ./run.sh "${options[@]}" --corpus "${corpus}_fold$fold" --corpus-root "" --conf "$conf" \
+  ./run.sh "${options[@]}" --corpus "${corpus}_fold$fold" --corpus-root "" --extra-sets none --conf "$conf" \
     --stage "$first" --stop-stage "$stop_stage"
 done
 [ "$stop_stage" -ge 9 ] || exit 0

@@ -3,13 +3,15 @@
 # With <sc-dir> alone: the SVM on the mean input frame, which no network is needed for.
 #
 # Reads  <data>/{train,test}; <exp-dir>/post_{train,test}/post.scp and, where they exist, the out-of-fold
-#        posteriors <exp-dir>/post_train_crossfit/post.scp.
-# Writes <exp-dir>/svm_{lstm,fusion}[_crossfit], <exp-dir>/sweep_k.tsv; <sc-dir>/svm_sc. What was made from
-#        the same inputs with the same options is not made again.
+#        posteriors <exp-dir>/post_train_crossfit/post.scp; the same of further test sets.
+# Writes <exp-dir>/svm_{lstm,fusion}[_crossfit], <exp-dir>/sweep_k.tsv; <sc-dir>/svm_sc; in each SVM's folder
+#        score_X of a further test set X. What was made from the same inputs with the same options is not
+#        made again.
 set -euo pipefail
 
 k=0.9                    # threshold of the share of frames (equation 14)
 svm_config=conf/svm.conf # grid, folds and seed of the SVM
+extra_sets=              # test sets of <data> beside test
 sweep=true               # whether to sweep k for Figure 3
 cmd=utils/run.py         # job runner and its options
 
@@ -19,6 +21,7 @@ help_message="Usage: $0 [options] <data> <sc-dir> [<exp-dir>]
 Options:
   --k K                threshold of the share of frames ($k)
   --svm-config FILE    options of the SVM ($svm_config)
+  --extra-sets \"A B\"   test sets of <data> beside test, scored by the same SVMs
   --sweep true|false   whether to sweep k for Figure 3 ($sweep)
   --cmd RUNNER         job runner and its options ($cmd)"
 
@@ -35,7 +38,7 @@ exp=${3:-$sc}
 
 # <name of the accuracy> <type> <folder> [<train-post.scp> <test-post.scp>]
 make_svm() {
-  local name=$1 type=$2 dir=$exp/$3 file
+  local name=$1 type=$2 dir=$exp/$3 file x post=()
   shift 3
   local inputs=(--in "$svm_config")
   for file in "$data"/{train,test}/{feats.scp,utt2genre} "$data/train/utt2spk" "$@"; do
@@ -45,6 +48,16 @@ make_svm() {
     --out "$dir/predictions.tsv" --out "$dir/train.scp" --out "$dir/test.scp" "$exp/.done/${dir##*/}" -- \
     "$exp/log/${dir##*/}.log" local/segment_svm.sh --type "$type" --name "$name" --k "$k" \
     --svm-config "$svm_config" "$data" "$dir" "$@"
+  for x in $extra_sets; do
+    [ $# -eq 0 ] || post=("$exp/post_$x/post.scp")
+    inputs=(--in "$dir/svm.npz" "${post[@]/#/--in=}")
+    for file in "$data/$x"/{feats.scp,utt2genre}; do
+      inputs+=(--in "$file")
+    done
+    utils/once.py --cmd "$cmd" "${inputs[@]}" --out "$dir/$x.scp" --out "$dir/score_$x/accuracy.json" \
+      --out "$dir/score_$x/predictions.tsv" "$exp/.done/${dir##*/}_$x" -- "$exp/log/${dir##*/}_$x.log" \
+      local/segment_svm.sh --type "$type" --name "$name" --k "$k" --test-set "$x" "$data" "$dir" "${post[@]}"
+  done
 }
 
 if [ $# -eq 2 ]; then
@@ -68,7 +81,7 @@ if [ -f "$crossfit" ]; then
   make_svm LSeg_cf_acc lstm svm_lstm_crossfit "$crossfit" "$test"
   make_svm FSeg_cf_acc fusion svm_fusion_crossfit "$crossfit" "$test"
 else
-  rm -rf "$exp"/svm_{lstm,fusion}_crossfit "$exp"/.done/svm_{lstm,fusion}_crossfit # of an earlier run
+  rm -rf "$exp"/svm_{lstm,fusion}_crossfit "$exp"/.done/svm_{lstm,fusion}_crossfit* # of an earlier run
 fi
 if $sweep; then
   utils/once.py --cmd "$cmd" --in "$svm_config" --in "$train" --in "$test" --in "$sc/svm_sc/train.scp" \

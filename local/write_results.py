@@ -5,7 +5,8 @@ First what produced it (commit, configuration, seed, data, network, SVMs), then 
 '%Seg_acc 87.52 [ 638 / 729 ] Wilson95 [ 84.92 89.73 ] balanced 80.12', the accuracy by class and the
 confusion matrices. Frames of a track are right or wrong together, so that Frame_acc has a second
 interval, by_track95, that takes tracks as the independent trials. Overwritten, never appended to; there
-is no time in it, so that the same results are the same file.
+is no time in it, so that the same results are the same file. Lines of a further test set begin with its
+name: '%evaluation_Seg_acc …'.
 
 An experiment <corpus>_<model>[_seedN] has its options in <conf-dir>/<model>.conf and its network in
 final.nnet; its seed is in training.json or is the option --seed.
@@ -19,12 +20,14 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from local.report.extra_sets import add_option
 from steps import archive
 from steps.scoring import provenance
 from steps.scoring.measures import write_json
@@ -37,6 +40,7 @@ def get_parser() -> cli.KaldiParser:
     parser = cli.KaldiParser("local/write_results.py [options] <data-dir> <exp-dir>...", __doc__)
     parser.add_argument("--conf-dir", default="", metavar="DIR", help="folder of <model>.conf")
     parser.add_argument("--extra-conf", default="", metavar="A,B", help="further files of the configuration")
+    add_option(parser)
     parser.add_argument("data_dir", help="corpus directory with train and test")
     parser.add_argument("exp_dirs", nargs="+", metavar="exp_dir", help="experiment directories")
     return parser
@@ -133,23 +137,54 @@ def confusion_tables(system: SystemResults) -> list[str]:
     return lines
 
 
+def check_tracks(system: SystemResults, count: int, folder: Path) -> None:
+    """Raise UserError unless the system was scored on as many tracks as the data directory has."""
+    scored = len(system.first_predictions().utts)
+    if scored != count:
+        raise cli.UserError(
+            f"{system.path}: {scored} tracks were scored, {folder} has {count}; run stages 6 to 8 again"
+        )
+
+
+def gather_extra(
+    exp_dir: Path, data: Mapping[str, provenance.DataSummary], data_dir: Path
+) -> tuple[dict[str, Any], list[str]]:
+    """Return what results.json says about the further test sets, and their lines of results.txt."""
+    record: dict[str, Any] = {}
+    heads, lines, details = [], [], []
+    for name, summary in data.items():
+        system = load_system(exp_dir, name)
+        count = summary.num_tracks[name]
+        check_tracks(system, count, data_dir / name)
+        record[name] = {
+            "data_sha256": summary.sha256,
+            "num_tracks": count,
+            "num_frames": summary.num_frames[name],
+            "measures": [measure.as_json() for measure in system.measures.values()],
+        }
+        heads.append(f"# test set {name}: {count} tracks, data sha256 {summary.sha256[:16]}")
+        lines += [f"%{name}_{measure.line()[1:]}" for measure in system.measures.values()]
+        details += ["", f"# test set {name}", *class_table(system), *confusion_tables(system)]
+    return record, ["", *heads, *lines, *details] if heads else []
+
+
 def main(argv: list[str] | None = None) -> int:
     """Write the results of every experiment directory."""
     args = get_parser().parse_args(argv)
     systems = [load_system(Path(name)) for name in args.exp_dirs]
     data_dir = Path(args.data_dir)
     data = provenance.summarise_data(data_dir)
+    extra = {name: provenance.summarise_data(data_dir, (name,)) for name in args.extra_sets.split()}
     dim = next(iter(archive.read_matrices(f"scp:{data_dir}/test/feats.scp")))[1].shape[1]
     commit = provenance.git_commit(ROOT)
     for system in systems:
         results = gather(args, system, data, commit, dim)
-        if len(system.first_predictions().utts) != data.num_tracks["test"]:
-            raise cli.UserError(
-                f"{system.path}: {len(system.first_predictions().utts)} tracks were scored, "
-                f"{data_dir}/test has {data.num_tracks['test']}; run stages 6 to 8 again"
-            )
+        check_tracks(system, data.num_tracks["test"], data_dir / "test")
+        record, extra_lines = gather_extra(system.path, extra, data_dir)
+        if record:
+            results["extra_sets"] = record
         lines = header(results) + [measure.line() for measure in system.measures.values()]
-        lines += class_table(system) + confusion_tables(system)
+        lines += class_table(system) + confusion_tables(system) + extra_lines
         write_json(system.path / "results.json", results)
         with atomic.replacing(system.path / "results.txt") as file:
             file.write("\n".join(lines) + "\n")

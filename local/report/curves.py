@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from local.report import style
 from steps.scoring.measures import Measure
 from steps.scoring.sweep import SweepPoint
+from utils import text_file
 from utils.cli import UserError
 
 ITERS = ("iter", "lr", "tr_loss", "tr_acc", "cv_loss", "cv_acc", "accepted", "seconds")
@@ -87,7 +88,7 @@ def read_iterations(path: Path) -> list[Iteration]:
     UserError
         Naming the line that does not fit.
     """
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = text_file.read(path, "the training log", "train the model again").splitlines()
     header = lines[0].split("\t") if lines else []
     missing = [name for name in ITERS[:-1] if name not in header]
     if missing:

@@ -117,10 +117,23 @@ def load_record(exp_dir: Path) -> dict[str, Any]:
     return record
 
 
-def load_runs(exp_dirs: list[Path], num_seeds: int = 1) -> list[Run]:
+def _data_hash(exp_dir: Path, test_set: str) -> str:
+    record = load_record(exp_dir)
+    if test_set == "test":
+        return record["data_sha256"]
+    try:
+        return record["extra_sets"][test_set]["data_sha256"]
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"{exp_dir}/results.json: has no results of the set {test_set}; run stages 7 to 9 again"
+        ) from error
+
+
+def load_runs(exp_dirs: list[Path], num_seeds: int = 1, test_set: str = "test") -> list[Run]:
     """Load experiments and their repetitions ``<exp-dir>_seed2`` … ``_seed<num_seeds>``.
 
     An experiment without a network (the SVM on mean frames) has nothing random in it and no repetitions.
+    The accuracies are those of ``test_set``.
 
     Raises
     ------
@@ -128,19 +141,20 @@ def load_runs(exp_dirs: list[Path], num_seeds: int = 1) -> list[Run]:
         If results are missing, or experiments are of different data.
     """
     runs: list[Run] = []
+    first = ""
     for exp_dir in exp_dirs:
         record = load_record(exp_dir)
         count = num_seeds if record["network"] else 1
         paths = [exp_dir, *(exp_dir.with_name(f"{exp_dir.name}_seed{n}") for n in range(2, count + 1))]
         for path in paths:
-            other = load_record(path)["data_sha256"]
-            first = runs[0].record["data_sha256"] if runs else record["data_sha256"]
+            other = _data_hash(path, test_set)
+            first = first or other
             if other != first:
                 raise UserError(
                     f"{path}/results.json: scored on data {other[:16]}, the experiments before on "
                     f"{first[:16]}; run stages 6 to 9 again for all of them"
                 )
-        runs.append(Run(record["model"], record, tuple(load_system(path) for path in paths)))
+        runs.append(Run(record["model"], record, tuple(load_system(path, test_set) for path in paths)))
     return runs
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from steps.scoring.measures import Measure
-from steps.scoring.predictions import Predictions
+from steps.scoring.measures import Measure, read_measures
+from steps.scoring.predictions import Predictions, read_predictions
 from steps.scoring.significance import interval_by_track
-from steps.scoring.system import SystemResults
+from steps.scoring.system import SystemResults, check_agreement
 from utils.cli import UserError
 
 
@@ -116,3 +116,27 @@ def pool_systems(folds: Sequence[SystemResults], path: Path) -> SystemResults:
         for name in first.measures
     }
     return SystemResults(path, first.classes, measures, predictions, {})
+
+
+def is_pooled(exp_dir: Path) -> bool:
+    """Tell whether an experiment directory is one of pool_folds.py, with results of all folds in it."""
+    return any(exp_dir.glob("predictions_*.tsv"))
+
+
+def load_pooled(exp_dir: Path) -> SystemResults:
+    """Read the pooled results of a cross-validation back, as pool_folds.py wrote them.
+
+    Raises
+    ------
+    UserError
+        If a file is missing, broken, or of other tracks or another run than the others.
+    """
+    classes, items = read_measures(exp_dir / "results.json")
+    measures = {item.name: item for item in items}
+    predictions: dict[str, Predictions] = {}
+    for name, measure in measures.items():
+        file = exp_dir / f"predictions_{name}.tsv"
+        if file.is_file():
+            predictions[name] = read_predictions(file)
+            check_agreement(file, classes, predictions, measure)
+    return SystemResults(exp_dir, classes, measures, predictions, {})

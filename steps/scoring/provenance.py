@@ -50,8 +50,8 @@ class DataSummary:
     num_frames: dict[str, int]
 
 
-def summarise_data(data_dir: Path) -> DataSummary:
-    """Hash labels, artists and features of train and test, wherever they lie and however they are split.
+def summarise_data(data_dir: Path, sets: Sequence[str] = ("train", "test")) -> DataSummary:
+    """Hash labels, artists and features of the sets, wherever they lie and however they are split.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def summarise_data(data_dir: Path) -> DataSummary:
     """
     digest = hashlib.sha256()
     tracks, frames = {}, {}
-    for part in ("train", "test"):
+    for part in sets:
         folder = data_dir / part
         labels = archive.read_table(folder / "utt2genre")
         artists = archive.read_table(folder / "utt2spk")

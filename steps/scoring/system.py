@@ -13,7 +13,6 @@ from steps.scoring.predictions import Predictions, read_predictions
 from steps.scoring.svm import LinearSvm, read_svm
 from utils.cli import UserError
 
-SCORE_DIR = "score_test"
 VOTES = {"Seg_acc": "predictions_vote.tsv", "LogSeg_acc": "predictions_logpost.tsv"}
 SVM_DIRS = {
     "LSeg_acc": "svm_lstm",
@@ -54,13 +53,15 @@ class SystemResults:
         return next(iter(self.predictions.values()))
 
 
-def load_system(exp_dir: Path) -> SystemResults:
+def load_system(exp_dir: Path, test_set: str = "test") -> SystemResults:
     """Read the results below an experiment directory and check that they belong together.
 
     Parameters
     ----------
     exp_dir : Path
         Has ``score_test/`` of majority_vote.py, ``svm_*/`` of score_svm.py, or both.
+    test_set : str
+        Which results. Those of a further test set X are in ``score_X/`` and ``svm_*/score_X/``.
 
     Raises
     ------
@@ -69,9 +70,11 @@ def load_system(exp_dir: Path) -> SystemResults:
     """
     found: dict[str, tuple[Path, Path]] = {}
     for name, table in VOTES.items():
-        found[name] = (exp_dir / SCORE_DIR, exp_dir / SCORE_DIR / table)
+        where = exp_dir / f"score_{test_set}"
+        found[name] = (where, where / table)
     for name, folder in SVM_DIRS.items():
-        found[name] = (exp_dir / folder, exp_dir / folder / "predictions.tsv")
+        where = exp_dir / folder if test_set == "test" else exp_dir / folder / f"score_{test_set}"
+        found[name] = (where, where / "predictions.tsv")
     classes: tuple[str, ...] = ()
     measures: dict[str, Measure] = {}
     predictions: dict[str, Predictions] = {}
@@ -85,24 +88,26 @@ def load_system(exp_dir: Path) -> SystemResults:
             measures.update({item.name: item for item in items})
         else:
             measures[name] = Measure(name, items[0].confusion, items[0].extra)
-            svms[name] = read_svm(where / "svm.npz")
+            svms[name] = read_svm(exp_dir / SVM_DIRS[name] / "svm.npz")
         predictions[name] = read_predictions(file)
-        _check(file, classes, predictions, measures[name])
+        check_agreement(file, classes, predictions, measures[name])
     if not measures:
-        raise UserError(f"{exp_dir}: nothing was scored there; run stages 7 and 8 first")
+        what = "" if test_set == "test" else f" of the set {test_set}"
+        raise UserError(f"{exp_dir}: nothing{what} was scored there; run stages 7 and 8 first")
     order = [name for name in EXPLANATIONS if name in measures]
     return SystemResults(exp_dir, classes, {name: measures[name] for name in order}, predictions, svms)
 
 
-def _check(
+def check_agreement(
     file: Path, classes: tuple[str, ...], predictions: dict[str, Predictions], measure: Measure
 ) -> None:
+    """Raise UserError unless the last predictions, read from ``file``, fit the first ones and the measure."""
     names = list(predictions)
     first, last = predictions[names[0]], predictions[names[-1]]
     if last.classes != classes or last.utts != first.utts or not np.array_equal(last.ref, first.ref):
         raise UserError(f"{file}: not of the same tracks and classes as the other results there; score again")
     if not np.array_equal(last.confusion, measure.confusion):
-        raise UserError(f"{file}: does not agree with accuracy.json beside it; score again")
+        raise UserError(f"{file}: does not agree with accuracy.json or results.json beside it; score again")
 
 
 def describe_svm(svm: LinearSvm) -> dict[str, Any]:

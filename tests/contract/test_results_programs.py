@@ -23,8 +23,10 @@ from local import (
     score_svm,
     write_results,
 )
+from local.report import figure2
 from steps import archive
 from steps.scoring.predictions import read_predictions
+from steps.scoring.reference import read_reference
 from steps.scoring.svm import read_svm
 from utils.cli import UserError
 
@@ -172,6 +174,22 @@ def test_figures_and_report(root, summary, tmp_path):
     assert not re.search(r"""(src|href)=["'](?!data:image/png;base64,|#)""", html)
     assert "<script" not in html and html.count("data:image/png;base64,") == 3 + 3 + 2
     assert "Table 4." in html and "--proj-dim=8" in html
+
+
+def test_figure2_of_a_long_set_shows_every_nth_frame_of_each_track(root, tmp_path, monkeypatch):
+    folder = root / "exp/toy_lstm_512/post_test"
+    posts = dict(archive.read_matrices(f"scp:{folder}/post.scp"))
+    reference = read_reference(root / "data/toy/test")
+    full = figure2.collect_scores(reference, f"scp:{folder}/post.scp")
+    assert full.step == 1 and len(full.frames) == sum(map(len, posts.values()))
+    monkeypatch.setattr(figure2, "MAX_FRAMES", len(full.frames) // 3)
+    part = figure2.collect_scores(reference, f"scp:{folder}/post.scp")
+    assert part.step == 4 and np.array_equal(part.frames[: part.lengths[0]], posts[part.utts[0]][::4])
+    assert all(np.array_equal(part.tracks[name], full.tracks[name]) for name in figure2.PANELS[:3])
+    figure2.draw_figure2(part, "title", tmp_path / "figure2")
+    rows = (tmp_path / "figure2_frames.csv").read_text().splitlines()
+    assert [row.split(",")[2] for row in rows[1:4]] == ["0", "4", "8"]
+    assert len(rows) == 1 + sum(-(-len(post) // 4) for post in posts.values())
 
 
 def test_compare_results(root, capsys):

@@ -9,7 +9,7 @@ import re
 import pytest
 
 from steps import archive
-from tests.workspace import compare, make_workspace, results, run_recipe, set_options
+from tests.workspace import compare, environment, make_workspace, results, run_recipe, set_options
 
 pytestmark = pytest.mark.xdist_group("folds")
 OPTIONS = ("--folds", "2", "--fold-by", "spk", "--dnns", "dnn1", "--lstms", "lstm_512")
@@ -84,6 +84,22 @@ def test_the_pooled_tables_end_the_output(finished):
     assert content["folds"] == 2 and content["fold_by"] == "spk"
 
 
+def test_pooled_results_can_be_compared(finished, run_cli):
+    folder = finished[0]
+    models = ("exp/synth_folds_dnn1", "exp/synth_folds_lstm_512")
+    done = run_cli(
+        "local/compare_results.sh", "--measures", "Seg_acc", *models, cwd=folder, env=environment()
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines() if line.startswith("Seg_acc")]
+    assert [row[1] for row in rows] == list(models) and rows[1][-1] != "-"
+    assert all(row[3:7] == ["[", row[4], "/", "26"] for row in rows)
+    refused = run_cli(
+        "local/compare_results.sh", "--test-set", "more", *models, cwd=folder, env=environment()
+    )
+    assert refused.returncode == 1 and "have no set more" in refused.stderr
+
+
 def test_a_second_run_does_nothing_and_changes_nothing(finished):
     folder, _ = finished
     before = results(folder)
@@ -98,12 +114,12 @@ def test_one_stage_of_the_folds_and_one_fold_alone(finished):
     (folder / "exp/synth_fold2_dnn1/score_test/accuracy.json").unlink()
     done = run_recipe(folder, *OPTIONS, "--stage", "7", "--stop-stage", "7")
     assert done.returncode == 0, done.stderr[-2000:]
-    assert doing(done.stderr) == ["exp/synth_fold2_dnn1/.done/vote"]
+    assert doing(done.stderr) == ["exp/synth_fold2_dnn1/.done/vote_test"]
     (folder / "exp/synth_fold1_dnn1/score_test/accuracy.json").unlink()
     options = ("--conf", "conf/synth", "--dnns", "dnn1", "--lstms", "", "--stage", "7", "--stop-stage", "7")
     done = run_recipe(folder, "--corpus", "synth_fold1", *options)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert doing(done.stderr) == ["exp/synth_fold1_dnn1/.done/vote"]
+    assert doing(done.stderr) == ["exp/synth_fold1_dnn1/.done/vote_test"]
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_one_stage_alone(finished):
     shutil.rmtree(folder / "exp/synth_lstm_512/score_test")
     done = run_recipe(folder, "--stage", "7", "--stop-stage", "7")
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done_stamps(done.stderr) == {"exp/synth_lstm_512/.done/vote"}
+    assert done_stamps(done.stderr) == {"exp/synth_lstm_512/.done/vote_test"}
     assert (folder / "exp/synth_lstm_512/score_test/accuracy.json").exists()
 
 

@@ -11,9 +11,9 @@ import pytest
 from local.report.folds import FoldedRun, fold_rows, fold_table, overlap_line
 from local.report.runs import Run
 from steps import archive
-from steps.scoring.measures import Measure
-from steps.scoring.pooling import pool_measures, pool_predictions, pool_systems
-from steps.scoring.predictions import Predictions
+from steps.scoring.measures import Measure, write_measures
+from steps.scoring.pooling import is_pooled, load_pooled, pool_measures, pool_predictions, pool_systems
+from steps.scoring.predictions import Predictions, write_predictions
 from steps.scoring.system import SystemResults
 from utils.cli import UserError
 
@@ -142,3 +142,18 @@ def test_artist_overlap_is_counted_over_all_folds(tmp_path):
     assert "2 of 4 test tracks" in overlap_line(folders)
     (tmp_path / "f2/overlap.txt").write_text("test: artists shared with train: unknown: nobody says\n")
     assert overlap_line(folders).endswith("unknown: nobody says")
+
+
+def test_pooled_results_are_read_back(tmp_path):
+    pooled = pool_systems([FIRST, SECOND], tmp_path)
+    assert not is_pooled(tmp_path)
+    write_measures(tmp_path / "results.json", CLASSES, list(pooled.measures.values()))
+    write_predictions(tmp_path / "predictions_Seg_acc.tsv", pooled.predictions["Seg_acc"])
+    again = load_pooled(tmp_path)
+    assert is_pooled(tmp_path) and list(again.measures) == ["Frame_acc", "Seg_acc"]
+    assert again.measures["Seg_acc"].as_json() == pooled.measures["Seg_acc"].as_json()
+    assert again.first_predictions().utts == ("t1", "t2", "t3", "t4", "t5")
+    other = Measure("Seg_acc", np.array([[2, 0], [0, 3]]))
+    write_measures(tmp_path / "results.json", CLASSES, [other])
+    with pytest.raises(UserError, match="predictions_Seg_acc.tsv: does not agree"):
+        load_pooled(tmp_path)
