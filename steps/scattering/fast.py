@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from steps.scattering import blocks, cache, kernels, paths
+from steps.scattering import bands, blocks, cache, kernels, paths
 from steps.scattering.config import Config
 
 # Blocks that go through together: a GPU wants many, a CPU's cache one.
@@ -54,15 +54,21 @@ class Transform:
         self.device = device
         made = cache.load_or_build(config, num_hops, str(dtype).removeprefix("torch."))
 
-        def band(start: int, values: NDArray[np.floating]) -> kernels.Band:
-            # Each value twice, for the real and the imaginary part.
-            return kernels.Band(start, torch.from_numpy(values).to(device).repeat_interleave(2))
+        def band(filter_: bands.Band, resolution: int) -> kernels.Band:
+            twice = torch.from_numpy(filter_.values).to(device).repeat_interleave(2)
+            return kernels.Band(filter_.start, twice.split(2 * (self.num_samples >> resolution)))
 
         def taps(values: NDArray[np.floating]) -> Tensor:
             return torch.from_numpy(np.ascontiguousarray(values)).clone().to(device)
 
-        self.first = [[band(b.start, b.values) for b in row] for row in made.first]
-        self.second = [[band(b.start, b.values) for b in row] for row in made.second]
+        self.first = [
+            [band(filter_, group.resolution) for filter_ in own]
+            for group, own in zip(self.groups, made.first, strict=True)
+        ]
+        self.second = [
+            [band(filter_, child.resolution) for child, filter_ in zip(group.children, own, strict=True)]
+            for group, own in zip(self.groups, made.second, strict=True)
+        ]
         self.taps = {resolution: taps(values) for resolution, values in made.taps.items()}
         self.zero = [taps(values) for values in made.zero]
         parts = [(g.resolution, g.columns) for g in self.groups]
@@ -83,8 +89,8 @@ class Transform:
         ----------
         index : int
             Place of the group in ``groups``.
-        spectrum : Tensor [shape=(blocks, 3/2 samples)]
-            Complex spectrum of the blocks from bin ``-samples / 2`` on.
+        spectrum : Tensor [shape=(blocks, 3 samples)]
+            Spectrum of the blocks from bin ``-samples / 2`` on, as pairs of real numbers.
         edges : dict
             For every resolution and block, the runs to be replaced by mirror images.
         out : Tensor [shape=(blocks, dims, frames)]
@@ -93,9 +99,9 @@ class Transform:
         group = self.groups[index]
         num_blocks, width = len(spectrum), len(group.members)
         num_in = self.num_samples >> group.resolution
-        product = torch.empty(num_blocks, width, num_in, dtype=spectrum.dtype, device=self.device)
-        for member, band in enumerate(self.first[index]):
-            kernels.fold(spectrum, self.num_samples // 2, band, product[:, member])
+        product = torch.empty(num_blocks, width, num_in, dtype=self.dtype.to_complex(), device=self.device)
+        for band, out_pairs in zip(self.first[index], kernels.as_pairs(product).unbind(1), strict=True):
+            kernels.fold(spectrum, self.num_samples // 2, band, out_pairs)
         envelope = kernels.modulus(kernels.inverse(product))
         del product
         extend(envelope, edges.get(group.resolution, []))
@@ -103,12 +109,14 @@ class Transform:
         if not group.children:
             return
         negative = max(-band.start for band in self.second[index])
-        spectrum = kernels.two_sided(kernels.forward(envelope), negative)
+        spectrum = kernels.as_pairs(kernels.two_sided(kernels.forward(envelope), negative))
         del envelope
         for child, band in zip(group.children, self.second[index], strict=True):
             num_out = self.num_samples >> child.resolution
-            product = torch.empty(num_blocks, child.count, num_out, dtype=spectrum.dtype, device=self.device)
-            kernels.fold(spectrum[:, : child.count], negative, band, product)
+            product = torch.empty(
+                num_blocks, child.count, num_out, dtype=self.dtype.to_complex(), device=self.device
+            )
+            kernels.fold(spectrum[:, : child.count], negative, band, kernels.as_pairs(product))
             envelope = kernels.modulus(kernels.inverse(product))
             if child.resolution in edges:
                 extend(envelope, edges[child.resolution])
@@ -253,17 +261,20 @@ def _some_blocks(
         for resolution in {group.resolution for group in made.groups} | set(made.taps)
     }
     out = torch.empty(len(chosen), made.num_dims, made.num_frames, dtype=made.dtype, device=made.device)
-    made.order_zero(signal, out)
+    jobs: list[Future[None]] = []
+
+    def run(part: Callable[..., None], *arguments: object) -> None:
+        if pool is None:
+            part(*arguments)
+        else:
+            jobs.append(pool.submit(part, *arguments))
+
+    run(made.order_zero, signal, out)
     if made.groups:
         half = kernels.forward(signal)
-        spectrum = kernels.two_sided(half, size // 2, wrapped=True)
-        if pool is None:
-            for index in made.in_turn:
-                made.group(index, spectrum, edges, out)
-        else:
-            jobs: list[Future[None]] = [
-                pool.submit(made.group, index, spectrum, edges, out) for index in made.in_turn
-            ]
-            for job in jobs:
-                job.result()
+        spectrum = kernels.as_pairs(kernels.two_sided(half, size // 2, wrapped=True))
+        for index in made.in_turn:
+            run(made.group, index, spectrum, edges, out)
+    for job in jobs:
+        job.result()
     return out

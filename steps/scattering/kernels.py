@@ -22,10 +22,14 @@ MEDIUM = 40_000
 
 @dataclass(frozen=True)
 class Band:
-    """A filter about its band, as ``bands.Band``, every value twice [shape=(2 bins,)]."""
+    """A filter as ``bands.Band``, cut into rows of the filter's own rate, every value twice.
+
+    Twice for the real and the imaginary part: each row but the last, which may be short, has
+    ``2 num_out`` values, and belongs to the bins from ``start`` on.
+    """
 
     start: int
-    values: Tensor
+    rows: tuple[Tensor, ...]
 
 
 def on_host(tensor: Tensor) -> bool:
@@ -64,7 +68,7 @@ def modulus(values: Tensor) -> Tensor:
     """Absolute values of a complex tensor."""
     if not on_host(values):
         return values.abs()
-    out = torch.empty(values.shape, dtype=values.real.dtype)
+    out = torch.empty(values.shape, dtype=values.dtype.to_real())
     np.absolute(values.numpy(), out=out.numpy())
     return out
 
@@ -99,29 +103,34 @@ def two_sided(half: Tensor, negative: int, wrapped: bool = False) -> Tensor:
     return out
 
 
+def as_pairs(values: Tensor) -> Tensor:
+    """See complex numbers as pairs of real ones [shape=(..., n)] -> [shape=(..., 2 n)]."""
+    return torch.view_as_real(values).flatten(-2)
+
+
 def fold(spectrum: Tensor, offset: int, band: Band, out: Tensor) -> None:
     """Multiply spectra by a filter and fold the product to the filter's rate.
 
     Parameters
     ----------
-    spectrum : Tensor [shape=(..., bins)]
-        Complex; bin 0 stands at ``offset``.
+    spectrum : Tensor [shape=(..., 2 bins)]
+        As pairs; bin 0 is the pair at ``offset``.
     offset : int
         Position of bin 0.
     band : Band
         The filter.
-    out : Tensor [shape=(..., num_out)]
-        Complex; receives the folded product.
+    out : Tensor [shape=(..., 2 num_out)]
+        Receives the folded product as pairs.
     """
-    flat = torch.view_as_real(spectrum).flatten(-2)
-    target = torch.view_as_real(out).flatten(-2)
-    size = target.shape[-1]
-    start = 2 * (offset + band.start)
-    torch.mul(flat[..., start : start + size], band.values[:size], out=target)
-    for low in range(size, len(band.values), size):
-        values = band.values[low : low + size]
-        count = len(values)
-        target[..., :count].addcmul_(flat[..., start + low : start + low + count], values)
+    place = 2 * (offset + band.start)
+    for number, row in enumerate(band.rows):
+        size = row.numel()
+        part = spectrum[..., place : place + size]
+        if number == 0:
+            torch.mul(part, row, out=out)
+        else:
+            out[..., :size].addcmul_(part, row)
+        place += size
 
 
 def decimate(signals: Tensor, taps: Tensor, margin: int, num_frames: int) -> Tensor:

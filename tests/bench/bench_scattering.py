@@ -191,7 +191,9 @@ def get_parser() -> cli.KaldiParser:
     parser = cli.KaldiParser("bench_scattering.py [options]", __doc__)
     parser.add_argument("--kymatio", type=cli.boolean, default=True, help="time kymatio's front ends too")
     parser.add_argument("--long", type=cli.boolean, default=True, help="time 240 s and an hour too")
-    parser.add_argument("--repeats", type=cli.positive_int, default=5, help="repetitions of each measurement")
+    parser.add_argument(
+        "--repeats", type=cli.positive_int, default=20, help="repetitions of ours (of others 2)"
+    )
     parser.add_argument("--part", default="", help="one measurement, in this process")
     parser.add_argument("--seconds", type=float, default=30.0, help="length of the audio")
     parser.add_argument("--num-threads", type=cli.positive_int, default=1, help="threads")
