@@ -16,6 +16,7 @@ Options:
 Environment: RECIPE_PID stops the jobs when that process ends. RUNNER_RESUME_STATE, a word that stands for
 the state of all inputs, skips jobs whose logs say that they succeeded with the same word and command;
 RUNNER_OUTPUTS (patterns with the job's name, separated by blanks) must then exist as well.
+RUNNER_JOBS_PER_GPU (1) jobs share a GPU.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ def run_jobs(request: Request, jobs: list[int]) -> dict[int, str]:
         return local.start_task(job, environment=environment)
 
     limit = request.max_jobs_run or max(1, local.cores() // request.threads)
-    codes = local.run_all(jobs, start, limit=limit, gpus=GpuPool(request.gpus, frontend.warn))
+    shared = frontend.whole_number("RUNNER_JOBS_PER_GPU", 1)
+    gpus = GpuPool(request.gpus, frontend.warn, jobs_per_gpu=shared)
+    codes = local.run_all(jobs, start, limit=limit, gpus=gpus)
     return {number: frontend.explain(code, request.log_of(number)) for number, code in codes.items() if code}
 
 

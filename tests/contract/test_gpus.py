@@ -45,6 +45,49 @@ def test_two_local_runners_share_them_too(local_runner) -> None:
 
 
 @pytest.mark.parametrize(
+    ("gpus", "wanted", "together"),
+    [("6,8", "1", ["6", "6", "8", "8"]), ("6,8", "2", ["6,8", "6,8"]), ("6", "2", ["6", "6"])],
+)
+def test_several_local_jobs_on_a_gpu(local_runner, gpus: str, wanted: str, together: list[str]) -> None:
+    """So many jobs are in the folder at once, each waiting for the others, and no more."""
+    count = len(together)
+    wait = ["while", "test", "$(ls up | wc -l)", "-lt", str(count), ";", "do", "sleep", "0.05;", "done"]
+    (local_runner.folder / "up").mkdir()
+    argv = ["--gpu", wanted, "--max-jobs-run", "9", f"JOB=1:{count}", "log/g.JOB.log", *SHOW]
+    variables = {"CUDA_VISIBLE_DEVICES": gpus, "TMPDIR": str(local_runner.folder), "RUNNER_JOBS_PER_GPU": "2"}
+    done = local_runner.run(*argv, "touch", "up/JOB;", *wait, **variables)
+    assert done.returncode == 0, done.stderr
+    assert sorted(used(local_runner, count)) == together
+    # A third job on a GPU waits: the folder of the first two is still there when it may begin.
+    argv = ["--gpu", wanted, "--max-jobs-run", "9", f"JOB=1:{count + 1}", "log/h.JOB.log"]
+    most = [
+        "mkdir",
+        "in.JOB;",
+        "ls",
+        "-d",
+        "in.*",
+        "|",
+        "wc",
+        "-l",
+        ">",
+        "n.JOB;",
+        "sleep",
+        "0.4;",
+        "rmdir",
+        "in.JOB",
+    ]
+    assert local_runner.run(*argv, *most, **variables).returncode == 0
+    seen = [int((local_runner.folder / f"n.{job}").read_text()) for job in range(1, count + 2)]
+    assert max(seen) == count
+
+
+def test_jobs_per_gpu_must_be_a_number(local_runner) -> None:
+    done = local_runner.run("log/g.log", "true", RUNNER_JOBS_PER_GPU="0")
+    assert done.returncode == 1
+    assert "ERROR (run.py) RUNNER_JOBS_PER_GPU: expected a number from 1 on, got '0'" in done.stderr
+
+
+@pytest.mark.parametrize(
     ("visible", "wanted", "message"),
     [
         ("", "1", "--gpu 1 was asked for, but there are 0 here; going on without"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,14 @@ def seconds(name: str, default: float) -> float:
         return float(os.environ.get(name, default))
     except ValueError:
         raise RunnerError(f"{name}: expected seconds, got '{os.environ[name]}'") from None
+
+
+def whole_number(name: str, default: int) -> int:
+    """Return a number from 1 on from the environment."""
+    text = os.environ.get(name, str(default))
+    if not re.fullmatch(r"[1-9]\d*", text):
+        raise RunnerError(f"{name}: expected a number from 1 on, got '{text}'")
+    return int(text)
 
 
 def resume_key(request: Request, job: int) -> str | None:

@@ -1,4 +1,4 @@
-"""Which job may use which GPU of this machine: one job a GPU, over all runners that run at once."""
+"""Which job may use which GPU of this machine: one job a GPU, or a few, over all runners that run at once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def visible_devices() -> list[str]:
 
 
 class GpuPool:
-    """Gives each job its GPUs by locking one file a device; a lock ends with the process that holds it.
+    """Gives each job its GPUs by locking one file a place; a lock ends with the process that holds it.
 
     Parameters
     ----------
@@ -35,10 +35,19 @@ class GpuPool:
         Told if there are fewer GPUs than one job wants: each job then gets what there is.
     where : str, optional
         Folder of the locks, by default the system's for temporary files.
+    jobs_per_gpu : int
+        Places on a device.
     """
 
-    def __init__(self, per_job: int, warn: Callable[[str], object], where: str | None = None) -> None:
+    def __init__(
+        self,
+        per_job: int,
+        warn: Callable[[str], object],
+        where: str | None = None,
+        jobs_per_gpu: int = 1,
+    ) -> None:
         self.devices = visible_devices() if per_job else []
+        self.jobs_per_gpu = jobs_per_gpu
         self.per_job = min(per_job, len(self.devices))
         self.folder = Path(where or tempfile.gettempdir()) / f"job_runner_gpus_{os.getuid()}"
         if self.per_job < per_job:
@@ -47,17 +56,17 @@ class GpuPool:
 
     def acquire(self) -> list[tuple[str, int]] | None:
         """Return the devices for one job (with their locks), or None if not enough are free now."""
-        held: list[tuple[str, int]] = []
-        for device in self.devices if self.per_job else ():
-            lock = self._lock(device)
-            if lock is not None:
-                held.append((device, lock))
-            if len(held) == self.per_job:
-                return held
+        held: dict[str, int] = {}
+        for place in range(self.jobs_per_gpu):  # a first job on each device before a second on any
+            for device in self.devices:
+                if len(held) < self.per_job and device not in held:
+                    lock = self._lock(f"{device}.{place}" if place else device)
+                    if lock is not None:
+                        held[device] = lock
         if len(held) < self.per_job:
-            self.release(held)
+            self.release(list(held.items()))
             return None
-        return held
+        return list(held.items())
 
     def release(self, held: list[tuple[str, int]]) -> None:
         """Give devices back."""
@@ -68,9 +77,9 @@ class GpuPool:
         """Return the variables that make a job use its devices only."""
         return {"CUDA_VISIBLE_DEVICES": ",".join(name for name, _ in held)} if held else {}
 
-    def _lock(self, device: str) -> int | None:
+    def _lock(self, place: str) -> int | None:
         self.folder.mkdir(mode=0o700, exist_ok=True)
-        lock = os.open(self.folder / device.replace("/", "_"), os.O_RDWR | os.O_CREAT, 0o600)
+        lock = os.open(self.folder / place.replace("/", "_"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
