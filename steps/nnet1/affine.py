@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from steps.nnet1 import components as nn
+from steps.nnet1 import products
 from steps.nnet1.layers import Layer, Signal
 from steps.nnet1.options import TrainOptions
 
@@ -35,11 +36,12 @@ class AffineLayer(Layer):
 
     def propagate(self, x: torch.Tensor) -> torch.Tensor:
         """See :class:`Layer`."""
-        return torch.addmm(self.bias, x, self.weight.t())
+        y = self.bias.repeat(len(x), 1)
+        return products.multiply(x, self.weight.t(), y, beta=1.0)
 
     def backpropagate(self, at: Signal) -> torch.Tensor:
         """See :class:`Layer`."""
-        return torch.mm(at.dy, self.weight)
+        return products.multiply(at.dy, self.weight, torch.empty_like(at.x))
 
     def update(self, at: Signal, options: TrainOptions) -> None:
         """Apply momentum, L2, L1, the gradient step, max-norm, in this order."""
@@ -47,7 +49,7 @@ class AffineLayer(Layer):
         penalty_rate = (rate if self.coef_in_penalty else options.learn_rate) * len(at.x)
         if options.momentum == 0 and options.l1_penalty == 0:
             keep = 1 - penalty_rate * options.l2_penalty
-            torch.addmm(self.weight, at.dy.t(), at.x, beta=keep, alpha=-rate, out=self.weight)
+            products.multiply(at.dy.t(), at.x, self.weight, alpha=-rate, beta=keep)
             self.bias.add_(at.dy.sum(dim=0), alpha=-options.learn_rate * self.bias_coef)
         else:
             self._step_with_corrections(at, options, rate, penalty_rate)
@@ -61,7 +63,7 @@ class AffineLayer(Layer):
         if self.weight_corr is None or self.bias_corr is None:
             self.weight_corr = torch.zeros_like(self.weight)
             self.bias_corr = torch.zeros_like(self.bias)
-        torch.addmm(self.weight_corr, at.dy.t(), at.x, beta=options.momentum, out=self.weight_corr)
+        products.multiply(at.dy.t(), at.x, self.weight_corr, beta=options.momentum)
         self.bias_corr.mul_(options.momentum).add_(at.dy.sum(dim=0))
         if options.l2_penalty != 0:
             self.weight.mul_(1 - penalty_rate * options.l2_penalty)

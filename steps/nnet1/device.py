@@ -10,7 +10,7 @@ import os
 
 import torch
 
-from steps.nnet1 import kernels
+from steps.nnet1 import kernels, products
 from utils import cli
 from utils.cli import UserError
 
@@ -40,7 +40,7 @@ def select_device(args: argparse.Namespace) -> torch.device:
     UserError
         If a GPU is demanded and there is none.
     """
-    torch.set_num_threads(args.num_threads)
+    products.use(num_threads=args.num_threads, openblas=args.kernels != "torch")
     kernels.use(args.kernels)
     use_gpu = args.use_gpu
     present = use_gpu != "no" and torch.cuda.is_available()

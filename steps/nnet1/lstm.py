@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import torch
 
 from steps.nnet1 import components as nn
+from steps.nnet1 import products
 from steps.nnet1.layers import Layer, Signal
 from steps.nnet1.options import TrainOptions
 
@@ -60,13 +61,18 @@ class LstmLayer(Layer):
         ``lengths`` (frames of each stream in this chunk, or None for all) zeroes every activation of
         a stream after its end, as today's multi-stream trainer does.
         """
-        p = self.lstm
-        gates, c, h, m, r = self.kept = self._buffers(x)
-        torch.addmm(p.bias, x, p.w_gifo_x.t(), out=gates.view(len(x), -1))
+        gates, c, _, _, r = self.kept = self._buffers(x)
+        self._input_product(x, gates)
         c[0], r[0] = self.state_c, self.state_r
         self._forward()
         self.state_c, self.state_r = c[-1].clone(), r[-1].clone()
         return r[1:].reshape(len(x), self.output_dim)
+
+    def _input_product(self, x: torch.Tensor, gates: torch.Tensor) -> None:
+        """Write ``Wx x + b`` of all frames into ``gates``."""
+        out = gates.view(len(x), -1)
+        out[:] = self.lstm.bias
+        products.multiply(x[:, : self.input_dim], self.lstm.w_gifo_x.t(), out, beta=1.0)
 
     def _buffers(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return gates [T, S, 4N], c [T + 1, S, N], h and m [T, S, N] and r [T + 1, S, R] of a chunk."""
@@ -134,7 +140,9 @@ class LstmLayer(Layer):
 
     def _input_derivative(self, at: Signal, d_gates: torch.Tensor) -> torch.Tensor:
         """Return the derivative at the input, or what came in where nobody asks for it."""
-        return torch.mm(d_gates.view(len(at.x), -1), self.lstm.w_gifo_x) if self.gives_dx else at.dy
+        if not self.gives_dx:
+            return at.dy
+        return products.multiply(d_gates.view(len(at.x), -1), self.lstm.w_gifo_x, torch.empty_like(at.x))
 
     def _step_back(
         self,
@@ -189,7 +197,7 @@ class LstmLayer(Layer):
             "w_r_m": (d_r.flatten(0, 1)[:, :r_dim], m.flatten(0, 1)[:, :n]),
         }
         for name, (left, right) in pairs.items():
-            torch.addmm(corr[name], left.t(), right, beta=momentum, out=corr[name])
+            products.multiply(left.t(), right, corr[name], beta=momentum)
         self._accumulate_vectors(momentum)
 
     def _accumulate_vectors(self, momentum: float) -> None:

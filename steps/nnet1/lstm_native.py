@@ -1,7 +1,7 @@
 """The projected LSTM over the C kernels: whole chunks forward and back, the same numbers as in ``lstm.py``.
 
-The products over all frames at once (input, weight gradients) remain torch's; the recurrent ones, with as
-many rows as streams, and all arithmetic on the gates are in ``kernels/lstm.c``.
+The products over all frames at once (input, weight gradients) are those of ``products``; the recurrent
+ones, with as many rows as streams, and all arithmetic on the gates are in ``kernels/lstm.c``.
 """
 
 from __future__ import annotations
@@ -79,9 +79,7 @@ class NativeLstmLayer(LstmLayer):
         c[0], r[0, :, :r_dim] = self.state_c, self.state_r
         self.kept = (gates, c, h, m, r)
         addresses = [tensor.data_ptr() for tensor in self.kept]
-        self.library.lstm_forward(
-            torch.get_num_threads(), *dims, *self._weights(), p.cell_clip, *addresses, self._ends()
-        )
+        self._call("lstm_forward", *dims, *self._weights(), p.cell_clip, *addresses, self._ends())
         self.state_c, self.state_r = c[-1].clone(), r[-1, :, :r_dim].clone()
         return r[1:, :, :r_dim].flatten(0, 1).clone()
 
@@ -90,15 +88,12 @@ class NativeLstmLayer(LstmLayer):
         self.wide_x = padded(self.lstm.w_gifo_x)
 
     def _input_product(self, x: torch.Tensor, gates: torch.Tensor) -> None:
-        p, out = self.lstm, gates.view(len(x), 4 * self.cell_dim)
         if self.wide_x is None:
-            torch.addmm(p.bias, x[:, : self.input_dim], p.w_gifo_x.t(), out=out)
+            super()._input_product(x, gates)
             return
         wide = padded(x)
-        addresses = [tensor.data_ptr() for tensor in (self.wide_x, p.bias, wide, out)]
-        self.library.affine_forward(
-            torch.get_num_threads(), len(x), 4 * self.cell_dim, wide.shape[1], *addresses
-        )
+        addresses = [tensor.data_ptr() for tensor in (self.wide_x, self.lstm.bias, wide, gates)]
+        self._call("affine_forward", len(x), 4 * self.cell_dim, wide.shape[1], *addresses)
 
     def backpropagate(self, at: Signal) -> torch.Tensor:
         """See :meth:`LstmLayer.backpropagate`."""
@@ -111,10 +106,8 @@ class NativeLstmLayer(LstmLayer):
         d_gates = self._buffer("d_gates", frames, streams, 4 * n)
         work = (self._buffer("d_m", streams, n_wide), self._buffer("d_c", streams, n))
         addresses = [tensor.data_ptr() for tensor in (gates, c, h, d_r, d_gates, *work)]
-        weights = self._weights()
-        self.library.lstm_backward(
-            torch.get_num_threads(), *dims, *weights, p.diff_clip, p.cell_diff_clip, *addresses, self._ends()
-        )
+        clips = (p.diff_clip, p.cell_diff_clip)
+        self._call("lstm_backward", *dims, *self._weights(), *clips, *addresses, self._ends())
         self.derivatives = (d_gates, d_r)
         return self._input_derivative(at, d_gates)
 

@@ -34,7 +34,7 @@ from threadpoolctl import threadpool_limits
 
 from steps import archive
 from steps.nnet1 import components as nn
-from steps.nnet1 import kernels
+from steps.nnet1 import kernels, products
 from steps.nnet1.epoch import frame_epoch, stream_epoch
 from steps.nnet1.forward import Forward
 from steps.nnet1.initialize import initialize
@@ -157,9 +157,9 @@ def median_speed(run: Callable[[], float], seconds: float, repeats: int) -> floa
     return statistics.median(speeds)
 
 
-def training_run(model: Model, corpus: tuple[str, str]) -> Callable[[], float]:
+def training_run(model: Model, corpus: tuple[str, str], device: str = "cpu") -> Callable[[], float]:
     """Return an epoch over the corpus that gives back its frames."""
-    net = Net(model.network(), num_stream=STREAMS if model.kind == "lstm" else 1)
+    net = Net(model.network(), device, num_stream=STREAMS if model.kind == "lstm" else 1)
     data = TrainingData(*corpus, FEATS, CLASSES)
     if model.kind == "lstm":
         options = TrainOptions(2e-5, 0.8)
@@ -168,7 +168,9 @@ def training_run(model: Model, corpus: tuple[str, str]) -> Callable[[], float]:
     return lambda: frame_epoch(net, data, options, minibatch_size=MINIBATCH, seed=777).xent.num_frames
 
 
-def forward_run(model: Model, corpus: tuple[str, str], folder: Path) -> Callable[[], float]:
+def forward_run(
+    model: Model, corpus: tuple[str, str], folder: Path, device: str = "cpu"
+) -> Callable[[], float]:
     """Return a forward pass over the corpus four times, written to an archive, that gives back its frames."""
 
     def tracks() -> Iterator[tuple[str, np.ndarray]]:
@@ -183,7 +185,7 @@ def forward_run(model: Model, corpus: tuple[str, str], folder: Path) -> Callable
         network = to_test_time(network, 5)
 
     def run() -> float:
-        forward = Forward(Net(network))
+        forward = Forward(Net(network, device))
         with archive.Writer(f"ark:{folder}/post.ark") as writer:
             for key, output in forward.all(tracks()):
                 writer.write(key, output)
@@ -200,9 +202,10 @@ def bandwidth(num_bytes: float) -> float:
 
 
 def sgemm_peak() -> float:
-    """FLOPs a second of a product of square matrices."""
+    """FLOPs a second of a product of square matrices, by the faster of torch and what the trainers use."""
     a, b, out = (torch.randn(1024, 1024) for _ in range(3))
-    return 2.0 * 1024**3 / min(timed(lambda: torch.mm(a, b, out=out)) for _ in range(10))
+    ways = (lambda: torch.mm(a, b, out=out), lambda: products.multiply(a, b, out))
+    return 2.0 * 1024**3 / min(timed(way) for way in ways for _ in range(10))
 
 
 def timed(run: Callable[[], object]) -> float:
@@ -237,12 +240,12 @@ def row(*cells: object) -> None:
 
 def report(model: Model, threads: int, corpus: tuple[str, str], folder: Path, args) -> float:
     """Measure and print one model with one number of threads; returns frames a second of training."""
-    torch.set_num_threads(threads)
+    products.use(num_threads=threads, openblas=args.kernels != "torch")
     timing = (args.seconds, args.repeats)
     dims = (model.kind, model.units, model.layers, model.cells)
     with threadpool_limits(threads, "blas"):
-        products = median_speed(nnet1_peers.kaldi_updates(*dims), *timing)
-        forward_products = median_speed(nnet1_peers.kaldi_forward(*dims, 100), *timing)
+        kaldi_training = median_speed(nnet1_peers.kaldi_updates(*dims), *timing)
+        kaldi_forward = median_speed(nnet1_peers.kaldi_forward(*dims, 100), *timing)
     flops, num_bytes, weights, frames = model.training_cost()
     bound = frames / max(flops / sgemm_peak(), num_bytes / bandwidth(weights))
     speed = median_speed(training_run(model, corpus), *timing)
@@ -254,28 +257,40 @@ def report(model: Model, threads: int, corpus: tuple[str, str], folder: Path, ar
         f"{speed:.0f}",
         costs,
         *share(speed, bound),
-        f"{speed / products:.2f}",
+        f"{speed / kaldi_training:.2f}",
     )
-    row(KALDI, model.name, threads, f"{products:.0f}", costs, *share(products, bound), "1")
+    row(KALDI, model.name, threads, f"{kaldi_training:.0f}", costs, *share(kaldi_training, bound), "1")
     forward = median_speed(forward_run(model, corpus, folder), *timing)
     bound = sgemm_peak() / model.forward_flops()
     costs = f"{model.forward_flops() / 1e6:.2f} MF a frame"
-    times = f"{forward / forward_products:.2f}"
+    times = f"{forward / kaldi_forward:.2f}"
     row("forward", model.name, threads, f"{forward:.0f}", costs, *share(forward, bound), times)
     row(
         KALDI_FORWARD,
         model.name,
         threads,
-        f"{forward_products:.0f}",
+        f"{kaldi_forward:.0f}",
         costs,
-        *share(forward_products, bound),
+        *share(kaldi_forward, bound),
         "1",
     )
+    if threads == 1 and torch.cuda.is_available():
+        for name, run in (
+            ("training", training_run(model, corpus, "cuda")),
+            ("forward", forward_run(model, corpus, folder, "cuda")),
+        ):
+            row(
+                f"{name} on {torch.cuda.get_device_name()}",
+                model.name,
+                "",
+                f"{median_speed(run, *timing):.0f}",
+                *[""] * 4,
+            )
     if args.peers:
         for name, run in nnet1_peers.peers(*dims):
             row(name, model.name, threads, f"{median_speed(run, *timing):.0f}", "", "", "", "")
     if threads == 1 and (kaldi := kaldi_speed(model, corpus, folder, 4 * 1366)) is not None:
-        row("Kaldi", model.name, 1, f"{kaldi:.0f}", "", "", "", f"{kaldi / products:.2f}")
+        row("Kaldi", model.name, 1, f"{kaldi:.0f}", "", "", "", f"{kaldi / kaldi_training:.2f}")
     return speed
 
 
@@ -288,12 +303,15 @@ def main(argv: list[str] | None = None) -> int:
     """Run the benchmark."""
     args = get_parser().parse_args(argv)
     kernels.use(args.kernels)
+    products.use(num_threads=1, openblas=args.kernels != "torch")
     models = [model for model in MODELS if args.models in model.name]
     print(
-        f"{machine()}; torch {torch.__version__}; kernels {kernels.identity()}; {time.strftime('%Y-%m-%d')}"
+        f"{machine()}; torch {torch.__version__}; kernels {kernels.identity()}, "
+        f"products {products.identity()} on one thread; {time.strftime('%Y-%m-%d')}"
     )
-    for threads in (int(word) for word in args.threads.split(",")):
-        torch.set_num_threads(threads)
+    counts = [int(word) for word in args.threads.split(",")]
+    for threads in counts:
+        products.use(num_threads=threads, openblas=args.kernels != "torch")
         sizes = ", ".join(f"{bandwidth(mb * 1e6) / 1e9:.0f} GB/s in {mb} MB" for mb in (8, 32, 256))
         print(f"{threads} thread(s): sgemm {sgemm_peak() / 1e9:.0f} GFLOP/s, reading {sizes}\n")
     row(
@@ -311,14 +329,14 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as name:
         corpus = make_corpus(Path(name))
         for model in models:
-            for threads in (int(word) for word in args.threads.split(",")):
-                speed = report(model, threads, corpus, Path(name), args)
-                speeds[model] = max(speed, speeds.get(model, 0.0))
-    print("\nISMIR2004, 996 000 training frames:")
-    hours = {model: TR_FRAMES * EPOCHS[model.kind] / speed / 3600 for model, speed in speeds.items()}
-    for model, value in hours.items():
-        print(f"  {model.name}: {EPOCHS[model.kind]} epochs in {value:.1f} h")
-    print(f"  together {sum(hours.values()):.1f} h, one after the other")
+            for threads in counts:
+                speeds[threads, model] = report(model, threads, corpus, Path(name), args)
+    for threads in counts:
+        print(f"\nISMIR2004, 996 000 training frames, {threads} thread(s):")
+        hours = [TR_FRAMES * EPOCHS[model.kind] / speeds[threads, model] / 3600 for model in models]
+        for model, value in zip(models, hours, strict=True):
+            print(f"  {model.name}: {EPOCHS[model.kind]} epochs in {value:.1f} h")
+        print(f"  together {sum(hours):.1f} h, one after the other")
     return 0
 
 

@@ -39,6 +39,7 @@ LABELS = {
     "core numpy": "kymatio's core, ScatNet's filters, numpy",
     "core torch": "kymatio's core, ScatNet's filters, torch",
     "ours": "steps.scattering",
+    "ours cuda": "steps.scattering on CUDA",
 }
 
 
@@ -78,11 +79,11 @@ def kymatio_core(audio: np.ndarray, backend: str, threads: int) -> Callable[[], 
     return lambda: reference.averages(audio, Config(), made)
 
 
-def ours(audio: np.ndarray, threads: int) -> Callable[[], object]:
+def ours(audio: np.ndarray, threads: int, device: str = "cpu") -> Callable[[], object]:
     """Return the fast path, logarithm included."""
     from steps.scattering import features
 
-    return lambda: features(audio, num_threads=threads)
+    return lambda: features(audio, num_threads=threads, device=device)
 
 
 def measure_hour() -> dict[str, float]:
@@ -108,7 +109,7 @@ def measure(system: str, seconds: float, threads: int, repeats: int) -> dict[str
     name, _, backend = system.partition(" ")
     audio = signal(seconds)
     if name == "ours":
-        job = ours(audio, threads)
+        job = ours(audio, threads, backend or "cpu")
     else:
         job = (kymatio_front_end if name == "kymatio" else kymatio_core)(audio, backend, threads)
     walls, cpus = [], []
@@ -211,9 +212,9 @@ def table(systems: list[str], lengths: list[int], repeats: int) -> float:
             if system.startswith("kymatio") and seconds > 60:
                 continue
             for threads in (1, 2):
-                if threads > 1 and system.endswith("numpy"):
+                if threads > 1 and system.endswith(("numpy", "cuda")):
                     continue
-                count = repeats if system == "ours" else min(repeats, 2)
+                count = repeats if system.startswith("ours") else min(repeats, 2)
                 words = (f"--part={system}", f"--seconds={seconds}", f"--num-threads={threads}")
                 got = in_a_process(*words, f"--repeats={count}", threads=threads)
                 if system == "ours" and seconds == 30 and threads == 1:
@@ -232,6 +233,11 @@ def main(argv: list[str] | None = None) -> int:
     if options.part == "filters":
         print(json.dumps(filter_seconds()))
         return 0
+    if options.part == "cuda":
+        import torch
+
+        print(json.dumps({"there": torch.cuda.is_available()}))
+        return 0
     if options.part == "hour":
         print(json.dumps(measure_hour()))
         return 0
@@ -239,6 +245,8 @@ def main(argv: list[str] | None = None) -> int:
         print(json.dumps(measure(options.part, options.seconds, options.num_threads, options.repeats)))
         return 0
     systems = [name for name in SYSTEMS if options.kymatio or not name.startswith("kymatio")]
+    if in_a_process("--part=cuda")["there"]:
+        systems.append("ours cuda")
     own = table(systems, [30, 240] if options.long else [30], options.repeats)
     cost = in_a_process("--part=filters")
     work = flops(192)
