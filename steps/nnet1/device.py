@@ -10,7 +10,7 @@ import os
 
 import torch
 
-from steps.nnet1 import kernels, products
+from steps.nnet1 import kernels
 from utils import cli
 from utils.cli import UserError
 
@@ -27,7 +27,7 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
         "--kernels",
         choices=kernels.CHOICES,
         default="auto",
-        help="LSTM arithmetic (default: auto, C if it compiles)",
+        help="arithmetic on the CPU (default: auto, C if it compiles)",
     )
     parser.add_argument("--num-threads", type=cli.positive_int, default=1, help="CPU threads (default: 1)")
 
@@ -40,7 +40,7 @@ def select_device(args: argparse.Namespace) -> torch.device:
     UserError
         If a GPU is demanded and there is none.
     """
-    products.use(num_threads=args.num_threads, openblas=args.kernels != "torch")
+    torch.set_num_threads(args.num_threads)
     kernels.use(args.kernels)
     use_gpu = args.use_gpu
     present = use_gpu != "no" and torch.cuda.is_available()

@@ -1,6 +1,6 @@
 """Forward pass of LSTM networks over several utterances side by side, each as if it were alone.
 
-The weights of an LSTM are read once for all streams of a frame. A C kernel sums every value in an order
+The weights of an LSTM are read once for all streams of a frame. The C kernels sum every value in an order
 of its own, so an utterance's output has the same bits whatever runs beside it: results do not depend on
 how a list was split into jobs. What stands before the first LSTM (a ``TimeShift``) and behind the last one
 is applied to whole utterances.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 
 from steps.nnet1.layers import Layer, SigmoidLayer, TanhLayer
-from steps.nnet1.lstm_native import NativeLstmLayer, padded_dim
+from steps.nnet1.lstm_native import NativeLstmLayer
 from steps.nnet1.runtime import Net
 
 NUM_STREAM = 8
@@ -82,9 +82,7 @@ def _fresh(layer: Layer) -> Layer:
     """Return a layer of our own over the same LSTM, or the layer itself if it has no memory."""
     if not isinstance(layer, NativeLstmLayer):
         return layer
-    own = NativeLstmLayer(layer.lstm, 1, layer.library)
-    own.fix_input_weights()
-    return own
+    return NativeLstmLayer(layer.lstm, 1, layer.library)
 
 
 def _apply(layers: list[Layer], x: torch.Tensor) -> torch.Tensor:
@@ -103,10 +101,10 @@ def _advance(runs: list[_Run], middle: list[Layer]) -> None:
     """Take every run up to ``CHUNK`` frames further; what lies behind an end is computed and left."""
     streams = len(runs)
     frames = min(CHUNK, max(len(run.x) - run.position for run in runs))
-    chunk = runs[0].x.new_zeros(frames, streams, padded_dim(runs[0].x.shape[1]))
+    chunk = runs[0].x.new_zeros(frames, streams, runs[0].x.shape[1])
     for stream, run in enumerate(runs):
         part = run.x[run.position : run.position + frames]
-        chunk[: len(part), stream, : part.shape[1]] = part
+        chunk[: len(part), stream] = part
     x = chunk.flatten(0, 1)
     lstms = [layer for layer in middle if isinstance(layer, NativeLstmLayer)]
     for index, lstm in enumerate(lstms):

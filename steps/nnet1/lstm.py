@@ -72,7 +72,7 @@ class LstmLayer(Layer):
         """Write ``Wx x + b`` of all frames into ``gates``."""
         out = gates.view(len(x), -1)
         out[:] = self.lstm.bias
-        products.multiply(x[:, : self.input_dim], self.lstm.w_gifo_x.t(), out, beta=1.0)
+        products.multiply(x, self.lstm.w_gifo_x.t(), out, beta=1.0)
 
     def _buffers(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return gates [T, S, 4N], c [T + 1, S, N], h and m [T, S, N] and r [T + 1, S, R] of a chunk."""

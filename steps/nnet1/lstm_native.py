@@ -37,7 +37,6 @@ class NativeLstmLayer(LstmLayer):
 
     def __init__(self, component: nn.Lstm, num_stream: int, library: ctypes.CDLL) -> None:
         self.library = library
-        self.wide_x: torch.Tensor | None = None
         self.buffers: dict[str, torch.Tensor] = {}
         super().__init__(component, num_stream)
 
@@ -82,18 +81,6 @@ class NativeLstmLayer(LstmLayer):
         self._call("lstm_forward", *dims, *self._weights(), p.cell_clip, *addresses, self._ends())
         self.state_c, self.state_r = c[-1].clone(), r[-1, :, :r_dim].clone()
         return r[1:, :, :r_dim].flatten(0, 1).clone()
-
-    def fix_input_weights(self) -> None:
-        """From here on, give a frame the same bits whatever is beside it; W_x must not change any more."""
-        self.wide_x = padded(self.lstm.w_gifo_x)
-
-    def _input_product(self, x: torch.Tensor, gates: torch.Tensor) -> None:
-        if self.wide_x is None:
-            super()._input_product(x, gates)
-            return
-        wide = padded(x)
-        addresses = [tensor.data_ptr() for tensor in (self.wide_x, self.lstm.bias, wide, gates)]
-        self._call("affine_forward", len(x), 4 * self.cell_dim, wide.shape[1], *addresses)
 
     def backpropagate(self, at: Signal) -> torch.Tensor:
         """See :meth:`LstmLayer.backpropagate`."""

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from steps.nnet1 import kernels, products, training_set
+from steps.nnet1 import kernels, training_set
 from steps.nnet1.components import Network
 from steps.nnet1.device import add_device_options, select_device
 from steps.nnet1.experiment import Experiment
@@ -128,7 +128,6 @@ def open_trainer(
         "device": device.type,
         "num-threads": args.num_threads,
         "kernels": kernels.identity() if device.type == "cpu" else "torch",
-        "products": products.identity() if device.type == "cpu" else "torch",
     }
     experiment = Experiment(directory, counted, arithmetic)
     network = make_network(args, prototype(transform.network.output_dim, data.num_classes), init_name)

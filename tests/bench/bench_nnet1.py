@@ -201,11 +201,17 @@ def bandwidth(num_bytes: float) -> float:
     return 4.0 * len(buffer) / best
 
 
-def sgemm_peak() -> float:
-    """FLOPs a second of a product of square matrices, by the faster of torch and what the trainers use."""
+def sgemm_peak(threads: int) -> float:
+    """FLOPs a second of a product of square matrices, by the fastest of torch, OpenBLAS and ours."""
     a, b, out = (torch.randn(1024, 1024) for _ in range(3))
-    ways = (lambda: torch.mm(a, b, out=out), lambda: products.multiply(a, b, out))
-    return 2.0 * 1024**3 / min(timed(way) for way in ways for _ in range(10))
+    arrays = [matrix.numpy() for matrix in (out, a, b)]
+    ways = (
+        lambda: torch.mm(a, b, out=out),
+        lambda: nnet1_peers.product(*arrays),
+        lambda: products.multiply(a, b, out),
+    )
+    with threadpool_limits(threads, "blas"):
+        return 2.0 * 1024**3 / min(timed(way) for way in ways for _ in range(10))
 
 
 def timed(run: Callable[[], object]) -> float:
@@ -240,14 +246,14 @@ def row(*cells: object) -> None:
 
 def report(model: Model, threads: int, corpus: tuple[str, str], folder: Path, args) -> float:
     """Measure and print one model with one number of threads; returns frames a second of training."""
-    products.use(num_threads=threads, openblas=args.kernels != "torch")
+    torch.set_num_threads(threads)
     timing = (args.seconds, args.repeats)
     dims = (model.kind, model.units, model.layers, model.cells)
     with threadpool_limits(threads, "blas"):
         kaldi_training = median_speed(nnet1_peers.kaldi_updates(*dims), *timing)
         kaldi_forward = median_speed(nnet1_peers.kaldi_forward(*dims, 100), *timing)
     flops, num_bytes, weights, frames = model.training_cost()
-    bound = frames / max(flops / sgemm_peak(), num_bytes / bandwidth(weights))
+    bound = frames / max(flops / sgemm_peak(threads), num_bytes / bandwidth(weights))
     speed = median_speed(training_run(model, corpus), *timing)
     costs = f"{flops / 1e9:.2f} GF, {num_bytes / 1e6:.0f} MB"
     row(
@@ -261,7 +267,7 @@ def report(model: Model, threads: int, corpus: tuple[str, str], folder: Path, ar
     )
     row(KALDI, model.name, threads, f"{kaldi_training:.0f}", costs, *share(kaldi_training, bound), "1")
     forward = median_speed(forward_run(model, corpus, folder), *timing)
-    bound = sgemm_peak() / model.forward_flops()
+    bound = sgemm_peak(threads) / model.forward_flops()
     costs = f"{model.forward_flops() / 1e6:.2f} MF a frame"
     times = f"{forward / kaldi_forward:.2f}"
     row("forward", model.name, threads, f"{forward:.0f}", costs, *share(forward, bound), times)
@@ -303,17 +309,15 @@ def main(argv: list[str] | None = None) -> int:
     """Run the benchmark."""
     args = get_parser().parse_args(argv)
     kernels.use(args.kernels)
-    products.use(num_threads=1, openblas=args.kernels != "torch")
     models = [model for model in MODELS if args.models in model.name]
     print(
-        f"{machine()}; torch {torch.__version__}; kernels {kernels.identity()}, "
-        f"products {products.identity()} on one thread; {time.strftime('%Y-%m-%d')}"
+        f"{machine()}; torch {torch.__version__}; kernels {kernels.identity()}; {time.strftime('%Y-%m-%d')}"
     )
     counts = [int(word) for word in args.threads.split(",")]
     for threads in counts:
-        products.use(num_threads=threads, openblas=args.kernels != "torch")
+        torch.set_num_threads(threads)
         sizes = ", ".join(f"{bandwidth(mb * 1e6) / 1e9:.0f} GB/s in {mb} MB" for mb in (8, 32, 256))
-        print(f"{threads} thread(s): sgemm {sgemm_peak() / 1e9:.0f} GFLOP/s, reading {sizes}\n")
+        print(f"{threads} thread(s): sgemm {sgemm_peak(threads) / 1e9:.0f} GFLOP/s, reading {sizes}\n")
     row(
         "work",
         "model",

@@ -117,11 +117,11 @@ def kaldi_forward(kind: str, units: int, layers: int, cells: int, rows: int) -> 
     def run() -> float:
         for number, (weight, before) in enumerate(parts):
             gates = _empty(rows, len(weight))
-            _product(gates, before if number else x, weight, tb=True)
+            product(gates, before if number else x, weight, tb=True)
             for row in range(rows if kind == "lstm" else 0):
-                _product(gates[row : row + 1], state, w_r, tb=True, beta=1.0)
-                _product(state, memory, w_rm, tb=True)
-        _product(_empty(rows, CLASSES), hidden, last, tb=True)
+                product(gates[row : row + 1], state, w_r, tb=True, beta=1.0)
+                product(state, memory, w_rm, tb=True)
+        product(_empty(rows, CLASSES), hidden, last, tb=True)
         return rows
 
     return run
@@ -135,7 +135,7 @@ def _empty(*shape: int) -> np.ndarray:
     return np.zeros(shape, np.float32)
 
 
-def _product(c, a, b, *, ta: bool = False, tb: bool = False, beta: float = 0.0) -> None:
+def product(c, a, b, *, ta: bool = False, tb: bool = False, beta: float = 0.0) -> None:
     """``c = op(a) op(b) + beta c`` in place for matrices in C's order, which BLAS sees transposed."""
     sgemm(1.0, b.T, a.T, beta, c.T, trans_a=tb, trans_b=ta, overwrite_c=True)
 
@@ -145,10 +145,10 @@ def _affine_update(rows: int, inputs: int, outputs: int, *, gives_dx: bool) -> C
     y, dx = _empty(rows, outputs), _empty(rows, inputs)
 
     def run() -> None:
-        _product(y, x, weight, tb=True)
+        product(y, x, weight, tb=True)
         if gives_dx:
-            _product(dx, dy, weight)
-        _product(corr, dy, x, ta=True)
+            product(dx, dy, weight)
+        product(corr, dy, x, ta=True)
 
     return run
 
@@ -164,16 +164,16 @@ def _lstm_update(inputs: int, cells: int, units: int) -> Callable[[], None]:
     frames = [slice(t * STREAMS, (t + 1) * STREAMS) for t in range(BPTT)]
 
     def run() -> None:
-        _product(gates, x, w_x, tb=True)
+        product(gates, x, w_x, tb=True)
         for before, now in zip(frames, frames[1:] + frames[:1], strict=True):
-            _product(gates[now], r[before], w_r, tb=True, beta=1.0)
-            _product(r[now], m[now], w_rm, tb=True)
+            product(gates[now], r[before], w_r, tb=True, beta=1.0)
+            product(r[now], m[now], w_rm, tb=True)
         for now, after in zip(frames, frames[1:] + frames[:1], strict=True):
-            _product(d_r[now], d_gates[after], w_r, beta=1.0)
-            _product(d_m[now], d_r[now], w_rm)
-        _product(dx, d_gates, w_x)
+            product(d_r[now], d_gates[after], w_r, beta=1.0)
+            product(d_m[now], d_r[now], w_rm)
+        product(dx, d_gates, w_x)
         for corr, dy, values in zip(corrections, (d_gates, d_gates, d_r), (x, r, m), strict=True):
-            _product(corr, dy, values, ta=True, beta=0.8)
+            product(corr, dy, values, ta=True, beta=0.8)
         d_r[:] = 1e-3
 
     return run

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from steps import archive
-from steps.nnet1 import epoch, kernels, products
+from steps.nnet1 import epoch, kernels
 from steps.nnet1.forward import Forward, without_softmax
 from steps.nnet1.model_file import read_network
 from steps.nnet1.options import TrainOptions
@@ -32,14 +32,6 @@ from tests.unit.nnet1_cases import (
 )
 
 UNITS = 0.6
-
-
-@pytest.fixture(autouse=True)
-def as_the_tools():
-    """What the tools multiply with by themselves."""
-    products.use(num_threads=1)
-    yield
-    products.use(num_threads=1, openblas=False)
 
 
 def printed(log: Path) -> tuple[str, str]:
@@ -70,7 +62,6 @@ def test_trains_as_kaldi(case, run, num_stream, monkeypatch):
 def test_trains_as_kaldi_in_plain_torch(case, run, num_stream, monkeypatch):
     monkeypatch.chdir(SMALL)
     kernels.use("torch")
-    products.use(num_threads=1, openblas=False)
     try:
         check_case(case, run, num_stream, case.results)
     finally:

@@ -23,16 +23,17 @@ from utils import cli
 from utils.cli import UserError
 
 CHOICES = ("auto", "c", "torch")
-SOURCE = Path(__file__).with_name("lstm.c")
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("lstm.c", "products.c"))
 HEADER = Path(__file__).with_name("vectors.h")
 FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-shared")
 THREADS = ("-fopenmp",)
-_INT, _FLOAT, _POINTER = ctypes.c_int, ctypes.c_float, ctypes.c_void_p
+_INT, _FLOAT, _POINTER, _STEP = ctypes.c_int, ctypes.c_float, ctypes.c_void_p, ctypes.c_ssize_t
+_MATRIX = [_POINTER, _STEP, _STEP]
 _SIGNATURES = {
     "lstm_forward": [_INT] * 7 + [_POINTER] * 5 + [_FLOAT] + [_POINTER] * 6,
     "lstm_backward": [_INT] * 7 + [_POINTER] * 5 + [_FLOAT] * 2 + [_POINTER] * 8,
     "lstm_vectors": [_INT] * 3 + [_POINTER] * 2 + [_FLOAT] + [_POINTER] * 4,
-    "affine_forward": [_INT] * 4 + [_POINTER] * 4,
+    "multiply": [_INT] * 4 + [_FLOAT] + _MATRIX * 2 + [_FLOAT, _POINTER, _STEP],
 }
 
 
@@ -88,11 +89,11 @@ def _load(*, demanded: bool) -> None:
             function.argtypes, function.restype = signature, None
     except (OSError, AttributeError, subprocess.SubprocessError) as error:
         if demanded:
-            raise UserError(f"--kernels=c: cannot compile {SOURCE.name}: {error}") from error
-        cli.log(f"LSTM kernels: torch ({error})")
+            raise UserError(f"--kernels=c: cannot compile the kernels: {error}") from error
+        cli.log(f"Kernels: torch ({error})")
         return
     _State.library, _State.identity = loaded, f"c-{path.stem}"
-    cli.log(f"LSTM kernels: C ({path.name})")
+    cli.log(f"Kernels: C ({path.name})")
 
 
 def compiled() -> Path:
@@ -116,15 +117,15 @@ def compiled() -> Path:
 
 def _compiled(compiler: str, *flags: str) -> Path:
     version = _run(compiler, "--version").partition("\n")[0]
-    source = SOURCE.read_text(encoding="utf-8") + HEADER.read_text(encoding="utf-8")
-    facts = (source, " ".join(flags), version, _processor())
+    sources = "".join(path.read_text(encoding="utf-8") for path in (*SOURCES, HEADER))
+    facts = (sources, " ".join(flags), version, _processor())
     folder = _cache()
     target = folder / f"{hashlib.sha256(chr(0).join(facts).encode()).hexdigest()[:16]}.so"
     if not target.exists():
         handle, name = tempfile.mkstemp(suffix=".so", dir=folder)
         os.close(handle)
         try:
-            _run(compiler, *flags, "-o", name, str(SOURCE))
+            _run(compiler, *flags, "-o", name, *map(str, SOURCES))
             Path(name).replace(target)
         finally:
             Path(name).unlink(missing_ok=True)

@@ -255,22 +255,3 @@ void lstm_vectors(int rows, int s_dim, int n, const float *d_gates, const float 
     store_part(po + k, load_part(po + k, left) * momentum + p[2], left);
   }
 }
-
-/* y [rows, m_dim] = x [rows, k_dim] w' + b, each value in one order of sums whatever the rows; k_dim is a
- * multiple of 16, x and w are padded with zeros. */
-void affine_forward(int threads, int rows, int m_dim, int k_dim, const float *w, const float *b, const float *x,
-                    float *y) {
-#pragma omp parallel num_threads(threads)
-  {
-    const range some = share(m_dim);
-    const int columns = some.to - some.from;
-    for (int row = 0; row < rows; row += 128) {
-      const int block = rows - row < 128 ? rows - row : 128;
-      float *to = y + (ptrdiff_t)row * m_dim + some.from;
-      for (int i = 0; i < block; i++)
-        memcpy(to + (ptrdiff_t)i * m_dim, b + some.from, (size_t)columns * sizeof(float));
-      dot_product(block, columns, k_dim, w + (ptrdiff_t)some.from * k_dim, x + (ptrdiff_t)row * k_dim, to, m_dim,
-                  1);
-    }
-  }
-}
