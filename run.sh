@@ -76,7 +76,7 @@ if stage 0 "the corpus: which tracks there are, of which genre and artist, in tr
       JOB=1:"$nj" "$data/log/make_corpus.JOB.log" \
       local/make_synth_corpus.py --config conf/synth_corpus.conf --job JOB --num-jobs "$nj" "$corpus_root"
   fi
-  $once --cmd "$score_cmd" --in "$corpus_root" --in "conf/prepare_$corpus.conf" --out "$data/train/wav.scp" \
+  $once --cmd "$score_cmd" "${prepare_inputs[@]}" --out "$data/train/wav.scp" \
     --out "$data/test/wav.scp" "$data/.done/prepare" -- "$data/log/prepare.log" \
     "local/prepare_$corpus.py" --config "conf/prepare_$corpus.conf" "$corpus_root" "$data"
 fi

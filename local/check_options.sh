@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Sourced by run.sh after its options: checks them before anything is made, fills in what was left
-# empty (nj, conf, corpus_root, extra_sets), and defines what its stages use (stage, with_seeds).
+# empty (nj, conf, corpus_root, extra_sets), and defines what its stages use (stage, with_seeds,
+# prepare_inputs).
 
 : "${stage:?}" "${stop_stage:?}" "${num_seeds:?}" "${corpus:?}" "${k:?}" "${use_gpu:?}" "${caller:?}"
 : "${dnns?}" "${lstms?}" "${post_crossfit:?}" "${fold_by:?}" "${extra_sets?}"
@@ -59,6 +60,14 @@ for name in corpus corpus_root conf; do
       ;;
   esac
 done
+
+# What stage 0 reads: the corpus, its configuration, and the tables and lists that this names.
+prepare_inputs=(--in "$corpus_root" --in "conf/prepare_$corpus.conf")
+if [ -f "conf/prepare_$corpus.conf" ]; then
+  while IFS= read -r name; do
+    [ ! -f "$name" ] || prepare_inputs+=(--in "$name")
+  done < <(sed -n 's/^--[a-z0-9-]*=//p' "conf/prepare_$corpus.conf" | sed 's/[[:blank:]]#.*//; s/[[:blank:]]*$//')
+fi
 
 [ -n "$conf" ] || { [ -d "conf/$corpus" ] && conf=conf/$corpus || conf=conf/paper; }
 [ -d "$conf" ] || option_error "--conf: there is no folder '$conf'"

@@ -22,7 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from local.corpus import artists, folder, overlap
-from local.corpus.tracks import Track, name_tracks, write_data_dirs
+from local.corpus.tracks import Track, add_exclude_option, leave_out, name_tracks, write_data_dirs
 from utils import cli
 
 
@@ -45,6 +45,7 @@ def get_parser() -> cli.KaldiParser:
     parser.add_argument(
         "--strict", type=cli.boolean, default=False, help="the same audio in train and test is an error"
     )
+    add_exclude_option(parser)
     parser.add_argument("corpus_root", type=Path)
     parser.add_argument("data_dir", type=Path)
     return parser
@@ -113,7 +114,7 @@ def main(argv: list[str] | None = None) -> int:
     rows = find_rows(args, root)
     names = folder.class_names([genre for genre, _, _, _ in rows])
     rows = [(names[genre], place, artist, split) for genre, place, artist, split in rows]
-    tracks = name_tracks(folder.recordings(root, rows))
+    tracks = leave_out(name_tracks(folder.recordings(root, rows)), args.exclude)
     places = {str(root / place): place for _, place, _, _ in rows}
     tracks = divide(args, tracks, {places[track.path]: track.utt for track in tracks})
     write_data_dirs(args.data_dir, tracks, sorted(set(names.values())))

@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from local.corpus import artists, gtzan, ids, overlap, splits
-from local.corpus.tracks import Track, write_data_dirs
+from local.corpus.tracks import Track, add_exclude_option, leave_out, write_data_dirs
 from steps import archive, audio
 from utils import cli
 
@@ -38,6 +38,7 @@ def get_parser() -> cli.KaldiParser:
     parser.add_argument(
         "--strict", type=cli.boolean, default=False, help="the same audio in train and test is an error"
     )
+    add_exclude_option(parser)
     parser.add_argument("corpus_root", type=Path)
     parser.add_argument("data_dir", type=Path)
     return parser
@@ -57,7 +58,9 @@ def check_missing(missing: list[str], allowed: int) -> None:
     names = " ".join(missing[:20]) + (" ..." if len(missing) > 20 else "")
     text = f"{len(missing)} of 1000 excerpts are missing: {names}"
     if len(missing) > allowed:
-        raise cli.UserError(f"{text}; restore them, or give --allow-missing {len(missing)}")
+        raise cli.UserError(
+            f"{text}; restore them, or give --allow-missing {len(missing)} (conf/prepare_gtzan.conf)"
+        )
     cli.warn(text)
 
 
@@ -146,7 +149,7 @@ def main(argv: list[str] | None = None) -> int:
     found, missing = gtzan.find_excerpts(args.corpus_root.resolve())
     check_missing(missing, args.allow_missing)
     drop_corrupt(found)
-    tracks = make_tracks(found, read_artists(args.artists) if args.artists else {})
+    tracks = leave_out(make_tracks(found, read_artists(args.artists) if args.artists else {}), args.exclude)
     folds = deal(tracks, args)
     if args.fold not in folds.values():
         raise cli.UserError(f"--fold {args.fold}: the folds are 1 to {max(folds.values())}")

@@ -17,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from local.corpus import ismir04, overlap
-from local.corpus.tracks import Recording, name_tracks, write_data_dirs
+from local.corpus.tracks import Recording, add_exclude_option, leave_out, name_tracks, write_data_dirs
 from utils import cli
 
 
@@ -28,6 +28,7 @@ def get_parser() -> cli.KaldiParser:
     parser.add_argument(
         "--strict", type=cli.boolean, default=False, help="the same audio in train and a test set is an error"
     )
+    add_exclude_option(parser)
     parser.add_argument("corpus_root", type=Path)
     parser.add_argument("data_dir", type=Path)
     return parser
@@ -46,6 +47,9 @@ def main(argv: list[str] | None = None) -> int:
         missing += absent
     ismir04.check_counts(found, missing, args.allow_missing)
     tracks = name_tracks(recording for recordings in found.values() for recording in recordings)
+    tracks = leave_out(tracks, args.exclude)
+    if not found["evaluation"]:
+        cli.warn("evaluation: not one track of it is there; run the recipe with --extra-sets none")
     write_data_dirs(args.data_dir, tracks, ismir04.GENRES)
     keys = overlap.content_keys({track.utt: track.path for track in tracks})
     overlap.report(

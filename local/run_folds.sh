@@ -54,9 +54,14 @@ sources=("$data/train" "$data/test")
 [ "$corpus" != ismir04 ] || sources=("$data/train" "$data/evaluation")
 division=(--folds "$folds" --fold-by "$fold_by")
 inputs=()
-if [ "$fold_by" = spk ] && [ -f "$data/utt2fold" ] \
-  && [ "$(cut -d ' ' -f 2 "$data/utt2fold" | sort -u | wc -l)" -eq "$folds" ]; then
-  division=(--utt2fold "$data/utt2fold") # the preparation has dealt this many already
+if [ -f "$data/utt2fold" ]; then # the preparation has dealt them, and knows what belongs together
+  dealt=$(cut -d ' ' -f 2 "$data/utt2fold" | sort -u | wc -l)
+  if [ "$dealt" -ne "$folds" ] || [ "$fold_by" != spk ]; then
+    echo "ERROR ($0) $data/utt2fold has $dealt folds by spk (conf/prepare_$corpus.conf), but --folds $folds" \
+      "--fold-by $fold_by was asked for; make them agree" >&2
+    exit 1
+  fi
+  division=(--utt2fold "$data/utt2fold")
   inputs+=(--in "$data/utt2fold")
 fi
 for source in "${sources[@]}"; do

@@ -9,8 +9,8 @@ set -euo pipefail
 nj=4                         # number of parallel jobs
 cmd=utils/run.py             # job runner
 audio_config=conf/audio.conf # options of local/convert_audio.py
-max_bad=0                    # tracks that may fail and be left out
-allow_truncated=false        # use what decodes of a file that ends early
+max_bad=                     # tracks that may fail and be left out
+allow_truncated=             # use what decodes of a file that ends early
 
 help_message="Usage: $0 [options] <data-dir> <log-dir> <wav-dir>
  e.g.: $0 --nj 8 --cmd utils/run.py data/synth/train exp/synth_audio/log data/synth/train/wav
@@ -18,8 +18,8 @@ Options:
   --nj <n>                        # number of parallel jobs (4)
   --cmd <runner>                  # job runner (utils/run.py)
   --audio-config <file>           # options of local/convert_audio.py (conf/audio.conf)
-  --max-bad <n>                   # tracks that may fail and be left out (0)
-  --allow-truncated <true|false>  # use what decodes of a file that ends early (false)"
+  --max-bad <n>                   # tracks that may fail and be left out (as the config says, else 0)
+  --allow-truncated <true|false>  # use what decodes of a file that ends early (as the config says)"
 
 echo "$0 $*" >&2
 . ./path.sh
@@ -50,18 +50,24 @@ if [ "$nj" -gt "$num_tracks" ]; then
   nj=$num_tracks
 fi
 
+options=()
+[ -z "$max_bad" ] || options+=(--max-bad "$max_bad")
+[ -z "$allow_truncated" ] || options+=(--allow-truncated "$allow_truncated")
+max_bad=${max_bad:-$(sed -n 's/^--max-bad=\([0-9]*\).*/\1/p' "$audio_config")}
+max_bad=${max_bad:-0}
 slices=()
 for ((job = 1; job <= nj; job++)); do
   slices+=("$logdir/wav.$job.scp")
 done
 utils/split_scp.py "$data/wav.scp" "${slices[@]}"
 
-"${runner[@]}" JOB=1:"$nj" "$logdir/convert_audio.JOB.log" \
+RUNNER_OUTPUTS="$logdir/wav22k.JOB.scp $logdir/utt2dur.JOB $logdir/audio.JOB.tsv" \
+  "${runner[@]}" JOB=1:"$nj" "$logdir/convert_audio.JOB.log" \
   utils/once.py --in "$logdir/wav.JOB.scp" --in "$audio_config" \
   --out "$logdir/wav22k.JOB.scp" --out "$logdir/utt2dur.JOB" --out "$logdir/audio.JOB.tsv" \
   "$logdir/.done.convert_audio.JOB" -- \
-  local/convert_audio.py --config "$audio_config" --max-bad "$max_bad" \
-  --allow-truncated "$allow_truncated" --utt2dur "$logdir/utt2dur.JOB" --report "$logdir/audio.JOB.tsv" \
+  local/convert_audio.py --config "$audio_config" "${options[@]}" \
+  --utt2dur "$logdir/utt2dur.JOB" --report "$logdir/audio.JOB.tsv" \
   "$logdir/wav.JOB.scp" "$wavdir" "$logdir/wav22k.JOB.scp" \
   || die "conversion failed; see $logdir/convert_audio.*.log"
 
@@ -88,8 +94,8 @@ for table in wav22k.scp utt2dur utt2hash; do
   mv "$data/.$table.tmp" "$data/$table"
 done
 if [ "$num_missing" -gt 0 ]; then
-  echo "WARNING (convert_audio.sh) $data: left out $num_missing tracks: $(tr '\n' ' ' <<<"$missing")" \
-    "; now run utils/fix_data_dir.sh $data" >&2
+  echo "WARNING (convert_audio.sh) $data: left out $num_missing tracks: ${missing//$'\n'/ };" \
+    "take them out of the corpus, too: --exclude in conf/prepare_*.conf" >&2
 fi
 hours=$(awk '{s += $2} END {printf "%.2f", s / 3600}' "$data/utt2dur")
 echo "LOG (convert_audio.sh) $data: converted $((num_tracks - num_missing)) of $num_tracks tracks," \

@@ -48,7 +48,7 @@ mkdir -p "$dir/log" "$dir/split$nj" "$dir/.done"
 utils/split_scp.py "$data/feats.scp" "${splits[@]}"
 
 read -ra runner <<<"$cmd"
-"${runner[@]}" JOB=1:"$nj" "$dir/log/dump_posteriors.JOB.log" \
+RUNNER_OUTPUTS="$dir/post.JOB.scp $dir/post.JOB.ark" "${runner[@]}" JOB=1:"$nj" "$dir/log/dump_posteriors.JOB.log" \
   utils/once.py --in "$dir/split$nj/feats.JOB.scp" --in "$nnet" --in "$transform" --out "$dir/post.JOB.scp" \
   "$dir/.done/post$nj.JOB" -- \
   local/dump_posteriors.py --use-gpu "$use_gpu" "$nnet" "$transform" \

@@ -11,8 +11,8 @@ cmd=utils/run.py                       # job runner
 scattering_config=conf/scattering.conf # options of local/compute_scattering.py
 wav_scp=                               # table of WAV files in <data-dir>
 compress=                              # write compressed archives, a quarter of the size
-use_gpu=no                             # yes, no or optional
-num_threads=1                          # threads of a job
+use_gpu=                               # yes, no or optional
+num_threads=                           # threads of a job
 
 help_message="Usage: $0 [options] <data-dir> [<log-dir> [<feat-dir>]]
  e.g.: $0 --nj 8 --cmd utils/run.py data/synth/train exp/make_scattering/train scattering
@@ -23,8 +23,8 @@ Options:
   --scattering-config <file>    # options of local/compute_scattering.py (conf/scattering.conf)
   --wav-scp <name>              # table of WAV files in <data-dir> (wav22k.scp if there, else wav.scp)
   --compress <true|false>       # write compressed archives, a quarter of the size (as the config says)
-  --use-gpu <yes|no|optional>   # compute on CUDA (no)
-  --num-threads <n>             # threads of a job (1)"
+  --use-gpu <yes|no|optional>   # compute on CUDA (as the config says, else no)
+  --num-threads <n>             # threads of a job (as the config says, else 1)"
 
 echo "$0 $*" >&2
 . ./path.sh
@@ -52,10 +52,15 @@ for file in "$data/$wav_scp" "$scattering_config"; do
   [ -s "$file" ] || die "$file: no such file, or empty"
 done
 mkdir -p "$logdir" "$featdir"
-if [ -z "$compress" ]; then
-  compress=false
-  ! grep -Eq '^--compress=true' "$scattering_config" || compress=true
-fi
+# What is not given here is as the configuration says: <option> <otherwise>.
+configured() {
+  local value
+  value=$(sed -n "s/^--$1=\([^ #]*\).*/\1/p" "$scattering_config")
+  echo "${value:-$2}"
+}
+compress=${compress:-$(configured compress false)}
+use_gpu=${use_gpu:-$(configured use-gpu no)}
+num_threads=${num_threads:-$(configured num-threads 1)}
 factor=0.25
 ! $compress || factor=0.06
 utils/disk_space.py --factor "$factor" "$featdir" "$data/$wav_scp"
@@ -77,7 +82,8 @@ local/compute_scattering.py --config "$scattering_config" \
   || die "$scattering_config: $(tail -n 1 "$logdir/dims.log")"
 
 raw=$featdir/raw_scattering_$name
-"${runner[@]}" --num-threads "$num_threads" JOB=1:"$nj" "$logdir/make_scattering_$name.JOB.log" \
+RUNNER_OUTPUTS="$raw.JOB.scp $raw.JOB.ark $logdir/utt2num_frames_$name.JOB" \
+  "${runner[@]}" --num-threads "$num_threads" JOB=1:"$nj" "$logdir/make_scattering_$name.JOB.log" \
   utils/once.py --in "$logdir/wav_$name.JOB.scp" --in "$scattering_config" \
   --out "$raw.JOB.scp" --out "$logdir/utt2num_frames_$name.JOB" "$logdir/.done.scattering_$name.JOB" -- \
   local/compute_scattering.py --config "$scattering_config" --compress "$compress" --use-gpu "$use_gpu" \

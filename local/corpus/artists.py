@@ -7,6 +7,7 @@ from pathlib import Path
 
 import soundfile
 
+from steps.audio import ffmpeg
 from utils import text_file
 from utils.cli import UserError
 
@@ -46,12 +47,15 @@ def from_path(pattern: re.Pattern[str], place: str) -> str:
 
 
 def from_tags(path: str | Path) -> str:
-    """Return the artist in a file's tags (ID3, Vorbis comments, RIFF INFO), empty if there is none."""
+    """Return the artist in a file's tags (ID3, Vorbis comments, RIFF INFO), empty if there is none.
+
+    Tags of what libsndfile does not open (m4a, wma …) are read by ffprobe, if it is there.
+    """
     try:
         with soundfile.SoundFile(str(path)) as sound:
             return sound.artist.strip()
     except (soundfile.SoundFileError, RuntimeError, TypeError):
-        return ""
+        return ffmpeg.artist_tag(str(path))
 
 
 def read_csv(path: str | Path) -> dict[str, dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.client
 import json
@@ -20,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from utils import cli
 
 _PIECE = 1 << 20
+_UNREACHED = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.ENETRESET, errno.EHOSTDOWN)
 _BROKEN = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError)
 
 
@@ -75,7 +77,7 @@ def read_record(url: str, retries: int, timeout: float) -> list[RemoteFile]:
                 record = json.load(response)
             break
         except urllib.error.HTTPError as error:
-            attempt.failed(f"status {error.code}", final=error.code < 500 and error.code != 429)
+            attempt.failed(f"status {error.code}", final=_is_final(error.code))
         except _BROKEN as error:
             attempt.failed(str(error))
         except ValueError as error:
@@ -92,6 +94,11 @@ def read_record(url: str, retries: int, timeout: float) -> list[RemoteFile]:
     if not files:
         raise cli.UserError(f"{url}: the record has no files")
     return files
+
+
+def _is_final(status: int) -> bool:
+    """Tell whether another attempt would be in vain: of the client's errors all but a full queue."""
+    return 400 <= status < 500 and status not in (408, 425, 429)
 
 
 class Attempt:
@@ -156,7 +163,7 @@ def fetch(remote: RemoteFile, folder: Path, retries: int, timeout: float) -> Pat
                 cli.log(f"{target}: {target.stat().st_size} bytes, checked")
                 return target
             now = part.stat().st_size if part.is_file() else 0
-            attempt.failed(why, final=why.startswith("status 4"))
+            attempt.failed(why, final=why.startswith("status ") and _is_final(int(why.split()[1])))
             if now > before:
                 break
 
@@ -190,6 +197,10 @@ def _transfer(remote: RemoteFile, part: Path, timeout: float) -> str | None:
         return "the connection broke off"
     except _BROKEN as error:
         return str(getattr(error, "reason", error)) or type(error).__name__
+    except OSError as error:
+        if error.errno not in _UNREACHED:
+            raise
+        return error.strerror or "the network is down"
     if remote.size is not None and part.stat().st_size < remote.size:
         return f"{part.stat().st_size} of {remote.size} bytes came"
     return None

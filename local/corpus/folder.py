@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +16,8 @@ from utils import cli, text_file
 #: Extensions that are taken for audio; the content decides how a file is decoded.
 EXTENSIONS = frozenset(
     {"wav", "wave", "flac", "ogg", "oga", "opus", "mp3", "mp2", "au", "snd", "aif", "aiff", "aifc", "w64"}
-    | {"rf64", "caf", "m4a", "mp4", "aac", "wma", "wv", "ape", "mpc"}
+    | {"rf64", "caf", "m4a", "m4b", "mp4", "aac", "ac3", "wma", "wv", "ape", "mpc", "mka", "webm", "tta"}
+    | {"dsf", "spx"}
 )
 
 
@@ -28,17 +30,18 @@ def scan(root: Path) -> list[tuple[str, str]]:
     Raises
     ------
     UserError
-        If there are fewer than two class folders with audio.
+        If a folder cannot be read, or there are fewer than two class folders with audio.
     """
     if not root.is_dir():
         raise cli.UserError(f"{root}: no such folder; --corpus-root must hold one sub-folder a class")
-    found, skipped = [], Counter[str]()
+    found, skipped, links = [], Counter[str](), 0
     for folder in sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")):
         here = []
-        for parent, folders, names in os.walk(folder):
+        for parent, folders, names in os.walk(folder, onerror=_refuse):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
+            links += sum((Path(parent) / name).is_symlink() for name in folders)
             for name in sorted(name for name in names if not name.startswith(".")):
-                suffix = PurePosixPath(name).suffix.lower().lstrip(".")
+                suffix = _suffix(name)
                 if suffix in EXTENSIONS:
                     here.append((folder.name, str((Path(parent) / name).relative_to(root))))
                 else:
@@ -46,6 +49,10 @@ def scan(root: Path) -> list[tuple[str, str]]:
         if not here:
             cli.warn(f"{folder}: no audio in it; not a class")
         found += here
+    if links:
+        cli.warn(f"{root}: {links} links to folders below the classes are not followed")
+    if loose := sum(_suffix(path.name) in EXTENSIONS for path in root.iterdir() if path.is_file()):
+        cli.warn(f"{root}: {loose} recordings beside the class folders are passed over")
     if skipped:
         kinds = " ".join(f".{suffix} {count}" for suffix, count in sorted(skipped.items()))
         cli.log(f"{root}: passed over {sum(skipped.values())} files that are not audio: {kinds}")
@@ -56,6 +63,14 @@ def scan(root: Path) -> list[tuple[str, str]]:
             f"e.g. {root}/jazz/a.mp3"
         )
     return found
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(name).suffix.lower().lstrip(".")
+
+
+def _refuse(error: OSError) -> None:
+    raise cli.UserError(f"{error.filename}: {error.strerror}; make the folder readable or hide it")
 
 
 def class_names(folders: Sequence[str]) -> dict[str, str]:
@@ -94,10 +109,11 @@ def read_list(path: str, places: Sequence[str], utts: Mapping[str, str]) -> set[
     UserError
         With ``path:line`` for a track that is not in the corpus, or is listed twice.
     """
-    known = {**{utt: utt for utt in utts.values()}, **{place: utts[place] for place in places}}
+    known = {utt: utt for utt in utts.values()}
+    known |= {unicodedata.normalize("NFC", place): utts[place] for place in places}
     listed: set[str] = set()
     for number, line in enumerate(text_file.read(path, "the list").splitlines(), start=1):
-        name = line.strip().removeprefix("./")
+        name = unicodedata.normalize("NFC", line.strip().removeprefix("./"))
         if not name:
             continue
         if name not in known:
@@ -158,6 +174,8 @@ def merge_table(
         If the table lists a path that is not there.
     """
     places = {place: genre for genre, place in found}
+    spelled = {unicodedata.normalize("NFC", place): place for place in places}
+    table = {spelled.get(unicodedata.normalize("NFC", place), place): row for place, row in table.items()}
     if absent := [place for place in table if place not in places]:
         raise cli.UserError(
             f"{source}: {len(absent)} of {len(table)} paths are not in the corpus, e.g. '{absent[0]}'; "

@@ -135,5 +135,7 @@ def check_counts(found: dict[str, list[Recording]], missing: list[str], allowed:
     shown = [*lines, *missing[:20], *([f"... and {len(missing) - 20} more"] if len(missing) > 20 else [])]
     text = f"{lacking} of the tracks in Table 1 are missing:\n  " + "\n  ".join(shown)
     if lacking > allowed:
-        raise UserError(f"{text}\nunpack the whole archive, or give --allow-missing {lacking}")
+        raise UserError(
+            f"{text}\nunpack the whole archive, or give --allow-missing {lacking} (conf/prepare_ismir04.conf)"
+        )
     warn(text)

@@ -8,6 +8,7 @@ of a random number generator, nor on what else is in the corpus.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
@@ -82,12 +83,20 @@ def choose_held_out(groups: Groups, share: float, seed: int, *, floor_share: flo
 
 def _closest_subset(sizes: list[tuple[str, int]], target: float) -> set[str]:
     """Return names, never all, whose sizes add up as close to ``target`` as possible (the smaller of two)."""
-    reached: dict[int, tuple[str, ...]] = {0: ()}
+    reached: dict[int, tuple[int, str, int]] = {0: (0, "", 0)}  # from which total, with whom, how many
+    ideal = math.ceil(target - 0.5)
     for name, size in sizes:
-        for total, names in sorted(reached.items()):
-            if total + size not in reached and total <= target and len(names) + 1 < len(sizes):
-                reached[total + size] = (*names, name)
-    return set(reached[min(reached, key=lambda total: (abs(total - target), total))])
+        if ideal in reached:
+            break
+        for total, (_, _, count) in sorted(reached.items()):
+            if total + size not in reached and total <= target and count + 1 < len(sizes):
+                reached[total + size] = (total, name, count + 1)
+    total = min(reached, key=lambda total: (abs(total - target), total))
+    chosen = set()
+    while total:
+        total, name, _ = reached[total]
+        chosen.add(name)
+    return chosen
 
 
 def _local_search(groups: Groups, members: list[str], targets: Mapping[str, float]) -> set[str]:
@@ -106,13 +115,13 @@ def _local_search(groups: Groups, members: list[str], targets: Mapping[str, floa
         best, move = float(cost(held)) - 1e-9, None
         flipped = cost(held + np.where(inside[:, None], -counts, counts))
         for i in np.flatnonzero(flipped < best):
-            if _keeps_all(counts, inside, [i]) and flipped[i] < best:
+            if flipped[i] < best and _keeps_all(counts, inside, [i]):
                 best, move = float(flipped[i]), [i]
         outside = np.flatnonzero(~inside)
         for i in np.flatnonzero(inside):
             swapped = cost(held - counts[i] + counts[outside])
             for j in np.flatnonzero(swapped < best):
-                if _keeps_all(counts, inside, [i, outside[j]]) and swapped[j] < best:
+                if swapped[j] < best and _keeps_all(counts, inside, [i, outside[j]]):
                     best, move = float(swapped[j]), [i, outside[j]]
         if move is None:
             return {members[i] for i in np.flatnonzero(inside)}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from local.corpus import ids
 from steps import archive
-from utils import atomic, cli
+from utils import atomic, cli, text_file
 from utils.subset_data_dir import speakers
 
 
@@ -82,6 +82,34 @@ def name_tracks(recordings: Iterable[Recording]) -> list[Track]:
     return sorted(tracks, key=lambda track: track.utt)
 
 
+def add_exclude_option(parser: cli.KaldiParser) -> None:
+    """Give a program the option ``--exclude``."""
+    parser.add_argument(
+        "--exclude", metavar="FILE", help="utterances to leave out, one a line, a reason may follow it"
+    )
+
+
+def leave_out(tracks: Sequence[Track], path: str | None) -> list[Track]:
+    """Return the tracks that the list of ``--exclude`` does not name.
+
+    Raises
+    ------
+    UserError
+        With ``path:line`` for an utterance that is not in the corpus.
+    """
+    if not path:
+        return list(tracks)
+    known, excluded = {track.utt for track in tracks}, set()
+    for number, line in enumerate(text_file.read(path, "the list of --exclude").splitlines(), start=1):
+        utt = line.partition(" ")[0].partition("\t")[0]
+        if utt and utt not in known:
+            raise cli.UserError(f"{path}:{number}: utterance '{utt}' is not in the corpus")
+        excluded.add(utt)
+    left = [track for track in tracks if track.utt not in excluded]
+    cli.log(f"{path}: {len(tracks) - len(left)} tracks left out")
+    return left
+
+
 def _check_path(path: str) -> None:
     try:
         path.encode("utf-8")
@@ -109,12 +137,14 @@ def write_data_dirs(root: str | Path, tracks: Sequence[Track], genres: Sequence[
     Raises
     ------
     UserError
-        If a class has no track in train; nothing is written then.
+        If there is no track in test, or a class has none in train; nothing is written then.
     """
     subsets: dict[str, list[Track]] = defaultdict(list)
     for track in tracks:
         subsets[track.subset].append(track)
     counts = {name: Counter(track.genre for track in members) for name, members in subsets.items()}
+    if "test" not in subsets:
+        raise cli.UserError(f"{root}: no track is in test; change the split, the lists or the table's column")
     for genre in genres:
         if not counts.get("train", Counter())[genre]:
             raise cli.UserError(

@@ -191,16 +191,29 @@ class Track:
         """Judge the decoded length against the header, the container and the bytes left unread."""
         problem = self._failure or self._unread() or self._too_short()
         if problem is None and self.codec != "ffmpeg" and containers.missing_bytes(self.path):
-            problem = f"the file ends after {self._seconds(self.frames)}, before its own header says"
+            ends = f"the file ends after {self._seconds(self.frames)}, before its own header says"
+            if self._is_nearly_whole():
+                self.warnings.append(f"{ends}, by less than a hundredth")
+            else:
+                problem = ends
         if problem is not None:
             text = f"{problem}: truncated or corrupt"
             if not self._allow_truncated or self.frames == 0:
-                raise AudioError(f"{self.path}: {text}; replace the file or give --allow-truncated true")
+                remedy = "replace it, leave the track out, or give --allow-truncated=true in conf/audio.conf"
+                raise AudioError(f"{self.path}: {text}; {remedy}")
             self.warnings.append(text)
             return
         stated = self.frames if self.header_frames is None else self.header_frames
         if abs(stated - self.frames) > 0.1 * self.sample_rate:
             self.warnings.append(f"the header says {stated} frames, {self.frames} were decoded and are used")
+
+    def _is_nearly_whole(self) -> bool:
+        """Whether an MP3 stream has the frames that its header counts, whatever bytes that counts.
+
+        Some encoders count the bytes of tags, too, and tags are changed or dropped later.
+        """
+        counted = self.codec.startswith("MP3") and self.header_frames is not None
+        return counted and self.frames >= 0.99 * (self.header_frames or 0)
 
     def _too_short(self) -> str | None:
         """Return what is wrong if a header that can be relied upon promises more than was decoded.

@@ -20,6 +20,17 @@ def is_available() -> bool:
     return shutil.which("ffmpeg") is not None
 
 
+def artist_tag(path: str) -> str:
+    """Return the artist in a file's tags as ffprobe finds it, empty if there is none or no ffprobe."""
+    if shutil.which("ffprobe") is None:
+        return ""
+    command = ["ffprobe", "-v", "error", "-show_entries", "format_tags=artist:stream_tags=artist"]
+    command += ["-of", "default=noprint_wrappers=1:nokey=1", "-i", f"file:{path}"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
+    return lines[0].strip() if done.returncode == 0 and lines else ""
+
+
 class Pipe:
     """A recording read through ``ffmpeg``, in the manner of ``soundfile.SoundFile``.
 

@@ -133,6 +133,14 @@ class TestDriver:
         assert "left out 1 tracks: b-1" in done.stderr
         assert list(archive.read_table(data_dir / "wav22k.scp")) == ["a-1", "a-2", "b-2", "c-1"]
 
+    def test_the_configuration_may_allow_failures(self, data_dir, drive, tmp_path):
+        Path(archive.read_table(data_dir / "wav.scp")["b-1"]).write_text("not audio")
+        (tmp_path / "audio.conf").write_text("--max-bad=1  # one\n--min-samples=100\n")
+        done = drive("--nj", "2", "--audio-config", tmp_path / "audio.conf")
+        assert done.returncode == 0, done.stderr
+        assert "left out 1 tracks: b-1; take them out of the corpus, too: --exclude" in done.stderr
+        assert drive("--nj", "2", "--audio-config", tmp_path / "audio.conf", "--max-bad", "0").returncode == 1
+
     def test_too_many_failures_over_all_jobs(self, data_dir, drive):
         for utt in ("a-1", "c-1"):
             Path(archive.read_table(data_dir / "wav.scp")[utt]).write_text("not audio")

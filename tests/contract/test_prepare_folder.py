@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import unicodedata
 from collections import Counter
 from pathlib import Path
 
@@ -144,6 +147,57 @@ def test_lists(music, tmp_path, capsys):
         prepare(music, "--train-list", f"{tmp_path}/train")
     with pytest.raises(cli.UserError, match="2 tracks are in both lists"):
         prepare(music, "--test-list", f"{tmp_path}/test", "--train-list", f"{tmp_path}/test")
+
+
+def test_lists_may_compose_letters_or_not(music, tmp_path):
+    place = "Jazz/Zoë/1 track #1.mp3"
+    (tmp_path / "test").write_text(unicodedata.normalize("NFD", place) + "\nDrum & Bass/Bob/1 track #1.mp3\n")
+    data = prepare(music, "--artist-pattern", PATTERN, "--test-list", str(tmp_path / "test"))
+    assert len(archive.read_table(data / "test/utt2spk")) == 2
+    table = f"path,split\n{unicodedata.normalize('NFD', place)},test\nJazz/Bob/1 track #1.mp3,train\n"
+    (tmp_path / "t.csv").write_text(table)
+    data = prepare(music, "--csv", str(tmp_path / "t.csv"))
+    assert str(music / place) in archive.read_table(data / "test/wav.scp").values()
+
+
+def test_excluded_tracks(music, tmp_path, capsys):
+    (tmp_path / "out").write_text("ann-0_track_0_1c6f3f no such\n")
+    with pytest.raises(cli.UserError, match="out:1: utterance 'ann-0_track_0_1c6f3f' is not in the corpus"):
+        prepare(music, "--artist-pattern", PATTERN, "--exclude", str(tmp_path / "out"))
+    utts = list(both(prepare(music, "--artist-pattern", PATTERN), "wav.scp"))
+    (tmp_path / "out").write_text(f"{utts[3]}: truncated\n".replace(":", "", 1) + f"\n{utts[5]}\n")
+    left = both(prepare(music, "--artist-pattern", PATTERN, "--exclude", str(tmp_path / "out")), "wav.scp")
+    assert set(utts) - set(left) == {utts[3], utts[5]}
+    assert "2 tracks left out" in capsys.readouterr().err
+
+
+def test_no_test_tracks(music, tmp_path):
+    (tmp_path / "t.csv").write_text("path,split\nJazz/Bob/0 track #0.mp3,train\n")
+    with pytest.raises(cli.UserError, match="no track is in test; change the split"):
+        prepare(music, "--csv", str(tmp_path / "t.csv"))
+
+
+def test_what_is_passed_over_is_said(music, capsys):
+    (music / "Jazz/Link").symlink_to(music / "Jazz/Ann")
+    (music / "loose.mp3").touch()
+    data = prepare(music, "--artist-pattern", PATTERN)
+    assert len(both(data, "wav.scp")) == 40
+    err = capsys.readouterr().err
+    assert "1 links to folders below the classes are not followed" in err
+    assert "1 recordings beside the class folders are passed over" in err
+
+
+def test_folders_that_cannot_be_read_are_refused(music, monkeypatch):
+    scandir = os.scandir
+
+    def refusing(path):
+        if str(path).endswith("Bob"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(cli.UserError, match="Bob: Permission denied; make the folder readable"):
+        prepare(music, "--artist-pattern", PATTERN)
 
 
 def test_same_audio_on_both_sides(music, tmp_path):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from local.corpus import artists
 from steps.audio import AudioError, Track, containers, mpeg
 
 RATE, SECONDS = 22050, 5
@@ -124,6 +125,20 @@ class TestMp3Counts:
         samples, track = decode(tmp_path / "high.mp3")
         assert 0 <= len(samples) - RATE * SECONDS < 1152
         assert "the header says" in track.warnings[0]
+
+    @pytest.mark.parametrize(("excess", "whole"), [(1, True), (5000, True), (1, False), (5000, False)])
+    def test_too_many_bytes_matter_only_if_frames_are_missing(self, sounds, tmp_path, excess, whole):
+        data = bytearray((sounds / "f.mp3").read_bytes())
+        at = xing_at(data) + 12
+        data[at : at + 4] = struct.pack(">I", len(data) + excess)
+        (tmp_path / "tagged.mp3").write_bytes(data if whole else data[: len(data) // 2])
+        if whole:
+            samples, track = decode(tmp_path / "tagged.mp3")
+            assert 0 <= len(samples) - RATE * SECONDS < 1152
+            assert "before its own header says, by less than a hundredth" in track.warnings[0]
+        else:
+            with pytest.raises(AudioError, match="truncated or corrupt; replace it, leave the track out, or"):
+                decode(tmp_path / "tagged.mp3")
 
     def test_variable_rate_without_a_header_is_read_to_the_end(self, tmp_path):
         quiet_then_loud = np.concatenate(
@@ -270,6 +285,16 @@ class TestFfmpeg:
     def test_failure_in_the_middle_is_an_error(self, tmp_path):
         with pytest.raises(AudioError, match="broken.m4a.*status 1: codec gave up"):
             decode(tmp_path / "broken.m4a")
+
+    def test_tags_are_read_by_ffprobe(self, tmp_path):
+        assert artists.from_tags(tmp_path / "good.m4a") == ""
+        program = tmp_path / "bin" / "ffprobe"
+        program.write_text(
+            "#!/bin/sh\nfor word; do last=$word; done\n[ -f ${last#file:} ] && echo ' Ann  '\n"
+        )
+        program.chmod(0o755)
+        assert artists.from_tags(tmp_path / "good.m4a") == "Ann"
+        assert artists.from_tags(tmp_path / "absent.m4a") == ""
 
     def test_file_that_it_does_not_know(self, tmp_path):
         with pytest.raises(AudioError, match="strange.m4a.*neither libsndfile nor ffmpeg.*invalid data"):

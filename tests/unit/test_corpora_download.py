@@ -182,6 +182,12 @@ def test_file_that_is_not_there_is_not_asked_for_again(server, tmp_path):
     assert len(server.requests) == 1
 
 
+def test_full_queue_is_waited_for(server, tmp_path):
+    server.add("a.tar.gz", tar_of(tree()))
+    server.faults = ["429", "408"]
+    assert run(server, tmp_path / "corpus") == 0
+
+
 def test_record_that_is_none(server, tmp_path):
     with pytest.raises(cli.UserError, match="the record has no files"):
         run(server, tmp_path)
