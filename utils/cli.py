@@ -36,10 +36,11 @@ def warn(text: str) -> None:
 
 
 def boolean(text: str) -> bool:
-    """Parse Kaldi's booleans, ``true`` or ``false``, and nothing else."""
-    if text not in ("true", "false"):
+    """Parse Kaldi's booleans: ``true``, ``t`` or ``1``, ``false``, ``f`` or ``0``, in either case."""
+    word = text.lower()
+    if word not in ("true", "t", "1", "false", "f", "0"):
         raise argparse.ArgumentTypeError(f"expected true or false, got '{text}'")
-    return text == "true"
+    return word in ("true", "t", "1")
 
 
 def positive_int(text: str) -> int:

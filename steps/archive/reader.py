@@ -143,6 +143,7 @@ class _Opener:
         else:
             if path != self._path or self._stream is None:
                 self._stack.close()
+                self._path, self._stream = "", None
                 file = self._stack.enter_context(open_input(path, where=where))
                 self._path, self._stream = path, Stream(file, path)
             try:
@@ -180,13 +181,16 @@ def _read_scp(spec: ReadSpec, kind: str, allow_pipes: bool) -> Iterator[tuple[st
 
 
 class RandomReader:
-    """Objects by key: ``scp`` seeks in its archives; ``ark`` reads on and keeps what it has passed."""
+    """Objects by key: ``scp`` seeks in its archives; ``ark`` reads on and keeps what it has passed.
+
+    With the option ``p`` (permissive), an object that cannot be read is one that is not there.
+    """
 
     def __init__(self, rspecifier: str, kind: str = "matrix", *, allow_pipes: bool = False) -> None:
         spec = parse_rspecifier(rspecifier)
         self._entries: dict[str, tuple[str, str]] | None = None
         self._cache: dict[str, Any] = {}
-        self._name = spec.path
+        self._permissive = spec.permissive
         if spec.type == "scp":
             self._entries = {}
             for key, name, where in _scp_entries(spec, allow_pipes):
@@ -199,7 +203,7 @@ class RandomReader:
 
     def __contains__(self, key: str) -> bool:
         if self._entries is not None:
-            return key in self._entries
+            return key in self._entries and (not self._permissive or self._readable(key))
         while key not in self._cache:
             pair = next(self._rest, None)
             if pair is None:
@@ -207,10 +211,21 @@ class RandomReader:
             self._cache[pair[0]] = pair[1]
         return True
 
+    def _readable(self, key: str) -> bool:
+        """Read the object of a script file and keep it, the last one alone, for who asks for it next."""
+        if key not in self._cache:
+            try:
+                self._cache = {key: self._opener.read(*self._entries[key])}  # type: ignore[index]
+            except ArchiveError:
+                return False
+        return True
+
     def __getitem__(self, key: str) -> Any:
         if key not in self:
             raise KeyError(key)
-        return self._cache[key] if self._entries is None else self._opener.read(*self._entries[key])
+        if self._entries is None or self._permissive:
+            return self._cache[key]
+        return self._opener.read(*self._entries[key])
 
 
 def open_random(rspecifier: str, kind: str = "matrix", *, allow_pipes: bool = False) -> RandomReader:

@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from steps import archive
 from steps.nnet1.cmvn import stats_to_network
 from steps.nnet1.model_file import write_network
+from steps.nnet1.options import add_standard_options
 from utils import cli
 
 
@@ -28,6 +29,7 @@ def get_parser() -> cli.KaldiParser:
     add("--var-floor", type=cli.finite_float, default=1e-10, help="smallest variance (default: 1e-10)")
     add("--learn-rate-coef", type=cli.finite_float, default=0.0, help="of both components (default: 0)")
     add("--generation", choices=("2014", "modern"), default="modern", help="layout (default: modern)")
+    add_standard_options(parser)
     add("stats", metavar="<stats-in>")
     add("nnet", metavar="<nnet-out>")
     return parser

@@ -33,11 +33,16 @@ def without_softmax(network: nn.Network, name: str) -> nn.Network:
 def log_priors(counts: np.ndarray, floor: float = 1e-10) -> np.ndarray:
     """Log of the relative frequencies [classes]; a class rarer than ``floor`` gets ``sqrt(FLT_MAX)``.
 
-    Subtracted from log posteriors, that makes the class impossible.
+    Subtracted from log posteriors, that makes the class impossible; how many there are is logged.
     """
     relative = counts.astype(np.float64) / counts.sum()
     priors = np.log(relative + FLOOR)
-    priors[relative < floor] = math.sqrt(float(np.finfo(np.float32).max))
+    impossible = math.sqrt(float(np.finfo(np.float32).max))
+    priors[relative < floor] = impossible
+    cli.log(
+        f"Floored {np.count_nonzero(relative < floor)} pdf-priors (hard-set to {impossible:g}, "
+        "which disables DNN output when decoding)"
+    )
     return priors.astype(np.float32)
 
 

@@ -24,6 +24,11 @@ class Minibatch(NamedTuple):
     targets: torch.Tensor
     weights: torch.Tensor
 
+    @property
+    def frames(self) -> int:
+        """Number of rows."""
+        return len(self.feats)
+
 
 def minibatches(
     utterances: Iterable[Utterance], *, minibatch_size: int, randomizer_size: int, seed: int | None

@@ -11,6 +11,7 @@ from steps.nnet1.components import (
     AddShift,
     AffineTransform,
     Component,
+    Generation,
     Lstm,
     Network,
     Rescale,
@@ -19,18 +20,21 @@ from steps.nnet1.components import (
 )
 
 
-def moment_statistics(values: torch.Tensor) -> str:
+def moment_statistics(values: torch.Tensor, generation: Generation = "modern") -> str:
     """Kaldi's ``( min ..., max ..., mean ..., stddev ..., skewness ..., kurtosis ... )`` of all elements.
 
-    Skewness is m3 / m2**1.5 and kurtosis m4 / m2**2 - 3 of the central moments, summed in float64.
+    Skewness is m3 / m2**1.5 and kurtosis m4 / m2**2 - 3 of the central moments, summed in float64. The
+    tools of 2014 give the variance m2 in place of its root.
     """
     x = values.detach().cpu().numpy().astype(np.float64).ravel()
     with np.errstate(all="ignore"):
-        mean = x.mean()
-        centred = x - mean
-        variance, third, fourth = ((centred**power).mean() for power in (2, 3, 4))
-        moments = (x.min(), x.max(), mean, np.sqrt(variance), third / variance**1.5, fourth / variance**2 - 3)
-    names = ("min", "max", "mean", "stddev", "skewness", "kurtosis")
+        low, high, mean = x.min(), x.max(), x.mean()
+        x -= mean
+        square = x * x
+        variance, third, fourth = square.mean(), square @ x / len(x), square @ square / len(x)
+        spread = variance if generation == "2014" else np.sqrt(variance)
+        moments = (low, high, mean, spread, third / variance**1.5, fourth / variance**2 - 3)
+    names = ("min", "max", "mean", "variance" if generation == "2014" else "stddev", "skewness", "kurtosis")
     return " ( " + ", ".join(f"{name} {value:g}" for name, value in zip(names, moments, strict=True)) + " ) "
 
 
@@ -67,11 +71,12 @@ def _details(component: Component) -> str:
     if isinstance(component, Lstm):
         tensors = component.params().items()
         statistics = "".join(f"\n  {name}_  {moment_statistics(value)}" for name, value in tensors)
-        return f"cell-dim {component.cell_dim} ( {_lstm_options(component)} ){statistics}"
+        return f"cell-dim {component.cell_dim} ( {lstm_options(component)} ){statistics}"
     return ""
 
 
-def _lstm_options(component: Lstm) -> str:
+def lstm_options(component: Lstm) -> str:
+    """Coefficients and clips as ``nnet-info`` lists them."""
     values = (
         f"learn_rate_coef_ {component.learn_rate_coef:g}",
         f"bias_learn_rate_coef_ {component.bias_learn_rate_coef:g}",

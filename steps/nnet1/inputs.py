@@ -7,6 +7,7 @@ error that names the utterance.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -62,6 +63,8 @@ class TrainingData:
         Features, targets and weights that differ by less are cut to the shortest; 0: none may differ.
     max_frames : int
         Longer utterances are left out.
+    counts, reading
+        What became of the utterances so far, and the seconds it took to read them.
     """
 
     feats: str
@@ -74,6 +77,7 @@ class TrainingData:
     max_frames: int = 360000
     allow_pipes: bool = False
     counts: Counts = field(default_factory=Counts)
+    reading: float = 0.0
 
     def __iter__(self) -> Iterator[Utterance]:
         return self.prepared(self.read_feats())
@@ -84,28 +88,39 @@ class TrainingData:
 
     def prepared(self, feats_by_key: Iterable[tuple[str, np.ndarray]]) -> Iterator[Utterance]:
         """Yield those of the utterances that can be trained on, and count all of them."""
-        self.counts = Counts()
+        self.counts, self.reading = Counts(), 0.0
         targets = by_key(self.targets, "posterior_arrays", self.allow_pipes)
         weights = by_key(self.frame_weights, "vector", self.allow_pipes) if self.frame_weights else None
-        for key, feats in feats_by_key:
-            if key not in targets:
-                cli.warn(f"{key}, missing targets")
-                self.counts.no_targets += 1
-            elif weights is not None and key not in weights:
-                cli.warn(f"{key}, missing per-frame weights")
-                self.counts.other_errors += 1
-            else:
-                weight = np.ones(len(feats), np.float32) if weights is None else weights[key]
-                utterance = self._prepare(key, feats, targets[key], weight, weights is not None)
-                if utterance is not None:
-                    self.counts.done += 1
-                    yield utterance
+        source = iter(feats_by_key)
+        while True:
+            started = time.monotonic()
+            item = next(source, None)
+            found = None if item is None else self._find(item[0], targets, weights)
+            self.reading += time.monotonic() - started
+            if item is None:
+                return
+            utterance = None if found is None else self._prepare(*item, *found)
+            if utterance is not None:
+                self.counts.done += 1
+                yield utterance
+
+    def _find(self, key: str, targets: Any, weights: Any) -> tuple[Any, np.ndarray | None] | None:
+        """Read targets and weights of an utterance; ``None`` if some are missing, which is counted."""
+        if key not in targets:
+            cli.warn(f"{key}, missing targets")
+            self.counts.no_targets += 1
+            return None
+        if weights is not None and key not in weights:
+            cli.warn(f"{key}, missing per-frame weights")
+            self.counts.other_errors += 1
+            return None
+        return targets[key], None if weights is None else weights[key]
 
     def _prepare(
-        self, key: str, feats: np.ndarray, posterior: Any, weights: np.ndarray, weighted: bool
+        self, key: str, feats: np.ndarray, posterior: Any, weights: np.ndarray | None
     ) -> Utterance | None:
         """Check and cut one utterance; ``None`` if it is left out, which is counted."""
-        lengths = [len(feats), len(posterior.offsets) - 1] + ([len(weights)] if weighted else [])
+        lengths = [len(feats), len(posterior.offsets) - 1] + ([] if weights is None else [len(weights)])
         shortest = min(lengths)
         reason = ""
         if shortest == 0:
@@ -123,9 +138,10 @@ class TrainingData:
         check_features(key, feats, self.input_dim)
         x = torch.from_numpy(np.ascontiguousarray(feats[:shortest], dtype=np.float32))
         dense = torch.from_numpy(dense_targets(key, posterior, self.num_classes)[:shortest])
+        weight = np.ones(shortest, np.float32) if weights is None else check_weights(key, weights)[:shortest]
         if self.transform is not None:
             x = self.transform(x)
-        return Utterance(key, x, dense, torch.from_numpy(weights[:shortest].astype(np.float32)))
+        return Utterance(key, x, dense, torch.from_numpy(weight))
 
 
 def check_features(key: str, feats: np.ndarray, input_dim: int) -> None:
@@ -141,6 +157,23 @@ def check_features(key: str, feats: np.ndarray, input_dim: int) -> None:
     if not np.isfinite(feats).all():
         frame, column = np.argwhere(~np.isfinite(feats))[0]
         raise UserError(f"{key}: feature {feats[frame, column]} in frame {frame}, column {column} (from 0)")
+
+
+def check_weights(key: str, weights: np.ndarray) -> np.ndarray:
+    """Return the weights [frames] as float32.
+
+    Raises
+    ------
+    UserError
+        Naming the utterance and the first frame whose weight is negative or no finite number.
+    """
+    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if len(bad):
+        raise UserError(
+            f"{key}: weight {weights[bad[0]]:g} of frame {bad[0]} (from 0); "
+            "expected a finite number of at least 0"
+        )
+    return np.ascontiguousarray(weights, dtype=np.float32)
 
 
 def dense_targets(key: str, posterior: Any, num_classes: int) -> np.ndarray:

@@ -4,10 +4,13 @@
 their difference, ``FRAME_ACCURACY`` the weighted share of frames whose largest output is where the
 largest target is (the first one if several are equal). Numbers are printed with six digits, as C++
 does. The 2014 tools take ``log y`` without the floor; today's weigh a frame by the sum of its targets.
+As soon as a block of more than ``report_frames`` is complete (always 360 000 in 2014), its loss is told.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,7 +20,8 @@ from steps.nnet1.components import Generation
 from utils.cli import UserError
 
 FLOOR = 1e-20
-PROGRESS_FRAMES = 360000
+FRAMES_AN_HOUR = 360000
+REPORT_FRAMES = 5 * FRAMES_AN_HOUR
 
 
 @dataclass
@@ -26,6 +30,8 @@ class Xent:
 
     num_classes: int
     generation: Generation = "modern"
+    report_frames: int = REPORT_FRAMES
+    tell: Callable[[str], None] | None = None
     frames: np.ndarray = field(init=False)
     xent: np.ndarray = field(init=False)
     entropy: np.ndarray = field(init=False)
@@ -36,6 +42,9 @@ class Xent:
         for name in ("frames", "xent", "entropy", "correct"):
             setattr(self, name, np.zeros(self.num_classes))
         self._reported = (0.0, 0.0)
+        self._started = self._told = time.monotonic()
+        if self.generation == "2014":
+            self.report_frames = FRAMES_AN_HOUR
 
     def eval(self, y: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         """Add outputs [rows, classes], targets [rows, classes] and frame weights [rows].
@@ -70,9 +79,19 @@ class Xent:
 
     def _note_progress(self) -> None:
         frames, loss = float(self.frames.sum()), float(self.xent.sum() - self.entropy.sum())
-        if frames - self._reported[0] > PROGRESS_FRAMES:
-            self.progress.append((loss - self._reported[1]) / (frames - self._reported[0]))
-            self._reported = (frames, loss)
+        block = frames - self._reported[0]
+        if self.report_frames <= 0 or block <= self.report_frames:
+            return
+        self.progress.append((loss - self._reported[1]) / block)
+        self._reported = (frames, loss)
+        now, before = time.monotonic(), self._told
+        self._told = now
+        line = f"ProgressLoss[last {block // FRAMES_AN_HOUR:.0f}h of {frames // FRAMES_AN_HOUR:.0f}h]: "
+        line += f"{self.progress[-1]:g} (Xent)"
+        if self.generation == "modern":
+            line += f", fps={block / max(now - before, 1e-9):g}, elapsed {(now - self._started) / 3600:.3g}h"
+        if self.tell is not None:
+            self.tell(line)
 
     @property
     def num_frames(self) -> float:
@@ -120,13 +139,12 @@ class Xent:
         averages = (
             f"[AvgXent: {self.xent.sum() / frames:g}, AvgTargetEnt: {_plain(self.entropy.sum() / frames)}]"
         )
-        progress = (
-            "" if self.generation == "2014" else f"progress: [{''.join(f'{p:g} ' for p in self.progress)}]"
-        )
-        return (
-            f"AvgLoss: {self.avg_loss:g} (Xent), {averages}\n{progress}\n"
-            f"FRAME_ACCURACY >> {self.frame_accuracy:g}% <<"
-        )
+        progress = f"progress: [{''.join(f'{p:g} ' for p in self.progress)}]\n"
+        loss = f"AvgLoss: {self.avg_loss:g} (Xent), {averages}\n"
+        accuracy = f"FRAME_ACCURACY >> {self.frame_accuracy:g}% <<"
+        if self.generation == "2014":
+            return f"{loss}{progress if self.progress else ''}\n{accuracy}"
+        return f"{loss}{progress}{accuracy}\n"
 
 
 def _plain(value: float) -> str:

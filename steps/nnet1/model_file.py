@@ -2,7 +2,8 @@
 
 A file of today's Kaldi closes every component with ``<!EndOfComponent>``; one of 2014, and so of
 kaldi-lstm, does not, and that tells them apart. A binary file that is read and written again has the
-same bytes. Text holds 7 significant digits, as Kaldi's, and loses the rest of a float32.
+same bytes. Text holds 7 significant digits, as Kaldi's, and loses the rest of a float32. A file without
+the outer ``<Nnet>`` begins with its first component, as the transforms of 2014's ``gen_splice.py`` do.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from utils import atomic
 __all__ = ["NnetFormatError", "read_network", "write_network"]
 
 _BINARY_MARK = b"\0B"
+_STARTS = tuple(f"<{kind}>".encode() for kind in ("Nnet", *layout.KINDS))
 
 
 def read_network(path: str | Path) -> Network:
@@ -54,22 +56,30 @@ def read_network(path: str | Path) -> Network:
 
 def _parse(file: BinaryIO, name: str) -> Network:
     head = file.read(64)
-    if head.startswith(_BINARY_MARK + b"<Nnet> "):
+    if head.startswith(tuple(_BINARY_MARK + start + b" " for start in _STARTS)):
         scanner: Scanner = BinaryScanner(head + file.read(), name, position=len(_BINARY_MARK))
-    elif head.lstrip().startswith(b"<Nnet>"):
+    elif head.lstrip().startswith(_STARTS):
         scanner = TextScanner(head + file.read(), name)
     else:
-        raise NnetFormatError(f"{name}: header, byte 0: not an nnet1 file: it does not begin with <Nnet>")
+        raise NnetFormatError(
+            f"{name}: header, byte 0: not an nnet1 file: it does not begin with <Nnet> or a component"
+        )
     return _read_components(scanner)
 
 
 def _read_components(scanner: Scanner) -> Network:
-    """Read from ``<Nnet>`` to ``</Nnet>`` and check that nothing comes behind it."""
-    scanner.token()
+    """Read from ``<Nnet>`` to ``</Nnet>`` and check that nothing comes behind it.
+
+    Without ``<Nnet>``, ``</Nnet>`` may be missing, too.
+    """
+    start = scanner.position
+    enclosed = scanner.token() == "<Nnet>"
+    if not enclosed:
+        scanner.position = start
     components: list[Component] = []
     generation: Generation = "2014"
     closed = True
-    while True:
+    while enclosed or scanner.peek():
         start = scanner.position
         token = scanner.token()
         if token == "</Nnet>":  # noqa: S105

@@ -20,6 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from steps.nnet1.convert import to_generation, to_test_time, without_components
 from steps.nnet1.model_file import read_network, write_network
+from steps.nnet1.options import add_standard_options
 from utils import cli
 
 
@@ -40,8 +41,10 @@ def get_parser() -> cli.KaldiParser:
         "--shift", type=_count, default=5, help="frames for --to-test to shift by (default: 5)"
     )
     parser.add_argument("--generation", choices=("2014", "modern"), help="default: as the input")
-    parser.add_argument("--remove-first-components", type=_count, default=0, help="leave out the first N")
-    parser.add_argument("--remove-last-components", type=_count, default=0, help="leave out the last N")
+    for end in ("first", "last"):
+        names = (f"--remove-{end}-components", f"--remove-{end}-layers")
+        parser.add_argument(*names, type=_count, default=0, metavar="N", help=f"leave out the {end} N")
+    add_standard_options(parser)
     parser.add_argument("model_in", metavar="<model-in>")
     parser.add_argument("model_out", metavar="<model-out>")
     return parser

@@ -22,6 +22,7 @@ from steps import archive
 from steps.nnet1.device import add_device_options, select_device
 from steps.nnet1.forward import Forward, log_priors, without_softmax
 from steps.nnet1.model_file import read_network
+from steps.nnet1.options import add_standard_options
 from steps.nnet1.runtime import Net
 from steps.nnet1.tool import open_transform
 from utils import cli
@@ -47,7 +48,7 @@ def get_parser() -> cli.KaldiParser:
         help="rarer classes are impossible (default: 1e-10)",
     )
     add("--allow-pipes", type=cli.boolean, default=False, help="run commands in rspecifiers (default: false)")
-    add("--verbose", type=int, default=0, help="accepted for Kaldi's sake")
+    add_standard_options(parser)
     return parser
 
 
@@ -73,11 +74,10 @@ def main(argv: list[str] | None = None) -> int:
     network = read_network(args.model_in)
     if args.no_softmax:
         network = without_softmax(network, args.model_in)
-    priors = (
-        log_priors(read_counts(args.class_frame_counts), args.prior_floor)
-        if args.class_frame_counts
-        else None
-    )
+    priors = None
+    if args.class_frame_counts:
+        cli.log(f"Computing pdf-priors from : {args.class_frame_counts}")
+        priors = log_priors(read_counts(args.class_frame_counts), args.prior_floor)
     transform = open_transform(args.feature_transform, device)
     forward = Forward(Net(network, device), transform, args.apply_log, priors, args.prior_scale)
     started = time.monotonic()

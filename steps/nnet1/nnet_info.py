@@ -15,12 +15,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from steps.nnet1.info import bad_parameters, describe
 from steps.nnet1.model_file import read_network
+from steps.nnet1.options import add_standard_options
 from utils import cli
 
 
 def get_parser() -> cli.KaldiParser:
     """Make the parser of the command line."""
     parser = cli.KaldiParser("%(prog)s <nnet-in>", __doc__)
+    add_standard_options(parser)
     parser.add_argument("nnet", metavar="<nnet-in>")
     return parser
 

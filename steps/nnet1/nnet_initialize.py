@@ -17,6 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from steps.nnet1.initialize import initialize
 from steps.nnet1.model_file import write_network
+from steps.nnet1.options import add_standard_options
 from steps.nnet1.prototype import BRACKETS, default_generation, read_prototype
 from utils import cli
 
@@ -29,6 +30,7 @@ def get_parser() -> cli.KaldiParser:
     )
     parser.add_argument("--seed", type=int, default=777, help="seed of the random numbers (default: 777)")
     parser.add_argument("--generation", choices=("2014", "modern"), help="default: told from the prototype")
+    add_standard_options(parser, verbose=1)
     parser.add_argument("prototype", metavar="<nnet-prototype-in>")
     parser.add_argument("nnet", metavar="<nnet-out>")
     return parser
@@ -40,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     protos, lines = read_prototype(options.prototype)
     generation = options.generation or default_generation(protos)
     for line in lines:
-        if generation == "modern" or line not in BRACKETS:
+        if options.verbose >= 1 and (generation == "modern" or line not in BRACKETS):
             print(f"VLOG[1] ({cli.PROGRAM}) {line}", file=sys.stderr)
     write_network(initialize(protos, options.seed, generation), options.nnet, options.binary)
     cli.log(f"Written initialized model to {options.nnet}")

@@ -17,13 +17,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from steps.nnet1.epoch import frame_epoch
-from steps.nnet1.tool import parse_training, run_training, training_parser
+from steps.nnet1.tool import add_loss_options, parse_training, run_training, training_parser
 from utils import cli
 
 
 def get_parser() -> cli.KaldiParser:
     """Return the parser of this program's options."""
     parser = training_parser("nnet_train_frmshuff.py", __doc__)
+    add_loss_options(parser)
     add = parser.add_argument
     add("--minibatch-size", type=cli.positive_int, default=256, help="frames an update (default: 256)")
     add("--randomize", type=cli.boolean, default=True, help="shuffle the frames (default: true)")
@@ -41,10 +42,10 @@ def main(argv: list[str] | None = None) -> int:
     """Run the program and return its exit status."""
     args = parse_training(get_parser(), argv)
     randomize = args.randomize and not args.cross_validate
-    cli.log(f"Seeding by numpy PCG64 with : {args.randomizer_seed}")
-    result = run_training(
+    run_training(
         args,
-        lambda net, data, options: frame_epoch(
+        "frmshuff",
+        lambda net, data, options, reporter: frame_epoch(
             net,
             data,
             options,
@@ -52,9 +53,9 @@ def main(argv: list[str] | None = None) -> int:
             randomizer_size=args.randomizer_size,
             seed=args.randomizer_seed if randomize else None,
             where=args.model_in,
+            reporter=reporter,
         ),
     )
-    result.log(cross_validate=args.cross_validate, randomized=randomize)
     return 0
 
 

@@ -19,7 +19,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from steps.nnet1.epoch import stream_epoch
 from steps.nnet1.model_file import write_network
-from steps.nnet1.tool import check_streams, parse_training, run_training, training_parser
+from steps.nnet1.tool import (
+    add_dummy_options,
+    check_streams,
+    parse_training,
+    run_training,
+    training_parser,
+)
 from utils import cli
 
 
@@ -36,10 +42,7 @@ def get_parser() -> cli.KaldiParser:
         default=50000,
         help="write <model-out>_utt<N> every so often (default: 50000)",
     )
-    dummies = parser.add_argument_group("accepted and without effect, as in kaldi-lstm")
-    for name, default in (("minibatch-size", 256), ("randomizer-size", 32768), ("randomizer-seed", 777)):
-        dummies.add_argument(f"--{name}", type=int, default=default)
-    dummies.add_argument("--randomize", type=cli.boolean, default=True)
+    add_dummy_options(parser)
     return parser
 
 
@@ -53,14 +56,14 @@ def main(argv: list[str] | None = None) -> int:
         cli.warn("--frame-weights has no effect here, as in kaldi-lstm")
         args.frame_weights = ""
 
-    def one_epoch(net, data, options):
+    def one_epoch(net, data, options, reporter):
         check_streams(net.network, args.num_stream, args.model_in)
         dumped = 0
 
-        def dump() -> None:
+        def dump(done: int) -> None:
             nonlocal dumped
-            if options is not None and data.counts.done // max(args.dump_interval, 1) > dumped:
-                dumped = data.counts.done // args.dump_interval
+            if options is not None and done // max(args.dump_interval, 1) > dumped:
+                dumped = done // args.dump_interval
                 write_network(net.export(), f"{args.model_out}_utt{dumped * args.dump_interval}", args.binary)
 
         return stream_epoch(
@@ -71,10 +74,11 @@ def main(argv: list[str] | None = None) -> int:
             targets_delay=args.targets_delay,
             where=args.model_in,
             after_batch=dump if args.dump_interval > 0 else None,
+            reporter=reporter,
         )
 
-    result = run_training(args, one_epoch, num_stream=args.num_stream, framewise=True, length_tolerance=0)
-    result.log(cross_validate=args.cross_validate, randomized=False)
+    settings = {"num_stream": args.num_stream, "framewise": True, "length_tolerance": 0}
+    run_training(args, "lstm-streams", one_epoch, **settings)
     return 0
 
 

@@ -17,7 +17,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from steps.nnet1.epoch import multistream_epoch
-from steps.nnet1.tool import parse_training, run_training, training_parser
+from steps.nnet1.tool import (
+    add_dummy_options,
+    add_loss_options,
+    parse_training,
+    run_training,
+    training_parser,
+)
 from utils import cli
 
 
@@ -28,20 +34,22 @@ def get_parser() -> cli.KaldiParser:
         "--batch-size", type=cli.positive_int, default=20, help="frames of BPTT (default: 20)"
     )
     parser.add_argument("--num-streams", type=cli.positive_int, default=4, help="streams (default: 4)")
+    add_loss_options(parser)
+    add_dummy_options(parser)
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the program and return its exit status."""
     args = parse_training(get_parser(), argv)
-    result = run_training(
+    run_training(
         args,
-        lambda net, data, options: multistream_epoch(
-            net, data, options, batch_size=args.batch_size, where=args.model_in
+        "multistream",
+        lambda net, data, options, reporter: multistream_epoch(
+            net, data, options, batch_size=args.batch_size, where=args.model_in, reporter=reporter
         ),
         num_stream=args.num_streams,
     )
-    result.log(cross_validate=args.cross_validate, randomized=None)
     return 0
 
 

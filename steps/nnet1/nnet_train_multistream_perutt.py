@@ -19,7 +19,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from steps.nnet1.epoch import multistream_utterance_epoch
-from steps.nnet1.tool import parse_training, run_training, training_parser
+from steps.nnet1.tool import (
+    add_dummy_options,
+    add_loss_options,
+    parse_training,
+    run_training,
+    training_parser,
+)
 from utils import cli
 
 
@@ -27,27 +33,29 @@ def get_parser() -> cli.KaldiParser:
     """Return the parser of this program's options."""
     parser = training_parser("nnet_train_multistream_perutt.py", __doc__)
     parser.set_defaults(max_frames=8000)
-    add = parser.add_argument
-    add("--num-streams", type=cli.positive_int, default=4, help="utterances a batch (default: 4)")
-    add("--randomize", type=cli.boolean, default=False, help="accepted and without effect, as in Kaldi")
+    text = "utterances a batch (default: 4)"
+    parser.add_argument("--num-streams", type=cli.positive_int, default=4, help=text)
+    add_loss_options(parser)
+    add_dummy_options(parser)
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the program and return its exit status."""
     args = parse_training(get_parser(), argv)
-    result = run_training(
+    run_training(
         args,
-        lambda net, data, options: multistream_utterance_epoch(
+        "multistream-perutt",
+        lambda net, data, options, reporter: multistream_utterance_epoch(
             net,
             data,
             options,
             num_streams=args.num_streams,
             max_frames=args.max_frames,
             where=args.model_in,
+            reporter=reporter,
         ),
     )
-    result.log(cross_validate=args.cross_validate, randomized=None, short=True)
     return 0
 
 

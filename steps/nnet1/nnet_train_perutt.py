@@ -16,7 +16,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from steps.nnet1.epoch import utterance_epoch
-from steps.nnet1.tool import parse_training, run_training, training_parser
+from steps.nnet1.tool import (
+    add_dummy_options,
+    add_loss_options,
+    parse_training,
+    run_training,
+    training_parser,
+)
 from utils import cli
 
 
@@ -24,16 +30,21 @@ def get_parser() -> cli.KaldiParser:
     """Return the parser of this program's options."""
     parser = training_parser("nnet_train_perutt.py", __doc__)
     parser.set_defaults(max_frames=6000)
+    add_loss_options(parser)
+    add_dummy_options(parser)
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the program and return its exit status."""
     args = parse_training(get_parser(), argv)
-    result = run_training(
-        args, lambda net, data, options: utterance_epoch(net, data, options, where=args.model_in)
+    run_training(
+        args,
+        "perutt",
+        lambda net, data, options, reporter: utterance_epoch(
+            net, data, options, where=args.model_in, reporter=reporter
+        ),
     )
-    result.log(cross_validate=args.cross_validate, randomized=False)
     return 0
 
 

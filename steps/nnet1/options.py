@@ -29,6 +29,12 @@ def add_train_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--l2-penalty", type=cli.finite_float, default=default.l2_penalty, help="L2 penalty")
 
 
+def add_standard_options(parser: argparse.ArgumentParser, verbose: int = 0) -> None:
+    """Add ``--verbose`` and ``--print-args``, which every tool of Kaldi's takes; the second has no effect."""
+    parser.add_argument("--verbose", type=int, default=verbose, help=f"log more (default: {verbose})")
+    parser.add_argument("--print-args", type=cli.boolean, default=True, help="accepted for Kaldi's sake")
+
+
 def train_options(args: argparse.Namespace) -> TrainOptions:
     """Take the training options out of parsed arguments."""
     return TrainOptions(args.learn_rate, args.momentum, args.l1_penalty, args.l2_penalty)

@@ -60,7 +60,8 @@ class KarelOptions:
 class KarelState:
     """Where the scheduler stands: the best network, its loss, and the next learning rate.
 
-    ``finished`` is the reason for the end, with the words of the script; empty while it goes on.
+    ``finished`` is the reason for the end, with the words of the script; empty while it goes on. ``notice``
+    is what the script says when ``min_iters`` alone keeps it from the end.
     """
 
     learn_rate: str
@@ -69,6 +70,7 @@ class KarelState:
     iteration: int = 0
     halving: bool = False
     finished: str = ""
+    notice: str = ""
 
 
 def karel_start(options: KarelOptions, initial_loss: float, initial_nnet: str) -> KarelState:
@@ -105,7 +107,7 @@ def karel_step(
     accepted = cv_loss < state.loss or kept or forced
     name = _karel_name(options, state, tr_loss, cv_loss, base, accepted)
     epoch = Epoch(iteration, state.learn_rate, tr_loss, cv_loss, accepted=accepted, nnet=name)
-    previous, state = state.loss, replace(state, iteration=iteration)
+    previous, state = state.loss, replace(state, iteration=iteration, notice="")
     if accepted:
         state = replace(state, loss=cv_loss, best=name)
     if not kept:
@@ -130,10 +132,11 @@ def _karel_name(
 
 def _karel_rate(options: KarelOptions, state: KarelState, previous: float, forced: bool) -> KarelState:
     """Stop, or start halving, or halve; a rejected epoch counts as an improvement of nothing."""
-    improvement = six_digits((previous - state.loss) / previous)
+    improvement = six_digits((previous - state.loss) / previous) if previous else 0.0
     if state.halving and improvement < options.end_halving_impr:
         if forced:
-            return state
+            notice = f"we were supposed to finish, but we continue as min_iters : {options.min_iters}"
+            return replace(state, notice=notice)
         return replace(state, finished=f"finished, too small rel. improvement {improvement:g}")
     halving = state.halving or improvement < options.start_halving_impr
     rate = scaled(state.learn_rate, options.halving_factor) if halving else state.learn_rate
@@ -187,7 +190,7 @@ def iteration_line(epoch: Epoch, max_iters: int) -> str:
     verdict = "accepted" if epoch.accepted else "rejected"
     return (
         f"ITERATION {epoch.iteration:0{len(str(max_iters))}d}: TRAIN AVG.LOSS {epoch.tr_loss:.4f}, "
-        f"(lrate{epoch.learn_rate}), CROSSVAL AVG.LOSS {epoch.cv_loss:.4f}, "
+        f"(lrate{float(epoch.learn_rate):.6g}), CROSSVAL AVG.LOSS {epoch.cv_loss:.4f}, "
         f"nnet {verdict} ({epoch.nnet.rpartition('/')[2]})"
     )
 

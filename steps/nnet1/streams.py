@@ -15,13 +15,17 @@ from steps.nnet1.inputs import Utterance
 
 
 class Chunk(NamedTuple):
-    """``batch_size * num_stream`` interleaved rows; ``new`` flags streams that begin an utterance."""
+    """``batch_size * num_stream`` interleaved rows; ``new`` flags streams that begin an utterance.
+
+    ``frames`` of the rows are frames of utterances, the others fill up.
+    """
 
     feats: torch.Tensor
     targets: torch.Tensor
     weights: torch.Tensor
     new: list[bool]
     lengths: list[int] | None
+    frames: int
 
 
 class _Stream:
@@ -67,6 +71,7 @@ def delayed_chunks(
             shapes = (first.feats.shape[1], first.targets.shape[1])
         feats, targets = (torch.zeros(batch_size, num_stream, columns) for columns in shapes)
         weights = torch.zeros(batch_size, num_stream)
+        frames = sum(min(batch_size, max(stream.left, 0)) for stream in streams)
         for index, stream in enumerate(streams):
             if stream.utterance is None:
                 continue
@@ -76,7 +81,7 @@ def delayed_chunks(
             targets[:, index] = stream.utterance.targets[rows.clamp(max=last)]
             weights[:, index] = torch.where(rows <= last, stream.utterance.weights[rows.clamp(max=last)], 0)
             stream.position += batch_size
-        yield Chunk(feats.flatten(0, 1), targets.flatten(0, 1), weights.flatten(), new, None)
+        yield Chunk(feats.flatten(0, 1), targets.flatten(0, 1), weights.flatten(), new, None, frames)
 
 
 def padded_chunks(utterances: Iterable[Utterance], *, num_stream: int, batch_size: int) -> Iterator[Chunk]:
@@ -103,7 +108,7 @@ def padded_chunks(utterances: Iterable[Utterance], *, num_stream: int, batch_siz
                 parts[name][:length, index] = value[stream.position : stream.position + length]
             stream.position += length
         feats, targets, weights = (parts[name].flatten(0, 1) for name in ("feats", "targets", "weights"))
-        yield Chunk(feats, targets, weights, new, lengths)
+        yield Chunk(feats, targets, weights, new, lengths, sum(lengths))
 
 
 def whole_utterances(batch: Sequence[Utterance]) -> Chunk:

@@ -8,17 +8,20 @@ from collections.abc import Callable
 import torch
 
 from steps.nnet1 import components as nn
+from steps.nnet1.buffer_report import Reporter
 from steps.nnet1.device import add_device_options, select_device
 from steps.nnet1.epoch import EpochResult
 from steps.nnet1.inputs import TrainingData
+from steps.nnet1.loss import REPORT_FRAMES
 from steps.nnet1.model_file import read_network, write_network
-from steps.nnet1.options import TrainOptions, add_train_options, train_options
+from steps.nnet1.options import TrainOptions, add_standard_options, add_train_options, train_options
 from steps.nnet1.runtime import Net
+from steps.nnet1.wording import WORDINGS, log_end, log_start
 from utils import cli
 
 ARGUMENTS = "<feature-rspecifier> <targets-rspecifier> <model-in> [<model-out>]"
 
-Run = Callable[[Net, TrainingData, "TrainOptions | None"], EpochResult]
+Run = Callable[[Net, TrainingData, "TrainOptions | None", Reporter], EpochResult]
 
 
 def training_parser(program: str, description: str | None) -> cli.KaldiParser:
@@ -38,8 +41,22 @@ def training_parser(program: str, description: str | None) -> cli.KaldiParser:
     add("--max-frames", type=int, default=360000, help="leave out longer utterances (default: 360000)")
     add("--binary", type=cli.boolean, default=True, help="write the model in binary (default: true)")
     add("--allow-pipes", type=cli.boolean, default=False, help="run commands in rspecifiers (default: false)")
-    add("--verbose", type=int, default=0, help="accepted for Kaldi's sake")
+    add_standard_options(parser)
     return parser
+
+
+def add_loss_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--loss-report-frames``, which today's tools have."""
+    text = f"log the loss of blocks of so many frames, 0: never (default: {REPORT_FRAMES})"
+    parser.add_argument("--loss-report-frames", type=int, default=REPORT_FRAMES, help=text)
+
+
+def add_dummy_options(parser: argparse.ArgumentParser) -> None:
+    """Add the shuffling trainer's options, which ``train_scheduler.sh`` gives to any ``--train-tool``."""
+    dummies = parser.add_argument_group("accepted and without effect, as in Kaldi")
+    for name, default in (("minibatch-size", 256), ("randomizer-size", 32768), ("randomizer-seed", 777)):
+        dummies.add_argument(f"--{name}", type=int, default=default)
+    dummies.add_argument("--randomize", type=cli.boolean, default=False)
 
 
 def parse_training(parser: cli.KaldiParser, argv: list[str] | None) -> argparse.Namespace:
@@ -79,13 +96,15 @@ def check_streams(network: nn.Network, num_stream: int, model: str) -> None:
             )
 
 
-def run_training(args: argparse.Namespace, run: Run, **settings: object) -> EpochResult:
-    """Read the model, go through the data once, write the model.
+def run_training(args: argparse.Namespace, tool: str, run: Run, **settings: object) -> None:
+    """Read the model, go through the data once, write the model, with Kaldi's log lines.
 
     Parameters
     ----------
     args : Namespace
         Of a :func:`training_parser`.
+    tool : str
+        Whose words to log with, see ``wording``.
     run : callable
         Makes the pass; gets None as options for cross-validation.
     **settings
@@ -96,11 +115,14 @@ def run_training(args: argparse.Namespace, run: Run, **settings: object) -> Epoc
     framewise = bool(settings.pop("framewise", False))
     net = Net(read_network(args.model_in), device, num_stream=num_stream)
     data = open_data(args, net, device, framewise=framewise, **settings)
-    cli.log("CROSS-VALIDATION STARTED" if args.cross_validate else "TRAINING STARTED")
-    result = run(net, data, None if args.cross_validate else train_options(args))
+    generation = net.network.generation
+    report_frames = getattr(args, "loss_report_frames", REPORT_FRAMES)
+    reporter = Reporter(generation, args.verbose, report_frames, WORDINGS[tool].of_streams)
+    log_start(tool, generation, seed=args.randomizer_seed, cross_validate=args.cross_validate)
+    result = run(net, data, None if args.cross_validate else train_options(args), reporter)
     if not args.cross_validate:
         write_network(net.export(), args.model_out, binary=args.binary)
-    return result
+    log_end(tool, result, cross_validate=args.cross_validate, randomize=args.randomize)
 
 
 def open_data(

@@ -122,6 +122,8 @@ def train_karel(trainer: Trainer, options: schedule.KarelOptions, network: Netwo
             initial,
             options.max_iters,
         )
+        if state.notice:
+            cli.log(state.notice)
     if state.finished:
         cli.log(state.finished)
     if state.best == initial.nnet:

@@ -135,8 +135,8 @@ OPTIONS = [
     ("float_nan", "--max-over-db nan", "expected a finite number, got 'nan'"),
     ("float_infinite", "--max-over-db 1e999", "expected a finite number, got '1e999'"),
     ("float_shell", "--max-over-db '$(touch canary)'", r"expected a finite number, got '\$\(touch canary\)'"),
-    ("boolean_capital", "--allow-truncated True", "expected true or false, got 'True'"),
-    ("boolean_one", "--allow-truncated=1", "expected true or false, got '1'"),
+    ("boolean_word", "--allow-truncated yes", "expected true or false, got 'yes'"),
+    ("boolean_number", "--allow-truncated=2", "expected true or false, got '2'"),
     ("unknown_equals", "--no-such=$(touch)", "no-such"),
 ]
 CASES += [

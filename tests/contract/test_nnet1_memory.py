@@ -78,7 +78,7 @@ def peak(tool, root, corpus, output, words):
     return 1024 * int(done.stdout)
 
 
-FRAMES = "--learn-rate=1e-6 --randomizer-size=8192"
+FRAMES = "--learn-rate=1e-6 --randomizer-size=4096"
 STREAMS = "--learn-rate=1e-8 --batch-size=100"
 RUNS = {
     "frames of archives": (

@@ -147,6 +147,15 @@ def test_a_finished_training_is_left_alone_and_a_changed_one_starts_over(stage, 
     assert files(tmp_path) == after
 
 
+def test_what_min_iters_alone_keeps_going_is_said(corpus, tmp_path, capsys):
+    train("dnn", corpus, tmp_path, "--learn-rate=1e-9", "--max-iters=4", "--min-iters=3")
+    err = capsys.readouterr().err
+    line = "we were supposed to finish, but we continue as min_iters : 3"
+    assert err.count(line) == 2
+    assert "(lrate1e-09)" in err
+    assert "###" not in err and "ProgressLoss" not in err
+
+
 def test_changed_data_start_over(corpus, tmp_path, capsys):
     data = tmp_path / "data"
     shutil.copytree(corpus, data)

@@ -43,7 +43,7 @@ def test_frmshuff_prints_kaldis_lines_and_writes_kaldis_network(run_cli, tmp_pat
     line = next(line for line in done.stderr.splitlines() if "AvgLoss:" in line)
     assert line.split()[3] == "0.857995"
     assert line.endswith("AvgLoss: 0.857995 (Xent), [AvgXent: 0.857995, AvgTargetEnt: 0]")
-    assert done.stderr.endswith("progress: []\nFRAME_ACCURACY >> 60.7759% <<\n")
+    assert done.stderr.endswith("progress: []\nFRAME_ACCURACY >> 60.7759% <<\n\n")
     network, kaldi = read_network(tmp_path / "out"), read_network(SMALL / "dnn/plain.it1")
     assert len((tmp_path / "out").read_bytes()) == len((SMALL / "dnn/plain.it1").read_bytes())
     for (_, _, ours), (_, _, theirs) in zip(network.params(), kaldi.params(), strict=True):
@@ -174,12 +174,15 @@ def test_forward_writes_posteriors_with_log_and_priors(tmp_path):
 TRAINERS = {
     nnet_train_frmshuff: ("dnn/dnn.init", "minibatch-size=32 randomizer-size=300 randomize=false"),
     nnet_train_lstm_streams: ("lstm/google.init", "num-stream=4 batch-size=20 targets-delay=5"),
-    nnet_train_multistream: ("lstm/head_clip.init", "num-streams=4 batch-size=20"),
-    nnet_train_perutt: ("lstm/head_clip.init", "max-frames=6000"),
-    nnet_train_multistream_perutt: ("lstm/head_clip.init", "num-streams=4 max-frames=400 randomize=false"),
+    nnet_train_multistream: ("lstm/head_clip.init", "num-streams=4 batch-size=20 loss-report-frames=0"),
+    nnet_train_perutt: ("lstm/head_clip.init", "max-frames=6000 loss-report-frames=500"),
+    nnet_train_multistream_perutt: ("lstm/head_clip.init", "num-streams=4 max-frames=400"),
 }
 EVERY = (
-    "learn-rate=0.001 momentum=0.5 l1-penalty=0 l2-penalty=0.0001 cross-validate=false binary=true verbose=1"
+    "learn-rate=0.001 momentum=0.5 l1-penalty=0 l2-penalty=0.0001 cross-validate=false binary=true verbose=1 "
+    "use-gpu=no print-args=false length-tolerance=5 objective-function=xent "
+    # What train_scheduler.sh gives to any --train-tool.
+    "randomize=true minibatch-size=256 randomizer-size=32768 randomizer-seed=777"
 )
 
 
@@ -214,4 +217,6 @@ def test_multistream_perutt_prints_kaldis_lines(tmp_path, capsys):
     assert "@@@ Frames per-class: [ 222 384 305 ]\n@@@ Loss per-class: [ 0.802606 0.914557 0.989911 ]" in err
     counts = "Done 11 files, 0 with no tgt_mats, 0 with other errors."
     assert re.search(re.escape(counts) + r" \[TRAINING, \S+ min, fps\S+\]", err)
-    assert err.endswith("[AvgXent: 0.91399, AvgTargetEnt: 0]\nprogress: []\nFRAME_ACCURACY >> 65.5324% <<\n")
+    assert err.endswith(
+        "[AvgXent: 0.91399, AvgTargetEnt: 0]\nprogress: []\nFRAME_ACCURACY >> 65.5324% <<\n\n"
+    )

@@ -20,10 +20,26 @@ SHAPES = [
 ]
 
 
+ARCHITECTURES = ("native", "no-avx512f", "x86-64")
+
+
 @pytest.fixture(autouse=True)
 def in_c():
     if kernels.library() is None:
         pytest.skip("no C compiler")
+
+
+@pytest.fixture(params=ARCHITECTURES)
+def vectors(request, monkeypatch):
+    """The kernels for vectors of 16, 8 and 4 numbers, where this processor has them."""
+    more = {"native": (), "no-avx512f": ("-mno-avx512f",), "x86-64": ("-march=x86-64",)}[request.param]
+    monkeypatch.setattr(kernels, "FLAGS", (*kernels.FLAGS, *more))
+    kernels.use("auto")
+    if kernels.library() is None:
+        pytest.skip("not for this processor")
+    yield
+    monkeypatch.undo()
+    kernels.use("auto")
 
 
 def laid_out(rows: int, columns: int, how: str) -> torch.Tensor:
@@ -37,6 +53,7 @@ def laid_out(rows: int, columns: int, how: str) -> torch.Tensor:
     return torch.randn(rows, columns)
 
 
+@pytest.mark.usefixtures("vectors")
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("out_how", LAYOUTS)
 def test_products_of_all_layouts(shape, out_how):

@@ -110,6 +110,29 @@ def test_karel_best_and_names():
     assert epochs[0].nnet == "dnn_iter001_learnrate1_tr0.5000_cv2.0000_min-iters-1_keep-lr-iters-1"
 
 
+def test_a_rate_is_printed_with_six_digits_and_stands_in_names_as_it_was_given():
+    _, (epoch,) = run_karel(KarelOptions(learn_rate="0.000008"), 1.0, [(0.5, 0.75)])
+    assert schedule.iteration_line(epoch, 20) == (
+        "ITERATION 01: TRAIN AVG.LOSS 0.5000, (lrate8e-06), CROSSVAL AVG.LOSS 0.7500, "
+        "nnet accepted (dnn_iter01_learnrate0.000008_tr0.5000_cv0.7500)"
+    )
+
+
+def test_min_iters_is_named_where_it_alone_keeps_training_from_the_end():
+    state, _ = run_karel(KarelOptions("1", min_iters=2), 1.0, [(0.5, 1.0)])
+    assert state.notice == ""
+    state, _ = run_karel(KarelOptions("1", min_iters=2), 1.0, [(0.5, 1.0), (0.5, 1.0)])
+    assert state.notice == "we were supposed to finish, but we continue as min_iters : 2"
+    state, _ = run_karel(KarelOptions("1", min_iters=2), 1.0, [(0.5, 1.0)] * 3)
+    assert (state.notice, state.finished) == ("", "finished, too small rel. improvement 0")
+
+
+def test_a_loss_of_zero_cannot_be_improved():
+    state, epochs = run_karel(KarelOptions("1"), 1.0, [(0.5, 0.0), (0.0, 0.0), (0.0, 0.0)])
+    assert [epoch.accepted for epoch in epochs] == [True, False, False]
+    assert state.finished == "finished, too small rel. improvement 0"
+
+
 def test_karel_replay_gives_the_state_back():
     options = KarelOptions(learn_rate="0.1")
     losses = [(0.5, 0.9), (0.4, 0.899), (0.3, 0.95), (0.3, 0.8)]

@@ -18,10 +18,11 @@
 #define LOW 0, 8, 1, 9, 2, 10, 3, 11
 #define HIGH 4, 12, 5, 13, 6, 14, 7, 15
 #else
-#define HEIGHT 6
+#define HEIGHT 4
 #define LOW 0, 4, 1, 5
 #define HIGH 2, 6, 3, 7
 #endif
+_Static_assert(HEIGHT <= LANES, "panels of A are packed a vector at a time");
 #define WIDTH (2 * LANES)
 #define DEPTH 320 /* a panel of B of this depth stays in the first cache */
 #define BLOCK_ROWS (20 * HEIGHT)
