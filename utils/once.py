@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 # Not insert: with utils/ itself on the path, "import queue" would find Grid Engine's runner.
 sys.path[0] = str(Path(__file__).resolve().parents[1])
@@ -29,6 +31,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 from utils import atomic, cli
 from utils.code_closure import ROOT, closure
 
+_JOB_RANGE = re.compile(r"(\w+)=\d+(?::\d+)?")
 _NEUTRAL = ("--nj", "--cmd", "--num-threads", "--max-jobs-run")
 
 Record = dict[str, list]
@@ -48,13 +51,24 @@ def get_parser() -> cli.KaldiParser:
     return parser
 
 
-def content_hash(path: Path) -> str:
-    """Return the BLAKE2 hash of a file's content, in hexadecimal."""
+def content_hash(file: BinaryIO) -> str:
+    """Return the BLAKE2 hash of an open file's content, in hexadecimal."""
     digest = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
+    while piece := file.read(1 << 20):
+        digest.update(piece)
     return digest.hexdigest()
+
+
+def files_below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[str]:
+    """Yield the files in a folder and in those below, also through links, but not round in circles."""
+    here = folder.resolve()
+    if here in above:
+        return
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            yield from files_below(path, (*above, here))
+        elif path.is_file():
+            yield str(path)
 
 
 def expand(paths: Iterable[str]) -> list[str]:
@@ -63,28 +77,32 @@ def expand(paths: Iterable[str]) -> list[str]:
     for name in paths:
         path = Path(name)
         if path.is_dir():
-            found.update(dict.fromkeys(str(p) for p in sorted(path.rglob("*")) if p.is_file()))
+            found.update(dict.fromkeys(files_below(path)))
             continue
         found[name] = None
         if path.suffix == ".scp" and path.is_file():
-            for line in path.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
-                target = line.partition(" ")[2].strip()
+            text = path.read_bytes().decode(errors="surrogateescape")
+            for line in text.split("\n"):  # not splitlines, whose further line ends may be in names
+                target = line.partition(" ")[2].strip(" \t\r")
                 head, colon, offset = target.rpartition(":")
-                if not target.endswith("|"):
+                if target and not target.endswith("|"):
                     found[head if colon and offset.isdigit() else target] = None
     return list(found)
 
 
 def fingerprint(paths: Iterable[str], known: Record) -> Record:
-    """Map each path to ``[hash, size, mtime, inode]``; a file whose last three are known is not read."""
+    """Map each path to ``[hash, size, mtime, inode]``; a file whose last three are known is not read.
+
+    Network file systems are certain of these only once the file is open.
+    """
     record: Record = {}
     for name in paths:
-        path = Path(name)
         try:
-            status = path.stat()
-            facts = [status.st_size, status.st_mtime_ns, status.st_ino]
-            old = known.get(name)
-            record[name] = [old[0] if old and old[1:] == facts else content_hash(path), *facts]
+            with Path(name).open("rb") as file:
+                status = os.fstat(file.fileno())
+                facts = [status.st_size, status.st_mtime_ns, status.st_ino]
+                old = known.get(name)
+                record[name] = [old[0] if old and old[1:] == facts else content_hash(file), *facts]
         except OSError:
             record[name] = ["missing"]
     return record
@@ -99,9 +117,17 @@ def read_stamp(path: Path) -> dict:
         return {}
 
 
+def runner_environment(command: list[str], outputs: list[str]) -> dict[str, str]:
+    """Return the environment of a job runner: it waits for outputs that a shared file system shows late."""
+    names = [name for name in outputs if name.split() == [name]]
+    if job_range := _JOB_RANGE.fullmatch(command[0]):
+        names = [name for name in names if job_range[1] not in name]
+    return {**os.environ, "RUNNER_OUTPUTS": " ".join(names)}
+
+
 def without_log(command: list[str]) -> list[str]:
     """Return what a job runner is to run: its arguments without ``JOB=1:N`` and the log."""
-    return command[2:] if re.fullmatch(r"\w+=\d+(:\d+)?", command[0]) else command[1:]
+    return command[2:] if _JOB_RANGE.fullmatch(command[0]) else command[1:]
 
 
 def counted_words(command: list[str]) -> list[str]:
@@ -136,10 +162,10 @@ def describe(command: list[str], inputs: list[str], outputs: list[str], old: dic
     """Return the record of the present state, using what ``old`` knows of unchanged files."""
     code = [str(path.relative_to(ROOT)) for path in closure(command)]
     known = {**old.get("inputs", {}), **old.get("outputs", {})}
-    code_hashes = {name: [content_hash(ROOT / name)] for name in code}
+    code_prints = fingerprint((str(ROOT / name) for name in code), {})
     return {
         "command": counted_words(command),
-        "code": code_hashes,
+        "code": {name: code_prints[str(ROOT / name)][:1] for name in code},
         "inputs": fingerprint(expand(inputs), known),
         "outputs": fingerprint(expand(outputs), known),
     }
@@ -151,8 +177,9 @@ def main(argv: list[str] | None = None) -> int:
     split = words.index("--") if "--" in words else len(words)
     options = get_parser().parse_args(words[:split])
     command = words[split + 1 :]
-    run = shlex.split(options.cmd) + command
+    run, environment = shlex.split(options.cmd) + command, None
     if options.cmd and command:
+        environment = runner_environment(command, options.outputs)
         command = without_log(command)
     if not command:
         get_parser().error("expected '-- command ...' after the stamp")
@@ -169,7 +196,7 @@ def main(argv: list[str] | None = None) -> int:
     more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
     cli.log(f"doing {stamp}: {reasons[0]}{more}")
     stamp.unlink(missing_ok=True)
-    status = subprocess.run(run, close_fds=False, check=False).returncode
+    status = subprocess.run(run, env=environment, close_fds=False, check=False).returncode
     if status != 0:
         cli.log(f"{stamp}: failed with status {status}: {' '.join(run)}")
         return 1 if status < 0 else status

@@ -14,7 +14,6 @@ Environment: as slurm.py.
 
 from __future__ import annotations
 
-import getpass
 import re
 import sys
 from pathlib import Path
@@ -33,6 +32,8 @@ from utils.job_runner.scheduler import (
     Verdict,
     ask,
     is_refused,
+    submitted_id,
+    user_name,
 )
 
 BUILT_IN = """
@@ -58,6 +59,8 @@ class GridEngine:
         What ``--gpu`` became. qsub takes what no node will ever have, and lets it wait; so we look first.
     """
 
+    index_variable = "SGE_TASK_ID"
+
     def __init__(self, gpu_words: list[str]) -> None:
         self.limit: int | None = None
         pairs = zip(gpu_words, gpu_words[1:], strict=False)
@@ -73,7 +76,9 @@ class GridEngine:
             self.limit = int(found[1]) or UNLIMITED if found else 75000
         return self.limit
 
-    def submit(self, command: list[str], script: Path, count: int, limit: int | None, name: str) -> str:
+    def submit(
+        self, command: list[str], script: Path, output: Path, count: int, limit: int | None, name: str
+    ) -> str:
         """Submit with qsub; also one task goes as an array, so that qstat speaks of all alike."""
         if self.gpu_words:
             done = ask(["qselect", *self.gpu_words])
@@ -81,16 +86,10 @@ class GridEngine:
                 raise RefusedError(f"qselect said: {(done.stderr or done.stdout).strip()}")
             if not done.stdout.strip():
                 raise SubmitError(f"no queue has what --gpu asks for, {' '.join(self.gpu_words)} (qselect)")
-        words = [*command, "-terse", "-N", name, "-o", f"{script.parent}/", "-t", f"1-{max(1, count)}"]
+        words = [*command, "-terse", "-N", name, "-o", f"{output}.$TASK_ID", "-t", f"1-{max(1, count)}"]
         if limit and "-tc" not in words:
             words += ["-tc", str(limit)]
-        done = ask([*words, str(script)])
-        if is_refused(done):
-            raise RefusedError(f"{words[0]} said: {(done.stderr or done.stdout).strip()}")
-        found = re.search(r"^(\d+)(?:\.\S+)?$", done.stdout.strip(), re.MULTILINE)
-        if done.returncode != 0 or not found:
-            raise SubmitError(f"{words[0]} said: {(done.stderr or done.stdout).strip()}")
-        return found[1]
+        return submitted_id([*words, str(script)])
 
     def active(self, ids: list[str]) -> dict[Task, State]:
         """Ask qstat for our jobs, each behind the queue of the node it runs on.
@@ -98,7 +97,7 @@ class GridEngine:
         That Grid Engine is told to delete a task which runs on a node that is not heard of ends the task for
         us; for Grid Engine it ends when the node is back.
         """
-        done = ask(["qstat", "-f", "-ne", "-u", getpass.getuser()])
+        done = ask(["qstat", "-f", "-ne", "-u", user_name()])
         if done.returncode != 0:
             raise UnreachableError(f"qstat said: {(done.stderr or done.stdout).strip()}")
         states, unheard = {}, ""
@@ -130,9 +129,13 @@ class GridEngine:
         reason = f"Grid Engine says failed {failed}, exit status {exit_status}, {seconds}, maxvmem {memory}"
         return Verdict(failed.split()[0] != "0" or exit_status.split()[0] != "0", reason)
 
-    def cancel_task_command(self, task: Task) -> list[str]:
-        """Return qdel's command line for one task."""
-        return ["qdel", task[0], "-t", str(task[1])]
+    def out_of_memory(self, ids: list[str]) -> dict[Task, str]:  # noqa: ARG002
+        """Return nothing: Grid Engine kills whole jobs."""
+        return {}
+
+    def cancel_tasks_command(self, tasks: list[Task]) -> list[str]:
+        """Return qdel's command line for some tasks."""
+        return ["qdel", *(word for job, index in tasks for word in (job, "-t", str(index)))]
 
     def cancel_command(self, ids: list[str]) -> list[str]:
         """Return qdel's command line."""

@@ -15,6 +15,7 @@ to wait for files that appear late, RUNNER_UNREACHABLE_SECONDS (1800) to bear a 
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 from pathlib import Path
@@ -23,16 +24,17 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from utils.job_runner import cluster, frontend, site_conf
+from utils.job_runner.leftovers import wait_until_gone
 from utils.job_runner.request import Request
 from utils.job_runner.scheduler import (
     RefusedError,
     State,
-    SubmitError,
     Task,
     UnreachableError,
     Verdict,
     ask,
     is_refused,
+    submitted_id,
 )
 
 BUILT_IN = """
@@ -54,8 +56,12 @@ NOT_ENDED = ("PENDING", "RUNNING", "COMPLETING", "SUSPENDED", "CONFIGURING", "RE
 class Slurm:
     """Slurm through its commands."""
 
+    index_variable = "SLURM_ARRAY_TASK_ID"
+
     def __init__(self) -> None:
         self.limit: int | None = None
+        self.accounting = False
+        self.single: set[str] = set()  # jobs that are no arrays
 
     def array_limit(self) -> int:
         """Return MaxArraySize - 1, the largest index."""
@@ -63,28 +69,29 @@ class Slurm:
             done = ask(["scontrol", "show", "config"])
             if is_refused(done):
                 raise RefusedError(f"scontrol said: {done.stderr.strip()}")
-            found = re.search(r"^MaxArraySize\s*=\s*(\d+)", done.stdout, re.MULTILINE)
-            self.limit = int(found[1]) - 1 if found else 1000
+            facts = dict(re.findall(r"^(\w+)\s*=\s*(\S+)", done.stdout, re.MULTILINE))
+            self.limit = int(facts.get("MaxArraySize", 1001)) - 1
+            storage = facts.get("AccountingStorageType", "(null)")
+            self.accounting = storage not in ("(null)", "accounting_storage/none")
         return self.limit
 
-    def submit(self, command: list[str], script: Path, count: int, limit: int | None, name: str) -> str:
+    def submit(
+        self, command: list[str], script: Path, output: Path, count: int, limit: int | None, name: str
+    ) -> str:
         """Submit with sbatch."""
         words = [*command, "--parsable", f"--job-name={name}"]
-        escaped = str(script.parent).replace("%", "%%")
-        words.append(f"--output={escaped}/out.%a" if count else f"--output={escaped}/out.%j")
+        words.append(f"--output={str(output).replace('%', '%%')}." + ("%a" if count else "1"))
         if count:
             words.append(f"--array=1-{count}" + (f"%{limit}" if limit else ""))
-        done = ask([*words, str(script)])
-        if is_refused(done):
-            raise RefusedError(f"{words[0]} said: {done.stderr.strip()}")
-        found = re.match(r"(\d+)", done.stdout.strip())
-        if done.returncode != 0 or not found:
-            raise SubmitError(f"{words[0]} said: {(done.stderr or done.stdout).strip()}")
-        return found[1]
+        job_id = submitted_id([*words, str(script)])
+        if not count:
+            self.single.add(job_id)
+        return job_id
 
     def active(self, ids: list[str]) -> dict[Task, State]:
         """Ask squeue."""
-        done = ask(["squeue", "--noheader", "--array", f"--jobs={','.join(ids)}", "--format=%F|%K|%T|%r"])
+        words = ["squeue", "--all", "--noheader", "--array", "--format=%F|%K|%T|%r"]
+        done = ask([*words, f"--jobs={','.join(ids)}"])
         if done.returncode != 0:
             if "Invalid job id" in done.stderr:
                 return {}
@@ -106,9 +113,23 @@ class Slurm:
                     return verdict
         return None
 
-    def cancel_task_command(self, task: Task) -> list[str]:
-        """Return scancel's command line for one task."""
-        return ["scancel", f"{task[0]}_{task[1]}"]
+    def out_of_memory(self, ids: list[str]) -> dict[Task, str]:
+        """Ask sacct once an array, when squeue lists it no more: by then its steps have ended, too."""
+        found: dict[Task, str] = {}
+        if not self.accounting:
+            return found
+        with contextlib.suppress(UnreachableError):
+            wait_until_gone(self, ids)
+            for job_id in ids:
+                done = ask(["sacct", "-n", "-P", "-j", job_id, "--format=JobID,State"])
+                killed = rf"^{job_id}(?:_(\d+))?(?:\.\w+)?\|OUT_OF_ME"
+                for index in re.findall(killed, done.stdout, re.MULTILINE):
+                    found[job_id, int(index or 1)] = "Slurm says OUT_OF_MEMORY"
+        return found
+
+    def cancel_tasks_command(self, tasks: list[Task]) -> list[str]:
+        """Return scancel's command line for some tasks."""
+        return ["scancel", *(job if job in self.single else f"{job}_{index}" for job, index in tasks)]
 
     def cancel_command(self, ids: list[str]) -> list[str]:
         """Return scancel's command line."""

@@ -67,6 +67,11 @@ until_queue_is_empty() {
   fail "jobs are left in the queue: $(jobs_in_queue)"
 }
 
+# Prints the id of the array whose jobs are called $1.
+submitted_id() {
+  sed -n 's/.*"ids": \["\([0-9]*\)".*/\1/p' "log/q/$1".*/submitted
+}
+
 jobs_in_queue() {
   if [[ $engine == slurm ]]; then squeue -h; else qstat; fi
 }
@@ -79,7 +84,7 @@ check_array() {
     expect_words '^# Started at ' "log/a.$n.log"
     expect_words '^# Accounting: time=[0-9]* threads=1$' "log/a.$n.log"
     expect_words '^# Peak memory: [0-9]* MB$' "log/a.$n.log"
-    expect_words '^# Ended (code 0) at .*, elapsed time [0-9]* seconds$' "log/a.$n.log"
+    expect_words '^# Finished at .* with status 0$' "log/a.$n.log"
   done
   [[ ! -e log/q ]] || fail "log/q was left behind"
 }
@@ -135,7 +140,7 @@ check_cancelled_task() {
   submit_in_background JOB=1:2 log/c.JOB.log touch up.JOB ';' test JOB = 2 '||' sleep 300
   until_there up.1
   local id
-  id=$(sed -n 's/.*"ids": \["\([0-9]*\)".*/\1/p' log/q/c.*/submitted)
+  id=$(submitted_id c)
   if [[ $engine == slurm ]]; then scancel "${id}_1"; else qdel "$id" -t 1; fi
   reap
   expect_status 1
@@ -195,6 +200,31 @@ check_resume() {
   [[ $(cat ran.1 ran.2 ran.3 ran.4 | wc -l) == 5 ]] || fail "finished tasks ran again"
 }
 
+# As when a job of more importance takes its place.
+check_requeued_task() {
+  sed 's/--no-requeue/--requeue/; s/-r n/-r y/' "$root/${runner[2]}" >again.conf
+  submit_in_background --config again.conf JOB=1:2 log/q.JOB.log echo x '>>' ran.JOB ';' \
+    test JOB = 2 '||' test "\$(cat ran.JOB | wc -l)" = 2 '||' sleep 300
+  until_there ran.1
+  sleep 0.5
+  local id
+  id=$(submitted_id q)
+  if [[ $engine == slurm ]]; then scontrol requeue "${id}_1"; else qmod -rj "$id.1"; fi
+  reap
+  expect_status 0
+  [[ $(cat ran.1 | wc -l) == 2 ]] || fail "the task did not run a second time"
+  [[ ! -e log/q ]] || fail "log/q was left behind"
+}
+
+# A path.sh that does not work on the node: what it says is in the scheduler's file.
+check_task_without_log() {
+  echo 'echo "no python here" >&2; exit 3' >path.sh
+  submit JOB=1:2 log/w.JOB.log true
+  expect_status 1
+  expect_words 'before it had a log: see .*/log/q/w\..*/out\.1\.2, log is in log/w.2.log'
+  expect_words 'no python here' log/q/w.*/out.1.2
+}
+
 # Slurm's controller writes down what it knows every few seconds; what it had not written is lost with it
 # (and rightly reported as failed), so the kill waits.
 check_killed_controller() {
@@ -241,7 +271,7 @@ run_checks() {
   local names=(array single_job failed_task_is_named more_jobs_than_an_array_holds
     options_reach_the_scheduler refused_submission killed_task cancelled_task out_of_memory
     out_of_time gpus interrupt_cancels killed_runner_leaves_nothing recipe_gone_cancels resume
-    killed_controller killed_node_daemon)
+    requeued_task task_without_log killed_controller killed_node_daemon)
   [[ $two_nodes == false ]] || names+=(two_hosts node_dies node_dies_and_tasks_run_again)
   [[ $recipe == false ]] || names+=(recipe)
   [[ -z $only ]] || read -ra names <<<"$only"

@@ -5,7 +5,7 @@
 : "${work:?}" "${first_node:?}" "${second_node:?}" "${two_nodes:?}"
 
 install_cluster() {
-  command -v sge_qmaster sge_execd qsub ip >/dev/null \
+  type sge_qmaster sge_execd qsub ip >/dev/null 2>&1 \
     || apt-get install -y --no-install-recommends gridengine-master gridengine-exec gridengine-client iproute2
 }
 

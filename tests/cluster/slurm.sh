@@ -5,7 +5,7 @@
 : "${work:?}" "${first_node:?}" "${second_node:?}" "${second_address:?}" "${address:?}" "${two_nodes:?}"
 
 install_cluster() {
-  command -v slurmctld munged ip >/dev/null \
+  type slurmctld munged ip >/dev/null 2>&1 \
     || apt-get install -y --no-install-recommends slurm-wlm munge iproute2
 }
 

@@ -99,7 +99,7 @@ CASES += [
 CASES += [
     Case(
         f"script_bool_{name}",
-        "local/score_segments.sh --config x.conf @/data @/sc",
+        "local/score_segments.sh --config @/x.conf @/data @/sc",
         {"x.conf": f"--sweep={value}\n"},
         rf"x\.conf:1: .*expected true or false, got '{value}'",
         2,

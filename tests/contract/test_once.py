@@ -87,6 +87,45 @@ def test_what_a_script_file_points_to_counts(tmp_path, run_cli, repo):
     assert "input a.ark changed" in run_cli(*argv, cwd=tmp_path, check=True).stderr
 
 
+def test_only_line_feeds_end_the_lines_of_a_script_file(tmp_path, run_cli, repo):
+    name = "next\x85line\u2028.ark"
+    (tmp_path / name).write_text("data")
+    (tmp_path / "x.scp").write_bytes(f"utt {name}:3\r\n".encode())
+    argv = (repo / ONCE, "--in", "x.scp", "stamp", "--", "true")
+    run_cli(*argv, cwd=tmp_path, check=True)
+    (tmp_path / name).write_text("DATA")
+    assert "changed" in run_cli(*argv, cwd=tmp_path, check=True).stderr
+
+
+def test_links_to_folders_are_followed_but_not_in_circles(tmp_path, run_cli, repo):
+    for name in ("corpus", "elsewhere"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "elsewhere" / "a.wav").write_text("data")
+    (tmp_path / "corpus" / "rock").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "corpus" / "round").symlink_to(tmp_path / "corpus")
+    (tmp_path / "corpus" / "nowhere").symlink_to("nothing")
+    argv = (repo / ONCE, "--in", "corpus", "stamp", "--", "true")
+    run_cli(*argv, cwd=tmp_path, check=True)
+    assert "up to date" in run_cli(*argv, cwd=tmp_path, check=True).stderr
+    (tmp_path / "elsewhere" / "a.wav").write_text("DATA")
+    assert "input corpus/rock/a.wav changed" in run_cli(*argv, cwd=tmp_path, check=True).stderr
+
+
+def test_runner_is_told_of_the_outputs(tmp_path, run_cli, repo):
+    """All but those that stand for something else there: with blanks, or with the job's name."""
+    (tmp_path / "runner").write_text('#!/bin/sh\necho "$RUNNER_OUTPUTS" >told\n')
+    (tmp_path / "runner").chmod(0o755)
+    names = ["a.scp", "with blank", "x.JOB.ark", "dir"]
+    for name in names:
+        (tmp_path / name).touch()
+    outputs = [word for name in names for word in ("--out", name)]
+    for words, told in ((["log/x.log"], "a.scp x.JOB.ark dir"), (["JOB=1:2", "log/x.JOB.log"], "a.scp dir")):
+        argv = (*outputs, "--cmd", "./runner --mem 1G", "stamp", "--", *words, "true")
+        run_cli(repo / ONCE, *argv, cwd=tmp_path, check=True)
+        assert (tmp_path / "told").read_text() == f"{told}\n"
+        (tmp_path / "stamp").unlink()
+
+
 def test_runner_and_number_of_jobs_do_not_count_but_other_options_do(tmp_path, run_cli, repo):
     def why(*words, options=()):
         return run_cli(repo / ONCE, *options, "stamp", "--", *words, cwd=tmp_path, check=True).stderr

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import time
+from pathlib import Path
 
 import pytest
-
-from utils.job_runner import site_conf
-from utils.job_runner.request import UsageError, parse
 
 KILL_ME = "mkdir -p started; touch started/JOB; sleep 1"
 
@@ -151,16 +149,63 @@ def test_no_slurm_at_all(slurm_runner) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_leftovers_of_a_dead_runner_are_cancelled_first(slurm_runner) -> None:
-    (slurm_runner.fake / "job.100").write_text("2")
-    folder = slurm_runner.folder / "log/q/a.dead"
+def leave(runner, name: str, **facts) -> Path:
+    """Leave what a runner would that submitted job 100 for log/a.JOB.log and died on this host."""
+    (runner.fake / "job.100").write_text("2")
+    folder = runner.folder / "log/q" / name
     folder.mkdir(parents=True)
-    facts = {"host": os.uname().nodename, "pid": 1, "start": "-1", "ids": ["100"]}
-    (folder / "submitted").write_text(json.dumps(facts))
+    known = {"logs": str(runner.folder / "log/a.*.log"), "host": os.uname().nodename, "poll": 0.2}
+    known |= {"pid": 1, "start": "-1", "ids": ["100"]}
+    (folder / "submitted").write_text(json.dumps(known | facts))
+    return folder / "submitted"
+
+
+def test_leftovers_of_a_dead_runner_are_cancelled_first(slurm_runner) -> None:
+    left = leave(slurm_runner, "a.dead")
     done = slurm_runner.run("JOB=1:2", "log/a.JOB.log", "true")
     assert done.returncode == 0, done.stderr
     assert "cancelling job 100 of an earlier runner that is gone" in done.stderr
     assert (slurm_runner.fake / "cancelled").read_text() == "100\n"
+    assert not left.exists()
+
+
+def test_leftovers_of_a_runner_that_had_submitted_nothing(slurm_runner) -> None:
+    left = leave(slurm_runner, "a.dead", ids=[])
+    done = slurm_runner.run("JOB=1:2", "log/a.JOB.log", "true")
+    assert done.returncode == 0, done.stderr
+    assert not left.exists()
+    assert not (slurm_runner.fake / "cancelled").exists()
+
+
+@pytest.mark.parametrize("logs", ["log/a.log", "log/a.b.*.log"])
+def test_other_jobs_of_a_similar_name_are_left_alone(slurm_runner, logs: str) -> None:
+    left = leave(slurm_runner, "a.other", logs=str(slurm_runner.folder / logs), pid=os.getpid(), start=None)
+    done = slurm_runner.run("JOB=1:2", "log/a.JOB.log", "true")
+    assert done.returncode == 0, done.stderr
+    assert left.exists()
+
+
+def test_runner_on_another_host_lives_while_its_file_is_new(slurm_runner) -> None:
+    left = leave(slurm_runner, "a.far", host="far", pid=77)
+    done = slurm_runner.run("JOB=1:2", "log/a.JOB.log", "true")
+    assert done.returncode == 1
+    assert "process 77 on far is running the same jobs" in done.stderr
+    assert [path.name for path in left.parent.parent.iterdir()] == ["a.far"]
+    os.utime(left, (time.time() - 61, time.time() - 61))
+    done = slurm_runner.run("JOB=1:2", "log/a.JOB.log", "true")
+    assert done.returncode == 0, done.stderr
+    assert (slurm_runner.fake / "cancelled").read_text() == "100\n"
+
+
+def test_runner_renews_its_file(slurm_runner) -> None:
+    process = slurm_runner.start("log/a.log", "touch", "up", ";", "sleep", "2")
+    slurm_runner.wait_for(slurm_runner.folder / "up")
+    (file,) = slurm_runner.folder.glob("log/q/a.*/submitted")
+    os.utime(file, (1, 1))
+    time.sleep(1)
+    assert file.stat().st_mtime > 1
+    process.communicate(timeout=20)
+    assert process.returncode == 0
 
 
 def test_two_runners_of_the_same_jobs(slurm_runner) -> None:
@@ -184,79 +229,3 @@ def test_outputs_that_appear_late(slurm_runner) -> None:
         "log/a.log", *["(", "sleep", "0.7;", "touch", "late", ")", "&"], RUNNER_OUTPUTS="late"
     )
     assert done.returncode == 0, done.stderr
-
-
-CONF = """
-# comment
-command qsub -v PATH -l 'arch=*64*'   # comment
-option mem=* -l mem_free=$0,ram_free=$0
-option mem=0
-option gpu=0
-option gpu=* -l gpu=$0
-default gpu=0
-option fast=true -q fast.q
-"""
-
-
-@pytest.mark.parametrize(
-    ("argv", "words"),
-    [
-        ([], []),
-        (["--mem", "2G"], ["-l", "mem_free=2G,ram_free=2G"]),
-        (["--mem", "0"], []),
-        (["--gpu", "2"], ["-l", "gpu=2"]),
-        (["--fast", "true"], ["-q", "fast.q"]),
-        (["--max-jobs-run", "3"], []),
-        (["-q", "x.q"], ["-q", "x.q"]),
-    ],
-)
-def test_site_configuration(argv: list[str], words: list[str]) -> None:
-    conf = site_conf.parse(CONF, "queue.conf")
-    assert conf.arguments(parse([*argv, "log", "true"])) == ["qsub", "-v", "PATH", "-l", "arch=*64*", *words]
-
-
-@pytest.mark.parametrize("argv", [["--fast", "false"], ["--speed", "9"]])
-def test_option_that_is_not_described(argv: list[str]) -> None:
-    conf = site_conf.parse(CONF, "queue.conf")
-    with pytest.raises(UsageError, match=rf"{argv[0]} {argv[1]} is not described in queue.conf"):
-        conf.arguments(parse([*argv, "log", "true"]))
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("option mem=* -l x", "x.conf: expected a line 'command"),
-        ("command qsub\nopton mem=* x", "x.conf:2: expected 'command', 'option' or 'default'"),
-        ("command qsub\noption mem", "x.conf:2: expected 'option name=value'"),
-        ("command qsub\ndefault gpu=0 x", "x.conf:2: expected 'default name=value' and nothing"),
-        ("command qsub 'x", "x.conf:1: No closing quotation"),
-    ],
-)
-def test_wrong_site_configuration(text: str, message: str) -> None:
-    with pytest.raises(UsageError, match=message.replace(".", r"\.")):
-        site_conf.parse(text, "x.conf")
-
-
-@pytest.mark.parametrize("name", ["slurm", "queue"])
-def test_shipped_configurations(name: str, repo) -> None:
-    conf = site_conf.read(str(repo / f"conf/{name}.conf"), "", "")
-    words = conf.arguments(parse(["--mem", "1G", "--num-threads", "2", "--gpu", "1", "log", "true"]))
-    assert words[0] == {"slurm": "sbatch", "queue": "qsub"}[name]
-    assert any("1G" in word for word in words)
-
-
-def test_configuration_in_its_standard_place(slurm_runner) -> None:
-    (slurm_runner.folder / "conf").mkdir()
-    (slurm_runner.folder / "conf/slurm.conf").write_text("command sbatch --from-standard-place\n")
-    (slurm_runner.folder / "mine.conf").write_text("command sbatch --from-mine\n")
-    assert slurm_runner.run("log/a.log", "true").returncode == 0
-    assert slurm_runner.run("--config", "mine.conf", "log/a.log", "true").returncode == 0
-    first, second = (slurm_runner.fake / "submitted").read_text().splitlines()
-    assert "--from-standard-place" in first
-    assert "--from-mine" in second
-
-
-def test_missing_configuration(slurm_runner) -> None:
-    done = slurm_runner.run("--config", "none.conf", "log/a.log", "true")
-    assert done.returncode == 2
-    assert "--config none.conf: No such file" in done.stderr

@@ -14,6 +14,7 @@ from utils.job_runner.request import Request, UsageError, parse
 
 PROGRAM = Path(sys.argv[0]).name or "python"
 MAX_NAMED = 10
+MAX_SHOWN = 30
 
 
 class RunnerError(Exception):
@@ -81,15 +82,15 @@ def explain(code: int, log: str) -> str:
 
 
 def show_error(log: str) -> None:
-    """Show what a program's log says from its last ``ERROR`` line on, at most four lines."""
+    """Show what a program's log says from its last ``ERROR`` line on, as far as it is the program's."""
     try:
         with Path(log).open(errors="replace") as stream:
             lines = stream.read().splitlines()
     except OSError:
         return
     starts = [number for number, line in enumerate(lines) if line.startswith("ERROR (")]
-    for line in lines[starts[-1] :][:4] if starts else []:
-        if line.startswith(("#", "LOG (")):
+    for line in lines[starts[-1] :][:MAX_SHOWN] if starts else []:
+        if line.startswith(("#", "LOG (", "WARNING (")):
             break
         say(f"| {line}")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 TRAILER_BYTES = 1024
 KEY_PREFIX = "# Resume key: "
+SUCCEEDED = re.compile(r"# (Ended \(code 0\) at |Finished at .* with status 0$)")
 
 
 def date() -> str:
@@ -25,6 +26,12 @@ def status_text(status: int) -> str:
     return f"code {code}; signal {signal}" if signal else f"code {code}"
 
 
+def exit_code(status: int) -> int:
+    """Return what a shell makes of a wait status: 128 and the signal, or the code."""
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
 def header(command: str, notes: list[str], key: str | None) -> str:
     """Return the lines that open a log: the command, ``notes``, the date and the resume key."""
     lines = ["# " + command.replace("\n", "\n# ")]
@@ -35,12 +42,18 @@ def header(command: str, notes: list[str], key: str | None) -> str:
     return "\n".join(lines) + "\n#\n"
 
 
-def trailer(status: int, seconds: int, threads: int, peak_mb: int | None) -> str:
-    """Return the lines that close a log; seconds are elapsed time, ``peak_mb`` is of the largest process."""
+def trailer(status: int, seconds: int, threads: int, peak_mb: int | None, *, cluster: bool = False) -> str:
+    """Return the lines that close a log, in the words of run.pl, or of slurm.pl and queue.pl.
+
+    Seconds are elapsed time, ``peak_mb`` is of the largest process.
+    """
     lines = [f"# Accounting: time={seconds} threads={threads}"]
     if peak_mb is not None:
         lines.append(f"# Peak memory: {peak_mb} MB")
-    lines.append(f"# Ended ({status_text(status)}) at {date()}, elapsed time {seconds} seconds")
+    if cluster:
+        lines.append(f"# Finished at {date()} with status {exit_code(status)}")
+    else:
+        lines.append(f"# Ended ({status_text(status)}) at {date()}, elapsed time {seconds} seconds")
     return "\n".join(lines) + "\n"
 
 
@@ -59,5 +72,5 @@ def has_succeeded(path: Path, key: str) -> bool:
             tail = log.read().decode(errors="replace").splitlines()
     except OSError:
         return False
-    ended = bool(tail) and re.match(r"# Ended \(code 0\) at ", tail[-1]) is not None
+    ended = bool(tail) and SUCCEEDED.match(tail[-1]) is not None
     return ended and KEY_PREFIX + key in head.splitlines()

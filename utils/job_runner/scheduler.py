@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import pwd
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 COMMAND_SECONDS = 120
+# What users have set there for their own eyes would hide jobs from ours.
+DEFAULTS_OF_USERS = ("SQUEUE_", "SACCT_", "SINFO_", "SCANCEL_")
 
 Task = tuple[str, int]  # id of the submitted array, index in it
 
@@ -22,6 +28,10 @@ class RefusedError(UnreachableError):
 
 class SubmitError(Exception):
     """A job was refused; says what the scheduler said."""
+
+
+class FullError(SubmitError):
+    """A job was refused because there are as many in the queue as the site allows."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +56,12 @@ class Verdict:
 
 
 class Scheduler(Protocol):
-    """Slurm or Grid Engine."""
+    """Slurm or Grid Engine.
+
+    ``index_variable`` is the variable in which it tells a task of an array its index.
+    """
+
+    index_variable: str
 
     def array_limit(self) -> int:
         """Return the largest index of an array; 1 means that there are no arrays.
@@ -54,11 +69,14 @@ class Scheduler(Protocol):
         Raises :class:`RefusedError`.
         """
 
-    def submit(self, command: list[str], script: Path, count: int, limit: int | None, name: str) -> str:
+    def submit(
+        self, command: list[str], script: Path, output: Path, count: int, limit: int | None, name: str
+    ) -> str:
         """Submit ``script`` as array 1-``count``, at most ``limit`` tasks at once; return the job's id.
 
-        With ``count`` 0 it is a job of its own, not an array. Raises :class:`SubmitError`, and
-        :class:`RefusedError` if the controller is down.
+        With ``count`` 0 it is a job of its own, not an array. What it prints goes to ``output``, with a dot
+        and the index behind. Raises :class:`SubmitError`, :class:`FullError`, and :class:`RefusedError` if
+        the controller is down.
         """
 
     def active(self, ids: list[str]) -> dict[Task, State]:
@@ -67,8 +85,11 @@ class Scheduler(Protocol):
     def verdict(self, task: Task) -> Verdict | None:
         """Return how a task ended, None if this is not known (yet)."""
 
-    def cancel_task_command(self, task: Task) -> list[str]:
-        """Return the command that cancels one task."""
+    def out_of_memory(self, ids: list[str]) -> dict[Task, str]:
+        """Return what it says of tasks that lost a process to that, whatever they said themselves."""
+
+    def cancel_tasks_command(self, tasks: list[Task]) -> list[str]:
+        """Return the command that cancels some tasks."""
 
     def cancel_command(self, ids: list[str]) -> list[str]:
         """Return the command that cancels jobs."""
@@ -86,12 +107,42 @@ def is_refused(done: subprocess.CompletedProcess[str]) -> bool:
     return done.returncode != 0 and any(word in said for word in words)
 
 
+def submitted_id(words: list[str]) -> str:
+    """Submit a job; return its id, which stands on a line of its own before an array's range or a cluster.
+
+    Raises :class:`SubmitError`, :class:`FullError` or :class:`RefusedError`.
+    """
+    done = ask(words)
+    said = f"{words[0]} said: {(done.stderr or done.stdout).strip()}"
+    if is_refused(done):
+        raise RefusedError(said)
+    found = re.findall(r"^(\d+)(?:[.;]\S*)?\s*$", done.stdout, re.MULTILINE)
+    if done.returncode == 0 and found:
+        return found[-1]
+    limits = ("submitjob", "job submit limit", "jobs are allowed per")
+    raise (FullError if any(word in said.lower() for word in limits) else SubmitError)(said)
+
+
+def user_name() -> str:
+    """Return this user's name by the system's word, whatever the environment says."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return getpass.getuser()
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of the scheduler's programs."""
+    return {name: os.environ[name] for name in os.environ if not name.startswith(DEFAULTS_OF_USERS)}
+
+
 def ask(words: list[str]) -> subprocess.CompletedProcess[str]:
     """Run one of the scheduler's programs; raises :class:`UnreachableError` if it hangs or is missing."""
     try:
         return subprocess.run(
             words,
             stdin=subprocess.DEVNULL,
+            env=environment(),
             capture_output=True,
             text=True,
             errors="replace",

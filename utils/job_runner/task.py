@@ -127,10 +127,15 @@ def stop_group(child: subprocess.Popen[bytes] | None, number: int) -> int:
     return number
 
 
+def marker(job: dict[str, Any]) -> Path:
+    """Return the file in the spec's folder that says how the job ended."""
+    return Path(job["markers"]) / f"end.{job['number']}"
+
+
 def write_marker(job: dict[str, Any], status: int, peak_mb: int | None) -> None:
-    """Say in the spec's folder how the job ended: the word that the runner waits for."""
+    """Say how the job ended: the word that the runner waits for."""
     end = {"status": status, "text": job_log.status_text(status), "peak_mb": peak_mb}
-    path = Path(job["markers"]) / f"end.{job['number']}"
+    path = marker(job)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with temporary.open("w") as stream:
         json.dump(end, stream)
@@ -141,7 +146,9 @@ def write_marker(job: dict[str, Any], status: int, peak_mb: int | None) -> None:
 
 def supervise(job: dict[str, Any]) -> int:
     """Run the job with its log; return its wait status."""
-    output = None
+    output, cluster = None, "markers" in job
+    if cluster:
+        marker(job).unlink(missing_ok=True)  # of a first run, if the scheduler has started this a second time
     if job.get("log"):
         path = Path(job["log"])
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -159,8 +166,9 @@ def supervise(job: dict[str, Any]) -> int:
         status = stop_group(child, stop.args[0])
     if output is not None:
         seconds = round(time.time() - began)
-        os.write(output, job_log.trailer(status, seconds, job.get("threads", 1), peak_mb).encode())
-    if "markers" in job:
+        text = job_log.trailer(status, seconds, job.get("threads", 1), peak_mb, cluster=cluster)
+        os.write(output, text.encode())
+    if cluster:
         write_marker(job, status, peak_mb)
     if stopped:
         os.killpg(0, signal.SIGKILL)
@@ -180,10 +188,8 @@ def main(argv: list[str]) -> int:
     except OSError as error:
         print(f"ERROR (task.py) {error.filename or job.get('log')}: {error.strerror}", file=sys.stderr)
         return 1
-    code = os.waitstatus_to_exitcode(status)
-    if code and "markers" in job:
-        return 1
-    return code if code >= 0 else 128 - code
+    code = job_log.exit_code(status)
+    return min(code, 1) if "markers" in job else code
 
 
 if __name__ == "__main__":
