@@ -108,12 +108,14 @@ class Track:
             sound = _Sound(self._file)
         except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
             if not ffmpeg.is_available():
-                raise AudioError(f"{self.path}: {_why_not_audio(self.path, error)}") from error
+                remedy = "install ffmpeg if another decoder knows it, else replace the file"
+                raise AudioError(f"{self.path}: {_why_not_audio(self.path, error)}; {remedy}") from error
             self.codec = "ffmpeg"
             try:
                 self._sound = ffmpeg.Pipe(self.path)
             except ffmpeg.FfmpegError as also:
-                raise AudioError(f"{self.path}: {also}; replace the file") from also
+                why = f"{_why_not_audio(self.path, error)}, nor ffmpeg ({also})"
+                raise AudioError(f"{self.path}: {why}; replace the file") from also
             return
         self.codec = f"{sound.format}/{sound.subtype}"
         if sound.frames < _UNKNOWN_FRAMES:
@@ -260,7 +262,4 @@ def _why_not_audio(path: str, error: Exception) -> str:
         head = file.read(8)
     kind = "text" if head.isascii() and head.decode("ascii", "replace").isprintable() else "content"
     detail = str(error).rsplit(": ", 1)[-1].rstrip(".")
-    return (
-        f"not audio that libsndfile reads ({kind} beginning {head!r}; {detail}); "
-        "install ffmpeg if another decoder knows it, else replace the file"
-    )
+    return f"not audio that libsndfile reads ({kind} beginning {head!r}; {detail})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import struct
 import subprocess
@@ -64,14 +65,15 @@ class Pipe:
         self._stream.read(offset - 24)
 
     def _fail(self) -> None:
-        message = self._said()
+        message = self._said()[0]
         self.close()
-        raise FfmpegError(f"neither libsndfile nor ffmpeg decodes it: {message}")
+        raise FfmpegError(message)
 
-    def _said(self) -> str:
+    def _said(self) -> list[str]:
+        """Return the lines of its messages, without names and addresses of its parts."""
         self._messages.seek(0)
-        lines = self._messages.read().decode("utf-8", "replace").strip().splitlines()
-        return lines[-1] if lines else "no message"
+        text = self._messages.read().decode("utf-8", "replace").strip()
+        return [re.sub(r"^\[[^]]* @ 0x\w+\] ", "", line) for line in text.splitlines()] or ["no message"]
 
     def read_frames(self, frames: int) -> np.ndarray:
         """Return up to ``frames`` frames ``[frames, channels]`` in float64; none at the end.
@@ -83,7 +85,7 @@ class Pipe:
         """
         data = self._stream.read(frames * self.channels * 4)
         if not data and self._process.wait() != 0:
-            raise FfmpegError(f"ffmpeg ended with status {self._process.returncode}: {self._said()}")
+            raise FfmpegError(f"ffmpeg ended with status {self._process.returncode}: {self._said()[-1]}")
         whole = len(data) - len(data) % (4 * self.channels)
         return np.frombuffer(data[:whole], ">f4").reshape(-1, self.channels).astype(np.float64)
 
