@@ -14,7 +14,6 @@ e.g. tests/bench/bench_nnet1.py --threads 1,2
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import statistics
@@ -35,7 +34,7 @@ from threadpoolctl import threadpool_limits
 
 from steps import archive
 from steps.nnet1 import components as nn
-from steps.nnet1 import kernels, products
+from steps.nnet1 import kernels
 from steps.nnet1.epoch import frame_epoch, stream_epoch
 from steps.nnet1.forward import Forward
 from steps.nnet1.initialize import initialize
@@ -45,6 +44,7 @@ from steps.nnet1.options import TrainOptions
 from steps.nnet1.prototype import default_generation, parse_line
 from steps.nnet1.runtime import Net
 from tests.bench import nnet1_peers
+from tests.bench.machine import bandwidth, machine, sgemm_peak, timed
 from utils import cli
 
 FEATS, CLASSES, STREAMS, BPTT, MINIBATCH = 525, 6, 4, 60, 256
@@ -195,38 +195,6 @@ def forward_run(
     return run
 
 
-def bandwidth(num_bytes: float) -> float:
-    """Bytes a second of reading a buffer of this size with one pass after the other."""
-    buffer = torch.ones(max(int(num_bytes) // 4, 1 << 18))
-    time.sleep(0.3)  # threads of other libraries wait for work, on our cores, for a while
-    best = min(timed(buffer.sum) for _ in range(20))
-    return 4.0 * len(buffer) / best
-
-
-def sgemm_peak(threads: int) -> float:
-    """FLOPs a second of a product of square matrices, by the fastest of torch, OpenBLAS and ours."""
-    a, b, out = (torch.randn(1024, 1024) for _ in range(3))
-    arrays = [matrix.numpy() for matrix in (out, a, b)]
-    ways = (
-        lambda: torch.mm(a, b, out=out),
-        lambda: nnet1_peers.product(*arrays),
-        lambda: products.multiply(a, b, out),
-    )
-    best = math.inf
-    with threadpool_limits(threads, "blas"):
-        for way in ways:
-            time.sleep(0.3)
-            best = min(best, *(timed(way) for _ in range(10)))
-    return 2.0 * 1024**3 / best
-
-
-def timed(run: Callable[[], object]) -> float:
-    """Seconds of one call."""
-    started = time.perf_counter()
-    run()
-    return time.perf_counter() - started
-
-
 def kaldi_speed(model: Model, corpus: tuple[str, str], folder: Path, frames: int) -> float | None:
     """Frames a second of Kaldi's trainer on the same files, or None if it is not on PATH."""
     name = "nnet-train-frmshuff" if model.kind == "dnn" else "bd-nnet-train-lstm-streams"
@@ -348,16 +316,6 @@ def main(argv: list[str] | None = None) -> int:
             print(f"  {model.name}: {EPOCHS[model.kind]} epochs in {value:.1f} h")
         print(f"  together {sum(hours):.1f} h, one after the other")
     return 0
-
-
-def machine() -> str:
-    """Name the processor and the number of its cores."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        name = "unknown processor"
-    return f"{name}, {os.cpu_count()} cores"
 
 
 if __name__ == "__main__":

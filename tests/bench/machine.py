@@ -1,0 +1,57 @@
+"""What this machine can do: memory bandwidth, the peak of sgemm, the name of its processor."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from steps.nnet1 import products
+from tests.bench import nnet1_peers
+
+
+def bandwidth(num_bytes: float) -> float:
+    """Bytes a second of reading a buffer of this size with one pass after the other."""
+    buffer = torch.ones(max(int(num_bytes) // 4, 1 << 18))
+    time.sleep(0.3)  # threads of other libraries wait for work, on our cores, for a while
+    best = min(timed(buffer.sum) for _ in range(20))
+    return 4.0 * len(buffer) / best
+
+
+def sgemm_peak(threads: int) -> float:
+    """FLOPs a second of a product of square matrices, by the fastest of torch, OpenBLAS and ours."""
+    a, b, out = (torch.randn(1024, 1024) for _ in range(3))
+    arrays = [matrix.numpy() for matrix in (out, a, b)]
+    ways = (
+        lambda: torch.mm(a, b, out=out),
+        lambda: nnet1_peers.product(*arrays),
+        lambda: products.multiply(a, b, out),
+    )
+    best = math.inf
+    with threadpool_limits(threads, "blas"):
+        for way in ways:
+            time.sleep(0.3)
+            best = min(best, *(timed(way) for _ in range(10)))
+    return 2.0 * 1024**3 / best
+
+
+def timed(run: Callable[[], object]) -> float:
+    """Seconds of one call."""
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
+
+
+def machine() -> str:
+    """Name the processor and the number of its cores."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        name = "unknown processor"
+    return f"{name}, {os.cpu_count()} cores"
