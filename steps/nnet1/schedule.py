@@ -10,12 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from utils.cli import UserError
 
 DIVERGED_AFTER = 3
-PLATEAU = 0.01
 
 
 def six_digits(value: float) -> float:
@@ -199,39 +197,29 @@ def check_divergence(epochs: Sequence[Epoch], initial_loss: float) -> None:
     """Refuse to go on when training has run away.
 
     Both losses must be above that of the initial network: the one in cross-validation alone may be
-    over-fitting, the one in training alone the unrest of a high momentum.
+    over-fitting, the one in training alone a network that has not begun to learn.
 
     Raises
     ------
     UserError
-        Naming epoch and learning rate, if a loss is no number or if in the last three epochs both losses
-        were above the initial network's and do not merely hover about it.
+        Naming epoch and learning rate, if a loss is no number or if both losses of each of the last three
+        epochs were above the initial network's.
     """
     if not epochs:
         return
     last = epochs[-1]
-    remedy = "training diverged; use a lower --learn-rate"
+    where = f"epoch {last.iteration}, learning rate {last.learn_rate}"
     if not (math.isfinite(last.tr_loss) and math.isfinite(last.cv_loss)):
         raise UserError(
-            f"epoch {last.iteration}, learning rate {last.learn_rate}: training loss {last.tr_loss:g}, "
-            f"cross-validation loss {last.cv_loss:g}; {remedy}"
+            f"{where}: training loss {last.tr_loss:g}, cross-validation loss {last.cv_loss:g}; "
+            "training diverged; use a lower --learn-rate"
         )
     tail = epochs[-DIVERGED_AFTER:]
-    above = all(min(epoch.tr_loss, epoch.cv_loss) > initial_loss for epoch in tail)
-    if len(tail) == DIVERGED_AFTER and above and not _hovers(tail, initial_loss):
+    if len(tail) == DIVERGED_AFTER and all(
+        min(epoch.tr_loss, epoch.cv_loss) > initial_loss for epoch in tail
+    ):
         raise UserError(
-            f"epoch {last.iteration}, learning rate {last.learn_rate}: the losses have been "
-            f"above the initial {initial_loss:g} for {DIVERGED_AFTER} epochs "
-            f"(now {last.tr_loss:g} and {last.cv_loss:g}); {remedy}"
+            f"{where}: the losses have been above the initial {initial_loss:g} for {DIVERGED_AFTER} epochs "
+            f"(now {last.tr_loss:g} and {last.cv_loss:g}); training diverged; use a lower --learn-rate, "
+            "or where the losses hardly move a higher one"
         )
-
-
-def _hovers(epochs: Sequence[Epoch], initial_loss: float) -> bool:
-    """Tell a network that has not begun to learn from one that runs away.
-
-    LSTMs with small weights answer at first with the shares of the classes, a little better or worse than
-    the initial network: the losses stay within 1 % of the first one and do not rise from epoch to epoch.
-    """
-    near = max(max(epoch.tr_loss, epoch.cv_loss) for epoch in epochs) <= (1 + PLATEAU) * initial_loss
-    rises = all(after.tr_loss > before.tr_loss for before, after in pairwise(epochs))
-    return near and not rises
