@@ -182,7 +182,16 @@ def test_resume_runs_only_what_did_not_finish(runner) -> None:
     assert (runner.folder / "ran.1").read_text().count("x") == 3
 
 
+@pytest.fixture
+def interruptible():
+    """Let programs be interrupted that are started from here, though a shell put the tests in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 1)])
+@pytest.mark.usefixtures("interruptible")
 def test_signal_stops_the_jobs(runner, number: int, code: int) -> None:
     process = runner.start(
         "JOB=1:2", "log/s.JOB.log", "echo", "$$", ">", "pid.JOB", ";", "sleep", "100", "|", "cat"
