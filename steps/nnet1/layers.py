@@ -125,7 +125,10 @@ class RescaleLayer(Layer):
 
 
 class SpliceLayer(Layer):
-    """``y(t) = [x(t + o) for o in offsets]``, rows clamped to the first and the last one."""
+    """``y(t) = [x(t + o) for o in offsets]``, rows clamped to the first and the last one.
+
+    As in Kaldi, nothing comes back for the rows that stood in beyond the ends.
+    """
 
     def __init__(self, component: nn.Splice) -> None:
         super().__init__(component)
@@ -143,7 +146,9 @@ class SpliceLayer(Layer):
         """See :class:`Layer`."""
         dx = torch.zeros_like(at.x)
         for block, offset in zip(at.dy.split(self.input_dim, dim=1), self.offsets, strict=True):
-            dx.index_add_(0, self._rows(at.x, offset), block)
+            start, end = max(0, -offset), min(len(dx), len(dx) - offset)
+            if start < end:
+                dx[start + offset : end + offset] += block[start:end]
         return dx
 
 
@@ -160,7 +165,7 @@ class TimeShiftLayer(SpliceLayer):
 
 
 class CopyLayer(Layer):
-    """``y[:, j] = x[:, indices[j]]``."""
+    """``y[:, j] = x[:, indices[j]]``; Kaldi's gives a zero derivative back."""
 
     def __init__(self, component: nn.Copy) -> None:
         super().__init__(component)
@@ -171,5 +176,5 @@ class CopyLayer(Layer):
         return x[:, self.indices.to(x.device)]
 
     def backpropagate(self, at: Signal) -> torch.Tensor:
-        """See :class:`Layer`."""
-        return torch.zeros_like(at.x).index_add_(1, self.indices.to(at.x.device), at.dy)
+        """Zero, see :class:`CopyLayer`."""
+        return torch.zeros_like(at.x)

@@ -15,6 +15,7 @@ from steps.nnet1.lstm import LstmLayer
 from steps.nnet1.lstm_graph import GraphLstmLayer
 from steps.nnet1.lstm_native import NativeLstmLayer
 from steps.nnet1.options import TrainOptions
+from utils import cli
 from utils.cli import UserError
 
 _LAYERS: dict[type, Callable[..., base.Layer]] = {
@@ -140,19 +141,30 @@ class Net:
         return self.network if self.device.type == "cpu" else _on_device(self.network, torch.device("cpu"))
 
     def check_trainable(self) -> None:
-        """Refuse a network that the 2014 tools would silently leave untrained.
+        """Refuse a network that Kaldi's tools cannot train, and warn of what they leave untrained.
 
         Raises
         ------
         UserError
-            If the first component of a 2014 network is an LSTM: its backward pass never runs.
+            If in a network of 2014 the first component is an LSTM (its backward pass never runs) or a later
+            one a Splice (it has none).
         """
-        first = self.network.components[0]
+        components = self.network.components
+        first, kinds = components[0], [component.kind for component in components]
         if self.network.generation == "2014" and isinstance(first, nn.Lstm):
             raise UserError(
                 f"component 1 is <{first.kind}>: kaldi-lstm never trains an LSTM that stands first; "
                 "put a <Transmit> before it"
             )
+        if self.network.generation == "2014" and "Splice" in kinds[1:]:
+            number = kinds.index("Splice", 1) + 1
+            raise UserError(
+                f"component {number} is <Splice>, which the tools of 2014 do not train through; "
+                "put it into the feature transform"
+            )
+        if "Copy" in kinds[self._lowest :]:
+            number = kinds.index("Copy", self._lowest) + 1
+            cli.warn(f"component {number} is <Copy>: as in Kaldi, what lies below it is not trained")
 
 
 def _aligned(network: nn.Network) -> nn.Network:

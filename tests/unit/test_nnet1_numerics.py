@@ -128,12 +128,14 @@ def test_splice_copy_and_time_shift_by_hand():
     splice = SpliceLayer(nn.Splice(1, 2, offsets=[-1, 1]))
     assert splice.propagate(x).tolist() == [[1, 2], [1, 3], [2, 3]]
     dx = splice.backpropagate(Signal(x, x, torch.ones(3, 2)))
-    assert dx.flatten().tolist() == [2, 2, 2]
+    assert dx.flatten().tolist() == [1, 2, 1]  # what stood in beyond the ends gives nothing back
     shift = TimeShiftLayer(nn.TimeShift(1, 1, 2))
     assert shift.propagate(x).flatten().tolist() == [3, 3, 3]
     assert not shift.backpropagate(Signal(x, x, x)).any()
     copy = CopyLayer(nn.Copy(2, 3, indices=[1, 0, 1]))
-    assert copy.propagate(torch.tensor([[5.0, 6.0]])).tolist() == [[6, 5, 6]]
+    pair = torch.tensor([[5.0, 6.0]])
+    assert copy.propagate(pair).tolist() == [[6, 5, 6]]
+    assert copy.backpropagate(Signal(pair, pair, torch.ones(1, 3))).tolist() == [[0, 0]]
 
 
 def test_loss_by_hand():
@@ -199,6 +201,19 @@ def test_an_lstm_that_stands_first_is_refused_for_2014():
     with pytest.raises(UserError, match="put a <Transmit> before it"):
         Net(nn.Network([component], "2014")).check_trainable()
     Net(nn.Network([component])).check_trainable()
+
+
+def test_what_kaldi_cannot_train_through_is_refused_or_told(capsys):
+    affine = nn.AffineTransform(2, 2, weight=torch.eye(2), bias=torch.zeros(2))
+    splice, copy = nn.Splice(2, 2, offsets=[1]), nn.Copy(2, 2, indices=[1, 0])
+    with pytest.raises(UserError, match=r"component 2 is <Splice>.* feature transform"):
+        Net(nn.Network([affine, splice], "2014")).check_trainable()
+    Net(nn.Network([splice, affine], "2014")).check_trainable()
+    Net(nn.Network([affine, splice])).check_trainable()
+    Net(nn.Network([copy, affine])).check_trainable()
+    assert not capsys.readouterr().err
+    Net(nn.Network([affine, copy])).check_trainable()
+    assert "component 2 is <Copy>: as in Kaldi, what lies below it is not trained" in capsys.readouterr().err
 
 
 def test_log_priors_make_absent_classes_impossible():
