@@ -1,22 +1,22 @@
 """What Kaldi's training tools log of a pass besides its loss: the buffers of its first and last minibatch.
 
 ``### After N frames,`` and then moments of the outputs, of the derivatives and of the gradients. Today's
-tools always log them, those of 2014 with ``--verbose=1``. Of an LSTM, the gradients alone are told, not what
-is inside it.
+tools always log them, and what is inside an LSTM, those of 2014 with ``--verbose=1``.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
 
+from steps.nnet1 import lstm_buffers
 from steps.nnet1.affine import AffineLayer
 from steps.nnet1.components import Generation
 from steps.nnet1.info import describe, lstm_options, moment_statistics
-from steps.nnet1.layers import Layer
+from steps.nnet1.layers import AddShiftLayer, Layer, RescaleLayer
 from steps.nnet1.loss import REPORT_FRAMES
 from steps.nnet1.lstm import LstmLayer
 from steps.nnet1.runtime import Net
@@ -25,6 +25,14 @@ from utils import cli
 _TITLES: dict[Generation, tuple[str, str, str]] = {
     "modern": ("FORWARD PROPAGATION BUFFER CONTENT", "BACKWARD PROPAGATION BUFFER CONTENT", "GRADIENT STATS"),
     "2014": ("Forward propagation buffer content", "Backward propagation buffer content", "Gradient stats"),
+}
+_ACTIVATIONS = {
+    **{"YI(0..1)^ ": "I", "YF(0..1)^ ": "F", "YO(0..1)^ ": "O", "YG(-1..1) ": "G"},
+    **{"YC(-R..R)*": "C", "YH(-1..1) ": "H", "YM(-1..1) ": "M", "YR(-R..R) ": "R"},
+}
+_DERIVATIVES = {
+    **{"DI^": "I", "DF^": "F", "DO^": "O", "DG ": "G"},
+    **{"DC*": "C", "DH ": "H", "DM ": "M", "DR ": "R"},
 }
 
 
@@ -49,6 +57,8 @@ class Reporter:
     loss_report_frames: int = REPORT_FRAMES
     shows_network: bool = False
     derivatives: list[torch.Tensor] = field(default_factory=list)
+    before: list[dict[str, torch.Tensor]] = field(default_factory=list)
+    inside: list[dict[str, torch.Tensor]] = field(default_factory=list)
 
     @property
     def speaks(self) -> bool:
@@ -62,9 +72,14 @@ class Reporter:
         elif self.verbose >= 1:
             print(f"VLOG[1] ({cli.PROGRAM}) {text}", file=sys.stderr, flush=True)
 
+    def expect(self, net: Net, new: Sequence[bool]) -> None:
+        """Keep what the LSTMs hold before a minibatch in which the flagged streams begin anew."""
+        self.before = [lstm_buffers.last_frame(layer, new) for layer in net.lstms]
+
     def observe(self, net: Net, diff: torch.Tensor) -> None:
         """Keep the derivatives of a minibatch, given that at the output, before the parameters change."""
         self.derivatives = net.derivatives(diff)
+        self.inside = [lstm_buffers.derivatives(layer) for layer in net.lstms]
 
     def write(self, net: Net, frames: int) -> None:
         """Log the buffers of the minibatch just done; its derivatives and gradients if it was trained on."""
@@ -102,14 +117,14 @@ class Reporter:
     def _gradients(self, net: Net) -> Iterator[str]:
         for number, layer in enumerate(net.layers, start=1):
             x, dy = net.activations[number - 1], self.derivatives[number]
-            yield f"Component {number} : <{layer.component.kind}>, {self._gradient(layer, x, dy)}"
+            yield f"Component {number} : <{layer.component.kind}>, {self._gradient(net, layer, x, dy)}"
 
-    def _gradient(self, layer: Layer, x: torch.Tensor, dy: torch.Tensor) -> str:
+    def _gradient(self, net: Net, layer: Layer, x: torch.Tensor, dy: torch.Tensor) -> str:
         if isinstance(layer, LstmLayer):
             modern = self.generation == "modern"
             head = f"( {lstm_options(layer.lstm)} )\n  ### Gradients " if modern else "    "
-            corrections = layer.corr.items()
-            return head + "".join(f"\n  {name}_corr_  {self._moments(value)}" for name, value in corrections)
+            corrections = {f"{name}_corr_ ": value for name, value in layer.corr.items()}
+            return head + self._lines(corrections) + (self._inside(net, layer) if modern else "")
         if isinstance(layer, AffineLayer):
             weight = dy.t() @ x if layer.weight_corr is None else layer.weight_corr
             bias = dy.sum(dim=0) if layer.bias_corr is None else layer.bias_corr
@@ -118,4 +133,22 @@ class Reporter:
                 f"max-norm {layer.max_norm:g}"
                 f"\n  bias_grad{self._moments(bias)}, lr-coef {layer.bias_coef:g}"
             )
+        if isinstance(layer, (AddShiftLayer, RescaleLayer)):
+            shifts = isinstance(layer, AddShiftLayer)
+            gradient = (dy if shifts else x * dy).sum(dim=0)
+            coef = f", lr-coef {layer.coef:g}" if self.generation == "modern" else ""
+            return f"\n  {'shift' if shifts else 'scale'}_data_grad{self._moments(gradient)}{coef}"
         return ""
+
+    def _inside(self, net: Net, layer: LstmLayer) -> str:
+        number = net.lstms.index(layer)
+        before, now = self.before[number], lstm_buffers.activations(layer)
+        told = {
+            label: lstm_buffers.padded(now[name], before.get(name)) for label, name in _ACTIVATIONS.items()
+        }
+        text = "\n  ### Activations (mostly after non-linearities)" + self._lines(told)
+        told = {label: self.inside[number][name] for label, name in _DERIVATIVES.items()}
+        return f"{text}\n  ### Derivatives (w.r.t. inputs of non-linearities){self._lines(told)}"
+
+    def _lines(self, told: dict[str, torch.Tensor]) -> str:
+        return "".join(f"\n  {label} {self._moments(values)}" for label, values in told.items())

@@ -84,12 +84,15 @@ def _pass(
     frames, computing = 0, 0.0
     with torch.no_grad():
         for batch, done, is_last in _counted(batches, data, look_ahead=reporter is not None):
+            observer = reporter if frames == 0 or is_last else None
             if hasattr(batch, "new"):
+                if observer is not None:
+                    observer.expect(net, batch.new)
                 net.set_streams(len(batch.new))
                 net.set_lengths(batch.lengths)
                 net.reset_streams(batch.new)
             before = time.monotonic()
-            _minibatch(net, xent, batch, options, reporter if frames == 0 or is_last else None)
+            _minibatch(net, xent, batch, options, observer)
             computing += time.monotonic() - before
             xent.check_finite(where)
             if reporter is not None and frames == 0:

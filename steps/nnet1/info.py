@@ -11,6 +11,7 @@ from steps.nnet1.components import (
     AddShift,
     AffineTransform,
     Component,
+    Copy,
     Generation,
     Lstm,
     Network,
@@ -66,6 +67,8 @@ def _details(component: Component) -> str:
         return f"\n  scale_data{moment_statistics(component.scale)}, lr-coef {component.learn_rate_coef:g}"
     if isinstance(component, Splice):
         return f"\n  frame_offsets [ {' '.join(map(str, component.offsets))} ]"
+    if isinstance(component, Copy):
+        return f"\n  min {min(component.indices)}, max {max(component.indices)}"
     if isinstance(component, TimeShift):
         return f"shift {component.shift}"
     if isinstance(component, Lstm):

@@ -26,18 +26,18 @@ LOGS = (
     *("dnn_plain.it1", "dnn_plain.it1.cv", "dnn_mmt5.it2", "dnn_l1.it1", "dnn_onestep.it1"),
     *("dnn_weights.it1", "dnn_soft.it1", "dnn_plain2014.it1", "dnn_plain2014.it1.cv"),
     *("lstm_bd_d5.it1", "lstm_bd_d5.it1.cv", "lstm_bd2_d5.it1", "lstm_bd_onestep"),
-    *("lstm_head_d0_noclip.it1", "lstm_head_d0_clip.it1.cv", "lstm_head_tanh_defaultclip.it1"),
+    *("lstm_head_d0_noclip.it1", "lstm_head_d0_clip.it3", "lstm_head_d0_clip.it1.cv"),
+    *("lstm_head_tr5_noclip.it1", "lstm_head_d5_noclip.it1", "lstm_head_tanh_defaultclip.it1"),
     *("lstm_head_perutt.it1", "lstm_head_msperutt.it1", "lstm_std2014_perutt.it1"),
 )
 NUMBER = re.compile(r"(?<![A-Za-z_0-9])-?[0-9]+(?:\.[0-9]+)?(?:e-?[0-9]+)?")
-# Of the time that a run takes; what an LSTM holds is not reported here.
+# Of the time that a run takes.
 MASKED = re.compile(r"[0-9]\S* min|(?<=fps)[^\]]+|(?<=processing )\S+|(?<=time )\S+%")
-INSIDE_LSTM = re.compile(r"  ### Activations.*?(?=Component)", re.DOTALL)
 
 
 def normal(text: str) -> list[str]:
     """Lines of a log without the names of programs, the times, and what only one side prints."""
-    text = INSIDE_LSTM.sub("", re.sub(r"^(V?LOG(?:\[1\])?) \(\S+\)", r"\1", text, flags=re.MULTILINE))
+    text = re.sub(r"^(V?LOG(?:\[1\])?) \(\S+\)", r"\1", text, flags=re.MULTILINE)
     return [MASKED.sub("-", line) for line in text.splitlines() if not line.startswith("LOG Kernels:")]
 
 

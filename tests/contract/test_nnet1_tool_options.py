@@ -9,6 +9,7 @@ import pytest
 
 from steps.nnet1 import (
     nnet_copy,
+    nnet_info,
     nnet_initialize,
     nnet_train_frmshuff,
     nnet_train_lstm_streams,
@@ -142,6 +143,26 @@ def test_what_is_logged_of_the_buffers_changes_no_bit(module, model, momentum, t
     assert module.main([*words, str(tmp_path / "silent")]) == 0
     assert "###" not in capsys.readouterr().err
     assert (tmp_path / "told").read_bytes() == (tmp_path / "silent").read_bytes()
+
+
+def test_gradients_of_shift_and_scale_are_logged_and_the_copy_is_described(tmp_path, capsys):
+    proto, init = tmp_path / "proto", tmp_path / "init"
+    proto.write_text(
+        "<Copy> <InputDim> 20 <OutputDim> 20 <BuildVector> 1:20 </BuildVector>\n"
+        "<AddShift> <InputDim> 20 <OutputDim> 20 <InitParam> 0\n"
+        "<Rescale> <InputDim> 20 <OutputDim> 20 <InitParam> 1\n"
+        "<AffineTransform> <InputDim> 20 <OutputDim> 3 <BiasMean> 0 <BiasRange> 0 <ParamStddev> 0.1\n"
+        "<Softmax> <InputDim> 3 <OutputDim> 3\n"
+    )
+    assert nnet_initialize.main([str(proto), str(init)]) == 0
+    capsys.readouterr()
+    assert nnet_train_frmshuff.main(["--randomize=false", FEATS, POST, str(init), str(tmp_path / "out")]) == 0
+    err = capsys.readouterr().err
+    told = [line.partition(" ( ") for line in err.splitlines() if "_data_grad ( min" in line]
+    assert [name for name, _, _ in told] == ["  shift_data_grad", "  scale_data_grad"] * 2
+    assert all(rest.endswith(" ) , lr-coef 1") for _, _, rest in told)
+    assert nnet_info.main([str(init)]) == 0
+    assert "component 1 : <Copy>, input-dim 20, output-dim 20, \n  min 0, max 19\n" in capsys.readouterr().out
 
 
 def test_the_seed_and_the_shuffling_are_named_as_they_were_given(capsys):
