@@ -184,7 +184,7 @@ def test_resume_runs_only_what_did_not_finish(runner) -> None:
 
 @pytest.fixture
 def interruptible():
-    """Let programs be interrupted that are started from here, though a shell put the tests in the background."""
+    """Let what is started be interrupted, though a shell may have put the tests in the background."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
