@@ -36,7 +36,7 @@ out=${dir}_$name/post_train_crossfit
 
 for fold in $(seq "$num_folds"); do
   [ -f "$folds/fold$fold/cmvn/feature_transform.nnet" ] || {
-    echo "ERROR ($0) $folds/fold$fold is not prepared; run local/make_crossfit_data.sh $data first" >&2
+    echo "ERROR (${0##*/}) $folds/fold$fold is not prepared; run local/make_crossfit_data.sh $data first" >&2
     exit 1
   }
   transform=$folds/fold$fold/cmvn/feature_transform.nnet
@@ -53,7 +53,7 @@ for fold in $(seq "$num_folds"); do
   cat "$out/fold$fold/post.scp"
 done | sort >"$out/.post.scp.tmp"
 if ! cut -d' ' -f1 "$out/.post.scp.tmp" | cmp -s - <(cut -d' ' -f1 "$data/train/feats.scp"); then
-  echo "ERROR ($0) the folds do not hold the tracks of $data/train/feats.scp, each once" >&2
+  echo "ERROR (${0##*/}) the folds do not hold the tracks of $data/train/feats.scp, each once" >&2
   exit 1
 fi
 mv "$out/.post.scp.tmp" "$out/post.scp"

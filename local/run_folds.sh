@@ -57,7 +57,7 @@ inputs=()
 if [ -f "$data/utt2fold" ]; then # the preparation has dealt them, and knows what belongs together
   dealt=$(cut -d ' ' -f 2 "$data/utt2fold" | sort -u | wc -l)
   if [ "$dealt" -ne "$folds" ] || [ "$fold_by" != spk ]; then
-    echo "ERROR ($0) $data/utt2fold has $dealt folds by spk (conf/prepare_$corpus.conf), but --folds $folds" \
+    echo "ERROR (${0##*/}) $data/utt2fold has $dealt folds by spk (conf/prepare_$corpus.conf), but --folds $folds" \
       "--fold-by $fold_by was asked for; make them agree" >&2
     exit 1
   fi

@@ -70,7 +70,7 @@ crossfit=$exp/post_train_crossfit/post.scp
 test=$exp/post_test/post.scp
 for file in "$train" "$test" "$sc/svm_sc/train.scp" "$sc/svm_sc/test.scp"; do
   [ -f "$file" ] || {
-    echo "ERROR ($0) $file: no such file; dump the posteriors (stage 6) and run '$0 $data $sc' first" >&2
+    echo "ERROR (${0##*/}) $file: no such file; dump the posteriors (stage 6) and run '$0 $data $sc' first" >&2
     exit 1
   }
 done

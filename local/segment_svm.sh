@@ -46,7 +46,7 @@ for x in "${sets[@]}"; do
 done
 for file in "${needed[@]}" "${posts[@]}"; do
   [ -f "$file" ] || {
-    echo "ERROR ($0) $file: no such file; run the stages before" >&2
+    echo "ERROR (${0##*/}) $file: no such file; run the stages before" >&2
     exit 1
   }
 done

@@ -36,7 +36,7 @@ case $(grep -oE '^--(cell|hid)-dim' "$conf/$model.conf") in
   --cell-dim) trainer=local/train_lstm.py ;;
   --hid-dim) trainer=local/train_dnn.py ;;
   *)
-    echo "ERROR ($0) $conf/$model.conf: expected --cell-dim (of an LSTM) or --hid-dim (of a DNN), and not both" >&2
+    echo "ERROR (${0##*/}) $conf/$model.conf: expected --cell-dim (of an LSTM) or --hid-dim (of a DNN), and not both" >&2
     exit 1
     ;;
 esac

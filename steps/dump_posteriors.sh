@@ -30,7 +30,7 @@ dir=$4
 
 for f in "$data/feats.scp" "$nnet" "$transform"; do
   [ -f "$f" ] || {
-    echo "ERROR ($0) '$f' does not exist; run the stage that makes it" >&2
+    echo "ERROR (${0##*/}) '$f' does not exist; run the stage that makes it" >&2
     exit 1
   }
 done
@@ -59,7 +59,7 @@ for job in $(seq "$nj"); do
 done >"$dir/.post.scp.tmp"
 num_post=$(wc -l <"$dir/.post.scp.tmp")
 if [ "$num_post" -ne "$num_utts" ]; then
-  echo "ERROR ($0) $data/feats.scp has $num_utts utterances, but there are posteriors of $num_post; missing:" >&2
+  echo "ERROR (${0##*/}) $data/feats.scp has $num_utts utterances, but there are posteriors of $num_post; missing:" >&2
   cut -d' ' -f1 "$dir/.post.scp.tmp" | comm -23 <(cut -d' ' -f1 "$data/feats.scp") - | head >&2
   exit 1
 fi

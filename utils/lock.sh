@@ -9,22 +9,22 @@ if [ -n "${RECIPE_PID:-}" ] && [ "$(cat exp/.lock 2>/dev/null)" = "$RECIPE_PID" 
 fi
 
 mkdir -p exp || {
-  echo "ERROR ($0) cannot make exp/ in $PWD; is it writable?" >&2
+  echo "ERROR (${0##*/}) cannot make exp/ in $PWD; is it writable?" >&2
   exit 1
 }
 { exec 9>>exp/.lock; } 2>/dev/null || {
-  echo "ERROR ($0) cannot write in $PWD/exp; is it writable, and the disk not full?" >&2
+  echo "ERROR (${0##*/}) cannot write in $PWD/exp; is it writable, and the disk not full?" >&2
   exit 1
 }
 if ! flock -n 9; then
   holder=$(cat exp/.lock)
   if [ -n "$holder" ] && kill -0 "$holder" 2>/dev/null; then
-    echo "ERROR ($0) another run (process $holder) works on exp/; wait for it, or stop it with: kill $holder" >&2
+    echo "ERROR (${0##*/}) another run (process $holder) works on exp/; wait for it, or stop it with: kill $holder" >&2
     exit 1
   fi
   echo "LOG ($0) the jobs of a run that was killed are ending" >&2
   flock -w 60 9 || {
-    echo "ERROR ($0) jobs of an earlier run still work on exp/ after 60 seconds; see: fuser exp/.lock" >&2
+    echo "ERROR (${0##*/}) jobs of an earlier run still work on exp/ after 60 seconds; see: fuser exp/.lock" >&2
     exit 1
   }
 fi

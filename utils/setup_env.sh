@@ -6,7 +6,7 @@ set -euo pipefail
 requirements=${1:-requirements.txt}
 
 fail() {
-  echo "ERROR ($0) $1" >&2
+  echo "ERROR (${0##*/}) $1" >&2
   exit 1
 }
 
