@@ -196,8 +196,8 @@ def iteration_line(epoch: Epoch, max_iters: int) -> str:
 def check_divergence(epochs: Sequence[Epoch], initial_loss: float) -> None:
     """Refuse to go on when training has run away.
 
-    Both losses must be above that of the initial network: the one in cross-validation alone may be
-    over-fitting, the one in training alone a network that has not begun to learn.
+    Both losses must be above that of the initial network: the one in cross-validation alone is
+    over-fitting (see :func:`over_fits`), the one in training alone a network that has not begun to learn.
 
     Raises
     ------
@@ -223,3 +223,9 @@ def check_divergence(epochs: Sequence[Epoch], initial_loss: float) -> None:
             f"(now {last.tr_loss:g} and {last.cv_loss:g}); training diverged; use a lower --learn-rate, "
             "or where the losses hardly move a higher one"
         )
+
+
+def over_fits(epochs: Sequence[Epoch], initial_loss: float) -> bool:
+    """Tell when for the third epoch in a row the cross-validation loss alone is above the initial one."""
+    above = [epoch.cv_loss > initial_loss for epoch in epochs[-DIVERGED_AFTER - 1 :]]
+    return above[-DIVERGED_AFTER:] == [True] * DIVERGED_AFTER and above.count(True) == DIVERGED_AFTER

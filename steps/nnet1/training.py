@@ -92,6 +92,12 @@ class Trainer:
         self.experiment.record(epoch)
         cli.log(schedule.iteration_line(epoch, max_iters))
         schedule.check_divergence(self.experiment.epochs, initial.cv_loss)
+        if schedule.over_fits(self.experiment.epochs, initial.cv_loss):
+            cli.warn(
+                f"epoch {epoch.iteration}, learning rate {epoch.learn_rate}: the cross-validation loss was "
+                f"above the initial {initial.cv_loss:g} for {schedule.DIVERGED_AFTER} epochs (now "
+                f"{epoch.cv_loss:g}, in training {epoch.tr_loss:g}): over-fitting, or too high a --learn-rate"
+            )
 
 
 def train_karel(trainer: Trainer, options: schedule.KarelOptions, network: Network, base: str) -> None:

@@ -188,6 +188,12 @@ def test_slow_or_overfitting_training_is_no_divergence(name):
         schedule.check_divergence(_epochs(*losses[:end]), 2.0)
 
 
+def test_over_fitting_is_told_in_its_third_epoch_alone():
+    losses = HEALTHY["over-fitting"] + [(0.1, 6.0), (0.1, 1.0), (0.1, 3.0), (0.1, 3.0), (0.1, 3.0)]
+    told = [end for end in range(len(losses) + 1) if schedule.over_fits(_epochs(*losses[:end]), 2.0)]
+    assert told == [3, 8]
+
+
 def test_rejected_epochs_that_are_above_the_first_loss_end_by_karels_rule_before_they_diverge():
     state, epochs = run_karel(KarelOptions(learn_rate="1"), 2.0, [(3.0, 3.0), (3.0, 3.0), (3.0, 3.0)])
     assert [epoch.accepted for epoch in epochs] == [False, False]
