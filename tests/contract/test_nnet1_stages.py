@@ -202,6 +202,19 @@ def test_divergence_names_epoch_and_learning_rate(stage, options, message, corpu
     assert not (tmp_path / "final.nnet").exists()
 
 
+def test_over_fitting_goes_on_and_is_told_once(corpus, tmp_path, capsys):
+    shutil.copytree(corpus, tmp_path / "data")
+    labels = dict(archive.read_objects(f"scp:{corpus}/cv/labels.scp", "posterior"))
+    spec = f"ark,scp:{tmp_path}/data/cv/labels.ark,{tmp_path}/data/cv/labels.scp"
+    with archive.Writer(spec, kind="posterior") as wrong:
+        for key, post in labels.items():
+            wrong.write(key, [[((label + 1) % 3, weight) for label, weight in frame] for frame in post])
+    train("dnn", tmp_path / "data", tmp_path / "exp", "--max-iters=5", "--keep-lr-iters=5")
+    (told,) = re.findall(r"WARNING .*above the initial.*", capsys.readouterr().err)
+    assert re.search(r"epoch 3, learning rate \S+: .* 3 epochs .*: over-fitting", told)
+    assert (tmp_path / "exp/final.nnet").exists()
+
+
 def test_best_cv_is_the_epoch_with_the_lowest_loss(corpus, tmp_path):
     train("lstm", corpus, tmp_path, "--max-iters=4", "--momentum=0.5", "--select=best-cv")
     lines = [line.split("\t") for line in (tmp_path / "iters.tsv").read_text().splitlines()[2:]]
