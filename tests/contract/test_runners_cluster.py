@@ -59,7 +59,7 @@ def test_task_that_is_queued_again_by_sigterm_runs_a_second_time(runner) -> None
     """It waits for longer than the runner would for the reason of a task that ended by a signal."""
     (runner.fake / "requeue").write_text("2")
     words = "ls log/q/a.*/end.JOB > words.JOB 2>/dev/null;"
-    once = "mkdir -p started; touch started/JOB; echo >> runs.JOB; test $(wc -l < runs.JOB) = 2 || sleep 2"
+    once = "echo >> runs.JOB; mkdir -p started; touch started/JOB; test $(wc -l < runs.JOB) = 2 || sleep 2"
     done = runner.run(*ARRAY, *words.split(), *once.split())
     assert done.returncode == 0, done.stderr
     assert len((runner.folder / "runs.2").read_text().splitlines()) == 2
