@@ -136,9 +136,15 @@ nodes_are_up() {
   [[ $(qstat -f | grep -c 'all\.q@.* lx-amd64 *$') == "$nodes" ]]
 }
 
+# A host that was dead cleans up after the tasks it had: for seconds, it kills what runs under their group ids.
 revive_second_node() {
   SGE_ND=1 start_second_node sge_execd # SGE_ND: not a daemon
   until_true nodes_are_up
+  until_true second_node_is_clean
+}
+
+second_node_is_clean() {
+  [[ -z $(ls -A "$work/execd/$second_node/active_jobs" 2>/dev/null) ]]
 }
 
 restart_controller() {
