@@ -22,7 +22,7 @@ if ! flock -n 9; then
     echo "ERROR (${0##*/}) another run (process $holder) works on exp/; wait for it, or stop it with: kill $holder" >&2
     exit 1
   fi
-  echo "LOG ($0) the jobs of a run that was killed are ending" >&2
+  echo "LOG (${0##*/}) the jobs of a run that was killed are ending" >&2
   flock -w 60 9 || {
     echo "ERROR (${0##*/}) jobs of an earlier run still work on exp/ after 60 seconds; see: fuser exp/.lock" >&2
     exit 1

@@ -74,12 +74,14 @@ class Reporter:
 
     def expect(self, net: Net, new: Sequence[bool]) -> None:
         """Keep what the LSTMs hold before a minibatch in which the flagged streams begin anew."""
-        self.before = [lstm_buffers.last_frame(layer, new) for layer in net.lstms]
+        if self.generation == "modern":
+            self.before = [lstm_buffers.last_frame(layer, new) for layer in net.lstms]
 
     def observe(self, net: Net, diff: torch.Tensor) -> None:
         """Keep the derivatives of a minibatch, given that at the output, before the parameters change."""
         self.derivatives = net.derivatives(diff)
-        self.inside = [lstm_buffers.derivatives(layer) for layer in net.lstms]
+        if self.generation == "modern":
+            self.inside = [lstm_buffers.derivatives(layer) for layer in net.lstms]
 
     def write(self, net: Net, frames: int) -> None:
         """Log the buffers of the minibatch just done; its derivatives and gradients if it was trained on."""

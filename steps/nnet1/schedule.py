@@ -226,6 +226,6 @@ def check_divergence(epochs: Sequence[Epoch], initial_loss: float) -> None:
 
 
 def over_fits(epochs: Sequence[Epoch], initial_loss: float) -> bool:
-    """Tell when for the third epoch in a row the cross-validation loss alone is above the initial one."""
+    """Tell when the cross-validation loss is above the initial one for the third epoch in a row."""
     above = [epoch.cv_loss > initial_loss for epoch in epochs[-DIVERGED_AFTER - 1 :]]
     return above[-DIVERGED_AFTER:] == [True] * DIVERGED_AFTER and above.count(True) == DIVERGED_AFTER
