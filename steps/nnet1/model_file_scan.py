@@ -7,6 +7,7 @@ Nothing is allocated for a size that a file claims before its bytes are known to
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from typing import NoReturn
 
 import numpy as np
@@ -25,7 +26,7 @@ def _shape_text(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape))
 
 
-class Scanner:
+class Scanner(ABC):
     """Position in a file's bytes; the two formats differ in how numbers are written."""
 
     def __init__(self, data: bytes, path: str, position: int = 0) -> None:
@@ -63,21 +64,21 @@ class Scanner:
         self.position = match.end() + 1
         return word
 
+    @abstractmethod
     def integer(self, what: str) -> int:
         """Take an int32; ``what`` names it in errors."""
-        raise NotImplementedError
 
+    @abstractmethod
     def real(self, what: str) -> float:
         """Take a float, rounded to float32."""
-        raise NotImplementedError
 
+    @abstractmethod
     def integers(self, what: str, count: int) -> list[int]:
         """Take a vector of ``count`` int32."""
-        raise NotImplementedError
 
+    @abstractmethod
     def tensor(self, what: str, shape: tuple[int, ...]) -> torch.Tensor:
         """Take a vector or matrix of the given shape as float32."""
-        raise NotImplementedError
 
 
 class BinaryScanner(Scanner):
