@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -156,11 +157,16 @@ def test_gradients_of_shift_and_scale_are_logged_and_the_copy_is_described(tmp_p
     )
     assert nnet_initialize.main([str(proto), str(init)]) == 0
     capsys.readouterr()
-    assert nnet_train_frmshuff.main(["--randomize=false", FEATS, POST, str(init), str(tmp_path / "out")]) == 0
-    err = capsys.readouterr().err
-    told = [line.partition(" ( ") for line in err.splitlines() if "_data_grad ( min" in line]
-    assert [name for name, _, _ in told] == ["  shift_data_grad", "  scale_data_grad"] * 2
-    assert all(rest.endswith(" ) , lr-coef 1") for _, _, rest in told)
+    words = ["--randomize=false", "--minibatch-size=948", "--learn-rate=1", FEATS, POST, str(init)]
+    assert nnet_train_frmshuff.main([*words, str(tmp_path / "out")]) == 0
+    pattern = r"(?m)^  (\S+)_data_grad \( min (\S+), max (\S+), .* \) , lr-coef 1$"
+    told = re.findall(pattern, capsys.readouterr().err)
+    _, shift, scale, *_ = read_network(tmp_path / "out").components
+    gradients = {"shift": -shift.shift, "scale": 1 - scale.scale}  # of the one update
+    assert [name for name, _, _ in told] == ["shift", "scale"] * 2
+    for name, low, high in told:
+        assert float(low) == pytest.approx(float(gradients[name].min()), rel=1e-5)
+        assert float(high) == pytest.approx(float(gradients[name].max()), rel=1e-5)
     assert nnet_info.main([str(init)]) == 0
     assert "component 1 : <Copy>, input-dim 20, output-dim 20, \n  min 0, max 19\n" in capsys.readouterr().out
 
