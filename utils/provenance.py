@@ -1,0 +1,101 @@
+"""What made a result: the checkout's commit, and the record that a training leaves beside what it made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from utils import atomic, text_file
+from utils.cli import UserError
+
+ROOT = Path(__file__).resolve().parents[1]
+RECORD = "training.json"
+
+
+def git_commit(folder: Path = ROOT) -> str:
+    """Return the commit of the checkout at ``folder``, with a note if tracked files differ from it."""
+
+    def git(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["git", "-C", str(folder), *words], capture_output=True, text=True, check=False, errors="replace"
+        )
+
+    try:
+        head = git("rev-parse", "HEAD")
+        if head.returncode != 0:
+            return "unknown (not a git checkout)"
+        changed = git("diff", "--quiet", "HEAD").returncode != 0
+    except OSError:
+        return "unknown (no git)"
+    return head.stdout.strip() + (" with local changes" if changed else "")
+
+
+def hash_texts(texts: Mapping[str, str]) -> str:
+    """Return the sha256 over file names (without folders) and contents."""
+    digest = hashlib.sha256()
+    for path, text in texts.items():
+        for part in (Path(path).name, text):
+            data = part.encode()
+            digest.update(f"{len(data)} ".encode() + data)
+    return digest.hexdigest()
+
+
+def read_texts(paths: Sequence[str | Path]) -> dict[str, str]:
+    """Read configuration files as path to content."""
+    return {str(path): text_file.read(path, "the configuration") for path in paths}
+
+
+def training_record(
+    configuration: Sequence[str | Path], seed: int | str, machines: Sequence[str] = (), **more: Any
+) -> dict[str, Any]:
+    """Return what a training leaves in ``training.json``, from which alone results.txt takes it.
+
+    Parameters
+    ----------
+    configuration : sequence of paths
+        The configuration files that it read.
+    seed : int or str
+        Its seed.
+    machines : sequence of str
+        Device, kernels and threads of everything that took part, e.g. ``cpu, kernels c avx2, 2 threads``.
+    more
+        Further facts, such as ``network={"kind": "LSTM", "dims": [525, 512, 6]}``.
+    """
+    return {
+        "commit": git_commit(),
+        "configuration": read_texts(configuration),
+        "seed": seed,
+        "machines": list(machines),
+        **more,
+    }
+
+
+def write_record(exp_dir: Path, record: Mapping[str, Any]) -> None:
+    """Write ``training.json``."""
+    with atomic.replacing(exp_dir / RECORD) as file:
+        json.dump(record, file, indent=1, sort_keys=True)
+        file.write("\n")
+
+
+def read_record(exp_dir: Path) -> dict[str, Any]:
+    """Read ``training.json``; empty where nothing was trained but what was scored.
+
+    Raises
+    ------
+    UserError
+        If it is not the record of a training.
+    """
+    path = exp_dir / RECORD
+    if not path.is_file():
+        return {}
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(record, dict):
+            raise TypeError(f"a {type(record).__name__}")
+    except (ValueError, TypeError, RecursionError) as error:
+        raise UserError(f"{path}: not the record of a training ({error}); train the model again") from error
+    return record
