@@ -11,11 +11,8 @@ e.g.:  local/compare_results.py exp/synth_lstm_512 exp/synth_lstm_1024 exp/synth
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from local.report.layout import render
 from steps.scoring.comparison import Pair, compare_pairs, same_tracks

@@ -14,10 +14,7 @@ Usage: local/convert_audio.py [options] <wav-scp> <wav-dir> <wav22k-scp>
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from steps import archive, audio
 from steps.audio.convert import CLIP_POLICIES

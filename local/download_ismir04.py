@@ -10,10 +10,7 @@ Usage: download_ismir04.py [options] <corpus-root>
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from local.corpus import download
 from utils import atomic, cli

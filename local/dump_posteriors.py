@@ -11,11 +11,7 @@ Every utterance is passed as a whole, from a zero state, and gets one row of pos
 
 from __future__ import annotations
 
-import sys
 import time
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from steps import archive
 from steps.nnet1.components import LstmProjectedStreams

@@ -14,11 +14,8 @@ e.g.:  local/majority_vote.py data/synth/test scp:exp/synth_lstm_512/post_test/p
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 

@@ -14,11 +14,8 @@ Usage: make_folds.py [options] <data-dir>... <prefix>
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from local.corpus import overlap, splits
 from steps import archive

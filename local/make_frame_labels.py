@@ -12,10 +12,7 @@ Usage: make_frame_labels.py <data-dir>
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from steps import archive
 from utils import cli

@@ -11,10 +11,7 @@ e.g.:  local/make_report.py data/synth exp/synth_summary exp/synth_report exp/sy
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from local.report import content, extra_sets
 from local.report.page import page

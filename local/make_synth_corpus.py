@@ -20,7 +20,6 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from local.synth.plan import TABLE_HEADER, Options, Track, fingerprint, make_plan
 from local.synth.tracks import make_track
 from utils import atomic, cli, disk_space

@@ -15,12 +15,9 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from local.report import extra_sets, paper, tables
 from local.report.corpus import artist_overlap, corpus_table

@@ -11,11 +11,8 @@ e.g.:  local/plot_figures.py data/synth exp/synth_summary/figures exp/synth_dnn1
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from local.report.curves import draw_confusion, draw_figure3, draw_training, read_iterations
 from local.report.figure2 import collect_scores, draw_figure2

@@ -16,10 +16,7 @@ Usage: prepare_folder.py [options] <corpus-root> <data-dir>
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from local.corpus import artists, folder, overlap
 from local.corpus.tracks import Track, add_exclude_option, leave_out, name_tracks, write_data_dirs

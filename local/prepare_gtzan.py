@@ -13,10 +13,7 @@ Usage: prepare_gtzan.py [options] <corpus-root> <data-dir>
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from local.corpus import artists, gtzan, ids, overlap, splits
 from local.corpus.tracks import Track, add_exclude_option, leave_out, write_data_dirs

@@ -11,10 +11,7 @@ Usage: prepare_ismir04.py [options] <corpus-root> <data-dir>
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from local.corpus import ismir04, overlap
 from local.corpus.tracks import Recording, add_exclude_option, leave_out, name_tracks, write_data_dirs

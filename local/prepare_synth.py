@@ -11,10 +11,8 @@ artist. Nothing is written unless every file is there and no artist is on both s
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from local.synth.plan import GENRES, SPLITS, TABLE_HEADER
 from steps import archive
 from utils import atomic, cli, text_file

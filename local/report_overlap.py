@@ -10,10 +10,7 @@ Usage: report_overlap.py [options] <data-dir> [<set>...]
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from local.corpus import overlap
 from utils import cli

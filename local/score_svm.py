@@ -11,10 +11,7 @@ e.g.:  local/score_svm.py --name LSeg_acc data/synth/test exp/synth_lstm_512/svm
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 

@@ -12,11 +12,7 @@ e.g.:  local/segment_features.py --type fusion --k 0.9 scp:data/synth/test/feats
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 

@@ -11,12 +11,8 @@ Usage: split_tr_cv.py [options] <data-dir> <tr-dir> <cv-dir>
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Collection
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from local.corpus import splits
 from utils import cli

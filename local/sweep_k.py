@@ -15,10 +15,7 @@ e.g.:  local/sweep_k.py --config conf/svm.conf data/synth exp/synth_sc/svm_sc ex
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 

@@ -13,11 +13,7 @@ interrupted training continues with its next epoch.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import fields
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from steps.nnet1 import make_nnet_proto
 from steps.nnet1.epoch import frame_epoch

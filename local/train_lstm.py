@@ -14,11 +14,6 @@ with the lowest loss in cross-validation.
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from steps.nnet1 import make_lstm_proto
 from steps.nnet1.epoch import stream_epoch
 from steps.nnet1.schedule import KaldiLstmOptions

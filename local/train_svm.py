@@ -14,10 +14,7 @@ e.g.:  local/train_svm.py --config conf/svm.conf --type lstm --k 0.9 data/synth/
 from __future__ import annotations
 
 import math
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from steps import archive
 from steps.scoring.reference import read_reference

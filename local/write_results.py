@@ -19,13 +19,9 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 
 from local.report.extra_sets import add_option
 from steps import archive
@@ -33,6 +29,8 @@ from steps.scoring import provenance
 from steps.scoring.measures import write_json
 from steps.scoring.system import SystemResults, describe_svm, load_system
 from utils import atomic, cli
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def get_parser() -> cli.KaldiParser:

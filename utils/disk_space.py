@@ -13,13 +13,8 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 from collections.abc import Iterable
 from pathlib import Path
-
-if __name__ == "__main__":
-    # Not insert: with utils/ itself on the path, "import queue" would find Grid Engine's runner.
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from utils import cli, text_file
 

@@ -12,10 +12,7 @@ different values is an error: only the user knows which is right.
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
-
-sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from utils import cli, data_dir
 

@@ -17,10 +17,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
-
-# Not insert: with utils/ itself on the path, "import queue" would find Grid Engine's runner.
-sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from utils.job_runner import frontend, local, recipe_process
 from utils.job_runner.gpus import GpuPool

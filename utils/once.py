@@ -25,7 +25,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-# Not insert: with utils/ itself on the path, "import queue" would find Grid Engine's runner.
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from utils import atomic, cli

@@ -20,7 +20,6 @@ import re
 import sys
 from pathlib import Path
 
-# Not insert: with utils/ itself on the path, "import queue" would find Grid Engine's runner.
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from utils.job_runner import cluster, frontend, site_conf

@@ -7,10 +7,7 @@ Usage: spk2utt_to_utt2spk.py [<spk2utt>]     (default: stdin)
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-
-sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from utils import cli, data_dir
 

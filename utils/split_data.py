@@ -12,10 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from pathlib import Path
-
-sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from utils import cli, data_dir
 

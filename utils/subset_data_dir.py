@@ -11,13 +11,10 @@ Usage: subset_data_dir.py [options] <src-dir>... <dest-dir>
 
 from __future__ import annotations
 
-import sys
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-
-sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from steps import archive
 from utils import atomic, cli, text_file

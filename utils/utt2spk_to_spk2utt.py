@@ -7,10 +7,7 @@ Usage: utt2spk_to_spk2utt.py [<utt2spk>]     (default: stdin)
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-
-sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from utils import cli, data_dir
 

@@ -9,10 +9,6 @@ The output is text by default, as Kaldi's, and so rounded to 7 digits.
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from steps import archive
 from steps.nnet1.cmvn import stats_to_network
 from steps.nnet1.model_file import write_network

@@ -11,11 +11,9 @@ accumulated in float64 and written in float32, as Kaldi writes them.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from steps import archive
 from steps.archive import objects
 from steps.nnet1.cmvn import global_stats

@@ -12,10 +12,7 @@ of --proj-dim units is what the paper calls the size of a layer.
 from __future__ import annotations
 
 import argparse
-import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from utils import cli
 
 

@@ -14,10 +14,7 @@ becomes <LstmProjected>. --generation=modern makes a network of 2014 readable fo
 from __future__ import annotations
 
 import argparse
-import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from steps.nnet1.convert import to_generation, to_test_time, without_components
 from steps.nnet1.model_file import read_network, write_network
 from steps.nnet1.options import add_standard_options

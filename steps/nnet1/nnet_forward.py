@@ -10,11 +10,7 @@ Every utterance is passed as a whole, LSTMs from a zero state.
 
 from __future__ import annotations
 
-import sys
 import time
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 

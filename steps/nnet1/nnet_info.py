@@ -9,10 +9,6 @@ The text goes to stdout. Parameters that are infinite or not a number are counte
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from steps.nnet1.info import bad_parameters, describe
 from steps.nnet1.model_file import read_network
 from steps.nnet1.options import add_standard_options

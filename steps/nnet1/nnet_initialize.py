@@ -12,9 +12,7 @@ kaldi-lstm belongs to, any other as by today's.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from steps.nnet1.initialize import initialize
 from steps.nnet1.model_file import write_network
 from steps.nnet1.options import add_standard_options

@@ -11,11 +11,6 @@ from --randomizer-seed; --randomize=false keeps Kaldi's order of the data exactl
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from steps.nnet1.epoch import frame_epoch
 from steps.nnet1.tool import add_loss_options, parse_training, run_training, training_parser
 from utils import cli

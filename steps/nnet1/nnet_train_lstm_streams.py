@@ -12,11 +12,6 @@ frames of weight 0.
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from steps.nnet1.epoch import stream_epoch
 from steps.nnet1.model_file import write_network
 from steps.nnet1.tool import (

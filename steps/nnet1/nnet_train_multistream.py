@@ -11,11 +11,6 @@ ends, in cross-validation too, as soon as one stream finds no further utterance.
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from steps.nnet1.epoch import multistream_epoch
 from steps.nnet1.tool import (
     add_dummy_options,

@@ -13,11 +13,6 @@ utterance is left over.
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from steps.nnet1.epoch import multistream_utterance_epoch
 from steps.nnet1.tool import (
     add_dummy_options,

@@ -10,11 +10,6 @@ An LSTM starts every utterance from a zero state and is trained through its whol
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from steps.nnet1.epoch import utterance_epoch
 from steps.nnet1.tool import (
     add_dummy_options,

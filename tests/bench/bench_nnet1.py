@@ -18,15 +18,11 @@ import os
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[0] = str(ROOT)
 
 import numpy as np
 import torch
@@ -46,6 +42,8 @@ from steps.nnet1.runtime import Net
 from tests.bench import nnet1_peers
 from tests.bench.machine import bandwidth, machine, sgemm_peak, timed
 from utils import cli
+
+ROOT = Path(__file__).resolve().parents[2]
 
 FEATS, CLASSES, STREAMS, BPTT, MINIBATCH = 525, 6, 4, 60, 256
 KALDI, KALDI_FORWARD = "Kaldi's products, OpenBLAS", "Kaldi's forward products, OpenBLAS"

@@ -27,9 +27,6 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
 import numpy as np
 import soundfile
 

@@ -23,13 +23,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
 import numpy as np
 import soundfile
 
 from utils import cli
+
+ROOT = Path(__file__).resolve().parents[2]
 
 RATE = 22050
 SYSTEMS = ("kymatio numpy", "kymatio torch", "core numpy", "core torch", "ours")

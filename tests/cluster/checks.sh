@@ -10,7 +10,7 @@ case $engine in
     on_first=(-w "$first_node")
     ;;
   sge)
-    runner=(utils/queue.py --config conf/queue.conf)
+    runner=(utils/sge.py --config conf/queue.conf)
     on_first=(-l "hostname=$first_node")
     ;;
 esac
@@ -250,7 +250,7 @@ check_recipe() {
   local backend=slurm signal=TERM hosts=1 words
   [[ $two_nodes == false ]] || hosts=2
   if [[ $engine == sge ]]; then # its master writes everything down at once
-    backend=queue signal=KILL
+    backend=sge signal=KILL
   fi
   read -ra words <<<"$recipe_options"
   python3 "$root/tests/cluster/recipe.py" "$backend" "$PWD" "$hosts" "${words[@]}" >err 2>&1 &

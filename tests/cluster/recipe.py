@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Run the recipe's feature and training stages on a scheduler, disturbed, and compare with a local run.
 
-Usage: recipe.py <slurm|queue> <folder> <hosts> [<option of run.sh> …]
+Usage: recipe.py <slurm|sge> <folder> <hosts> [<option of run.sh> …]
 
 A first run on the scheduler loses a task of stage 2 to SIGKILL and must fail and name its log. A second
 one resumes, while whoever called this restarts the controller as soon as <folder>/middle appears, and

@@ -86,7 +86,7 @@ def make_runner(name: str, tmp_path: Path) -> Runner:
     return Runner(name, folder, fake, environment)
 
 
-@pytest.fixture(params=["run.py", "slurm.py", "queue.py"])
+@pytest.fixture(params=["run.py", "slurm.py", "sge.py"])
 def runner(request: pytest.FixtureRequest, tmp_path: Path) -> Runner:
     """Each of the three runners."""
     return make_runner(request.param, tmp_path)
@@ -105,6 +105,6 @@ def slurm_runner(tmp_path: Path) -> Runner:
 
 
 @pytest.fixture()
-def queue_runner(tmp_path: Path) -> Runner:
+def sge_runner(tmp_path: Path) -> Runner:
     """Grid Engine's runner before a fake Grid Engine."""
-    return make_runner("queue.py", tmp_path)
+    return make_runner("sge.py", tmp_path)

@@ -270,12 +270,3 @@ def test_for_each_usage(argv: list[str]) -> None:
 
 def test_no_item_is_no_work() -> None:
     assert for_each("", "false").returncode == 0
-
-
-def test_runners_do_not_hide_the_queue_of_python() -> None:
-    """utils/queue.py must not be what ``import queue`` finds in any program of utils/."""
-    for path in sorted((REPO / "utils").glob("*.py")):
-        text = path.read_text()
-        if text.startswith("#!") and "sys.path" in text:
-            assert "sys.path[0] = " in text, path
-            assert "sys.path.insert(0" not in text, path

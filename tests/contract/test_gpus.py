@@ -105,14 +105,14 @@ def test_fewer_local_gpus_than_a_job_wants(local_runner, visible: str, wanted: s
 
 
 @pytest.mark.parametrize("said", [None, "NoDevFiles"])
-def test_node_whose_scheduler_only_counts(queue_runner, monkeypatch, said: str | None) -> None:
+def test_node_whose_scheduler_only_counts(sge_runner, monkeypatch, said: str | None) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    fake_nvidia_smi(queue_runner, 2)
+    fake_nvidia_smi(sge_runner, 2)
     argv = ["--gpu", "1", "--max-jobs-run", "2", "JOB=1:4", "log/g.JOB.log", *HOLD]
-    done = queue_runner.run(*argv, **({"CUDA_VISIBLE_DEVICES": said} if said else {}))
+    done = sge_runner.run(*argv, **({"CUDA_VISIBLE_DEVICES": said} if said else {}))
     assert done.returncode == 0, done.stderr
-    assert set(used(queue_runner, 4)) == {"0", "1"}
-    assert any(line.startswith("LOG (task.py) CUDA_VISIBLE_DEVICES=") for line in queue_runner.log("g.1.log"))
+    assert set(used(sge_runner, 4)) == {"0", "1"}
+    assert any(line.startswith("LOG (task.py) CUDA_VISIBLE_DEVICES=") for line in sge_runner.log("g.1.log"))
 
 
 def test_node_whose_scheduler_says_which(slurm_runner) -> None:
@@ -122,12 +122,12 @@ def test_node_whose_scheduler_says_which(slurm_runner) -> None:
     assert used(slurm_runner, 2) == ["6", "6"]
 
 
-def test_more_gpus_than_any_queue_has(queue_runner) -> None:
-    (queue_runner.fake / "few_gpus").touch()
-    assert queue_runner.run("JOB=1:2", "log/a.JOB.log", "true").returncode == 0
-    done = queue_runner.run("--gpu", "9", "JOB=1:2", "log/b.JOB.log", "true")
+def test_more_gpus_than_any_queue_has(sge_runner) -> None:
+    (sge_runner.fake / "few_gpus").touch()
+    assert sge_runner.run("JOB=1:2", "log/a.JOB.log", "true").returncode == 0
+    done = sge_runner.run("--gpu", "9", "JOB=1:2", "log/b.JOB.log", "true")
     assert done.returncode == 1
-    wanted = "ERROR (queue.py) cannot submit b: no queue has what --gpu asks for, -l gpu=9 -q g.q (qselect)"
+    wanted = "ERROR (sge.py) cannot submit b: no queue has what --gpu asks for, -l gpu=9 -q g.q (qselect)"
     assert wanted in done.stderr
 
 
@@ -140,7 +140,7 @@ def test_more_gpus_than_any_queue_has(queue_runner) -> None:
         ("slurm", "no", False),
         ("slurm", "yes", True),
         ("slurm", "optional", False),
-        ("queue", "yes", True),
+        ("sge", "yes", True),
     ],
 )
 def test_use_gpu_asks_for_one_a_job(repo, backend: str, use_gpu: str, asks: bool) -> None:

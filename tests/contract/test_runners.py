@@ -1,4 +1,4 @@
-"""The contract of Kaldi's job runners, for run.py, slurm.py and queue.py alike (the latter before fakes)."""
+"""The contract of Kaldi's job runners, for run.py, slurm.py and sge.py alike (the latter before fakes)."""
 
 from __future__ import annotations
 

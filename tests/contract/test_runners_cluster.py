@@ -1,4 +1,4 @@
-"""What slurm.py and queue.py alike do when a cluster or its file system has bad news, before fakes."""
+"""What slurm.py and sge.py alike do when a cluster or its file system has bad news, before fakes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-CLUSTERS = ["slurm.py", "queue.py"]
+CLUSTERS = ["slurm.py", "sge.py"]
 on_clusters = pytest.mark.parametrize("runner", CLUSTERS, indirect=True)
 ARRAY = ["JOB=1:2", "log/a.JOB.log"]
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Run jobs on a Grid Engine cluster, with the command line, logs and exit status of Kaldi's queue.pl.
 
-Usage: queue.py [options] [JOB=1:N] <log-file> <command…>
- e.g.: queue.py --mem 1G --max-jobs-run 50 JOB=1:200 exp/log/feats.JOB.log local/compute_scattering.py …
+Usage: sge.py [options] [JOB=1:N] <log-file> <command…>
+ e.g.: sge.py --mem 1G --max-jobs-run 50 JOB=1:200 exp/log/feats.JOB.log local/compute_scattering.py …
 
 Submits one array, waits until all its tasks have ended and exits with 1 if one failed, naming its log and
 what Grid Engine says of it. Ctrl-C cancels the jobs. What the options mean at this site stands in --config
@@ -18,7 +18,6 @@ import re
 import sys
 from pathlib import Path
 
-# Not insert: with utils/ itself on the path, "import queue" would find this very file.
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from utils.job_runner import cluster, frontend, site_conf
