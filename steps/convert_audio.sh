@@ -8,7 +8,7 @@ set -euo pipefail
 
 nj=4                         # number of parallel jobs
 cmd=utils/run.py             # job runner
-audio_config=conf/audio.conf # options of local/convert_audio.py
+audio_config=conf/audio.conf # options of steps/convert_audio.py
 max_bad=                     # tracks that may fail and be left out
 allow_truncated=             # use what decodes of a file that ends early
 
@@ -17,7 +17,7 @@ help_message="Usage: $0 [options] <data-dir> <log-dir> <wav-dir>
 Options:
   --nj <n>                        # number of parallel jobs (4)
   --cmd <runner>                  # job runner (utils/run.py)
-  --audio-config <file>           # options of local/convert_audio.py (conf/audio.conf)
+  --audio-config <file>           # options of steps/convert_audio.py (conf/audio.conf)
   --max-bad <n>                   # tracks that may fail and be left out (as the config says, else 0)
   --allow-truncated <true|false>  # use what decodes of a file that ends early (as the config says)"
 
@@ -66,7 +66,7 @@ RUNNER_OUTPUTS="$logdir/wav22k.JOB.scp $logdir/utt2dur.JOB $logdir/audio.JOB.tsv
   utils/once.py --in "$logdir/wav.JOB.scp" --in "$audio_config" \
   --out "$logdir/wav22k.JOB.scp" --out "$logdir/utt2dur.JOB" --out "$logdir/audio.JOB.tsv" \
   "$logdir/.done.convert_audio.JOB" -- \
-  local/convert_audio.py --config "$audio_config" "${options[@]}" \
+  steps/convert_audio.py --config "$audio_config" "${options[@]}" \
   --utt2dur "$logdir/utt2dur.JOB" --report "$logdir/audio.JOB.tsv" \
   "$logdir/wav.JOB.scp" "$wavdir" "$logdir/wav22k.JOB.scp" \
   || die "conversion failed; see $logdir/convert_audio.*.log"

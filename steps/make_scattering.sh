@@ -8,7 +8,7 @@ set -euo pipefail
 
 nj=4                                   # number of parallel jobs
 cmd=utils/run.py                       # job runner
-scattering_config=conf/scattering.conf # options of local/compute_scattering.py
+scattering_config=conf/scattering.conf # options of steps/compute_scattering.py
 wav_scp=                               # table of WAV files in <data-dir>
 compress=                              # write compressed archives, a quarter of the size
 use_gpu=                               # yes, no or optional
@@ -20,7 +20,7 @@ help_message="Usage: $0 [options] <data-dir> [<log-dir> [<feat-dir>]]
 Options:
   --nj <n>                      # number of parallel jobs (4)
   --cmd <runner>                # job runner (utils/run.py)
-  --scattering-config <file>    # options of local/compute_scattering.py (conf/scattering.conf)
+  --scattering-config <file>    # options of steps/compute_scattering.py (conf/scattering.conf)
   --wav-scp <name>              # table of WAV files in <data-dir> (wav22k.scp if there, else wav.scp)
   --compress <true|false>       # write compressed archives, a quarter of the size (as the config says)
   --use-gpu <yes|no|optional>   # compute on CUDA (as the config says, else no)
@@ -77,7 +77,7 @@ for ((job = 1; job <= nj; job++)); do
 done
 utils/split_scp.py "$data/$wav_scp" "${slices[@]}"
 
-local/compute_scattering.py --config "$scattering_config" \
+steps/compute_scattering.py --config "$scattering_config" \
   --print-dims "$logdir/dims.csv" --write-frame-shift "$logdir/frame_shift" 2>"$logdir/dims.log" \
   || die "$scattering_config: $(tail -n 1 "$logdir/dims.log")"
 
@@ -86,7 +86,7 @@ RUNNER_OUTPUTS="$raw.JOB.scp $raw.JOB.ark $logdir/utt2num_frames_$name.JOB" \
   "${runner[@]}" --num-threads "$num_threads" JOB=1:"$nj" "$logdir/make_scattering_$name.JOB.log" \
   utils/once.py --in "$logdir/wav_$name.JOB.scp" --in "$scattering_config" \
   --out "$raw.JOB.scp" --out "$logdir/utt2num_frames_$name.JOB" "$logdir/.done.scattering_$name.JOB" -- \
-  local/compute_scattering.py --config "$scattering_config" --compress "$compress" --use-gpu "$use_gpu" \
+  steps/compute_scattering.py --config "$scattering_config" --compress "$compress" --use-gpu "$use_gpu" \
   --num-threads "$num_threads" --write-num-frames "$logdir/utt2num_frames_$name.JOB" \
   "scp:$logdir/wav_$name.JOB.scp" "ark,scp:$raw.JOB.ark,$raw.JOB.scp" \
   || die "$data: features failed; see $logdir/make_scattering_$name.*.log"

@@ -2,7 +2,7 @@
 """Run jobs on this machine, with the command line, logs and exit status of Kaldi's run.pl.
 
 Usage: run.py [options] [JOB=1:N] <log-file> <command…>
- e.g.: run.py --max-jobs-run 4 JOB=1:8 exp/log/convert.JOB.log local/convert_audio.py scp:wav.JOB.scp
+ e.g.: run.py --max-jobs-run 4 JOB=1:8 exp/log/convert.JOB.log steps/convert_audio.py scp:wav.JOB.scp
 
 JOB (any name) is replaced by 1 … N in the log's name and in the command, which bash runs; arguments like
 '|' and '>' act there. Waits for all jobs; if one fails, names the logs and exits with 1.

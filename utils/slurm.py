@@ -2,7 +2,7 @@
 """Run jobs on a Slurm cluster, with the command line, logs and exit status of Kaldi's slurm.pl.
 
 Usage: slurm.py [options] [JOB=1:N] <log-file> <command…>
- e.g.: slurm.py --mem 1G --max-jobs-run 50 JOB=1:200 exp/log/feats.JOB.log local/compute_scattering.py …
+ e.g.: slurm.py --mem 1G --max-jobs-run 50 JOB=1:200 exp/log/feats.JOB.log steps/compute_scattering.py …
 
 Submits one array, waits until all its tasks have ended and exits with 1 if one failed, naming its log and
 what Slurm says of it. Ctrl-C cancels the jobs. What the options mean at this site stands in --config

@@ -189,9 +189,9 @@ def one_track(folder: Path, sources: Path) -> dict[str, Cost]:
     in_parts("tracks", 1, sources, folder / "music", 0, 1)
     path = next((folder / "music").rglob("*.flac"))
     (folder / "one.scp").write_text(f"one {path}\n")
-    audio = ("local/convert_audio.py", "--config", "conf/audio.conf", "one.scp", "wav", "one22k.scp")
+    audio = ("steps/convert_audio.py", "--config", "conf/audio.conf", "one.scp", "wav", "one22k.scp")
     feats = (
-        "local/compute_scattering.py",
+        "steps/compute_scattering.py",
         "--config",
         "conf/scattering.conf",
         "scp:one22k.scp",

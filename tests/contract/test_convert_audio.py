@@ -1,4 +1,4 @@
-"""local/convert_audio.py and its driver steps/convert_audio.sh."""
+"""steps/convert_audio.py and its driver steps/convert_audio.sh."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from local import convert_audio
-from steps import archive
+from steps import archive, convert_audio
 from utils import cli
 
 RATES = {"a-1": 22050, "a-2": 44100, "b-1": 48000, "b-2": 32000, "c-1": 8000}
@@ -80,7 +79,7 @@ def test_options_come_from_the_configuration(data_dir, repo, tmp_path, run_cli):
         convert(data_dir, f"--config={tmp_path / 'audio.conf'}")
     assert convert(data_dir, f"--config={repo / 'conf/audio.conf'}") == 0
     (tmp_path / "audio.conf").write_text("--sample-rat=22050\n")
-    done = run_cli("local/convert_audio.py", "--config", tmp_path / "audio.conf", "a", "b", "c")
+    done = run_cli("steps/convert_audio.py", "--config", tmp_path / "audio.conf", "a", "b", "c")
     assert done.returncode == 2
     assert "audio.conf:1: unknown option '--sample-rat'" in done.stderr
     assert "Traceback" not in done.stderr

@@ -46,8 +46,8 @@ FILES = {
     "corpus/a/s.wav": wav(),
 }
 COMMANDS = {
-    "convert": "local/convert_audio.py wav.scp wav wav22k.scp",
-    "scattering": "local/compute_scattering.py scp:wav.scp ark,scp:o.ark,o.scp",
+    "convert": "steps/convert_audio.py wav.scp wav wav22k.scp",
+    "scattering": "steps/compute_scattering.py scp:wav.scp ark,scp:o.ark,o.scp",
     "cmvn": "steps/nnet1/compute_cmvn_stats.py ark:wide.ark o.stats",
     "forward": "steps/nnet1/nnet_forward.py x.nnet ark:f.ark ark,scp:o.ark,o.scp",
     "initialize": "steps/nnet1/nnet_initialize.py x.proto o.nnet",

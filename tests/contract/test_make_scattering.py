@@ -1,4 +1,4 @@
-"""local/compute_scattering.py and steps/make_scattering.sh on small data directories."""
+"""steps/compute_scattering.py and steps/make_scattering.sh on small data directories."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from local import compute_scattering
-from steps import archive
+from steps import archive, compute_scattering
 from steps.scattering import Config, features, num_dims
 from steps.scattering.config import parse_quality
 from utils import cli
@@ -51,7 +50,7 @@ def compute(*options: object) -> None:
 def test_features_of_the_program_are_those_of_the_package(data, signals, run_cli, tmp_path):
     counts, ark = tmp_path / "frames", tmp_path / "f.ark"
     options = ("--config=conf/scattering.conf", f"--write-num-frames={counts}")
-    run_cli("local/compute_scattering.py", *options, f"scp:{data}/wav22k.scp", f"ark:{ark}", check=True)
+    run_cli("steps/compute_scattering.py", *options, f"scp:{data}/wav22k.scp", f"ark:{ark}", check=True)
     found = dict(archive.read_matrices(f"ark:{ark}"))
     assert list(found) == sorted(signals)
     for utt, samples in signals.items():
@@ -68,7 +67,7 @@ def test_raw_and_double(data, signals, tmp_path):
 
 def test_print_dims_alone(run_cli, repo):
     done = run_cli(
-        "local/compute_scattering.py", "--config", "conf/scattering.conf", "--print-dims=-", check=True
+        "steps/compute_scattering.py", "--config", "conf/scattering.conf", "--print-dims=-", check=True
     )
     assert done.stdout == (repo / "tests/fixtures/scattering/dims_525.csv").read_text()
     assert "525 dimensions" in done.stderr
@@ -119,7 +118,7 @@ def test_errors_name_the_track_and_both_numbers(tmp_path):
 
 def test_an_error_is_one_line_and_exit_status_one(run_cli, tmp_path):
     scp = one_track(tmp_path, np.full(9000, 7, dtype=np.int16), 44100)
-    done = run_cli("local/compute_scattering.py", f"scp:{scp}", f"ark:{tmp_path}/never.ark")
+    done = run_cli("steps/compute_scattering.py", f"scp:{scp}", f"ark:{tmp_path}/never.ark")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith("ERROR (compute_scattering.py) ")

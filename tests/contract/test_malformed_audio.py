@@ -12,7 +12,7 @@ import soundfile
 
 from tests.contract.malformed import PICKLE, Case, check_refused, check_works, write_files
 
-CONVERT = "local/convert_audio.py --utt2dur utt2dur --report report.tsv"
+CONVERT = "steps/convert_audio.py --utt2dur utt2dur --report report.tsv"
 
 
 @functools.cache

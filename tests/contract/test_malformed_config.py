@@ -7,7 +7,7 @@ import pytest
 from tests.contract.malformed import Case, ark, check_refused, check_works, matrix, rows, write_files
 
 SCRIPT = "steps/convert_audio.sh --config @/x.conf @/data @/log @/wav"
-PROGRAM = "local/convert_audio.py --config x.conf wav.scp wav wav22k.scp"
+PROGRAM = "steps/convert_audio.py --config x.conf wav.scp wav wav22k.scp"
 FEATS = ark(("u1", matrix(rows())))
 
 # name, x.conf, what the script says, what the program says (None: the same)
@@ -117,7 +117,7 @@ CASES += [
     ),
     Case("program_config_missing", PROGRAM, {}, r"x\.conf: cannot read the configuration: No such file", 2),
     Case("program_config_folder", PROGRAM.replace("x.conf", "."), {}, r"\.: cannot read .*Is a directory", 2),
-    Case("program_config_no_name", "local/convert_audio.py a b c --config", {}, "config", 2),
+    Case("program_config_no_name", "steps/convert_audio.py a b c --config", {}, "config", 2),
 ]
 
 # name, options, message
@@ -140,12 +140,12 @@ OPTIONS = [
     ("unknown_equals", "--no-such=$(touch)", "no-such"),
 ]
 CASES += [
-    Case(f"option_{name}", f"local/convert_audio.py a b c {text}", {}, said, 2)
+    Case(f"option_{name}", f"steps/convert_audio.py a b c {text}", {}, said, 2)
     for name, text, said in OPTIONS
 ]
 CASES += [
-    Case("option_too_few", "local/convert_audio.py", {}, "required: wav_scp", 2),
-    Case("option_too_many", "local/convert_audio.py a b c d", {}, "unrecognized arguments: d", 2),
+    Case("option_too_few", "steps/convert_audio.py", {}, "required: wav_scp", 2),
+    Case("option_too_many", "steps/convert_audio.py a b c d", {}, "unrecognized arguments: d", 2),
     Case(
         "script_option_unknown",
         "steps/convert_audio.sh --no-such 1 a b c",

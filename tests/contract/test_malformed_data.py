@@ -268,7 +268,7 @@ CASES += [
     Case("split_missing", "utils/split_scp.py x 1 2", {}, r"x: No such file"),
 ]
 
-SCATTER = "local/compute_scattering.py scp:w.scp ark,scp:f.ark,f.scp"
+SCATTER = "steps/compute_scattering.py scp:w.scp ark,scp:f.ark,f.scp"
 SOUNDS = [
     ("empty", b"", r"w\.scp: u1: x\.wav: expected a WAV file"),
     ("text", b"music\n", r"w\.scp: u1: x\.wav: expected a WAV file"),
@@ -324,5 +324,5 @@ def test_a_folder_with_odd_but_legal_names_is_prepared_and_converted(tmp_path, f
     for part in ("train", "test"):
         folder = f"da ta/{part}"
         check_works(f"utils/validate_data_dir.py --no-feats '{folder}'", tmp_path, fork_server)
-        check_works(f"local/convert_audio.py '{folder}/wav.scp' wav '{folder}/w.scp'", tmp_path, fork_server)
+        check_works(f"steps/convert_audio.py '{folder}/wav.scp' wav '{folder}/w.scp'", tmp_path, fork_server)
     assert len(list((tmp_path / "wav").iterdir())) == 2 * len(NAMES)

@@ -7,8 +7,8 @@ soxr resamples, nothing is dithered or normalised. Every track is judged: what d
 truncated, empty, shorter than one scattering window, holds NaN, or lies outside 8-192 kHz is an error
 that names it; a silent track, a DC offset and a peak beyond full scale are reported.
 
-Usage: local/convert_audio.py [options] <wav-scp> <wav-dir> <wav22k-scp>
- e.g.: local/convert_audio.py --config conf/audio.conf --utt2dur data/synth/train/utt2dur \
+Usage: steps/convert_audio.py [options] <wav-scp> <wav-dir> <wav22k-scp>
+ e.g.: steps/convert_audio.py --config conf/audio.conf --utt2dur data/synth/train/utt2dur \
          data/synth/train/wav.scp data/synth/train/wav data/synth/train/wav22k.scp
 """
 

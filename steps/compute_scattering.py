@@ -5,9 +5,9 @@ Reads 'scp:wav.scp' (one-channel WAV of the configured sample rate); writes an a
 Audio shorter than one window is refused, silence is kept with a warning. --print-dims writes a table of
 what each column means, frequencies in Hz, and may stand without the two arguments.
 
-e.g. local/compute_scattering.py --config conf/scattering.conf scp:data/train/wav22k.scp \
+e.g. steps/compute_scattering.py --config conf/scattering.conf scp:data/train/wav22k.scp \
        ark,scp:feats.ark,feats.scp
-     local/compute_scattering.py --config conf/scattering.conf --print-dims dims.csv
+     steps/compute_scattering.py --config conf/scattering.conf --print-dims dims.csv
 """
 
 from __future__ import annotations
