@@ -1,0 +1,95 @@
+"""Locks: who holds one, what a killed holder leaves, and file systems that have none."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from utils import cli, lock, process
+
+REPO = Path(__file__).resolve().parents[2]
+
+
+@contextmanager
+def other_run(path: Path, command: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a command under a lock, which it has when the block begins; it is stopped when the block ends."""
+    words = [sys.executable, str(REPO / "utils/lock.py"), str(path), "bash", "-c", command]
+    environment = {**os.environ, "PYTHONPATH": str(REPO)}
+    with subprocess.Popen(words, env=environment, start_new_session=True, text=True) as run:
+        while not (path.exists() and path.read_text()):
+            time.sleep(0.02)
+        yield run
+        with suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
+
+
+def assert_refused(path: Path, message: str) -> None:
+    with pytest.raises(cli.UserError, match=message), lock.held(path, "x"):
+        pass
+
+
+def test_second_is_refused_and_told_by_whom(tmp_path: Path) -> None:
+    path = tmp_path / "x.lock"
+    with other_run(path, "sleep 100") as first:
+        assert_refused(path, f"x: process {first.pid} on this host is at work on it")
+        path.write_text("1 0 far-away\n")  # a process of another host is not looked up here
+        assert_refused(path, "x: process 1 on far-away is at work on it")
+
+
+def test_it_is_free_again_and_leaves_nothing(tmp_path: Path, capfd) -> None:
+    path = tmp_path / "x.lock"
+    with other_run(path, "sleep 1"), lock.held(path, "x", wait=60):
+        assert path.exists()
+    assert "x: waiting for process" in capfd.readouterr().err
+    with pytest.raises(RuntimeError), lock.held(path, "x"):
+        raise RuntimeError
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_jobs_of_a_killed_holder_are_waited_for(tmp_path: Path, monkeypatch, capfd, ends: bool) -> None:
+    path = tmp_path / "x.lock"
+    with other_run(path, f"sleep {1.5 if ends else 100}; touch {tmp_path}/made; exit 0") as first:
+        first.kill()
+        first.wait()
+        if ends:
+            with lock.held(path, "x"):
+                assert (tmp_path / "made").exists()
+        else:
+            monkeypatch.setattr(lock, "ENDING_SECONDS", 0.3)
+            assert_refused(path, "jobs of a run that was killed still work on it")
+    assert "waiting for the jobs of a run that was killed" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_file_system_without_locks(tmp_path: Path, monkeypatch, capfd, number: int) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    assert_refused(tmp_path / "x.lock", "this file system has no locks .* set WITHOUT_LOCKS=true")
+    monkeypatch.setenv("WITHOUT_LOCKS", "true")
+    with lock.held(tmp_path / "x.lock", "x"):
+        pass
+    assert "going on without" in capfd.readouterr().err
+
+
+def test_processes() -> None:
+    own = process.start_time(os.getpid())
+    assert own is not None
+    assert process.is_alive(os.getpid(), own)
+    assert not process.is_alive(os.getpid(), "1")  # the number was given to another process since
+    assert process.is_ancestor(os.getppid())
+    assert not process.is_ancestor(os.getpid())
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    assert not process.is_alive(dead.pid)

@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""Run a command while nobody else holds a lock; programs use :func:`held`.
+
+Usage: lock.py [--wait SECONDS] <lock-file> <command…>
+ e.g.: lock.py --wait 600 .venv.lock python3 -m venv .venv
+
+A lock is held by the process and by what it started, so it is gone as soon as they are, whatever killed
+them. Who finds it taken is told by which process and host. On a file system without locks nothing is run,
+unless the environment says WITHOUT_LOCKS=true: then see to it yourself that no two runs do the same work.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from utils import cli
+from utils.process import is_alive, start_time
+
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+ENDING_SECONDS = 60.0
+
+
+def try_lock(descriptor: int, path: Path) -> bool:
+    """Lock an open file if nobody has it; return whether it is ours now.
+
+    Raises
+    ------
+    cli.UserError
+        If the file system has no locks and ``WITHOUT_LOCKS`` does not permit to go on.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        if os.environ.get("WITHOUT_LOCKS", "").lower() not in ("true", "t", "1"):
+            raise cli.UserError(
+                f"{path}: this file system has no locks ({os.strerror(error.errno)}); to go on without them, "
+                "set WITHOUT_LOCKS=true in the environment and see to it that no two runs do the same work"
+            ) from error
+        cli.warn(f"{path}: this file system has no locks; going on without, as WITHOUT_LOCKS says")
+    return True
+
+
+def holder(path: Path) -> str | None:
+    """Say which process holds a lock that could not be had; None if it is dead: its jobs are ending.
+
+    A process of another host cannot be looked up here.
+    """
+    try:
+        pid, started, host = path.read_text(encoding="utf-8").split()
+    except (OSError, ValueError):
+        return f"another process (see: fuser {path})"
+    if host != socket.gethostname():
+        return f"process {pid} on {host}"
+    return f"process {pid} on this host" if is_alive(int(pid), started) else None
+
+
+def _acquire(path: Path, what: str, wait: float) -> int:
+    """Open and lock the file; return its descriptor, which programs that are started inherit."""
+    began, told = time.monotonic(), ""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            if try_lock(descriptor, path):
+                with suppress(FileNotFoundError):
+                    if os.path.samestat(os.fstat(descriptor), path.stat()):
+                        break  # otherwise its last holder has removed it since
+                os.close(descriptor)
+                continue
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+        who = holder(path)
+        waited = time.monotonic() - began
+        if who and waited >= wait:
+            raise cli.UserError(f"{what}: {who} is at work on it; wait for it, or stop that process")
+        if not who and waited >= max(wait, ENDING_SECONDS):
+            raise cli.UserError(f"{what}: jobs of a run that was killed still work on it; see: fuser {path}")
+        if told != (who := who or "the jobs of a run that was killed"):
+            cli.log(f"{what}: waiting for {who}")
+            told = who
+        time.sleep(0.1)
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()} {start_time(os.getpid()) or 0} {socket.gethostname()}\n".encode())
+    os.set_inheritable(descriptor, True)
+    return descriptor
+
+
+@contextmanager
+def held(path: str | Path, what: str, *, wait: float = 0.0) -> Iterator[None]:
+    """Hold a lock while the block runs.
+
+    Parameters
+    ----------
+    path : str or Path
+        The lock's file, made if it is missing and removed at the end.
+    what : str
+        What is locked, for messages.
+    wait : float
+        Seconds to wait for a process that holds it (``math.inf``: as long as it lives). Jobs of a dead one
+        are waited for a minute.
+
+    Raises
+    ------
+    cli.UserError
+        If somebody else holds the lock, or the file system has none.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = _acquire(path, what, wait)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def main(argv: list[str]) -> int:
+    """Run the program."""
+    wait = 0.0
+    if argv[:1] == ["--wait"] and len(argv) > 1:
+        wait, argv = float(argv[1]), argv[2:]
+    if len(argv) < 2:
+        print(__doc__, file=sys.stderr)
+        return 2
+    with held(argv[0], argv[0], wait=wait):
+        status = subprocess.run(argv[1:], close_fds=False, check=False).returncode
+    return status if status >= 0 else 128 - status
+
+
+if __name__ == "__main__":
+    cli.run(main, echo=False, tidy=False)

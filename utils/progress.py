@@ -1,0 +1,199 @@
+"""Where a program's work stands: programs report it, job runners and terminals show it.
+
+A job runner tells each of its jobs, in the environment variable ``JOB_STATUS``, the file in which to say
+how far it is: beside its log, so that it is seen wherever the log is. Nothing else reads this file, and it
+is gone when the job has ended. A program that is run by hand shows the same on the terminal itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+SECONDS_BETWEEN = 1.0
+
+
+@dataclass
+class Status:
+    """How far some work is.
+
+    Attributes
+    ----------
+    label : str
+        What it is, such as ``lstm_512``.
+    done, total : float
+        How much of it is done, of how much in this epoch; a ``total`` of 0 is not known.
+    unit : str
+        What ``done`` counts, in the plural: ``tracks``, ``frames``.
+    epoch, epochs : int
+        Which pass over the data this is, counted from 1, of how many at most; 0 where there is just one.
+    numbers : dict of str to float
+        How well it goes, such as ``{"train_loss": 0.5}``.
+    speed : float
+        Units a second; 0 is not known.
+    left : float or None
+        Seconds until all is done, if that is known.
+    """
+
+    label: str = ""
+    done: float = 0.0
+    total: float = 0.0
+    unit: str = ""
+    epoch: int = 0
+    epochs: int = 0
+    numbers: dict[str, float] = field(default_factory=dict)
+    speed: float = 0.0
+    left: float | None = None
+
+    @property
+    def work(self) -> float:
+        """Units that are done in all epochs."""
+        return max(self.epoch - 1, 0) * self.total + self.done
+
+    @property
+    def share(self) -> float:
+        """Share of all the work that is done, from 0 to 1."""
+        return min(1.0, self.work / (self.total * max(self.epochs, 1))) if self.total else 0.0
+
+    def __str__(self) -> str:
+        """Return all of it as one line."""
+        parts = []
+        if self.epochs:
+            parts.append(f"epoch {self.epoch} of {self.epochs}")
+            if self.total:
+                parts.append(f"{100 * self.done / self.total:.0f} % of {grouped(self.total)} {self.unit}")
+        elif self.unit:
+            total = f" of {grouped(self.total)}" if self.total else ""
+            parts.append(f"{grouped(self.done)}{total} {self.unit}")
+        parts += [f"{name.replace('_', ' ')} {value:.4g}" for name, value in self.numbers.items()]
+        if self.speed:
+            parts.append(f"{grouped(self.speed)} {self.unit}/s")
+        if self.left is not None:
+            parts.append(f"done in {clock(self.left)}")
+        return f"{self.label}: {', '.join(parts)}" if parts else self.label
+
+
+def grouped(number: float) -> str:
+    """Write a number with its thousands apart; small ones with a digit behind the point."""
+    return f"{number:.1f}" if number < 10 and number != int(number) else f"{number:,.0f}".replace(",", " ")
+
+
+def clock(seconds: float) -> str:
+    """Write a time as hours, minutes and seconds."""
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+
+
+class _Reporter:
+    """What this process has said so far."""
+
+    def __init__(self) -> None:
+        self.said = -SECONDS_BETWEEN
+        self.label: str | None = None
+        self.began = self.first = 0.0
+        self.shown: object = None
+
+    def due(self) -> bool:
+        """Tell whether a second has passed."""
+        now = time.monotonic()
+        if now - self.said < SECONDS_BETWEEN:
+            return False
+        self.said = now
+        return True
+
+    def complete(self, status: Status) -> Status:
+        """Add the speed, from the first report with this label on, and the time left."""
+        if status.label != self.label:
+            self.label, self.began, self.first = status.label, time.monotonic(), status.work
+        elapsed, work = time.monotonic() - self.began, status.work - self.first
+        if elapsed > 0 and work > 0:
+            status.speed = work / elapsed
+            if status.total:
+                status.left = max(0.0, status.total * max(status.epochs, 1) - status.work) / status.speed
+        return status
+
+    def publish(self, status: Status) -> None:
+        """Write the status where the job runner looks for it, or show it on the terminal."""
+        name = os.environ.get("JOB_STATUS")
+        if name:
+            path = Path(name)
+            temporary = path.with_name(f".{path.name}.tmp{os.getpid()}")
+            with suppress(OSError):  # no job fails for this
+                temporary.write_text(json.dumps(asdict(status)), encoding="utf-8")
+                temporary.replace(path)
+        elif sys.stderr.isatty():
+            from utils import display
+
+            if self.shown is None:
+                self.shown = display.Terminal(sys.stderr)
+            if isinstance(self.shown, display.Terminal):
+                self.shown.show([status])
+
+
+_reporter = _Reporter()
+
+
+def report(
+    done: float,
+    total: float,
+    unit: str,
+    *,
+    label: str = "",
+    epoch: int = 0,
+    epochs: int = 0,
+    **numbers: float,
+) -> None:
+    """Say how far this process is; costs next to nothing more often than once a second.
+
+    Parameters
+    ----------
+    done, total : float
+        How much of the work, or of an epoch of it, is done, of how much (0: not known).
+    unit : str
+        What is counted, in the plural: ``tracks``, ``frames``.
+    label : str
+        What the work is; the name of the job's log if it is not given.
+    epoch, epochs : int
+        Which pass over the data this is, counted from 1, of how many at most.
+    **numbers : float
+        How well it goes: ``train_loss=0.5`` is shown as "train loss 0.5".
+    """
+    if _reporter.due():
+        known = {name: float(value) for name, value in numbers.items() if value is not None}
+        _reporter.publish(_reporter.complete(Status(label, done, total, unit, epoch, epochs, known)))
+
+
+def status_file(log: str | Path) -> Path:
+    """Return the file beside a job's log in which the job says how far it is."""
+    path = Path(log)
+    return path.with_name(f"{path.name.removesuffix('.log')}.status")
+
+
+def parse(text: str) -> Status | None:
+    """Return the status that a text holds, None if it holds none."""
+    try:
+        facts = json.loads(text)
+        numbers = {str(name): float(value) for name, value in facts["numbers"].items()}
+        left = None if facts["left"] is None else float(facts["left"])
+        counts = [float(facts[name]) for name in ("done", "total", "speed")]
+        label, unit = ("".join(c for c in str(facts[name]) if c.isprintable()) for name in ("label", "unit"))
+        epoch, epochs = int(facts["epoch"]), int(facts["epochs"])
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        return None
+    return Status(label, counts[0], counts[1], unit, epoch, epochs, numbers, counts[2], left)
+
+
+def read(log: str | Path) -> Status | None:
+    """Return how far the job with this log is, None if it does not say."""
+    try:
+        status = parse(status_file(log).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if status is not None and not status.label:
+        status.label = Path(log).name.removesuffix(".log")
+    return status
