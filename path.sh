@@ -1,18 +1,20 @@
 # shellcheck shell=bash
 # Environment of every job; silent, and safe to source any number of times.
-# RECIPE_PYTHON=/path/to/python3 chooses one's own environment instead of .venv.
+# RECIPE_PYTHON=/path/to/python3 chooses one's own environment instead of .venv, and keeps one's PYTHONPATH;
+# otherwise only .venv counts, whatever the site puts into PYTHONPATH.
 if [ -n "${RECIPE_PYTHON:-}" ]; then
   RECIPE_BIN=$(dirname -- "$RECIPE_PYTHON")
+  case ":${PYTHONPATH:-}:" in
+    *":$PWD:"*) ;;
+    *) export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}" ;;
+  esac
 else
   RECIPE_BIN=$PWD/.venv/bin
+  export PYTHONPATH="$PWD"
 fi
-case ":$PATH:" in
-  *":$RECIPE_BIN:"*) ;;
+case "$PATH:" in
+  "$RECIPE_BIN:"*) ;;
   *) export PATH="$RECIPE_BIN:$PATH" ;;
-esac
-case ":${PYTHONPATH:-}:" in
-  *":$PWD:"*) ;;
-  *) export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}" ;;
 esac
 export LC_ALL=C
 export PYTHONUTF8=1

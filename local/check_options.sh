@@ -1,10 +1,11 @@
 # shellcheck shell=bash
 # Sourced by run.sh after its options: checks them before anything is made, fills in what was left
-# empty (nj, conf, corpus_root, extra_sets), and defines what its stages use (stage, with_seeds,
-# prepare_inputs).
+# empty (nj, name, conf, corpus_root, test_sets), makes the environment, and defines what its stages use
+# (stage, for_each, with_seeds).
 
 : "${stage:?}" "${stop_stage:?}" "${num_seeds:?}" "${corpus:?}" "${k:?}" "${use_gpu:?}" "${caller:?}"
-: "${dnns?}" "${lstms?}" "${post_crossfit:?}" "${fold_by:?}" "${extra_sets?}"
+: "${dnns?}" "${lstms?}" "${systems?}" "${post_crossfit:?}" "${fold_by:?}" "${test_sets?}" "${name?}"
+: "${scattering_config:?}" "${dry_run:?}" "${verbose:?}" "${without_locks:?}"
 
 option_error() {
   echo "ERROR (run.sh) $1; see ./run.sh --help" >&2
@@ -13,27 +14,29 @@ option_error() {
 
 [ $# -eq 0 ] || option_error "expected options only, got '$1'"
 [ -n "${folds?}" ] || { [ "$corpus" = gtzan ] && folds=10 || folds=0; }
-for name in stage stop_stage folds num_seeds seed post_crossfit; do
-  [[ ${!name} =~ ^[0-9]+$ ]] || option_error "--${name/_/-}: expected a number, got '${!name}'"
+for option in stage stop_stage folds num_seeds seed post_crossfit; do
+  [[ ${!option} =~ ^[0-9]+$ ]] || option_error "--${option/_/-}: expected a number, got '${!option}'"
 done
 [ "$stop_stage" -ge "$stage" ] || option_error "--stop-stage $stop_stage lies before --stage $stage"
-[ "$stage" -le 9 ] || option_error "--stage $stage: the last stage is 9"
+[ "$stage" -le 10 ] || option_error "--stage $stage: the last stage is 10"
 [ "$post_crossfit" -ne 1 ] || option_error "--post-crossfit: expected 0, or at least 2 folds"
 [ "$folds" -ne 1 ] || option_error "--folds: expected 0, or at least 2 folds"
 case $fold_by in spk | utt) ;; *) option_error "--fold-by: expected spk or utt, got '$fold_by'" ;; esac
 [ "$num_seeds" -ge 1 ] || option_error "--num-seeds: expected at least 1"
-[ -n "$nj" ] || nj=$(getconf _NPROCESSORS_ONLN)
+nj=${nj:-$(nproc)}
 [[ $nj =~ ^[1-9][0-9]*$ ]] || option_error "--nj: expected a number of jobs, got '$nj'"
 [[ $k =~ ^0?\.[0-9]+$ ]] || option_error "--k: expected a threshold between 0 and 1, got '$k'"
 case $use_gpu in yes | no | optional) ;; *) option_error "--use-gpu: expected yes, no or optional, got '$use_gpu'" ;; esac
 
+name=${name:-$corpus}
+[[ $name =~ ^[A-Za-z0-9_.-]+$ ]] || option_error "--name: expected letters, digits, '_', '.' and '-', got '$name'"
 case $corpus in
   synth) corpus_root=${corpus_root:-corpora/synth} ;;
   ismir04 | gtzan | folder)
     [ -n "$corpus_root" ] || option_error "--corpus $corpus needs --corpus-root DIR"
     ;;
   *)
-    if [[ ! $corpus =~ ^[A-Za-z0-9_.-]+$ || $stage -lt 3 || ! -f data/$corpus/train/feats.scp ]]; then
+    if [[ ! $corpus =~ ^[A-Za-z0-9_.-]+$ || $stage -lt 3 || ! -f data/$name/train/feats.scp ]]; then
       option_error "--corpus: expected synth, ismir04, gtzan, folder or, from --stage 3 on, the name of a \
 folder of data/ that has features, got '$corpus'"
     fi
@@ -45,49 +48,82 @@ if [ "$corpus" != synth ] && [ -n "$corpus_root" ]; then
 fi
 
 # ISMIR2004's development is the paper's test; its evaluation is a second one.
-[ "$corpus" != ismir04 ] || extra_sets=${extra_sets:-evaluation}
-[ "$extra_sets" != none ] || extra_sets=
-for name in $extra_sets; do
-  [[ $name =~ ^[a-z0-9_]+$ && ! $name =~ ^(train|test) ]] || option_error "--extra-sets: expected names of \
-folders of data/$corpus beside train and test, or none, got '$name'"
+[ -n "$test_sets" ] || { [ "$corpus" = ismir04 ] && test_sets="test evaluation" || test_sets="test"; }
+[[ "$test_sets " == "test "* ]] || option_error "--test-sets: expected test, and others behind it, got '$test_sets'"
+for x in ${test_sets#test}; do
+  [[ $x =~ ^[a-z0-9_]+$ && ! $x =~ ^(train|test) ]] || option_error "--test-sets: expected test and names of \
+folders of data/$name beside train and test, got '$x'"
 done
 
 # Job runners hand their arguments to a shell, as Kaldi's do.
-for name in corpus corpus_root conf; do
-  case ${!name} in
+for option in corpus_root conf scattering_config; do
+  case ${!option} in
     *[\$\`\"\\\'\;\&\|\<\>\(\)\*\?]* | *$'\n'*)
-      option_error "--${name/_/-} '${!name}' holds a character that a shell would act on; give it by a link (ln -s)"
+      option_error "--${option/_/-} '${!option}' holds a character that a shell would act on; give it by a link (ln -s)"
       ;;
   esac
 done
 
-# What stage 0 reads: the corpus, its configuration, and the tables and lists that this names.
-prepare_inputs=(--in "$corpus_root" --in "conf/prepare_$corpus.conf")
-if [ -f "conf/prepare_$corpus.conf" ]; then
-  while IFS= read -r name; do
-    [ ! -f "$name" ] || prepare_inputs+=(--in "$name")
-  done < <(sed -n 's/^--[a-z0-9-]*=//p' "conf/prepare_$corpus.conf" | sed 's/[[:blank:]]#.*//; s/[[:blank:]]*$//')
-fi
-
 [ -n "$conf" ] || { [ -d "conf/$corpus" ] && conf=conf/$corpus || conf=conf/paper; }
 [ -d "$conf" ] || option_error "--conf: there is no folder '$conf'"
-for name in $dnns $lstms; do
-  [ -f "$conf/$name.conf" ] || option_error "model '$name' has no configuration '$conf/$name.conf'"
+[ -f "$scattering_config" ] || option_error "--scattering-config: there is no file '$scattering_config'"
+for x in $dnns $lstms; do
+  [ -f "$conf/$x.conf" ] || option_error "model '$x' has no configuration '$conf/$x.conf'"
 done
+
+# Under one name there is one corpus and one set of features.
+corpus_here="$corpus $corpus_root"
+if [ "$stage" -le 1 ] && [ -f "data/$name/corpus" ] && [ "$(cat "data/$name/corpus")" != "$corpus_here" ]; then
+  option_error "data/$name was made from '$(cat "data/$name/corpus")', not from '$corpus_here'; \
+give this corpus a name of its own (--name), or remove data/$name and exp/${name}_*"
+fi
+
+export RECIPE_VERBOSE=$verbose RECIPE_DRY_RUN=$dry_run WITHOUT_LOCKS=$without_locks RECIPE_PID=${RECIPE_PID:-$$}
+if [ "$dry_run" = false ]; then
+  mkdir -p "data/$name/log" "exp" || option_error "cannot make data/$name/log and exp/ in $PWD; is it writable?"
+  export RECIPE_LOG=data/$name/log/run.log
+  [ "$stage" -gt 1 ] || echo "$corpus_here" >"data/$name/corpus"
+  utils/setup_env.sh
+fi
+. ./path.sh
+RECIPE_EVENTS=$(mktemp "${TMPDIR:-/tmp}/run.XXXXXX")
+export RECIPE_EVENTS RECIPE_STAGE=
+trap 'end_of_run $?' EXIT
 
 # Succeeds if stage $1 is to be run, and says what it is for.
 stage() {
   [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ] || return 1
+  [ -z "$RECIPE_STAGE" ] || utils/plan.py
+  RECIPE_STAGE=$1
   echo "$(date +%T) Stage $1: $2" >&2
+}
+
+end_of_run() {
+  [ -z "$RECIPE_STAGE" ] || utils/plan.py || true
+  [ "$dry_run" = false ] || [ "$1" -ne 0 ] || utils/plan.py --total true
+  [ "$1" -eq 0 ] || [ -z "$RECIPE_STAGE" ] || echo "ERROR (run.sh) stage $RECIPE_STAGE failed" >&2
+  rm -f "$RECIPE_EVENTS"
+}
+
+# for_each "<items>" <command…>: the command for each item in place of {}, nj of them side by side.
+for_each() {
+  local item command=("${@:2}")
+  if [ "$dry_run" = false ]; then
+    [ -z "${1// /}" ] || utils/for_each.py --max-jobs-run "$nj" "$@" >&2
+    return
+  fi
+  for item in $1; do
+    "${command[@]//\{\}/$item}"
+  done
 }
 
 # The names of the trainings of models $1: "m m_seed2 …".
 with_seeds() {
-  local name number
-  for name in $1; do
-    printf '%s ' "$name"
+  local model number
+  for model in $1; do
+    printf '%s ' "$model"
     for number in $(seq 2 "$num_seeds"); do
-      printf '%s ' "${name}_seed$number"
+      printf '%s ' "${model}_seed$number"
     done
   done
 }

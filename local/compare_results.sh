@@ -16,7 +16,6 @@ Options:
   --measures A,B    accuracies to show (all)
   --test-set SET    the set of the accuracies, e.g. evaluation ($test_set)"
 
-echo "$0 $*" >&2
 . ./path.sh
 . utils/parse_options.sh
 if [ $# -lt 2 ]; then

@@ -10,11 +10,10 @@ cmd=utils/run.py
 help_message="Usage: $0 [options] <data>
   e.g. $0 --num-folds 2 data/synth
 Options:
-  --num-folds K   how many ($num_folds)
+  --num-folds K   how many, or 0: nothing is made ($num_folds)
   --seed S        of the folds and of their tr/cv splits ($seed)
   --cmd RUNNER    job runner and its options ($cmd)"
 
-echo "$0 $*" >&2
 . ./path.sh
 . utils/parse_options.sh
 if [ $# -ne 1 ]; then
@@ -23,9 +22,14 @@ if [ $# -ne 1 ]; then
 fi
 data=$1
 folds=$data/crossfit$num_folds
-read -ra runner <<<"$cmd"
+[ "$num_folds" -gt 0 ] || exit 0
 
-"${runner[@]}" "$folds/log/make_folds.log" \
+outputs=()
+for fold in $(seq "$num_folds"); do
+  outputs+=(--out "$folds/fold$fold/train" --out "$folds/fold$fold/test")
+done
+utils/once.py --wait true --cmd "$cmd" --in "$data/train/feats.scp" --in "$data/train/utt2spk" \
+  --in "$data/train/utt2genre" "${outputs[@]}" "$folds/.done/make_folds" -- "$folds/log/make_folds.log" \
   local/make_folds.py --folds "$num_folds" --fold-by spk --seed "$seed" "$data/train" "$folds/fold"
 for fold in $(seq "$num_folds"); do
   local/make_training_data.sh --cmd "$cmd" --seed "$seed" "$folds/fold$fold"

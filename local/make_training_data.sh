@@ -16,16 +16,19 @@ Options:
   --seed S         of the choice of artists ($seed)
   --cmd RUNNER     job runner and its options ($cmd)"
 
-echo "$0 $*" >&2
 . ./path.sh
 . utils/parse_options.sh
+. utils/once.sh
 if [ $# -ne 1 ]; then
   echo "$help_message" >&2
   exit 2
 fi
 data=$1
-read -ra runner <<<"$cmd"
+once --wait true --in "$data/train/feats.scp" --in "$data/train/utt2spk" --in "$data/train/utt2genre" \
+  --out "$data/train_tr/labels.scp" --out "$data/train_cv/labels.scp" --out "$data/cmvn/feature_transform.nnet" \
+  "$data/.done/training_data"
 
+read -ra runner <<<"$cmd"
 utils/validate_data_dir.sh "$data/train"
 "${runner[@]}" "$data/log/split_tr_cv.log" local/split_tr_cv.py --cv-percent "$cv_percent" --seed "$seed" \
   "$data/train" "$data/train_tr" "$data/train_cv"

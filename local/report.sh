@@ -17,7 +17,6 @@ Options:
   --extra-sets \"A B\"  test sets of <data> beside test
   --cmd RUNNER     job runner and its options ($cmd)"
 
-echo "$0 $*" >&2
 . ./path.sh
 . utils/parse_options.sh
 if [ $# -ne 3 ]; then

@@ -32,7 +32,6 @@ Options:
   --stage N --stop-stage M  stages of ./run.sh, 0 to 2 for the corpus, the others for each fold ($stage to $stop_stage)
   --cmd RUNNER              job runner and its options ($cmd)"
 
-echo "$0 $*" >&2
 . ./path.sh
 . utils/parse_options.sh
 . utils/lock.sh

@@ -25,7 +25,6 @@ Options:
   --sweep true|false   whether to sweep k for Figure 3 ($sweep)
   --cmd RUNNER         job runner and its options ($cmd)"
 
-echo "$0 $*" >&2
 . ./path.sh
 . utils/parse_options.sh
 if [ $# -ne 2 ] && [ $# -ne 3 ]; then

@@ -26,7 +26,6 @@ Options:
   --svm-config FILE    options of the SVM ($svm_config)
   --test-set X         score the set X only, with the SVM that <dir> has"
 
-echo "$0 $*" >&2
 . ./path.sh
 . utils/parse_options.sh
 sets=(train test)

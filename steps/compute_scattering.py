@@ -5,6 +5,10 @@ Reads 'scp:wav.scp' (one-channel WAV of the configured sample rate); writes an a
 Audio shorter than one window is refused, silence is kept with a warning. --print-dims writes a table of
 what each column means, frequencies in Hz, and may stand without the two arguments.
 
+With --blocks FIRST:STEP:LAST, BLOCK in the arguments and in --write-num-frames stands for each of these
+numbers in turn, and a block that was made under the same --key before is kept: steps/make_scattering.sh
+cuts a corpus into blocks whose limits do not depend on the number of jobs.
+
 e.g. steps/compute_scattering.py --config conf/scattering.conf scp:data/train/wav22k.scp \
        ark,scp:feats.ark,feats.scp
      steps/compute_scattering.py --config conf/scattering.conf --print-dims dims.csv
@@ -19,8 +23,8 @@ from argparse import Namespace
 import numpy as np
 
 from steps import archive
-from steps.scattering import columns, config, features, paths, wav
-from utils import atomic, cli
+from steps.scattering import BACKENDS, columns, config, features, paths, wav
+from utils import atomic, cli, kept
 
 PROGRESS_SECONDS = 30.0
 
@@ -35,6 +39,12 @@ def get_parser() -> cli.KaldiParser:
     parser.add_argument("--sample-rate", type=cli.positive_int, default=default.sample_rate, help="in Hz")
     parser.add_argument("--raw", type=cli.boolean, default=False, help="no renormalisation, no logarithm")
     parser.add_argument("--double", type=cli.boolean, default=False, help="compute in double precision")
+    parser.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        default="fast",
+        help="ours, or kymatio's core on our filters (ScatNet's but for 12 frames at both ends of a track)",
+    )
     parser.add_argument("--use-gpu", choices=("yes", "no", "optional"), default="no", help="compute on CUDA")
     parser.add_argument("--num-threads", type=cli.positive_int, default=1, help="threads on the CPU")
     parser.add_argument("--compress", type=cli.boolean, default=False, help="write compressed matrices")
@@ -42,6 +52,8 @@ def get_parser() -> cli.KaldiParser:
     parser.add_argument("--print-dims", metavar="FILE", help="write what each column means; '-' is stdout")
     parser.add_argument("--write-num-frames", metavar="FILE", help="write '<utt> <frames>' lines")
     parser.add_argument("--write-frame-shift", metavar="FILE", help="write the seconds between frames")
+    parser.add_argument("--blocks", metavar="FIRST:STEP:LAST", help="numbers for BLOCK in the arguments")
+    parser.add_argument("--key", default="", help="keep blocks that were made under this key (once.py)")
     parser.add_argument("wav_rspecifier", nargs="?")
     parser.add_argument("feats_wspecifier", nargs="?")
     return parser
@@ -87,6 +99,7 @@ def compute(options: Namespace, chosen: config.Config) -> dict[str, int]:
                     dtype="float64" if options.double else "float32",
                     device=device,
                     num_threads=options.num_threads,
+                    backend=options.backend,
                 )
             except cli.UserError as error:
                 raise cli.UserError(f"{where}: {error}") from error
@@ -105,6 +118,34 @@ def compute(options: Namespace, chosen: config.Config) -> dict[str, int]:
         f"in {seconds:.2f} s, {audio / seconds:.0f} times real time"
     )
     return num_frames
+
+
+def block_numbers(text: str) -> range:
+    """Parse ``FIRST:STEP:LAST``."""
+    words = text.split(":")
+    if len(words) != 3 or not all(word.isascii() and word.isdigit() and int(word) for word in words):
+        raise cli.UserError(f"--blocks: expected FIRST:STEP:LAST, numbers from 1 on, got '{text}'")
+    first, step, last = map(int, words)
+    return range(first, last + 1, step)
+
+
+def compute_blocks(options: Namespace, chosen: config.Config) -> None:
+    """Compute the blocks that are not kept from before, or the one archive if there are no blocks."""
+    for number in block_numbers(options.blocks) if options.blocks else [None]:
+        here = Namespace(**vars(options))
+        for name in ("wav_rspecifier", "feats_wspecifier", "write_num_frames") if number else ():
+            setattr(here, name, (getattr(options, name) or "").replace("BLOCK", str(number)))
+        table = here.write_num_frames
+        if number and kept.is_kept(table, options.key):
+            cli.log(f"block {number} is there already")
+            continue
+        if number:
+            kept.begin(table)
+        num_frames = compute(here, chosen)
+        if table:
+            archive.write_table(table, num_frames)
+        if number:
+            kept.keep(table, options.key)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -131,9 +172,9 @@ def main(argv: list[str] | None = None) -> int:
             file.write(f"{chosen.frame_shift:.12g}\n")
     if only_prints:
         return 0
-    num_frames = compute(options, chosen)
-    if options.write_num_frames:
-        archive.write_table(options.write_num_frames, num_frames)
+    if options.blocks and not options.write_num_frames:
+        parser.error("--blocks needs --write-num-frames, whose table says that a block is complete")
+    compute_blocks(options, chosen)
     return 0
 
 

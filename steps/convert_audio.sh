@@ -21,10 +21,9 @@ Options:
   --max-bad <n>                   # tracks that may fail and be left out (as the config says, else 0)
   --allow-truncated <true|false>  # use what decodes of a file that ends early (as the config says)"
 
-echo "$0 $*" >&2
 . ./path.sh
 . utils/parse_options.sh
-
+. utils/once.sh
 if [ $# -ne 3 ]; then
   echo "$help_message" >&2
   exit 2
@@ -38,12 +37,10 @@ die() {
   exit 1
 }
 
-for file in "$data/wav.scp" "$audio_config"; do
-  [ -s "$file" ] || die "$file: no such file, or empty; prepare the corpus first"
-done
-mkdir -p "$logdir" "$wavdir"
-utils/disk_space.py --factor 0.25 --lossy-factor 2 "$wavdir" "$data/wav.scp"
+once --wait true --in "$data/wav.scp" --in "$audio_config" --out "$data/wav22k.scp" --out "$data/utt2dur" \
+  --out "$data/utt2hash" "$data/.done/convert_audio"
 
+mkdir -p "$logdir" "$wavdir"
 read -r -a runner <<<"$cmd"
 num_tracks=$(wc -l <"$data/wav.scp")
 if [ "$nj" -gt "$num_tracks" ]; then
@@ -63,9 +60,6 @@ utils/split_scp.py "$data/wav.scp" "${slices[@]}"
 
 RUNNER_OUTPUTS="$logdir/wav22k.JOB.scp $logdir/utt2dur.JOB $logdir/audio.JOB.tsv" \
   "${runner[@]}" JOB=1:"$nj" "$logdir/convert_audio.JOB.log" \
-  utils/once.py --in "$logdir/wav.JOB.scp" --in "$audio_config" \
-  --out "$logdir/wav22k.JOB.scp" --out "$logdir/utt2dur.JOB" --out "$logdir/audio.JOB.tsv" \
-  "$logdir/.done.convert_audio.JOB" -- \
   steps/convert_audio.py --config "$audio_config" "${options[@]}" \
   --utt2dur "$logdir/utt2dur.JOB" --report "$logdir/audio.JOB.tsv" \
   "$logdir/wav.JOB.scp" "$wavdir" "$logdir/wav22k.JOB.scp" \

@@ -16,9 +16,9 @@ Options:
   --cmd RUNNER        job runner and its options ($cmd)
   --use-gpu WHETHER   yes, no or optional ($use_gpu)"
 
-echo "$0 $*" >&2
 . ./path.sh
 . utils/parse_options.sh
+. utils/once.sh
 if [ $# -ne 4 ]; then
   echo "$help_message" >&2
   exit 2
@@ -27,30 +27,19 @@ data=$1
 nnet=$2
 transform=$3
 dir=$4
+once --in "$data/feats.scp" --in "$nnet" --in "$transform" --out "$dir/post.scp" "$dir/.done/dump_posteriors"
 
-for f in "$data/feats.scp" "$nnet" "$transform"; do
-  [ -f "$f" ] || {
-    echo "ERROR (${0##*/}) '$f' does not exist; run the stage that makes it" >&2
-    exit 1
-  }
-done
 num_utts=$(wc -l <"$data/feats.scp")
 [ "$nj" -le "$num_utts" ] || nj=$num_utts
-
-# Less than a fiftieth: a row of 525 features becomes one of 6 to 10 posteriors.
-utils/disk_space.py --factor 0.02 "$dir" "$data/feats.scp"
-
 splits=()
 for job in $(seq "$nj"); do
   splits+=("$dir/split$nj/feats.$job.scp")
 done
-mkdir -p "$dir/log" "$dir/split$nj" "$dir/.done"
+mkdir -p "$dir/log" "$dir/split$nj"
 utils/split_scp.py "$data/feats.scp" "${splits[@]}"
 
 read -ra runner <<<"$cmd"
 RUNNER_OUTPUTS="$dir/post.JOB.scp $dir/post.JOB.ark" "${runner[@]}" JOB=1:"$nj" "$dir/log/dump_posteriors.JOB.log" \
-  utils/once.py --in "$dir/split$nj/feats.JOB.scp" --in "$nnet" --in "$transform" --out "$dir/post.JOB.scp" \
-  "$dir/.done/post$nj.JOB" -- \
   local/dump_posteriors.py --use-gpu "$use_gpu" "$nnet" "$transform" \
   "scp:$dir/split$nj/feats.JOB.scp" "ark,scp:$dir/post.JOB.ark,$dir/post.JOB.scp"
 
@@ -64,4 +53,3 @@ if [ "$num_post" -ne "$num_utts" ]; then
   exit 1
 fi
 mv "$dir/.post.scp.tmp" "$dir/post.scp"
-echo "$0: posteriors of $num_post utterances are in $dir/post.scp" >&2

@@ -1,7 +1,9 @@
 """Which of the recipe's own files a command consists of.
 
 A Python program is followed through its imports, a shell script through the programs that it names
-as ``local/…``, ``steps/…`` or ``utils/…``. The C sources beside a module belong to it.
+as ``local/…``, ``steps/…`` or ``utils/…`` outside comments; what lies beside a module and is no Python
+(C sources, page templates) belongs to it. What starts, repeats or shows work, and cannot change its
+result, does not count.
 """
 
 from __future__ import annotations
@@ -11,11 +13,21 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+NEUTRAL = frozenset(
+    f"utils/{name}"
+    for name in (
+        *("run.py", "sge.py", "slurm.py", "for_each.py", "job_runner"),
+        *("once.py", "once.sh", "code_closure.py", "plan.py", "lock.py", "process.py", "progress.py"),
+        *("parse_options.sh", "setup_env.sh"),
+    )
+)
+_BESIDE = (".c", ".h", ".cu", ".html", ".css", ".js", ".j2")
 _IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+(?P<module>[.\w]+)[ \t]+import[ \t]+(?P<names>\([^)]*\)|[^\n#]+)"
     r"|import[ \t]+(?P<modules>[\w.,][^\n#]*))",
     re.MULTILINE,
 )
+_COMMENT = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
 _CALLED = re.compile(r"\b(?:local|steps|utils)/[\w./-]+\.(?:py|sh)\b|\bpath\.sh\b")
 
 
@@ -43,14 +55,17 @@ def _imports(path: Path) -> Iterator[Path]:
         for name in match["names"].strip("()").split(","):
             if name.split():
                 yield from _module_files(f"{module}.{name.split()[0]}")
-    yield from path.parent.glob("*.c")
-    yield from path.parent.glob("kernels/*.[ch]")
+    yield from (other for other in path.parent.iterdir() if other.suffix in _BESIDE)
 
 
 def _called(path: Path) -> Iterator[Path]:
-    for name in _CALLED.findall(path.read_text(encoding="utf-8")):
+    for name in _CALLED.findall(_COMMENT.sub("", path.read_text(encoding="utf-8"))):
         if (ROOT / name).is_file():
             yield ROOT / name
+
+
+def _counts(path: Path) -> bool:
+    return NEUTRAL.isdisjoint(str(part) for part in (path.relative_to(ROOT), path.relative_to(ROOT).parent))
 
 
 def closure(words: Iterable[str]) -> list[Path]:
@@ -63,7 +78,7 @@ def closure(words: Iterable[str]) -> list[Path]:
             waiting.append(path)
     while waiting:
         path = waiting.pop()
-        if path in found:
+        if path in found or not _counts(path):
             continue
         found.add(path)
         if path.suffix == ".py":

@@ -2,36 +2,53 @@
 r"""Run a command unless it was run before on the same inputs with the same code.
 
 The stamp records the content of every input, of every output, of the recipe's own code behind the
-command, and the command line. If all of that still holds, nothing is run; otherwise one line says
-what changed, and the command runs. The stamp is removed first and written last, so an interrupted
-command is run again. An input or output ``*.scp`` stands for the files that it points to as well.
-Options that cannot change a result (``--nj``, ``--cmd``, ``--num-threads``, ``--max-jobs-run``) do
-not count, nor does the job runner that ``--cmd`` names.
+command, and the command line. If all of that still holds, nothing is run; otherwise the command runs.
+The stamp is removed first and written last, so an interrupted command is run again. Inputs are also the
+configuration files that the command line names (after --config or --*-config) and the files that these
+name; an input or output ``*.scp`` stands for the files that it points to as well. Options that cannot
+change a result (--nj, --cmd, --use-gpu, …) do not count, nor does the job runner that --cmd names.
+
+Command line, inputs and code make a key. The command finds it as ONCE_KEY in its environment, and in
+place of each argument ONCE_KEY: what it keeps between interrupted runs is valid under the same key only.
+While the command runs it has a lock, <stamp>.lock; another run is refused, or waits (--wait true).
+
+RECIPE_LOG names a file for what run.sh does not show, RECIPE_EVENTS one for utils/plan.py; with
+RECIPE_DRY_RUN=true the command is not run, and it is said why it would be.
 
 e.g. utils/once.py --in data/train/wav.scp --out data/train/feats.scp data/train/.done/feats -- \
        steps/make_scattering.sh --nj 4 data/train
+     utils/once.py --cmd utils/run.py --in x --out y .done/y -- log/y.log local/make_y.py --key ONCE_KEY x y
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from utils import atomic, cli
+from utils import atomic, cli, lock, plan
 from utils.code_closure import ROOT, closure
 
 _JOB_RANGE = re.compile(r"(\w+)=\d+(?::\d+)?")
-_NEUTRAL = ("--nj", "--cmd", "--num-threads", "--max-jobs-run")
+_NEUTRAL = frozenset(
+    f"--{name}"
+    for name in (
+        *("nj", "cmd", "num-jobs", "num-threads", "max-jobs-run", "use-gpu", "kernels"),
+        *("key", "keep-networks", "verbose"),
+    )
+)
 
 Record = dict[str, list]
 
@@ -39,14 +56,12 @@ Record = dict[str, list]
 def get_parser() -> cli.KaldiParser:
     """Return the parser of this program's options."""
     parser = cli.KaldiParser("once.py [options] <stamp> -- [[JOB=1:N] <log>] <command> ...", __doc__)
-    parser.add_argument("--in", dest="inputs", action="append", default=[], metavar="FILE", help="an input")
-    parser.add_argument(
-        "--out", dest="outputs", action="append", default=[], metavar="FILE", help="an output"
-    )
-    parser.add_argument(
-        "--cmd", default="", metavar="RUNNER", help="job runner; a log stands before the command"
-    )
-    parser.add_argument("stamp", help="file that records what was done")
+    add = parser.add_argument
+    add("--in", dest="inputs", action="append", default=[], metavar="FILE", help="an input")
+    add("--out", dest="outputs", action="append", default=[], metavar="FILE", help="an output")
+    add("--cmd", default="", metavar="RUNNER", help="job runner; a log stands before the command")
+    add("--wait", type=cli.boolean, default=False, help="wait for another run that does the same")
+    add("stamp", type=Path, help="file that records what was done")
     return parser
 
 
@@ -89,6 +104,20 @@ def expand(paths: Iterable[str]) -> list[str]:
     return list(found)
 
 
+def configurations(command: list[str]) -> list[str]:
+    """Return the configuration files that a command line names, and the files that these name."""
+    found = []
+    for word, after in zip(command, [*command[1:], ""], strict=True):
+        name, equals, value = word.partition("=")
+        value = value if equals else after
+        if name.startswith("--") and name.endswith("config") and value:
+            found.append(value)
+            if Path(value).is_file():
+                values = (text.partition("=")[2] for _, text in cli.read_config(value))
+                found += [text for text in values if text and Path(text).is_file()]
+    return found
+
+
 def fingerprint(paths: Iterable[str], known: Record) -> Record:
     """Map each path to ``[hash, size, mtime, inode]``; a file whose last three are known is not read.
 
@@ -107,6 +136,11 @@ def fingerprint(paths: Iterable[str], known: Record) -> Record:
     return record
 
 
+def missing(record: Record) -> list[str]:
+    """Return the names of the files that are not there."""
+    return [name for name, facts in record.items() if facts[0] == "missing"]
+
+
 def read_stamp(path: Path) -> dict:
     """Return what a stamp records; an absent or unreadable one records nothing."""
     try:
@@ -114,19 +148,6 @@ def read_stamp(path: Path) -> dict:
         return stamp if isinstance(stamp, dict) else {}
     except (OSError, ValueError):
         return {}
-
-
-def runner_environment(command: list[str], outputs: list[str]) -> dict[str, str]:
-    """Return the environment of a job runner: it waits for outputs that a shared file system shows late."""
-    names = [name for name in outputs if name.split() == [name]]
-    if job_range := _JOB_RANGE.fullmatch(command[0]):
-        names = [name for name in names if job_range[1] not in name]
-    return {**os.environ, "RUNNER_OUTPUTS": " ".join(names)}
-
-
-def without_log(command: list[str]) -> list[str]:
-    """Return what a job runner is to run: its arguments without ``JOB=1:N`` and the log."""
-    return command[2:] if _JOB_RANGE.fullmatch(command[0]) else command[1:]
 
 
 def counted_words(command: list[str]) -> list[str]:
@@ -157,17 +178,72 @@ def differences(old: dict, new: dict) -> list[str]:
     return found
 
 
-def describe(command: list[str], inputs: list[str], outputs: list[str], old: dict) -> dict:
-    """Return the record of the present state, using what ``old`` knows of unchanged files."""
-    code = [str(path.relative_to(ROOT)) for path in closure(command)]
-    known = {**old.get("inputs", {}), **old.get("outputs", {})}
-    code_prints = fingerprint((str(ROOT / name) for name in code), {})
-    return {
-        "command": counted_words(command),
-        "code": {name: code_prints[str(ROOT / name)][:1] for name in code},
-        "inputs": fingerprint(expand(inputs), known),
-        "outputs": fingerprint(expand(outputs), known),
-    }
+@dataclass(frozen=True)
+class Work:
+    """What is to be done once: the command without its runner, and what it reads and writes."""
+
+    stamp: Path
+    command: list[str]
+    inputs: list[str]
+    outputs: list[str]
+
+    def describe(self, old: dict) -> dict:
+        """Return the record of the present state, using what ``old`` knows of unchanged files."""
+        known = {**old.get("inputs", {}), **old.get("outputs", {})}
+        code = {str(path.relative_to(ROOT)): path for path in closure(self.command)}
+        prints = fingerprint(map(str, code.values()), {})
+        return {
+            "command": counted_words(self.command),
+            "code": {name: prints[str(path)][:1] for name, path in code.items()},
+            "inputs": fingerprint(expand([*self.inputs, *configurations(self.command)]), known),
+            "outputs": fingerprint(expand(self.outputs), known),
+        }
+
+
+def key_of(record: dict) -> str:
+    """Return what stands for the command line, the code, and the content of the inputs."""
+    parts = [record["command"], record["code"], {name: facts[0] for name, facts in record["inputs"].items()}]
+    return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def environment(work: Work, key: str, job_range: re.Match | None) -> dict[str, str]:
+    """Return the environment of the command: the key, and the outputs that a job runner is to wait for.
+
+    A shared file system may show these late. Names with blanks, or with the word for the job's number, are
+    left out.
+    """
+    names = [name for name in work.outputs if name.split() == [name]]
+    if job_range:
+        names = [name for name in names if job_range[1] not in name]
+    told = {"ONCE_KEY": key, "ONCE_STAMP": str(work.stamp), "ONCE_OUTPUTS": " ".join(names)}
+    return {**os.environ, **told}
+
+
+def run(work: Work, words: list[str], env: dict[str, str], record: dict) -> int:
+    """Run the command; write the stamp if it succeeded. Return its exit status.
+
+    Raises
+    ------
+    UserError
+        If an output is not there although it succeeded.
+    """
+    work.stamp.unlink(missing_ok=True)
+    start = time.monotonic()
+    status = subprocess.run(words, env=env, close_fds=False, check=False).returncode
+    if status != 0:
+        plan.log(f"{work.stamp}: failed with status {status}: {shlex.join(words)}")
+        return 1 if status < 0 else status
+    done = work.describe(record)
+    if absent := missing(done["outputs"]):
+        raise cli.UserError(
+            f"{work.stamp}: the command succeeded, but its output '{absent[0]}' does not exist"
+        )
+    done["inputs"] = record["inputs"]
+    done["speed"] = plan.measure(work.command, record["inputs"], time.monotonic() - start)
+    with atomic.replacing(work.stamp) as file:
+        json.dump(done, file, indent=0, sort_keys=True)
+    plan.note("made", work.stamp, work.outputs)
+    return 0
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -176,36 +252,39 @@ def main(argv: list[str] | None = None) -> int:
     split = words.index("--") if "--" in words else len(words)
     options = get_parser().parse_args(words[:split])
     command = words[split + 1 :]
-    run, environment = shlex.split(options.cmd) + command, None
-    if options.cmd and command:
-        environment = runner_environment(command, options.outputs)
-        command = without_log(command)
+    job_range = _JOB_RANGE.fullmatch(command[0]) if options.cmd and command else None
+    length = (2 if job_range else 1) if options.cmd else 0  # JOB=1:N and the log
+    before, command = command[:length], command[length:]
     if not command:
         get_parser().error("expected '-- command ...' after the stamp")
-    stamp = Path(options.stamp)
-    old = read_stamp(stamp)
-    new = describe(command, options.inputs, options.outputs, old)
-    for name, facts in new["inputs"].items():
-        if facts[0] == "missing":
-            raise cli.UserError(f"{stamp}: the input '{name}' does not exist; run the stage that makes it")
+    work = Work(options.stamp, command, options.inputs, options.outputs)
+    old = read_stamp(work.stamp)
+    new = work.describe(old)
     reasons = differences(old, new)
-    if not reasons:
-        cli.log(f"up to date: {stamp}")
+    if plan.DRY_RUN:
+        plan.foresee(work.stamp, work.command, new["inputs"], work.outputs, reasons)
         return 0
-    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
-    cli.log(f"doing {stamp}: {reasons[0]}{more}")
-    stamp.unlink(missing_ok=True)
-    status = subprocess.run(run, env=environment, close_fds=False, check=False).returncode
-    if status != 0:
-        cli.log(f"{stamp}: failed with status {status}: {' '.join(run)}")
-        return 1 if status < 0 else status
-    done = describe(command, options.inputs, options.outputs, new)
-    missing = [name for name, facts in done["outputs"].items() if facts[0] == "missing"]
-    if missing:
-        raise cli.UserError(f"{stamp}: the command succeeded, but its output '{missing[0]}' does not exist")
-    done["inputs"] = new["inputs"]
-    with atomic.replacing(stamp) as file:
-        json.dump(done, file, indent=0, sort_keys=True)
+    if absent := missing(new["inputs"]):
+        raise cli.UserError(
+            f"{work.stamp}: the input '{absent[0]}' does not exist; run the stage that makes it"
+        )
+    if reasons:
+        path = work.stamp.with_name(f"{work.stamp.name}.lock")
+        with lock.held(path, str(work.stamp), wait=math.inf if options.wait else 0.0):
+            if (now := read_stamp(work.stamp)) != old:  # another run has been here
+                new = work.describe(now)
+                reasons = differences(now, new)
+            if reasons:
+                more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+                plan.log(f"doing {work.stamp}: {reasons[0]}{more}")
+                key = key_of(new)
+                words = [key if word == "ONCE_KEY" else word for word in command]
+                env = environment(work, key, job_range)
+                if options.cmd:
+                    env["RUNNER_OUTPUTS"] = env["ONCE_OUTPUTS"]
+                return run(work, [*shlex.split(options.cmd), *before, *words], env, new)
+    plan.log(f"up to date: {work.stamp}")
+    plan.note("up to date", work.stamp, work.outputs)
     return 0
 
 

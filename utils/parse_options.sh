@@ -13,7 +13,9 @@
 #   --                         end of the options
 #
 # A variable whose value is true or false takes only true or false. What is
-# left over stays in "$@". A wrong option exits 2.
+# left over stays in "$@", all arguments in "${script_arguments[@]}". A wrong option exits 2.
+# The call is written to stderr, or to the file RECIPE_LOG where RECIPE_VERBOSE, or the
+# script's own option --verbose, is false.
 #
 # A config file holds `foo_bar=V` or `--foo-bar=V`, one a line, and # comments.
 # Kaldi sources it; here it is parsed, so that a file can set options and do
@@ -132,9 +134,15 @@ _po_walk() {
 
 _po_used=0
 _po_literal=
+script_arguments=("$@")
 _po_walk config "$@"
 _po_walk options "$@"
 shift "$_po_used"
 [[ -z ${cmd+x} || -n $cmd ]] || _po_die "--cmd: expected a job runner such as utils/run.py, got ''"
+if [[ ${RECIPE_VERBOSE:-${verbose:-true}} == true ]]; then
+  printf '%s\n' "$0 ${script_arguments[*]}" >&2
+elif [[ -n ${RECIPE_LOG:-} ]]; then
+  printf '%(%F %T)T %s\n' -1 "$0 ${script_arguments[*]}" >>"$RECIPE_LOG"
+fi
 unset -f _po_die _po_known _po_set _po_unquote _po_read_config _po_walk
 unset _po_used _po_literal

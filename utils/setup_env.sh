@@ -16,6 +16,8 @@ check_version() {
 }
 
 [ -f "$requirements" ] || fail "$requirements does not exist; run this from the recipe's folder"
+[[ $PWD != *:* ]] || fail "the path of this folder, '$PWD', has a colon, which parts the entries of PATH and PYTHONPATH; \
+rename the folder or move the recipe"
 if [ -n "${RECIPE_PYTHON:-}" ]; then
   check_version "$RECIPE_PYTHON"
   packages=(kaldi_io kymatio matplotlib numpy scipy sklearn soundfile soxr torch tqdm)
@@ -31,19 +33,20 @@ stamp=.venv/.done_$(basename "$requirements" .txt)
 if [ -x .venv/bin/python3 ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
   exit 0
 fi
+if [ "${SETUP_ENV_LOCKED:-}" != true ]; then # two first runs at once would disturb each other: the second waits
+  SETUP_ENV_LOCKED=true PYTHONPATH=$PWD exec "$python3" utils/lock.py --wait 3600 .venv.lock "$0" "$requirements"
+fi
 
-echo "Making the Python environment in .venv from $requirements (once, a few minutes; needs the network)." >&2
-echo "To use your own instead: RECIPE_PYTHON=/path/to/python3 ${RECIPE_CALLER:-./run.sh}" >&2
-# Two first runs at once would disturb each other: the second waits.
-exec 8>.venv.lock
-flock 8
-[ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || exit 0
+unset PYTHONPATH # of the site, or of lock.py: nothing but .venv may count as installed
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore PYTHONWARNINGS=ignore
+echo "Installing Python packages from $requirements into .venv: once, a few minutes, needs the network" \
+  "(your own environment instead: RECIPE_PYTHON=/path/to/python3 ${RECIPE_CALLER:-./run.sh})" >&2
 if ! [ -x .venv/bin/python3 ] || ! .venv/bin/python3 -m pip --version >/dev/null 2>&1; then
   rm -rf .venv
   "$python3" -m venv .venv || fail "'$python3 -m venv' failed; on Debian and Ubuntu: apt-get install python3-venv"
 fi
-.venv/bin/python3 -m pip install --quiet --disable-pip-version-check -r "$requirements" \
-  || fail "pip could not install $requirements; see its message above, then run again"
+.venv/bin/python3 -m pip install -r "$requirements" >.venv/install.log 2>&1 || {
+  cat .venv/install.log >&2
+  fail "pip could not install $requirements; see its message above, then run again"
+}
 echo "$wanted" >"$stamp"
-rm -f .venv.lock
-echo "The Python environment is ready." >&2

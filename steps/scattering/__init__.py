@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     import torch
 
 FRAMES_AT_ONCE = 512
+BACKENDS = ("fast", "kymatio")
 
-__all__ = ["Config", "columns", "features", "num_dims"]
+__all__ = ["BACKENDS", "Config", "columns", "features", "num_dims"]
 
 
 def features(
@@ -35,6 +36,7 @@ def features(
     device: torch.device | str = "cpu",
     num_threads: int = 1,
     num_hops: int | None = None,
+    backend: str = "fast",
 ) -> NDArray[np.floating]:
     """Scattering features of one track.
 
@@ -54,6 +56,8 @@ def features(
         Threads on the CPU; the result does not depend on it.
     num_hops : int, optional
         Length of the blocks in hops, chosen from the track's length if omitted.
+    backend : str
+        ``fast``, or ``kymatio``: its core on our filters, on the CPU, in double precision.
 
     Returns
     -------
@@ -76,7 +80,12 @@ def features(
             raise UserError(f"expected one channel, got an array of shape {signal.shape}")
     if len(signal) < config.T:
         raise UserError(f"shorter than one window: expected {config.T} samples, got {len(signal)}")
-    averages = fast.averages(signal, config, getattr(torch, dtype), device, num_threads, num_hops)
+    if backend == "kymatio":
+        from steps.scattering import reference
+
+        averages = reference.averages(np.asarray(signal[0 : len(signal)]), config).astype(dtype)
+    else:
+        averages = fast.averages(signal, config, getattr(torch, dtype), device, num_threads, num_hops)
     averages *= np.asarray(config.scale, dtype=averages.dtype)
     # A few frames at a time: the double precision in between takes memory.
     for low in range(0, 0 if raw else len(averages), FRAMES_AT_ONCE):

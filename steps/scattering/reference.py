@@ -1,12 +1,13 @@
 """The reference path: kymatio's own scattering core, driven with ScatNet's filters.
 
 Kymatio extends the signal once, before the first layer, where ScatNet extends again after every
-modulus: only frames a margin (12 hops) away from both ends of a track can agree with ScatNet's. Slow; it
-is there to check the fast path and to time kymatio against it.
+modulus: only frames a margin (12 hops) away from both ends of a track can agree with ScatNet's. It is
+``--backend kymatio`` of compute_scattering.py, the check of the fast path, and what that is timed against.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -162,6 +163,12 @@ def load_backend(name: str) -> Any:
     return numpy_backend.backend
 
 
+@functools.lru_cache(maxsize=1)
+def default_reference(config: Config) -> Reference:
+    """Return kymatio's numpy backend in double precision, made once for many tracks."""
+    return Reference(config)
+
+
 def averages(
     signal: NDArray[np.floating], config: Config, made: Reference | None = None
 ) -> NDArray[np.float64]:
@@ -181,7 +188,7 @@ def averages(
     array [shape=(frames, dims)]
         ScatNet's except within a margin of the ends.
     """
-    made = made or Reference(config)
+    made = made or default_reference(config)
     plan = blocks.layout(config, len(signal), made.num_hops)
     result = np.empty((plan.num_frames, paths.num_dims(config)))
     for block in range(plan.num_blocks):

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+import time
+
 import pytest
+
+from tests.conftest import REPO
+from utils import kept
+from utils.code_closure import ROOT, closure
 
 ONCE = "utils/once.py"
 
@@ -126,20 +136,148 @@ def test_runner_is_told_of_the_outputs(tmp_path, run_cli, repo):
         (tmp_path / "stamp").unlink()
 
 
-def test_runner_and_number_of_jobs_do_not_count_but_other_options_do(tmp_path, run_cli, repo):
-    def why(*words, options=()):
-        return run_cli(repo / ONCE, *options, "stamp", "--", *words, cwd=tmp_path, check=True).stderr
+@pytest.fixture
+def why(tmp_path, run_cli, repo):
+    """Run a command under once.py; return what it says."""
 
+    def run(*words, options=(), **env):
+        return run_cli(repo / ONCE, *options, "stamp", "--", *words, cwd=tmp_path, env=env, check=True).stderr
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--nj=5", "--cmd", "slurm.py --mem 2G"),
+        ("--num-jobs", "3", "--use-gpu=yes", "--kernels", "c", "--num-threads=4"),
+        ("--key", "x", "--keep-networks=true", "--max-jobs-run", "2"),
+    ],
+)
+def test_options_that_change_no_result_do_not_count(why, options):
     why("true", "--nj", "2", "--cmd", "run.py")
-    assert "up to date" in why("true", "--nj=5", "--cmd", "slurm.py --mem 2G")
+    assert "up to date" in why("true", *options)
+
+
+def test_runner_does_not_count_but_other_options_do(why, repo):
+    why("true", "--nj", "2")
     runner = f"{repo / 'utils' / 'run.py'} --mem 1G"
     assert "up to date" in why("JOB=1:2", "log/x.JOB.log", "true", options=["--cmd", runner])
     assert "command line changed" in why("true", "--k", "2")
 
 
-def test_code_behind_a_command_is_found():
-    from utils.code_closure import ROOT, closure
+def test_configurations_and_what_they_name_are_inputs(why, tmp_path):
+    (tmp_path / "x.conf").write_text("--exclude=list  # tracks\n--k=1\n")
+    (tmp_path / "list").write_text("a\n")
+    for words in (("--config", "x.conf"), ("--svm-config=x.conf",)):
+        why("true", *words)
+        assert "up to date" in why("true", *words)
+        (tmp_path / "list").write_text(f"{words}\n")
+        assert "input list changed" in why("true", *words)
+        (tmp_path / "x.conf").write_text(f"--exclude=list\n# {words[0]}\n")
+        assert "input x.conf changed" in why("true", *words)
 
-    names = {str(path.relative_to(ROOT)) for path in closure([str(ROOT / "steps" / "dump_posteriors.sh")])}
-    assert {"steps/dump_posteriors.sh", "utils/once.py", "utils/cli.py", "path.sh"} <= names
+
+def test_the_key_stands_for_command_inputs_and_code(count, tmp_path):
+    """It is in the environment and in place of the word ONCE_KEY, and outputs do not change it."""
+    (tmp_path / "prog.py").write_text("pass\n")
+    script = 'cat in.txt >out.txt; echo run >>runs; echo "$ONCE_KEY $1" >>keys; exit 1'
+
+    def key(*words: str) -> str:
+        done, _ = count(words=("sh", "-c", script, "sh", "ONCE_KEY", *words))
+        assert done.returncode == 1
+        found = (tmp_path / "keys").read_text().splitlines()[-1].split()
+        assert len(found) == 2 and found[0] == found[1] and len(found[0]) == 32
+        return found[0]
+
+    first = key("--nj", "2")
+    (tmp_path / "out.txt").unlink()
+    assert key("--nj", "4") == first
+    assert key("--k=2") != first
+    (tmp_path / "in.txt").write_text("two\n")
+    assert key() != first
+
+
+def edited(path, function):
+    """Return the value of a function while a line stands at the end of a file."""
+    text = path.read_text()
+    try:
+        path.write_text(f"{text}# another line\n")
+        return function()
+    finally:
+        path.write_text(text)
+
+
+def test_code_behind_a_command_counts_and_what_runs_it_does_not(tmp_path):
+    copy = tmp_path / "recipe"
+    shutil.copytree(REPO / "utils", copy / "utils")
+    shutil.copytree(REPO / "steps", copy / "steps")
+    (copy / "stamp").parent.mkdir(exist_ok=True)
+    words = ["--out", "steps", ".done/x", "--", "true", "steps/make_scattering.sh"]
+    argv = [sys.executable, "utils/once.py", "--in", "utils/split_scp.py", ".done/x", "--", *words[4:]]
+
+    def says() -> str:
+        env = {**os.environ, "PYTHONPATH": str(copy)}
+        done = subprocess.run(argv, cwd=copy, env=env, capture_output=True, text=True, check=True)
+        return done.stderr
+
+    says()
+    assert "up to date" in says()
+    for name in ("utils/run.py", "utils/job_runner/frontend.py", "utils/once.py", "utils/parse_options.sh"):
+        assert "up to date" in edited(copy / name, says), name
+    for name in ("steps/make_scattering.sh", "steps/scattering/fast.py", "utils/cli.py"):
+        assert f"code {name} changed" in edited(copy / name, says), name
+        says()
+
+
+def test_code_behind_a_command_is_found():
+    names = {str(path.relative_to(ROOT)) for path in closure([str(ROOT / "local" / "train_lstm.py")])}
+    assert {"local/train_lstm.py", "utils/cli.py", "steps/nnet1/kernels/lstm.c"} <= names
+    names = {str(path.relative_to(ROOT)) for path in closure([str(ROOT / "steps" / "make_scattering.sh")])}
+    assert {"steps/compute_scattering.py", "utils/split_scp.py", "path.sh"} <= names
+    assert not {"utils/run.py", "utils/once.py"} & names
     assert closure(["true", "/bin/sh"]) == []
+
+
+def test_a_second_run_is_refused_or_waits(tmp_path, repo, run_cli):
+    (tmp_path / "go").touch()
+    argv = [sys.executable, str(repo / ONCE), "--out", "out", ".done/x", "--"]
+    argv += ["sh", "-c", "touch begun; while [ -e go ]; do sleep 0.05; done; echo x >>out"]
+    env = {**os.environ, "PYTHONPATH": str(repo)}
+    first = subprocess.Popen(argv, cwd=tmp_path, env=env)
+    while not (tmp_path / "begun").exists():
+        time.sleep(0.02)
+    refused = run_cli(*argv, cwd=tmp_path)
+    assert refused.returncode == 1 and f"process {first.pid}" in refused.stderr
+    argv[2:2] = ["--wait", "true"]
+    waiting = subprocess.Popen(argv, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True)
+    assert f"waiting for process {first.pid}" in waiting.stderr.readline()
+    (tmp_path / "go").unlink()
+    assert first.wait(timeout=30) == 0 and waiting.wait(timeout=30) == 0
+    assert "up to date" in waiting.stderr.read()
+    waiting.stderr.close()
+    assert (tmp_path / "out").read_text() == "x\n"
+
+
+def test_a_dry_run_says_why_and_writes_nothing(count, tmp_path, why):
+    count()
+    (tmp_path / "in.txt").write_text("two\n")
+    before = sorted(path.name for path in tmp_path.rglob("*"))
+    why("true", RECIPE_DRY_RUN="true")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == before
+    done, runs = count(words=("sh", "-c", "cat in.txt >out.txt; echo run >>runs"))
+    assert runs == 2
+
+
+def test_what_was_made_before_is_kept_under_its_key_only(tmp_path):
+    piece = tmp_path / "piece"
+    piece.write_text("x")
+    kept.keep(piece, "")
+    assert not kept.is_kept(piece, "") and not (tmp_path / "piece.key").exists()
+    kept.keep(piece, "a")
+    assert kept.is_kept(piece, "a") and not kept.is_kept(piece, "b") and not kept.is_kept(piece, "")
+    piece.unlink()
+    assert not kept.is_kept(piece, "a")
+    piece.write_text("y")
+    kept.begin(piece)
+    assert not kept.is_kept(piece, "a")

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Which tracks there are, of which genre and artist, in train and in test; of synth, also the music itself.
+# Reads  <corpus-root>, conf/prepare_<corpus>.conf and the tables that this names;
+# writes <data>/{train,test}: wav.scp utt2genre utt2spk spk2utt genres.txt.
+# Kaldi counterpart: local/prepare_data.sh.
+set -euo pipefail
+
+nj=2
+feat_cmd=utils/run.py
+cmd=utils/run.py
+
+help_message="Usage: $0 [options] <corpus> <corpus-root> <data>
+  e.g. $0 folder ~/music data/folder
+Options:
+  --nj N              jobs that compose the music of synth ($nj)
+  --feat-cmd RUNNER   their job runner and its options ($feat_cmd)
+  --cmd RUNNER        job runner of the preparation ($cmd)"
+
+. ./path.sh
+. utils/parse_options.sh
+if [ $# -ne 3 ]; then
+  echo "$help_message" >&2
+  exit 2
+fi
+corpus=$1
+root=$2
+data=$3
+
+if [ "$corpus" = synth ]; then
+  utils/once.py --wait true --cmd "$feat_cmd" --out "$root" "$data/.done/corpus" -- \
+    JOB=1:"$nj" "$data/log/make_corpus.JOB.log" \
+    local/make_synth_corpus.py --config conf/synth_corpus.conf --job JOB --num-jobs "$nj" "$root"
+fi
+utils/once.py --wait true --cmd "$cmd" --in "$root" --out "$data/train/wav.scp" --out "$data/test/wav.scp" \
+  "$data/.done/prepare" -- "$data/log/prepare.log" \
+  "local/prepare_$corpus.py" --config "conf/prepare_$corpus.conf" "$root" "$data"

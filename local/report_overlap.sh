@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Recordings and artists that train shares with the test sets.
+# Reads  utt2hash and utt2spk of <data>/{train,test,…}; writes <data>/overlap.txt.
+set -euo pipefail
+
+strict=false
+cmd=utils/run.py
+
+help_message="Usage: $0 [options] <data> <test-sets>
+  e.g. $0 data/ismir04 \"test evaluation\"
+Options:
+  --strict true|false   whether the same recording in train and in test is an error ($strict)
+  --cmd RUNNER          job runner and its options ($cmd)"
+
+. ./path.sh
+. utils/parse_options.sh
+if [ $# -ne 2 ]; then
+  echo "$help_message" >&2
+  exit 2
+fi
+data=$1
+inputs=()
+for x in train $2; do
+  inputs+=(--in "$data/$x/utt2hash" --in "$data/$x/utt2spk")
+done
+utils/once.py --wait true --cmd "$cmd" "${inputs[@]}" --out "$data/overlap.txt" "$data/.done/overlap" -- \
+  "$data/log/report_overlap.log" local/report_overlap.py --strict "$strict" "$data" "$2"

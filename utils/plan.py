@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+"""Say what a stage of run.sh found up to date and what it made, or in a dry run what it would make.
+
+once.py notes each piece of work in the file RECIPE_EVENTS, with the stage RECIPE_STAGE; this program sums up
+one stage, or with --total a whole dry run. How long work takes is estimated from the number of frames (of
+bytes, where there are no frames yet) and from the speed that the stamps of the same program with the same
+configuration have: the last one measured in this folder.
+
+e.g. RECIPE_EVENTS=/tmp/events RECIPE_STAGE=5 utils/plan.py
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from utils import cli
+
+DRY_RUN = os.environ.get("RECIPE_DRY_RUN") == "true"
+STAMPS = ("data/*/.done/*", "data/*/*/.done/*", "exp/*/.done/*", "exp/*/*/.done/*")
+SHOWN = 4
+
+Speed = tuple[str, str, float, float]  # what was done, the unit of its amount, the amount, seconds
+
+
+def log(text: str) -> None:
+    """Write a line to the file RECIPE_LOG; on stderr if there is none, or if RECIPE_VERBOSE is true."""
+    if name := os.environ.get("RECIPE_LOG"):
+        with Path(name).open("a", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(f"{time.strftime('%F %T')} {text}\n")
+    if not name or os.environ.get("RECIPE_VERBOSE") == "true":
+        cli.log(text)
+
+
+def note(state: str, stamp: Path, outputs: Sequence[str], seconds: float | None = None) -> None:
+    """Add a piece of work to RECIPE_EVENTS: 'up to date', 'made' or 'to do'."""
+    if name := os.environ.get("RECIPE_EVENTS"):
+        event = {
+            "stage": os.environ.get("RECIPE_STAGE", ""),
+            "state": state,
+            "stamp": str(stamp),
+            "outputs": list(outputs),
+            "seconds": seconds,
+        }
+        with Path(name).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(event) + "\n")
+
+
+def events() -> list[dict]:
+    """Return what has been noted in this run."""
+    name = os.environ.get("RECIPE_EVENTS")
+    return [json.loads(line) for line in Path(name).read_text("utf-8").split("\n") if line] if name else []
+
+
+def kind_of(command: Sequence[str]) -> str:
+    """Return what a command does: its program and the names of its configurations."""
+    programs = [Path(word).name for word in command if word.endswith((".py", ".sh"))]
+    configs = [Path(word).name for word in command if word.endswith(".conf")]
+    return " ".join([*(programs[:1] or command[:1]), *configs])
+
+
+def amount_of(command: Sequence[str], inputs: Mapping[str, Sequence]) -> tuple[str, float]:
+    """Return how much work there is, in frames (times the epochs of a training) or else in bytes."""
+    frames = 0
+    for table in (Path(name).with_name("utt2num_frames") for name in inputs if name.endswith("feats.scp")):
+        if table.is_file():
+            frames += sum(int(line.split()[1]) for line in table.read_text("utf-8").split("\n") if line)
+    if not frames:
+        return "bytes", float(sum(facts[1] for facts in inputs.values() if len(facts) > 1))
+    for config in (word for word in command if word.endswith(".conf") and Path(word).is_file()):
+        for _, text in cli.read_config(config):
+            name, _, value = text.partition("=")
+            if name == "--max-iters" and value.isdecimal():
+                frames *= int(value)
+    return "frames", float(frames)
+
+
+def measure(command: Sequence[str], inputs: Mapping[str, Sequence], seconds: float) -> Speed:
+    """Return what a stamp records of the speed."""
+    return (kind_of(command), *amount_of(command, inputs), round(seconds, 3))
+
+
+def estimate(command: Sequence[str], inputs: Mapping[str, Sequence]) -> float | None:
+    """Return the seconds that a command will take; None if its like was never measured here."""
+    kind, (unit, amount) = kind_of(command), amount_of(command, inputs)
+    found: list[tuple[float, float]] = []
+    for path in (path for pattern in STAMPS for path in Path().glob(pattern)):
+        try:
+            speed = json.loads(path.read_text(encoding="utf-8"))["speed"]
+            if speed[:2] == [kind, unit] and speed[2] > 0:
+                found.append((path.stat().st_mtime, speed[3] / speed[2]))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return max(found)[1] * amount if found and amount else None
+
+
+def duration(seconds: float) -> str:
+    """Return seconds in words: ``40 s``, ``12 min``, ``3.5 h``."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def foresee(
+    stamp: Path,
+    command: Sequence[str],
+    inputs: Mapping[str, list],
+    outputs: Sequence[str],
+    why: Sequence[str],
+) -> None:
+    """Note a piece of work in a dry run, and print why it would be done and how long it would take."""
+    to_come = {Path(name) for event in events() if event["state"] == "to do" for name in event["outputs"]}
+    folders = {path.parent for path in to_come}
+    absent, again = list[str](), list[str]()
+    for name, facts in inputs.items():
+        path, there = Path(name), facts[0] != "missing"
+        if path in to_come or path in folders or (not there and path.parent in folders):
+            again.append(name)
+        elif not there:
+            absent.append(name)
+    reasons = [f"there is no {name}" for name in absent]
+    reasons += [f"{name} is made before it" for name in again]
+    reasons += why
+    if not reasons:
+        note("up to date", stamp, outputs)
+        return
+    complete = all(facts[0] != "missing" for facts in inputs.values())
+    seconds = estimate(command, inputs) if complete else None
+    note("to do", stamp, outputs, seconds)
+    time_ = f"about {duration(seconds)}" if seconds is not None else "time unknown"
+    print(f"  {stamp.parent.parent} {stamp.name}: {reasons[0]}; {time_}", flush=True)
+
+
+def summary(rows: Sequence[dict]) -> str:
+    """Say of the rows of one stage what was up to date and what was made."""
+    found = [row for row in rows if row["state"] == "up to date"]
+    made = [row["outputs"][0] for row in rows if row["state"] == "made" and row["outputs"]]
+    texts = []
+    if found:
+        all_of_them = f"all {len(rows)}" if len(found) == len(rows) > 1 else f"{len(found)} of {len(rows)}"
+        texts.append(f"{all_of_them} up to date")
+    if made:
+        more = f" and {len(made) - SHOWN} more" if len(made) > SHOWN else ""
+        texts.append(f"made {', '.join(made[:SHOWN])}{more}")
+    return "; ".join(texts)
+
+
+def total(rows: Sequence[dict]) -> str:
+    """Say of all rows of a dry run how long they will take."""
+    times = [row["seconds"] for row in rows if row["state"] == "to do"]
+    known = [seconds for seconds in times if seconds is not None]
+    if not times:
+        return "Nothing is to be done."
+    unknown = len(times) - len(known)
+    text = f"{len(times)} of {len(rows)} pieces of work are to be done"
+    if known:
+        text += f"; about {duration(sum(known))} one after the other, by the speed last measured here"
+    return text + (
+        f"; {unknown} were never measured here, or their inputs are still to be made" if unknown else ""
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the program."""
+    parser = cli.KaldiParser("plan.py [--total true]", __doc__)
+    parser.add_argument("--total", type=cli.boolean, default=False, help="sum up a dry run as a whole")
+    options = parser.parse_args(argv)
+    rows = events()
+    stage = os.environ.get("RECIPE_STAGE", "")
+    text = total(rows) if options.total else summary([row for row in rows if row["stage"] == stage])
+    if text:
+        sys.stderr.write(f"  {text}\n" if not options.total else f"{text}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main, echo=False)
