@@ -36,7 +36,7 @@ case $corpus in
     [ -n "$corpus_root" ] || option_error "--corpus $corpus needs --corpus-root DIR"
     ;;
   *)
-    if [[ ! $corpus =~ ^[A-Za-z0-9_.-]+$ || $stage -lt 3 || ! -f data/$name/train/feats.scp ]]; then
+    if [[ $stage -lt 3 || ! -f data/$name/train/feats.scp && $dry_run = false ]]; then
       option_error "--corpus: expected synth, ismir04, gtzan, folder or, from --stage 3 on, the name of a \
 folder of data/ that has features, got '$corpus'"
     fi
@@ -80,15 +80,22 @@ fi
 
 export RECIPE_VERBOSE=$verbose RECIPE_DRY_RUN=$dry_run WITHOUT_LOCKS=$without_locks RECIPE_PID=${RECIPE_PID:-$$}
 if [ "$dry_run" = false ]; then
-  mkdir -p "data/$name/log" "exp" || option_error "cannot make data/$name/log and exp/ in $PWD; is it writable?"
+  for x in exp "data/$name/log"; do
+    { mkdir -p "$x" && [ -w "$x" ]; } || {
+      echo "ERROR (run.sh) cannot write in $PWD/$x; is it writable, and the disk not full?" >&2
+      exit 1
+    }
+  done
   export RECIPE_LOG=data/$name/log/run.log
   [ "$stage" -gt 1 ] || echo "$corpus_here" >"data/$name/corpus"
   utils/setup_env.sh
 fi
 . ./path.sh
-RECIPE_EVENTS=$(mktemp "${TMPDIR:-/tmp}/run.XXXXXX")
-export RECIPE_EVENTS RECIPE_STAGE=
-trap 'end_of_run $?' EXIT
+if [ "$folds" -eq 0 ]; then
+  RECIPE_EVENTS=$(mktemp "${TMPDIR:-/tmp}/run.XXXXXX")
+  export RECIPE_EVENTS RECIPE_STAGE=
+  trap 'end_of_run $?' EXIT
+fi
 
 # Succeeds if stage $1 is to be run, and says what it is for.
 stage() {

@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     tracks = name_tracks(recording for recordings in found.values() for recording in recordings)
     tracks = leave_out(tracks, args.exclude)
     if not found["evaluation"]:
-        cli.warn("evaluation: not one track of it is there; run the recipe with --extra-sets none")
+        cli.warn("evaluation: not one track of it is there; run the recipe with --test-sets test")
     write_data_dirs(args.data_dir, tracks, ismir04.GENRES)
     keys = overlap.content_keys({track.utt: track.path for track in tracks})
     overlap.report(

@@ -2,21 +2,22 @@
 # Cross-validation: the recipe once for each of K folds of a corpus, and the results of all folds pooled.
 # ./run.sh --folds K calls it.
 #
-# Reads  data/<corpus>/{train,test}, which stages 0 to 2 of ./run.sh make; of ismir04 train and evaluation,
+# Reads  data/<name>/{train,test}, which stages 0 to 2 of ./run.sh make; of ismir04 train and evaluation,
 #        whose artists are known by the same names (development, its test, is anonymised).
-# Writes data/<corpus>_fold<k>/{train,test}, all that ./run.sh writes for a corpus of that name,
-#        exp/<corpus>_folds_<model>/results.txt and exp/<corpus>_folds_summary; prints the pooled tables.
+# Writes data/<name>_fold<k>/{train,test}, all that ./run.sh writes for a corpus of that name,
+#        exp/<name>_folds_<model>/results.txt and exp/<name>_folds_summary; prints the pooled tables.
 set -euo pipefail
 
 folds=5               # how many
 fold_by=spk           # what a fold never divides: spk (an artist) or utt (a track)
-corpus=synth          # which data/<corpus>
+corpus=synth          # the corpus
+name=synth            # which data/<name>
 conf=conf/synth       # folder of the models' configurations
 models="dnn1 lstm_512" # whose results are pooled
 num_seeds=1           # trainings of each model
 strict=false          # whether the same recording in two folds is an error
 stage=0               # first stage of ./run.sh to run
-stop_stage=9          # last stage to run
+stop_stage=10         # last stage to run
 cmd=utils/run.py      # job runner and its options
 
 help_message="Usage: $0 [options] -- <options of ./run.sh>
@@ -24,7 +25,8 @@ help_message="Usage: $0 [options] -- <options of ./run.sh>
 Options:
   --folds K                 how many folds ($folds)
   --fold-by spk|utt         what is in one fold only: an artist or a track ($fold_by)
-  --corpus NAME             which data/NAME ($corpus)
+  --corpus NAME             the corpus ($corpus)
+  --name NAME               which data/NAME ($name)
   --conf DIR                configurations of the models ($conf)
   --models \"A B\"            whose results are pooled ($models)
   --num-seeds N             trainings of each model ($num_seeds)
@@ -34,14 +36,13 @@ Options:
 
 . ./path.sh
 . utils/parse_options.sh
-. utils/lock.sh
 options=()
 for word in "$@"; do
   [ "$word" = -- ] || options+=("$word") # what follows -- would be no option
 done
 options+=(--folds 0)
-data=data/$corpus
-exp=exp/$corpus
+data=data/$name
+exp=exp/$name
 summary=${exp}_folds_summary
 
 if [ "$stage" -le 2 ]; then
@@ -73,23 +74,24 @@ done
 utils/once.py --cmd "$cmd" "${inputs[@]}" "${outputs[@]}" "$data/.done/folds" -- "$data/log/make_folds.log" \
   local/make_folds.py "${division[@]}" --strict "$strict" "${sources[@]}" "${data}_fold"
 
+# One fold after the other on this machine, whose cores each fold fills; all at once on a cluster.
 first=$((stage > 3 ? stage : 3))
-for fold in $(seq "$folds"); do
-  echo "$(date +%T) Fold $fold of $folds" >&2
-  ./run.sh "${options[@]}" --corpus "${corpus}_fold$fold" --corpus-root "" --extra-sets none --conf "$conf" \
-    --stage "$first" --stop-stage "$stop_stage"
-done
-[ "$stop_stage" -ge 9 ] || exit 0
+at_once=1
+[ "${cmd_backend:-local}" = local ] || at_once=$folds
+utils/for_each.py --max-jobs-run "$at_once" "$(seq -s ' ' "$folds")" ./run.sh "${options[@]}" \
+  --corpus "${name}_fold{}" --name "${name}_fold{}" --corpus-root "" --test-sets test --conf "$conf" \
+  --stage "$first" --stop-stage "$stop_stage" >&2
+[ "$stop_stage" -ge 10 ] || exit 0
 
 read -ra names <<<"$models"
 names+=(sc) # the SVM on the input alone
 inputs=()
 outputs=(--out "$summary/tables.txt")
-for name in "${names[@]}"; do
-  outputs+=(--out "${exp}_folds_$name/results.txt")
+for model in "${names[@]}"; do
+  outputs+=(--out "${exp}_folds_$model/results.txt")
   for fold in $(seq "$folds"); do
     inputs+=(--in "${data}_fold$fold/train/utt2spk" --in "${data}_fold$fold/test/utt2spk")
-    for experiment in "${exp}_fold${fold}_$name"{,_seed*}; do
+    for experiment in "${exp}_fold${fold}_$model"{,_seed*}; do
       for file in results.json score_test svm_{sc,lstm,fusion}{,_crossfit}/{accuracy.json,predictions.tsv,svm.npz}; do
         [ ! -e "$experiment/$file" ] || inputs+=(--in "$experiment/$file")
       done
@@ -98,4 +100,4 @@ for name in "${names[@]}"; do
 done
 utils/once.py --cmd "$cmd" "${inputs[@]}" "${outputs[@]}" "$summary/.done/pool" -- "$summary/log/pool_folds.log" \
   local/pool_folds.py --folds "$folds" --fold-by "$fold_by" --num-seeds "$num_seeds" "$data" "$exp" "${names[@]}"
-cat "$summary/tables.txt"
+[ "${RECIPE_DRY_RUN:-false}" = true ] || cat "$summary/tables.txt"

@@ -149,8 +149,9 @@ def _stop(number: int, _frame: object) -> NoReturn:
 def run(main: Callable[[list[str]], int], *, echo: bool = True, tidy: bool = True) -> NoReturn:
     """Run a program's ``main`` and exit with its status.
 
-    With ``echo`` the command line is shown on stderr first, as Kaldi's programs do, unless RECIPE_VERBOSE is false. A :class:`UserError`
-    or an error of the operating system becomes one ``ERROR`` line and exit status 1; there is no traceback.
+    With ``echo`` the command line is shown on stderr first, as Kaldi's programs do, unless RECIPE_VERBOSE is
+    false. A :class:`UserError` or an error of the operating system becomes one ``ERROR`` line and exit
+    status 1; there is no traceback.
     With ``tidy`` temporary files are removed when SIGTERM ends the program.
     """
     if tidy:

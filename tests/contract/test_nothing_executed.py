@@ -140,8 +140,15 @@ def test_shell_scripts_source_their_own_files_only(path):
     sourced = re.findall(r"^\s*(?:\.|source)\s+(\S+)", code, flags=re.MULTILINE)
     assert set(sourced) <= {
         *("./path.sh", "./cmd.sh", "path.sh", "cmd.sh"),
-        *("utils/parse_options.sh", "utils/lock.sh", "local/check_options.sh"),
+        *("utils/parse_options.sh", "utils/once.sh", "local/check_options.sh"),
     }
+
+
+@pytest.mark.parametrize("path", SHELL, ids=lambda path: str(path.relative_to(REPO)))
+def test_no_shell_script_reads_a_configuration(path):
+    """A shell would have a second meaning for it, or run what stands in it; Python reads it, once."""
+    code = re.sub(r"^\s*#.*$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert not re.search(r"\b(sed|grep|awk|cat|cut|read|source|head|tail)\b[^\n|]*(\.conf\b|_config\b)", code)
 
 
 def test_there_are_files_to_look_at():

@@ -147,7 +147,7 @@ def test_without_the_second_set_nothing_of_the_first_changes(finished):
     names = [f"exp/ismir04_{model}/score_test/accuracy.json" for model in ("dnn1", "lstm_512")]
     names += [f"exp/ismir04_lstm_512/svm_fusion/{name}" for name in ("svm.npz", "accuracy.json", "test.ark")]
     before = {name: (folder / name).read_bytes() for name in names}
-    done = run_recipe(folder, *OPTIONS, *MODELS, "--extra-sets", "none", "--stage", "7")
+    done = run_recipe(folder, *OPTIONS, *MODELS, "--test-sets", "test", "--stage", "7")
     assert done.returncode == 0, done.stderr[-2000:]
     doing = set(re.findall(r"LOG \(once\.py\) doing (\S+):", done.stderr))
     assert all(stamp.startswith("exp/ismir04_summary/.done/") for stamp in doing), doing
@@ -158,12 +158,12 @@ def test_without_the_second_set_nothing_of_the_first_changes(finished):
     assert before == {name: (folder / name).read_bytes() for name in names}
 
 
-@pytest.mark.parametrize("names", ["train", "test", "train_cv", "../elsewhere", "evaluation test"])
+@pytest.mark.parametrize("names", ["train", "test test", "test train_cv", "test ../other", "evaluation test"])
 def test_other_names_are_refused(finished, names):
-    done = run_recipe(finished[0], *OPTIONS, "--extra-sets", names)
-    assert done.returncode == 2 and "--extra-sets: expected names of folders" in done.stderr
+    done = run_recipe(finished[0], *OPTIONS, "--test-sets", names)
+    assert done.returncode == 2 and "--test-sets: expected test" in done.stderr
 
 
 def test_a_set_that_is_not_there_is_named(finished):
-    done = run_recipe(finished[0], *OPTIONS, *MODELS, "--extra-sets", "holdout", "--stage", "6")
+    done = run_recipe(finished[0], *OPTIONS, *MODELS, "--test-sets", "test holdout", "--stage", "6")
     assert done.returncode != 0 and "data/ismir04/holdout/feats.scp" in done.stderr

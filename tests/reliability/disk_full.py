@@ -6,7 +6,7 @@ unmounted whatever happens; that needs root. Before each stage all but a few kil
 must fail with a message about the disk, without a traceback and without leaving a temporary file. Then the
 room is given back, and the stage must succeed.
 
-e.g. tests/reliability/disk_full.py --stop-stage 9
+e.g. tests/reliability/disk_full.py --stop-stage 10
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SAID = ("No space left", "will be written", "disk not full", "space")
 def get_parser() -> cli.KaldiParser:
     """Return the parser of this program's options."""
     parser = cli.KaldiParser("disk_full.py [options]", __doc__)
-    parser.add_argument("--stop-stage", type=int, default=9, help="last stage to try (default: 9)")
+    parser.add_argument("--stop-stage", type=int, default=10, help="last stage to try (default: 10)")
     parser.add_argument("--inside", metavar="FOLDER", help="for the program itself, in its namespace")
     return parser
 

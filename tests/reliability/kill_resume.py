@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.workspace import compare, environment, make_workspace, results
 from utils import cli
 
-STAGES = 10
+STAGES = 11
 MODELS = ("--dnns", "dnn1", "--lstms", "lstm_512")
 
 

@@ -1,4 +1,4 @@
-"""Two runs at once, a run that was killed, and an exp/ that cannot be written."""
+"""Several runs at once, a run that was killed, and an exp/ that cannot be written."""
 
 from __future__ import annotations
 
@@ -11,30 +11,55 @@ import time
 
 import pytest
 
-from tests.workspace import environment, make_workspace, run_recipe
+from tests.workspace import environment, make_workspace, run_recipe, set_options
 
 pytestmark = pytest.mark.xdist_group("reliability")
-STAGE_0 = ("--stage", "0", "--stop-stage", "0", "--dnns", "dnn1", "--lstms", "")
+ONE_MODEL = ("--dnns", "dnn1", "--lstms", "")
+STAGE_0 = ("--stage", "0", "--stop-stage", "0", *ONE_MODEL)
+STAGE_4 = ("--stage", "4", "--stop-stage", "4", *ONE_MODEL)
 
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
-    """Return a copy of the recipe with a tiny corpus."""
-    return make_workspace(tmp_path_factory.mktemp("reliability") / "copy")
+    """Return a copy of the recipe with a tiny corpus that is ready for training."""
+    folder = make_workspace(tmp_path_factory.mktemp("reliability") / "copy")
+    done = run_recipe(folder, "--stop-stage", "3", *ONE_MODEL)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return folder
 
 
-def start(folder) -> subprocess.Popen:
-    """Start the recipe in a session of its own, and wait until it has the lock."""
-    words = ["./run.sh", *STAGE_0]
+def start(folder, lock: str, *options: str) -> subprocess.Popen:
+    """Start the recipe in a session of its own, and wait until it has a lock."""
     process = subprocess.Popen(
-        words, cwd=folder, env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True
+        ["./run.sh", *options],
+        cwd=folder,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
-    lock = folder / "exp" / ".lock"
     deadline = time.monotonic() + 60
-    while not lock.exists() or lock.read_text().strip() != str(process.pid):
+    while not (folder / lock).exists() or not (folder / lock).read_text():
         assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
         time.sleep(0.01)
     return process
+
+
+@contextlib.contextmanager
+def endless_training(folder):
+    """Start a training that does not end by itself; give the process, which is killed behind."""
+    conf = folder / "conf/synth/dnn1.conf"
+    saved = conf.read_text()
+    set_options(conf, {"max-iters": "100000", "min-iters": "100000"})
+    process = start(folder, "exp/synth_dnn1/.done/train.lock", *STAGE_4)
+    try:
+        with process.stderr:
+            yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(timeout=60)
+        conf.write_text(saved)
 
 
 def working_in(folder) -> list[str]:
@@ -48,36 +73,51 @@ def working_in(folder) -> list[str]:
     return found
 
 
-def test_a_second_run_is_refused_and_the_first_goes_on(workspace):
-    first = start(workspace)
+def none_works_in(folder) -> bool:
+    """Wait until no process works in the folder."""
+    deadline = time.monotonic() + 30
+    while working_in(folder) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return working_in(folder) == []
+
+
+def test_the_same_experiment_is_refused_and_another_one_is_not(workspace):
+    with endless_training(workspace) as first:
+        second = run_recipe(workspace, *STAGE_4)
+        assert second.returncode == 1
+        assert "exp/synth_dnn1/.done/train: process " in second.stderr and "on this host" in second.stderr
+        assert "Traceback" not in second.stderr
+        other = run_recipe(workspace, *STAGE_4, "--dnns", "dnn2")
+        assert other.returncode == 0, other.stderr[-2000:]
+        assert first.poll() is None
+    assert none_works_in(workspace)
+
+
+def test_two_runs_that_need_the_same_corpus_make_it_once(workspace):
+    shutil.rmtree(workspace / "corpora")
+    first = start(workspace, "data/synth/.done/corpus.lock", *STAGE_0)
     second = run_recipe(workspace, *STAGE_0)
-    assert second.returncode == 1
-    assert f"another run (process {first.pid}) works on exp/" in second.stderr
-    assert second.stderr.count("ERROR") == 1 and "Traceback" not in second.stderr
-    assert first.wait(timeout=120) == 0, first.stderr.read()
+    assert second.returncode == 0, second.stderr[-2000:]
+    assert "waiting for process" in second.stderr and "up to date: data/synth/.done/corpus" in second.stderr
+    with first.stderr:
+        assert first.wait(timeout=120) == 0, first.stderr.read()
 
 
 @pytest.mark.parametrize("how", ["group", "script", "term"])
 def test_a_killed_run_leaves_no_lock_and_no_job(workspace, how):
-    shutil.rmtree(workspace / "corpora", ignore_errors=True)
-    killed = start(workspace)
-    with killed.stderr:
-        while "Stage 0" not in killed.stderr.readline():
-            assert killed.poll() is None
-        time.sleep(1.0)
+    with endless_training(workspace) as killed:
+        while not (workspace / "exp/synth_dnn1/iters.tsv").exists():
+            time.sleep(0.05)
         if how == "group":
             os.killpg(killed.pid, signal.SIGKILL)
         else:
             killed.send_signal(signal.SIGTERM if how == "term" else signal.SIGKILL)
         assert killed.wait(timeout=60) != 0
-    deadline = time.monotonic() + 30
-    while working_in(workspace) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert working_in(workspace) == []
-    again = run_recipe(workspace, *STAGE_0)
+        assert none_works_in(workspace)
+    again = run_recipe(workspace, *STAGE_4)
     assert again.returncode == 0, again.stderr[-2000:]
-    left = [path.name for path in workspace.rglob(".*.tmp*")]
-    assert left == []
+    assert [path.name for path in workspace.rglob(".*.tmp*")] == []
+    shutil.rmtree(workspace / "exp/synth_dnn1")
 
 
 def read_only(folder) -> list[str]:
@@ -101,6 +141,6 @@ def test_a_read_only_exp_is_named_before_anything_is_made(tmp_path):
     )
     (folder / "exp").chmod(0o755)
     assert done.returncode == 1
-    assert "exp; is it writable" in done.stderr
+    assert "/exp; is it writable" in done.stderr
     assert done.stderr.count("ERROR") == 1 and "Traceback" not in done.stderr
     assert not (folder / "data").exists() and not (folder / "corpora").exists()
