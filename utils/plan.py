@@ -141,8 +141,10 @@ def summary(rows: Sequence[dict]) -> str:
     made = [row["outputs"][0] for row in rows if row["state"] == "made" and row["outputs"]]
     texts = []
     if found:
-        all_of_them = f"all {len(rows)}" if len(found) == len(rows) > 1 else f"{len(found)} of {len(rows)}"
-        texts.append(f"{all_of_them} up to date")
+        folders = {Path(row["stamp"]).parent.parent for row in rows}
+        models = len(folders) == len(rows) and all(path.parts[0] == "exp" for path in folders)
+        number = f"all {len(rows)}" if len(found) == len(rows) > 1 else f"{len(found)} of {len(rows)}"
+        texts.append(f"{number} {'models' if models else 'pieces of work'} are up to date")
     if made:
         more = f" and {len(made) - SHOWN} more" if len(made) > SHOWN else ""
         texts.append(f"made {', '.join(made[:SHOWN])}{more}")
