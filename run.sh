@@ -107,7 +107,8 @@ if stage 8 "segment features: statistics of the posteriors over a track, alone a
 fi
 
 if stage 9 "the systems that the paper compares with"; then
-  for_each "$systems" local/run_system.sh --nj "$nj" --cmd "$score_cmd" "$data" "${dir}_{}" {} "$test_sets"
+  for_each "$(with_seeds "$systems")" local/run_system.sh --nj "$nj" --cmd "$score_cmd" --train-cmd "$train_cmd" \
+    --seed "$seed" --use-gpu "$use_gpu" "$data" "$dir" {} "$test_sets"
 fi
 
 if stage 10 "the tables beside the paper's, the figures, and one page with all of it"; then

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -41,8 +42,14 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def call(script: Path, *argv: str) -> tuple[int, dict[str, str], list[str], str]:
-    """Return exit status, variables, remaining arguments and stderr."""
-    done = subprocess.run(["bash", str(script), *argv], capture_output=True, check=False, cwd=script.parent)
+    """Return exit status, variables, remaining arguments and stderr, where the call itself is not told."""
+    done = subprocess.run(
+        ["bash", str(script), *argv],
+        capture_output=True,
+        check=False,
+        cwd=script.parent,
+        env={**os.environ, "RECIPE_VERBOSE": "false"},
+    )
     fields = done.stdout.decode().split("\0")[:-1]
     values = dict(zip(DEFAULTS, fields, strict=False))
     return done.returncode, values, fields[len(DEFAULTS) :], done.stderr.decode()
@@ -196,6 +203,15 @@ def test_config_refused(toy: Path, tmp_path: Path, text: str, message: str) -> N
     assert status == 2
     assert message in stderr
     assert not (toy.parent / "pwned").exists()
+
+
+def test_the_call_is_told_or_goes_to_the_log(toy: Path, tmp_path: Path) -> None:
+    log = tmp_path / "run.log"
+    for verbose in ("true", "false"):
+        env = {**os.environ, "RECIPE_VERBOSE": verbose, "RECIPE_LOG": str(log)}
+        done = subprocess.run(["bash", toy, "--nj", "8", "a b"], capture_output=True, text=True, env=env)
+        told = done.stderr if verbose == "true" else log.read_text()
+        assert told.endswith(f"{toy} --nj 8 a b\n") and log.exists() == (verbose == "false")
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
