@@ -153,4 +153,4 @@ class TestDriver:
         assert "Usage: " in run_cli("steps/convert_audio.sh", "--help").stdout
         done = drive(data=tmp_path)
         assert done.returncode == 1
-        assert "wav.scp: no such file, or empty; prepare the corpus first" in done.stderr
+        assert "wav.scp' does not exist; run the stage that makes it" in done.stderr
