@@ -17,7 +17,16 @@ NEUTRAL = frozenset(
     f"utils/{name}"
     for name in (
         *("run.py", "sge.py", "slurm.py", "for_each.py", "job_runner"),
-        *("once.py", "once.sh", "code_closure.py", "plan.py", "lock.py", "process.py", "progress.py"),
+        *(
+            "once.py",
+            "once.sh",
+            "code_closure.py",
+            "plan.py",
+            "lock.py",
+            "process.py",
+            "progress.py",
+            "display.py",
+        ),
         *("parse_options.sh", "setup_env.sh"),
     )
 )

@@ -49,6 +49,7 @@ STAGES = (
     "posteriors",
     "votes",
     "segment features, SVMs",
+    "systems",
     "report",
 )
 #: Runs a command and says how long it took and what its largest process held, in a process without others.
