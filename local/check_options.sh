@@ -78,7 +78,8 @@ if [ "$stage" -le 1 ] && [ -f "data/$name/corpus" ] && [ "$(cat "data/$name/corp
 give this corpus a name of its own (--name), or remove data/$name and exp/${name}_*"
 fi
 
-export RECIPE_VERBOSE=$verbose RECIPE_DRY_RUN=$dry_run WITHOUT_LOCKS=$without_locks RECIPE_PID=${RECIPE_PID:-$$}
+export RECIPE_VERBOSE=$verbose RECIPE_DRY_RUN=$dry_run RECIPE_PID=${RECIPE_PID:-$$}
+[ "$without_locks" = false ] || export WITHOUT_LOCKS=true
 if [ "$dry_run" = false ]; then
   for x in exp "data/$name/log"; do
     { mkdir -p "$x" && [ -w "$x" ]; } || {

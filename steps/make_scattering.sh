@@ -72,7 +72,8 @@ steps/compute_scattering.py "${options[@]}" \
 [ -z "$use_gpu" ] || options+=(--use-gpu "$use_gpu")
 
 read -r -a runner <<<"$cmd"
-"${runner[@]}" --num-threads "$num_threads" JOB=1:"$nj" "$logdir/make_scattering_$name.JOB.log" \
+RUNNER_OUTPUTS="$raw.JOB.scp $logdir/utt2num_frames_$name.JOB" \
+  "${runner[@]}" --num-threads "$num_threads" JOB=1:"$nj" "$logdir/make_scattering_$name.JOB.log" \
   steps/compute_scattering.py "${options[@]}" --num-threads "$num_threads" --key "$ONCE_KEY" \
   --blocks "JOB:$nj:$num_blocks" --write-num-frames "$logdir/utt2num_frames_$name.BLOCK" \
   "scp:$logdir/wav_$name.BLOCK.scp" "ark,scp:$raw.BLOCK.ark,$raw.BLOCK.scp" \

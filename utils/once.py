@@ -118,10 +118,11 @@ def configurations(command: list[str]) -> list[str]:
     return found
 
 
-def fingerprint(paths: Iterable[str], known: Record) -> Record:
+def fingerprint(paths: Iterable[str], known: Record, *, read: bool = True) -> Record:
     """Map each path to ``[hash, size, mtime, inode]``; a file whose last three are known is not read.
 
-    Network file systems are certain of these only once the file is open.
+    Network file systems are certain of these only once the file is open. Without ``read`` the hash of a file
+    that is not known stays empty.
     """
     record: Record = {}
     for name in paths:
@@ -130,7 +131,10 @@ def fingerprint(paths: Iterable[str], known: Record) -> Record:
                 status = os.fstat(file.fileno())
                 facts = [status.st_size, status.st_mtime_ns, status.st_ino]
                 old = known.get(name)
-                record[name] = [old[0] if old and old[1:] == facts else content_hash(file), *facts]
+                if old and old[1:] == facts:
+                    record[name] = old
+                else:
+                    record[name] = [content_hash(file) if read else "", *facts]
         except OSError:
             record[name] = ["missing"]
     return record
@@ -190,13 +194,14 @@ class Work:
     def describe(self, old: dict) -> dict:
         """Return the record of the present state, using what ``old`` knows of unchanged files."""
         known = {**old.get("inputs", {}), **old.get("outputs", {})}
+        read = bool(old) or not plan.DRY_RUN  # a dry run need not read a whole corpus to say that it is new
         code = {str(path.relative_to(ROOT)): path for path in closure(self.command)}
         prints = fingerprint(map(str, code.values()), {})
         return {
             "command": counted_words(self.command),
             "code": {name: prints[str(path)][:1] for name, path in code.items()},
-            "inputs": fingerprint(expand([*self.inputs, *configurations(self.command)]), known),
-            "outputs": fingerprint(expand(self.outputs), known),
+            "inputs": fingerprint(expand([*self.inputs, *configurations(self.command)]), known, read=read),
+            "outputs": fingerprint(expand(self.outputs), known, read=read),
         }
 
 
