@@ -26,8 +26,6 @@ from steps import archive
 from steps.scattering import BACKENDS, columns, config, features, paths, wav
 from utils import atomic, cli, kept
 
-PROGRESS_SECONDS = 30.0
-
 
 def get_parser() -> cli.KaldiParser:
     """Return the parser of this program's options."""
@@ -84,7 +82,7 @@ def compute(options: Namespace, chosen: config.Config) -> dict[str, int]:
     device = choose_device(options.use_gpu)
     num_frames: dict[str, int] = {}
     samples = 0
-    start = told = time.monotonic()
+    start = time.monotonic()
     with archive.Writer(options.feats_wspecifier, compress=options.compress) as writer:
         for utt, where, signal in wav.read_wavs(
             options.wav_rspecifier, chosen.sample_rate, allow_pipes=options.allow_pipes
@@ -106,9 +104,6 @@ def compute(options: Namespace, chosen: config.Config) -> dict[str, int]:
             writer.write(utt, frames.astype(np.float32, copy=False))
             num_frames[utt] = len(frames)
             samples += len(signal)
-            if time.monotonic() - told > PROGRESS_SECONDS:
-                told = time.monotonic()
-                cli.log(f"{len(num_frames)} tracks, {samples / chosen.sample_rate / 3600:.2f} hours done")
         if not num_frames:
             raise cli.UserError(f"{options.wav_rspecifier}: no tracks in it; convert the corpus first")
     seconds = max(time.monotonic() - start, 1e-9)

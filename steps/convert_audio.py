@@ -18,7 +18,7 @@ from pathlib import Path
 
 from steps import archive, audio
 from steps.audio.convert import CLIP_POLICIES
-from utils import atomic, cli
+from utils import atomic, cli, progress
 
 REPORT_HEADER = (
     "utt\tcodec\tsource_rate\tchannels\theader_frames\tdecoded_frames\tnum_samples\tpeak_dbfs"
@@ -76,7 +76,8 @@ def convert_all(sources: dict[str, str], wav_dir: Path, how: audio.Conversion, m
     """
     reports: dict[str, audio.TrackReport] = {}
     failures: list[str] = []
-    for number, (utt, source) in enumerate(sources.items(), start=1):
+    for number, (utt, source) in enumerate(sources.items()):
+        progress.report(number, len(sources), "tracks")
         try:
             reports[utt] = audio.convert_track(source, wav_dir / f"{utt}.wav", how)
         except audio.AudioError as error:
@@ -86,8 +87,6 @@ def convert_all(sources: dict[str, str], wav_dir: Path, how: audio.Conversion, m
             continue
         for text in reports[utt].warnings:
             cli.warn(f"{utt}: {source}: {text}")
-        if number * 10 // len(sources) != (number - 1) * 10 // len(sources):
-            cli.log(f"converted {number} of {len(sources)} tracks")
     if len(failures) > max_bad:
         shown = "\n  ".join(failures)
         raise cli.UserError(

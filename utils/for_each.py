@@ -18,22 +18,25 @@ import os
 import subprocess
 import sys
 
-from utils.job_runner import frontend, local, recipe_process
+from utils import display
+from utils.job_runner import frontend, local
 from utils.job_runner.gpus import GpuPool
 from utils.job_runner.request import UsageError
+from utils.progress import Status
 
 
-class Lines:
-    """Passes a command's output on, line by line behind a prefix."""
+class Output:
+    """What one command prints: lines of text are passed on behind a prefix, where it stands is kept."""
 
-    def __init__(self, prefix: str) -> None:
-        self.prefix = prefix.encode(errors="surrogateescape")
+    def __init__(self, item: str) -> None:
+        self.item, self.rest, self.status = item, b"", None
         self.source, self.sink = os.pipe()
         os.set_blocking(self.source, False)
-        self.rest = b""
+
+    status: Status | None
 
     def forward(self) -> None:
-        """Write out the complete lines that have arrived."""
+        """Take the complete lines that have arrived."""
         while True:
             try:
                 data = os.read(self.source, 1 << 16)
@@ -42,19 +45,23 @@ class Lines:
             if not data:
                 return
             *lines, self.rest = (self.rest + data).split(b"\n")
-            self._write(lines)
+            for line in lines:
+                self._take(line)
 
     def close(self) -> None:
-        """Write out what is left."""
+        """Take what is left."""
         self.forward()
         os.close(self.source)
         if self.rest:
-            self._write([self.rest])
+            self._take(self.rest)
 
-    def _write(self, lines: list[bytes]) -> None:
-        if lines:
-            sys.stdout.buffer.write(b"".join(b"[%s] %s\n" % (self.prefix, line) for line in lines))
-            sys.stdout.flush()
+    def _take(self, line: bytes) -> None:
+        text = line.decode(errors="backslashreplace")
+        if not text.startswith(display.MARK):
+            display.write(f"[{self.item}] {text}", sys.stdout)
+        elif (status := display.read_mark(text)) is not None:
+            status.label = self.item if status.label == self.item else f"{self.item} {status.label}"
+            self.status = status
 
 
 def parse(argv: list[str]) -> tuple[int | None, list[str], list[str]]:
@@ -78,46 +85,36 @@ def parse(argv: list[str]) -> tuple[int | None, list[str], list[str]]:
 
 def run(items: list[str], command: list[str], limit: int) -> list[str]:
     """Run the command for all items; return the items for which it failed."""
-    outputs = {number: Lines(item) for number, item in enumerate(items)}
+    outputs = {number: Output(item) for number, item in enumerate(items)}
 
-    def start(number: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    def start(number: int, _: dict[str, str]) -> subprocess.Popen[bytes]:
         words = [word.replace("{}", items[number]) for word in command]
-        process = local.start_task({"argv": words}, environment=environment, stdout=outputs[number].sink)
-        os.close(outputs[number].sink)
+        sink = outputs[number].sink
+        process = local.start_task({"argv": words}, environment={"PROGRESS_MARKS": "1"}, stdout=sink)
+        os.close(sink)
         return process
 
     def forward() -> None:
-        for lines in outputs.values():
-            lines.forward()
+        for output in outputs.values():
+            output.forward()
 
-    codes = local.run_all(outputs, start, limit=limit, gpus=GpuPool(0, frontend.warn), step=forward)
-    for lines in outputs.values():
-        lines.close()
+    board = display.Board("all", len(items), lambda number: outputs[number].status, each=True)
+    gpus = GpuPool(0, frontend.warn)
+    codes = local.run_all(outputs, start, limit=limit, gpus=gpus, board=board, step=forward)
+    for output in outputs.values():
+        output.close()
     return [f"{items[number]} (code {code})" for number, code in sorted(codes.items()) if code]
 
 
-def main(argv: list[str]) -> int:
-    """Run the commands; return 0, 1 (some failed), 2 (usage) or 130 (Ctrl-C)."""
-    if argv[:1] in (["--help"], ["-h"]):
-        print(__doc__)
-        return 0
-    recipe_process.raise_on_signals()
-    try:
-        limit, items, command = parse(argv)
-        failed = run(items, command, limit or max(1, len(items)))
-    except UsageError as error:
-        frontend.say(f"{error}; see {frontend.PROGRAM} --help")
-        return 2
-    except OSError as error:
-        print(f"ERROR ({frontend.PROGRAM}) {error}", file=sys.stderr)
-        return 1
-    except recipe_process.InterruptedRunError as stop:
-        frontend.say(f"{stop.reason}; stopped the commands that ran")
-        return stop.exit_code
+def main(argv: list[str]) -> bool:
+    """Run the commands; return whether all went well."""
+    limit, items, command = parse(argv)
+    failed = run(items, command, limit or max(1, len(items)))
     if failed:
         frontend.say(f"{len(failed)} / {len(items)} failed: {', '.join(failed)}")
-    return 1 if failed else 0
+    return not failed
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    os.environ.pop("JOB_STATUS", None)
+    frontend.guarded(__doc__, main)

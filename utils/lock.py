@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from utils import cli
@@ -49,8 +50,13 @@ def try_lock(descriptor: int, path: Path) -> bool:
                 f"{path}: this file system has no locks ({os.strerror(error.errno)}); to go on without them, "
                 "set WITHOUT_LOCKS=true in the environment and see to it that no two runs do the same work"
             ) from error
-        cli.warn(f"{path}: this file system has no locks; going on without, as WITHOUT_LOCKS says")
+        _warn(path)
     return True
+
+
+@cache
+def _warn(path: Path) -> None:
+    cli.warn(f"{path}: this file system has no locks; going on without, as WITHOUT_LOCKS says")
 
 
 def holder(path: Path) -> str | None:

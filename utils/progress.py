@@ -66,15 +66,15 @@ class Status:
         if self.epochs:
             parts.append(f"epoch {self.epoch} of {self.epochs}")
             if self.total:
-                parts.append(f"{100 * self.done / self.total:.0f} % of {grouped(self.total)} {self.unit}")
+                parts.append(f"{100 * self.done / self.total:.0f} % of the {self.unit}")
         elif self.unit:
             total = f" of {grouped(self.total)}" if self.total else ""
-            parts.append(f"{grouped(self.done)}{total} {self.unit}")
+            parts.append(f"{grouped(int(self.done))}{total} {self.unit}")
         parts += [f"{name.replace('_', ' ')} {value:.4g}" for name, value in self.numbers.items()]
-        if self.speed:
-            parts.append(f"{grouped(self.speed)} {self.unit}/s")
         if self.left is not None:
             parts.append(f"done in {clock(self.left)}")
+        if self.speed:
+            parts.append(f"{grouped(self.speed)} {self.unit}/s")
         return f"{self.label}: {', '.join(parts)}" if parts else self.label
 
 
@@ -130,7 +130,7 @@ class _Reporter:
             from utils import display
 
             if self.shown is None:
-                self.shown = display.Terminal(sys.stderr)
+                self.shown = display.open_terminal(sys.stderr)
             if isinstance(self.shown, display.Terminal):
                 self.shown.show([status])
 

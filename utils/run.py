@@ -13,10 +13,8 @@ Options:
   --gpu G             GPUs of one job: gives each job its own out of CUDA_VISIBLE_DEVICES
   --mem M, --config F, -V, -q Q, …    for cluster runners; ignored here
 
-Environment: RECIPE_PID stops the jobs when that process ends. RUNNER_RESUME_STATE, a word that stands for
-the state of all inputs, skips jobs whose logs say that they succeeded with the same word and command;
-RUNNER_OUTPUTS (patterns with the job's name, separated by blanks) must then exist as well.
-RUNNER_JOBS_PER_GPU (1) jobs share a GPU.
+Environment: RECIPE_PID names the process of the recipe, with whose end the jobs end. RUNNER_JOBS_PER_GPU (1)
+jobs share a GPU. A job finds in JOB_STATUS where to say how far it is (utils/progress.py).
 """
 
 from __future__ import annotations
@@ -27,6 +25,8 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from utils import progress
+from utils.display import Board
 from utils.job_runner import frontend, local
 from utils.job_runner.gpus import GpuPool
 from utils.job_runner.request import Request
@@ -34,25 +34,22 @@ from utils.job_runner.request import Request
 IGNORED = {"mem", "config", "num_threads", "max_jobs_run", "gpu"}
 
 
-def run_jobs(request: Request, jobs: list[int]) -> dict[int, str]:
-    """Run the given jobs; return why jobs failed, by number."""
+def run_jobs(request: Request) -> dict[int, str]:
+    """Run the jobs; return why jobs failed, by number."""
     ignored = [f"--{name} {value}" for name, value in request.options.items() if name not in IGNORED]
     if ignored:
         frontend.warn(f"ignoring options {' '.join(ignored)}")
 
     def start(number: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-        job = {
-            "command": request.command_of(number),
-            "log": request.log_of(number),
-            "threads": request.threads,
-            "key": frontend.resume_key(request, number),
-        }
+        log, command = request.log_of(number), request.command_of(number)
+        job = {"command": command, "log": log, "threads": request.threads}
         return local.start_task(job, environment=environment)
 
     limit = request.max_jobs_run or max(1, local.cores() // request.threads)
     shared = frontend.whole_number("RUNNER_JOBS_PER_GPU", 1)
     gpus = GpuPool(request.gpus, frontend.warn, jobs_per_gpu=shared)
-    codes = local.run_all(jobs, start, limit=limit, gpus=gpus)
+    board = Board(request.name, len(request.jobs), lambda job: progress.read(request.log_of(job)))
+    codes = local.run_all(request.jobs, start, limit=limit, gpus=gpus, board=board)
     return {number: frontend.explain(code, request.log_of(number)) for number, code in codes.items() if code}
 
 

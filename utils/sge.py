@@ -107,7 +107,7 @@ class GridEngine:
             elif line.startswith("#"):  # the jobs that wait
                 unheard = ""
             elif words and words[0] in ids and not (unheard and "d" in words[4]):
-                state = State(words[4], "E" in words[4], unheard)
+                state = State(words[4], "E" in words[4], unheard, running="r" in words[4])
                 states.update({(words[0], index): state for index in indices(words[-1])})
         return states
 
@@ -151,12 +151,12 @@ def indices(text: str) -> list[int]:
     return found
 
 
-def run_jobs(request: Request, jobs: list[int]) -> dict[int, str]:
-    """Run the given jobs; return why jobs failed, by number."""
+def run_jobs(request: Request) -> dict[int, str]:
+    """Run the jobs; return why jobs failed, by number."""
     conf = site_conf.read(request.options.get("config"), "conf/queue.conf", BUILT_IN)
     command = conf.arguments(request)
     gpu_words = conf.words_of("gpu", request.options["gpu"]) if request.gpus else []
-    return cluster.ClusterRun(request, jobs, command, GridEngine(gpu_words)).run() if jobs else {}
+    return cluster.ClusterRun(request, command, GridEngine(gpu_words)).run()
 
 
 if __name__ == "__main__":

@@ -23,7 +23,6 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from utils.job_runner import cluster, frontend, site_conf
-from utils.job_runner.leftovers import wait_until_gone
 from utils.job_runner.request import Request
 from utils.job_runner.scheduler import (
     RefusedError,
@@ -34,6 +33,7 @@ from utils.job_runner.scheduler import (
     ask,
     is_refused,
     submitted_id,
+    wait_until_gone,
 )
 
 BUILT_IN = """
@@ -100,7 +100,9 @@ class Slurm:
             job_id, index, state, reason = (line.strip().split("|", 3) + ["", "", ""])[:4]
             text = state if reason in ("None", "") or state == "RUNNING" else f"{state} ({reason})"
             stuck = state == "PENDING" and ("launch failed" in reason or reason.startswith("DependencyNever"))
-            states[job_id, int(index) if index.isdigit() else 1] = State(text, stuck)
+            states[job_id, int(index) if index.isdigit() else 1] = State(
+                text, stuck, running=state == "RUNNING"
+            )
         return states
 
     def verdict(self, task: Task) -> Verdict | None:
@@ -171,11 +173,11 @@ def from_controller(name: str) -> Verdict | None:
     return None
 
 
-def run_jobs(request: Request, jobs: list[int]) -> dict[int, str]:
-    """Run the given jobs; return why jobs failed, by number."""
+def run_jobs(request: Request) -> dict[int, str]:
+    """Run the jobs; return why jobs failed, by number."""
     conf = site_conf.read(request.options.get("config"), "conf/slurm.conf", BUILT_IN)
     command = conf.arguments(request)
-    return cluster.ClusterRun(request, jobs, command, Slurm()).run() if jobs else {}
+    return cluster.ClusterRun(request, command, Slurm()).run()
 
 
 if __name__ == "__main__":

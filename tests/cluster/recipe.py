@@ -20,8 +20,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from tests.workspace import compare, environment, make_workspace, results
 
 STAGES = ["--nj", "4", "--stop-stage", "5", "--dnns", "dnn1", "--lstms", "lstm_512"]

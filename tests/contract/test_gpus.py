@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 
 import pytest
+
+from utils import cli
+from utils.job_runner.gpus import GpuPool
 
 SHOW = ["echo", "$CUDA_VISIBLE_DEVICES", ">", "gpu.JOB", ";"]
 ALONE = ["mkdir", "held.$CUDA_VISIBLE_DEVICES", "||", "exit", "1;", *SHOW]
@@ -154,3 +158,20 @@ def test_use_gpu_asks_for_one_a_job(repo, backend: str, use_gpu: str, asks: bool
         check=True,
     )
     assert [line.endswith(" --gpu 1") for line in done.stdout.splitlines()] == [False, asks, asks, False]
+
+
+def test_without_locks_it_is_said_and_permitted_jobs_of_one_runner_still_share(monkeypatch, tmp_path) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    pool = GpuPool(1, print, str(tmp_path))
+    with pytest.raises(cli.UserError, match="has no locks .* WITHOUT_LOCKS=true"):
+        pool.acquire()
+    monkeypatch.setenv("WITHOUT_LOCKS", "true")
+    first, second = pool.acquire(), pool.acquire()
+    assert [pool.environment(held)["CUDA_VISIBLE_DEVICES"] for held in (first, second)] == ["3", "5"]
+    assert pool.acquire() is None
+    pool.release(first)
+    assert pool.environment(pool.acquire()) == {"CUDA_VISIBLE_DEVICES": "3"}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from utils.job_runner import request, shell_line
+from utils.job_runner import request
 
 DATE = r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \w+ \d{4}"
 
@@ -151,37 +151,6 @@ def test_max_jobs_run(runner) -> None:
     assert max(seen) == 2
 
 
-def test_resume_runs_only_what_did_not_finish(runner) -> None:
-    argv = [
-        "JOB=1:3",
-        "log/r.JOB.log",
-        "echo",
-        "x",
-        ">>",
-        "ran.JOB",
-        ";",
-        "[",
-        "JOB",
-        "!=",
-        "2",
-        "-o",
-        "-e",
-        "fixed",
-        "]",
-    ]
-    assert runner.run(*argv, RUNNER_RESUME_STATE="s1").returncode == 1
-    (runner.folder / "fixed").touch()
-    (runner.folder / "ran.3").unlink()
-    done = runner.run(*argv, RUNNER_RESUME_STATE="s1", RUNNER_OUTPUTS="ran.JOB")
-    assert done.returncode == 0, done.stderr
-    assert f"{runner.name}: 1 / 3 jobs are done already" in done.stderr
-    lengths = {job: (runner.folder / f"ran.{job}").read_text().count("x") for job in (1, 2, 3)}
-    assert lengths == {1: 1, 2: 2, 3: 1}
-    assert runner.run(*argv, RUNNER_RESUME_STATE="s2").returncode == 0
-    assert runner.run(*argv).returncode == 0
-    assert (runner.folder / "ran.1").read_text().count("x") == 3
-
-
 @pytest.fixture
 def interruptible():
     """Let what is started be interrupted, though a shell may have put the tests in the background."""
@@ -194,7 +163,8 @@ def interruptible():
 @pytest.mark.usefixtures("interruptible")
 def test_signal_stops_the_jobs(runner, number: int, code: int) -> None:
     process = runner.start(
-        "JOB=1:2", "log/s.JOB.log", "echo", "$$", ">", "pid.JOB", ";", "sleep", "100", "|", "cat"
+        *("--max-jobs-run", "2", "JOB=1:2", "log/s.JOB.log"),
+        *("echo", "$$", ">", "pid.JOB", ";", "sleep", "100", "|", "cat"),
     )
     pids = [runner.folder / f"pid.{job}" for job in (1, 2)]
     until(lambda: all(path.exists() and path.read_text() for path in pids))
@@ -207,7 +177,8 @@ def test_signal_stops_the_jobs(runner, number: int, code: int) -> None:
 
 def test_nothing_survives_a_killed_runner(runner) -> None:
     process = runner.start(
-        "JOB=1:2", "log/s.JOB.log", "echo", "$$", ">", "pid.JOB", ";", "sleep", "100", "|", "cat"
+        *("--max-jobs-run", "2", "JOB=1:2", "log/s.JOB.log"),
+        *("echo", "$$", ">", "pid.JOB", ";", "sleep", "100", "|", "cat"),
     )
     pids = [runner.folder / f"pid.{job}" for job in (1, 2)]
     until(lambda: all(path.exists() and path.read_text() for path in pids))
@@ -217,24 +188,28 @@ def test_nothing_survives_a_killed_runner(runner) -> None:
 
 
 def test_nothing_survives_a_killed_recipe(runner) -> None:
-    recipe = subprocess.Popen(["sleep", "100"])
-    process = runner.start(
-        "log/s.log", "echo", "$$", ">", "pid", ";", "sleep", "100", RECIPE_PID=str(recipe.pid)
-    )
-    pid = runner.folder / "pid"
-    until(lambda: pid.exists() and pid.read_text() != "")
-    recipe.kill()
-    recipe.wait()
-    _, err = process.communicate(timeout=20)
-    assert process.returncode == 1
-    assert f"the recipe (process {recipe.pid}) is gone" in err
-    until(lambda: not alive(pid))
+    """Neither the recipe's process nor one between it and the runner may be killed."""
+    for victim in ("recipe", "step"):
+        step = 'echo $$ > step; "$@"; true'
+        recipe = 'echo $$ > recipe; RECIPE_PID=$$ bash -c "$0" step "$@" 2>err; true'
+        argv = [*runner.words, "log/s.log", "echo", "$$", ">", "pid", ";", "sleep", "100"]
+        environment = {**os.environ, **runner.environment}
+        process = subprocess.Popen(["bash", "-c", recipe, step, *argv], cwd=runner.folder, env=environment)
+        pid = runner.folder / "pid"
+        until(lambda pid=pid: pid.exists() and pid.read_text() != "")
+        os.kill(int((runner.folder / victim).read_text()), signal.SIGKILL)
+        until(lambda pid=pid: not alive(pid))
+        process.wait()
+        until(lambda: "is gone; stopped the jobs" in (runner.folder / "err").read_text())
+        pid.unlink()
 
 
 def test_recycled_process_id_is_not_the_recipe(local_runner) -> None:
-    done = local_runner.run("log/s.log", "sleep", "20", RECIPE_PID=str(os.getpid()), RECIPE_PID_START="1")
+    stranger = subprocess.Popen(["sleep", "30"])
+    done = local_runner.run("log/s.log", "sleep", "20", RECIPE_PID=str(stranger.pid))
+    stranger.kill()
     assert done.returncode == 1
-    assert "is gone" in done.stderr
+    assert f"the recipe (process {stranger.pid}) is gone" in done.stderr
 
 
 def test_local_log_that_cannot_be_written(local_runner) -> None:
@@ -270,7 +245,7 @@ def test_local_long_commands_and_odd_bytes(local_runner) -> None:
     ],
 )
 def test_quoting_is_kaldis(words: list[str], line: str) -> None:
-    assert shell_line.join(words) == line
+    assert request.join(words) == line
 
 
 def test_request_attributes() -> None:

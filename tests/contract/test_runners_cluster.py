@@ -1,15 +1,50 @@
-"""What slurm.py and sge.py alike do when a cluster or its file system has bad news, before fakes."""
+"""What slurm.py and sge.py do when a cluster or its file system has bad news, before a fake of either."""
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import time
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
-CLUSTERS = ["slurm.py", "sge.py"]
-on_clusters = pytest.mark.parametrize("runner", CLUSTERS, indirect=True)
+from utils import slurm
+from utils.sge import indices
+
+on_clusters = pytest.mark.parametrize("runner", ["slurm.py", "sge.py"], indirect=True)
 ARRAY = ["JOB=1:2", "log/a.JOB.log"]
+STARTED = ["mkdir", "-p", "started;", "touch", "started/JOB;", "sleep", "1"]
+
+
+def trouble(runner, **files: str) -> None:
+    """Let the fake scheduler make trouble; see its documentation."""
+    for name, content in files.items():
+        (runner.fake / name).write_text(content)
+
+
+def run(runner, *argv: str, code: int = 0, **variables: str) -> str:
+    """Run the runner, which must end with this code, and return what it said."""
+    done = runner.run(*argv, **variables)
+    assert done.returncode == code, done.stderr
+    return done.stderr
+
+
+def start_and_wait(runner, *argv: str, **variables: str):
+    """Start two tasks that tell when they are up and then go on with ``argv``."""
+    process = runner.start(*ARRAY, "touch", "up.JOB;", *argv, **variables)
+    for job in (1, 2):
+        runner.wait_for(runner.folder / f"up.{job}")
+    return process
+
+
+def ended(process, code: int) -> str:
+    """Wait for a runner to end with this code and return what it said."""
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    return err
 
 
 def wait_for_ends(runner, *tasks: str) -> None:
@@ -18,29 +53,237 @@ def wait_for_ends(runner, *tasks: str) -> None:
         runner.wait_for(runner.fake / f"end.{task}")
 
 
+def submitted(runner) -> str:
+    """Return the command lines of all submissions."""
+    return (runner.fake / "submitted").read_text()
+
+
+def cancelled(runner) -> str:
+    """Return the arguments of all cancellations."""
+    return (runner.fake / "cancelled").read_text()
+
+
+SUBMISSIONS = [
+    (
+        "slurm.py",
+        ["--mem", "2G", "--num-threads", "3", "-p", "short", "JOB=1:3", "log/a.b.JOB.log"],
+        [
+            "--mem-per-cpu=2G",
+            "--cpus-per-task=3",
+            "--parsable",
+            "--job-name=a.b ",
+            "--array=1-3 ",
+            "-p short",
+        ],
+    ),
+    ("slurm.py", ["--max-jobs-run", "2", "JOB=1:3", "log/a.JOB.log"], ["--array=1-3%2 "]),
+    ("slurm.py", ["log/7 é" + "x" * 200 + ".log"], [f"--job-name=j7__{'x' * 56} "]),
+    (
+        "sge.py",
+        ["--mem", "2G", "--num-threads", "3", "-q", "short.q", "-sync", "y", "JOB=2:4", "log/1.JOB.log"],
+        ["-l mem_free=2G,ram_free=2G", "-pe smp 3", "-q short.q", "-t 1-3 ", "-N j1 ", "-terse"],
+    ),
+    ("sge.py", ["--max-jobs-run", "2", "JOB=2:4", "log/1.JOB.log"], ["-tc 2 "]),
+]
+
+
+@pytest.mark.parametrize(("runner", "argv", "parts"), SUBMISSIONS, indirect=["runner"])
+def test_submission(runner, argv: list[str], parts: list[str]) -> None:
+    run(runner, *argv, "true")
+    words = " ".join(submitted(runner).split())
+    for part in parts:
+        assert part in words
+    assert "-sync" not in words
+    assert not (runner.folder / "log/q").exists()
+
+
+@pytest.mark.parametrize(
+    ("runner", "array"), [("slurm.py", "--array=1-{} "), ("sge.py", "-t 1-{} ")], indirect=["runner"]
+)
+def test_more_jobs_than_an_array_may_have(runner, array: str) -> None:
+    run(runner, "JOB=3:12", "log/a.JOB.log", "echo", "JOB", ">", "out.JOB")
+    assert [submitted(runner).count(array.format(n)) for n in (4, 2)] == [2, 1]
+    texts = {path.read_text().strip() for path in runner.folder.glob("out.*")}
+    assert texts == {str(n) for n in range(3, 13)}
+
+
+@pytest.mark.parametrize(
+    ("runner", "reason"),
+    [("slurm.py", "Slurm says OUT_OF_MEMORY"), ("sge.py", "Grid Engine says failed 100")],
+    indirect=["runner"],
+)
+def test_killed_task_is_reported_with_accountings_reason(runner, reason: str) -> None:
+    trouble(runner, kill="2")
+    err = run(runner, "JOB=1:3", "log/a.JOB.log", *STARTED, code=1)
+    assert f"job 2 ended with no word of its own, it is gone from the queue: {reason}" in err
+    assert "log is in log/a.2.log" in err
+    assert err.splitlines()[-1] == f"{runner.name}: 1 / 3 failed, log is in log/a.*.log"
+
+
+@on_clusters
+@pytest.mark.parametrize("accounting", [True, False])
+def test_lost_task_is_a_failure(runner, accounting: bool) -> None:
+    trouble(runner, lose="1", **({} if accounting else {"mute": ""}))
+    err = run(runner, *ARRAY, "true", code=1)
+    assert ("NODE_FAIL" if accounting else "the scheduler does not say why") in err
+    assert "1 / 2 failed" in err
+
+
+@pytest.mark.parametrize(
+    ("runner", "state", "task"),
+    [
+        ("slurm.py", "launch failed requeued held", "100_2"),
+        ("sge.py", "state Eqw: it would never run", "100 -t 2"),
+    ],
+    indirect=["runner"],
+)
+def test_task_that_would_never_run_is_cancelled_alone(runner, state: str, task: str) -> None:
+    trouble(runner, stuck="2")
+    assert state in run(runner, *ARRAY, "sleep", "0.5;", "touch", "done.JOB", code=1)
+    assert (runner.folder / "done.1").exists()
+    assert task in cancelled(runner)
+
+
+@on_clusters
+def test_controller_that_is_down_at_submission(runner) -> None:
+    trouble(runner, down="")
+    process = runner.start("log/a.log", "true")
+    runner.wait_for(runner.fake / "refused")
+    time.sleep(0.3)
+    (runner.fake / "down").unlink()
+    assert "Unable to contact the controller (connect failure); trying again" in ended(process, 0)
+
+
+@pytest.mark.parametrize(
+    ("runner", "program"), [("slurm.py", "sbatch"), ("sge.py", "qsub")], indirect=["runner"]
+)
+def test_refused_submission(runner, program: str) -> None:
+    trouble(runner, refuse="")
+    wanted = f"ERROR ({runner.name}) cannot submit a: {program} said: error: invalid partition specified"
+    assert wanted in run(runner, *ARRAY, "true", code=1)
+
+
+@on_clusters
+def test_controller_that_is_down_for_a_while(runner) -> None:
+    process = start_and_wait(runner, "sleep", "1.5")
+    trouble(runner, down="")
+    runner.wait_for(runner.fake / "refused")
+    time.sleep(0.3)
+    (runner.fake / "down").unlink()
+    assert " said: error: Unable to contact" in ended(process, 0)
+
+
+@on_clusters
+def test_controller_that_stays_down(runner) -> None:
+    seconds = {"RUNNER_UNREACHABLE_SECONDS": "0.5", "RUNNER_LATE_SECONDS": "0.5"}
+    process = start_and_wait(runner, "sleep", "3", **seconds)
+    trouble(runner, down="")
+    assert "job 100 may still be running" in ended(process, 1)
+
+
+@on_clusters
+def test_no_scheduler_at_all(runner) -> None:
+    err = run(runner, "log/a.log", "true", code=1, PATH="/nowhere")
+    assert any(program in err for program in ("sbatch", "scontrol", "qsub", "qconf"))
+    assert "Traceback" not in err
+
+
+def leave(runner, name: str, **facts) -> Path:
+    """Leave what a runner would that submitted job 100 for log/a.JOB.log and died on this host."""
+    trouble(runner, **{"job.100": "2"})
+    folder = runner.folder / "log/q" / name
+    folder.mkdir(parents=True)
+    known = {"logs": str(runner.folder / "log/a.*.log"), "host": os.uname().nodename, "poll": 0.2}
+    known |= {"pid": 1, "start": "-1", "ids": ["100"]}
+    (folder / "submitted").write_text(json.dumps(known | facts))
+    return folder / "submitted"
+
+
+@on_clusters
+@pytest.mark.parametrize("ids", [["100"], []])
+def test_leftovers_of_a_dead_runner_are_cancelled_first(runner, ids: list[str]) -> None:
+    left = leave(runner, "a.dead", ids=ids)
+    err = run(runner, *ARRAY, "true")
+    assert not left.exists()
+    assert (runner.fake / "cancelled").exists() is bool(ids)
+    if ids:
+        assert "cancelling job 100 of an earlier runner that is gone" in err
+        assert cancelled(runner) == "100\n"
+
+
+@pytest.mark.parametrize("logs", ["log/a.log", "log/a.b.*.log"])
+def test_other_jobs_of_a_similar_name_are_left_alone(slurm_runner, logs: str) -> None:
+    left = leave(slurm_runner, "a.other", logs=str(slurm_runner.folder / logs), pid=os.getpid(), start="0")
+    run(slurm_runner, *ARRAY, "true")
+    assert left.exists()
+
+
+def test_runner_on_another_host_lives_while_its_file_is_new(slurm_runner) -> None:
+    left = leave(slurm_runner, "a.far", host="far", pid=77)
+    assert "process 77 on far is running the same jobs" in run(slurm_runner, *ARRAY, "true", code=1)
+    assert [path.name for path in left.parent.parent.iterdir()] == ["a.far"]
+    os.utime(left, (time.time() - 61, time.time() - 61))
+    run(slurm_runner, *ARRAY, "true")
+    assert cancelled(slurm_runner) == "100\n"
+
+
+def test_runner_renews_its_file_and_is_not_joined(slurm_runner) -> None:
+    first = start_and_wait(slurm_runner, "sleep", "2")
+    (file,) = slurm_runner.folder.glob("log/q/a.*/submitted")
+    os.utime(file, (1, 1))
+    assert f"process {first.pid} is running the same jobs" in run(slurm_runner, *ARRAY, "true", code=1)
+    time.sleep(0.7)
+    assert file.stat().st_mtime > 1
+    ended(first, 0)
+
+
+def test_task_whose_node_is_not_heard_of(sge_runner) -> None:
+    trouble(sge_runner, silent="2")
+    argv = ["touch", "up.JOB;", "test", "JOB", "=", "1", "||", "sleep", "300"]
+    err = run(sge_runner, *ARRAY, *argv, code=1, RUNNER_UNREACHABLE_SECONDS="1")
+    assert "job 2 ended with state r: all.q@host2 is not heard of for 1 s, log is in log/a.2.log" in err
+    assert "100 -t 2" in cancelled(sge_runner)
+    # It stays in the queue until its node is back, which must not block the next runner.
+    run(sge_runner, *ARRAY, "true")
+    os.killpg(int((sge_runner.fake / "pid.100.2").read_text()), signal.SIGKILL)
+
+
+def test_reason_that_comes_late_is_waited_for(slurm_runner) -> None:
+    trouble(slurm_runner, term="2")
+    err = run(slurm_runner, *ARRAY, *STARTED, code=1)
+    assert (
+        "job 2 ended with code 0; signal 15 (Slurm says TIMEOUT, exit code 137:0), log is in log/a.2.log"
+        in err
+    )
+
+
+@on_clusters
+def test_outputs_that_appear_late_or_never(runner) -> None:
+    err = run(runner, "log/a.log", "true", code=1, RUNNER_OUTPUTS="never", RUNNER_LATE_SECONDS="0.3")
+    assert "code 0, but never has not appeared within 0 s" in err
+    run(runner, "log/a.log", *["(", "sleep", "0.7;", "touch", "late", ")", "&"], RUNNER_OUTPUTS="late")
+
+
 @on_clusters
 def test_job_that_was_taken_but_is_said_to_have_failed_does_nothing(runner) -> None:
-    (runner.fake / "orphan").touch()
-    done = runner.run(*ARRAY, "touch", "ran.JOB", RUNNER_LATE_SECONDS="1")
-    assert done.returncode == 1
-    assert "cannot submit a: " in done.stderr and "Socket timed out" in done.stderr
+    trouble(runner, orphan="")
+    err = run(runner, *ARRAY, "touch", "ran.JOB", code=1, RUNNER_LATE_SECONDS="1")
+    assert "cannot submit a: " in err and "Socket timed out" in err
     wait_for_ends(runner, "100.1", "100.2")
     assert (runner.fake / "end.100.1").read_text() == "1"
-    assert not list(runner.folder.glob("ran.*"))
-    assert not list(runner.folder.glob("log/*"))
+    assert not list(runner.folder.glob("ran.*")) + list(runner.folder.glob("log/*"))
 
 
 @on_clusters
 def test_job_whose_runner_died_before_it_knew_the_id_does_nothing(runner) -> None:
-    (runner.fake / "slow").write_text("2")
+    trouble(runner, slow="2")
     process = runner.start(*ARRAY, "touch", "ran.JOB")
     runner.wait_for(runner.fake / "job.100")
     process.kill()
     process.communicate(timeout=20)
     time.sleep(2.5)  # the id is told, to nobody
     (runner.fake / "slow").unlink()
-    done = runner.run(*ARRAY, "touch", "ran.again.JOB", RUNNER_LATE_SECONDS="1")
-    assert done.returncode == 0, done.stderr
+    run(runner, *ARRAY, "touch", "ran.again.JOB", RUNNER_LATE_SECONDS="1")
     wait_for_ends(runner, "100.1", "100.2")
     assert sorted(path.name for path in runner.folder.glob("ran.*")) == ["ran.again.1", "ran.again.2"]
     assert not (runner.folder / "log/q").exists()
@@ -48,20 +291,18 @@ def test_job_whose_runner_died_before_it_knew_the_id_does_nothing(runner) -> Non
 
 @on_clusters
 def test_task_that_starts_before_its_id_is_known_waits(runner) -> None:
-    (runner.fake / "slow").write_text("1.5")
-    done = runner.run(*ARRAY, "touch", "ran.JOB")
-    assert done.returncode == 0, done.stderr
+    trouble(runner, slow="1.5")
+    run(runner, *ARRAY, "touch", "ran.JOB")
     assert len(list(runner.folder.glob("ran.*"))) == 2
 
 
 @on_clusters
 def test_task_that_is_queued_again_by_sigterm_runs_a_second_time(runner) -> None:
     """It waits for longer than the runner would for the reason of a task that ended by a signal."""
-    (runner.fake / "requeue").write_text("2")
+    trouble(runner, requeue="2")
     words = "ls log/q/a.*/end.JOB > words.JOB 2>/dev/null;"
     once = "echo >> runs.JOB; mkdir -p started; touch started/JOB; test $(wc -l < runs.JOB) = 2 || sleep 2"
-    done = runner.run(*ARRAY, *words.split(), *once.split())
-    assert done.returncode == 0, done.stderr
+    run(runner, *ARRAY, *words.split(), *once.split())
     assert len((runner.folder / "runs.2").read_text().splitlines()) == 2
     assert (runner.folder / "words.2").read_text() == ""
     assert not (runner.folder / "log/q").exists()
@@ -69,11 +310,10 @@ def test_task_that_is_queued_again_by_sigterm_runs_a_second_time(runner) -> None
 
 @on_clusters
 def test_task_that_is_not_listed_is_cancelled_when_it_is_given_up(runner) -> None:
-    (runner.fake / "hide").write_text("2")
+    trouble(runner, hide="2")
     argv = ["touch", "up.JOB;", "test", "JOB", "=", "1", "||", "sleep", "300"]
-    done = runner.run(*ARRAY, *argv, RUNNER_LATE_SECONDS="1")
-    assert done.returncode == 1
-    assert "job 2 ended with no word of its own, it is gone from the queue" in done.stderr
+    err = run(runner, *ARRAY, *argv, code=1, RUNNER_LATE_SECONDS="1")
+    assert "job 2 ended with no word of its own, it is gone from the queue" in err
     wait_for_ends(runner, "100.2")
     assert (runner.fake / "end.100.2").read_text() == "CANCELLED"
 
@@ -81,17 +321,14 @@ def test_task_that_is_not_listed_is_cancelled_when_it_is_given_up(runner) -> Non
 @on_clusters
 def test_variables_of_the_user_do_not_hide_jobs(runner) -> None:
     variables = {"SQUEUE_PARTITION": "other", "LOGNAME": "somebody"}
-    done = runner.run(*ARRAY, "sleep", "3", RUNNER_LATE_SECONDS="1", **variables)
-    assert done.returncode == 0, done.stderr
+    run(runner, *ARRAY, "sleep", "3", RUNNER_LATE_SECONDS="1", **variables)
 
 
 @on_clusters
 def test_index_of_the_job_around_a_runner_is_not_the_jobs_own(runner) -> None:
     variables = {"SLURM_ARRAY_TASK_ID": "3", "SGE_TASK_ID": "3"}
-    done = runner.run("log/one.log", "touch", "ran", **variables)
-    assert done.returncode == 0, done.stderr
-    done = runner.run("JOB=7:8", "log/a.JOB.log", "touch", "ran.JOB", **variables)
-    assert done.returncode == 0, done.stderr
+    run(runner, "log/one.log", "touch", "ran", **variables)
+    run(runner, "JOB=7:8", "log/a.JOB.log", "touch", "ran.JOB", **variables)
     assert sorted(path.name for path in runner.folder.glob("ran*")) == ["ran", "ran.7", "ran.8"]
 
 
@@ -100,101 +337,106 @@ def test_task_that_dies_before_its_log(runner) -> None:
     (runner.folder / "path.sh").write_text("echo no module python >&2; exit 3\n")
     (runner.folder / "log").mkdir()
     (runner.folder / "log/a.1.log").write_text("ERROR (x) of the last run\n")
-    done = runner.run(*ARRAY, "true", RUNNER_LATE_SECONDS="1")
-    assert done.returncode == 1
+    err = run(runner, *ARRAY, "true", code=1, RUNNER_LATE_SECONDS="1")
     (folder,) = (runner.folder / "log/q").iterdir()
-    assert f", before it had a log: see {folder}/out.1.1, log is in log/a.1.log" in done.stderr
+    assert f", before it had a log: see {folder}/out.1.1, log is in log/a.1.log" in err
     assert (folder / "out.1.2").read_text() == "no module python\n"
-    assert "of the last run" not in done.stderr
+    assert "of the last run" not in err
 
 
 @on_clusters
 def test_old_log_is_not_taken_for_a_new_one(runner) -> None:
     (runner.folder / "log").mkdir()
     (runner.folder / "log/a.log").write_text("old\n")
-    done = runner.run("log/a.log", "test", "!", "-e", "there;", "rm", "log/a.log", RUNNER_LATE_SECONDS="0.5")
-    assert done.returncode == 1
-    assert "code 0, but log/a.log has not appeared" in done.stderr
-    assert runner.run("/dev/null", "true", RUNNER_LATE_SECONDS="0.5").returncode == 0
+    argv = ["log/a.log", "test", "!", "-e", "there;", "rm", "log/a.log"]
+    err = run(runner, *argv, code=1, RUNNER_LATE_SECONDS="0.5")
+    assert "code 0, but log/a.log has not appeared" in err
+    run(runner, "/dev/null", "true", RUNNER_LATE_SECONDS="0.5")
     assert Path("/dev/null").is_char_device()
 
 
 @on_clusters
-def test_array_for_which_there_is_no_room_waits_for_the_one_before(runner) -> None:
-    (runner.fake / "full").write_text("4")
-    done = runner.run("JOB=1:6", "log/a.JOB.log", "touch", "ran.JOB;", "sleep", "0.5")
-    assert done.returncode == 0, done.stderr
-    assert "; waiting for the jobs before" in done.stderr
-    assert len(list(runner.folder.glob("ran.*"))) == 6
+@pytest.mark.parametrize("room", [True, False])
+def test_array_for_which_there_is_no_room(runner, room: bool) -> None:
+    """It waits for the one before, if that will help."""
+    trouble(runner, full="4" if room else "3")
+    err = run(runner, "JOB=1:6", "log/a.JOB.log", "touch", "ran.JOB;", "sleep", "0.5", code=0 if room else 1)
+    assert ("; waiting for the jobs before" if room else "cannot submit a: ") in err
+    assert len(list(runner.folder.glob("ran.*"))) == (6 if room else 0)
 
 
 @on_clusters
-def test_array_for_which_there_is_no_room_at_all(runner) -> None:
-    (runner.fake / "full").write_text("3")
-    done = runner.run("JOB=1:6", "log/a.JOB.log", "true")
-    assert done.returncode == 1
-    assert "cannot submit a: " in done.stderr
-
-
-@on_clusters
-def test_folder_that_cannot_be_read_for_a_moment(runner) -> None:
-    process = runner.start(*ARRAY, "touch", "up.JOB;", "sleep", "2")
-    for job in (1, 2):
-        runner.wait_for(runner.folder / f"up.{job}")
+@pytest.mark.parametrize("again", [True, False])
+def test_folder_that_cannot_be_read(runner, again: bool) -> None:
+    process = start_and_wait(runner, "sleep", "2", RUNNER_UNREACHABLE_SECONDS="60" if again else "0.5")
     (folder,) = (runner.folder / "log/q").iterdir()
     away = folder.rename(runner.folder / "away")
-    time.sleep(0.8)
-    away.rename(folder)
-    _, err = process.communicate(timeout=20)
-    assert process.returncode == 0, err
-    assert f"{folder}: No such file or directory; trying again" in err
-
-
-@on_clusters
-def test_folder_that_cannot_be_read_any_more(runner) -> None:
-    process = runner.start(*ARRAY, "touch", "up.JOB;", "sleep", "30", RUNNER_UNREACHABLE_SECONDS="0.5")
-    for job in (1, 2):
-        runner.wait_for(runner.folder / f"up.{job}")
-    (folder,) = (runner.folder / "log/q").iterdir()
-    folder.rename(runner.folder / "away")
-    _, err = process.communicate(timeout=20)
-    assert process.returncode == 1
-    assert "the folder cannot be read for 0 s" in err
-    wait_for_ends(runner, "100.1", "100.2")
+    if again:
+        time.sleep(0.8)
+        away.rename(folder)
+        assert f"{folder}: No such file or directory; trying again" in ended(process, 0)
+    else:
+        assert "the folder cannot be read for 0 s" in ended(process, 1)
+        wait_for_ends(runner, "100.1", "100.2")
 
 
 def test_process_killed_for_want_of_memory_in_a_pipe(slurm_runner) -> None:
-    """Accounting is asked once an array."""
-    (slurm_runner.fake / "quiet").write_text("2")
-    done = slurm_runner.run("JOB=1:6", "log/a.JOB.log", "true")
-    assert done.returncode == 1
-    assert "job 2 ended with code 0, but Slurm says OUT_OF_MEMORY, log is in log/a.2.log" in done.stderr
+    """Accounting is asked once an array, and not where there is none."""
+    trouble(slurm_runner, quiet="2")
+    err = run(slurm_runner, "JOB=1:6", "log/a.JOB.log", "true", code=1)
+    assert "job 2 ended with code 0, but Slurm says OUT_OF_MEMORY, log is in log/a.2.log" in err
     assert len((slurm_runner.fake / "asked").read_text().splitlines()) == 2
     assert slurm_runner.log("a.2.log")[-1] == "# Slurm says OUT_OF_MEMORY"
-    (slurm_runner.fake / "quiet").write_text("1")
-    done = slurm_runner.run("log/a.log", "true")
-    assert "the job ended with code 0, but Slurm says OUT_OF_MEMORY" in done.stderr
-
-
-def test_without_accounting_it_is_not_asked(slurm_runner) -> None:
-    (slurm_runner.fake / "mute").touch()
-    (slurm_runner.fake / "quiet").write_text("2")
-    assert slurm_runner.run(*ARRAY, "true").returncode == 0
+    trouble(slurm_runner, quiet="1")
+    wanted = "the job ended with code 0, but Slurm says OUT_OF_MEMORY"
+    assert wanted in run(slurm_runner, "log/a.log", "true", code=1)
+    (slurm_runner.fake / "asked").unlink()
+    trouble(slurm_runner, mute="")
+    run(slurm_runner, *ARRAY, "true")
     assert not (slurm_runner.fake / "asked").exists()
 
 
-@pytest.mark.parametrize("argv", [["log/a.log"], ["JOB=1:1", "log/a.JOB.log"]])
-def test_single_job_is_cancelled_by_its_id(slurm_runner, argv: list[str]) -> None:
-    (slurm_runner.fake / "stuck").write_text("1")
-    done = slurm_runner.run(*argv, "true")
-    assert done.returncode == 1
-    wanted = "100\n" if argv[0] == "log/a.log" else "100_1\n"
-    assert (slurm_runner.fake / "cancelled").read_text() == wanted
+@pytest.mark.parametrize(("argv", "name"), [(["log/a.log"], "100"), (["JOB=1:1", "log/a.JOB.log"], "100_1")])
+def test_single_job_is_cancelled_by_its_id(slurm_runner, argv: list[str], name: str) -> None:
+    trouble(slurm_runner, stuck="1")
+    run(slurm_runner, *argv, "true", code=1)
+    assert cancelled(slurm_runner) == f"{name}\n"
 
 
 def test_many_failed_tasks_are_not_asked_for_one_by_one(slurm_runner) -> None:
-    done = slurm_runner.run("--max-jobs-run", "9", "JOB=1:32", "log/a.JOB.log", "exit", "3")
-    assert done.returncode == 1
-    assert "32 / 32 failed" in done.stderr
+    argv = ["--max-jobs-run", "9", "JOB=1:32", "log/a.JOB.log", "exit", "3"]
+    assert "32 / 32 failed" in run(slurm_runner, *argv, code=1)
     asked = (slurm_runner.fake / "asked").read_text().splitlines()
     assert len([line for line in asked if "_" in line]) <= 20
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("3", [3]), ("1-4:1", [1, 2, 3, 4]), ("1-5:2,8", [1, 3, 5, 8]), ("2-3", [2, 3]), ("", [])],
+)
+def test_task_ranges_of_qstat(text: str, expected: list[int]) -> None:
+    assert indices(text) == expected
+
+
+ARRAY_21 = """JobId=21 ArrayJobId=21 ArrayTaskId=2 JobName=c JobState=COMPLETED Reason=None ExitCode=0:0
+JobId=22 ArrayJobId=21 ArrayTaskId=1 JobName=c JobState={} Reason=None ExitCode=0:15
+"""
+SINGLE_7 = "JobId=7 JobName=c JobState={} Reason=TimeLimit ExitCode=0:15"
+
+
+@pytest.mark.parametrize(
+    ("records", "state", "task", "reason"),
+    [
+        (ARRAY_21, "COMPLETING", ("21", 1), None),  # it is still ending
+        (ARRAY_21, "CANCELLED", ("21", 1), "Slurm says CANCELLED, exit code 0:15"),
+        (ARRAY_21, "CANCELLED", ("21", 2), "Slurm says COMPLETED, exit code 0:0"),
+        (SINGLE_7, "TIMEOUT", ("7", 1), "Slurm says TIMEOUT, exit code 0:15, TimeLimit"),
+    ],
+)
+def test_controllers_word_on_one_task_is_never_anothers(monkeypatch, records, state, task, reason) -> None:
+    def ask(words: list[str]) -> CompletedProcess[str]:
+        return CompletedProcess(words, 0, records.format(state) if words[0] == "scontrol" else "", "")
+
+    monkeypatch.setattr(slurm, "ask", ask)
+    verdict = slurm.Slurm().verdict(task)
+    assert (verdict and verdict.reason) == reason

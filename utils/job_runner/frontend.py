@@ -1,34 +1,82 @@
-"""What every runner's main program does: parse, skip finished jobs, run, report as Kaldi's runners do."""
+"""What every runner's main program does: parse, run, report as Kaldi's runners do, and know when to give up.
+
+``RECIPE_PID`` names the process of the whole recipe (run.sh sets it). A runner that does not find it among
+its parents and theirs any more stops its jobs: whoever kills run.sh or something between, even with SIGKILL,
+leaves nothing working behind.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from utils.job_runner import job_log, recipe_process, shell_line
+from utils import cli, display
+from utils.cli import PROGRAM
+from utils.job_runner import job_log
 from utils.job_runner.request import Request, UsageError, parse
+from utils.process import is_ancestor
 
-PROGRAM = Path(sys.argv[0]).name or "python"
 MAX_NAMED = 10
 MAX_SHOWN = 30
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class RunnerError(Exception):
-    """The jobs could not be run at all; says what, where and the remedy."""
+class InterruptedRunError(Exception):
+    """The runner has to stop: ``reason`` says why, ``exit_code`` how it ends."""
+
+    def __init__(self, reason: str, exit_code: int) -> None:
+        super().__init__(reason)
+        self.reason, self.exit_code = reason, exit_code
+
+
+class RecipeWatch:
+    """Looks once a second whether the recipe that called still lives."""
+
+    def __init__(self) -> None:
+        pid = os.environ.get("RECIPE_PID", "")
+        self.pid = int(pid) if pid.isascii() and pid.isdigit() else None
+        self.last = 0.0
+
+    def check(self) -> None:
+        """Raise :class:`InterruptedRunError` if the recipe is gone."""
+        if self.pid is not None and time.monotonic() - self.last >= 1.0:
+            self.last = time.monotonic()
+            if not is_ancestor(self.pid):
+                raise InterruptedRunError(f"the recipe (process {self.pid}) is gone", 1)
+
+
+def raise_on_signals() -> None:
+    """Turn SIGINT, SIGTERM and SIGHUP into :class:`InterruptedRunError` in the main thread."""
+
+    def interrupt(number: int, _frame: object) -> NoReturn:
+        code = 130 if number == signal.SIGINT else 1
+        raise InterruptedRunError(f"interrupted by {signal.Signals(number).name}", code)
+
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays nohup
+            signal.signal(number, interrupt)
+
+
+def ignore_signals() -> None:
+    """Let nothing interrupt the stopping itself."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def say(text: str) -> None:
     """Write one of Kaldi's plain messages to stderr."""
-    print(f"{PROGRAM}: {text}", file=sys.stderr, flush=True)
+    display.write(f"{PROGRAM}: {text}")
 
 
 def warn(text: str) -> None:
     """Write a warning to stderr."""
-    print(f"WARNING ({PROGRAM}) {text}", file=sys.stderr, flush=True)
+    display.write(f"WARNING ({PROGRAM}) {text}")
 
 
 def seconds(name: str, default: float) -> float:
@@ -36,56 +84,33 @@ def seconds(name: str, default: float) -> float:
     try:
         return float(os.environ.get(name, default))
     except ValueError:
-        raise RunnerError(f"{name}: expected seconds, got '{os.environ[name]}'") from None
+        raise cli.UserError(f"{name}: expected seconds, got '{os.environ[name]}'") from None
 
 
 def whole_number(name: str, default: int) -> int:
     """Return a number from 1 on from the environment."""
     text = os.environ.get(name, str(default))
     if not re.fullmatch(r"[1-9]\d*", text):
-        raise RunnerError(f"{name}: expected a number from 1 on, got '{text}'")
+        raise cli.UserError(f"{name}: expected a number from 1 on, got '{text}'")
     return int(text)
-
-
-def resume_key(request: Request, job: int) -> str | None:
-    """Return the key that marks this job's log, None if the caller does not resume."""
-    state = os.environ.get("RUNNER_RESUME_STATE")
-    return job_log.resume_key(state, request.command_of(job)) if state else None
-
-
-def unfinished(request: Request) -> list[int]:
-    """Return the jobs that still have to run; without ``RUNNER_RESUME_STATE`` these are all."""
-    files = os.environ.get("RUNNER_OUTPUTS", "").split()
-    jobs = []
-    for job in request.jobs:
-        key = resume_key(request, job)
-        there = all(Path(shell_line.substitute(name, request.job_name, job)).exists() for name in files)
-        if key is None or not there or not job_log.has_succeeded(Path(request.log_of(job)), key):
-            jobs.append(job)
-    if len(jobs) < len(request.jobs):
-        done = len(request.jobs) - len(jobs)
-        say(f"{done} / {len(request.jobs)} jobs are done already, log is in {request.all_logs()}")
-    return jobs
 
 
 def explain(code: int, log: str) -> str:
     """Say how a local job ended; finish the log of one that was killed with its supervisor."""
     if code >= 0:
         return f"code {code}"
-    status = -code
     try:
         with Path(log).open("a") as stream:
-            stream.write(job_log.trailer(status, 0, 1, None))
+            stream.write(job_log.trailer(-code, 0, 1, None))
     except OSError as error:
-        return f"signal {status}; {log}: {error.strerror}"
-    return f"signal {status}"
+        return f"signal {-code}; {log}: {error.strerror}"
+    return f"signal {-code}"
 
 
 def show_error(log: str) -> None:
     """Show what a program's log says from its last ``ERROR`` line on, as far as it is the program's."""
     try:
-        with Path(log).open(errors="replace") as stream:
-            lines = stream.read().splitlines()
+        lines = Path(log).read_text(errors="replace").splitlines()
     except OSError:
         return
     starts = [number for number, line in enumerate(lines) if line.startswith("ERROR (")]
@@ -112,25 +137,35 @@ def report(request: Request, failed: dict[int, str]) -> None:
     say(f"{len(failed)} / {total} failed, log is in {request.all_logs()}")
 
 
-def run(documentation: str | None, run_jobs: Callable[[Request, list[int]], dict[int, str]]) -> NoReturn:
-    """Run a runner's main program and exit: 0, 1 (a job failed), 2 (usage) or 130 (Ctrl-C)."""
+def guarded(documentation: str | None, main: Callable[[list[str]], bool]) -> NoReturn:
+    """Run ``main``, which tells whether all went well, and exit: 0, 1 (no), 2 (usage) or 130 (Ctrl-C)."""
     argv = sys.argv[1:]
     if argv[:1] in (["--help"], ["-h"]):
         print(documentation)
         raise SystemExit(0)
-    recipe_process.raise_on_signals()
+    raise_on_signals()
     try:
-        request = parse(argv)
-        failed = run_jobs(request, unfinished(request))
-        if failed:
-            report(request, failed)
-        raise SystemExit(1 if failed else 0)
+        code = 0 if main(argv) else 1
     except UsageError as error:
         say(f"{error}; see {PROGRAM} --help")
-        raise SystemExit(2) from None
-    except (RunnerError, OSError) as error:
-        print(f"ERROR ({PROGRAM}) {error}", file=sys.stderr, flush=True)
-        raise SystemExit(1) from None
-    except recipe_process.InterruptedRunError as stop:
+        code = 2
+    except (cli.UserError, OSError) as error:
+        display.write(f"ERROR ({PROGRAM}) {error}")
+        code = 1
+    except InterruptedRunError as stop:
         say(f"{stop.reason}; stopped the jobs that ran")
-        raise SystemExit(stop.exit_code) from None
+        code = stop.exit_code
+    raise SystemExit(code)
+
+
+def run(documentation: str | None, run_jobs: Callable[[Request], dict[int, str]]) -> NoReturn:
+    """Run a runner's main program; ``run_jobs`` returns why jobs failed, by number."""
+
+    def main(argv: list[str]) -> bool:
+        request = parse(argv)
+        failed = run_jobs(request)
+        if failed:
+            report(request, failed)
+        return not failed
+
+    guarded(documentation, main)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+from utils import lock
 
 
 def visible_devices() -> list[str]:
@@ -37,52 +38,62 @@ class GpuPool:
         Folder of the locks, by default the system's for temporary files.
     jobs_per_gpu : int
         Places on a device.
+
+    Raises
+    ------
+    cli.UserError
+        By :meth:`acquire`, if the folder's file system has no locks and this is not permitted; if it is,
+        the pool only knows of its own jobs.
     """
 
     def __init__(
-        self,
-        per_job: int,
-        warn: Callable[[str], object],
-        where: str | None = None,
-        jobs_per_gpu: int = 1,
+        self, per_job: int, warn: Callable[[str], object], where: str | None = None, jobs_per_gpu: int = 1
     ) -> None:
         self.devices = visible_devices() if per_job else []
-        self.jobs_per_gpu = jobs_per_gpu
+        self.places = range(jobs_per_gpu)
         self.per_job = min(per_job, len(self.devices))
         self.folder = Path(where or tempfile.gettempdir()) / f"job_runner_gpus_{os.getuid()}"
+        self.used: set[Path] = set()
         if self.per_job < per_job:
             going = f"going on with {self.per_job}" if self.per_job else "going on without"
             warn(f"--gpu {per_job} was asked for, but there are {len(self.devices)} here; {going}")
 
-    def acquire(self) -> list[tuple[str, int]] | None:
+    def acquire(self) -> list[tuple[str, Path, int]] | None:
         """Return the devices for one job (with their locks), or None if not enough are free now."""
-        held: dict[str, int] = {}
-        for place in range(self.jobs_per_gpu):  # a first job on each device before a second on any
+        held: dict[str, tuple[str, Path, int]] = {}
+        for place in self.places:  # a first job on each device before a second on any
             for device in self.devices:
                 if len(held) < self.per_job and device not in held:
-                    lock = self._lock(f"{device}.{place}" if place else device)
-                    if lock is not None:
-                        held[device] = lock
+                    path = self.folder / (f"{device}.{place}" if place else device).replace("/", "_")
+                    descriptor = self._lock(path)
+                    if descriptor is not None:
+                        held[device] = device, path, descriptor
         if len(held) < self.per_job:
-            self.release(list(held.items()))
+            self.release(list(held.values()))
             return None
-        return list(held.items())
+        return list(held.values())
 
-    def release(self, held: list[tuple[str, int]]) -> None:
+    def release(self, held: list[tuple[str, Path, int]]) -> None:
         """Give devices back."""
-        for _, lock in held:
-            os.close(lock)
+        for _, path, descriptor in held:
+            self.used.discard(path)
+            os.close(descriptor)
 
-    def environment(self, held: list[tuple[str, int]]) -> dict[str, str]:
+    def environment(self, held: list[tuple[str, Path, int]]) -> dict[str, str]:
         """Return the variables that make a job use its devices only."""
-        return {"CUDA_VISIBLE_DEVICES": ",".join(name for name, _ in held)} if held else {}
+        return {"CUDA_VISIBLE_DEVICES": ",".join(name for name, _, _ in held)} if held else {}
 
-    def _lock(self, place: str) -> int | None:
-        self.folder.mkdir(mode=0o700, exist_ok=True)
-        lock = os.open(self.folder / place.replace("/", "_"), os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(lock)
+    def _lock(self, path: Path) -> int | None:
+        if path in self.used:
             return None
-        return lock
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            if lock.try_lock(descriptor, self.folder):
+                self.used.add(path)
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+        return None

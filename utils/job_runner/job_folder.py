@@ -17,16 +17,56 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from utils import atomic
-from utils.job_runner import recipe_process
-from utils.job_runner.job_script import job_name, job_script
+from utils.job_runner import frontend
 from utils.job_runner.request import Request
+from utils.job_runner.scheduler import COMMAND_SECONDS
+from utils.process import start_time
+
+TASK = Path(__file__).with_name("task.py")
+CARRIED = ("PATH", "PYTHONPATH", "PYTHONUTF8", "LC_ALL", "OMP_NUM_THREADS", "RECIPE_PYTHON", "WITHOUT_LOCKS")
+NAME_LENGTH = 60
+
+
+def job_name(request: Request) -> str:
+    """Return a name that every scheduler takes: the log's, without the job number."""
+    name = re.sub(r"[^A-Za-z0-9_.-]", "_", request.name).strip(".-_") or "job"
+    return (name if name[0].isalpha() else f"j{name}")[:NAME_LENGTH]
+
+
+def job_script(spec: Path, index: str) -> str:
+    """Return what the scheduler starts for each task, whose index is the shell's word ``index``.
+
+    The spec appears when the runner knows the job's id, and may be seen here even later.
+    """
+    late = round(frontend.seconds("RUNNER_LATE_SECONDS", 60.0))
+    exports = [f"export {name}={shlex.quote(os.environ[name])}" for name in CARRIED if name in os.environ]
+    words = (sys.executable, TASK, spec, spec.parent, Path.cwd())
+    python, task, where, folder, here = (shlex.quote(str(word)) for word in words)
+    lines = [
+        "#!/usr/bin/env bash",
+        *exports,
+        "unset RECIPE_PID RUNNER_OUTPUTS",
+        f"cd {here} || exit 1",
+        "[ ! -f path.sh ] || . ./path.sh",
+        f"for second in $(seq 0 {late + COMMAND_SECONDS}); do",
+        f"  ls {folder} >/dev/null 2>&1 # network file systems look again",
+        f'  [ ! -f {where} ] || exec {python} -I -S {task} {where} "{index}"',
+        f'  [ -d {folder} ] || [ "$second" -lt {late} ] || break',
+        "  sleep 1",
+        "done",
+        f'echo "ERROR (job.sh) no" {where}": the runner that submitted this job gave it up" >&2',
+        "exit 1",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 class JobFolder:
@@ -63,7 +103,7 @@ class JobFolder:
             "logs": self.logs,
             "host": os.uname().nodename,
             "pid": os.getpid(),
-            "start": recipe_process.start_time(os.getpid()),
+            "start": start_time(os.getpid()) or "0",
             "poll": poll,
             "ids": ids,
         }
@@ -87,7 +127,6 @@ class JobFolder:
             "threads": self.request.threads,
             "markers": str(self.path),
             "gpus": self.request.gpus,
-            "resume_state": os.environ.get("RUNNER_RESUME_STATE"),
         }
         with atomic.replacing(self._spec(number)) as file:
             json.dump(facts, file)

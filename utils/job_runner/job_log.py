@@ -1,16 +1,9 @@
-"""Header and trailer of a job's log, as Kaldi's runners write them, and what can be read from them."""
+"""Header and trailer of a job's log, as Kaldi's runners write them."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 import time
-from pathlib import Path
-
-TRAILER_BYTES = 1024
-KEY_PREFIX = "# Resume key: "
-SUCCEEDED = re.compile(r"# (Ended \(code 0\) at |Finished at .* with status 0$)")
 
 
 def date() -> str:
@@ -32,13 +25,11 @@ def exit_code(status: int) -> int:
     return code if code >= 0 else 128 - code
 
 
-def header(command: str, notes: list[str], key: str | None) -> str:
-    """Return the lines that open a log: the command, ``notes``, the date and the resume key."""
+def header(command: str, notes: list[str]) -> str:
+    """Return the lines that open a log: the command, ``notes`` and the date."""
     lines = ["# " + command.replace("\n", "\n# ")]
     lines += [f"# {note}" for note in notes]
     lines.append(f"# Started at {date()}")
-    if key:
-        lines.append(KEY_PREFIX + key)
     return "\n".join(lines) + "\n#\n"
 
 
@@ -55,22 +46,3 @@ def trailer(status: int, seconds: int, threads: int, peak_mb: int | None, *, clu
     else:
         lines.append(f"# Ended ({status_text(status)}) at {date()}, elapsed time {seconds} seconds")
     return "\n".join(lines) + "\n"
-
-
-def resume_key(state: str, command: str) -> str:
-    """Return the key of one job: what its caller says about the state of its inputs, and its command."""
-    return hashlib.sha256(f"{state}\n{command}".encode(errors="surrogateescape")).hexdigest()
-
-
-def has_succeeded(path: Path, key: str) -> bool:
-    """Tell whether the log is of a job with this key that ended with code 0."""
-    try:
-        with path.open("rb") as log:
-            head = log.read(1 << 20).decode(errors="replace").split("\n#\n")[0]
-            log.seek(0, os.SEEK_END)
-            log.seek(max(0, log.tell() - TRAILER_BYTES))
-            tail = log.read().decode(errors="replace").splitlines()
-    except OSError:
-        return False
-    ended = bool(tail) and SUCCEEDED.match(tail[-1]) is not None
-    return ended and KEY_PREFIX + key in head.splitlines()

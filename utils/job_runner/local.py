@@ -10,36 +10,27 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from utils.job_runner import recipe_process
+from utils.display import Board
+from utils.job_runner import frontend
 from utils.job_runner.gpus import GpuPool
 
 TASK = Path(__file__).with_name("task.py")
 STOP_SECONDS = 5.0
 
-
-@dataclass
-class Running:
-    """A job that runs: its number, process and the GPUs it holds."""
-
-    number: int
-    process: subprocess.Popen[bytes]
-    held: list[Any]
+Process = subprocess.Popen[bytes]
 
 
 def cores() -> int:
     """Return the number of cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def start_task(
     job: dict[str, Any], *, environment: dict[str, str] | None = None, stdout: int | None = None
-) -> subprocess.Popen[bytes]:
+) -> Process:
     """Start one supervised job in a session of its own and return its process.
 
     Parameters
@@ -58,19 +49,15 @@ def start_task(
         stderr=None if stdout is None else subprocess.STDOUT,
         env={**os.environ, **(environment or {})},
         start_new_session=True,
+        close_fds=False,  # the lock under which this runs is the jobs', too
     )
-    feed(process, json.dumps({**job, "parent": os.getpid()}).encode())
+    if process.stdin is not None:
+        with contextlib.suppress(BrokenPipeError), process.stdin as stream:
+            stream.write(json.dumps({**job, "parent": os.getpid()}).encode())
     return process
 
 
-def feed(process: subprocess.Popen[bytes], data: bytes) -> None:
-    """Write ``data`` to the standard input of a process and close it."""
-    if process.stdin is not None:
-        with contextlib.suppress(BrokenPipeError), process.stdin as stream:
-            stream.write(data)
-
-
-def stop_all(processes: Iterable[subprocess.Popen[bytes]]) -> None:
+def stop_all(processes: Iterable[Process]) -> None:
     """Stop supervised jobs and everything they started: SIGTERM, then SIGKILL."""
     alive = [process for process in processes if process.poll() is None]
     for process in alive:
@@ -79,7 +66,6 @@ def stop_all(processes: Iterable[subprocess.Popen[bytes]]) -> None:
     for process in alive:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(max(0.0, deadline - time.monotonic()))
-    for process in alive:
         kill_group(process.pid)
         process.wait()
 
@@ -92,10 +78,11 @@ def kill_group(group: int) -> None:
 
 def run_all(
     jobs: Iterable[int],
-    start: Callable[[int, dict[str, str]], subprocess.Popen[bytes]],
+    start: Callable[[int, dict[str, str]], Process],
     *,
     limit: int,
     gpus: GpuPool,
+    board: Board,
     step: Callable[[], None] = lambda: None,
 ) -> dict[int, int]:
     """Run jobs, at most ``limit`` at once, and wait for all of them.
@@ -110,6 +97,8 @@ def run_all(
         Jobs that may run at once.
     gpus : GpuPool
         Gives each job its GPUs, or makes it wait.
+    board : Board
+        Shows where the jobs stand.
     step : callable, optional
         Called several times a second while jobs run.
 
@@ -123,29 +112,34 @@ def run_all(
     InterruptedRunError
         After all jobs were stopped.
     """
-    waiting, running, codes = list(jobs), list[Running](), dict[int, int]()
-    watch = recipe_process.Watch()
-    pause = 0.005
+    waiting, running, codes = list(jobs), dict[int, tuple[Process, list[Any]]](), dict[int, int]()
+    watch, pause = frontend.RecipeWatch(), 0.005
     try:
         while waiting or running:
             watch.check()
             while waiting and len(running) < limit and (held := gpus.acquire()) is not None:
-                running.append(Running(waiting[0], start(waiting[0], gpus.environment(held)), held))
-                waiting.pop(0)
+                job = waiting.pop(0)
+                running[job] = start(job, gpus.environment(held)), held
+                board.begin(job)
                 pause = 0.005
             step()
-            for job in [each for each in running if each.process.poll() is not None]:
-                kill_group(job.process.pid)
-                gpus.release(job.held)
-                codes[job.number] = job.process.returncode
-                running.remove(job)
-                pause = 0.005
+            board.step()
+            for job, (process, held) in list(running.items()):
+                if process.poll() is not None:
+                    kill_group(process.pid)
+                    gpus.release(held)
+                    board.end(job)
+                    codes[job] = process.returncode
+                    del running[job]
+                    pause = 0.005
             if running or waiting:
                 time.sleep(pause)
                 pause = min(0.1, pause * 1.5)
     except BaseException:
-        recipe_process.ignore_signals()
-        stop_all(job.process for job in running)
+        frontend.ignore_signals()
+        stop_all(process for process, _ in running.values())
         step()
         raise
+    finally:
+        board.close()
     return codes

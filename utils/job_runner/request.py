@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-from utils.job_runner import shell_line
 
 JOB_RANGE = re.compile(r"([A-Za-z_]\w*)=(\d+)(?::(\d+))?", re.ASCII)
 FLAGS_WITHOUT_VALUE = ("-V",)
@@ -13,6 +12,30 @@ FLAGS_WITHOUT_VALUE = ("-V",)
 
 class UsageError(Exception):
     """The runner was called wrongly."""
+
+
+def quote(word: str) -> str:
+    """Quote one argument as Kaldi's runners do.
+
+    One without blanks stays as it is, so that ``|``, ``>``, ``&&``, ``$x`` and globs act in the job's
+    shell. One with blanks (or an empty one) is put between double quotes, where ``$x`` still acts, or
+    between single quotes if it holds a double quote.
+    """
+    if word and not any(c.isspace() for c in word):
+        return word
+    if '"' in word:
+        return "'" + word.replace("'", "'\\''") + "'"
+    return f'"{word}"'
+
+
+def join(words: Sequence[str]) -> str:
+    """Join arguments to a bash command line."""
+    return " ".join(map(quote, words))
+
+
+def substitute(text: str, job_name: str | None, job: int) -> str:
+    """Replace every occurrence of the job's name by its number, inside words too, as Kaldi does."""
+    return text if job_name is None else text.replace(job_name, str(job))
 
 
 @dataclass(frozen=True)
@@ -60,11 +83,17 @@ class Request:
 
     def log_of(self, job: int) -> str:
         """Log file of one job."""
-        return shell_line.substitute(self.log, self.job_name, job)
+        return substitute(self.log, self.job_name, job)
 
     def command_of(self, job: int) -> str:
         """Command line of one job."""
-        return shell_line.substitute(self.command, self.job_name, job)
+        return substitute(self.command, self.job_name, job)
+
+    @property
+    def name(self) -> str:
+        """What the jobs are called: as their log, without the job's number."""
+        name = self.log.rpartition("/")[2].removesuffix(".log")
+        return (name if self.job_name is None else name.replace(self.job_name, "")).strip(".-_") or "job"
 
     def all_logs(self) -> str:
         """Log files of the whole array as a glob pattern, for messages."""
@@ -104,7 +133,7 @@ def parse(argv: list[str]) -> Request:
         raise UsageError(f"invalid job range {words[0]}: expected for example JOB=1:4")
     if len(words) < 2 or not words[0]:
         raise UsageError("expected a log file and a command, as in: JOB=1:4 log/decode.JOB.log decode.sh JOB")
-    request = Request(options, tuple(native), job_name, jobs, words[0], shell_line.join(words[1:]))
+    request = Request(options, tuple(native), job_name, jobs, words[0], join(words[1:]))
     if job_name is not None and len(jobs) > 1 and job_name not in request.log:
         raise UsageError(
             f"you are trying to run a parallel job but you are putting the output into just one log file"

@@ -7,9 +7,12 @@ import os
 import pwd
 import re
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from utils.job_runner import frontend
 
 COMMAND_SECONDS = 120
 # What users have set there for their own eyes would hide jobs from ours.
@@ -45,6 +48,7 @@ class State:
     text: str
     stuck: bool = False
     unheard: str = ""
+    running: bool = False
 
 
 @dataclass(frozen=True)
@@ -153,3 +157,14 @@ def ask(words: list[str]) -> subprocess.CompletedProcess[str]:
         raise UnreachableError(f"{words[0]} does not answer") from error
     except OSError as error:
         raise UnreachableError(f"{words[0]}: {error.strerror}") from error
+
+
+def wait_until_gone(scheduler: Scheduler, ids: list[str]) -> None:
+    """Wait (bounded) until the scheduler does not know the jobs any more."""
+    deadline = time.monotonic() + frontend.seconds("RUNNER_LATE_SECONDS", 60.0)
+    pause, longest = 0.2, frontend.seconds("RUNNER_POLL_SECONDS", 5.0)
+    while scheduler.active(ids):
+        if time.monotonic() > deadline:
+            raise UnreachableError(f"job {' '.join(ids)} is still in the queue")
+        time.sleep(min(pause, longest))
+        pause *= 1.5

@@ -26,10 +26,12 @@ from typing import Any, NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from utils.job_runner import job_log, shell_line
-from utils.job_runner.gpus import GpuPool
+from utils import cli, progress
+from utils.job_runner import job_log
+from utils.job_runner.request import substitute
 
 PR_SET_PDEATHSIG = 1
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU, signal.SIGUSR2)
 GRACE_SECONDS = 2.0
 GPU_SECONDS = 300.0
 NO_DEVICES = "NoDevFiles"  # what some versions of Slurm say of GPUs that it only counts
@@ -47,35 +49,33 @@ def read_job(source: str, index: str) -> dict[str, Any]:
     job = json.loads(Path(source).read_bytes())
     number = job["tasks"][int(index) - 1]
     for name in ("command", "log"):
-        job[name] = shell_line.substitute(job[name], job["job_name"], number)
-    if job.get("resume_state"):
-        job["key"] = job_log.resume_key(job["resume_state"], job["command"])
+        job[name] = substitute(job[name], job["job_name"], number)
     job["number"] = number
     job["notes"] = [f"Running on {os.uname().nodename}"]
     return job
 
 
-def take_gpus(job: dict[str, Any], say: Callable[[str], object]) -> bool:
-    """Set CUDA_VISIBLE_DEVICES unless the scheduler did; return False if no GPU gets free in time.
+def take_gpus(job: dict[str, Any], say: Callable[[str], object]) -> None:
+    """Set CUDA_VISIBLE_DEVICES unless the scheduler did; raises cli.UserError if no GPU gets free in time.
 
     The scheduler counts the GPUs of a node; which of them a job uses is Slurm's choice, but Grid Engine's
     only if the site has seen to it. The locks are held until this process ends.
     """
     if not job.get("gpus"):
-        return True
+        return
     if os.environ.get("CUDA_VISIBLE_DEVICES", NO_DEVICES) == NO_DEVICES:
+        from utils.job_runner.gpus import GpuPool
+
         os.environ.pop("CUDA_VISIBLE_DEVICES", None)
         pool = GpuPool(job["gpus"], lambda text: say(f"WARNING (task.py) {text}"), GPU_LOCKS)
         deadline = time.monotonic() + GPU_SECONDS
         while (held := pool.acquire()) is None:
             if time.monotonic() > deadline:
-                devices = ",".join(pool.devices)
-                say(f"ERROR (task.py) no {job['gpus']} of the GPUs {devices} got free in {GPU_SECONDS:.0f} s")
-                return False
+                wanted = f"{job['gpus']} of the GPUs {','.join(pool.devices)}"
+                raise cli.UserError(f"no {wanted} got free in {GPU_SECONDS:.0f} s")
             time.sleep(0.1)
         os.environ.update(pool.environment(held))
     say(f"LOG (task.py) CUDA_VISIBLE_DEVICES={os.environ.get('CUDA_VISIBLE_DEVICES', '')}")
-    return True
 
 
 def die_with(parent: int) -> None:
@@ -92,31 +92,24 @@ def stop_on_signals() -> None:
     def stop(number: int, _frame: object) -> NoReturn:
         raise StoppedError(number)
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU, signal.SIGUSR2):
+    for number in ENDING:
         signal.signal(number, stop)
 
 
 def start(job: dict[str, Any], output: int | None) -> subprocess.Popen[bytes]:
     """Start the job's process."""
     if "argv" in job:
-        return subprocess.Popen(job["argv"], stdin=subprocess.DEVNULL)
-    process = subprocess.Popen(["bash"], stdin=subprocess.PIPE, stdout=output, stderr=output)
+        return subprocess.Popen(job["argv"], stdin=subprocess.DEVNULL, close_fds=False)
+    process = subprocess.Popen(["bash"], stdin=subprocess.PIPE, stdout=output, stderr=output, close_fds=False)
     if process.stdin is not None:
         with contextlib.suppress(BrokenPipeError), process.stdin as script:
             script.write(f"( {job['command']}\n) </dev/null\n".encode(errors="surrogateescape"))
     return process
 
 
-def wait(child: subprocess.Popen[bytes]) -> tuple[int, int]:
-    """Wait for the child; return its wait status and the peak memory of its largest process in MB."""
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    return status, -(-usage.ru_maxrss // 1024)
-
-
 def stop_group(child: subprocess.Popen[bytes] | None, number: int) -> int:
     """End everything the job started, gently and then not; return a wait status for the signal."""
-    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU, signal.SIGUSR2):
+    for each in ENDING:
         signal.signal(each, signal.SIG_IGN)
     os.killpg(0, signal.SIGTERM)
     deadline = time.monotonic() + GRACE_SECONDS
@@ -146,24 +139,38 @@ def write_marker(job: dict[str, Any], status: int, peak_mb: int | None) -> None:
 
 def supervise(job: dict[str, Any]) -> int:
     """Run the job with its log; return its wait status."""
-    output, cluster = None, "markers" in job
+    output, status_file, cluster = None, None, "markers" in job
     if cluster:
         marker(job).unlink(missing_ok=True)  # of a first run, if the scheduler has started this a second time
     if job.get("log"):
         path = Path(job["log"])
         path.parent.mkdir(parents=True, exist_ok=True)
         output = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
-        text = job_log.header(job["command"], job.get("notes", []), job.get("key"))
+        text = job_log.header(job["command"], job.get("notes", []))
         os.write(output, text.encode(errors="surrogateescape"))
+        os.environ.pop("PROGRESS_MARKS", None)
+        if path.is_file():
+            status_file = progress.status_file(path).absolute()
+            status_file.unlink(missing_ok=True)
+            os.environ["JOB_STATUS"] = str(status_file)
     began, child, peak_mb, stopped, status = time.time(), None, None, False, 1 << 8
+
+    def say(words: str) -> None:
+        os.write(output or 2, f"{words}\n".encode())
+
     try:
         stop_on_signals()
-        if take_gpus(job, lambda words: os.write(output or 2, f"{words}\n".encode())):
-            child = start(job, output)
-            status, peak_mb = wait(child)
+        take_gpus(job, say)
+        child = start(job, output)
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode, peak_mb = os.waitstatus_to_exitcode(status), -(-usage.ru_maxrss // 1024)
+    except cli.UserError as error:
+        say(f"ERROR (task.py) {error}")
     except StoppedError as stop:
         stopped = True
         status = stop_group(child, stop.args[0])
+    if status_file is not None:
+        status_file.unlink(missing_ok=True)
     if output is not None:
         seconds = round(time.time() - began)
         text = job_log.trailer(status, seconds, job.get("threads", 1), peak_mb, cluster=cluster)

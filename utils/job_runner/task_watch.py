@@ -14,7 +14,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from utils.job_runner import frontend, recipe_process
+from utils import cli, progress
+from utils.display import Board
+from utils.job_runner import frontend
 from utils.job_runner.job_folder import JobFolder
 from utils.job_runner.request import Request
 from utils.job_runner.scheduler import Scheduler, State, Task, UnreachableError, Verdict, ask
@@ -53,10 +55,11 @@ class TaskWatch:
         self.failed: dict[int, str] = {}
         self.gone: dict[int, float] = {}
         self.unheard: dict[int, float] = {}
-        self.recipe = recipe_process.Watch()
+        self.recipe = frontend.RecipeWatch()
         self.pause = self.asked = self.answered = self.read = 0.0
         self.questions = MAX_ASKED
         self.spoke, self.said = -SILENCE_SECONDS, ""
+        self.board = Board(request.name, len(request.jobs), lambda job: progress.read(request.log_of(job)))
 
     def add(self, job_id: str, jobs: list[int]) -> None:
         """Watch over an array, too."""
@@ -101,6 +104,7 @@ class TaskWatch:
     def _look(self) -> None:
         """Ask the scheduler, if it is time, and read what tasks have said."""
         self.recipe.check()
+        self.board.step()
         if time.monotonic() - self.asked >= min(self.poll, max(0.5, self.pause)):
             self._ask()
         try:
@@ -111,6 +115,8 @@ class TaskWatch:
         self.read = time.monotonic()
         for job, end in ends.items():
             self._take_end(job, end)
+            if job not in self.pending:
+                self.board.end(job)
         self._take_lost(self.pending - ends.keys())
 
     def _ask(self) -> None:
@@ -127,7 +133,7 @@ class TaskWatch:
     def _bear(self, error: str, what: str, since: float) -> None:
         """Go on for a while without the scheduler or the folder: running tasks do not need us."""
         if time.monotonic() - since > self.patience:
-            raise frontend.RunnerError(
+            raise cli.UserError(
                 f"{what} for {self.patience:.0f} s ({error}); job {' '.join(self.ids)} may still be running:"
                 " look after it before you start again"
             )
@@ -152,6 +158,8 @@ class TaskWatch:
                 self.gone.setdefault(job, time.monotonic())
                 continue
             self.gone.pop(job, None)
+            if state.running:
+                self.board.begin(job)
             silence = self._silence(job, state)
             if state.stuck:
                 self.failed[job] = f"state {state.text}: it would never run"

@@ -1,0 +1,207 @@
+"""How job runners show where their jobs stand.
+
+On a terminal there is one line a running job, updated in place, and one for all of them; elsewhere a plain
+line at most once a minute. A runner whose output for_each.py reads passes its lines on to it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any, TextIO
+
+from utils.cli import PROGRAM
+from utils.progress import Status, clock, parse
+
+MARK = "\x1e"  # begins a line that for_each.py takes as a status, not as text
+PLAIN_SECONDS = 60.0
+TERMINAL_SECONDS = 0.5
+SILENT_SECONDS = 1.5  # what is done in a moment needs no line
+
+_terminal: Terminal | None = None
+
+
+class Terminal:
+    """Lines at the bottom of a terminal, drawn by tqdm."""
+
+    def __init__(self, stream: TextIO) -> None:
+        from tqdm import tqdm
+
+        tqdm.monitor_interval = 0
+        self.tqdm, self.stream, self.bars = tqdm, stream, list[Any]()
+
+    def show(self, statuses: Sequence[Status]) -> None:
+        """Show these, as far as there is room; the last one speaks for all."""
+        size = shutil.get_terminal_size()
+        room = max(2, size.lines - 2)
+        shown = [*statuses[: room - 1], statuses[-1]] if len(statuses) > room else statuses
+        while len(self.bars) > len(shown):
+            self.bars.pop().close()
+        for position, status in enumerate(shown):
+            if position == len(self.bars):
+                look = {"total": 1.0, "bar_format": "{bar:10} {percentage:3.0f}% {desc}", "leave": False}
+                bar = self.tqdm(file=self.stream, position=position, ncols=1, desc=" ", **look)
+                self.bars.append(bar)
+            bar = self.bars[position]
+            bar.n, bar.ncols = status.share, size.columns - 1
+            bar.set_description_str(str(status))
+
+    def close(self) -> None:
+        """Take the lines away."""
+        while self.bars:
+            self.bars.pop().close()
+
+
+def open_terminal(stream: TextIO) -> Terminal | None:
+    """Return the terminal that a stream is, None if it is none (or tqdm, which draws, is not there)."""
+    global _terminal  # noqa: PLW0603
+    if stream.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        try:
+            _terminal = Terminal(stream)
+        except ImportError:  # a Kaldi recipe's Python need not have tqdm
+            return None
+        return _terminal
+    return None
+
+
+def write(text: str, stream: TextIO | None = None) -> None:
+    """Write a line of text, above what a terminal shows; to stderr unless it is said otherwise."""
+    stream = stream or sys.stderr
+    if _terminal is not None and _terminal.bars:
+        _terminal.tqdm.write(text, file=stream)
+    else:
+        print(text, file=stream, flush=True)
+
+
+class Board:
+    """Shows where the jobs of one call stand.
+
+    Parameters
+    ----------
+    label : str
+        What the jobs are together.
+    count : int
+        How many there are.
+    look : callable
+        Returns where a running job stands, None if it does not say.
+    each : bool
+        Whether a plain line goes to each job, not only to all of them.
+    """
+
+    def __init__(
+        self, label: str, count: int, look: Callable[[int], Status | None], *, each: bool = False
+    ) -> None:
+        self.label, self.count, self.look, self.each = label, count, look, each
+        self.stream = sys.stderr
+        self.marks = bool(os.environ.get("PROGRESS_MARKS"))
+        self.terminal = None if self.marks else open_terminal(self.stream)
+        self.every = TERMINAL_SECONDS if self.terminal else 1.0 if self.marks else PLAIN_SECONDS
+        self.next = time.monotonic() + max(self.every, SILENT_SECONDS)
+        self.running: dict[int, float] = {}
+        self.lengths: list[float] = []
+        self.last: dict[int, Status] = {}
+
+    def begin(self, job: int) -> None:
+        """Note that a job runs."""
+        self.running.setdefault(job, time.monotonic())
+
+    def end(self, job: int) -> None:
+        """Note that a job has ended."""
+        began = self.running.pop(job, None)
+        if began is not None:
+            self.lengths.append(time.monotonic() - began)
+
+    def step(self) -> None:
+        """Show everything, if it is time."""
+        if time.monotonic() < self.next or not self.running:
+            return
+        self.next = time.monotonic() + self.every
+        statuses = self.statuses()
+        if self.marks:
+            print(MARK + json.dumps(asdict(statuses[-1])), file=self.stream, flush=True)
+        elif self.terminal is not None:
+            self.terminal.show(statuses)
+        else:
+            for status in statuses if self.each else statuses[-1:]:
+                print(f"{PROGRAM}: {status}", file=self.stream, flush=True)
+
+    def close(self) -> None:
+        """Take the lines away."""
+        if self.terminal is not None:
+            self.terminal.close()
+
+    def statuses(self) -> list[Status]:
+        """Return where the running jobs stand, and behind them, if the call has several, all of them."""
+        now = time.monotonic()
+        running = []
+        for job, began in self.running.items():
+            status = self.look(job)
+            if status is not None:
+                self.last[job] = status
+            running.append((status, now - began))
+        told = [status for status, _ in running if status is not None]
+        if self.count == 1:
+            return told or [Status(f"{self.label}, {clock(running[0][1])} so far")]
+        ended = [status for job, status in self.last.items() if job not in self.running]
+        return [*told, together(self.label, self.count, running, self.lengths, ended)]
+
+
+def together(
+    label: str,
+    count: int,
+    running: Sequence[tuple[Status | None, float]],
+    lengths: Sequence[float],
+    ended: Sequence[Status],
+) -> Status:
+    """Return one status for all jobs of a call.
+
+    Parameters
+    ----------
+    label : str
+        What they are together.
+    count : int
+        How many there are.
+    running : sequence of (Status or None, float)
+        Where the running ones stand, and how many seconds each has run.
+    lengths : sequence of float
+        How many seconds each of the ended ones ran.
+    ended : sequence of Status
+        The last that those of the ended ones said which said anything.
+    """
+    told = [status for status, _ in running if status is not None]
+    left = time_left(count - len(running) - len(lengths), running, lengths)
+    every = [*told, *ended]
+    units = {status.unit for status in every}
+    if len(every) == count and len(units) == 1 and all(each.total and not each.epochs for each in every):
+        done = sum(status.done for status in told) + sum(status.total for status in ended)
+        total, speed = sum(status.total for status in every), sum(status.speed for status in told)
+        return Status(label, done, total, units.pop(), speed=speed, left=left)
+    share = sum(status.share for status in told)
+    return Status(label, len(lengths) + share, count, "jobs", left=left)
+
+
+def time_left(
+    waiting: int, running: Sequence[tuple[Status | None, float]], lengths: Sequence[float]
+) -> float | None:
+    """Return in how many seconds all jobs will be done, as far as those that are known tell; else None.
+
+    The waiting ones are taken to need as long as the others on the average, as many at once as now.
+    """
+    known = [(status.left, ran) for status, ran in running if status is not None and status.left is not None]
+    whole = [*lengths, *(ran + left for left, ran in known)]
+    if not whole:
+        return None
+    average = sum(whole) / len(whole)
+    lefts = [left for left, _ in known]
+    lefts += [max(0.0, average - ran) for status, ran in running if status is None or status.left is None]
+    return max([*lefts, (sum(lefts) + waiting * average) / max(1, len(running))])
+
+
+def read_mark(line: str) -> Status | None:
+    """Return the status that a runner's line passes on."""
+    return parse(line.removeprefix(MARK))
