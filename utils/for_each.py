@@ -6,7 +6,8 @@ Usage: for_each.py [--max-jobs-run N] "<item> <item> …" <command…>
 
 {} is replaced by the item in every argument. No shell is involved. Each line that the command prints
 comes out behind "[item] ". If one fails, the others go on to their end; then the failed items are named
-and the exit status is 1. RECIPE_PID and signals mean what they mean to run.py.
+and the exit status is 1. After a status of 75 (another run is at work on it) no further command is started,
+and that is the exit status. RECIPE_PID and signals mean what they mean to run.py.
 
 Options:
   --max-jobs-run N    run at most N commands at once (default: all of them)
@@ -23,6 +24,8 @@ from utils.job_runner import frontend, local
 from utils.job_runner.gpus import GpuPool
 from utils.job_runner.request import UsageError
 from utils.progress import Status
+
+BUSY = 75
 
 
 class Output:
@@ -83,8 +86,8 @@ def parse(argv: list[str]) -> tuple[int | None, list[str], list[str]]:
     return limit, items, words[1:]
 
 
-def run(items: list[str], command: list[str], limit: int) -> list[str]:
-    """Run the command for all items; return the items for which it failed."""
+def run(items: list[str], command: list[str], limit: int) -> dict[str, int]:
+    """Run the command for all items; return the exit codes of those for which it failed."""
     outputs = {number: Output(item) for number, item in enumerate(items)}
 
     def start(number: int, _: dict[str, str]) -> subprocess.Popen[bytes]:
@@ -100,19 +103,20 @@ def run(items: list[str], command: list[str], limit: int) -> list[str]:
 
     board = display.Board("all", len(items), lambda number: outputs[number].status, each=True)
     gpus = GpuPool(0, frontend.warn)
-    codes = local.run_all(outputs, start, limit=limit, gpus=gpus, board=board, step=forward)
+    codes = local.run_all(outputs, start, limit=limit, gpus=gpus, board=board, step=forward, last_code=BUSY)
     for output in outputs.values():
         output.close()
-    return [f"{items[number]} (code {code})" for number, code in sorted(codes.items()) if code]
+    return {items[number]: code for number, code in sorted(codes.items()) if code}
 
 
-def main(argv: list[str]) -> bool:
-    """Run the commands; return whether all went well."""
+def main(argv: list[str]) -> int:
+    """Run the commands; return 0, 1 if one failed, or BUSY."""
     limit, items, command = parse(argv)
     failed = run(items, command, limit or max(1, len(items)))
     if failed:
-        frontend.say(f"{len(failed)} / {len(items)} failed: {', '.join(failed)}")
-    return not failed
+        named = ", ".join(f"{item} (code {code})" for item, code in failed.items())
+        frontend.say(f"{len(failed)} / {len(items)} failed: {named}")
+    return BUSY if BUSY in failed.values() else 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -30,6 +30,10 @@ NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 ENDING_SECONDS = 60.0
 
 
+class HeldError(cli.UserError):
+    """Another process, which lives, holds the lock."""
+
+
 def try_lock(descriptor: int, path: Path) -> bool:
     """Lock an open file if nobody has it; return whether it is ours now.
 
@@ -92,7 +96,7 @@ def _acquire(path: Path, what: str, wait: float) -> int:
         who = holder(path)
         waited = time.monotonic() - began
         if who and waited >= wait:
-            raise cli.UserError(f"{what}: {who} is at work on it; wait for it, or stop that process")
+            raise HeldError(f"{what}: {who} is at work on it; wait for it, or stop that process")
         if not who and waited >= max(wait, ENDING_SECONDS):
             raise cli.UserError(f"{what}: jobs of a run that was killed still work on it; see: fuser {path}")
         if told != (who := who or "the jobs of a run that was killed"):
@@ -121,8 +125,10 @@ def held(path: str | Path, what: str, *, wait: float = 0.0) -> Iterator[None]:
 
     Raises
     ------
+    HeldError
+        If somebody else holds the lock.
     cli.UserError
-        If somebody else holds the lock, or the file system has none.
+        If jobs of a dead process go on, or the file system has no locks.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

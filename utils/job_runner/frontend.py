@@ -137,15 +137,15 @@ def report(request: Request, failed: dict[int, str]) -> None:
     say(f"{len(failed)} / {total} failed, log is in {request.all_logs()}")
 
 
-def guarded(documentation: str | None, main: Callable[[list[str]], bool]) -> NoReturn:
-    """Run ``main``, which tells whether all went well, and exit: 0, 1 (no), 2 (usage) or 130 (Ctrl-C)."""
+def guarded(documentation: str | None, main: Callable[[list[str]], int]) -> NoReturn:
+    """Run ``main`` and exit with what it returns, or 1 (an error), 2 (usage) or 130 (Ctrl-C)."""
     argv = sys.argv[1:]
     if argv[:1] in (["--help"], ["-h"]):
         print(documentation)
         raise SystemExit(0)
     raise_on_signals()
     try:
-        code = 0 if main(argv) else 1
+        code = main(argv)
     except UsageError as error:
         say(f"{error}; see {PROGRAM} --help")
         code = 2
@@ -159,13 +159,13 @@ def guarded(documentation: str | None, main: Callable[[list[str]], bool]) -> NoR
 
 
 def run(documentation: str | None, run_jobs: Callable[[Request], dict[int, str]]) -> NoReturn:
-    """Run a runner's main program; ``run_jobs`` returns why jobs failed, by number."""
+    """Run a runner's main program, which ends with 1 if ``run_jobs`` says why jobs failed, by number."""
 
-    def main(argv: list[str]) -> bool:
+    def main(argv: list[str]) -> int:
         request = parse(argv)
         failed = run_jobs(request)
         if failed:
             report(request, failed)
-        return not failed
+        return 1 if failed else 0
 
     guarded(documentation, main)

@@ -84,6 +84,7 @@ def run_all(
     gpus: GpuPool,
     board: Board,
     step: Callable[[], None] = lambda: None,
+    last_code: int | None = None,
 ) -> dict[int, int]:
     """Run jobs, at most ``limit`` at once, and wait for all of them.
 
@@ -101,6 +102,8 @@ def run_all(
         Shows where the jobs stand.
     step : callable, optional
         Called several times a second while jobs run.
+    last_code : int, optional
+        Exit code of a job after which no other is started.
 
     Returns
     -------
@@ -130,6 +133,8 @@ def run_all(
                     gpus.release(held)
                     board.end(job)
                     codes[job] = process.returncode
+                    if process.returncode == last_code:
+                        waiting.clear()
                     del running[job]
                     pause = 0.005
             if running or waiting:

@@ -1,0 +1,65 @@
+"""One command for several items, side by side."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[2]
+
+
+def for_each(*argv: str, **options) -> subprocess.CompletedProcess[str]:
+    """Run for_each.py."""
+    program = str(REPO / "utils/for_each.py")
+    return subprocess.run(
+        [sys.executable, program, *argv], capture_output=True, text=True, check=False, **options
+    )
+
+
+def test_prefixes_and_waits(tmp_path: Path) -> None:
+    done = for_each(
+        "x y z", "sh", "-c", "echo one $1; echo err >&2; touch $1; printf last", "sh", "{}", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert {"[x] one x", "[y] one y", "[z] one z"} <= set(lines)
+    assert sum("err" in line for line in lines) == 3
+    assert sum("last" in line for line in lines) == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x", "y", "z"]
+
+
+def test_names_failures_and_runs_the_rest(tmp_path: Path) -> None:
+    done = for_each(
+        "--max-jobs-run", "1", "x y z", "sh", "-c", "touch $1; test $1 = z", "sh", "{}", cwd=tmp_path
+    )
+    assert done.returncode == 1
+    assert "for_each.py: 2 / 3 failed: x (code 1), y (code 1)" in done.stderr
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_what_another_run_is_at_work_on_ends_all(tmp_path: Path) -> None:
+    argv = ["--max-jobs-run", "1", "x y z", "sh", "-c", "touch $1; test $1 = x || exit 75", "sh", "{}"]
+    done = for_each(*argv, cwd=tmp_path)
+    assert done.returncode == 75
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x", "y"]
+
+
+def test_runs_side_by_side() -> None:
+    began = time.monotonic()
+    assert for_each("1 2 3 4", "sleep", "0.8").returncode == 0
+    assert time.monotonic() - began < 2.4
+
+
+@pytest.mark.parametrize(
+    "argv", [[], ["x"], ["--max-jobs-run", "0", "x", "true"], ["-q", "x", "true"], ["x x", "true"]]
+)
+def test_usage(argv: list[str]) -> None:
+    assert for_each(*argv).returncode == 2
+
+
+def test_no_item_is_no_work() -> None:
+    assert for_each("", "false").returncode == 0
