@@ -1,0 +1,139 @@
+"""Frames, power spectra, bands and cepstra: what several of the systems begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+import scipy.fft
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+SAMPLE_RATE = 22050
+"""Of all features here, in Hz: what stage 1 of the recipe makes."""
+BLOCK = 2048
+"""Frames that are in memory at a time."""
+FULL_SCALE = 32768.0
+"""16-bit integers: the scale on which the published formulas with "1 + power" make sense [O]."""
+
+
+class Sliceable(Protocol):
+    """One channel of audio: a length in samples, and slices that are float32 arrays in [-1, 1]."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, piece: slice) -> NDArray[np.float32]: ...
+
+
+def num_frames(num_samples: int, size: int, hop: int) -> int:
+    """Return how many whole frames there are; audio shorter than a frame is one, filled with zeros."""
+    return 1 + max(0, num_samples - size) // hop
+
+
+def frame_blocks(
+    signal: Sliceable, size: int, hop: int, *, pre_emphasis: float = 0.0
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the frames of a signal in blocks.
+
+    Parameters
+    ----------
+    signal : Sliceable
+        The audio, read once from its start to its end.
+    size, hop : int
+        Length of a frame and distance of their starts, in samples.
+    pre_emphasis : float
+        y(n) = x(n) - pre_emphasis x(n - 1), with x(-1) = 0.
+
+    Yields
+    ------
+    float32 array of shape (at most BLOCK, size)
+        On the scale of 16-bit integers.
+    """
+    total = num_frames(len(signal), size, hop)
+    for first in range(0, total, BLOCK):
+        last = min(first + BLOCK, total)
+        start, stop = first * hop, (last - 1) * hop + size
+        piece = np.asarray(signal[max(start - 1, 0) : stop], dtype=np.float32) * np.float32(FULL_SCALE)
+        if start == 0:
+            piece = np.concatenate([np.zeros(1, np.float32), piece])
+        if pre_emphasis:
+            piece[1:] -= np.float32(pre_emphasis) * piece[:-1]
+        piece = piece[1:]
+        if len(piece) < stop - start:
+            piece = np.concatenate([piece, np.zeros(stop - start - len(piece), np.float32)])
+        yield sliding_window_view(piece, size)[::hop]
+
+
+def power_spectrum(frames: NDArray[np.float32], window: NDArray[np.float64], num_fft: int = 0) -> NDArray:
+    """Return |FFT|^2 of windowed frames, float32 of shape (num_frames, num_fft / 2 + 1)."""
+    spectrum = scipy.fft.rfft(frames * window.astype(np.float32), n=num_fft or len(window), axis=1)
+    return np.square(spectrum.real) + np.square(spectrum.imag)
+
+
+def triangles(edges: Sequence[float] | NDArray, num_fft: int) -> NDArray[np.float32]:
+    """Return triangular filters over the bins of an FFT, peak 1, filter b from edge b over b + 1 to b + 2.
+
+    Parameters
+    ----------
+    edges : sequence of float
+        Frequencies in Hz, rising.
+    num_fft : int
+        Samples of the FFT.
+
+    Returns
+    -------
+    float32 array of shape (num_fft / 2 + 1, len(edges) - 2)
+    """
+    points = np.asarray(edges, dtype=np.float64)
+    bins = np.linspace(0.0, SAMPLE_RATE / 2, num_fft // 2 + 1)[:, np.newaxis]
+    low, peak, high = points[:-2], points[1:-1], points[2:]
+    rising, falling = (bins - low) / (peak - low), (high - bins) / (high - peak)
+    return np.clip(np.minimum(rising, falling), 0.0, None).astype(np.float32)
+
+
+def mel_edges(num_filters: int) -> NDArray[np.float64]:
+    """Return num_filters + 2 frequencies from 0 to half the sample rate, equally far apart in mel, in Hz."""
+    top = np.log1p(SAMPLE_RATE / 2 / 700.0)
+    return 700.0 * np.expm1(np.linspace(0.0, top, num_filters + 2))
+
+
+def shared_bands(edges: Sequence[float] | NDArray, num_fft: int) -> NDArray[np.float32]:
+    """Return rectangular bands that share the bins at their edges, as MPEG-7's audio spectrum envelope does.
+
+    A bin stands for the frequencies within half a bin of its own, and counts for a band by the share of
+    these that lies in it. There is a band below the first edge and one above the last, so the bands add up
+    to the whole spectrum.
+
+    Returns
+    -------
+    float32 array of shape (num_fft / 2 + 1, len(edges) + 1)
+    """
+    step = SAMPLE_RATE / num_fft
+    centres = np.arange(num_fft // 2 + 1)[:, np.newaxis] * step
+    limits = np.concatenate([[-step], np.asarray(edges, dtype=np.float64), [SAMPLE_RATE / 2 + step]])
+    low = np.maximum(centres - step / 2, limits[:-1])
+    high = np.minimum(centres + step / 2, limits[1:])
+    return (np.clip(high - low, 0.0, None) / step).astype(np.float32)
+
+
+def octave_edges(low: float, high: float, octaves: float) -> NDArray[np.float64]:
+    """Return the frequencies low, low 2^octaves, … up to high, in Hz."""
+    return low * 2.0 ** (octaves * np.arange(round(np.log2(high / low) / octaves) + 1))
+
+
+def cosine_transform(num_inputs: int, num_coefficients: int, first: int = 0) -> NDArray[np.float32]:
+    """Return cos(l (b + 1/2) pi / num_inputs) for l from ``first``, of shape (num_inputs, num_coefficients)."""
+    order = np.arange(first, first + num_coefficients)
+    position = np.arange(num_inputs)[:, np.newaxis] + 0.5
+    return np.cos(np.pi / num_inputs * position * order).astype(np.float32)
+
+
+def delta(rows: NDArray, reach: int = 4) -> NDArray:
+    """Return the slope of the regression line over 2 reach + 1 rows; the ends are repeated."""
+    padded = np.pad(rows, ((reach, reach), (0, 0)), mode="edge")
+    total = len(rows)
+    slope = sum(
+        n * (padded[reach + n : reach + n + total] - padded[reach - n : reach - n + total])
+        for n in range(1, reach + 1)
+    )
+    return slope / (2 * sum(n * n for n in range(1, reach + 1)))

@@ -1,0 +1,101 @@
+"""What a system is trained on and decides about: tracks, their classes and artists, and their features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold
+
+from steps import archive
+from utils.cli import UserError
+
+Arrays = dict[str, NDArray]
+"""A trained system: named arrays, which is all that its file holds."""
+
+ABSENT = -1e9
+"""Score of a class without a training track."""
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """The tracks of one set.
+
+    Attributes
+    ----------
+    utts : list of str
+    classes : tuple of str
+        All classes of the corpus.
+    labels : int array of shape (n,)
+        Class of each track; -1 where it is not known.
+    groups : list of str
+        What cross-validation must not divide: the artist, or the track where no artist is known.
+    features : mapping of str to str
+        Rspecifier of each kind of features, matrices in any order.
+    """
+
+    utts: list[str]
+    classes: tuple[str, ...]
+    labels: NDArray[np.int64]
+    groups: list[str]
+    features: Mapping[str, str]
+
+    def matrices(self, kind: str) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Yield number and features of every track, one in memory at a time, in the archive's order.
+
+        Raises
+        ------
+        UserError
+            If a track is missing, unknown, or has a value that is not finite.
+        """
+        source = self.features[kind]
+        number = {utt: i for i, utt in enumerate(self.utts)}
+        seen = set()
+        for utt, matrix in archive.read_matrices(source):
+            if utt not in number:
+                raise UserError(f"{source}: unknown track '{utt}'; make the features again")
+            if not np.isfinite(matrix).all():
+                raise UserError(f"{source}: track '{utt}': a value is not finite")
+            seen.add(utt)
+            yield number[utt], matrix
+        missing = [utt for utt in self.utts if utt not in seen]
+        if missing:
+            raise UserError(f"{source}: no features of {len(missing)} tracks, first '{missing[0]}'")
+
+    def stacked(self, kind: str) -> NDArray[np.float64]:
+        """Return the features of all tracks where each has a matrix of the same shape, (n, rows, columns)."""
+        rows: list[NDArray] = [np.empty(0)] * len(self.utts)
+        for number, matrix in self.matrices(kind):
+            rows[number] = matrix
+        return np.stack(rows).astype(np.float64)
+
+    def vectors(self, kind: str) -> NDArray[np.float64]:
+        """Return the features of all tracks where each has one row, of shape (n, dim)."""
+        return self.stacked(kind)[:, 0, :]
+
+    def require_spread(self) -> None:
+        """Raise UserError unless two classes have tracks and one of them has two, so that spread can be learnt."""
+        counts = np.bincount(self.labels, minlength=len(self.classes))
+        if (counts > 0).sum() < 2:
+            only = self.classes[int(counts.argmax())]
+            raise UserError(f"all training tracks are of the class '{only}'; at least two classes are needed")
+        if counts.max() < 2:
+            raise UserError("no class has two training tracks; add tracks, or leave this system out (--systems)")
+
+    def spread(self, values: NDArray, present: NDArray) -> NDArray[np.float64]:
+        """Return scores of the classes that occur in training as scores of all, (n, C), others ABSENT."""
+        every = np.full((len(values), len(self.classes)), ABSENT)
+        every[:, present] = values
+        return every
+
+    def folds(self, num_folds: int, seed: int) -> list[tuple[NDArray, NDArray]]:
+        """Return (training, held-out) indices of at most num_folds folds, by class and never dividing a group."""
+        counts = np.bincount(self.labels)
+        num = min(num_folds, len(set(self.groups)), int(counts[counts > 0].max()))
+        if num < 2:
+            raise UserError("cross-validation needs tracks of at least two artists in one class")
+        splitter = StratifiedGroupKFold(num, shuffle=True, random_state=seed)
+        split = splitter.split(np.zeros(len(self.labels)), self.labels, self.groups)
+        return [(train, held) for train, held in split if len(train) and len(held)]
