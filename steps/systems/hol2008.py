@@ -1,8 +1,8 @@
-"""hol2008: spectral bases of half-second segments by NMF; a Gaussian mixture a genre; sum of log likelihoods.
+"""hol2008: spectral bases of half-second segments by NMF; a Gaussian mixture a genre; log likelihoods.
 
-A. Holzapfel, Y. Stylianou: Musical genre classification using nonnegative matrix factorization-based features,
-IEEE Transactions on Audio, Speech and Language Processing 16(2), 2008. 83.5 % on ISMIR2004, probably by
-cross-validation and not on the official split.
+A. Holzapfel, Y. Stylianou: Musical genre classification using nonnegative matrix factorization-based
+features, IEEE Transactions on Audio, Speech and Language Processing 16(2), 2008. 83.5 % on ISMIR2004,
+probably by cross-validation and not on the official split.
 
 Only the abstract was found: the bases of all segments of a genre form one mixture, and the likelihoods of all
 bases of a track decide. Bands, segments, rank, divergence, number of Gaussians and the cosine transform are
@@ -39,7 +39,12 @@ def add_options(parser: ArgumentParser) -> None:
     add("--num-ceps", type=int, default=20, help="cosine coefficients without the 0th; 0: dB (default: 20)")
     add("--num-gauss", type=cli.positive_int, default=32, help="Gaussians of a genre (default: 32)")
     add("--num-init", type=cli.positive_int, default=3, help="starts of a mixture (default: 3)")
-    add("--max-vectors", type=cli.positive_int, default=200_000, help="of a genre in training (default: 200000)")
+    add(
+        "--max-vectors",
+        type=cli.positive_int,
+        default=200_000,
+        help="of a genre in training (default: 200000)",
+    )
 
 
 @cache
@@ -49,7 +54,7 @@ def quarter_octaves() -> NDArray[np.float32]:
 
 
 def segments(signal: spectra.Sliceable) -> NDArray[np.float32]:
-    """Return the band energies of half-second segments, (num_segments, 30, 50); a short track is filled up."""
+    """Return band energies of half-second segments, (num_segments, 30, 50); a short track is filled up."""
     window = np.hamming(FRAME)
     bands = np.concatenate(
         [
@@ -109,7 +114,7 @@ def factorise(v: torch.Tensor, rank: int, max_iters: int, seed: int = 0) -> tupl
     return w, h
 
 
-def features(signal: spectra.Sliceable, options: Namespace) -> dict[str, NDArray]:
+def features(signal: spectra.Sliceable, options: Namespace, _network: Arrays) -> dict[str, NDArray]:
     """Return the bases of all segments that are not silent, (rank · segments, 30); rows sum to 1."""
     v = segments(signal)
     energy = v.sum(axis=(1, 2))
@@ -118,7 +123,7 @@ def features(signal: spectra.Sliceable, options: Namespace) -> dict[str, NDArray
     return {"bases": w.mT.reshape(-1, w.shape[1]).numpy()}
 
 
-def compress(rows: NDArray, num_ceps: int) -> NDArray[np.float32]:
+def compress(rows: NDArray, num_ceps: int) -> NDArray:
     """Return bases in dB, or the cosine transform of this without its mean."""
     decibels = 10.0 * np.log10(rows + EPSILON)
     if not num_ceps:
@@ -126,7 +131,7 @@ def compress(rows: NDArray, num_ceps: int) -> NDArray[np.float32]:
     return decibels @ spectra.cosine_transform(rows.shape[1], num_ceps, first=1) / rows.shape[1]
 
 
-def pooled(tracks: Tracks, options: Namespace, label: int) -> NDArray[np.float32]:
+def pooled(tracks: Tracks, options: Namespace, label: int) -> NDArray:
     """Return the vectors of a genre's tracks, each thinned to its share of max_vectors."""
     count = int((tracks.labels == label).sum())
     share = max(1, options.max_vectors // count)
@@ -169,7 +174,7 @@ def log_likelihoods(vectors: NDArray, weights: NDArray, means: NDArray, variance
 
 
 def scores(model: Arrays, tracks: Tracks) -> NDArray:
-    """Return the mean log likelihood of each track's bases under each genre, equal priors, of shape (n, C)."""
+    """Return the mean log likelihood of each track's bases under each genre, equal priors, (n, C)."""
     total = np.zeros((len(tracks.utts), len(model["present"])))
     for number, rows in tracks.matrices("bases"):
         vectors = compress(rows.astype(np.float64), int(model["num_ceps"]))
@@ -177,3 +182,8 @@ def scores(model: Arrays, tracks: Tracks) -> NDArray:
             parts = (model[f"{name}_{label}"] for name in ("weights", "means", "variances"))
             total[number, column] = log_likelihoods(vectors, *parts).mean()
     return tracks.spread(total, model["present"])
+
+
+KINDS = ("bases",)
+SCORES = {"Seg_acc": scores}
+NOTES = {"Seg_acc": "hol2008 from its abstract: bands, rank and mixtures are our choice"}

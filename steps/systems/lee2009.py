@@ -10,7 +10,7 @@ envelope at 8 kHz (17 values of NASE instead of 19). So there are 112, 104 and 1
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from functools import cache
 
 import numpy as np
@@ -121,7 +121,7 @@ def modulation_spectrum(trajectories: NDArray) -> NDArray:
 
 
 def contrast_statistics(spectrum: NDArray) -> NDArray:
-    """Return mean and deviation of modulation contrasts and valleys along both directions [P], 4 D + 32 values.
+    """Return mean and deviation of contrasts and valleys along both directions [P], 4 D + 32 values.
 
     In each of the eight modulation subbands the valley is the smallest magnitude and the contrast the largest
     minus the smallest.
@@ -139,7 +139,11 @@ def contrast_statistics(spectrum: NDArray) -> NDArray:
     )
 
 
-def features(signal: spectra.Sliceable) -> dict[str, NDArray]:
+def add_options(_parser: ArgumentParser) -> None:
+    """Add nothing: the publication tunes nothing."""
+
+
+def features(signal: spectra.Sliceable, _options: Namespace, _network: Arrays) -> dict[str, NDArray]:
     """Return the three vectors of a track as one row, of shape (1, 316)."""
     parts = [contrast_statistics(modulation_spectrum(part)) for part in frame_features(signal)]
     return {"modulation": np.concatenate(parts)[np.newaxis]}
@@ -174,14 +178,15 @@ def whitened_lda(values: NDArray, labels: NDArray) -> tuple[NDArray, NDArray]:
     return projection, lda.means_ @ projection
 
 
-def fit(tracks: Tracks, options: Namespace) -> Arrays:  # noqa: ARG001
-    """Scale each value to [0, 1] by its range in training; an LDA and centroids for each part and for all [P]."""
-    tracks.require_spread()
+def fit(tracks: Tracks, _options: Namespace) -> Arrays:
+    """Scale values to [0, 1] by their range in training; LDA and centroids of each part and of all [P]."""
     scaler = MinMaxScaler().fit(tracks.vectors("modulation"))
     scaled = scaler.transform(tracks.vectors("modulation"))
     model: Arrays = {"scale": scaler.scale_, "shift": scaler.min_, "present": np.unique(tracks.labels)}
     for name, columns in part_slices().items():
-        model[f"{name}_projection"], model[f"{name}_centroids"] = whitened_lda(scaled[:, columns], tracks.labels)
+        model[f"{name}_projection"], model[f"{name}_centroids"] = whitened_lda(
+            scaled[:, columns], tracks.labels
+        )
     return model
 
 
@@ -193,3 +198,8 @@ def scores(model: Arrays, tracks: Tracks) -> NDArray:
         projected = scaled[:, columns] @ model[f"{name}_projection"]
         total -= cdist(projected, model[f"{name}_centroids"], "sqeuclidean")
     return tracks.spread(total, model["present"])
+
+
+KINDS = ("modulation",)
+SCORES = {"Seg_acc": scores}
+NOTES = {"Seg_acc": "lee2009 at 22 050 Hz: 316 values instead of 332"}

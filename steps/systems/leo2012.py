@@ -1,4 +1,4 @@
-"""leo2012: Gaussians of MFCC and their derivatives, a FastMap filter, exact divergences, the nearest neighbour.
+"""leo2012: Gaussians of MFCC and derivatives, a FastMap filter, exact divergences, the nearest neighbour.
 
 F. de León, K. Martínez: Enhancing timbre model using MFCC and its time derivatives for music similarity
 estimation (EUSIPCO 2012) and a companion at DAFx-12. 76.27 % on ISMIR2004 is quoted. The paper was not at
@@ -32,7 +32,7 @@ def add_options(parser: ArgumentParser) -> None:
     )
 
 
-def features(signal: spectra.Sliceable) -> dict[str, NDArray]:
+def features(signal: spectra.Sliceable, _options: Namespace, _network: Arrays) -> dict[str, NDArray]:
     """Return the Gaussians of a track."""
     return {"gaussians": timbre.gaussians(timbre.mel_powers(signal)[0])}
 
@@ -43,7 +43,7 @@ def streams(tracks: Tracks) -> list[NDArray]:
 
 
 def combined(a: list[NDArray], b: list[NDArray], medians: NDArray) -> NDArray:
-    """Return the root of the mean of the streams' divergences, each divided by its training median, (n, m)."""
+    """Return the root of the mean of the streams' divergences over their training medians, (n, m)."""
     total = sum(
         timbre.symmetric_divergence(x, y) / median for x, y, median in zip(a, b, medians, strict=True)
     )
@@ -75,12 +75,13 @@ def fastmap(distances: NDArray, num_axes: int, seed: int) -> tuple[NDArray, NDAr
     """
     rng = np.random.default_rng(seed)
     rest = np.square(distances)
+    nothing = 1e-9 * rest.max()
     columns, pivots = [], []
     for _ in range(num_axes):
         start = int(rng.integers(len(rest)))
         first = _at_median(rest[start])
         second = _at_median(rest[first])
-        if rest[first, second] <= 1e-12 * rest.max() or rest.max() <= 0.0:
+        if rest[first, second] <= nothing:
             continue
         x = (rest[first] + rest[first, second] - rest[second]) / (2.0 * np.sqrt(rest[first, second]))
         rest = np.maximum(rest - np.square(x[:, np.newaxis] - x), 0.0)
@@ -91,10 +92,10 @@ def fastmap(distances: NDArray, num_axes: int, seed: int) -> tuple[NDArray, NDAr
 
 
 def _at_median(row: NDArray) -> int:
-    """Return the object at the median of the distances that are above 0, or the farthest one."""
+    """Return the object at the median of the distances that are above 0; where there is none, the first."""
     order = np.argsort(row, kind="stable")
     order = order[row[order] > 0.0]
-    return int(order[len(order) // 2]) if len(order) else int(np.argmax(row))
+    return int(order[len(order) // 2]) if len(order) else 0
 
 
 def project(to_pivots: Distances, coordinates: NDArray, pivots: NDArray) -> NDArray:
@@ -153,3 +154,11 @@ def scores(model: Arrays, tracks: Tracks) -> NDArray:
 def full_scan_scores(model: Arrays, tracks: Tracks) -> NDArray:
     """Return what :func:`scores` returns if every training track is a candidate: the upper reference."""
     return scores({**model, "candidates": np.array(len(model["labels"]))}, tracks)
+
+
+KINDS = ("gaussians",)
+SCORES = {"Seg_acc": scores, "FullSeg_acc": full_scan_scores}
+NOTES = {
+    "Seg_acc": "leo2012 from its abstract: FastMap filter, exact divergences, 1-NN",
+    "FullSeg_acc": "leo2012 without the filter: the exact divergence to every training track",
+}

@@ -1,18 +1,20 @@
-"""sig2014: a rectifier network with dropout on spectra; its activations' statistics over 5 s; a random forest.
+"""sig2014: a rectifier network with dropout on spectra; statistics of its activations; a random forest.
 
-S. Sigtia, S. Dixon: Improved music feature learning with deep neural networks, ICASSP 2014. 73.4 % on ISMIR2004
-is quoted, probably with a network trained on GTZAN; here it is trained on the corpus's own training tracks [O],
-on frames spread over the whole track instead of its first 30 s [O], so a better figure is no mistake.
+S. Sigtia, S. Dixon: Improved music feature learning with deep neural networks, ICASSP 2014. 73.4 % on
+ISMIR2004 is quoted, probably with a network trained on GTZAN; here it is trained on the corpus's own training
+tracks [O], on frames spread over the whole track instead of its first 30 s [O], so a better figure is no
+mistake.
 
-Input 513 magnitudes of frames of 1024 samples every 512 without a window [S], standardised by training [S]; three
-hidden layers; sizes, learning rate, momentum, dropout rate and patience as in a published re-implementation [S] but
-for fewer epochs and smaller batches [O]; activations of all layers, mean and deviation over 200 frames every 100 [S];
-500 trees [S]; a track is decided by the majority of its windows [S].
+Input 513 magnitudes of frames of 1024 samples every 512 without a window [S], standardised by training [S];
+three hidden layers; sizes, learning rate, momentum and dropout rate as in a published re-implementation [S]
+but for fewer epochs and smaller batches [O]; activations of all layers, mean and deviation over 200 frames
+every 100 [S]; 500 trees [S]; a track is decided by the majority of its windows [S].
 """
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import torch
@@ -20,6 +22,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 from torch import nn
 
+from steps.nnet1.device import select_device as _select
 from steps.systems import spectra
 from steps.systems.tracks import Arrays, Tracks
 from utils import cli
@@ -30,6 +33,11 @@ NUM_LAYERS = 3
 FIRST_MOMENTUM, LAST_MOMENTUM, RAMP = 0.5, 0.9, 0.25
 LAST_RATE = 0.01
 """Share of the learning rate that is left at the end of the linear decay."""
+
+
+def select_device(use_gpu: str) -> torch.device:
+    """Return the device of training and activations."""
+    return _select(Namespace(use_gpu=use_gpu, num_threads=1, kernels="auto"))
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -81,9 +89,9 @@ def gather_frames(tracks: Tracks) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(np.concatenate([parts[i] for i in sorted(parts)])), torch.from_numpy(numbers)
 
 
-def fit_network(tracks: Tracks, options: Namespace, device: torch.device) -> Arrays:
+def fit_network(tracks: Tracks, options: Namespace) -> Arrays:
     """Train the network on four fifths of the tracks, keep the epoch with the fewest errors on the others."""
-    tracks.require_spread()
+    device = select_device(options.use_gpu)
     torch.manual_seed(options.seed)
     frames, numbers = gather_frames(tracks)
     train, held = tracks.folds(5, options.seed)[0]
@@ -116,11 +124,22 @@ def fit_network(tracks: Tracks, options: Namespace, device: torch.device) -> Arr
             break
     if not np.isfinite(kept["0.weight"]).all():
         raise cli.UserError(f"the network diverged; use a --learn-rate below {options.learn_rate:g}")
-    layers = {f"layer{i}_{kind}": kept[f"{3 * i}.{kind}"] for i in range(NUM_LAYERS) for kind in ("weight", "bias")}
+    layers = {
+        f"layer{i}_{kind}": kept[f"{3 * i}.{kind}"] for i in range(NUM_LAYERS) for kind in ("weight", "bias")
+    }
     return {"mean": mean.numpy(), "deviation": deviation.numpy(), **layers}
 
 
-def activations(signal: spectra.Sliceable, network: Arrays, device: torch.device) -> NDArray[np.float32]:
+def features(signal: spectra.Sliceable, options: Namespace, network: Arrays) -> dict[str, NDArray]:
+    """Return the activations of a trained network, or without one the frames that one is trained on."""
+    if not network:
+        return {"frames": sampled_frames(signal, options)}
+    device = select_device(options.use_gpu)
+    weights = {name: torch.from_numpy(value).to(device) for name, value in network.items()}
+    return {"activations": activations(signal, weights)}
+
+
+def activations(signal: spectra.Sliceable, network: Mapping[str, torch.Tensor]) -> NDArray[np.float32]:
     """Return mean and deviation of all hidden outputs over windows of 200 frames, every 100.
 
     Returns
@@ -128,14 +147,16 @@ def activations(signal: spectra.Sliceable, network: Arrays, device: torch.device
     float32 array of shape (num_windows, 6 h)
         A track shorter than a window is one window.
     """
-    weights = {name: torch.from_numpy(value).to(device) for name, value in network.items()}
-    rest = torch.empty(0, NUM_LAYERS * len(network["layer0_bias"]), device=device)
+    rest = network["mean"].new_empty(0, NUM_LAYERS * len(network["layer0_bias"]))
     windows = []
     for frames in spectra.frame_blocks(signal, FRAME, HOP):
-        hidden = (torch.from_numpy(magnitudes(frames)).to(device) - weights["mean"]) / weights["deviation"]
+        spectrum = torch.from_numpy(magnitudes(frames)).to(rest.device)
+        hidden = (spectrum - network["mean"]) / network["deviation"]
         outputs = []
         for i in range(NUM_LAYERS):
-            hidden = nn.functional.linear(hidden, weights[f"layer{i}_weight"], weights[f"layer{i}_bias"]).relu()
+            hidden = nn.functional.linear(
+                hidden, network[f"layer{i}_weight"], network[f"layer{i}_bias"]
+            ).relu()
             outputs.append(hidden)
         rest = torch.cat([rest, torch.cat(outputs, dim=1)])
         while len(rest) >= WINDOW:
@@ -173,12 +194,12 @@ def fit(tracks: Tracks, options: Namespace) -> Arrays:
     }
 
 
-def _joined(parts) -> NDArray[np.int32]:
+def _joined(parts: Iterable[NDArray]) -> NDArray[np.int32]:
     return np.concatenate(list(parts)).astype(np.int32)
 
 
 def forest_shares(model: Arrays, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the share of trees for each class, of shape (n, classes that occur); leaves of full trees are pure."""
+    """Return the share of trees for each class that occurs, (n, C); leaves of full trees are pure."""
     shares = np.zeros((len(rows), len(model["present"])))
     every = np.arange(len(rows))
     for root in model["roots"]:
@@ -191,10 +212,15 @@ def forest_shares(model: Arrays, rows: NDArray[np.float32]) -> NDArray[np.float6
 
 
 def scores(model: Arrays, tracks: Tracks) -> NDArray:
-    """Return the share of windows that vote for each class, of shape (n, C); ties go to the mean share of trees."""
+    """Return the share of windows that vote for each class, (n, C); the shares of trees break ties."""
     total = np.zeros((len(tracks.utts), len(model["present"])))
     for number, windows in tracks.matrices("activations"):
         shares = forest_shares(model, windows)
         votes = np.bincount(shares.argmax(axis=1), minlength=shares.shape[1]) / len(shares)
         total[number] = (votes + 1e-6 * shares.mean(axis=0)) / (1.0 + 1e-6)
     return tracks.spread(total, model["present"])
+
+
+KINDS = ("activations",)
+SCORES = {"Seg_acc": scores}
+NOTES = {"Seg_acc": "sig2014 with its network trained on this corpus's own training tracks"}

@@ -1,14 +1,14 @@
-"""son2008 (a re-design): a product of similarities by several distances, weights by EM, regularised least squares.
+"""son2008 (a re-design): a product of similarities, weights by EM, regularised least squares.
 
 Y. Song, C. Zhang: Content-based information fusion for semi-supervised music genre classification, IEEE
 Transactions on Multimedia 10(1), 2008. 84.77 % on ISMIR2004. The abstract states that similarity scores by
-several distances are multiplied, that each has a weight learnt by EM, and that regularised least squares with
-unlabelled tracks decides [S]. Which distances, which form of EM and which regularisers is not known: they are
-ours [O], so this is no reproduction. Distances: root of the symmetric divergence of Gaussians of MFCC, the same
-of their slopes, fluctuation pattern, spectrum histogram, periodicity.
+several distances are multiplied, that each has a weight learnt by EM, and that regularised least squares
+with unlabelled tracks decides [S]. Which distances, which form of EM and which regularisers is not known:
+they are ours [O], so this is no reproduction. Distances: root of the symmetric divergence of Gaussians of
+MFCC, the same of their slopes, fluctuation pattern, spectrum histogram, periodicity.
 
-``scores`` is inductive: the test tracks play no part in training. ``transductive_scores`` uses their audio, as
-the publication does, and must be called so wherever its figure stands.
+``scores`` is inductive: the test tracks play no part in training. ``transductive_scores`` uses their audio,
+as the publication does, and must be called so wherever its figure stands.
 """
 
 from __future__ import annotations
@@ -25,7 +25,13 @@ from steps.systems.leo2012 import median_of_pairs
 from steps.systems.tracks import Arrays, Tracks
 from utils import cli
 
-DISTANCES = ("gaussian of MFCC", "gaussian of slopes", "fluctuation pattern", "spectrum histogram", "periodicity")
+DISTANCES = (
+    "gaussian of MFCC",
+    "gaussian of slopes",
+    "fluctuation pattern",
+    "spectrum histogram",
+    "periodicity",
+)
 NEIGHBOURS = 10  # of the graph whose Laplacian is used
 AMBIENT = (1e-4, 1e-3, 1e-2, 1e-1)  # tried for the ridge
 INTRINSIC = (1e-2, 1e-1, 1.0)  # tried for the Laplacian
@@ -38,7 +44,7 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--num-folds", type=cli.positive_int, default=5, help="inside training (default: 5)")
 
 
-def features(signal: spectra.Sliceable) -> dict[str, NDArray]:
+def features(signal: spectra.Sliceable, _options: Namespace, _network: Arrays) -> dict[str, NDArray]:
     """Return Gaussians and patterns of a track, from one spectrogram."""
     fine, coarse = timbre.mel_powers(signal)
     return {"gaussians": timbre.gaussians(fine), "patterns": timbre.patterns(coarse)}
@@ -138,8 +144,10 @@ def align_weights(scaled: NDArray, target: NDArray, weights: NDArray) -> NDArray
     return weights
 
 
-def learn_weights(scaled: NDArray, labels: NDArray, num_classes: int, ambient: float, sharpness: float) -> NDArray:
-    """Learn the weights of the distances by EM over labelled and unlabelled tracks (labels -1), the former first."""
+def learn_weights(
+    scaled: NDArray, labels: NDArray, num_classes: int, ambient: float, sharpness: float
+) -> NDArray:
+    """Learn the weights of the distances by EM over labelled tracks and, after them, unlabelled ones (-1)."""
     count = len(scaled)
     weights = np.full(count, sharpness / count)
     num_labelled = int((labels >= 0).sum())
@@ -186,8 +194,7 @@ def choose(scaled: NDArray, tracks: Tracks, num_folds: int, seed: int) -> tuple[
 
 
 def fit(tracks: Tracks, options: Namespace) -> Arrays:
-    """Scale the distances by their training medians, learn their weights from the labels, solve least squares."""
-    tracks.require_spread()
+    """Scale distances by their training medians, learn weights from the labels, solve least squares."""
     gaussians, patterns = tracks.stacked("gaussians"), tracks.vectors("patterns")
     between = distances(gaussians, patterns, gaussians, patterns)
     medians = np.array([median_of_pairs(matrix) for matrix in between])
@@ -224,7 +231,10 @@ def transductive_scores(model: Arrays, tracks: Tracks) -> NDArray:
     gaussians, patterns = tracks.stacked("gaussians"), tracks.vectors("patterns")
     everyone = np.concatenate([model["gaussians"], gaussians])
     every_pattern = np.concatenate([model["patterns"], patterns])
-    scaled = distances(everyone, every_pattern, everyone, every_pattern) / model["medians"][:, np.newaxis, np.newaxis]
+    scaled = (
+        distances(everyone, every_pattern, everyone, every_pattern)
+        / model["medians"][:, np.newaxis, np.newaxis]
+    )
     num_labelled, num_classes = len(model["labels"]), model["coefficients"].shape[1]
     labels = np.concatenate([model["labels"], np.full(len(gaussians), -1)])
     ambient, intrinsic, sharpness = model["chosen"]
@@ -232,3 +242,11 @@ def transductive_scores(model: Arrays, tracks: Tracks) -> NDArray:
     targets = np.zeros((len(labels), num_classes))
     targets[:num_labelled] = np.eye(num_classes)[model["labels"]]
     return (kernel @ least_squares(kernel, targets, num_labelled, ambient, intrinsic))[num_labelled:]
+
+
+KINDS = ("gaussians", "patterns")
+SCORES = {"Seg_acc": scores, "TransSeg_acc": transductive_scores}
+NOTES = {
+    "Seg_acc": "son2008, a re-design (distances, EM and regularisers are our choice); inductive",
+    "TransSeg_acc": "son2008, a re-design; transductive: the audio of the test tracks took part in training",
+}

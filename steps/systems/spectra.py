@@ -122,7 +122,7 @@ def octave_edges(low: float, high: float, octaves: float) -> NDArray[np.float64]
 
 
 def cosine_transform(num_inputs: int, num_coefficients: int, first: int = 0) -> NDArray[np.float32]:
-    """Return cos(l (b + 1/2) pi / num_inputs) for l from ``first``, of shape (num_inputs, num_coefficients)."""
+    """Return cos(l (b + 1/2) pi / num_inputs) for l from ``first``, (num_inputs, num_coefficients)."""
     order = np.arange(first, first + num_coefficients)
     position = np.arange(num_inputs)[:, np.newaxis] + 0.5
     return np.cos(np.pi / num_inputs * position * order).astype(np.float32)

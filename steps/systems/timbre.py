@@ -89,7 +89,7 @@ def _trace_and_distance(a: NDArray, b: NDArray) -> NDArray[np.float64]:
 
 
 def loudness(energy: NDArray) -> NDArray[np.float64]:
-    """Return the loudness of bands in dB, 0 at 75 dB below the loudest of the track, of the shape of ``energy``."""
+    """Return the loudness of bands in dB, 0 at 75 dB below the loudest of the track, shaped as ``energy``."""
     decibels = 10.0 * np.log10(energy + FLOOR)
     return np.maximum(decibels - decibels.max() + RANGE, 0.0)
 
@@ -143,7 +143,9 @@ def periodicity(levels: NDArray) -> NDArray[np.float64]:
 def patterns(energy: NDArray) -> NDArray[np.float64]:
     """Return fluctuation pattern, spectrum histogram and periodicity from the energy in 20 bands, one row."""
     levels = loudness(energy)
-    return np.concatenate([fluctuation_pattern(levels), spectrum_histogram(levels), periodicity(levels)])[np.newaxis]
+    return np.concatenate([fluctuation_pattern(levels), spectrum_histogram(levels), periodicity(levels)])[
+        np.newaxis
+    ]
 
 
 def pattern_slices() -> tuple[slice, slice, slice]:

@@ -76,13 +76,15 @@ class Tracks:
         return self.stacked(kind)[:, 0, :]
 
     def require_spread(self) -> None:
-        """Raise UserError unless two classes have tracks and one of them has two, so that spread can be learnt."""
+        """Raise UserError unless two classes have tracks and one of them has two."""
         counts = np.bincount(self.labels, minlength=len(self.classes))
         if (counts > 0).sum() < 2:
             only = self.classes[int(counts.argmax())]
             raise UserError(f"all training tracks are of the class '{only}'; at least two classes are needed")
         if counts.max() < 2:
-            raise UserError("no class has two training tracks; add tracks, or leave this system out (--systems)")
+            raise UserError(
+                "no class has two training tracks; add tracks, or leave this system out (--systems)"
+            )
 
     def spread(self, values: NDArray, present: NDArray) -> NDArray[np.float64]:
         """Return scores of the classes that occur in training as scores of all, (n, C), others ABSENT."""
@@ -91,7 +93,7 @@ class Tracks:
         return every
 
     def folds(self, num_folds: int, seed: int) -> list[tuple[NDArray, NDArray]]:
-        """Return (training, held-out) indices of at most num_folds folds, by class and never dividing a group."""
+        """Return (training, held-out) indices of at most num_folds folds, never dividing a group."""
         counts = np.bincount(self.labels)
         num = min(num_folds, len(set(self.groups)), int(counts[counts > 0].max()))
         if num < 2:

@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+"""Decide the genres of a set of tracks by a trained system, and score the decisions.
+
+Reads <exp-dir>/model.npz and <feats-dir>/<kind>.scp; writes <out-dir>/accuracy.json (Seg_acc; son2008 also
+TransSeg_acc, for which the audio of these tracks took part in training; leo2012 also FullSeg_acc, without its
+filter) and <out-dir>/predictions_<accuracy>.tsv.
+
+Usage: local/systems/score_system.py --system NAME <data-dir> <feats-dir> <exp-dir> <out-dir>
+e.g.:  local/systems/score_system.py --system lee2009 data/synth/test exp/synth_lee2009/feats_test \
+         exp/synth_lee2009 exp/synth_lee2009/score_test
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from local.systems.sets import open_tracks
+from steps.scoring.measures import Measure, write_measures
+from steps.scoring.predictions import Predictions, write_predictions
+from steps.systems import registry
+from utils import cli
+
+
+def get_parser() -> cli.KaldiParser:
+    """Return the command line."""
+    usage = "local/systems/score_system.py --system NAME <data-dir> <feats-dir> <exp-dir> <out-dir>"
+    parser = cli.KaldiParser(usage, __doc__)
+    parser.add_argument("--system", choices=registry.NAMES, required=True, help="which of the systems")
+    for name in ("data_dir", "feats_dir", "exp_dir", "out_dir"):
+        parser.add_argument(name)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Score one set of tracks."""
+    args = get_parser().parse_args(argv)
+    system = registry.load(args.system)
+    tracks = open_tracks(args.data_dir, args.feats_dir, system.KINDS)
+    model = registry.read_arrays(Path(args.exp_dir) / "model.npz")
+    out, measures = Path(args.out_dir), []
+    for name, scores_of in system.SCORES.items():
+        scores = scores_of(model, tracks)
+        predictions = Predictions(
+            tracks.classes, tuple(tracks.utts), tracks.labels, scores.argmax(axis=1), scores
+        )
+        write_predictions(out / f"predictions_{name}.tsv", predictions)
+        measures.append(Measure(name, predictions.confusion, {"notes": system.NOTES[name]}))
+        cli.log(measures[-1].line())
+    write_measures(out / "accuracy.json", tracks.classes, measures)
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,38 @@
+"""The tracks of a data directory with their features, as the systems take them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from steps import archive
+from steps.scoring.reference import read_reference
+from steps.systems.tracks import Tracks
+
+
+def open_tracks(data_dir: str, feats_dir: str, kinds: Sequence[str]) -> Tracks:
+    """Read classes and artists of a data directory, and name the archives of its tracks' features.
+
+    Parameters
+    ----------
+    data_dir : str
+        Has utt2genre, utt2spk and genres.txt.
+    feats_dir : str
+        Has <kind>.scp for each of ``kinds``.
+
+    Raises
+    ------
+    UserError
+        If a table is missing, or a label is not among the classes.
+    """
+    reference = read_reference(data_dir)
+    artists = archive.read_table(Path(data_dir) / "utt2spk")
+    return Tracks(
+        list(reference.genre),
+        reference.classes,
+        np.array(list(reference.genre.values()), dtype=np.int64),
+        [artists.get(utt, utt) for utt in reference.genre],
+        {kind: f"scp:{feats_dir}/{kind}.scp" for kind in kinds},
+    )

@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+"""Train one of the five published systems on the tracks of a data directory.
+
+Reads utt2genre, utt2spk and genres.txt of <data-dir> and <feats-dir>/<kind>.scp; writes <exp-dir>/model.npz,
+named arrays, and <exp-dir>/training.json, what made them. With --network FILE what is trained is the network
+of sig2014, from <feats-dir>/frames.scp, and only FILE is written.
+
+Usage: local/systems/train_system.py --system NAME [options] <data-dir> <feats-dir> <exp-dir>
+e.g.:  local/systems/train_system.py --system lee2009 --config conf/systems/lee2009.conf data/synth/train \
+         exp/synth_lee2009/feats_train exp/synth_lee2009
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from local.systems.sets import open_tracks
+from steps.systems import registry
+from utils import cli, provenance
+
+
+def parse(argv: list[str]) -> Namespace:
+    """Return the options."""
+    usage = "local/systems/train_system.py --system NAME [options] <data-dir> <feats-dir> <exp-dir>"
+    parser = cli.KaldiParser(usage, __doc__)
+    parser.add_argument("--network", default="", metavar="FILE", help="train the network of sig2014")
+    parser.add_argument("data_dir")
+    parser.add_argument("feats_dir")
+    parser.add_argument("exp_dir")
+    return registry.parse(parser, argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train a system, or its network."""
+    options = parse(sys.argv[1:] if argv is None else argv)
+    system = registry.load(options.system)
+    if options.network:
+        tracks = open_tracks(options.data_dir, options.feats_dir, ("frames",))
+        tracks.require_spread()
+        registry.write_arrays(Path(options.network), system.fit_network(tracks, options))
+        return 0
+    tracks = open_tracks(options.data_dir, options.feats_dir, system.KINDS)
+    tracks.require_spread()
+    exp = Path(options.exp_dir)
+    registry.write_arrays(exp / "model.npz", system.fit(tracks, options))
+    paths = [options.config] if options.config else []
+    provenance.write_record(
+        exp, provenance.training_record(paths, options.seed, [f"--use-gpu={options.use_gpu}"])
+    )
+    cli.log(f"trained {options.system} on {len(tracks.utts)} tracks: {exp}/model.npz")
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""Compute what one of the five published systems decides by, every track read once.
+
+Reads 'scp:wav.scp' (one channel, 22 050 Hz); writes <out-dir>/<kind>.{ark,scp} for each kind of features that
+the system has: modulation (lee2009), bases (hol2008), gaussians (leo2012), gaussians and patterns (son2008),
+activations (sig2014, with --network; without it the frames that its network is trained on).
+
+Usage: steps/compute_track_features.py --system NAME [options] <wav-rspecifier> <out-dir>
+e.g.:  steps/compute_track_features.py --system hol2008 --config conf/systems/hol2008.conf \
+         scp:data/synth/test/wav22k.scp exp/synth_hol2008/feats_test/1
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from argparse import Namespace
+from contextlib import ExitStack
+from pathlib import Path
+
+from steps import archive
+from steps.scattering import wav
+from steps.systems import registry, spectra
+from utils import cli
+
+
+def parse(argv: list[str]) -> Namespace:
+    """Return the options."""
+    usage = "steps/compute_track_features.py --system NAME [options] <wav-rspecifier> <out-dir>"
+    parser = cli.KaldiParser(usage, __doc__)
+    parser.add_argument("--network", default="", metavar="FILE", help="trained network of sig2014")
+    parser.add_argument("wav_rspecifier")
+    parser.add_argument("out_dir")
+    return registry.parse(parser, argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Compute the features of all tracks of a list."""
+    options = parse(sys.argv[1:] if argv is None else argv)
+    compute = registry.load(options.system).features
+    network = registry.read_arrays(options.network) if options.network else {}
+    out = Path(options.out_dir)
+    seconds, start, count = 0.0, time.monotonic(), 0
+    with ExitStack() as stack:
+        writers: dict[str, archive.Writer] = {}
+        for utt, where, signal in wav.read_wavs(options.wav_rspecifier, spectra.SAMPLE_RATE):
+            if not len(signal):
+                raise cli.UserError(f"{where}: there is no sound in it; leave the track out")
+            for kind, matrix in compute(signal, options, network).items():
+                if kind not in writers:
+                    target = f"ark,scp:{out}/{kind}.ark,{out}/{kind}.scp"
+                    writers[kind] = stack.enter_context(archive.Writer(target))
+                writers[kind].write(utt, matrix.astype("float32", copy=False))
+            seconds += len(signal) / spectra.SAMPLE_RATE
+            count += 1
+        if not count:
+            raise cli.UserError(f"{options.wav_rspecifier}: no tracks in it")
+    spent = max(time.monotonic() - start, 1e-9)
+    cli.log(
+        f"{count} tracks, {seconds / 3600:.3f} hours in {spent:.2f} s, {seconds / spent:.0f} times real time"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

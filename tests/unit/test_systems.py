@@ -1,0 +1,368 @@
+"""The five published systems: their mathematics on made signals and made features."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.ensemble import RandomForestClassifier
+
+from steps import archive
+from steps.systems import hol2008, lee2009, leo2012, registry, sig2014, son2008, spectra, timbre
+from steps.systems.tracks import ABSENT, Tracks
+from utils.cli import UserError
+
+RATE = spectra.SAMPLE_RATE
+
+
+def noise(seconds: float, seed: int = 0, level: float = 0.1) -> np.ndarray:
+    return (level * np.random.default_rng(seed).standard_normal(int(seconds * RATE))).astype(np.float32)
+
+
+def options(name: str, *words: str) -> Namespace:
+    parser = ArgumentParser()
+    registry.load(name).add_options(parser)
+    args = parser.parse_args(words)
+    args.seed, args.use_gpu = 777, "no"
+    return args
+
+
+def make_tracks(folder, features: dict[str, list[np.ndarray]], labels, classes=("a", "b", "c")) -> Tracks:
+    utts = [f"u{i:03d}" for i in range(len(labels))]
+    for kind, matrices in features.items():
+        with archive.Writer(f"ark,scp:{folder}/{kind}.ark,{folder}/{kind}.scp") as writer:
+            for utt, matrix in zip(utts, matrices, strict=True):
+                writer.write(utt, matrix.astype(np.float32))
+    sources = {kind: f"scp:{folder}/{kind}.scp" for kind in features}
+    return Tracks(utts, tuple(classes), np.array(labels), utts, sources)
+
+
+# Frames and filters
+
+
+def test_frames_do_not_depend_on_blocks(monkeypatch):
+    signal = noise(2.0)
+    whole = np.concatenate(list(spectra.frame_blocks(signal, 512, 256, pre_emphasis=0.95)))
+    assert whole.shape == (spectra.num_frames(len(signal), 512, 256), 512)
+    monkeypatch.setattr(spectra, "BLOCK", 7)
+    assert np.array_equal(
+        np.concatenate(list(spectra.frame_blocks(signal, 512, 256, pre_emphasis=0.95))), whole
+    )
+    direct = 32768 * signal.astype(np.float64)
+    direct[1:] -= 0.95 * direct[:-1].copy()
+    assert np.allclose(whole[3], direct[768:1280], atol=0.05)
+
+
+def test_audio_shorter_than_a_frame_is_one_frame_with_zeros():
+    (frames,) = spectra.frame_blocks(np.ones(10, np.float32), 16, 8)
+    assert frames.tolist() == [[32768.0] * 10 + [0.0] * 6]
+
+
+def test_shared_bands_add_up_to_the_spectrum_and_share_bins_at_the_edges():
+    bands = lee2009.envelope_bands()
+    assert bands.shape == (257, 16) and np.allclose(bands.sum(axis=1), 1.0)
+    # [88.4, 125) Hz holds no bin centre (43, 86, 129 Hz) but parts of the bins around 86 and 129 Hz.
+    band = 2
+    assert 88.0 < spectra.octave_edges(62.5, 8000, 0.5)[1] < 89.0
+    assert np.flatnonzero(bands[:, band]).tolist() == [2, 3]
+    assert bands[2, band] == pytest.approx((2.5 * RATE / 512 - 62.5 * 2**0.5) / (RATE / 512), abs=1e-4)
+
+
+def test_lee2009_has_the_published_filters_and_dimensions():
+    assert lee2009.mel_filters().shape == (257, 25)
+    peaks = lee2009.mel_filters().argmax(axis=0) * RATE / 512
+    assert peaks[0] == pytest.approx(100, abs=RATE / 512) and peaks[-1] == pytest.approx(8000, abs=RATE / 512)
+    assert [band.stop - band.start for band in lee2009.octave_slices()] == [1, 2, 2, 5, 9, 19, 37, 74, 108]
+    sizes = [part.stop - part.start for part in lee2009.part_slices().values()]
+    assert sizes == [112, 104, 100, 316]
+    features = lee2009.features(noise(7.0), Namespace(), {})["modulation"]
+    assert features.shape == (1, 316) and np.isfinite(features).all()
+
+
+def test_the_modulation_spectrum_of_a_tremolo_peaks_at_its_rate():
+    rate = RATE / 256
+    bin_wanted = 48  # 48 / 512 of the frame rate: 8.07 Hz
+    tremolo = 1.0 + 0.8 * np.cos(2 * np.pi * bin_wanted / 512 * rate * np.arange(8 * RATE) / RATE)
+    spectrum = lee2009.modulation_spectrum(lee2009.frame_features(noise(8.0) * tremolo)[0][:, :1])
+    assert spectrum.shape == (256, 1)
+    assert spectrum[5:, 0].argmax() + 5 == bin_wanted
+
+
+def test_each_part_of_lee2009_has_two_null_directions():
+    rng = np.random.default_rng(0)
+    vectors = []
+    for _ in range(400):
+        spectrum = np.abs(rng.standard_normal((256, 20)))
+        vectors.append(lee2009.contrast_statistics(spectrum))
+    values = np.stack(vectors)
+    assert values.shape[1] == 112
+    singular = np.linalg.svd((values - values.mean(axis=0)) / values.std(axis=0), compute_uv=False)
+    assert (singular > 1e-8 * singular[0]).sum() == 110
+    labels = rng.integers(0, 3, 400)
+    projection, centroids = lee2009.whitened_lda(values, labels)
+    assert projection.shape == (112, 2) and centroids.shape == (3, 2)
+    within = np.concatenate([(values - values[labels == c].mean(axis=0))[labels == c] for c in range(3)])
+    whitened = within @ projection
+    assert np.allclose(whitened.T @ whitened / (len(values) - 3), np.eye(2), atol=1e-6)
+
+
+# hol2008
+
+
+def test_the_objective_of_the_factorisation_never_rises():
+    v = torch.rand(4, 30, 50, generator=torch.Generator().manual_seed(1)) ** 3
+    losses = []
+    for iterations in range(1, 30):
+        w, h = hol2008.factorise(v, 3, iterations)
+        losses.append(hol2008.divergence(v, torch.bmm(w, h) + 1e-10))
+    steps = torch.stack(losses).diff(dim=0)
+    assert (steps <= 1e-3 * losses[0]).all() and (steps.sum(dim=0) < 0).all()
+
+
+def test_the_factorisation_finds_bases_that_made_the_spectrogram():
+    rng = np.random.default_rng(0)
+    truth = np.zeros((30, 2), np.float32)
+    truth[3:9, 0] = truth[15:20, 1] = 1.0
+    truth /= truth.sum(axis=0)
+    v = torch.from_numpy((truth @ rng.random((2, 50)).astype(np.float32) ** 4)[np.newaxis])
+    w, h = hol2008.factorise(v, 2, 300)
+    assert torch.allclose(w.sum(dim=1), torch.ones(1, 2), atol=1e-4)
+    found = w[0].numpy()
+    order = np.argsort(found[3:9].sum(axis=0))[::-1]
+    assert np.abs(found[:, order] - truth).max() < 0.02
+
+
+def test_silent_segments_have_no_bases():
+    signal = np.concatenate([noise(0.95), np.zeros(2 * RATE, np.float32)])
+    assert len(hol2008.features(signal, options("hol2008"), {})["bases"]) == 3 * 2
+    assert len(hol2008.features(signal[:4000], options("hol2008"), {})["bases"]) == 3
+
+
+def test_mixture_likelihoods_are_those_of_scikit_learn():
+    from sklearn.mixture import GaussianMixture
+
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((300, 4)) + rng.integers(0, 2, (300, 1)) * 4
+    mixture = GaussianMixture(3, covariance_type="diag", random_state=0).fit(rows)
+    ours = hol2008.log_likelihoods(rows, mixture.weights_, mixture.means_, mixture.covariances_)
+    assert np.allclose(ours, mixture.score_samples(rows), atol=1e-8)
+
+
+# leo2012
+
+
+def test_symmetric_divergence_of_known_gaussians():
+    def gaussian(mean, variances):
+        return np.concatenate([[mean], np.diag(variances)]).astype(float)[np.newaxis]
+
+    a, b = gaussian([0, 0], [1, 1]), gaussian([3, 0], [4, 1])
+    # KL(a|b) = 1/2 (1/4 + 9/4 - 1 + ln 4), KL(b|a) = 1/2 (4 + 9 - 1 - ln 4) in the first dimension
+    expected = 0.5 * (0.5 * (1 / 4 + 9 / 4 - 1 + np.log(4)) + 0.5 * (4 + 9 - 1 - np.log(4)))
+    assert timbre.symmetric_divergence(a, b)[0, 0] == pytest.approx(expected)
+    both = np.concatenate([a, b])
+    matrix = timbre.symmetric_divergence(both, both)
+    assert np.allclose(matrix, matrix.T) and np.allclose(np.diag(matrix), 0.0)
+
+
+def test_fastmap_keeps_the_distances_of_euclidean_points():
+    points = np.random.default_rng(0).standard_normal((40, 3))
+    distances = np.linalg.norm(points[:, None] - points, axis=2)
+    coordinates, pivots = leo2012.fastmap(distances, 40, seed=0)
+    assert coordinates.shape == (40, 3) and pivots.shape == (3, 2)
+    assert np.allclose(np.linalg.norm(coordinates[:, None] - coordinates, axis=2), distances, atol=1e-6)
+    new = np.random.default_rng(1).standard_normal((5, 3))
+    projected = leo2012.project(
+        lambda pivot: np.linalg.norm(new - points[pivot], axis=1), coordinates, pivots
+    )
+    expected = np.linalg.norm(new[:, None] - points, axis=2)
+    assert np.allclose(np.linalg.norm(projected[:, None] - coordinates, axis=2), expected, atol=1e-6)
+
+
+def test_slopes_of_a_line_are_its_slope_away_from_the_ends():
+    line = np.arange(30.0)[:, np.newaxis] * 2.5
+    assert np.allclose(spectra.delta(line)[4:-4], 2.5) and spectra.delta(line)[0, 0] < 2.5
+
+
+# son2008
+
+
+def test_weights_learnt_by_em_prefer_the_informative_distance():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], 20)
+    place = labels[:, None] * 3.0 + rng.standard_normal((60, 1))
+    useful = np.abs(place - place.T)
+    useless = rng.random((60, 60))
+    useless = useless + useless.T - np.diag(np.diag(useless + useless.T))
+    scaled = np.stack([m / np.median(m[np.triu_indices(60, 1)]) for m in (useless, useful)])
+    order = rng.permutation(60)
+    known = labels[order].copy()
+    known[40:] = -1
+    weights = son2008.learn_weights(scaled[:, order][:, :, order], known, 3, 1e-3, 2.0)
+    assert weights.sum() == pytest.approx(2.0) and weights[1] > 3 * weights[0]
+
+
+def test_least_squares_without_a_laplacian_ignores_unlabelled_tracks():
+    rng = np.random.default_rng(0)
+    points = rng.standard_normal((12, 2))
+    kernel = np.exp(-np.linalg.norm(points[:, None] - points, axis=2))
+    targets = np.zeros((12, 2))
+    targets[:8] = np.eye(2)[rng.integers(0, 2, 8)]
+    alone = kernel[:, :8] @ son2008.least_squares(kernel[:8, :8], targets[:8], 8, 1e-2)
+    assert np.allclose(kernel @ son2008.least_squares(kernel, targets, 8, 1e-2), alone)
+    smooth = kernel @ son2008.least_squares(kernel, targets, 8, 1e-2, 10.0)
+    assert np.abs(smooth - alone).max() > 1e-3
+
+
+def test_fluctuation_periodicity_and_levels_of_a_pulse():
+    clicks = np.zeros(12 * RATE, np.float32)
+    clicks[:: 22 * timbre.HOP] = 1.0  # about two a second
+    levels = timbre.loudness(timbre.mel_powers(clicks)[1])
+    pattern = timbre.fluctuation_pattern(levels).reshape(60, 20).sum(axis=1)
+    # A pulse has all multiples of its 1.96 Hz alike; what is felt most is 4 Hz, bin 23 of those from 1/6 Hz.
+    assert pattern.argmax() in (22, 23, 24) and pattern[10:13].max() > 5 * pattern[4:7].max()
+    lags = timbre.periodicity(levels)
+    assert (lags.argmax() + timbre.LAGS[0]) % 22 == 0
+    histogram = timbre.spectrum_histogram(levels).reshape(20, 25)
+    assert (np.diff(histogram, axis=1) <= 0).all() and histogram.max() <= 1.0
+
+
+# sig2014
+
+
+def test_dropout_is_off_when_the_network_decides():
+    network = sig2014.make_network(16, 3, 0.5)
+    frames = torch.rand(8, 513)
+    network.eval()
+    assert torch.equal(network(frames), network(frames))
+    network.train()
+    assert not torch.equal(network(frames), network(frames))
+    assert [layer.p for layer in network if isinstance(layer, torch.nn.Dropout)] == [0.5] * 3
+
+
+def test_activations_are_statistics_of_the_network_over_windows():
+    rng = np.random.default_rng(0)
+    network = sig2014.make_network(8, 3, 0.25).eval()
+    arrays = {"mean": rng.random(513).astype(np.float32), "deviation": np.full(513, 2.0, np.float32)}
+    for number in range(3):
+        arrays[f"layer{number}_weight"] = network[3 * number].weight.detach().numpy()
+        arrays[f"layer{number}_bias"] = network[3 * number].bias.detach().numpy()
+    signal = noise(13.0)
+    found = sig2014.features(signal, options("sig2014"), arrays)["activations"]
+    (frames,) = spectra.frame_blocks(signal, 1024, 512)
+    spectrum = (sig2014.magnitudes(frames) - arrays["mean"]) / 2.0
+    first = network[:2](torch.from_numpy(spectrum)).detach().numpy()
+    assert found.shape == (1 + (len(frames) - 200) // 100, 2 * 3 * 8)
+    assert np.allclose(found[1, :8], first[100:300].mean(axis=0), rtol=1e-3, atol=1e-5)
+    assert np.allclose(found[1, 24:32], first[100:300].std(axis=0), rtol=1e-2, atol=1e-4)
+    assert sig2014.features(signal[:2000], options("sig2014"), arrays)["activations"].shape == (1, 48)
+
+
+def test_the_stored_forest_decides_as_scikit_learns(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 30)
+    windows = [rng.standard_normal((4, 6)) + label for label in labels]
+    tracks = make_tracks(tmp_path, {"activations": windows}, labels)
+    chosen = options("sig2014", "--num-trees=20")
+    model = sig2014.fit(tracks, chosen)
+    forest = RandomForestClassifier(20, random_state=777).fit(
+        np.concatenate(windows).astype(np.float32), np.repeat(labels, 4)
+    )
+    new = rng.standard_normal((50, 6)).astype(np.float32)
+    assert np.allclose(sig2014.forest_shares(model, new), forest.predict_proba(new))
+
+
+# What all have in common
+
+
+def separable(name: str, rng: np.random.Generator, label: int) -> dict[str, np.ndarray]:
+    signal = noise(7.0, int(rng.integers(1 << 30)), 0.05)
+    tone = np.sin(2 * np.pi * (200 + 900 * label) * np.arange(len(signal)) / RATE)
+    return registry.load(name).features((signal + 0.2 * tone).astype(np.float32), options(name), {})
+
+
+@pytest.mark.parametrize("name", [name for name in registry.NAMES if name != "sig2014"])
+def test_a_system_learns_classes_that_differ_by_timbre(tmp_path, name):
+    rng = np.random.default_rng(0)
+    labels = [0, 1, 2] * 6
+    made = [separable(name, rng, label) for label in labels]
+    system = registry.load(name)
+    features = {kind: [item[kind] for item in made] for kind in system.KINDS}
+    (tmp_path / "train").mkdir()
+    (tmp_path / "test").mkdir()
+    train = make_tracks(
+        tmp_path / "train", {kind: rows[:12] for kind, rows in features.items()}, labels[:12], "abcd"
+    )
+    test = make_tracks(
+        tmp_path / "test", {kind: rows[12:] for kind, rows in features.items()}, labels[12:], "abcd"
+    )
+    model = system.fit(train, options(name))
+    path = tmp_path / "model.npz"
+    registry.write_arrays(path, model)
+    for scores_of in system.SCORES.values():
+        scores = scores_of(registry.read_arrays(path), test)
+        assert scores.shape == (6, 4) and np.isfinite(scores).all()
+        assert scores.argmax(axis=1).tolist() == labels[12:]
+        assert (scores[:, 3] < scores.max(axis=1)).all()  # class d has no training track
+    assert set(system.NOTES) == set(system.SCORES)
+
+
+def test_sig2014_learns_classes_that_differ_by_timbre(tmp_path):
+    labels = [0, 1] * 6
+    chosen = options("sig2014", "--num-units=16", "--max-epochs=5", "--num-trees=20", "--frames-per-track=50")
+    signals = [
+        noise(6.0, i, 0.05) + 0.2 * np.sin(0.1 * (1 + 3 * label) * np.arange(6 * RATE)).astype(np.float32)
+        for i, label in enumerate(labels)
+    ]
+    frames = [sig2014.features(signal, chosen, {})["frames"] for signal in signals]
+    assert frames[0].shape == (50, 513)
+    network = sig2014.fit_network(make_tracks(tmp_path, {"frames": frames}, labels, "ab"), chosen)
+    rows = [sig2014.features(signal, chosen, network)["activations"] for signal in signals]
+    tracks = make_tracks(tmp_path, {"activations": rows}, labels, "ab")
+    model = sig2014.fit(tracks, chosen)
+    assert sig2014.scores(model, tracks).argmax(axis=1).tolist() == labels
+    again = sig2014.fit_network(make_tracks(tmp_path, {"frames": frames}, labels, "ab"), chosen)
+    assert all(np.array_equal(network[key], again[key]) for key in network)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [([1, 1, 1], "class 'b'"), ([0, 1, 2], "no class has two")],
+)
+def test_corpora_from_which_nothing_can_be_learnt_are_told(tmp_path, labels, message):
+    tracks = make_tracks(tmp_path, {}, labels)
+    with pytest.raises(UserError, match=message):
+        tracks.require_spread()
+
+
+def test_features_that_are_missing_unknown_or_not_finite_are_named(tmp_path):
+    tracks = make_tracks(tmp_path, {"x": [np.zeros((1, 2)), np.full((1, 2), np.nan)]}, [0, 1])
+    with pytest.raises(UserError, match="'u001'.*not finite"):
+        tracks.vectors("x")
+    more = Tracks([*tracks.utts, "u002"], tracks.classes, np.zeros(3, int), [], tracks.features)
+    (tmp_path / "y").mkdir()
+    source = make_tracks(tmp_path / "y", {"x": [np.zeros((1, 2))] * 2}, [0, 1]).features
+    with pytest.raises(UserError, match="no features of 1 tracks, first 'u002'"):
+        Tracks(more.utts, more.classes, more.labels, [], source).vectors("x")
+    with pytest.raises(UserError, match="unknown track 'u001'"):
+        Tracks(["u000"], tracks.classes, np.zeros(1, int), [], source).vectors("x")
+
+
+@pytest.mark.parametrize("name", [name for name in registry.NAMES if name != "sig2014"])
+@pytest.mark.parametrize("signal", [np.zeros(5 * RATE, np.float32), noise(0.02), noise(0.3)])
+def test_silence_and_very_short_audio_give_finite_features(name, signal):
+    for matrix in registry.load(name).features(signal, options(name), {}).values():
+        assert len(matrix) and np.isfinite(matrix).all()
+
+
+def test_a_damaged_model_is_named(tmp_path):
+    path = tmp_path / "model.npz"
+    path.write_bytes(b"PK not a zip")
+    with pytest.raises(UserError, match=r"model\.npz: not a trained system"):
+        registry.read_arrays(path)
+
+
+def test_absent_classes_lose_to_every_other():
+    tracks = Tracks(["a"], ("x", "y", "z"), np.zeros(1, int), [], {})
+    assert tracks.spread(np.array([[-5.0]]), np.array([1])).tolist() == [[ABSENT, -5.0, ABSENT]]
