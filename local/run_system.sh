@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# One of the systems that the paper compares with: its features, its training, its decisions.
+# Reads  <data>/{train,test,…}: wav22k.scp utt2genre utt2spk genres.txt; <conf>/<name>.conf.
+# Writes <dir>_<name>/{feats_X/<kind>.scp,model.npz,training.json,score_X} (sig2014 also network.npz).
+# <name> is <system> or <system>_<variant>, the name of its configuration, or one of these with _seedN for
+# its Nth training, whose seed is N - 1 above the first's. The systems: lee2009 son2008 hol2008 leo2012 sig2014.
+set -euo pipefail
+
+conf=conf/systems
+nj=4
+seed=777
+use_gpu=no
+cmd=utils/run.py
+train_cmd=
+
+help_message="Usage: $0 [options] <data> <dir> <name> <test-sets>
+  e.g. $0 --nj 8 data/synth exp/synth lee2009 test
+Options:
+  --conf DIR          folder with <name>.conf ($conf)
+  --nj N              jobs side by side for the features ($nj)
+  --seed S            seed of the first training ($seed)
+  --use-gpu WHETHER   yes, no or optional: the network of sig2014 ($use_gpu)
+  --cmd RUNNER        job runner and its options ($cmd)
+  --train-cmd RUNNER  the same for what may use a GPU (as --cmd)"
+
+. ./path.sh
+. utils/parse_options.sh
+if [ $# -ne 4 ]; then
+  echo "$help_message" >&2
+  exit 2
+fi
+data=$1
+exp=$2_$3
+name=$3
+sets=$4
+train_cmd=${train_cmd:-$cmd}
+if [[ $name =~ ^(.+)_seed([2-9]|[1-9][0-9]+)$ && ! -f $conf/$name.conf ]]; then
+  name=${BASH_REMATCH[1]}
+  seed=$((seed + BASH_REMATCH[2] - 1))
+fi
+config=$conf/$name.conf
+system=${name%%_*}
+features=(steps/make_track_features.sh --nj "$nj" --cmd "$cmd" --seed "$seed")
+train=(local/systems/train_system.py --system "$system" --config "$config" --seed "$seed" --use-gpu "$use_gpu")
+
+if [ "$system" = sig2014 ]; then # its network, from frames of the training tracks
+  "${features[@]}" "$system" "$config" "$data/train/wav22k.scp" "$exp/feats_network"
+  utils/once.py --cmd "$train_cmd" --in "$exp/feats_network/frames.scp" --in "$data/train/utt2genre" \
+    --in "$data/train/utt2spk" --out "$exp/network.npz" "$exp/.done/network" -- "$exp/log/network.log" \
+    "${train[@]}" --network "$exp/network.npz" "$data/train" "$exp/feats_network" "$exp"
+  features=(steps/make_track_features.sh --nj "$nj" --cmd "$train_cmd" --seed "$seed" --use-gpu "$use_gpu"
+    --network "$exp/network.npz")
+fi
+for x in train $sets; do
+  "${features[@]}" "$system" "$config" "$data/$x/wav22k.scp" "$exp/feats_$x"
+done
+utils/once.py --cmd "$cmd" --in "$exp/feats_train" --in "$data/train/utt2genre" --in "$data/train/utt2spk" \
+  --out "$exp/model.npz" --out "$exp/training.json" "$exp/.done/train" -- "$exp/log/train.log" \
+  "${train[@]}" "$data/train" "$exp/feats_train" "$exp"
+for x in $sets; do
+  utils/once.py --cmd "$cmd" --in "$exp/model.npz" --in "$exp/feats_$x" --in "$data/$x/utt2genre" \
+    --out "$exp/score_$x/accuracy.json" "$exp/.done/score_$x" -- "$exp/log/score_$x.log" \
+    local/systems/score_system.py --system "$system" "$data/$x" "$exp/feats_$x" "$exp" "$exp/score_$x"
+done
