@@ -25,7 +25,7 @@ from torch import nn
 from steps.nnet1.device import select_device as _select
 from steps.systems import spectra
 from steps.systems.tracks import Arrays, Tracks
-from utils import cli
+from utils import cli, progress
 
 FRAME, HOP = 1024, 512
 WINDOW, WINDOW_HOP = 200, 100
@@ -116,6 +116,7 @@ def fit_network(tracks: Tracks, options: Namespace) -> Arrays:
         network.eval()
         with torch.no_grad():
             right = int((network(frames[other]).argmax(dim=1) == labels[other]).sum())
+        progress.report(epoch + 1, options.max_epochs, "epochs", held_out_accuracy=100 * right / len(other))
         cli.log(f"EPOCH {epoch + 1}: CROSSVAL frames right {right} / {len(other)} ({len(held)} tracks)")
         if right > best:
             best, best_epoch = right, epoch

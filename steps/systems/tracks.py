@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -99,5 +100,7 @@ class Tracks:
         if num < 2:
             raise UserError("cross-validation needs tracks of at least two artists in one class")
         splitter = StratifiedGroupKFold(num, shuffle=True, random_state=seed)
-        split = splitter.split(np.zeros(len(self.labels)), self.labels, self.groups)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of classes with fewer tracks than folds
+            split = list(splitter.split(np.zeros(len(self.labels)), self.labels, self.groups))
         return [(train, held) for train, held in split if len(train) and len(held)]
