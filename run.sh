@@ -13,7 +13,7 @@ conf=           # folder of the models' configurations; default conf/<corpus>, e
 scattering_config=conf/scattering.conf # features: any conf/scattering*.conf (another one needs another --name)
 dnns="dnn1 dnn2"
 lstms="lstm_512 lstm_1024 lstm_512_512 lstm_1024_1024"
-systems=        # systems that the paper compares with
+systems="lee2009 son2008 hol2008 leo2012 sig2014" # of the paper's Table 4, or of conf/systems; "" for none
 nj=             # jobs side by side; default: the cores that this process may use (nproc)
 use_gpu=no      # yes, no or optional: training and posteriors
 k=0.9           # threshold of the segment feature's share of confident frames (eq. 14)
@@ -106,9 +106,9 @@ if stage 8 "segment features: statistics of the posteriors over a track, alone a
     "$data" "${dir}_sc" "${dir}_{}"
 fi
 
-if stage 9 "the systems that the paper compares with"; then
-  for_each "$(with_seeds "$systems")" local/run_system.sh --nj "$nj" --cmd "$score_cmd" --train-cmd "$train_cmd" \
-    --seed "$seed" --use-gpu "$use_gpu" "$data" "$dir" {} "$test_sets"
+if stage 9 "the systems that the paper compares with: their features, training and decisions"; then
+  for_each "$(with_seeds "$systems")" local/run_system.sh --nj $(((nj + 4) / 5)) --cmd "$score_cmd" \
+    --train-cmd "$train_cmd" --seed "$seed" --use-gpu "$use_gpu" "$data" "$dir" {} "$test_sets"
 fi
 
 if stage 10 "the tables beside the paper's, the figures, and one page with all of it"; then

@@ -70,6 +70,9 @@ done
 for x in $dnns $lstms; do
   [ -f "$conf/$x.conf" ] || option_error "model '$x' has no configuration '$conf/$x.conf'"
 done
+for x in $systems; do
+  [ -f "conf/systems/$x.conf" ] || option_error "system '$x' has no configuration 'conf/systems/$x.conf'"
+done
 
 # Under one name there is one corpus and one set of features.
 corpus_here="$corpus $corpus_root"

@@ -22,6 +22,10 @@ TINY_LSTM = {
     "batch-size": "5",
     "max-iters": "3",
 }
+TINY_SYSTEMS = {
+    "hol2008": {"num-gauss": "4", "num-init": "1"},
+    "sig2014": {"num-units": "16", "max-epochs": "3", "num-trees": "20", "frames-per-track": "50"},
+}
 
 
 def set_options(path: Path, options: dict[str, str]) -> None:
@@ -43,6 +47,8 @@ def make_workspace(folder: Path) -> Path:
     set_options(folder / "conf" / "synth_corpus.conf", TINY_CORPUS)
     for path in (folder / "conf" / "synth").glob("*.conf"):
         set_options(path, TINY_DNN if path.name.startswith("dnn") else TINY_LSTM)
+    for name, options in TINY_SYSTEMS.items():
+        set_options(folder / "conf" / "systems" / f"{name}.conf", options)
     return folder
 
 
