@@ -17,7 +17,6 @@ from functools import cache
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.mixture import GaussianMixture
 
 from steps.systems import spectra
 from steps.systems.tracks import Arrays, Tracks
@@ -144,6 +143,8 @@ def pooled(tracks: Tracks, options: Namespace, label: int) -> NDArray:
 
 def fit(tracks: Tracks, options: Namespace) -> Arrays:
     """Fit a mixture of diagonal Gaussians to the bases of each genre, all of the same size."""
+    from sklearn.mixture import GaussianMixture  # a second; features do without it
+
     present = np.unique(tracks.labels)
     model: Arrays = {"present": present, "num_ceps": np.array(options.num_ceps)}
     for label in present:

@@ -17,8 +17,6 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.preprocessing import MinMaxScaler
 
 from steps.systems import spectra
 from steps.systems.tracks import Arrays, Tracks
@@ -173,6 +171,8 @@ def whitened_lda(values: NDArray, labels: NDArray) -> tuple[NDArray, NDArray]:
         them; corpora with fewer tracks than values have more.
     centroids : array of shape (classes that occur, h)
     """
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis  # a second; features do without it
+
     lda = LinearDiscriminantAnalysis(solver="svd", tol=NULL).fit(values, labels)
     projection = lda.scalings_[:, : len(lda.classes_) - 1]
     return projection, lda.means_ @ projection
@@ -180,9 +180,11 @@ def whitened_lda(values: NDArray, labels: NDArray) -> tuple[NDArray, NDArray]:
 
 def fit(tracks: Tracks, _options: Namespace) -> Arrays:
     """Scale values to [0, 1] by their range in training; LDA and centroids of each part and of all [P]."""
-    scaler = MinMaxScaler().fit(tracks.vectors("modulation"))
-    scaled = scaler.transform(tracks.vectors("modulation"))
-    model: Arrays = {"scale": scaler.scale_, "shift": scaler.min_, "present": np.unique(tracks.labels)}
+    values = tracks.vectors("modulation")
+    low, high = values.min(axis=0), values.max(axis=0)
+    scale = 1.0 / np.where(high > low, high - low, 1.0)
+    scaled = (values - low) * scale
+    model: Arrays = {"low": low, "scale": scale, "present": np.unique(tracks.labels)}
     for name, columns in part_slices().items():
         model[f"{name}_projection"], model[f"{name}_centroids"] = whitened_lda(
             scaled[:, columns], tracks.labels
@@ -192,7 +194,7 @@ def fit(tracks: Tracks, _options: Namespace) -> Arrays:
 
 def scores(model: Arrays, tracks: Tracks) -> NDArray:
     """Return minus the sum over the parts of squared distances to the centroids, of shape (n, C) [P]."""
-    scaled = tracks.vectors("modulation") * model["scale"] + model["shift"]
+    scaled = (tracks.vectors("modulation") - model["low"]) * model["scale"]
     total = np.zeros((len(scaled), len(model["present"])))
     for name, columns in part_slices().items():
         projected = scaled[:, columns] @ model[f"{name}_projection"]

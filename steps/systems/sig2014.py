@@ -19,7 +19,6 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.ensemble import RandomForestClassifier
 from torch import nn
 
 from steps.nnet1.device import select_device as _select
@@ -174,6 +173,8 @@ def _statistics(rows: torch.Tensor) -> torch.Tensor:
 
 def fit(tracks: Tracks, options: Namespace) -> Arrays:
     """Grow the forest on windows of the training tracks, at most windows_per_track of each."""
+    from sklearn.ensemble import RandomForestClassifier  # a second; features do without it
+
     rows, labels = [], []
     for number, windows in tracks.matrices("activations"):
         kept = windows[:: max(1, -(-len(windows) // options.windows_per_track))]

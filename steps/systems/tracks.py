@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
 
 from steps import archive
 from utils.cli import UserError
@@ -95,6 +94,8 @@ class Tracks:
 
     def folds(self, num_folds: int, seed: int) -> list[tuple[NDArray, NDArray]]:
         """Return (training, held-out) indices of at most num_folds folds, never dividing a group."""
+        from sklearn.model_selection import StratifiedGroupKFold  # a second; features do without it
+
         counts = np.bincount(self.labels)
         num = min(num_folds, len(set(self.groups)), int(counts[counts > 0].max()))
         if num < 2:
