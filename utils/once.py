@@ -10,7 +10,8 @@ change a result (--nj, --cmd, --use-gpu, …) do not count, nor does the job run
 
 Command line, inputs and code make a key. The command finds it as ONCE_KEY in its environment, and in
 place of each argument ONCE_KEY: what it keeps between interrupted runs is valid under the same key only.
-While the command runs it has a lock, <stamp>.lock; another run is refused, or waits (--wait true).
+While the command runs it has a lock, <stamp>.lock; another run is refused with status 75, or waits
+(--wait true).
 
 RECIPE_LOG names a file for what run.sh does not show, RECIPE_EVENTS one for utils/plan.py; with
 RECIPE_DRY_RUN=true the command is not run, and it is said why it would be.
@@ -49,6 +50,8 @@ _NEUTRAL = frozenset(
         *("key", "keep-networks", "verbose"),
     )
 )
+
+BUSY = 75  # exit status when another run is at work on it
 
 Record = dict[str, list]
 
@@ -184,12 +187,17 @@ def differences(old: dict, new: dict) -> list[str]:
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be done once: the command without its runner, and what it reads and writes."""
+    """What is to be done once: the job runner with its log, the command, what this reads and writes.
+
+    ``wait`` is for how many seconds to wait for another run that does the same.
+    """
 
     stamp: Path
+    runner: list[str]
     command: list[str]
     inputs: list[str]
     outputs: list[str]
+    wait: float
 
     def describe(self, old: dict) -> dict:
         """Return the record of the present state, using what ``old`` knows of unchanged files."""
@@ -220,11 +228,13 @@ def environment(work: Work, key: str, job_range: re.Match | None) -> dict[str, s
     names = [name for name in work.outputs if name.split() == [name]]
     if job_range:
         names = [name for name in names if job_range[1] not in name]
-    told = {"ONCE_KEY": key, "ONCE_STAMP": str(work.stamp), "ONCE_OUTPUTS": " ".join(names)}
+    told = {"ONCE_KEY": key, "ONCE_STAMP": str(work.stamp)}
+    if work.runner:
+        told["RUNNER_OUTPUTS"] = " ".join(names)
     return {**os.environ, **told}
 
 
-def run(work: Work, words: list[str], env: dict[str, str], record: dict) -> int:
+def run(work: Work, record: dict) -> int:
     """Run the command; write the stamp if it succeeded. Return its exit status.
 
     Raises
@@ -232,8 +242,12 @@ def run(work: Work, words: list[str], env: dict[str, str], record: dict) -> int:
     UserError
         If an output is not there although it succeeded.
     """
+    key = key_of(record)
+    words = work.runner + [key if word == "ONCE_KEY" else word for word in work.command]
+    job_range = next((match for match in map(_JOB_RANGE.fullmatch, work.runner[-2:]) if match), None)
     work.stamp.unlink(missing_ok=True)
     start = time.monotonic()
+    env = environment(work, key, job_range)
     status = subprocess.run(words, env=env, close_fds=False, check=False).returncode
     if status != 0:
         plan.log(f"{work.stamp}: failed with status {status}: {shlex.join(words)}")
@@ -251,18 +265,38 @@ def run(work: Work, words: list[str], env: dict[str, str], record: dict) -> int:
     return 0
 
 
+def run_locked(work: Work, old: dict, new: dict) -> int | None:
+    """Run the command under the stamp's lock; return None if another run has done it meanwhile."""
+    with lock.held(work.stamp.with_name(f"{work.stamp.name}.lock"), str(work.stamp), wait=work.wait):
+        if (now := read_stamp(work.stamp)) != old:
+            old, new = now, work.describe(now)
+        reasons = differences(old, new)
+        if not reasons:
+            return None
+        more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+        plan.log(f"doing {work.stamp}: {reasons[0]}{more}")
+        return run(work, new)
+
+
+def parse(words: list[str]) -> Work:
+    """Return what the command line asks for."""
+    split = words.index("--") if "--" in words else len(words)
+    parser = get_parser()
+    options = parser.parse_args(words[:split])
+    command = words[split + 1 :]
+    runner = shlex.split(options.cmd)
+    if runner:  # JOB=1:N and the log stand before the command
+        length = 2 if command and _JOB_RANGE.fullmatch(command[0]) else 1
+        runner, command = runner + command[:length], command[length:]
+    if not command:
+        parser.error("expected '-- command ...' after the stamp")
+    wait = math.inf if options.wait else 0.0
+    return Work(options.stamp, runner, command, options.inputs, options.outputs, wait)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the program."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    split = words.index("--") if "--" in words else len(words)
-    options = get_parser().parse_args(words[:split])
-    command = words[split + 1 :]
-    job_range = _JOB_RANGE.fullmatch(command[0]) if options.cmd and command else None
-    length = (2 if job_range else 1) if options.cmd else 0  # JOB=1:N and the log
-    before, command = command[:length], command[length:]
-    if not command:
-        get_parser().error("expected '-- command ...' after the stamp")
-    work = Work(options.stamp, command, options.inputs, options.outputs)
+    work = parse(list(sys.argv[1:] if argv is None else argv))
     old = read_stamp(work.stamp)
     new = work.describe(old)
     reasons = differences(old, new)
@@ -274,20 +308,13 @@ def main(argv: list[str] | None = None) -> int:
             f"{work.stamp}: the input '{absent[0]}' does not exist; run the stage that makes it"
         )
     if reasons:
-        path = work.stamp.with_name(f"{work.stamp.name}.lock")
-        with lock.held(path, str(work.stamp), wait=math.inf if options.wait else 0.0):
-            if (now := read_stamp(work.stamp)) != old:  # another run has been here
-                new = work.describe(now)
-                reasons = differences(now, new)
-            if reasons:
-                more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
-                plan.log(f"doing {work.stamp}: {reasons[0]}{more}")
-                key = key_of(new)
-                words = [key if word == "ONCE_KEY" else word for word in command]
-                env = environment(work, key, job_range)
-                if options.cmd:
-                    env["RUNNER_OUTPUTS"] = env["ONCE_OUTPUTS"]
-                return run(work, [*shlex.split(options.cmd), *before, *words], env, new)
+        try:
+            status = run_locked(work, old, new)
+        except lock.HeldError as error:
+            print(f"ERROR ({cli.PROGRAM}) {error}", file=sys.stderr)
+            return BUSY
+        if status is not None:
+            return status
     plan.log(f"up to date: {work.stamp}")
     plan.note("up to date", work.stamp, work.outputs)
     return 0

@@ -248,7 +248,7 @@ def test_a_second_run_is_refused_or_waits(tmp_path, repo, run_cli):
     while not (tmp_path / "begun").exists():
         time.sleep(0.02)
     refused = run_cli(*argv, cwd=tmp_path)
-    assert refused.returncode == 1 and f"process {first.pid}" in refused.stderr
+    assert refused.returncode == 75 and f"process {first.pid}" in refused.stderr
     argv[2:2] = ["--wait", "true"]
     waiting = subprocess.Popen(argv, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True)
     assert f"waiting for process {first.pid}" in waiting.stderr.readline()
