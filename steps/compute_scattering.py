@@ -24,7 +24,7 @@ import numpy as np
 
 from steps import archive
 from steps.scattering import BACKENDS, columns, config, features, paths, wav
-from utils import atomic, cli, kept
+from utils import atomic, cli, kept, progress
 
 
 def get_parser() -> cli.KaldiParser:
@@ -77,8 +77,11 @@ def print_dims(name: str, chosen: config.Config) -> None:
         file.write(text)
 
 
-def compute(options: Namespace, chosen: config.Config) -> dict[str, int]:
-    """Compute and write all tracks; return their numbers of frames."""
+def compute(options: Namespace, chosen: config.Config, before: int, total: int) -> dict[str, int]:
+    """Compute and write all tracks of one archive; return their numbers of frames.
+
+    ``before`` of all ``total`` tracks of the job (0: not known) were done before them.
+    """
     device = choose_device(options.use_gpu)
     num_frames: dict[str, int] = {}
     samples = 0
@@ -87,6 +90,7 @@ def compute(options: Namespace, chosen: config.Config) -> dict[str, int]:
         for utt, where, signal in wav.read_wavs(
             options.wav_rspecifier, chosen.sample_rate, allow_pipes=options.allow_pipes
         ):
+            progress.report(before + len(num_frames), total, "tracks")
             if signal.is_silent():
                 cli.warn(f"{where}: silence: every sample is 0")
             try:
@@ -124,22 +128,36 @@ def block_numbers(text: str) -> range:
     return range(first, last + 1, step)
 
 
+def blocks_of(options: Namespace) -> list[Namespace]:
+    """Return the options of each block: BLOCK is replaced by its number."""
+    if not options.blocks:
+        return [options]
+    names = ("wav_rspecifier", "feats_wspecifier", "write_num_frames")
+    return [
+        Namespace(**vars(options) | {name: getattr(options, name).replace("BLOCK", str(n)) for name in names})
+        for n in block_numbers(options.blocks)
+    ]
+
+
+def num_tracks(rspecifier: str) -> int:
+    """Count the tracks of a script file; 0 of another specifier."""
+    return len(archive.read_scp(rspecifier[4:])) if rspecifier.startswith("scp:") else 0
+
+
 def compute_blocks(options: Namespace, chosen: config.Config) -> None:
     """Compute the blocks that are not kept from before, or the one archive if there are no blocks."""
-    for number in block_numbers(options.blocks) if options.blocks else [None]:
-        here = Namespace(**vars(options))
-        for name in ("wav_rspecifier", "feats_wspecifier", "write_num_frames") if number else ():
-            setattr(here, name, (getattr(options, name) or "").replace("BLOCK", str(number)))
-        table = here.write_num_frames
-        if number and kept.is_kept(table, options.key):
-            cli.log(f"block {number} is there already")
+    blocks = blocks_of(options)
+    counts = [num_tracks(block.wav_rspecifier) for block in blocks]
+    for number, block in enumerate(blocks):
+        table = block.write_num_frames
+        if options.blocks and kept.is_kept(table, options.key):
+            cli.log(f"{table} is there already")
             continue
-        if number:
+        if table:
             kept.begin(table)
-        num_frames = compute(here, chosen)
+        num_frames = compute(block, chosen, sum(counts[:number]), sum(counts))
         if table:
             archive.write_table(table, num_frames)
-        if number:
             kept.keep(table, options.key)
 
 
