@@ -105,6 +105,7 @@ class Board:
         self.running: dict[int, float] = {}
         self.lengths: list[float] = []
         self.last: dict[int, Status] = {}
+        self.note = ""  # what else is to be said of all of them
 
     def begin(self, job: int) -> None:
         """Note that a job runs."""
@@ -118,7 +119,7 @@ class Board:
 
     def step(self) -> None:
         """Show everything, if it is time."""
-        if time.monotonic() < self.next or not self.running:
+        if time.monotonic() < self.next or not (self.running or self.note):
             return
         self.next = time.monotonic() + self.every
         statuses = self.statuses()
@@ -145,10 +146,11 @@ class Board:
                 self.last[job] = status
             running.append((status, now - began))
         told = [status for status, _ in running if status is not None]
-        if self.count == 1:
-            return told or [Status(f"{self.label}, {clock(running[0][1])} so far")]
+        label = f"{self.label} ({self.note})" if self.note else self.label
+        if self.count == 1 and running:
+            return told or [Status(f"{label}, {clock(running[0][1])} so far")]
         ended = [status for job, status in self.last.items() if job not in self.running]
-        return [*told, together(self.label, self.count, running, self.lengths, ended)]
+        return [*told, together(label, self.count, running, self.lengths, ended)]
 
 
 def together(

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
@@ -132,13 +133,9 @@ class GridEngine:
         """Return nothing: Grid Engine kills whole jobs."""
         return {}
 
-    def cancel_tasks_command(self, tasks: list[Task]) -> list[str]:
-        """Return qdel's command line for some tasks."""
-        return ["qdel", *(word for job, index in tasks for word in (job, "-t", str(index)))]
-
-    def cancel_command(self, ids: list[str]) -> list[str]:
+    def cancel_command(self, ids: list[str], tasks: Sequence[Task] = ()) -> list[str]:
         """Return qdel's command line."""
-        return ["qdel", *ids]
+        return ["qdel", *ids, *(word for job, index in tasks for word in (job, "-t", str(index)))]
 
 
 def indices(text: str) -> list[int]:

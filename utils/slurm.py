@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
@@ -128,13 +129,9 @@ class Slurm:
                     found[job_id, int(index or 1)] = "Slurm says OUT_OF_MEMORY"
         return found
 
-    def cancel_tasks_command(self, tasks: list[Task]) -> list[str]:
-        """Return scancel's command line for some tasks."""
-        return ["scancel", *(job if job in self.single else f"{job}_{index}" for job, index in tasks)]
-
-    def cancel_command(self, ids: list[str]) -> list[str]:
+    def cancel_command(self, ids: list[str], tasks: Sequence[Task] = ()) -> list[str]:
         """Return scancel's command line."""
-        return ["scancel", *ids]
+        return ["scancel", *ids, *(job if job in self.single else f"{job}_{index}" for job, index in tasks)]
 
 
 def judge(state: str, exit_code: str, more: str = "") -> Verdict | None:

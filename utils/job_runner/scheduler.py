@@ -8,6 +8,7 @@ import pwd
 import re
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -92,11 +93,8 @@ class Scheduler(Protocol):
     def out_of_memory(self, ids: list[str]) -> dict[Task, str]:
         """Return what it says of tasks that lost a process to that, whatever they said themselves."""
 
-    def cancel_tasks_command(self, tasks: list[Task]) -> list[str]:
-        """Return the command that cancels some tasks."""
-
-    def cancel_command(self, ids: list[str]) -> list[str]:
-        """Return the command that cancels jobs."""
+    def cancel_command(self, ids: list[str], tasks: Sequence[Task] = ()) -> list[str]:
+        """Return the command that cancels jobs and single tasks."""
 
 
 def is_refused(done: subprocess.CompletedProcess[str]) -> bool:

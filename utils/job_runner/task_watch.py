@@ -22,7 +22,6 @@ from utils.job_runner.request import Request
 from utils.job_runner.scheduler import Scheduler, State, Task, UnreachableError, Verdict, ask
 
 MAX_ASKED = 20
-SILENCE_SECONDS = 30.0
 REASON_SECONDS = 20.0
 
 
@@ -58,7 +57,6 @@ class TaskWatch:
         self.recipe = frontend.RecipeWatch()
         self.pause = self.asked = self.answered = self.read = 0.0
         self.questions = MAX_ASKED
-        self.spoke, self.said = -SILENCE_SECONDS, ""
         self.board = Board(request.name, len(request.jobs), lambda job: progress.read(request.log_of(job)))
 
     def add(self, job_id: str, jobs: list[int]) -> None:
@@ -127,7 +125,8 @@ class TaskWatch:
             self._bear(str(error), "the scheduler has not answered", self.answered)
             return
         self.answered = time.monotonic()
-        self._say_states()
+        counts = Counter(state.text for state in self.listed.values())
+        self.board.note = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
         self._note_gone()
 
     def _bear(self, error: str, what: str, since: float) -> None:
@@ -138,16 +137,6 @@ class TaskWatch:
                 " look after it before you start again"
             )
         frontend.warn(f"{error}; trying again")
-
-    def _say_states(self) -> None:
-        """Tell the user, but not too often, when the kinds of states of our jobs change."""
-        counts = Counter(state.text for state in self.listed.values())
-        kinds = ", ".join(sorted(counts))
-        if not kinds or kinds == self.said or time.monotonic() - self.spoke < SILENCE_SECONDS:
-            return
-        self.spoke, self.said = time.monotonic(), kinds
-        states = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
-        frontend.say(f"job {' '.join(self.ids)}: {states}")
 
     def _note_gone(self) -> None:
         """Remember since when the scheduler does not know a task any more; fail those it will not end."""
@@ -227,6 +216,6 @@ class TaskWatch:
         if not jobs:
             return
         try:
-            ask(self.scheduler.cancel_tasks_command([self.tasks[job] for job in jobs]))
+            ask(self.scheduler.cancel_command([], [self.tasks[job] for job in jobs]))
         except UnreachableError as error:
             frontend.warn(f"cannot cancel {len(jobs)} tasks of job {' '.join(self.ids)}: {error}")
