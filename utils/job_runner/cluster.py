@@ -39,17 +39,7 @@ SILENT_POLLS = 10
 
 
 class ClusterRun:
-    """One call of a cluster runner.
-
-    Parameters
-    ----------
-    request : Request
-        The call.
-    command : list of str
-        How to submit, from the site's configuration.
-    scheduler : Scheduler
-        Slurm or Grid Engine.
-    """
+    """One call of a cluster runner; ``command`` is how to submit, from the site's configuration."""
 
     def __init__(self, request: Request, command: list[str], scheduler: Scheduler) -> None:
         self.request, self.command, self.scheduler = request, command, scheduler

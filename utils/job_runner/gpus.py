@@ -28,22 +28,10 @@ def visible_devices() -> list[str]:
 class GpuPool:
     """Gives each job its GPUs by locking one file a place; a lock ends with the process that holds it.
 
-    Parameters
-    ----------
-    per_job : int
-        GPUs of one job; 0 means that the jobs use none.
-    warn : callable
-        Told if there are fewer GPUs than one job wants: each job then gets what there is.
-    where : str, optional
-        Folder of the locks, by default the system's for temporary files.
-    jobs_per_gpu : int
-        Places on a device.
-
-    Raises
-    ------
-    cli.UserError
-        By :meth:`acquire`, if the folder's file system has no locks and this is not permitted; if it is,
-        the pool only knows of its own jobs.
+    Where there are fewer GPUs than one job wants (0: none), ``warn`` is told and each job gets what there is.
+    Every device has places for ``jobs_per_gpu`` jobs. The locks are in the system's folder for temporary
+    files, if not ``where``; if that has no locks, :meth:`acquire` raises cli.UserError, or, where this is
+    permitted, the pool knows of its own jobs only.
     """
 
     def __init__(

@@ -70,16 +70,9 @@ def job_script(spec: Path, index: str) -> str:
 
 
 class JobFolder:
-    """The folder of one call.
+    """The folder of one call: its path, and the ``name`` of its jobs in the queue.
 
-    Attributes
-    ----------
-    path : Path
-        The folder.
-    name : str
-        Name of the call's jobs in the queue.
-    logs : str
-        Its log files, with an asterisk for the job number: calls that agree in it are for the same jobs.
+    Calls that agree in ``logs``, their log files with an asterisk for the number, are for the same jobs.
     """
 
     def __init__(self, request: Request) -> None:

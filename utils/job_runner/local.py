@@ -31,16 +31,10 @@ def cores() -> int:
 def start_task(
     job: dict[str, Any], *, environment: dict[str, str] | None = None, stdout: int | None = None
 ) -> Process:
-    """Start one supervised job in a session of its own and return its process.
+    """Start one supervised job (see :mod:`utils.job_runner.task`) in a session of its own.
 
-    Parameters
-    ----------
-    job : dict
-        See :mod:`utils.job_runner.task`; ``parent`` is filled in.
-    environment : dict, optional
-        Variables that differ from this process's own.
-    stdout : int, optional
-        Where stdout and stderr of the job go, if not to a log.
+    Variables of ``environment`` differ from this process's own; what a job without a log prints goes to
+    ``stdout``.
     """
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", str(TASK), "-"],
@@ -91,16 +85,10 @@ def run_all(
     Parameters
     ----------
     jobs : iterable of int
-        Job numbers, started in this order.
-    start : callable
-        Starts a job, given its number and its environment variables.
-    limit : int
-        Jobs that may run at once.
-    gpus : GpuPool
-        Gives each job its GPUs, or makes it wait.
-    board : Board
-        Shows where the jobs stand.
-    step : callable, optional
+        Job numbers, started in this order by ``start``, which is told their variables.
+    gpus, board
+        Give each job its GPUs, and show where it stands.
+    step : callable
         Called several times a second while jobs run.
     last_code : int, optional
         Exit code of a job after which no other is started.

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 JOB_RANGE = re.compile(r"([A-Za-z_]\w*)=(\d+)(?::(\d+))?", re.ASCII)
-FLAGS_WITHOUT_VALUE = ("-V",)
 
 
 class UsageError(Exception):
@@ -23,9 +22,7 @@ def quote(word: str) -> str:
     """
     if word and not any(c.isspace() for c in word):
         return word
-    if '"' in word:
-        return "'" + word.replace("'", "'\\''") + "'"
-    return f'"{word}"'
+    return "'" + word.replace("'", "'\\''") + "'" if '"' in word else f'"{word}"'
 
 
 def join(words: Sequence[str]) -> str:
@@ -40,26 +37,10 @@ def substitute(text: str, job_name: str | None, job: int) -> str:
 
 @dataclass(frozen=True)
 class Request:
-    """One call of a runner.
+    """One call of a runner; ``log`` and ``command`` (for bash) hold the job's name, such as JOB."""
 
-    Attributes
-    ----------
-    options : dict of str to str
-        ``--name value`` options, dashes inside the name as underscores.
-    native : tuple of str
-        Options with one dash, in order: the scheduler's own (``-q``, ``-l``, ``-p``, …).
-    job_name : str or None
-        What stands for the job number in ``log`` and ``command``, usually ``JOB``.
-    jobs : tuple of int
-        Job numbers; ``(1,)`` if there is no ``JOB=``.
-    log : str
-        Log file, still with the job name.
-    command : str
-        Bash command line, still with the job name.
-    """
-
-    options: dict[str, str]
-    native: tuple[str, ...]
+    options: dict[str, str]  # --name value, with underscores for the dashes inside
+    native: tuple[str, ...]  # the scheduler's own, with one dash: -q, -l, -p …
     job_name: str | None
     jobs: tuple[int, ...]
     log: str
@@ -81,6 +62,12 @@ class Request:
         value = self.options.get("gpu", "0")
         return int(value) if value.isascii() and value.isdigit() else 1
 
+    @property
+    def name(self) -> str:
+        """What the jobs are called: as their log, without the job's number."""
+        name = self.log.rpartition("/")[2].removesuffix(".log")
+        return (name.replace(self.job_name, "").strip(".-_") if self.job_name else name) or "job"
+
     def log_of(self, job: int) -> str:
         """Log file of one job."""
         return substitute(self.log, self.job_name, job)
@@ -89,66 +76,50 @@ class Request:
         """Command line of one job."""
         return substitute(self.command, self.job_name, job)
 
-    @property
-    def name(self) -> str:
-        """What the jobs are called: as their log, without the job's number."""
-        name = self.log.rpartition("/")[2].removesuffix(".log")
-        return (name if self.job_name is None else name.replace(self.job_name, "")).strip(".-_") or "job"
-
     def all_logs(self) -> str:
         """Log files of the whole array as a glob pattern, for messages."""
-        if self.job_name is None or len(self.jobs) == 1:
-            return self.log_of(self.jobs[0])
-        return self.log.replace(self.job_name, "*")
+        several = self.job_name is not None and len(self.jobs) > 1
+        return self.log.replace(self.job_name or "", "*") if several else self.log_of(self.jobs[0])
 
     def _count(self, name: str) -> int | None:
         value = self.options.get(name)
-        if value is None:
-            return None
-        if not (value.isascii() and value.isdigit() and int(value) > 0):
+        if value is not None and not re.fullmatch(r"0*[1-9]\d*", value, re.ASCII):
             option = f"--{name.replace('_', '-')}"
             raise UsageError(f"invalid option {option} {value}: expected an integer of at least 1")
-        return int(value)
+        return int(value) if value is not None else None
 
 
 def parse(argv: list[str]) -> Request:
-    """Parse a runner's command line.
-
-    Raises
-    ------
-    UsageError
-        If an option lacks its value, the job range is invalid, log or command are missing, or an array
-        would write into one log file.
-    """
+    """Parse a runner's command line; raises :class:`UsageError`."""
     words = list(argv)
     options: dict[str, str] = {}
     native: list[str] = []
     job_name: str | None = None
     jobs: tuple[int, ...] = (1,)
     _take_options(words, options, native)
-    if words and (match := JOB_RANGE.fullmatch(words[0])):
-        job_name, jobs = match[1], _job_range(words.pop(0), match)
+    if words and (match := re.fullmatch(r"([A-Za-z_]\w*)=(\S*:\S*|\d+)", words[0], re.ASCII)):
+        job_name, jobs = match[1], _job_range(words.pop(0))
         _take_options(words, options, native)
-    elif words and re.fullmatch(r"[A-Za-z_]\w*=\S*:\S*", words[0]):
-        raise UsageError(f"invalid job range {words[0]}: expected for example JOB=1:4")
     if len(words) < 2 or not words[0]:
         raise UsageError("expected a log file and a command, as in: JOB=1:4 log/decode.JOB.log decode.sh JOB")
     request = Request(options, tuple(native), job_name, jobs, words[0], join(words[1:]))
     if job_name is not None and len(jobs) > 1 and job_name not in request.log:
         raise UsageError(
-            f"you are trying to run a parallel job but you are putting the output into just one log file"
+            "you are trying to run a parallel job but you are putting the output into just one log file"
             f" ({request.log}); put {job_name} into its name"
         )
     _ = request.threads, request.max_jobs_run
     return request
 
 
-def _job_range(text: str, match: re.Match[str]) -> tuple[int, ...]:
-    first = int(match[2])
-    last = int(match[3] or match[2])
+def _job_range(text: str) -> tuple[int, ...]:
+    match = JOB_RANGE.fullmatch(text)
+    if match is None:
+        raise UsageError(f"invalid job range {text}: expected for example JOB=1:4")
+    first, last = int(match[2]), int(match[3] or match[2])
     if first > last:
         raise UsageError(f"invalid job range {text}: the first job comes after the last")
-    if first < 1:
+    if first == 0:
         raise UsageError(f"invalid job range {text}: jobs count from 1 (Grid Engine's rule)")
     return tuple(range(first, last + 1))
 
@@ -157,20 +128,19 @@ def _take_options(words: list[str], options: dict[str, str], native: list[str]) 
     """Move the options at the front of ``words`` to ``options`` and ``native``."""
     while words and words[0].startswith("-"):
         switch = words.pop(0)
-        if switch in FLAGS_WITHOUT_VALUE:
-            native.append(switch)
-            continue
         name, equals, value = switch.partition("=")
-        if switch.startswith("--") and equals:
-            values = [value]
+        if switch == "-V":
+            native.append(switch)
+        elif switch.startswith("--") and equals:
+            options[name[2:].replace("-", "_")] = value
         else:
-            name = switch
-            values = [words.pop(0) for _ in range(2 if switch == "-pe" else 1) if words]
-        if len(values) < (2 if switch == "-pe" else 1):
-            raise UsageError(f"option {switch} lacks its value")
-        if name.startswith("--"):
-            options[name[2:].replace("-", "_")] = values[0]
-        elif name == "-tc":
-            options["max_jobs_run"] = values[0]
-        elif name != "-sync":  # we wait in any case
-            native += [name, *values]
+            count = 2 if switch == "-pe" else 1
+            if len(words) < count:
+                raise UsageError(f"option {switch} lacks its value")
+            values, words[:count] = words[:count], []
+            if switch.startswith("--"):
+                options[switch[2:].replace("-", "_")] = values[0]
+            elif switch == "-tc":
+                options["max_jobs_run"] = values[0]
+            elif switch != "-sync":  # we wait in any case
+                native += [switch, *values]

@@ -25,19 +25,7 @@ RULE = re.compile(r"(\w+)=(\S+)(?:\s+(.*))?", re.ASCII)
 
 @dataclass
 class SiteConf:
-    """The parsed file.
-
-    Attributes
-    ----------
-    name : str
-        File name, for messages.
-    command : list of str
-        Program that submits a job and its fixed arguments.
-    rules : dict of (str, str) to list of str
-        Arguments for each option and value; the value ``*`` stands for any, ``$0`` for what it was.
-    defaults : dict of str to str
-        Values of options that the command line does not give.
-    """
+    """The parsed file, which messages call ``name``."""
 
     name: str
     command: list[str] = field(default_factory=list)
@@ -50,71 +38,52 @@ class SiteConf:
         Raises
         ------
         UsageError
-            If an option or its value is not described.
+            If an option or its value is not described; ``--max-jobs-run`` need not be.
         """
         options = {**self.defaults, **request.options}
         options.pop("config", None)
-        words = list(self.command)
-        for name, value in sorted(options.items()):
-            words += self.words_of(name, value)
-        return words + list(request.native)
+        words = [word for name, value in sorted(options.items()) for word in self.words_of(name, value)]
+        return [*self.command, *words, *request.native]
 
     def words_of(self, name: str, value: str) -> list[str]:
-        """Return what one option becomes; ``--max-jobs-run`` may be undescribed.
-
-        Raises
-        ------
-        UsageError
-            If the option or its value is not described.
-        """
+        """Return what one option becomes; raises UsageError."""
         rule = self.rules.get((name, value), self.rules.get((name, "*")))
-        if rule is None and name == "max_jobs_run":
-            return []
-        if rule is None:
+        if rule is None and name != "max_jobs_run":
             option = f"--{name.replace('_', '-')} {value}"
             raise UsageError(f"option {option} is not described in {self.name}, or not with this value")
-        return [word.replace("$0", value) for word in rule]
+        return [word.replace("$0", value) for word in rule or ()]
+
+    def take(self, kind: str, rest: str) -> None:
+        """Take one line; raises ValueError."""
+        match = RULE.fullmatch(rest)
+        if kind == "command":
+            self.command = shlex.split(rest)
+        elif kind not in ("option", "default"):
+            raise ValueError("expected 'command', 'option' or 'default'")
+        elif match is None:
+            raise ValueError(f"expected '{kind} name=value'")
+        elif kind == "option":
+            self.rules[match[1], match[2]] = shlex.split(match[3] or "")
+        elif match[3]:
+            raise ValueError("expected 'default name=value' and nothing after it")
+        else:
+            self.defaults[match[1]] = match[2]
 
 
 def parse(text: str, name: str) -> SiteConf:
-    """Parse a configuration.
-
-    Raises
-    ------
-    UsageError
-        Naming file and line of what is not understood, or if no ``command`` is given.
-    """
+    """Parse a configuration; raises UsageError, which names file and line."""
     conf = SiteConf(name)
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         line = re.sub(r"(^|\s)#.*", "", line).strip()
-        if not line:
-            continue
         kind, _, rest = line.partition(" ")
         try:
-            _take(conf, kind, rest.strip())
+            if line:
+                conf.take(kind, rest.strip())
         except ValueError as error:
             raise UsageError(f"{name}:{number}: {error}, got '{line}'") from error
     if not conf.command:
         raise UsageError(f"{name}: expected a line 'command …' that says how jobs are submitted")
     return conf
-
-
-def _take(conf: SiteConf, kind: str, rest: str) -> None:
-    if kind == "command":
-        conf.command = shlex.split(rest)
-        return
-    if kind not in ("option", "default"):
-        raise ValueError("expected 'command', 'option' or 'default'")
-    match = RULE.fullmatch(rest)
-    if match is None:
-        raise ValueError(f"expected '{kind} name=value'")
-    name, value, words = match[1], match[2], match[3] or ""
-    if kind == "option":
-        conf.rules[name, value] = shlex.split(words)
-    elif words:
-        raise ValueError("expected 'default name=value' and nothing after it")
-    else:
-        conf.defaults[name] = value
 
 
 def read(path: str | None, standard: str, built_in: str) -> SiteConf:

@@ -26,34 +26,20 @@ REASON_SECONDS = 20.0
 
 
 class TaskWatch:
-    """Watches over the tasks that were submitted.
-
-    Attributes
-    ----------
-    ids : list of str
-        Ids of the arrays, in the order of their submission.
-    tasks : dict of int to (str, int)
-        Array and index of each job.
-    pending : set of int
-        Jobs that have not ended yet.
-    listed : dict of (str, int) to State
-        What the scheduler said last.
-    failed : dict of int to str
-        Why jobs failed.
-    """
+    """Watches over the tasks that were submitted."""
 
     def __init__(self, request: Request, folder: JobFolder, scheduler: Scheduler) -> None:
         self.request, self.folder, self.scheduler = request, folder, scheduler
         self.poll = frontend.seconds("RUNNER_POLL_SECONDS", 5.0)
         self.late = frontend.seconds("RUNNER_LATE_SECONDS", 60.0)
         self.patience = frontend.seconds("RUNNER_UNREACHABLE_SECONDS", 1800.0)
-        self.ids: list[str] = []
+        self.ids: list[str] = []  # of arrays, in the order of their submission
         self.tasks: dict[int, Task] = {}
-        self.pending: set[int] = set()
-        self.listed: dict[Task, State] = {}
-        self.failed: dict[int, str] = {}
-        self.gone: dict[int, float] = {}
-        self.unheard: dict[int, float] = {}
+        self.pending: set[int] = set()  # jobs that have not ended yet
+        self.listed: dict[Task, State] = {}  # what the scheduler said last
+        self.failed: dict[int, str] = {}  # why
+        self.gone: dict[int, float] = {}  # since when the scheduler has forgotten a job
+        self.unheard: dict[int, float] = {}  # since when its node has not been heard of
         self.recipe = frontend.RecipeWatch()
         self.pause = self.asked = self.answered = self.read = 0.0
         self.questions = MAX_ASKED
@@ -113,8 +99,6 @@ class TaskWatch:
         self.read = time.monotonic()
         for job, end in ends.items():
             self._take_end(job, end)
-            if job not in self.pending:
-                self.board.end(job)
         self._take_lost(self.pending - ends.keys())
 
     def _ask(self) -> None:
@@ -138,54 +122,52 @@ class TaskWatch:
             )
         frontend.warn(f"{error}; trying again")
 
+    def _end(self, job: int, reason: str = "") -> None:
+        """Take a job off the list; it has failed if there is a reason."""
+        if reason:
+            self.failed[job] = reason
+        self.pending.discard(job)
+        self.board.end(job)
+
     def _note_gone(self) -> None:
         """Remember since when the scheduler does not know a task any more; fail those it will not end."""
-        hopeless = []
+        now, hopeless = time.monotonic(), []
         for job in sorted(self.pending):
             state = self.listed.get(self.tasks[job])
             if state is None:
-                self.gone.setdefault(job, time.monotonic())
+                self.gone.setdefault(job, now)
                 continue
             self.gone.pop(job, None)
             if state.running:
                 self.board.begin(job)
-            silence = self._silence(job, state)
+            if not state.unheard:
+                self.unheard.pop(job, None)
+            silence = now - self.unheard.setdefault(job, now) if state.unheard else 0.0
             if state.stuck:
-                self.failed[job] = f"state {state.text}: it would never run"
+                self._end(job, f"state {state.text}: it would never run")
             elif silence > self.patience:
-                self.failed[job] = f"state {state.text}: {state.unheard} is not heard of for {silence:.0f} s"
+                self._end(job, f"state {state.text}: {state.unheard} is not heard of for {silence:.0f} s")
             else:
                 continue
             hopeless.append(job)
-        self.pending -= set(hopeless)
         self._cancel(hopeless)
-
-    def _silence(self, job: int, state: State) -> float:
-        """Return for how many seconds a task's node has not been heard of."""
-        if not state.unheard:
-            self.unheard.pop(job, None)
-            return 0.0
-        since = self.unheard.setdefault(job, time.monotonic())
-        return time.monotonic() - since
 
     def _take_end(self, job: int, end: dict[str, Any]) -> None:
         """Take a task's own word, with the scheduler's if it failed: of a signal it may know the reason."""
-        if end["status"] != 0:
-            code = os.waitstatus_to_exitcode(end["status"])
-            by_signal = code < 0 or code > 128
-            if by_signal and job not in self.gone:
+        if end["status"] == 0:
+            self._end(job)
+            return
+        code = os.waitstatus_to_exitcode(end["status"])
+        by_signal = code < 0 or code > 128
+        if by_signal and job not in self.gone:
+            return
+        verdict = self._verdict(job)
+        if by_signal and verdict is None and len(self.failed) < MAX_ASKED:
+            waited = time.monotonic() - self.gone[job]
+            if waited < min(self.late, REASON_SECONDS):
                 return
-            verdict = self._verdict(job)
-            if by_signal and verdict is None and self._may_be_told_why(job):
-                return
-            more = f" ({verdict.reason})" if verdict is not None and verdict.failed else ""
-            self.failed[job] = end["text"] + more
-        self.pending.discard(job)
-
-    def _may_be_told_why(self, job: int) -> bool:
-        """Tell whether to wait for the scheduler's word on a task that a signal ended."""
-        waited = time.monotonic() - self.gone[job]
-        return len(self.failed) < MAX_ASKED and waited < min(self.late, REASON_SECONDS)
+        more = f" ({verdict.reason})" if verdict is not None and verdict.failed else ""
+        self._end(job, end["text"] + more)
 
     def _take_lost(self, silent: set[int]) -> None:
         """Fail the jobs that ended without a word, once that is certain."""
@@ -200,8 +182,7 @@ class TaskWatch:
             elif verdict is None or not verdict.failed:
                 continue
             reason = verdict.reason if verdict is not None else "the scheduler does not say why"
-            self.failed[job] = f"no word of its own, it is gone from the queue: {reason}"
-            self.pending.discard(job)
+            self._end(job, f"no word of its own, it is gone from the queue: {reason}")
         self._cancel(given_up)
 
     def _verdict(self, job: int) -> Verdict | None:
