@@ -24,14 +24,14 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 from utils.job_runner import cluster, frontend, site_conf
 from utils.job_runner.request import Request
 from utils.job_runner.scheduler import (
-    RefusedError,
     State,
     SubmitError,
     Task,
     UnreachableError,
     Verdict,
     ask,
-    is_refused,
+    ask_controller,
+    said,
     submitted_id,
     user_name,
 )
@@ -69,9 +69,7 @@ class GridEngine:
     def array_limit(self) -> int:
         """Return max_aj_tasks, the largest array."""
         if self.limit is None:
-            done = ask(["qconf", "-sconf"])
-            if is_refused(done):
-                raise RefusedError(f"qconf said: {(done.stderr or done.stdout).strip()}")
+            done = ask_controller(["qconf", "-sconf"])
             found = re.search(r"^max_aj_tasks\s+(\d+)", done.stdout, re.MULTILINE)
             self.limit = int(found[1]) or UNLIMITED if found else 75000
         return self.limit
@@ -81,9 +79,7 @@ class GridEngine:
     ) -> str:
         """Submit with qsub; also one task goes as an array, so that qstat speaks of all alike."""
         if self.gpu_words:
-            done = ask(["qselect", *self.gpu_words])
-            if is_refused(done):
-                raise RefusedError(f"qselect said: {(done.stderr or done.stdout).strip()}")
+            done = ask_controller(["qselect", *self.gpu_words])
             if not done.stdout.strip():
                 raise SubmitError(f"no queue has what --gpu asks for, {' '.join(self.gpu_words)} (qselect)")
         words = [*command, "-terse", "-N", name, "-o", f"{output}.$TASK_ID", "-t", f"1-{max(1, count)}"]
@@ -99,7 +95,7 @@ class GridEngine:
         """
         done = ask(["qstat", "-f", "-ne", "-u", user_name()])
         if done.returncode != 0:
-            raise UnreachableError(f"qstat said: {(done.stderr or done.stdout).strip()}")
+            raise UnreachableError(said(done))
         states, unheard = {}, ""
         for line in done.stdout.splitlines():
             words = line.split()

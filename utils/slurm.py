@@ -26,13 +26,13 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 from utils.job_runner import cluster, frontend, site_conf
 from utils.job_runner.request import Request
 from utils.job_runner.scheduler import (
-    RefusedError,
     State,
     Task,
     UnreachableError,
     Verdict,
     ask,
-    is_refused,
+    ask_controller,
+    said,
     submitted_id,
     wait_until_gone,
 )
@@ -66,9 +66,7 @@ class Slurm:
     def array_limit(self) -> int:
         """Return MaxArraySize - 1, the largest index."""
         if self.limit is None:
-            done = ask(["scontrol", "show", "config"])
-            if is_refused(done):
-                raise RefusedError(f"scontrol said: {done.stderr.strip()}")
+            done = ask_controller(["scontrol", "show", "config"])
             facts = dict(re.findall(r"^(\w+)\s*=\s*(\S+)", done.stdout, re.MULTILINE))
             self.limit = int(facts.get("MaxArraySize", 1001)) - 1
             storage = facts.get("AccountingStorageType", "(null)")
@@ -95,15 +93,14 @@ class Slurm:
         if done.returncode != 0:
             if "Invalid job id" in done.stderr:
                 return {}
-            raise UnreachableError(f"squeue said: {done.stderr.strip()}")
+            raise UnreachableError(said(done))
         states = {}
         for line in done.stdout.splitlines():
             job_id, index, state, reason = (line.strip().split("|", 3) + ["", "", ""])[:4]
             text = state if reason in ("None", "") or state == "RUNNING" else f"{state} ({reason})"
             stuck = state == "PENDING" and ("launch failed" in reason or reason.startswith("DependencyNever"))
-            states[job_id, int(index) if index.isdigit() else 1] = State(
-                text, stuck, running=state == "RUNNING"
-            )
+            task = job_id, int(index) if index.isdigit() else 1
+            states[task] = State(text, stuck, running=state == "RUNNING")
         return states
 
     def verdict(self, task: Task) -> Verdict | None:

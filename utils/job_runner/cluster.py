@@ -27,6 +27,7 @@ from utils.job_runner.scheduler import (
     SubmitError,
     UnreachableError,
     ask,
+    said,
     wait_until_gone,
 )
 from utils.job_runner.task_watch import TaskWatch
@@ -154,7 +155,7 @@ class ClusterRun:
             if self.ids:
                 done = ask(self.scheduler.cancel_command(self.ids))
                 if done.returncode != 0:
-                    frontend.warn(f"cancelling {' '.join(self.ids)}: {(done.stderr or done.stdout).strip()}")
+                    frontend.warn(f"cancelling {' '.join(self.ids)}: {said(done)}")
                 wait_until_gone(self.scheduler, self.ids)
             self.folder.remove()
         except (UnreachableError, OSError) as error:

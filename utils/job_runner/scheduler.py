@@ -18,6 +18,8 @@ from utils.job_runner import frontend
 COMMAND_SECONDS = 120
 # What users have set there for their own eyes would hide jobs from ours.
 DEFAULTS_OF_USERS = ("SQUEUE_", "SACCT_", "SINFO_", "SCANCEL_")
+REFUSED = re.compile("connection refused|connect failure|unable to (contact|send message to qmaster)", re.I)
+FULL = re.compile("submitjob|job submit limit|jobs are allowed per", re.I)
 
 Task = tuple[str, int]  # id of the submitted array, index in it
 
@@ -97,16 +99,17 @@ class Scheduler(Protocol):
         """Return the command that cancels jobs and single tasks."""
 
 
-def is_refused(done: subprocess.CompletedProcess[str]) -> bool:
-    """Tell whether a program failed because no controller took its call."""
-    words = (
-        "connection refused",
-        "connect failure",
-        "unable to contact",
-        "unable to send message to qmaster",
-    )
-    said = (done.stderr + done.stdout).lower()
-    return done.returncode != 0 and any(word in said for word in words)
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    """Return what one of the scheduler's programs said, for messages."""
+    return f"{done.args[0]} said: {(done.stderr or done.stdout).strip()}"
+
+
+def ask_controller(words: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a program that needs the controller; raises :class:`RefusedError` if that is down."""
+    done = ask(words)
+    if done.returncode != 0 and REFUSED.search(done.stderr + done.stdout):
+        raise RefusedError(said(done))
+    return done
 
 
 def submitted_id(words: list[str]) -> str:
@@ -114,15 +117,11 @@ def submitted_id(words: list[str]) -> str:
 
     Raises :class:`SubmitError`, :class:`FullError` or :class:`RefusedError`.
     """
-    done = ask(words)
-    said = f"{words[0]} said: {(done.stderr or done.stdout).strip()}"
-    if is_refused(done):
-        raise RefusedError(said)
+    done = ask_controller(words)
     found = re.findall(r"^(\d+)(?:[.;]\S*)?\s*$", done.stdout, re.MULTILINE)
     if done.returncode == 0 and found:
         return found[-1]
-    limits = ("submitjob", "job submit limit", "jobs are allowed per")
-    raise (FullError if any(word in said.lower() for word in limits) else SubmitError)(said)
+    raise (FullError if FULL.search(said(done)) else SubmitError)(said(done))
 
 
 def user_name() -> str:
@@ -133,18 +132,13 @@ def user_name() -> str:
         return getpass.getuser()
 
 
-def environment() -> dict[str, str]:
-    """Return the environment of the scheduler's programs."""
-    return {name: os.environ[name] for name in os.environ if not name.startswith(DEFAULTS_OF_USERS)}
-
-
 def ask(words: list[str]) -> subprocess.CompletedProcess[str]:
     """Run one of the scheduler's programs; raises :class:`UnreachableError` if it hangs or is missing."""
     try:
         return subprocess.run(
             words,
             stdin=subprocess.DEVNULL,
-            env=environment(),
+            env={name: os.environ[name] for name in os.environ if not name.startswith(DEFAULTS_OF_USERS)},
             capture_output=True,
             text=True,
             errors="replace",
