@@ -74,6 +74,11 @@ done
 utils/once.py --cmd "$cmd" "${inputs[@]}" "${outputs[@]}" "$data/.done/folds" -- "$data/log/make_folds.log" \
   local/make_folds.py "${division[@]}" --strict "$strict" "${sources[@]}" "${data}_fold"
 
+if [ "${RECIPE_DRY_RUN:-false}" = true ] && [ ! -f "${data}_fold1/train/feats.scp" ]; then
+  echo "The folds are not divided yet; a dry run tells more of them when that is done" >&2
+  exit 0
+fi
+
 # One fold after the other on this machine, whose cores each fold fills; all at once on a cluster.
 first=$((stage > 3 ? stage : 3))
 at_once=1
