@@ -199,8 +199,10 @@ def time_left(
     if not whole:
         return None
     average = sum(whole) / len(whole)
-    lefts = [left for left, _ in known]
-    lefts += [max(0.0, average - ran) for status, ran in running if status is None or status.left is None]
+    silent = [average - ran for status, ran in running if status is None or status.left is None]
+    if any(left <= 0 for left in silent):
+        return None
+    lefts = [left for left, _ in known] + silent
     return max([*lefts, (sum(lefts) + waiting * average) / max(1, len(running))])
 
 

@@ -89,7 +89,7 @@ def steady(done: float, left: float) -> Status:
         (0, [(steady(5, 30), 30), (steady(5, 10), 30)], [], 30),  # the longest
         (4, [(steady(5, 30), 30), (steady(5, 10), 50)], [], (40 + 4 * 60) / 2),  # two at a time
         (0, [(None, 10)], [30, 50], 30),  # as long as the others
-        (0, [(None, 99)], [30], 0),
+        (0, [(None, 99)], [30], None),  # it needs longer than the others
         (3, [(None, 10)], [], None),  # nobody knows
     ],
 )
