@@ -6,26 +6,26 @@ Usage: local/train_dnn.py [options] <data-tr> <data-cv> <feature-transform> <exp
 e.g. local/train_dnn.py --config conf/paper/dnn1.conf data/synth/train_tr data/synth/train_cv \
        data/synth/cmvn/feature_transform.nnet exp/synth_dnn1
 
-Reads feats.scp, labels.scp (posteriors) and genres.txt of the data directories; writes nnet/ (the network
-of each epoch), final.nnet (the best in cross-validation), final_test.nnet (the same), iters.tsv. An
-interrupted training continues with its next epoch.
+Reads feats.scp, labels.scp (posteriors) and genres.txt of the data directories; writes nnet/ (the last and
+the best network), final.nnet (the best in cross-validation), final_test.nnet (the same), iters.tsv. An
+interrupted training continues with its next epoch under the same --key.
 """
 
 from __future__ import annotations
 
 from dataclasses import fields
 
-from steps.nnet1 import make_nnet_proto
-from steps.nnet1.epoch import frame_epoch
+from steps.nnet1.minibatches import Frames
+from steps.nnet1.prototype import dnn_prototype
 from steps.nnet1.schedule import KarelOptions
-from steps.nnet1.stage import learn_rate, open_trainer, stage_parser
-from steps.nnet1.training import train_karel
+from steps.nnet1.trainer import Trainer, learn_rate, make_network, train_karel, trainer_parser
+from steps.nnet1.training_set import open_training_set
 from utils import cli
 
 
 def get_parser() -> cli.KaldiParser:
     """Return the parser of this program's options."""
-    parser = stage_parser("train_dnn.py", __doc__)
+    parser = trainer_parser("local/train_dnn.py", __doc__)
     default = KarelOptions()
     add = parser.add_argument
     add("--hid-layers", type=cli.positive_int, default=1, help="hidden layers (default: 1)")
@@ -51,25 +51,12 @@ def get_parser() -> cli.KaldiParser:
 def main(argv: list[str] | None = None) -> int:
     """Run the program and return its exit status."""
     args = get_parser().parse_args(argv)
-
-    def prototype(feat_dim: int, num_classes: int) -> list[str]:
-        words = [str(value) for value in (feat_dim, num_classes, args.hid_layers, args.hid_dim)]
-        return make_nnet_proto.prototype(make_nnet_proto.get_parser().parse_args(words))
-
-    def run(net, data, options, where):
-        return frame_epoch(
-            net,
-            data,
-            options,
-            minibatch_size=args.minibatch_size,
-            randomizer_size=args.randomizer_size,
-            seed=args.seed if args.randomize and options is not None else None,
-            where=where,
-        )
-
-    trainer, network = open_trainer(args, prototype, run, init_name="dnn.init")
+    how = Frames(args.minibatch_size, args.randomizer_size, args.seed if args.randomize else None)
+    data = open_training_set(args, how)
+    proto = dnn_prototype(data.input_dim, data.num_classes, args.hid_layers, args.hid_dim)
+    network = make_network(args, data, proto, "dnn.init")
     options = KarelOptions(**{item.name: getattr(args, item.name) for item in fields(KarelOptions)})
-    train_karel(trainer, options, network, "dnn")
+    train_karel(Trainer(args, data, how, network), options, "dnn")
     return 0
 
 

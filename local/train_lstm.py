@@ -6,25 +6,30 @@ Usage: local/train_lstm.py [options] <data-tr> <data-cv> <feature-transform> <ex
 e.g. local/train_lstm.py --config conf/paper/lstm_512.conf data/synth/train_tr data/synth/train_cv \
        data/synth/cmvn/feature_transform.nnet exp/synth_lstm_512
 
-Reads feats.scp, labels.scp (posteriors) and genres.txt of the data directories; writes nnet/nnet.iter<N>,
-final.nnet, final_test.nnet (for whole utterances: TimeShift and LstmProjected), iters.tsv. An interrupted
-training continues with its next epoch. kaldi-lstm takes the last epoch's network; --select=best-cv the one
-with the lowest loss in cross-validation.
+Reads feats.scp, labels.scp (posteriors) and genres.txt of the data directories; writes nnet/ (the last and
+the best network), final.nnet, final_test.nnet (for whole utterances: TimeShift and LstmProjected), iters.tsv.
+An interrupted training continues with its next epoch under the same --key. kaldi-lstm takes the last epoch's
+network; --select=best-cv the one with the lowest loss in cross-validation.
 """
 
 from __future__ import annotations
 
-from steps.nnet1 import make_lstm_proto
-from steps.nnet1.epoch import stream_epoch
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from steps.nnet1.minibatches import Streams
+from steps.nnet1.prototype import lstm_prototype
 from steps.nnet1.schedule import KaldiLstmOptions
-from steps.nnet1.stage import learn_rate, open_trainer, stage_parser
-from steps.nnet1.training import train_kaldi_lstm
+from steps.nnet1.trainer import Trainer, learn_rate, make_network, train_kaldi_lstm, trainer_parser
+from steps.nnet1.training_set import open_training_set
 from utils import cli
 
 
 def get_parser() -> cli.KaldiParser:
     """Return the parser of this program's options."""
-    parser = stage_parser("train_lstm.py", __doc__)
+    parser = trainer_parser("local/train_lstm.py", __doc__)
     parser.set_defaults(momentum=0.9)
     default = KaldiLstmOptions()
     add = parser.add_argument
@@ -50,29 +55,21 @@ def main(argv: list[str] | None = None) -> int:
     if args.targets_delay < 0:
         parser.error(f"--targets-delay must be at least 0, got {args.targets_delay}")
 
-    def prototype(feat_dim: int, num_classes: int) -> list[str]:
-        names = ("cell_dim", "proj_dim", "num_layers", "num_stream", "param_scale")
-        words = [f"--{name.replace('_', '-')}={getattr(args, name)}" for name in names]
-        return make_lstm_proto.prototype(
-            make_lstm_proto.get_parser().parse_args([*words, str(feat_dim), str(num_classes)])
-        )
-
-    def run(net, data, options, where):
-        return stream_epoch(
-            net, data, options, batch_size=args.batch_size, targets_delay=args.targets_delay, where=where
-        )
-
-    trainer, network = open_trainer(
-        args,
-        prototype,
-        run,
-        init_name="nnet.init",
+    how = Streams(args.batch_size, args.num_stream, args.targets_delay)
+    data = open_training_set(args, how)
+    proto = lstm_prototype(
+        data.input_dim,
+        data.num_classes,
+        num_layers=args.num_layers,
+        cell_dim=args.cell_dim,
+        proj_dim=args.proj_dim,
         num_stream=args.num_stream,
-        framewise=True,
-        length_tolerance=0,
+        param_scale=args.param_scale,
     )
+    network = make_network(args, data, proto, "nnet.init")
     options = KaldiLstmOptions(args.learn_rate, args.max_iters, args.start_halving, args.halving_factor)
-    train_kaldi_lstm(trainer, options, network, select=args.select, targets_delay=args.targets_delay)
+    trainer = Trainer(args, data, how, network)
+    train_kaldi_lstm(trainer, options, select=args.select, targets_delay=args.targets_delay)
     return 0
 
 

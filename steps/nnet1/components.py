@@ -1,43 +1,77 @@
 """The components of an nnet1 network: dimensions, parameters and options, no arithmetic.
 
-Every component has an input and an output dimension; one with parameters holds them as float32
-tensors, laid out as in the model files. The equations are those of Kaldi's ``nnet1`` (``Affine-
-Transform`` … ``Splice``) and of kaldi-lstm (``Transmit``, ``TimeShift``, ``LstmProjectedStreams``).
+A kind of component is declared once, as a dataclass: its fields say which of them are tensors and of what
+shape (:func:`parameter`), which stand as options in model files and prototypes (:func:`option`), and in the
+order of the model files. The equations are those of Kaldi's ``nnet1`` (``AffineTransform`` … ``Splice``)
+and of kaldi-lstm (``Transmit``, ``TimeShift``, ``LstmProjectedStreams``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 
 from utils.cli import UserError
 
 Generation = Literal["2014", "modern"]
+END_OF_COMPONENT = "<!EndOfComponent>"
+Shape = tuple[int, ...]
 
 
 class NnetFormatError(UserError):
     """A network, or the file that should hold one, is wrong: says which component and what."""
 
 
-def _check_shape(kind: str, name: str, value: torch.Tensor, shape: tuple[int, ...]) -> None:
-    if value.dtype != torch.float32:
-        raise NnetFormatError(f"<{kind}>: {name} must be float32, got {value.dtype}")
-    if tuple(value.shape) != shape:
-        expected, got = (" x ".join(map(str, dims)) for dims in (shape, tuple(value.shape)))
-        raise NnetFormatError(f"<{kind}>: expected {name} of {expected}, got {got}")
+class Dims(NamedTuple):
+    """What the shapes of a component's tensors follow from."""
+
+    input_dim: int
+    output_dim: int
+    cell_dim: int = 0
+
+
+class Option(NamedTuple):
+    """An option as it stands in files: ``<LearnRateCoef> 1``; not all are written by both generations."""
+
+    token: str
+    attribute: str
+    kind: type
+    modern_only: bool
+
+
+def option(token: str, default: float | None = None, *, modern_only: bool = False) -> Any:
+    """Declare a field that stands as ``token`` in files; without a default it must be given."""
+    given: dict[str, Any] = {"kw_only": True} if default is None else {"default": default}
+    return field(**given, metadata={"token": token, "modern_only": modern_only})
+
+
+def parameter(shape: Callable[[Dims], Shape]) -> Any:
+    """Declare a field that holds a trainable float32 tensor of this shape."""
+    return field(kw_only=True, metadata={"shape": shape})
 
 
 @dataclass(eq=False)
 class Component:
-    """One layer of a network, from ``input_dim`` to ``output_dim`` columns a frame."""
+    """One layer of a network, from ``input_dim`` to ``output_dim`` columns a frame.
+
+    Class attributes: ``kind``, the name in files and of the class; ``only_2014``, whether today's Kaldi lacks
+    it; ``changes_dim``, whether both dimensions may differ; ``drawn_by``, options of prototypes that say how
+    the parameters are drawn.
+    """
 
     kind: ClassVar[str] = "Component"
+    only_2014: ClassVar[bool] = False
+    changes_dim: ClassVar[bool] = False
+    drawn_by: ClassVar[dict[str, type]] = {}
 
     input_dim: int
     output_dim: int
+
+    def __init_subclass__(cls) -> None:
+        cls.kind = cls.__name__
 
     def __post_init__(self) -> None:
         if self.input_dim < 1 or self.output_dim < 1:
@@ -46,120 +80,112 @@ class Component:
         self.check()
 
     def check(self) -> None:
-        """Check that the parameters fit the dimensions; by default that both dimensions are equal.
+        """Check the dimensions, and the tensors against the declared shapes.
 
         Raises
         ------
         NnetFormatError
             With the name of the parameter, the expected and the present shape.
         """
-        if self.input_dim != self.output_dim:
+        if not self.changes_dim and self.input_dim != self.output_dim:
             dims = f"{self.input_dim} and {self.output_dim}"
             raise NnetFormatError(f"<{self.kind}>: input and output dimension must agree, got {dims}")
+        shapes = self.shapes(Dims(self.input_dim, self.output_dim, getattr(self, "cell_dim", 0)))
+        for name, value in self.params().items():
+            if value.dtype != torch.float32:
+                raise NnetFormatError(f"<{self.kind}>: {name} must be float32, got {value.dtype}")
+            if tuple(value.shape) != shapes[name]:
+                expected, got = (" x ".join(map(str, dims)) for dims in (shapes[name], tuple(value.shape)))
+                raise NnetFormatError(f"<{self.kind}>: expected {name} of {expected}, got {got}")
 
     def params(self) -> dict[str, torch.Tensor]:
         """Trainable float32 tensors by name, in the order of the model file; changed in place by training."""
-        return {}
+        return {item.name: getattr(self, item.name) for item in fields(self) if "shape" in item.metadata}
+
+    @classmethod
+    def shapes(cls, dims: Dims) -> dict[str, Shape]:
+        """Shapes of the trainable tensors by name, in the order of the model file."""
+        return {item.name: item.metadata["shape"](dims) for item in fields(cls) if "shape" in item.metadata}
+
+    @classmethod
+    def options(cls, generation: Generation = "modern") -> list[Option]:
+        """Return the options that a file of this generation holds, in their order."""
+        found = []
+        for item in fields(cls):
+            token, modern_only = item.metadata.get("token"), item.metadata.get("modern_only", False)
+            if token and (generation == "modern" or not modern_only):
+                kind = int if item.type == "int" else float
+                found.append(Option(token, item.name, kind, modern_only))
+        return found
 
 
 class Sigmoid(Component):
     """``y = 1 / (1 + exp(-x))``."""
 
-    kind = "Sigmoid"
-
 
 class Tanh(Component):
     """``y = tanh(x)``."""
-
-    kind = "Tanh"
 
 
 class Softmax(Component):
     """``y = exp(x - max x) / sum exp(x - max x)``."""
 
-    kind = "Softmax"
-
 
 class Transmit(Component):
     """Identity (2014); lets an LSTM behind it receive gradients, see the semantics of kaldi-lstm."""
 
-    kind = "Transmit"
+    only_2014 = True
 
 
 @dataclass(eq=False)
 class TimeShift(Component):
     """``y(t) = x(min(max(t + shift, 0), T - 1))`` (2014); the test-time form of a target delay."""
 
-    kind = "TimeShift"
+    only_2014 = True
 
-    shift: int = 0
+    shift: int = option("<Shift>", 0)
 
 
 @dataclass(eq=False)
 class AffineTransform(Component):
     """``y = W x + b`` with W [output_dim, input_dim] and b [output_dim]."""
 
-    kind = "AffineTransform"
+    changes_dim = True
+    drawn_by = {"<BiasMean>": float, "<BiasRange>": float, "<ParamStddev>": float}
 
-    weight: torch.Tensor = field(kw_only=True)
-    bias: torch.Tensor = field(kw_only=True)
-    learn_rate_coef: float = 1.0
-    bias_learn_rate_coef: float = 1.0
-    max_norm: float = 0.0
-
-    def check(self) -> None:
-        """Check the shapes of W and b."""
-        _check_shape(self.kind, "a weight matrix", self.weight, (self.output_dim, self.input_dim))
-        _check_shape(self.kind, "a bias", self.bias, (self.output_dim,))
-
-    def params(self) -> dict[str, torch.Tensor]:
-        """W, then b."""
-        return {"weight": self.weight, "bias": self.bias}
+    weight: torch.Tensor = parameter(lambda dims: (dims.output_dim, dims.input_dim))
+    bias: torch.Tensor = parameter(lambda dims: (dims.output_dim,))
+    learn_rate_coef: float = option("<LearnRateCoef>", 1.0)
+    bias_learn_rate_coef: float = option("<BiasLearnRateCoef>", 1.0)
+    max_norm: float = option("<MaxNorm>", 0.0)
 
 
 @dataclass(eq=False)
 class AddShift(Component):
     """``y = x + shift`` with shift [dim]."""
 
-    kind = "AddShift"
+    drawn_by = {"<InitParam>": float}
 
-    shift: torch.Tensor = field(kw_only=True)
-    learn_rate_coef: float = 1.0
-
-    def check(self) -> None:
-        """Check the length of the shift."""
-        super().check()
-        _check_shape(self.kind, "a shift", self.shift, (self.output_dim,))
-
-    def params(self) -> dict[str, torch.Tensor]:
-        """Return the shift."""
-        return {"shift": self.shift}
+    shift: torch.Tensor = parameter(lambda dims: (dims.output_dim,))
+    learn_rate_coef: float = option("<LearnRateCoef>", 1.0, modern_only=True)
 
 
 @dataclass(eq=False)
 class Rescale(Component):
     """``y = x * scale`` with scale [dim]."""
 
-    kind = "Rescale"
+    drawn_by = {"<InitParam>": float}
 
-    scale: torch.Tensor = field(kw_only=True)
-    learn_rate_coef: float = 1.0
-
-    def check(self) -> None:
-        """Check the length of the scale."""
-        super().check()
-        _check_shape(self.kind, "a scale", self.scale, (self.output_dim,))
-
-    def params(self) -> dict[str, torch.Tensor]:
-        """Return the scale."""
-        return {"scale": self.scale}
+    scale: torch.Tensor = parameter(lambda dims: (dims.output_dim,))
+    learn_rate_coef: float = option("<LearnRateCoef>", 1.0, modern_only=True)
 
 
 @dataclass(eq=False)
 class Splice(Component):
     """``y(t) = [x(t + offsets[0]) | x(t + offsets[1]) | ...]``, frames clamped to the first and the last."""
 
-    kind = "Splice"
+    changes_dim = True
+    drawn_by = {"<BuildVector>": list}
 
     offsets: list[int] = field(kw_only=True)
 
@@ -176,7 +202,8 @@ class Splice(Component):
 class Copy(Component):
     """``y[j] = x[indices[j]]``; indices count from 0 here and from 1 in the files."""
 
-    kind = "Copy"
+    changes_dim = True
+    drawn_by = {"<BuildVector>": list}
 
     indices: list[int] = field(kw_only=True)
 
@@ -193,20 +220,19 @@ class Copy(Component):
 class Lstm(Component):
     """What the LSTMs with a recurrent projection share: N cells, R = output_dim projected units.
 
-    ``w_gifo_x`` [4N, input_dim], ``w_gifo_r`` [4N, R], ``bias`` [4N] in the order g, i, f, o; the
-    peepholes [N]; ``w_r_m`` [R, N]. A clip of 0 is off.
+    The four gates of ``w_gifo_x``, ``w_gifo_r`` and ``bias`` are in the order g, i, f, o. A clip of 0 is off.
     """
 
-    kind = "Lstm"
+    changes_dim = True
 
-    cell_dim: int = field(kw_only=True)
-    w_gifo_x: torch.Tensor = field(kw_only=True)
-    w_gifo_r: torch.Tensor = field(kw_only=True)
-    bias: torch.Tensor = field(kw_only=True)
-    peephole_i_c: torch.Tensor = field(kw_only=True)
-    peephole_f_c: torch.Tensor = field(kw_only=True)
-    peephole_o_c: torch.Tensor = field(kw_only=True)
-    w_r_m: torch.Tensor = field(kw_only=True)
+    cell_dim: int = option("<CellDim>")
+    w_gifo_x: torch.Tensor = parameter(lambda dims: (4 * dims.cell_dim, dims.input_dim))
+    w_gifo_r: torch.Tensor = parameter(lambda dims: (4 * dims.cell_dim, dims.output_dim))
+    bias: torch.Tensor = parameter(lambda dims: (4 * dims.cell_dim,))
+    peephole_i_c: torch.Tensor = parameter(lambda dims: (dims.cell_dim,))
+    peephole_f_c: torch.Tensor = parameter(lambda dims: (dims.cell_dim,))
+    peephole_o_c: torch.Tensor = parameter(lambda dims: (dims.cell_dim,))
+    w_r_m: torch.Tensor = parameter(lambda dims: (dims.output_dim, dims.cell_dim))
     learn_rate_coef: float = 1.0
     bias_learn_rate_coef: float = 1.0
     cell_clip: float = 50.0
@@ -214,32 +240,15 @@ class Lstm(Component):
     cell_diff_clip: float = 0.0
     grad_clip: float = 0.0
 
-    def check(self) -> None:
-        """Check the shapes of the seven parameters."""
-        shapes = lstm_shapes(self.input_dim, self.output_dim, self.cell_dim)
-        for (name, shape), value in zip(shapes.items(), self.params().values(), strict=True):
-            _check_shape(self.kind, name, value, shape)
-
-    def params(self) -> dict[str, torch.Tensor]:
-        """Return the seven parameters in the order of the files."""
-        return {
-            "w_gifo_x": self.w_gifo_x,
-            "w_gifo_r": self.w_gifo_r,
-            "bias": self.bias,
-            "peephole_i_c": self.peephole_i_c,
-            "peephole_f_c": self.peephole_f_c,
-            "peephole_o_c": self.peephole_o_c,
-            "w_r_m": self.w_r_m,
-        }
-
 
 @dataclass(eq=False)
 class LstmProjectedStreams(Lstm):
     """kaldi-lstm's LSTM for training on ``num_stream`` interleaved utterances; clips the cells only."""
 
-    kind = "LstmProjectedStreams"
+    only_2014 = True
+    drawn_by = {"<ParamScale>": float}
 
-    num_stream: int = 4
+    num_stream: int = option("<NumStream>", 4)
 
     def check(self) -> None:
         """Check the number of streams and the shapes of the seven parameters."""
@@ -252,23 +261,23 @@ class LstmProjectedStreams(Lstm):
 class LstmProjected(Lstm):
     """The LSTM of today's Kaldi; one of a 2014 network has ``diff_clip`` and ``grad_clip`` 0."""
 
-    kind = "LstmProjected"
+    drawn_by = {"<ParamRange>": float, "<ParamScale>": float}
 
-    diff_clip: float = 1.0
-    grad_clip: float = 250.0
+    learn_rate_coef: float = option("<LearnRateCoef>", 1.0, modern_only=True)
+    bias_learn_rate_coef: float = option("<BiasLearnRateCoef>", 1.0, modern_only=True)
+    cell_clip: float = option("<CellClip>", 50.0, modern_only=True)
+    diff_clip: float = option("<DiffClip>", 1.0, modern_only=True)
+    cell_diff_clip: float = option("<CellDiffClip>", 0.0, modern_only=True)
+    grad_clip: float = option("<GradClip>", 250.0, modern_only=True)
 
 
-def lstm_shapes(input_dim: int, output_dim: int, cell_dim: int) -> dict[str, tuple[int, ...]]:
-    """Shapes of an LSTM's parameters by name, in the order of the files."""
-    return {
-        "w_gifo_x": (4 * cell_dim, input_dim),
-        "w_gifo_r": (4 * cell_dim, output_dim),
-        "bias": (4 * cell_dim,),
-        "peephole_i_c": (cell_dim,),
-        "peephole_f_c": (cell_dim,),
-        "peephole_o_c": (cell_dim,),
-        "w_r_m": (output_dim, cell_dim),
-    }
+KINDS: dict[str, type[Component]] = {
+    kind.__name__: kind
+    for kind in (
+        *(AffineTransform, Sigmoid, Tanh, Softmax, AddShift, Rescale, Splice, Copy),
+        *(Transmit, TimeShift, LstmProjectedStreams, LstmProjected),
+    )
+}
 
 
 @dataclass(eq=False)

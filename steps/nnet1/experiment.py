@@ -1,27 +1,27 @@
-"""The directory of a training: what it was made with, its epochs, their networks.
+"""The directory of a training: its epochs, their networks, and what they were computed with.
 
-``training.json`` says which configuration and data the networks in ``nnet/`` come from. The same ones
-again continue where the last complete epoch ended; others start over; another arithmetic (device,
-kernels, threads) is refused, because the bits would be mixed. ``iters.tsv`` is written after the
-network of its last line, so an epoch without a line is simply run again.
+Epochs are kept from an interrupted run only under the key that it was given (see utils/once.py); another
+key, or none, starts over. ``training.json`` (see utils/provenance.py) holds the key and what the results say
+of the training, with every commit and every machine (device, kernels, threads, processor) that took part.
+Where these changed on the way, the bits are not those of one run: a warning, not a refusal. ``iters.tsv`` is
+written after the network of its last line, so an epoch without a line is simply run again.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from steps.nnet1.components import Network
 from steps.nnet1.model_file import read_network, write_network
 from steps.nnet1.schedule import Epoch
-from utils import atomic, cli, text_file
+from utils import atomic, cli, provenance, text_file
 from utils.cli import UserError
 
 COLUMNS = ("iter", "lr", "tr_loss", "tr_acc", "cv_loss", "cv_acc", "accepted", "seconds", "nnet")
-RECORD = "training.json"
 
 
 class Experiment:
@@ -31,10 +31,10 @@ class Experiment:
     ----------
     directory : Path
         Made if it is missing.
-    made_with : mapping
-        Configuration and hash of the data: if it differs from the record, all begins anew.
-    arithmetic : mapping
-        Device, kernels, threads: see :meth:`check_arithmetic`.
+    key : str
+        What is kept is valid only under this key; nothing is kept under an empty one.
+    record : mapping
+        What to record, see ``utils.provenance.training_record``.
 
     Raises
     ------
@@ -42,45 +42,26 @@ class Experiment:
         For an ``iters.tsv`` that cannot be read.
     """
 
-    def __init__(
-        self, directory: Path, made_with: Mapping[str, object], arithmetic: Mapping[str, object]
-    ) -> None:
+    def __init__(self, directory: Path, key: str = "", record: Mapping[str, Any] | None = None) -> None:
         self.directory = directory
-        self._mixed = ""
         self.epochs: list[Epoch] = []
         self.initial: Epoch | None = None
-        record = {"made_with": dict(made_with), "arithmetic": dict(arithmetic)}
-        old = _read_json(directory / RECORD)
-        if old is not None and (changed := _changed(old.get("made_with"), made_with)):
-            cli.warn(f"{directory}: starting over, it was made with {changed}")
-            old = None
-        if old is None:
+        now = {"key": key, **(record or {})}
+        before = _record_under(directory, key)
+        if before:
+            self._read_epochs()
+        if self.initial is None:
             self._clear()
-            with atomic.replacing(directory / RECORD) as file:
-                file.write(json.dumps(record, indent=1, sort_keys=True) + "\n")
-            return
-        self._read_epochs()
-        self._mixed = _changed(old.get("arithmetic"), arithmetic) if self.initial else ""
-
-    def check_arithmetic(self) -> None:
-        """Refuse to run a further epoch with another arithmetic than that of the first ones.
-
-        Raises
-        ------
-        UserError
-            Naming what differs and what to do.
-        """
-        if self._mixed:
-            raise UserError(
-                f"{self.directory}: begun with {self._mixed}; "
-                "continue it in the same way, or remove the directory"
-            )
+        else:
+            now = _joined(directory, before, now)
+        provenance.write_record(directory, now)
 
     def _clear(self) -> None:
         """Remove the networks and results of a former training."""
+        self.epochs, self.initial = [], None
         self.directory.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(self.directory / "nnet", ignore_errors=True)
-        for name in (RECORD, "iters.tsv", "final.nnet", "final_test.nnet"):
+        for name in (provenance.RECORD, "iters.tsv", "final.nnet", "final_test.nnet"):
             (self.directory / name).unlink(missing_ok=True)
 
     def _read_epochs(self) -> None:
@@ -112,6 +93,13 @@ class Experiment:
         """Read ``nnet/<name>``."""
         return read_network(self.directory / "nnet" / name)
 
+    def keep_networks(self, names: Collection[str]) -> None:
+        """Remove all networks from ``nnet/`` but these."""
+        folder = self.directory / "nnet"
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if path.name not in names:
+                path.unlink()
+
     def record(self, epoch: Epoch) -> None:
         """Add an epoch, or the cross-validation of the initial network as iteration 0, to ``iters.tsv``."""
         if epoch.iteration:
@@ -122,6 +110,30 @@ class Experiment:
         with atomic.replacing(self.directory / "iters.tsv") as file:
             file.write("\t".join(COLUMNS) + "\n")
             file.writelines(_format(row) for row in rows)
+
+
+def _record_under(directory: Path, key: str) -> dict[str, Any]:
+    """Return what was recorded under the same key; empty if nothing was or it cannot be read."""
+    try:
+        record = provenance.read_record(directory)
+    except UserError as error:
+        cli.warn(f"{error}: starting over")
+        return {}
+    return record if key and record.get("key") == key else {}
+
+
+def _joined(directory: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record with the commits and machines of both, and warn where they differ."""
+    commits = {*str(before.get("commit", "")).split(", "), str(now.get("commit", ""))} - {""}
+    machines = [*before.get("machines", [])]
+    for machine in now.get("machines", []):
+        if machines and machine not in machines:
+            cli.warn(
+                f"{directory}: begun on {machines[-1]}, goes on on {machine}: "
+                "not to the bit what an uninterrupted training gives"
+            )
+            machines.append(machine)
+    return {**now, "commit": ", ".join(sorted(commits)), "machines": machines}
 
 
 def _format(epoch: Epoch) -> str:
@@ -157,24 +169,3 @@ def _parse(line: str) -> Epoch:
         float(words[7]),
         words[8],
     )
-
-
-def _read_json(path: Path) -> dict | None:
-    """Return the record, or None if there is none that can be read."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _changed(old: object, new: Mapping[str, object]) -> str:
-    """Name what differs, as ``learn-rate 0.1 instead of 0.2``; empty if nothing does."""
-    before = old if isinstance(old, dict) else {}
-    names = sorted(before.keys() | new.keys())
-    parts = [
-        f"{name} {before.get(name, 'unset')} instead of {new.get(name, 'unset')}"
-        for name in names
-        if before.get(name) != new.get(name)
-    ]
-    return ", ".join(parts)

@@ -7,15 +7,15 @@ how a uniform number is made and scaled; each step below is rounded to float32 w
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 from steps.nnet1 import components as nnet1
-from steps.nnet1.components import Component, Generation, Network
-from steps.nnet1.glibc_random import RAND_MAX, GlibcRandom, gauss, rand_r, uniform
-from steps.nnet1.model_file_layout import KINDS, ONLY_2014, OPTIONS
+from steps.nnet1.components import KINDS, Component, Dims, Generation, Network
+from steps.nnet1.glibc_random import RAND_MAX, gauss, rand, rand_r, srand, uniform
 from steps.nnet1.prototype import ProtoLine
 
 _2014_DRAWING_ORDER = (
@@ -27,18 +27,6 @@ _2014_DRAWING_ORDER = (
     "peephole_f_c",
     "peephole_o_c",
 )
-_LSTM_OPTIONS_OF_THE_OTHER: dict[Generation, tuple[str, ...]] = {
-    "modern": ("<ParamScale>",),
-    "2014": (
-        "<ParamRange>",
-        "<LearnRateCoef>",
-        "<BiasLearnRateCoef>",
-        "<CellClip>",
-        "<DiffClip>",
-        "<CellDiffClip>",
-        "<GradClip>",
-    ),
-}
 _MOST_PARAMETERS = 1 << 29
 
 
@@ -60,25 +48,27 @@ def initialize(protos: list[ProtoLine], seed: int, generation: Generation) -> Ne
         If the generation does not know a component or an option, a needed option is missing, or a
         component would be too large; with file and line.
     """
-    drawer = _Drawer(GlibcRandom(seed), generation)
+    srand(seed)
+    drawer = _Drawer(generation)
     return Network([drawer.component(proto) for proto in protos], generation)
 
 
-class _Drawer(NamedTuple):
-    generator: GlibcRandom
+@dataclass
+class _Drawer:
     generation: Generation
 
     def component(self, proto: ProtoLine) -> Component:
         dims = (proto.input_dim, proto.output_dim)
-        if self.generation == "modern" and proto.kind in ONLY_2014:
+        if self.generation == "modern" and KINDS[proto.kind].only_2014:
             raise proto.fail("only the generation 2014 has this component")
         try:
+            self._check_options(proto)
             if proto.kind == "AffineTransform":
                 return self.affine(proto)
             if proto.kind in ("LstmProjected", "LstmProjectedStreams"):
                 return self.lstm(proto)
             if proto.kind in ("AddShift", "Rescale"):
-                return self.constant(proto)
+                return _constant(proto)
             if proto.kind == "Splice":
                 return nnet1.Splice(*dims, offsets=proto.options.get("<BuildVector>", []))
             if proto.kind == "Copy":
@@ -94,11 +84,11 @@ class _Drawer(NamedTuple):
         stddev = np.float32(options.get("<ParamStddev>", 0.1))
         mean = np.float32(options.get("<BiasMean>", -2.0))
         width = np.float32(options.get("<BiasRange>", 2.0))
-        weight = stddev * gauss(self.generator, proto.input_dim * proto.output_dim)
+        weight = stddev * gauss(proto.input_dim * proto.output_dim)
         if self.generation == "modern":
             bias = self._uniform_modern(proto.output_dim, mean, width)
         else:
-            centred = uniform(self.generator.rand(proto.output_dim)) - 0.5  # float32: exact either way
+            centred = uniform(rand(proto.output_dim)) - 0.5  # float32: exact either way
             bias = (np.float64(mean) + centred.astype(np.float64) * np.float64(width)).astype(np.float32)
         return nnet1.AffineTransform(
             proto.input_dim,
@@ -108,21 +98,21 @@ class _Drawer(NamedTuple):
             **_attributes(proto),
         )
 
-    def constant(self, proto: ProtoLine) -> Component:
-        if self.generation == "2014" and "<LearnRateCoef>" in proto.options:
-            raise proto.fail("the generation 2014 has no <LearnRateCoef> here")
-        name = "shift" if proto.kind == "AddShift" else "scale"
-        values = torch.full((proto.output_dim,), proto.options.get("<InitParam>", 0.0))
-        return KINDS[proto.kind](proto.input_dim, proto.output_dim, **{name: values}, **_attributes(proto))
+    def _check_options(self, proto: ProtoLine) -> None:
+        """Refuse options that only the other generation has."""
+        kind = KINDS[proto.kind]
+        other = {"<ParamScale>"} if self.generation == "modern" else {"<ParamRange>"}
+        if self.generation == "2014":
+            other |= {option.token for option in kind.options() if option.modern_only}
+        for token in proto.options:
+            if token in other:
+                raise proto.fail(f"the generation {self.generation} has no {token}")
 
     def lstm(self, proto: ProtoLine) -> Component:
-        for token in _LSTM_OPTIONS_OF_THE_OTHER[self.generation]:
-            if token in proto.options:
-                raise proto.fail(f"the generation {self.generation} has no {token}")
         for token, default in (("<CellDim>", 0), ("<NumStream>", 4)):
             if proto.options.get(token, default) < 1:
                 raise proto.fail(f"{token} must be at least 1, got {proto.options.get(token, 'none')}")
-        shapes = nnet1.lstm_shapes(proto.input_dim, proto.output_dim, proto.options["<CellDim>"])
+        shapes = nnet1.Lstm.shapes(Dims(proto.input_dim, proto.output_dim, proto.options["<CellDim>"]))
         _check_size(proto, sum(int(np.prod(shape, dtype=object)) for shape in shapes.values()))
         attributes = _attributes(proto)
         if self.generation == "modern":
@@ -136,7 +126,7 @@ class _Drawer(NamedTuple):
 
     def _uniform_modern(self, count: int, mean: float | np.float32, width: np.float32) -> np.ndarray:
         """``mean - width/2 + width * rand() / RAND_MAX``, where RAND_MAX as a float is 2**31."""
-        drawn = self.generator.rand(count).astype(np.float32) / np.float32(RAND_MAX)
+        drawn = rand(count).astype(np.float32) / np.float32(RAND_MAX)
         return drawn * width + np.float32(np.float64(mean) - np.float64(width) / 2)
 
     def _lstm_2014(self, shapes: dict[str, tuple[int, ...]], scale: np.float32) -> dict[str, np.ndarray]:
@@ -145,19 +135,26 @@ class _Drawer(NamedTuple):
         for name in _2014_DRAWING_ORDER:
             count = _count(shapes[name])
             if len(shapes[name]) == 2:
-                values = uniform(rand_r(int(self.generator.rand(1)[0]), count))
+                values = uniform(rand_r(int(rand(1)[0]), count))
                 values -= np.float32(0.5)
                 values *= np.float32(2) * scale
             else:
-                doubles = uniform(self.generator.rand(count)).astype(np.float64) - 0.5
+                doubles = uniform(rand(count)).astype(np.float64) - 0.5
                 values = (doubles * 2 * np.float64(scale)).astype(np.float32)
             drawn[name] = values
         return drawn
 
 
+def _constant(proto: ProtoLine) -> Component:
+    (name,) = KINDS[proto.kind].shapes(Dims(proto.input_dim, proto.output_dim))
+    values = torch.full((proto.output_dim,), proto.options.get("<InitParam>", 0.0))
+    return KINDS[proto.kind](proto.input_dim, proto.output_dim, **{name: values}, **_attributes(proto))
+
+
 def _attributes(proto: ProtoLine) -> dict[str, Any]:
     """Attributes of the component that the prototype sets; floats as float32 holds them."""
-    given = ((OPTIONS[token][0], value) for token, value in proto.options.items() if token in OPTIONS)
+    names = {option.token: option.attribute for option in KINDS[proto.kind].options()}
+    given = ((names[token], value) for token, value in proto.options.items() if token in names)
     return {name: value if isinstance(value, int) else float(np.float32(value)) for name, value in given}
 
 

@@ -1,6 +1,6 @@
 """Utterances for training: features through the feature transform, targets and frame weights beside them.
 
-Archives are read as a stream (see ``passing``). An utterance without targets or of another length is counted
+An utterance without targets or of another length is counted
 and warned about as Kaldi does; a class outside the network's outputs or a feature that is no number is an
 error that names the utterance.
 """
@@ -8,7 +8,7 @@ error that names the utterance.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from steps import archive
-from steps.nnet1.passing import by_key
+from steps.nnet1.net import Net
 from utils import cli
 from utils.cli import UserError
 
@@ -55,8 +55,8 @@ class TrainingData:
         Rspecifiers of matrices and posteriors.
     input_dim, num_classes : int
         Columns of the features and classes of the targets that are allowed.
-    transform : callable, optional
-        Maps features [frames, input_dim] of an utterance to the network's input.
+    transform : Net, optional
+        Maps features [frames, input_dim] of an utterance to the network's input, where it computes.
     frame_weights : str
         Rspecifier of vectors, or ``""``.
     length_tolerance : int
@@ -71,7 +71,7 @@ class TrainingData:
     targets: str
     input_dim: int
     num_classes: int
-    transform: Callable[[torch.Tensor], torch.Tensor] | None = None
+    transform: Net | None = None
     frame_weights: str = ""
     length_tolerance: int = 5
     max_frames: int = 360000
@@ -80,18 +80,13 @@ class TrainingData:
     reading: float = 0.0
 
     def __iter__(self) -> Iterator[Utterance]:
-        return self.prepared(self.read_feats())
-
-    def read_feats(self) -> Iterator[tuple[str, np.ndarray]]:
-        """Yield key and features of each utterance, as they are."""
-        return archive.read_matrices(self.feats, allow_pipes=self.allow_pipes)
-
-    def prepared(self, feats_by_key: Iterable[tuple[str, np.ndarray]]) -> Iterator[Utterance]:
-        """Yield those of the utterances that can be trained on, and count all of them."""
+        """Yield the utterances that can be trained on, and count all of them."""
         self.counts, self.reading = Counts(), 0.0
-        targets = by_key(self.targets, "posterior_arrays", self.allow_pipes)
-        weights = by_key(self.frame_weights, "vector", self.allow_pipes) if self.frame_weights else None
-        source = iter(feats_by_key)
+        targets = archive.open_random(self.targets, "posterior_arrays", allow_pipes=self.allow_pipes)
+        weights = None
+        if self.frame_weights:
+            weights = archive.open_random(self.frame_weights, "vector", allow_pipes=self.allow_pipes)
+        source = archive.read_matrices(self.feats, allow_pipes=self.allow_pipes)
         while True:
             started = time.monotonic()
             item = next(source, None)
@@ -140,7 +135,7 @@ class TrainingData:
         dense = torch.from_numpy(dense_targets(key, posterior, self.num_classes)[:shortest])
         weight = np.ones(shortest, np.float32) if weights is None else check_weights(key, weights)[:shortest]
         if self.transform is not None:
-            x = self.transform(x)
+            x = self.transform.feedforward(x.to(self.transform.device))
         return Utterance(key, x, dense, torch.from_numpy(weight))
 
 

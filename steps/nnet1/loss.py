@@ -4,19 +4,19 @@
 their difference, ``FRAME_ACCURACY`` the weighted share of frames whose largest output is where the
 largest target is (the first one if several are equal). Numbers are printed with six digits, as C++
 does. The 2014 tools take ``log y`` without the floor; today's weigh a frame by the sum of its targets.
-As soon as a block of more than ``report_frames`` is complete (always 360 000 in 2014), its loss is told.
+As soon as a block of more than ``report_frames`` is complete (always 360 000 in 2014), its loss is logged.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
 from steps.nnet1.components import Generation
+from utils import cli
 from utils.cli import UserError
 
 FLOOR = 1e-20
@@ -31,7 +31,6 @@ class Xent:
     num_classes: int
     generation: Generation = "modern"
     report_frames: int = REPORT_FRAMES
-    tell: Callable[[str], None] | None = None
     frames: np.ndarray = field(init=False)
     xent: np.ndarray = field(init=False)
     entropy: np.ndarray = field(init=False)
@@ -90,8 +89,7 @@ class Xent:
         line += f"{self.progress[-1]:g} (Xent)"
         if self.generation == "modern":
             line += f", fps={block / max(now - before, 1e-9):g}, elapsed {(now - self._started) / 3600:.3g}h"
-        if self.tell is not None:
-            self.tell(line)
+        cli.log(line)
 
     @property
     def num_frames(self) -> float:

@@ -34,7 +34,6 @@ class LstmLayer(Layer):
         self.lstm = component
         self.cell_dim = component.cell_dim
         self.num_stream = num_stream
-        self.lengths: list[int] | None = None
         self.reset()
         self.start_utterance()
 
@@ -56,11 +55,7 @@ class LstmLayer(Layer):
                 self.state_r[stream] = 0
 
     def propagate(self, x: torch.Tensor) -> torch.Tensor:
-        """Run all frames and keep what the backward pass needs; the state moves on.
-
-        ``lengths`` (frames of each stream in this chunk, or None for all) zeroes every activation of
-        a stream after its end, as today's multi-stream trainer does.
-        """
+        """Run all frames and keep what the backward pass needs; the state moves on."""
         gates, c, _, _, r = self.kept = self._buffers(x)
         self._input_product(x, gates)
         c[0], r[0] = self.state_c, self.state_r
@@ -98,15 +93,6 @@ class LstmLayer(Layer):
             torch.tanh(c[t + 1], out=h[t])
             torch.mul(a[:, 3 * n :], h[t], out=m[t])
             torch.mm(m[t], p.w_r_m.t(), out=r[t + 1])
-            for over in self._over(t):
-                for buffer in (a, c[t + 1], h[t], m[t], r[t + 1]):
-                    buffer[over] = 0
-
-    def _over(self, t: int) -> list[int]:
-        """Streams that have ended before frame ``t`` (from 0) of the chunk."""
-        if self.lengths is None:
-            return []
-        return [stream for stream, length in enumerate(self.lengths) if t >= length]
 
     def backpropagate(self, at: Signal) -> torch.Tensor:
         """Backpropagate through time; leaves the derivatives for :meth:`update`."""
@@ -134,9 +120,6 @@ class LstmLayer(Layer):
             d_c = self._step_back(t, d_m, d_c, gates, c, h, d_gates)
             if p.diff_clip > 0:
                 d_gates[t].clamp_(-p.diff_clip, p.diff_clip)
-            for over in self._over(t):
-                for buffer in (d_gates[t], d_c, d_r[t]):
-                    buffer[over] = 0
 
     def _input_derivative(self, at: Signal, d_gates: torch.Tensor) -> torch.Tensor:
         """Return the derivative at the input, or what came in where nobody asks for it."""

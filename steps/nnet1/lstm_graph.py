@@ -45,7 +45,7 @@ class _Chunk:
 
 
 class GraphLstmLayer(LstmLayer):
-    """:class:`LstmLayer` for training on CUDA; chunks whose streams end within them are not recorded.
+    """:class:`LstmLayer` for training on CUDA.
 
     Parameters
     ----------
@@ -66,9 +66,6 @@ class GraphLstmLayer(LstmLayer):
         super().__init__(component, num_stream)
 
     def _buffers(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        if self.lengths is not None:
-            self.chunk = None
-            return super()._buffers(x)
         if len(x) not in self.chunks:
             self.chunks[len(x)] = self._recorded(x)
         self.chunk = self.chunks[len(x)]

@@ -62,9 +62,6 @@ class NativeLstmLayer(LstmLayer):
         """Call a kernel, on as many threads as torch has."""
         getattr(self.library, name)(torch.get_num_threads(), *arguments)
 
-    def _ends(self) -> ctypes.Array | None:
-        return None if self.lengths is None else (ctypes.c_int * self.num_stream)(*self.lengths)
-
     def propagate(self, x: torch.Tensor) -> torch.Tensor:
         """See :meth:`LstmLayer.propagate`."""
         p = self.lstm
@@ -78,7 +75,7 @@ class NativeLstmLayer(LstmLayer):
         c[0], r[0, :, :r_dim] = self.state_c, self.state_r
         self.kept = (gates, c, h, m, r)
         addresses = [tensor.data_ptr() for tensor in self.kept]
-        self._call("lstm_forward", *dims, *self._weights(), p.cell_clip, *addresses, self._ends())
+        self._call("lstm_forward", *dims, *self._weights(), p.cell_clip, *addresses)
         self.state_c, self.state_r = c[-1].clone(), r[-1, :, :r_dim].clone()
         return r[1:, :, :r_dim].flatten(0, 1).clone()
 
@@ -94,7 +91,7 @@ class NativeLstmLayer(LstmLayer):
         work = (self._buffer("d_m", streams, n_wide), self._buffer("d_c", streams, n))
         addresses = [tensor.data_ptr() for tensor in (gates, c, h, d_r, d_gates, *work)]
         clips = (p.diff_clip, p.cell_diff_clip)
-        self._call("lstm_backward", *dims, *self._weights(), *clips, *addresses, self._ends())
+        self._call("lstm_backward", *dims, *self._weights(), *clips, *addresses)
         self.derivatives = (d_gates, d_r)
         return self._input_derivative(at, d_gates)
 

@@ -17,15 +17,28 @@ from typing import BinaryIO
 import numpy as np
 import torch
 
-from steps.nnet1 import model_file_layout as layout
-from steps.nnet1.components import Component, Generation, LstmProjected, Network, NnetFormatError
+from steps.nnet1.components import (
+    END_OF_COMPONENT,
+    KINDS,
+    Component,
+    Copy,
+    Dims,
+    Generation,
+    Lstm,
+    LstmProjected,
+    Network,
+    NnetFormatError,
+    Splice,
+    TimeShift,
+)
 from steps.nnet1.model_file_scan import BinaryScanner, Scanner, TextScanner
 from utils import atomic
 
 __all__ = ["NnetFormatError", "read_network", "write_network"]
 
 _BINARY_MARK = b"\0B"
-_STARTS = tuple(f"<{kind}>".encode() for kind in ("Nnet", *layout.KINDS))
+_GRAD_CLIP_OF_2015 = "<ClipGradient>"  # the name that Kaldi gave <GradClip> then
+_STARTS = tuple(f"<{kind}>".encode() for kind in ("Nnet", *KINDS))
 
 
 def read_network(path: str | Path) -> Network:
@@ -84,14 +97,14 @@ def _read_components(scanner: Scanner) -> Network:
         token = scanner.token()
         if token == "</Nnet>":  # noqa: S105
             break
-        if token == layout.END_OF_COMPONENT and not closed:
+        if token == END_OF_COMPONENT and not closed:
             generation, closed = "modern", True
             continue
         scanner.place = f"component {len(components) + 1}"
-        if token[1:-1] not in layout.KINDS:
+        if token[1:-1] not in KINDS:
             scanner.fail(f"unknown component {token}", start)
         scanner.place += f" {token}"
-        components.append(_read_component(scanner, token[1:-1], start))
+        components.append(_read_component(scanner, KINDS[token[1:-1]], start))
         closed = False
     if scanner.peek():
         scanner.place = "end"
@@ -104,43 +117,45 @@ def _read_components(scanner: Scanner) -> Network:
         scanner.fail(str(error))
 
 
-def _read_component(scanner: Scanner, kind: str, start: int) -> Component:
+def _read_component(scanner: Scanner, kind: type[Component], start: int) -> Component:
     output_dim = scanner.integer("the output dimension")
     input_dim = scanner.integer("the input dimension")
     if output_dim < 1 or input_dim < 1:
         scanner.fail(f"dimensions must be at least 1, got output {output_dim}, input {input_dim}", start)
     attributes: dict = _read_options(scanner, kind)
-    if kind == "Splice":
+    if kind is Splice:
         if output_dim % input_dim:
             scanner.fail(f"{output_dim} outputs are not a multiple of {input_dim} inputs", start)
         attributes["offsets"] = scanner.integers("frame offsets", output_dim // input_dim)
-    elif kind == "Copy":
+    elif kind is Copy:
         attributes["indices"] = [index - 1 for index in scanner.integers("indices", output_dim)]
-    elif kind.startswith("LstmProjected") and attributes.get("cell_dim", 0) < 1:
+    elif issubclass(kind, Lstm) and attributes.get("cell_dim", 0) < 1:
         scanner.fail(f"<CellDim> must be at least 1, got {attributes.get('cell_dim', 'none')}")
-    shapes = layout.tensor_shapes(kind, input_dim, output_dim, attributes.get("cell_dim", 0))
-    for name, shape in shapes.items():
+    dims = Dims(input_dim, output_dim, attributes.get("cell_dim", 0))
+    for name, shape in kind.shapes(dims).items():
         scanner.skip_blanks()
         attributes[name] = scanner.tensor(name, shape)
     try:
-        return layout.KINDS[kind](input_dim, output_dim, **attributes)
+        return kind(input_dim, output_dim, **attributes)
     except NnetFormatError as error:
         scanner.fail(str(error), start)
 
 
-def _read_options(scanner: Scanner, kind: str) -> dict[str, int | float]:
-    known = layout.known_options(kind)
-    options: dict[str, int | float] = {}
-    most = 1 if kind == "TimeShift" else len(known)  # what follows a TimeShift is the next component
-    while len(options) < most and scanner.peek() == b"<":
+def _read_options(scanner: Scanner, kind: type[Component]) -> dict[str, int | float]:
+    """Read the options that are there, in any order."""
+    known = {option.token: option for option in kind.options()}
+    if kind is LstmProjected:
+        known[_GRAD_CLIP_OF_2015] = known["<GradClip>"]
+    found: dict[str, int | float] = {}
+    most = 1 if kind is TimeShift else len(known)  # what follows a TimeShift is the next component
+    while len(found) < most and scanner.peek() == b"<":
         start = scanner.position
         token = scanner.token()
         if token not in known:
             scanner.fail(f"unknown option {token}; this component has {' '.join(known)}", start)
-        attribute, kind_of_number = layout.OPTIONS[token]
-        take = scanner.integer if kind_of_number is int else scanner.real
-        options[attribute] = take(token)
-    return options
+        take = scanner.integer if known[token].kind is int else scanner.real
+        found[known[token].attribute] = take(token)
+    return found
 
 
 def _forget_clips(components: list[Component], generation: Generation) -> None:
@@ -179,7 +194,7 @@ def write_network(network: Network, path: str | Path, binary: bool = True) -> No
 def _check_generation(network: Network) -> None:
     for index, component in enumerate(network.components, start=1):
         place = f"component {index} <{component.kind}>"
-        if network.generation == "modern" and component.kind in layout.ONLY_2014:
+        if network.generation == "modern" and component.only_2014:
             raise NnetFormatError(f"{place}: only the files of 2014 have this component")
         if network.generation == "2014" and isinstance(component, LstmProjected):
             clips = (component.diff_clip, component.cell_diff_clip, component.grad_clip)
@@ -201,22 +216,22 @@ def _pieces(network: Network, binary: bool) -> Iterator[bytes]:
         yield f"<{component.kind}> ".encode() + dims + end_of_line
         yield from _body(component, network.generation, binary)
         if network.generation == "modern":
-            yield f"{layout.END_OF_COMPONENT} ".encode() + end_of_line
+            yield f"{END_OF_COMPONENT} ".encode() + end_of_line
     yield b"</Nnet> " + end_of_line
 
 
 def _body(component: Component, generation: Generation, binary: bool) -> Iterator[bytes]:
-    for token in layout.written_options(component.kind, generation):
-        attribute, kind_of_number = layout.OPTIONS[token]
-        yield f"{token} ".encode() + _number(kind_of_number(getattr(component, attribute)), binary)
-    if component.kind == "TimeShift":
+    for option in component.options(generation):
+        value = option.kind(getattr(component, option.attribute))
+        yield f"{option.token} ".encode() + _number(value, binary)
+    if isinstance(component, TimeShift):
         yield b"\n"  # in both formats: a slip of kaldi-lstm's that every reader skips
     if generation == "modern" and component.kind in ("AffineTransform", "LstmProjected") and not binary:
         yield b"\n"
-    if component.kind == "Splice":
-        yield _integers(component.offsets, binary)  # type: ignore[attr-defined]
-    if component.kind == "Copy":
-        yield _integers([index + 1 for index in component.indices], binary)  # type: ignore[attr-defined]
+    if isinstance(component, Splice):
+        yield _integers(component.offsets, binary)
+    if isinstance(component, Copy):
+        yield _integers([index + 1 for index in component.indices], binary)
     for tensor in component.params().values():
         yield from _tensor(tensor, binary)
 

@@ -15,11 +15,10 @@ import time
 import numpy as np
 
 from steps import archive
-from steps.nnet1.device import add_device_options, select_device
 from steps.nnet1.forward import Forward, log_priors, without_softmax
 from steps.nnet1.model_file import read_network
-from steps.nnet1.options import add_standard_options
-from steps.nnet1.runtime import Net
+from steps.nnet1.net import Net
+from steps.nnet1.options import add_device_options, add_standard_options, select_device
 from steps.nnet1.tool import open_transform
 from utils import cli
 

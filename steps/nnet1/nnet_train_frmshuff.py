@@ -11,16 +11,18 @@ from --randomizer-seed; --randomize=false keeps Kaldi's order of the data exactl
 
 from __future__ import annotations
 
-from steps.nnet1.epoch import frame_epoch
-from steps.nnet1.tool import add_loss_options, parse_training, run_training, training_parser
+from steps.nnet1.loss import REPORT_FRAMES
+from steps.nnet1.minibatches import Frames
+from steps.nnet1.tool import parse_training, run_training, training_parser
 from utils import cli
 
 
 def get_parser() -> cli.KaldiParser:
     """Return the parser of this program's options."""
     parser = training_parser("nnet_train_frmshuff.py", __doc__)
-    add_loss_options(parser)
     add = parser.add_argument
+    text = f"log the loss of blocks of so many frames, 0: never (default: {REPORT_FRAMES})"
+    add("--loss-report-frames", type=int, default=REPORT_FRAMES, help=text)
     add("--minibatch-size", type=cli.positive_int, default=256, help="frames an update (default: 256)")
     add("--randomize", type=cli.boolean, default=True, help="shuffle the frames (default: true)")
     add(
@@ -36,21 +38,8 @@ def get_parser() -> cli.KaldiParser:
 def main(argv: list[str] | None = None) -> int:
     """Run the program and return its exit status."""
     args = parse_training(get_parser(), argv)
-    randomize = args.randomize and not args.cross_validate
-    run_training(
-        args,
-        "frmshuff",
-        lambda net, data, options, reporter: frame_epoch(
-            net,
-            data,
-            options,
-            minibatch_size=args.minibatch_size,
-            randomizer_size=args.randomizer_size,
-            seed=args.randomizer_seed if randomize else None,
-            where=args.model_in,
-            reporter=reporter,
-        ),
-    )
+    how = Frames(args.minibatch_size, args.randomizer_size, args.randomizer_seed if args.randomize else None)
+    run_training(args, how, report_frames=args.loss_report_frames)
     return 0
 
 

@@ -12,15 +12,11 @@ frames of weight 0.
 
 from __future__ import annotations
 
-from steps.nnet1.epoch import stream_epoch
+from steps.nnet1.inputs import TrainingData
+from steps.nnet1.minibatches import Streams
 from steps.nnet1.model_file import write_network
-from steps.nnet1.tool import (
-    add_dummy_options,
-    check_streams,
-    parse_training,
-    run_training,
-    training_parser,
-)
+from steps.nnet1.net import Net
+from steps.nnet1.tool import parse_training, run_training, training_parser
 from utils import cli
 
 
@@ -37,7 +33,11 @@ def get_parser() -> cli.KaldiParser:
         default=50000,
         help="write <model-out>_utt<N> every so often (default: 50000)",
     )
-    add_dummy_options(parser)
+    # The shuffling trainer's options, which train_scheduler.sh gives to any --train-tool.
+    dummies = parser.add_argument_group("accepted and without effect, as in Kaldi")
+    for name, default in (("minibatch-size", 256), ("randomizer-size", 32768), ("randomizer-seed", 777)):
+        dummies.add_argument(f"--{name}", type=int, default=default)
+    dummies.add_argument("--randomize", type=cli.boolean, default=False)
     return parser
 
 
@@ -51,29 +51,15 @@ def main(argv: list[str] | None = None) -> int:
         cli.warn("--frame-weights has no effect here, as in kaldi-lstm")
         args.frame_weights = ""
 
-    def one_epoch(net, data, options, reporter):
-        check_streams(net.network, args.num_stream, args.model_in)
-        dumped = 0
+    dumped = 0
 
-        def dump(done: int) -> None:
-            nonlocal dumped
-            if options is not None and done // max(args.dump_interval, 1) > dumped:
-                dumped = done // args.dump_interval
-                write_network(net.export(), f"{args.model_out}_utt{dumped * args.dump_interval}", args.binary)
+    def dump(net: Net, data: TrainingData) -> None:
+        nonlocal dumped
+        if args.dump_interval > 0 and data.counts.done // args.dump_interval > dumped:
+            dumped = data.counts.done // args.dump_interval
+            write_network(net.export(), f"{args.model_out}_utt{dumped * args.dump_interval}", args.binary)
 
-        return stream_epoch(
-            net,
-            data,
-            options,
-            batch_size=args.batch_size,
-            targets_delay=args.targets_delay,
-            where=args.model_in,
-            after_batch=dump if args.dump_interval > 0 else None,
-            reporter=reporter,
-        )
-
-    settings = {"num_stream": args.num_stream, "framewise": True, "length_tolerance": 0}
-    run_training(args, "lstm-streams", one_epoch, **settings)
+    run_training(args, Streams(args.batch_size, args.num_stream, args.targets_delay), after_minibatch=dump)
     return 0
 
 

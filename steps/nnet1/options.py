@@ -1,16 +1,24 @@
-"""What a training step is told: the options that Kaldi calls NnetTrainOptions."""
+"""Options that several tools share: of a training step, of the device, and what every tool of Kaldi's takes.
+
+One thread is the default: the same bits on every machine of a kind, whatever its number of cores.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import dataclass
 
+import torch
+
+from steps.nnet1 import kernels
 from utils import cli
+from utils.cli import UserError
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """Learning rate, momentum and penalties; gradients are sums over the frames, never means."""
+    """Kaldi's NnetTrainOptions; gradients are sums over the frames, never means."""
 
     learn_rate: float = 0.008
     momentum: float = 0.0
@@ -21,12 +29,15 @@ class TrainOptions:
 def add_train_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--learn-rate --momentum --l1-penalty --l2-penalty`` with Kaldi's defaults."""
     default = TrainOptions()
-    parser.add_argument(
-        "--learn-rate", type=cli.finite_float, default=default.learn_rate, help="learning rate"
-    )
-    parser.add_argument("--momentum", type=cli.finite_float, default=default.momentum, help="momentum")
-    parser.add_argument("--l1-penalty", type=cli.finite_float, default=default.l1_penalty, help="L1 penalty")
-    parser.add_argument("--l2-penalty", type=cli.finite_float, default=default.l2_penalty, help="L2 penalty")
+    for name in ("learn_rate", "momentum", "l1_penalty", "l2_penalty"):
+        value = getattr(default, name)
+        text = f"{name.replace('_', ' ').replace('learn', 'learning')} (default: {value:g})"
+        parser.add_argument(f"--{name.replace('_', '-')}", type=cli.finite_float, default=value, help=text)
+
+
+def train_options(args: argparse.Namespace) -> TrainOptions:
+    """Take the training options out of parsed arguments."""
+    return TrainOptions(args.learn_rate, args.momentum, args.l1_penalty, args.l2_penalty)
 
 
 def add_standard_options(parser: argparse.ArgumentParser, verbose: int = 0) -> None:
@@ -35,6 +46,45 @@ def add_standard_options(parser: argparse.ArgumentParser, verbose: int = 0) -> N
     parser.add_argument("--print-args", type=cli.boolean, default=True, help="accepted for Kaldi's sake")
 
 
-def train_options(args: argparse.Namespace) -> TrainOptions:
-    """Take the training options out of parsed arguments."""
-    return TrainOptions(args.learn_rate, args.momentum, args.l1_penalty, args.l2_penalty)
+def add_device_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--use-gpu yes|no|optional``, ``--kernels`` and ``--num-threads``."""
+    add = parser.add_argument
+    choices = ("yes", "no", "optional")
+    add("--use-gpu", choices=choices, default="no", help="yes: fail without a GPU (default: no)")
+    text = "arithmetic on the CPU (default: auto, C if it compiles)"
+    add("--kernels", choices=kernels.CHOICES, default="auto", help=text)
+    add("--num-threads", type=cli.positive_int, default=1, help="CPU threads (default: 1)")
+
+
+def select_device(args: argparse.Namespace) -> torch.device:
+    """Fix threads and kernels and choose the device from the options of :func:`add_device_options`.
+
+    Raises
+    ------
+    UserError
+        If a GPU is demanded and there is none.
+    """
+    torch.set_num_threads(args.num_threads)
+    kernels.use(args.kernels)
+    use_gpu = args.use_gpu
+    present = use_gpu != "no" and torch.cuda.is_available()
+    if use_gpu == "yes" and not present:
+        raise UserError("--use-gpu=yes: no CUDA GPU is available; use --use-gpu=no or optional")
+    if present:
+        torch.backends.cuda.matmul.allow_tf32 = False
+        number = freest_gpu()
+        cli.log(f"Selected device: CUDA GPU {number}, {torch.cuda.get_device_name(number)}")
+        torch.cuda.set_device(number)
+        return torch.device("cuda", number)
+    return torch.device("cpu")
+
+
+def freest_gpu() -> int:
+    """Return the visible GPU with the most free memory, as Kaldi selects it.
+
+    Jobs that start together see the same memory; among GPUs that differ by less than a twentieth the process
+    number decides, so that they spread.
+    """
+    free = [torch.cuda.mem_get_info(number)[0] for number in range(torch.cuda.device_count())]
+    alike = [number for number, memory in enumerate(free) if memory >= 0.95 * max(free)]
+    return alike[os.getpid() % len(alike)]

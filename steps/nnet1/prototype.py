@@ -1,40 +1,23 @@
-"""Prototypes of networks: one ``<Type> <InputDim> i <OutputDim> o <Option> v ...`` a line.
+"""Prototypes of networks, read and made: one ``<Type> <InputDim> i <OutputDim> o <Option> v ...`` a line.
 
 The lines ``<NnetProto>`` and ``</NnetProto>`` may be there or not, as for Kaldi's ``nnet-initialize``.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from steps.nnet1.components import Generation
-from steps.nnet1.model_file_layout import KINDS, ONLY_2014
+from steps.nnet1.components import KINDS, Generation
 from utils.cli import UserError
 
 BRACKETS = ("<NnetProto>", "</NnetProto>")
 LARGEST_DIM = 1 << 20
 _INTEGER = re.compile(r"[+-]?[0-9]{1,9}")
 _REAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
-
-_COEFS = {"<LearnRateCoef>": float, "<BiasLearnRateCoef>": float}
-_CLIPS = {"<CellClip>": float, "<DiffClip>": float, "<CellDiffClip>": float, "<GradClip>": float}
-_VECTORS: dict[str, type] = {"<BuildVector>": list}
-_OPTIONS: dict[str, dict[str, type]] = {
-    "AffineTransform": {
-        **{"<BiasMean>": float, "<BiasRange>": float, "<ParamStddev>": float, "<MaxNorm>": float},
-        **_COEFS,
-    },
-    "AddShift": {"<InitParam>": float, "<LearnRateCoef>": float},
-    "Rescale": {"<InitParam>": float, "<LearnRateCoef>": float},
-    "Splice": _VECTORS,
-    "Copy": _VECTORS,
-    "TimeShift": {"<Shift>": int},
-    "LstmProjectedStreams": {"<CellDim>": int, "<NumStream>": int, "<ParamScale>": float},
-    "LstmProjected": {"<CellDim>": int, "<ParamRange>": float, "<ParamScale>": float, **_COEFS, **_CLIPS},
-}
 
 
 @dataclass
@@ -101,7 +84,9 @@ def parse_line(text: str, where: str) -> ProtoLine:
     if kind[:1] != "<" or kind[-1:] != ">" or kind[1:-1] not in KINDS:
         raise UserError(f"{where}: unknown component '{kind}'; known are {' '.join(sorted(KINDS))}")
     proto = ProtoLine(where, text, kind[1:-1], 0, 0, {})
-    known = {"<InputDim>": int, "<OutputDim>": int, **_OPTIONS.get(proto.kind, {})}
+    declared = KINDS[proto.kind]
+    known = {"<InputDim>": int, "<OutputDim>": int, **declared.drawn_by}
+    known |= {option.token: option.kind for option in declared.options()}
     while words:
         token = words.pop(0)
         if token not in known:
@@ -151,5 +136,66 @@ def _take_vector(proto: ProtoLine, words: list[str]) -> list[int]:
 
 def default_generation(protos: list[ProtoLine]) -> Generation:
     """Return ``2014`` if only kaldi-lstm's Kaldi knows what the prototype asks for, else ``modern``."""
-    old = any(proto.kind in ONLY_2014 or "<ParamScale>" in proto.options for proto in protos)
+    old = any(KINDS[proto.kind].only_2014 or "<ParamScale>" in proto.options for proto in protos)
     return "2014" if old else "modern"
+
+
+def dnn_prototype(feat_dim: int, num_leaves: int, hid_layers: int, hid_dim: int) -> list[str]:
+    """Return the prototype of a DNN as Kaldi's ``utils/nnet/make_nnet_proto.py`` makes it by default.
+
+    Weights are normal with a standard deviation of 0.1 * 35 * sqrt(2 / (in + out)), in the first layer times
+    sqrt(1/12), the deviation of the sigmoids' outputs that feed the other layers.
+    """
+
+    def stddev(before: int, after: int) -> float:
+        return 3.5 * math.sqrt(2 / (before + after))
+
+    lines = ["<NnetProto>"]
+    before = feat_dim
+    for layer in range(hid_layers):
+        deviation = stddev(before, hid_dim) * (math.sqrt(1 / 12) if layer == 0 else 1)
+        lines.append(
+            f"{_dims('<AffineTransform>', before, hid_dim)} <BiasMean> -2.000000 <BiasRange> 4.000000 "
+            f"<ParamStddev> {deviation:f} <MaxNorm> 0.000000"
+        )
+        lines.append(_dims("<Sigmoid>", hid_dim, hid_dim))
+        before = hid_dim
+    slower_bias = " <LearnRateCoef> 1.000000 <BiasLearnRateCoef> 0.100000" if hid_layers else ""
+    lines.append(
+        f"{_dims('<AffineTransform>', before, num_leaves)} <BiasMean> 0.000000 <BiasRange> 0.000000 "
+        f"<ParamStddev> {stddev(before, num_leaves):f}{slower_bias}"
+    )
+    return [*lines, _dims("<Softmax>", num_leaves, num_leaves), "</NnetProto>"]
+
+
+def lstm_prototype(
+    feat_dim: int,
+    num_leaves: int,
+    *,
+    num_layers: int = 1,
+    cell_dim: int = 800,
+    proj_dim: int = 512,
+    num_stream: int = 4,
+    param_scale: float = 0.01,
+) -> list[str]:
+    """Return the prototype of a projected LSTM in the layout of kaldi-lstm.
+
+    The leading <Transmit> matters: without it the first LSTM of kaldi-lstm gets no gradient. The recurrent
+    projection of ``proj_dim`` units is what the paper calls the size of a layer.
+    """
+    lines = ["<NnetProto>", _dims("<Transmit>", feat_dim, feat_dim)]
+    before = feat_dim
+    for _ in range(num_layers):
+        lines.append(
+            f"{_dims('<LstmProjectedStreams>', before, proj_dim)} <CellDim> {cell_dim} "
+            f"<ParamScale> {param_scale:g} <NumStream> {num_stream}"
+        )
+        before = proj_dim
+    lines.append(
+        f"{_dims('<AffineTransform>', before, num_leaves)} <BiasMean> 0 <BiasRange> 0 <ParamStddev> 0.04"
+    )
+    return [*lines, _dims("<Softmax>", num_leaves, num_leaves), "</NnetProto>"]
+
+
+def _dims(kind: str, before: int, after: int) -> str:
+    return f"{kind} <InputDim> {before} <OutputDim> {after}"

@@ -1,4 +1,4 @@
-"""What the training tools share: options, arguments, and one run from model in to model out."""
+"""What the two training tools share: options, arguments, and one run from model in to model out."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from collections.abc import Callable
 import torch
 
 from steps.nnet1 import components as nn
-from steps.nnet1.buffer_report import Reporter
-from steps.nnet1.device import add_device_options, select_device
-from steps.nnet1.epoch import EpochResult
+from steps.nnet1 import epoch
 from steps.nnet1.inputs import TrainingData
 from steps.nnet1.loss import REPORT_FRAMES
+from steps.nnet1.minibatches import Frames, Streams
 from steps.nnet1.model_file import read_network, write_network
-from steps.nnet1.options import TrainOptions, add_standard_options, add_train_options, train_options
-from steps.nnet1.runtime import Net
-from steps.nnet1.wording import WORDINGS, log_end, log_start
+from steps.nnet1.net import Net
+from steps.nnet1.options import (
+    add_device_options,
+    add_standard_options,
+    add_train_options,
+    select_device,
+    train_options,
+)
 from utils import cli
 
 ARGUMENTS = "<feature-rspecifier> <targets-rspecifier> <model-in> [<model-out>]"
-
-Run = Callable[[Net, TrainingData, "TrainOptions | None", Reporter], EpochResult]
 
 
 def training_parser(program: str, description: str | None) -> cli.KaldiParser:
@@ -43,20 +45,6 @@ def training_parser(program: str, description: str | None) -> cli.KaldiParser:
     add("--allow-pipes", type=cli.boolean, default=False, help="run commands in rspecifiers (default: false)")
     add_standard_options(parser)
     return parser
-
-
-def add_loss_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--loss-report-frames``, which today's tools have."""
-    text = f"log the loss of blocks of so many frames, 0: never (default: {REPORT_FRAMES})"
-    parser.add_argument("--loss-report-frames", type=int, default=REPORT_FRAMES, help=text)
-
-
-def add_dummy_options(parser: argparse.ArgumentParser) -> None:
-    """Add the shuffling trainer's options, which ``train_scheduler.sh`` gives to any ``--train-tool``."""
-    dummies = parser.add_argument_group("accepted and without effect, as in Kaldi")
-    for name, default in (("minibatch-size", 256), ("randomizer-size", 32768), ("randomizer-seed", 777)):
-        dummies.add_argument(f"--{name}", type=int, default=default)
-    dummies.add_argument("--randomize", type=cli.boolean, default=False)
 
 
 def parse_training(parser: cli.KaldiParser, argv: list[str] | None) -> argparse.Namespace:
@@ -96,53 +84,75 @@ def check_streams(network: nn.Network, num_stream: int, model: str) -> None:
             )
 
 
-def run_training(args: argparse.Namespace, tool: str, run: Run, **settings: object) -> None:
+def open_data(args: argparse.Namespace, net: Net, how: Frames | Streams) -> TrainingData:
+    """Describe the training data of parsed arguments; nothing is read yet but the transform."""
+    streams = isinstance(how, Streams)
+    transform = open_transform(args.feature_transform, net.device, framewise=streams)
+    if transform is not None and transform.network.output_dim != net.network.input_dim:
+        raise cli.UserError(
+            f"{args.feature_transform}: gives {transform.network.output_dim} columns, "
+            f"{args.model_in} takes {net.network.input_dim}"
+        )
+    return TrainingData(
+        args.feats,
+        args.targets,
+        (transform or net).network.input_dim,
+        net.network.output_dim,
+        transform=transform,
+        frame_weights=args.frame_weights,
+        length_tolerance=how.length_tolerance if streams else args.length_tolerance,
+        max_frames=args.max_frames,
+        allow_pipes=args.allow_pipes,
+    )
+
+
+def run_training(
+    args: argparse.Namespace,
+    how: Frames | Streams,
+    *,
+    report_frames: int = REPORT_FRAMES,
+    after_minibatch: Callable[[Net, TrainingData], None] | None = None,
+) -> None:
     """Read the model, go through the data once, write the model, with Kaldi's log lines.
 
     Parameters
     ----------
     args : Namespace
         Of a :func:`training_parser`.
-    tool : str
-        Whose words to log with, see ``wording``.
-    run : callable
-        Makes the pass; gets None as options for cross-validation.
-    **settings
-        ``num_stream``, ``framewise`` (see :func:`open_transform`) and fields of ``TrainingData``.
+    how : Frames or Streams
+        How the data are cut into minibatches.
+    report_frames : int
+        See ``Xent``.
+    after_minibatch : callable, optional
+        Called in training.
     """
     device = select_device(args)
-    num_stream = int(settings.pop("num_stream", 1))  # type: ignore[call-overload]
-    framewise = bool(settings.pop("framewise", False))
-    net = Net(read_network(args.model_in), device, num_stream=num_stream)
-    data = open_data(args, net, device, framewise=framewise, **settings)
-    generation = net.network.generation
-    report_frames = getattr(args, "loss_report_frames", REPORT_FRAMES)
-    reporter = Reporter(generation, args.verbose, report_frames, WORDINGS[tool].of_streams)
-    log_start(tool, generation, seed=args.randomizer_seed, cross_validate=args.cross_validate)
-    result = run(net, data, None if args.cross_validate else train_options(args), reporter)
+    net = Net(read_network(args.model_in), device, num_stream=how.num_stream)
+    check_streams(net.network, how.num_stream, args.model_in)
+    data = open_data(args, net, how)
+    what = "CROSS-VALIDATION" if args.cross_validate else "TRAINING"
+    cli.log(f"Seeding by srand with : {args.randomizer_seed}")
+    cli.log(f"{what} STARTED")
+    options = None if args.cross_validate else train_options(args)
+
+    def watch(_frames: int, _loss: float, _speed: float) -> None:
+        if after_minibatch is not None and options is not None:
+            after_minibatch(net, data)
+
+    result = epoch.run(net, data, how, options, where=args.model_in, report_frames=report_frames, watch=watch)
     if not args.cross_validate:
         write_network(net.export(), args.model_out, binary=args.binary)
-    log_end(tool, result, cross_validate=args.cross_validate, randomize=args.randomize)
+    _log_end(result, [what, "RANDOMIZED" if args.randomize else "NOT-RANDOMIZED"], isinstance(how, Frames))
 
 
-def open_data(
-    args: argparse.Namespace, net: Net, device: torch.device, *, framewise: bool = False, **settings: object
-) -> TrainingData:
-    """Describe the training data of parsed arguments; nothing is read yet but the transform."""
-    transform = open_transform(args.feature_transform, device, framewise=framewise)
-    if transform is not None and transform.network.output_dim != net.network.input_dim:
-        raise cli.UserError(
-            f"{args.feature_transform}: gives {transform.network.output_dim} columns, "
-            f"{args.model_in} takes {net.network.input_dim}"
-        )
-    settings = {"length_tolerance": args.length_tolerance, "max_frames": args.max_frames, **settings}
-    return TrainingData(
-        args.feats,
-        args.targets,
-        (transform or net).network.input_dim,
-        net.network.output_dim,
-        transform=None if transform is None else (lambda x: transform.feedforward(x.to(device))),
-        frame_weights=args.frame_weights,
-        allow_pipes=args.allow_pipes,
-        **settings,  # type: ignore[arg-type]
-    )
+def _log_end(result: epoch.EpochResult, words: list[str], of_frames: bool) -> None:
+    """Log counts, speed and loss."""
+    seconds, modern = max(result.seconds, 1e-9), result.xent.generation == "modern"
+    speed = f"fps{result.frames / seconds:g}"
+    if of_frames and modern:
+        share = 100 * result.reading / seconds
+        speed = f"processing {result.frames / seconds:g} frames per sec; i/o time {share:g}%"
+    cli.log(f"{result.counts} [{', '.join([*words, f'{seconds / 60:g} min', speed])}]")
+    if modern:
+        cli.log(result.xent.report_per_class())
+    cli.log(result.xent.report())

@@ -26,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from steps.nnet1.runtime import Net
 from threadpoolctl import threadpool_limits
 
 from steps import archive
@@ -38,7 +39,6 @@ from steps.nnet1.inputs import TrainingData
 from steps.nnet1.model_file import write_network
 from steps.nnet1.options import TrainOptions
 from steps.nnet1.prototype import default_generation, parse_line
-from steps.nnet1.runtime import Net
 from tests.bench import nnet1_peers
 from tests.bench.machine import bandwidth, machine, sgemm_peak, timed
 from utils import cli

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from steps.nnet1.runtime import Net
 
 from local import dump_posteriors, train_dnn, train_lstm
 from steps import archive
@@ -21,7 +22,6 @@ from steps.nnet1.epoch import frame_epoch
 from steps.nnet1.experiment import Experiment
 from steps.nnet1.inputs import TrainingData
 from steps.nnet1.model_file import read_network, write_network
-from steps.nnet1.runtime import Net
 from utils.cli import UserError
 
 SMALL = Path(__file__).parents[1] / "fixtures" / "nnet1" / "training"

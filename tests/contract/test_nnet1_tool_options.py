@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from steps.nnet1.buffer_report import Reporter
 
 from steps.nnet1 import (
     nnet_copy,
@@ -18,7 +19,6 @@ from steps.nnet1 import (
     nnet_train_multistream_perutt,
     nnet_train_perutt,
 )
-from steps.nnet1.buffer_report import Reporter
 from steps.nnet1.model_file import read_network
 from utils.cli import UserError
 

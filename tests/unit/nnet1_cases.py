@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from steps.nnet1.runtime import Net
 
 from steps.nnet1 import components as nn
 from steps.nnet1 import epoch
 from steps.nnet1.inputs import TrainingData
 from steps.nnet1.model_file import read_network
 from steps.nnet1.options import TrainOptions
-from steps.nnet1.runtime import Net
 
 SMALL = Path(__file__).parents[1] / "fixtures" / "nnet1" / "training"
 T, T2014 = "transf.nnet", "transf2014.nnet.txt"

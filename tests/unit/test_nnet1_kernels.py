@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from steps.nnet1.runtime import Net
 
 from steps.nnet1 import components as nn
 from steps.nnet1 import kernels
@@ -13,7 +14,6 @@ from steps.nnet1.layers import Signal
 from steps.nnet1.lstm import LstmLayer
 from steps.nnet1.lstm_native import NativeLstmLayer
 from steps.nnet1.options import TrainOptions
-from steps.nnet1.runtime import Net
 from utils.cli import UserError
 
 

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from steps.nnet1.runtime import Net
 
 from steps.nnet1 import components as nn
 from steps.nnet1.affine import AffineLayer, limit_row_norm, regularize_l1
@@ -15,7 +16,6 @@ from steps.nnet1.layers import CopyLayer, Signal, SpliceLayer, TimeShiftLayer
 from steps.nnet1.loss import Xent
 from steps.nnet1.lstm import LstmLayer
 from steps.nnet1.options import TrainOptions
-from steps.nnet1.runtime import Net
 from utils.cli import UserError
 
 

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from steps.nnet1.runtime import Net
 
 from steps import archive
 from steps.nnet1 import epoch, kernels
 from steps.nnet1.forward import Forward, without_softmax
 from steps.nnet1.model_file import read_network
 from steps.nnet1.options import TrainOptions
-from steps.nnet1.runtime import Net
 from tests.unit.nnet1_cases import (
     CASES,
     SMALL,

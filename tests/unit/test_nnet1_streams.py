@@ -7,10 +7,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from steps.nnet1.frames import minibatches
 
 from steps.archive import Posterior
 from steps.nnet1 import streams
-from steps.nnet1.frames import minibatches
 from steps.nnet1.inputs import Utterance, check_features, dense_targets
 from utils.cli import UserError
 

@@ -30,8 +30,8 @@ THREADS = ("-fopenmp",)
 _INT, _FLOAT, _POINTER, _STEP = ctypes.c_int, ctypes.c_float, ctypes.c_void_p, ctypes.c_ssize_t
 _MATRIX = [_POINTER, _STEP, _STEP]
 _SIGNATURES = {
-    "lstm_forward": [_INT] * 7 + [_POINTER] * 5 + [_FLOAT] + [_POINTER] * 6,
-    "lstm_backward": [_INT] * 7 + [_POINTER] * 5 + [_FLOAT] * 2 + [_POINTER] * 8,
+    "lstm_forward": [_INT] * 7 + [_POINTER] * 5 + [_FLOAT] + [_POINTER] * 5,
+    "lstm_backward": [_INT] * 7 + [_POINTER] * 5 + [_FLOAT] * 2 + [_POINTER] * 7,
     "lstm_vectors": [_INT] * 3 + [_POINTER] * 2 + [_FLOAT] + [_POINTER] * 4,
     "multiply": [_INT] * 4 + [_FLOAT] + _MATRIX * 2 + [_FLOAT, _POINTER, _STEP],
 }
@@ -163,3 +163,13 @@ def _processor() -> str:
         return platform.processor()
     wanted = ("vendor_id", "cpu family", "model", "model name", "flags", "Features", "CPU part")
     return "\n".join(line for line in dict.fromkeys(lines) if line.partition(":")[0].strip() in wanted)
+
+
+def processor_name() -> str:
+    """Name the processor, for people."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

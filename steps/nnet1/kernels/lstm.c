@@ -6,8 +6,7 @@
  *
  * Layout: row-major float32. gates [T, S, 4N] in the order g, i, f, o; c [T + 1, S, N], r [T + 1, S, R] begin with
  * the state before the first frame; h, m [T, S, N]. Rows that are summed over (of both weights, of r, m
- * and their derivatives) are padded with zeros to a multiple of 16 columns: np for N, rp for R. lengths[s],
- * where given, is where stream s ends.
+ * and their derivatives) are padded with zeros to a multiple of 16 columns: np for N, rp for R.
  *
  * Threads share the cells, the outputs and the columns of sums in runs of LANES, so that every value is summed
  * by one of them in the one order: the bits do not depend on their number, either.
@@ -129,7 +128,7 @@ static void step(int n, range cells, float *a, const float *c_before, float *c, 
 /* gates holds Wx x + b on entry and the activations on return. */
 void lstm_forward(int threads, int t_dim, int s_dim, int n, int np, int r_dim, int rp, const float *w_r,
                   const float *w_rm, const float *pi, const float *pf, const float *po, float cell_clip,
-                  float *gates, float *c, float *h, float *m, float *r, const int *lengths) {
+                  float *gates, float *c, float *h, float *m, float *r) {
   const ptrdiff_t gate_row = 4 * (ptrdiff_t)n;
 #pragma omp parallel num_threads(threads)
   {
@@ -144,17 +143,10 @@ void lstm_forward(int threads, int t_dim, int s_dim, int n, int np, int r_dim, i
       for (int s = 0; s < s_dim; s++) {
         step(n, cells, a + s * gate_row, c + (row + s) * n, c + (next + s) * n, h + (row + s) * n,
              m + (row + s) * np, pi, pf, po, cell_clip);
-        if (!lengths || t < lengths[s]) continue;
-        for (int gate = 0; gate < 4; gate++) zero(a + s * gate_row + gate * n, cells);
-        zero(c + (next + s) * n, cells);
-        zero(h + (row + s) * n, cells);
-        zero(m + (row + s) * np, cells);
       }
 #pragma omp barrier
       dot_product(s_dim, outputs.to - outputs.from, np, w_rm + (ptrdiff_t)outputs.from * np, m + row * np,
                   r + next * rp + outputs.from, rp, 0);
-      for (int s = 0; lengths && s < s_dim; s++)
-        if (t >= lengths[s]) zero(r + (next + s) * rp, outputs);
 #pragma omp barrier
     }
   }
@@ -201,7 +193,7 @@ static void step_back(int n, range cells, const float *a, const float *c_before,
 void lstm_backward(int threads, int t_dim, int s_dim, int n, int np, int r_dim, int rp, const float *w_r,
                    const float *w_rm, const float *pi, const float *pf, const float *po, float diff_clip,
                    float cell_diff_clip, const float *gates, const float *c, const float *h, float *d_r,
-                   float *d_gates, float *d_m, float *d_c, const int *lengths) {
+                   float *d_gates, float *d_m, float *d_c) {
   const ptrdiff_t gate_row = 4 * (ptrdiff_t)n;
 #pragma omp parallel num_threads(threads)
   {
@@ -211,8 +203,6 @@ void lstm_backward(int threads, int t_dim, int s_dim, int n, int np, int r_dim, 
       const int last = t + 1 == t_dim;
       if (!last)
         scale_product(s_dim, 4 * n, rp, outputs, w_r, d_gates + next * gate_row, 4 * n, d_r + row * rp);
-      for (int s = 0; lengths && s < s_dim; s++)
-        if (t >= lengths[s]) zero(d_r + (row + s) * rp, outputs);
 #pragma omp barrier
       for (int s = 0; s < s_dim; s++) zero(d_m + (ptrdiff_t)s * np, cells);
       scale_product(s_dim, r_dim, np, cells, w_rm, d_r + row * rp, rp, d_m);
@@ -222,9 +212,6 @@ void lstm_backward(int threads, int t_dim, int s_dim, int n, int np, int r_dim, 
         step_back(n, cells, gates + (row + s) * gate_row, c + (row + s) * n, h + (row + s) * n,
                   d_m + (ptrdiff_t)s * np, after, d_after, pi, pf, po, diff_clip, cell_diff_clip,
                   d_c + (ptrdiff_t)s * n, d_gates + (row + s) * gate_row);
-        if (!lengths || t < lengths[s]) continue;
-        for (int gate = 0; gate < 4; gate++) zero(d_gates + (row + s) * gate_row + gate * n, cells);
-        zero(d_c + (ptrdiff_t)s * n, cells);
       }
 #pragma omp barrier
     }

@@ -65,7 +65,7 @@ class Net:
         return _LAYERS[type(component)](component)
 
     def _lstm_layer(self, component: nn.Lstm) -> LstmLayer:
-        """Choose among ways to the same numbers; one utterance at a time has a length of its own each."""
+        """Choose among ways to the same numbers; a chunk of one utterance has a length of its own."""
         library = kernels.library() if self.device.type == "cpu" else None
         if library is not None:
             return NativeLstmLayer(component, self.num_stream, library)
@@ -83,23 +83,10 @@ class Net:
         for layer in self.layers:
             layer.reset()
 
-    def set_streams(self, count: int) -> None:
-        """Interleave so many utterances from here on; another number than before starts them all anew."""
-        if count != self.num_stream:
-            self.num_stream = count
-            for lstm in self.lstms:
-                lstm.num_stream = count
-                lstm.start_utterance()
-
     def reset_streams(self, flags: Sequence[bool]) -> None:
         """Zero the state of the streams that begin a new utterance."""
         for lstm in self.lstms:
             lstm.reset_streams(flags)
-
-    def set_lengths(self, lengths: list[int] | None) -> None:
-        """Say how many frames of each stream in the next chunk are real."""
-        for lstm in self.lstms:
-            lstm.lengths = lengths
 
     def propagate(self, x: torch.Tensor) -> torch.Tensor:
         """Return the output for an input [rows, input_dim] and keep what :meth:`backpropagate` needs."""
@@ -116,17 +103,6 @@ class Net:
             if layer.gives_dx or isinstance(layer, LstmLayer):
                 diff = layer.backpropagate(at)
             layer.update(at, options)
-
-    def derivatives(self, diff: torch.Tensor) -> list[torch.Tensor]:
-        """Return the derivatives at the input and at each component's output, and update nothing."""
-        found = [diff]
-        for index in range(len(self.layers) - 1, -1, -1):
-            layer = self.layers[index]
-            at = base.Signal(self.activations[index], self.activations[index + 1], found[-1])
-            usual, layer.gives_dx = layer.gives_dx, True
-            found.append(layer.backpropagate(at))
-            layer.gives_dx = usual
-        return found[::-1]
 
     def feedforward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the output for an utterance [frames, input_dim]; the LSTMs start from a zero state."""
