@@ -14,11 +14,6 @@ network; --select=best-cv the one with the lowest loss in cross-validation.
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from steps.nnet1.minibatches import Streams
 from steps.nnet1.prototype import lstm_prototype
 from steps.nnet1.schedule import KaldiLstmOptions

@@ -40,7 +40,7 @@ utils/split_scp.py "$data/feats.scp" "${splits[@]}"
 
 read -ra runner <<<"$cmd"
 RUNNER_OUTPUTS="$dir/post.JOB.scp $dir/post.JOB.ark" "${runner[@]}" JOB=1:"$nj" "$dir/log/dump_posteriors.JOB.log" \
-  local/dump_posteriors.py --use-gpu "$use_gpu" "$nnet" "$transform" \
+  steps/nnet1/nnet_forward.py --use-gpu "$use_gpu" --feature-transform "$transform" "$nnet" \
   "scp:$dir/split$nj/feats.JOB.scp" "ark,scp:$dir/post.JOB.ark,$dir/post.JOB.scp"
 
 for job in $(seq "$nj"); do

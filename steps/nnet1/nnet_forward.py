@@ -15,6 +15,7 @@ import time
 import numpy as np
 
 from steps import archive
+from steps.nnet1.components import LstmProjectedStreams
 from steps.nnet1.forward import Forward, log_priors, without_softmax
 from steps.nnet1.model_file import read_network
 from steps.nnet1.net import Net
@@ -67,6 +68,8 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("--no-softmax=true and --apply-log=true exclude each other")
     device = select_device(args)
     network = read_network(args.model_in)
+    if any(isinstance(component, LstmProjectedStreams) for component in network.components):
+        cli.warn(f"{args.model_in}: of training time, its outputs come late; see nnet_copy.py --to-test")
     if args.no_softmax:
         network = without_softmax(network, args.model_in)
     priors = None

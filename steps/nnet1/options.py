@@ -57,16 +57,20 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
 
 
 def select_device(args: argparse.Namespace) -> torch.device:
-    """Fix threads and kernels and choose the device from the options of :func:`add_device_options`.
+    """Fix threads and kernels and choose the device from the options of :func:`add_device_options`."""
+    torch.set_num_threads(args.num_threads)
+    kernels.use(args.kernels)
+    return open_device(args.use_gpu)
+
+
+def open_device(use_gpu: str) -> torch.device:
+    """Choose the device for Kaldi's ``--use-gpu``: ``yes``, ``no`` or ``optional``.
 
     Raises
     ------
     UserError
         If a GPU is demanded and there is none.
     """
-    torch.set_num_threads(args.num_threads)
-    kernels.use(args.kernels)
-    use_gpu = args.use_gpu
     present = use_gpu != "no" and torch.cuda.is_available()
     if use_gpu == "yes" and not present:
         raise UserError("--use-gpu=yes: no CUDA GPU is available; use --use-gpu=no or optional")

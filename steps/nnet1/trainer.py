@@ -9,14 +9,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import torch
 
 from steps.nnet1 import epoch as one_pass
 from steps.nnet1 import kernels, schedule
-from steps.nnet1.components import LstmProjectedStreams, Network
+from steps.nnet1.components import AffineTransform, Lstm, LstmProjectedStreams, Network
 from steps.nnet1.convert import to_test_time
 from steps.nnet1.experiment import Experiment
 from steps.nnet1.initialize import initialize
@@ -28,7 +27,7 @@ from steps.nnet1.prototype import default_generation, read_prototype
 from steps.nnet1.schedule import Epoch
 from steps.nnet1.tool import check_streams
 from steps.nnet1.training_set import TrainingSet
-from utils import atomic, cli, progress, provenance
+from utils import atomic, cli, provenance
 from utils.cli import UserError
 
 ARGUMENTS = "<data-tr> <data-cv> <feature-transform> <exp-dir>"
@@ -93,6 +92,13 @@ def make_network(args: argparse.Namespace, data: TrainingSet, lines: Iterable[st
     return network
 
 
+def topology(network: Network) -> dict[str, object]:
+    """Return what the paper writes in brackets: kind, and the dimensions of input and layers."""
+    layers = [part for part in network.components if isinstance(part, AffineTransform | Lstm)]
+    kind = "LSTM" if any(isinstance(part, Lstm) for part in layers) else "DNN"
+    return {"kind": kind, "dims": [network.input_dim, *(part.output_dim for part in layers)]}
+
+
 class Trainer:
     """An experiment, its data, and how to go through them.
 
@@ -115,20 +121,13 @@ class Trainer:
         self.data, self.how, self.network = data, how, network
         self.options = TrainOptions(0.0, args.momentum, args.l1_penalty, args.l2_penalty)
         self.keep_networks = args.keep_networks
-        layers = [
-            part for part in network.components if part.kind == "AffineTransform" or "Lstm" in part.kind
-        ]
         record = provenance.training_record(
             [args.config] if args.config else [],
             args.seed,
             [machine(args, data.device)],
-            network={
-                "kind": "LSTM" if any("Lstm" in part.kind for part in layers) else "DNN",
-                "dims": [network.input_dim, *(part.output_dim for part in layers)],
-            },
+            network=topology(network),
         )
         self.experiment = Experiment(Path(args.exp_dir), args.key, record)
-        self.status = self.experiment.directory / "log" / "status.json"
 
     def _net(self, network: Network) -> Net:
         return Net(network, self.data.device, num_stream=self.how.num_stream)
@@ -163,18 +162,12 @@ class Trainer:
         schedule.check_divergence(self.experiment.epochs, initial.cv_loss)
         return self.experiment.epochs
 
-    def epoch(
-        self, network: Network, iteration: int, learn_rate: str, max_iters: int
-    ) -> tuple[Network, Epoch]:
+    def epoch(self, network: Network, iteration: int, learn_rate: str) -> tuple[Network, Epoch]:
         """Train a network for one epoch and cross-validate it; the epoch has no name and verdict yet."""
         where = f"epoch {iteration}, learning rate {learn_rate}"
         net = self._net(network)
         options = replace(self.options, learn_rate=float(learn_rate))
-        before = self.experiment.epochs[-1:] or [self.experiment.initial]
-        told = {"cv_loss": before[0].cv_loss} if before[0] else {}
-        watch = partial(self._tell, iteration, max_iters, told)
-        trained = one_pass.run(net, self.data.tr, self.how, options, where=where, watch=watch)
-        self.data.tr_frames = trained.frames
+        trained = one_pass.run(net, self.data.tr, self.how, options, where=where)
         valid = one_pass.run(net, self.data.cv, self.how, None, where=where)
         done = Epoch(
             iteration,
@@ -186,22 +179,6 @@ class Trainer:
             seconds=trained.seconds + valid.seconds,
         )
         return net.export(), done
-
-    def _tell(
-        self, iteration: int, max_iters: int, told: dict, frames: int, loss: float, speed: float
-    ) -> None:
-        progress.report(
-            self.status,
-            label=self.experiment.directory.name,
-            done=frames,
-            total=self.data.tr_frames,
-            unit="frames",
-            epoch=iteration,
-            epochs=max_iters,
-            tr_loss=loss,
-            frames_per_second=speed,
-            **told,
-        )
 
     def finish_epoch(self, network: Network, epoch: Epoch, initial: Epoch, max_iters: int) -> None:
         """Keep the network, the line, and look whether training has run away."""
@@ -230,7 +207,6 @@ class Trainer:
         if any(isinstance(component, LstmProjectedStreams) for component in network.components):
             network = to_test_time(network, targets_delay)
         write_network(network, directory / "final_test.nnet")
-        progress.finished(self.status)
         cli.log(f"Succeeded training the Neural Network : '{directory}/final.nnet' ({name})")
 
 
@@ -252,7 +228,7 @@ def train_karel(trainer: Trainer, options: schedule.KarelOptions, base: str) -> 
             network = read_network(experiment.directory / initial.nnet)
         else:
             network = experiment.load_network(state.best)
-        network, done = trainer.epoch(network, state.iteration + 1, state.learn_rate, options.max_iters)
+        network, done = trainer.epoch(network, state.iteration + 1, state.learn_rate)
         state, judged = schedule.karel_step(options, state, done.tr_loss, done.cv_loss, base)
         judged = replace(judged, tr_acc=done.tr_acc, cv_acc=done.cv_acc, seconds=done.seconds)
         trainer.finish_epoch(network, judged, initial, options.max_iters)
@@ -291,7 +267,7 @@ def train_kaldi_lstm(
     if done_before:
         network = experiment.load_network(done_before[-1].nnet)
     for iteration in range(len(done_before) + 1, options.max_iters + 1):
-        network, done = trainer.epoch(network, iteration, rates[iteration - 1], options.max_iters)
+        network, done = trainer.epoch(network, iteration, rates[iteration - 1])
         done = replace(done, nnet=f"nnet.iter{iteration}")
         trainer.finish_epoch(network, done, initial, options.max_iters)
     chosen = experiment.epochs[-1]

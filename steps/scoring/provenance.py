@@ -92,7 +92,7 @@ def read_seed(exp_dir: Path, options: dict[str, str]) -> str:
     record = exp_dir / "training.json"
     if record.is_file():
         try:
-            return str(json.loads(record.read_text(encoding="utf-8"))["made_with"]["seed"])
+            return str(json.loads(record.read_text(encoding="utf-8"))["seed"])
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"{record}: not the record of a training ({error}); train the model again"

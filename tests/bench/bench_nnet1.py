@@ -26,17 +26,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from steps.nnet1.runtime import Net
 from threadpoolctl import threadpool_limits
 
 from steps import archive
 from steps.nnet1 import components as nn
-from steps.nnet1 import kernels
-from steps.nnet1.epoch import frame_epoch, stream_epoch
+from steps.nnet1 import epoch, kernels
 from steps.nnet1.forward import Forward
 from steps.nnet1.initialize import initialize
 from steps.nnet1.inputs import TrainingData
+from steps.nnet1.minibatches import Frames, Streams
 from steps.nnet1.model_file import write_network
+from steps.nnet1.net import Net
 from steps.nnet1.options import TrainOptions
 from steps.nnet1.prototype import default_generation, parse_line
 from tests.bench import nnet1_peers
@@ -162,9 +162,10 @@ def training_run(model: Model, corpus: tuple[str, str], device: str = "cpu") -> 
     data = TrainingData(*corpus, FEATS, CLASSES)
     if model.kind == "lstm":
         options = TrainOptions(2e-5, 0.8)
-        return lambda: stream_epoch(net, data, options, batch_size=BPTT, targets_delay=5).xent.num_frames
-    options = TrainOptions(8e-6)
-    return lambda: frame_epoch(net, data, options, minibatch_size=MINIBATCH, seed=777).xent.num_frames
+        how: Frames | Streams = Streams(BPTT, STREAMS, 5)
+    else:
+        options, how = TrainOptions(8e-6), Frames(MINIBATCH, seed=777)
+    return lambda: epoch.run(net, data, how, options).xent.num_frames
 
 
 def forward_run(

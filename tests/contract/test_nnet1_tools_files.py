@@ -14,6 +14,7 @@ import pytest
 
 from steps import archive
 from steps.nnet1.model_file import read_network
+from steps.nnet1.prototype import dnn_prototype, lstm_prototype
 from utils import cli
 from utils.cli import UserError
 
@@ -25,8 +26,6 @@ TOOLS = {
     "nnet_info.py": 1,
     "cmvn_to_nnet.py": 2,
     "compute_cmvn_stats.py": 2,
-    "make_nnet_proto.py": 4,
-    "make_lstm_proto.py": 2,
 }
 
 
@@ -269,10 +268,9 @@ def test_compute_cmvn_stats_names_what_is_wrong(call, tmp_path):
     assert not (tmp_path / "stats").exists()
 
 
-def test_dnn_prototype_is_kaldis(call):
-    lines = call("make_nnet_proto.py", "525", "6", "2", "1024", check=True).stdout.splitlines()
+def test_dnn_prototype_is_kaldis():
     hidden = "<OutputDim> 1024 <BiasMean> -2.000000 <BiasRange> 4.000000"
-    assert lines == [
+    assert dnn_prototype(525, 6, 2, 1024) == [
         "<NnetProto>",
         f"<AffineTransform> <InputDim> 525 {hidden} <ParamStddev> 0.036305 <MaxNorm> 0.000000",
         "<Sigmoid> <InputDim> 1024 <OutputDim> 1024",
@@ -283,39 +281,23 @@ def test_dnn_prototype_is_kaldis(call):
         "<Softmax> <InputDim> 6 <OutputDim> 6",
         "</NnetProto>",
     ]
-
-
-def test_dnn_prototype_without_hidden_layers_and_with_options(call):
-    shallow = call("make_nnet_proto.py", "--no-softmax", "525", "6", "0", "9", check=True).stdout
-    assert shallow.splitlines()[1:] == [
+    assert dnn_prototype(525, 6, 0, 9)[1:] == [
         "<AffineTransform> <InputDim> 525 <OutputDim> 6 <BiasMean> 0.000000 <BiasRange> 0.000000 "
         "<ParamStddev> 0.214801",
+        "<Softmax> <InputDim> 6 <OutputDim> 6",
         "</NnetProto>",
     ]
-    options = ("--activation-type=<Tanh>", "--hid-bias-mean=0", "--hid-bias-range", "1", "--max-norm=2")
-    options += ("--no-glorot-scaled-stddev", "--no-smaller-input-weights", "--param-stddev-factor=0.5")
-    lines = call("make_nnet_proto.py", *options, "7", "3", "1", "5", check=True).stdout.splitlines()
-    assert lines[1].endswith(
-        "<BiasMean> 0.000000 <BiasRange> 1.000000 <ParamStddev> 0.500000 <MaxNorm> 2.000000"
-    )
-    assert lines[2] == "<Tanh> <InputDim> 5 <OutputDim> 5"
 
 
-@pytest.mark.parametrize("layers", [1, 2])
-def test_lstm_prototype_gives_kaldi_lstms_layout(call, tmp_path, layers):
-    sizes = (
-        "--cell-dim=24",
-        "--proj-dim=12",
-        f"--num-layers={layers}",
-        "--param-scale=0.3",
-        "--param-stddev=0.4",
-    )
-    proto = call("make_lstm_proto.py", *sizes, "20", "3", check=True).stdout
-    (tmp_path / "nnet.proto").write_text(proto)
-    call("nnet_initialize.py", tmp_path / "nnet.proto", tmp_path / "nnet", check=True)
-    network = read_network(tmp_path / "nnet")
-    kinds = ["Transmit", *["LstmProjectedStreams"] * layers, "AffineTransform", "Softmax"]
-    assert [component.kind for component in network.components] == kinds
-    assert network.components[layers].input_dim == (20 if layers == 1 else 12)
-    if layers == 1:
-        assert (tmp_path / "nnet").read_bytes() == (FILES / "google.init").read_bytes()
+def test_lstm_prototype_is_kaldi_lstms():
+    sizes = {"num_layers": 2, "cell_dim": 24, "proj_dim": 12, "param_scale": 0.3}
+    lstm = "<OutputDim> 12 <CellDim> 24 <ParamScale> 0.3 <NumStream> 4"
+    assert lstm_prototype(20, 3, **sizes) == [
+        "<NnetProto>",
+        "<Transmit> <InputDim> 20 <OutputDim> 20",
+        f"<LstmProjectedStreams> <InputDim> 20 {lstm}",
+        f"<LstmProjectedStreams> <InputDim> 12 {lstm}",
+        "<AffineTransform> <InputDim> 12 <OutputDim> 3 <BiasMean> 0 <BiasRange> 0 <ParamStddev> 0.04",
+        "<Softmax> <InputDim> 3 <OutputDim> 3",
+        "</NnetProto>",
+    ]

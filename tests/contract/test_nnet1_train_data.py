@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from steps import archive
-from steps.nnet1 import nnet_forward, nnet_train_frmshuff, nnet_train_lstm_streams, nnet_train_multistream
+from steps.nnet1 import nnet_forward, nnet_train_frmshuff, nnet_train_lstm_streams
 from steps.nnet1.model_file import read_network
 from utils.cli import UserError
 
 SMALL = Path(__file__).parents[1] / "fixtures" / "nnet1" / "training"
 TRANSF = f"--feature-transform={SMALL}/transf.nnet"
 FEATS, POST = f"ark:{SMALL}/feats.ark", f"ark:{SMALL}/post.ark"
-DNN, HEAD = str(SMALL / "dnn/dnn.init"), str(SMALL / "lstm/head_clip.init")
+DNN = str(SMALL / "dnn/dnn.init")
 KEYS = [key for key, _ in archive.read_matrices(FEATS)]
 LENGTHS = {key: len(matrix) for key, matrix in archive.read_matrices(FEATS)}
 
@@ -63,10 +63,9 @@ def test_a_weight_that_is_no_weight_names_utterance_and_frame(tmp_path, value, s
     vectors = {key: np.ones(LENGTHS[key], np.float32) for key in KEYS}
     vectors[KEYS[3]][7] = value
     weights = write(tmp_path / "w", "vector", vectors.items())
-    for module, model in ((nnet_train_frmshuff, DNN), (nnet_train_multistream, HEAD)):
-        words = [TRANSF, f"--frame-weights={weights}", FEATS, POST, model, str(tmp_path / "out")]
-        with pytest.raises(UserError, match=rf"{KEYS[3]}: weight {shown} of frame 7 \(from 0\)"):
-            module.main(words)
+    words = [TRANSF, f"--frame-weights={weights}", FEATS, POST, DNN, str(tmp_path / "out")]
+    with pytest.raises(UserError, match=rf"{KEYS[3]}: weight {shown} of frame 7 \(from 0\)"):
+        nnet_train_frmshuff.main(words)
     assert not (tmp_path / "out").exists()
 
 

@@ -13,9 +13,6 @@ from steps.nnet1 import (
     nnet_forward,
     nnet_train_frmshuff,
     nnet_train_lstm_streams,
-    nnet_train_multistream,
-    nnet_train_multistream_perutt,
-    nnet_train_perutt,
 )
 from steps.nnet1.model_file import read_network
 from utils.cli import UserError
@@ -174,9 +171,6 @@ def test_forward_writes_posteriors_with_log_and_priors(tmp_path):
 TRAINERS = {
     nnet_train_frmshuff: ("dnn/dnn.init", "minibatch-size=32 randomizer-size=300 randomize=false"),
     nnet_train_lstm_streams: ("lstm/google.init", "num-stream=4 batch-size=20 targets-delay=5"),
-    nnet_train_multistream: ("lstm/head_clip.init", "num-streams=4 batch-size=20 loss-report-frames=0"),
-    nnet_train_perutt: ("lstm/head_clip.init", "max-frames=6000 loss-report-frames=500"),
-    nnet_train_multistream_perutt: ("lstm/head_clip.init", "num-streams=4 max-frames=400"),
 }
 EVERY = (
     "learn-rate=0.001 momentum=0.5 l1-penalty=0 l2-penalty=0.0001 cross-validate=false binary=true verbose=1 "
@@ -206,17 +200,3 @@ def test_a_seed_may_be_any_integer(tmp_path):
         options = ["--minibatch-size=32", f"--randomizer-seed={seed}", TRANSF]
         run_tool(nnet_train_frmshuff, options, [FEATS, POST], "dnn/dnn.init", tmp_path / str(seed))
     assert (tmp_path / "-1").read_bytes() == (tmp_path / str(2**32 - 1)).read_bytes()
-
-
-def test_multistream_perutt_prints_kaldis_lines(tmp_path, capsys):
-    options = ["--max-frames=400", "--momentum=0.5", "--learn-rate=0.001", TRANSF]
-    out = tmp_path / "out"
-    run_tool(nnet_train_multistream_perutt, options, [FEATS, POST], "lstm/head_noclip.init", out)
-    err = capsys.readouterr().err
-    assert "Read() started... Buffer size in MB: 0, max 3072, having 0 utterances." in err
-    assert "@@@ Frames per-class: [ 222 384 305 ]\n@@@ Loss per-class: [ 0.802606 0.914557 0.989911 ]" in err
-    counts = "Done 11 files, 0 with no tgt_mats, 0 with other errors."
-    assert re.search(re.escape(counts) + r" \[TRAINING, \S+ min, fps\S+\]", err)
-    assert err.endswith(
-        "[AvgXent: 0.91399, AvgTargetEnt: 0]\nprogress: []\nFRAME_ACCURACY >> 65.5324% <<\n\n"
-    )

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from steps.nnet1.runtime import Net
+import torch
 
 from steps.nnet1 import components as nn
 from steps.nnet1 import epoch
 from steps.nnet1.inputs import TrainingData
+from steps.nnet1.minibatches import Frames, Minibatch, Streams
 from steps.nnet1.model_file import read_network
+from steps.nnet1.net import Net
 from steps.nnet1.options import TrainOptions
 
 SMALL = Path(__file__).parents[1] / "fixtures" / "nnet1" / "training"
@@ -51,38 +53,62 @@ class Case:
 def frames(name, options, results, init="dnn/dnn.init", transform=T, minibatch_size=32, small=False, **more):
     data = {key: more.pop(key) for key in ("targets", "frame_weights") if key in more}
     case = Case(f"dnn/{name}", init, options, results, transform, data, small)
-    more.setdefault("randomizer_size", 32768)
-    return (
-        case,
-        lambda net, data, opts: epoch.frame_epoch(net, data, opts, minibatch_size=minibatch_size, **more),
-        1,
-    )
+    how = Frames(minibatch_size, **more)
+    return case, lambda net, data, opts: epoch.run(net, data, how, opts), 1
 
 
 def streams(name, options, results, delay, batch_size=20, init="lstm/google.init", small=False, **data):
     case = Case(f"lstm/{name}", init, options, results, T2014, {"length_tolerance": 0, **data}, small)
-    return (
-        case,
-        lambda net, data, opts: epoch.stream_epoch(
-            net, data, opts, batch_size=batch_size, targets_delay=delay
-        ),
-        4,
-    )
+    how = Streams(batch_size, 4, delay)
+    return case, lambda net, data, opts: epoch.run(net, data, how, opts), 4
+
+
+def padded_chunks(utterances, num_stream, batch_size):
+    """Yield the chunks of today's ``nnet-train-multistream``.
+
+    Behind the end of an utterance, features and weights are zero. All ends as soon as one stream cannot be
+    refilled: what the others still hold is discarded.
+    """
+    source, held = iter(utterances), [None] * num_stream
+    while True:
+        new = [utterance is None for utterance in held]
+        held = [next(source, None) if utterance is None else utterance for utterance in held]
+        if any(utterance is None for utterance in held):
+            return
+        frames = sum(min(batch_size, len(utterance[0])) for utterance in held)
+        parts = []
+        for part in range(3):
+            rows = [utterance[part][:batch_size] for utterance in held]
+            padded = torch.zeros(batch_size, num_stream, *rows[0].shape[1:])
+            for index, row in enumerate(rows):
+                padded[: len(row), index] = row
+            parts.append(padded.flatten(0, 1))
+        yield Minibatch(*parts, frames, new)
+        held = [[part[batch_size:] for part in utterance] for utterance in held]
+        held = [utterance if len(utterance[0]) else None for utterance in held]
+
+
+def multistream_epoch(net, data, options, batch_size=20):
+    """Train, or cross-validate without options, as ``nnet-train-multistream`` does."""
+    for lstm in net.lstms:
+        lstm.start_utterance()
+    utterances = (utterance[1:] for utterance in data)
+    return epoch.over(net, data, padded_chunks(utterances, net.num_stream, batch_size), options)
+
+
+def utterance_epoch(net, data, options):
+    """Train, or cross-validate without options, as ``nnet-train-perutt`` does."""
+    return epoch.over(net, data, (Minibatch(*u[1:], len(u.feats), [True]) for u in data), options)
 
 
 def multistream(name, options, results, init, transform=T, small=False):
     case = Case(f"lstm/{name}", init, options, results, transform, {}, small)
-    return case, lambda net, data, opts: epoch.multistream_epoch(net, data, opts, batch_size=20), 4
-
-
-def batches_of_utterances(name, init, results):
-    case = Case(f"lstm/{name}", init, TrainOptions(0.001, 0.5), results, T, {"max_frames": 400}, small=True)
-    return case, lambda net, data, opts: epoch.multistream_utterance_epoch(net, data, opts, max_frames=400), 1
+    return case, multistream_epoch, 4
 
 
 def perutt(name, init, transform, results):
     case = Case(f"lstm/{name}", init, TrainOptions(0.001, 0.5), results, transform)
-    return case, epoch.utterance_epoch, 1
+    return case, utterance_epoch, 1
 
 
 O = TrainOptions  # noqa: E741
@@ -178,7 +204,6 @@ CASES = [
         "head_tanh_defaultclip", O(0.005, 0.9), [("0.60702", "69.1475")], "lstm/modern_tanh.init", small=True
     ),
     perutt("head_perutt", "lstm/head_noclip.init", T, [("0.782168", "74.0506")]),
-    batches_of_utterances("head_msperutt", "lstm/head_noclip.init", [("0.91399", "65.5324")]),
     perutt("std2014_perutt", "lstm/std_shift0.init", T2014, [("0.782168", "74.0506")]),
 ]
 
@@ -189,7 +214,7 @@ def training_data(net: Net, transform: str, **more) -> TrainingData:
     return TrainingData(
         input_dim=first.network.input_dim,
         num_classes=net.network.output_dim,
-        transform=first.feedforward,
+        transform=first,
         **more,
     )
 

@@ -7,7 +7,7 @@ import os
 import pytest
 import torch
 
-from steps.nnet1 import device
+from steps.nnet1 import options
 
 
 @pytest.mark.parametrize(
@@ -18,4 +18,4 @@ def test_the_freest_gpu_is_taken_and_equals_are_shared(monkeypatch, free, proces
     monkeypatch.setattr(torch.cuda, "device_count", lambda: len(free))
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda number: (free[number], 80))
     monkeypatch.setattr(os, "getpid", lambda: process)
-    assert device.freest_gpu() == chosen
+    assert options.freest_gpu() == chosen

@@ -6,13 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
-from steps.nnet1.runtime import Net
 
 from steps.nnet1 import components as nn
 from steps.nnet1 import kernels
 from steps.nnet1.layers import Signal
 from steps.nnet1.lstm import LstmLayer
 from steps.nnet1.lstm_native import NativeLstmLayer
+from steps.nnet1.net import Net
 from steps.nnet1.options import TrainOptions
 from utils.cli import UserError
 
@@ -36,7 +36,7 @@ def make(input_dim: int, output_dim: int, cell_dim: int, **clips) -> nn.LstmProj
     generator = torch.Generator().manual_seed(5)
     params = {
         name: (torch.rand(*shape, generator=generator) - 0.5) * 0.5
-        for name, shape in nn.lstm_shapes(input_dim, output_dim, cell_dim).items()
+        for name, shape in nn.Lstm.shapes(nn.Dims(input_dim, output_dim, cell_dim)).items()
     }
     return nn.LstmProjected(
         input_dim, output_dim, cell_dim=cell_dim, **params, **{"diff_clip": 0.0, "grad_clip": 0.0, **clips}
@@ -45,25 +45,24 @@ def make(input_dim: int, output_dim: int, cell_dim: int, **clips) -> nn.LstmProj
 
 ALL_CLIPS = {"diff_clip": 0.05, "cell_diff_clip": 0.1, "cell_clip": 0.5, "grad_clip": 2.0}
 SHAPES = [
-    # streams, frames, cells, projection, ends, clips
-    (1, 6, 7, 4, None, {}),
-    (2, 3, 16, 16, None, {}),
-    (3, 6, 5, 33, None, {}),
-    (4, 5, 32, 16, None, {}),
-    (4, 6, 24, 12, [6, 2, 0, 3], {}),
-    (7, 4, 17, 15, None, ALL_CLIPS),
-    (60, 3, 20, 18, None, {}),
+    # streams, frames, cells, projection, clips
+    (1, 6, 7, 4, {}),
+    (2, 3, 16, 16, {}),
+    (3, 6, 5, 33, {}),
+    (4, 5, 32, 16, {}),
+    (4, 6, 24, 12, {}),
+    (7, 4, 17, 15, ALL_CLIPS),
+    (60, 3, 20, 18, {}),
 ]
 
 
-@pytest.mark.parametrize(("streams", "frames", "cells", "proj", "ends", "clips"), SHAPES)
-def test_c_and_torch_agree(library, streams, frames, cells, proj, ends, clips):
+@pytest.mark.parametrize(("streams", "frames", "cells", "proj", "clips"), SHAPES)
+def test_c_and_torch_agree(library, streams, frames, cells, proj, clips):
     pairs = []
     for build in (LstmLayer, lambda *a: NativeLstmLayer(*a, library)):
         torch.manual_seed(0)
         component = make(5, proj, cells, **clips)
         layer = build(component, streams)
-        layer.lengths = ends
         for _ in range(2):
             x, dy = torch.randn(frames * streams, 5), torch.randn(frames * streams, proj)
             y = layer.propagate(x)
@@ -85,7 +84,6 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(library, dims):
             torch.set_num_threads(threads)
             torch.manual_seed(0)
             layer = NativeLstmLayer(make(5, proj, cells), streams, library)
-            layer.lengths = [6, 2, 5, 4][:streams]
             x, dy = torch.randn(6 * streams, 5), torch.randn(6 * streams, proj)
             y = layer.propagate(x)
             layer.backpropagate(Signal(x, y, dy))

@@ -7,7 +7,6 @@ import re
 import numpy as np
 import pytest
 import torch
-from steps.nnet1.runtime import Net
 
 from steps.nnet1 import components as nn
 from steps.nnet1.affine import AffineLayer, limit_row_norm, regularize_l1
@@ -15,6 +14,7 @@ from steps.nnet1.forward import log_priors
 from steps.nnet1.layers import CopyLayer, Signal, SpliceLayer, TimeShiftLayer
 from steps.nnet1.loss import Xent
 from steps.nnet1.lstm import LstmLayer
+from steps.nnet1.net import Net
 from steps.nnet1.options import TrainOptions
 from utils.cli import UserError
 
@@ -23,7 +23,7 @@ def random_lstm(generator: torch.Generator, **clips) -> nn.LstmProjected:
     def draw(*shape):
         return (torch.rand(*shape, generator=generator) - 0.5) * 0.8
 
-    shapes = nn.lstm_shapes(5, 4, 7)
+    shapes = nn.Lstm.shapes(nn.Dims(5, 4, 7))
     clips = {"diff_clip": 0.0, "grad_clip": 0.0, "cell_clip": 50.0, **clips}
     return nn.LstmProjected(5, 4, cell_dim=7, **{name: draw(*s) for name, s in shapes.items()}, **clips)
 
@@ -149,31 +149,31 @@ def test_loss_by_hand():
     assert "AvgTargetEnt: 0]\nprogress: []\nFRAME_ACCURACY >> 33.3333% <<" in xent.report()
 
 
-def told_progress(generation, weight, **options):
+def told_progress(capsys, generation, weight, **options):
     """Lines and report of a loss after five frames, of class 0 and 1 in turn, with such a weight each."""
-    told = []
-    xent = Xent(2, generation, tell=told.append, **options)
+    xent = Xent(2, generation, **options)
     for number in range(5):
         xent.eval(torch.tensor([[0.8, 0.2]]), torch.eye(2)[number % 2][None], torch.tensor([weight]))
+    told = [line.partition(") ")[2] for line in capsys.readouterr().err.splitlines()]
     return told, xent.report().splitlines()[1:-1]
 
 
-def test_the_loss_of_a_block_is_told_once_it_is_complete():
-    told, report = told_progress("modern", 400000.0, report_frames=700000)
+def test_the_loss_of_a_block_is_told_once_it_is_complete(capsys):
+    told, report = told_progress(capsys, "modern", 400000.0, report_frames=700000)
     assert [re.sub(r"(fps=|elapsed )[^,h]+", r"\1-", line) for line in told] == [
         "ProgressLoss[last 2h of 2h]: 0.916291 (Xent), fps=-, elapsed -h",
         "ProgressLoss[last 2h of 4h]: 0.916291 (Xent), fps=-, elapsed -h",
     ]
     assert report == ["progress: [0.916291 0.916291 ]"]
-    assert told_progress("modern", 300000.0) == ([], ["progress: []"])
-    assert told_progress("modern", 400000.0, report_frames=0) == ([], ["progress: []"])
+    assert told_progress(capsys, "modern", 300000.0) == ([], ["progress: []"])
+    assert told_progress(capsys, "modern", 400000.0, report_frames=0) == ([], ["progress: []"])
 
 
-def test_in_2014_a_block_is_an_hour_and_stands_in_the_report_once_there_is_one():
-    told, report = told_progress("2014", 200000.0, report_frames=700000)
+def test_in_2014_a_block_is_an_hour_and_stands_in_the_report_once_there_is_one(capsys):
+    told, report = told_progress(capsys, "2014", 200000.0, report_frames=700000)
     assert told == [f"ProgressLoss[last 1h of {hours}h]: 0.916291 (Xent)" for hours in (1, 2)]
     assert report == ["progress: [0.916291 0.916291 ]", ""]
-    assert told_progress("2014", 20000.0) == ([], [""])
+    assert told_progress(capsys, "2014", 20000.0) == ([], [""])
 
 
 def test_a_frame_without_target_has_no_weight_today():

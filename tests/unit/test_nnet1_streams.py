@@ -7,11 +7,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from steps.nnet1.frames import minibatches
 
 from steps.archive import Posterior
-from steps.nnet1 import streams
 from steps.nnet1.inputs import Utterance, check_features, dense_targets
+from steps.nnet1.minibatches import Frames, Minibatch, Streams
 from utils.cli import UserError
 
 
@@ -22,19 +21,19 @@ def utterance(number: int, length: int) -> Utterance:
     return Utterance(f"utt{number}", feats, targets, torch.ones(length))
 
 
-def table(chunk: streams.Chunk, num_stream: int) -> list[list[int]]:
+def table(chunk: Minibatch, num_stream: int) -> list[list[int]]:
     """Features of a chunk, one list a stream."""
     return chunk.feats.reshape(-1, num_stream).T.int().tolist()
 
 
-def weights(chunk: streams.Chunk, num_stream: int) -> list[list[int]]:
+def weights(chunk: Minibatch, num_stream: int) -> list[list[int]]:
     return chunk.weights.reshape(-1, num_stream).T.int().tolist()
 
 
 def test_delayed_chunks_by_hand():
     chunks = list(
-        streams.delayed_chunks(
-            [utterance(1, 5), utterance(2, 2), utterance(3, 3)], num_stream=2, batch_size=3, targets_delay=1
+        Streams(batch_size=3, num_stream=2, targets_delay=1).of(
+            [utterance(1, 5), utterance(2, 2), utterance(3, 3)]
         )
     )
     assert [table(chunk, 2) for chunk in chunks] == [
@@ -49,18 +48,18 @@ def test_delayed_chunks_by_hand():
 
 def test_an_exhausted_stream_repeats_its_end_without_weight_until_all_are():
     source = [utterance(1, 1), utterance(2, 4)]
-    chunks = list(streams.delayed_chunks(source, num_stream=2, batch_size=2, targets_delay=0))
+    chunks = list(Streams(2, 2, 0).of(source))
     assert [table(chunk, 2) for chunk in chunks] == [[[100, 100], [200, 201]], [[100, 100], [202, 203]]]
     assert [weights(chunk, 2) for chunk in chunks] == [[[1, 0], [1, 1]], [[0, 0], [1, 1]]]
     assert chunks[1].new == [False, False]
 
 
 def test_fewer_utterances_than_streams_leave_streams_of_zeros():
-    (chunk,) = streams.delayed_chunks([utterance(1, 2)], num_stream=3, batch_size=2, targets_delay=5)
+    (chunk,) = Streams(2, 3, 5).of([utterance(1, 2)])
     assert table(chunk, 3) == [[101, 101], [0, 0], [0, 0]]
     assert weights(chunk, 3) == [[1, 1], [0, 0], [0, 0]]
     assert chunk.new == [True, False, False]
-    assert list(streams.delayed_chunks([], num_stream=3, batch_size=2, targets_delay=5)) == []
+    assert list(Streams(2, 3, 5).of([])) == []
 
 
 @settings(max_examples=60, deadline=None)
@@ -74,9 +73,7 @@ def test_delayed_chunks_give_every_frame_once(lengths, num_stream, batch_size, d
     source = [utterance(n, length) for n, length in enumerate(lengths, start=1)]
     seen = []
     starts = 0
-    for chunk in streams.delayed_chunks(
-        source, num_stream=num_stream, batch_size=batch_size, targets_delay=delay
-    ):
+    for chunk in Streams(batch_size, num_stream, delay).of(source):
         starts += sum(chunk.new)
         feats = chunk.feats[chunk.weights > 0].flatten().int().tolist()
         classes = chunk.targets[chunk.weights > 0].argmax(1).tolist()
@@ -89,18 +86,9 @@ def test_delayed_chunks_give_every_frame_once(lengths, num_stream, batch_size, d
     assert starts == len(lengths)
 
 
-def test_padded_chunks_stop_when_one_stream_is_empty():
-    source = [utterance(1, 3), utterance(2, 5), utterance(3, 2)]
-    chunks = list(streams.padded_chunks(source, num_stream=2, batch_size=2))
-    assert [chunk.lengths for chunk in chunks] == [[2, 2], [1, 2], [2, 1]]
-    assert table(chunks[1], 2) == [[102, 0], [202, 203]]
-    assert weights(chunks[1], 2) == [[1, 0], [1, 1]]
-    assert [chunk.new for chunk in chunks] == [[True, True], [False, False], [True, False]]
-
-
 def collect(source, **more):
     options = {"minibatch_size": 4, "randomizer_size": 10, "seed": None, **more}
-    return [batch.feats.flatten().int().tolist() for batch in minibatches(source, **options)]
+    return [batch.feats.flatten().int().tolist() for batch in Frames(**options).of(source)]
 
 
 def test_minibatches_in_order_carry_the_rest_on_and_drop_the_last():
@@ -119,7 +107,7 @@ def test_the_buffer_is_emptied_once_it_is_above_its_size():
             drawn.append(number)
             yield utterance(number, 5)
 
-    stream = minibatches(source(), minibatch_size=5, randomizer_size=9, seed=None)
+    stream = Frames(5, 9).of(source())
     next(stream)
     assert drawn == [0, 1]
 
@@ -130,6 +118,9 @@ def test_shuffling_is_a_permutation_that_the_seed_fixes():
     assert first == again
     assert first != other
     assert first != collect(source)
+    assert collect(source) == [
+        batch.feats.flatten().int().tolist() for batch in Frames(4, 10, 777).of(source, training=False)
+    ]
     values = sum(first, [])
     assert len(set(values)) == len(values) == 44
 

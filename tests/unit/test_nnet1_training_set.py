@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from steps import archive
+from steps.nnet1.minibatches import Frames
+from steps.nnet1.trainer import trainer_parser
 from steps.nnet1.training_set import open_training_set, shuffled
 
 KEYS = [f"utt{number:02d}" for number in range(23)]
@@ -34,9 +36,11 @@ def training_list(tmp_path, num_jobs: int, seed: int) -> tuple[list[str], list[f
     data, exp = write_data(tmp_path / f"data{name}", num_jobs), tmp_path / f"exp{name}"
     exp.mkdir()
     transform = tmp_path / "transform.nnet"
-    transform.write_text("any bytes: they only count as data\n")
-    found = open_training_set(data, data, str(transform), exp, seed=seed)
-    pairs = list(archive.read_matrices(found.tr_feats))
+    transform.write_text("<Nnet> \n<AddShift> 3 3\n [ 0 0 0 ]\n</Nnet> \n")
+    words = [data, data, str(transform), str(exp), f"--seed={seed}"]
+    found = open_training_set(trainer_parser("x", None).parse_args(words), Frames())
+    assert (found.input_dim, found.num_classes) == (3, 1)
+    pairs = list(archive.read_matrices(found.tr.feats))
     return [key for key, _ in pairs], [float(matrix[0, 0]) for _, matrix in pairs]
 
 
