@@ -16,8 +16,6 @@ from steps.nnet1.options import TrainOptions
 from utils import cli
 from utils.cli import UserError
 
-LOG_SECONDS = 60
-
 
 @dataclass
 class EpochResult:
@@ -38,7 +36,7 @@ def run(
     *,
     where: str = "training",
     report_frames: int = REPORT_FRAMES,
-    watch: Callable[[int, float, float], None] | None = None,
+    watch: Callable[[int, float], None] | None = None,
 ) -> EpochResult:
     """Run ``nnet-train-frmshuff`` or ``bd-nnet-train-lstm-streams`` once.
 
@@ -57,7 +55,7 @@ def run(
     report_frames : int
         See ``Xent``.
     watch : callable, optional
-        Called after each minibatch with the frames and the average loss so far, and frames a second.
+        Called after each minibatch with the frames and the average loss so far.
 
     Raises
     ------
@@ -86,10 +84,10 @@ def over(
     *,
     where: str = "training",
     report_frames: int = REPORT_FRAMES,
-    watch: Callable[[int, float, float], None] | None = None,
+    watch: Callable[[int, float], None] | None = None,
 ) -> EpochResult:
     """Go through minibatches that were made of the data; see :func:`run`."""
-    started = told = time.monotonic()
+    started = time.monotonic()
     if options is not None:
         net.check_trainable()
         net.reset_momentum()
@@ -105,10 +103,7 @@ def over(
             xent.check_finite(where)
             frames += batch.frames
             if watch is not None:
-                watch(frames, xent.avg_loss, frames / (time.monotonic() - started))
-            if time.monotonic() - told > LOG_SECONDS:
-                told = time.monotonic()
-                cli.log(f"{where}: after {xent.num_frames:g} frames, AvgLoss so far {xent.avg_loss:g}")
+                watch(frames, xent.avg_loss)
     if xent.num_frames == 0:
         raise UserError(f"{where}: not one minibatch of frames with targets. {data.counts}")
     return EpochResult(xent, data.counts, time.monotonic() - started, frames, data.reading)

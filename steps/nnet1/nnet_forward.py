@@ -11,6 +11,7 @@ Every utterance is passed as a whole, LSTMs from a zero state.
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from steps.nnet1.model_file import read_network
 from steps.nnet1.net import Net
 from steps.nnet1.options import add_device_options, add_standard_options, select_device
 from steps.nnet1.tool import open_transform
-from utils import cli
+from utils import cli, progress
 
 
 def get_parser() -> cli.KaldiParser:
@@ -78,10 +79,13 @@ def main(argv: list[str] | None = None) -> int:
         priors = log_priors(read_counts(args.class_frame_counts), args.prior_floor)
     transform = open_transform(args.feature_transform, device)
     forward = Forward(Net(network, device), transform, args.apply_log, priors, args.prior_scale)
+    spec = archive.parse_rspecifier(args.feats)
+    total = len(archive.read_scp(spec.path)) if spec.type == "scp" and Path(spec.path).is_file() else 0
     started = time.monotonic()
     with archive.Writer(args.output) as writer:
         for key, output in forward.all(archive.read_matrices(args.feats, allow_pipes=args.allow_pipes)):
             writer.write(key, output)
+            progress.report(forward.utterances, total, "utterances")
     minutes = (time.monotonic() - started) / 60
     cli.log(f"Done {forward.utterances} files in {minutes:g}min, (fps {forward.frames / (60 * minutes):g})")
     return 0 if forward.utterances else 1

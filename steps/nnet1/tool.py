@@ -135,7 +135,7 @@ def run_training(
     cli.log(f"{what} STARTED")
     options = None if args.cross_validate else train_options(args)
 
-    def watch(_frames: int, _loss: float, _speed: float) -> None:
+    def watch(_frames: int, _loss: float) -> None:
         if after_minibatch is not None and options is not None:
             after_minibatch(net, data)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -27,7 +28,7 @@ from steps.nnet1.prototype import default_generation, read_prototype
 from steps.nnet1.schedule import Epoch
 from steps.nnet1.tool import check_streams
 from steps.nnet1.training_set import TrainingSet
-from utils import atomic, cli, provenance
+from utils import atomic, cli, progress, provenance
 from utils.cli import UserError
 
 ARGUMENTS = "<data-tr> <data-cv> <feature-transform> <exp-dir>"
@@ -162,12 +163,16 @@ class Trainer:
         schedule.check_divergence(self.experiment.epochs, initial.cv_loss)
         return self.experiment.epochs
 
-    def epoch(self, network: Network, iteration: int, learn_rate: str) -> tuple[Network, Epoch]:
+    def epoch(
+        self, network: Network, iteration: int, learn_rate: str, max_iters: int
+    ) -> tuple[Network, Epoch]:
         """Train a network for one epoch and cross-validate it; the epoch has no name and verdict yet."""
         where = f"epoch {iteration}, learning rate {learn_rate}"
         net = self._net(network)
         options = replace(self.options, learn_rate=float(learn_rate))
-        trained = one_pass.run(net, self.data.tr, self.how, options, where=where)
+        watch = partial(self._tell, iteration, max_iters)
+        trained = one_pass.run(net, self.data.tr, self.how, options, where=where, watch=watch)
+        self.data.tr_frames = trained.frames
         valid = one_pass.run(net, self.data.cv, self.how, None, where=where)
         done = Epoch(
             iteration,
@@ -179,6 +184,19 @@ class Trainer:
             seconds=trained.seconds + valid.seconds,
         )
         return net.export(), done
+
+    def _tell(self, iteration: int, max_iters: int, frames: int, loss: float) -> None:
+        before = [*filter(None, [self.experiment.initial]), *self.experiment.epochs]
+        progress.report(
+            frames,
+            self.data.tr_frames,
+            "frames",
+            label=self.experiment.directory.name,
+            epoch=iteration,
+            epochs=max_iters,
+            train_loss=loss,
+            held_out_loss=before[-1].cv_loss,
+        )
 
     def finish_epoch(self, network: Network, epoch: Epoch, initial: Epoch, max_iters: int) -> None:
         """Keep the network, the line, and look whether training has run away."""
@@ -228,7 +246,7 @@ def train_karel(trainer: Trainer, options: schedule.KarelOptions, base: str) -> 
             network = read_network(experiment.directory / initial.nnet)
         else:
             network = experiment.load_network(state.best)
-        network, done = trainer.epoch(network, state.iteration + 1, state.learn_rate)
+        network, done = trainer.epoch(network, state.iteration + 1, state.learn_rate, options.max_iters)
         state, judged = schedule.karel_step(options, state, done.tr_loss, done.cv_loss, base)
         judged = replace(judged, tr_acc=done.tr_acc, cv_acc=done.cv_acc, seconds=done.seconds)
         trainer.finish_epoch(network, judged, initial, options.max_iters)
@@ -267,7 +285,7 @@ def train_kaldi_lstm(
     if done_before:
         network = experiment.load_network(done_before[-1].nnet)
     for iteration in range(len(done_before) + 1, options.max_iters + 1):
-        network, done = trainer.epoch(network, iteration, rates[iteration - 1])
+        network, done = trainer.epoch(network, iteration, rates[iteration - 1], options.max_iters)
         done = replace(done, nnet=f"nnet.iter{iteration}")
         trainer.finish_epoch(network, done, initial, options.max_iters)
     chosen = experiment.epochs[-1]

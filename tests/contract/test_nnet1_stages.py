@@ -85,11 +85,11 @@ def interrupt(stage: str, corpus: Path, directory: Path, *more: str, epochs: int
     """Train until an epoch has begun, and end as if killed, its network written and its line not yet."""
     whole = trainer.Trainer.epoch
 
-    def epoch(self, network, iteration, learn_rate):
+    def epoch(self, network, iteration, learn_rate, max_iters):
         if iteration > epochs:
             (directory / "nnet" / "nnet.torn").write_bytes(b"torn")
             raise KeyboardInterrupt
-        return whole(self, network, iteration, learn_rate)
+        return whole(self, network, iteration, learn_rate, max_iters)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trainer.Trainer, "epoch", epoch)
