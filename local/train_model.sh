@@ -40,5 +40,5 @@ trainer=local/train_lstm.py
 utils/once.py --cmd "$cmd" --in "$data/train_tr/feats.scp" --in "$data/train_cv/feats.scp" \
   --in "$data/train_tr/labels.scp" --in "$data/train_cv/labels.scp" --in "$data/cmvn/feature_transform.nnet" \
   --out "$dir/final.nnet" --out "$dir/final_test.nnet" --out "$dir/iters.tsv" "$dir/.done/train" -- \
-  "$dir/log/train.log" "$trainer" --config "$conf/$model.conf" --seed "$seed" --use-gpu "$use_gpu" \
+  "$dir/log/train.log" "$trainer" --key ONCE_KEY --config "$conf/$model.conf" --seed "$seed" --use-gpu "$use_gpu" \
   "$data/train_tr" "$data/train_cv" "$data/cmvn/feature_transform.nnet" "$dir"

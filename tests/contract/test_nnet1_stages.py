@@ -233,11 +233,3 @@ def test_posteriors_of_the_stage_programs(corpus, tmp_path, capsys):
         assert np.abs(posteriors[key].sum(axis=1) - 1).max() < 1e-5
     assert nnet_forward.main([words[0], str(tmp_path / "final.nnet"), *words[2:]]) == 0
     assert "final.nnet: of training time, its outputs come late" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("lines", ["--learn-rate=0.1\n", "--hid-dim=8\n--cell-dim=8\n"])
-def test_a_configuration_of_no_kind_of_model_is_refused(run_cli, tmp_path, lines):
-    (tmp_path / "odd.conf").write_text(lines)
-    done = run_cli("local/train_model.sh", "--conf", tmp_path, tmp_path, tmp_path / "exp", "odd")
-    assert done.returncode == 1
-    assert "odd.conf: expected --cell-dim (of an LSTM) or --hid-dim (of a DNN)" in done.stderr
