@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from steps.nnet1.device import select_device as _select
+from steps.nnet1.options import open_device
 from steps.systems import spectra
 from steps.systems.tracks import Arrays, Tracks
 from utils import cli, progress
@@ -36,7 +36,8 @@ LAST_RATE = 0.01
 
 def select_device(use_gpu: str) -> torch.device:
     """Return the device of training and activations."""
-    return _select(Namespace(use_gpu=use_gpu, num_threads=1, kernels="auto"))
+    torch.set_num_threads(1)
+    return open_device(use_gpu)
 
 
 def add_options(parser: ArgumentParser) -> None:
