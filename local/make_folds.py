@@ -18,9 +18,8 @@ from collections import Counter
 from pathlib import Path
 
 from local.corpus import overlap, splits
-from steps import archive
-from utils import cli
-from utils.subset_data_dir import DataDir, read_data_dirs, write_subset
+from utils import cli, tables
+from utils.data_dir import DataDir, read_data_dirs, write_subset
 
 
 def get_parser() -> cli.KaldiParser:
@@ -46,7 +45,7 @@ def read_folds(path: str, data: DataDir) -> dict[str, int]:
     UserError
         If it does not list the same utterances, or the folds are not numbered 1 to K without gaps.
     """
-    table = archive.read_table(path)
+    table = tables.read_table(path)
     if different := sorted(table.keys() ^ set(data.utts)):
         raise cli.UserError(
             f"{path}: {len(table)} utterances, {data.name} has {len(data.utts)}; "
@@ -99,7 +98,7 @@ def main(argv: list[str] | None = None) -> int:
         counts = Counter(data.tables["utt2genre"][utt] for utt in test)
         cli.log(f"fold {fold}: {len(test)} tracks: {' '.join(f'{g} {n}' for g, n in sorted(counts.items()))}")
         overlap.report(target, ["test"], strict=args.strict, unknown=unknown)
-    archive.write_table(args.prefix.with_name(f"{args.prefix.name}.utt2fold"), folds)
+    tables.write_table(args.prefix.with_name(f"{args.prefix.name}.utt2fold"), folds)
     return 0
 
 

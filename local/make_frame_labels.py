@@ -15,7 +15,7 @@ import re
 from pathlib import Path
 
 from steps import archive
-from utils import cli
+from utils import cli, tables
 
 
 def get_parser() -> cli.KaldiParser:
@@ -33,10 +33,10 @@ def read_labels(data_dir: Path) -> dict[str, tuple[int, int]]:
     UserError
         If a track's class is not in genres.txt, or the tables do not list the same utterances.
     """
-    genres = archive.read_lines(data_dir / "genres.txt")
+    genres = tables.read_lines(data_dir / "genres.txt")
     index = {genre: number for number, genre in enumerate(genres)}
-    utt2genre = archive.read_table(data_dir / "utt2genre")
-    utt2num_frames = archive.read_table(data_dir / "utt2num_frames")
+    utt2genre = tables.read_table(data_dir / "utt2genre")
+    utt2num_frames = tables.read_table(data_dir / "utt2num_frames")
     if different := sorted(utt2genre.keys() ^ utt2num_frames.keys()):
         raise cli.UserError(
             f"{data_dir}: utt2genre has {len(utt2genre)} utterances, utt2num_frames {len(utt2num_frames)}; "

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from local.corpus import artists, gtzan, ids, overlap, splits
 from local.corpus.tracks import Track, add_exclude_option, leave_out, write_data_dirs
-from steps import archive, audio
-from utils import cli
+from steps import audio
+from utils import cli, tables
 
 
 def get_parser() -> cli.KaldiParser:
@@ -122,7 +122,7 @@ def deal(tracks: list[Track], args) -> dict[str, int]:
         If the table does not list exactly the utterances.
     """
     if args.utt2fold:
-        table = archive.read_table(args.utt2fold)
+        table = tables.read_table(args.utt2fold)
         if different := sorted(table.keys() ^ {track.utt for track in tracks}):
             raise cli.UserError(
                 f"{args.utt2fold}: {len(table)} utterances, the corpus has {len(tracks)}; "
@@ -154,7 +154,7 @@ def main(argv: list[str] | None = None) -> int:
         Track(t.utt, t.spk, t.genre, t.path, "test" if folds[t.utt] == args.fold else "train") for t in tracks
     ]
     write_data_dirs(args.data_dir, tracks, gtzan.GENRES)
-    archive.write_table(args.data_dir / "utt2fold", folds)
+    tables.write_table(args.data_dir / "utt2fold", folds)
     unknown = {} if args.artists else {"test": "GTZAN does not name them; --artists CSV does"}
     keys = overlap.content_keys({track.utt: track.path for track in tracks})
     overlap.report(args.data_dir, ["test"], keys=keys, strict=args.strict, unknown=unknown)

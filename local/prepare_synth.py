@@ -14,8 +14,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from local.synth.plan import GENRES, SPLITS, TABLE_HEADER
-from steps import archive
-from utils import atomic, cli, text_file
+from utils import atomic, cli, tables
 
 
 def get_parser() -> cli.KaldiParser:
@@ -37,7 +36,7 @@ def read_tracks(corpus: Path) -> list[dict[str, str]]:
     table = corpus / "tracks.csv"
     if not table.is_file():
         raise cli.UserError(f"{table}: not found; make the corpus first: local/make_synth_corpus.py {corpus}")
-    lines = text_file.csv_rows(table, text_file.read(table))
+    lines = tables.csv_rows(table, tables.read_text(table))
     _, header = next(lines, (1, []))
     if tuple(header) != TABLE_HEADER:
         raise cli.UserError(
@@ -95,10 +94,10 @@ def write_side(corpus: Path, rows: list[dict[str, str]], folder: Path) -> None:
     speakers: dict[str, list[str]] = {}
     for utt in sorted(utts):
         speakers.setdefault(utts[utt]["artist"], []).append(utt)
-    archive.write_table(folder / "wav.scp", {utt: corpus / row["path"] for utt, row in utts.items()})
-    archive.write_table(folder / "utt2genre", {utt: row["genre"] for utt, row in utts.items()})
-    archive.write_table(folder / "utt2spk", {utt: row["artist"] for utt, row in utts.items()})
-    archive.write_table(folder / "spk2utt", {speaker: " ".join(names) for speaker, names in speakers.items()})
+    tables.write_table(folder / "wav.scp", {utt: corpus / row["path"] for utt, row in utts.items()})
+    tables.write_table(folder / "utt2genre", {utt: row["genre"] for utt, row in utts.items()})
+    tables.write_table(folder / "utt2spk", {utt: row["artist"] for utt, row in utts.items()})
+    tables.write_table(folder / "spk2utt", {speaker: " ".join(names) for speaker, names in speakers.items()})
     with atomic.replacing(folder / "genres.txt") as file:
         file.write("".join(f"{genre}\n" for genre in GENRES))
 

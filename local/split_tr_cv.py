@@ -16,7 +16,7 @@ from collections.abc import Collection
 
 from local.corpus import splits
 from utils import cli
-from utils.subset_data_dir import DataDir, read_data_dirs, write_subset
+from utils.data_dir import DataDir, read_data_dirs, write_subset
 
 
 def get_parser() -> cli.KaldiParser:

@@ -24,7 +24,7 @@ import numpy as np
 
 from steps import archive
 from steps.scattering import BACKENDS, columns, config, features, paths, wav
-from utils import atomic, cli, kept, progress
+from utils import atomic, cli, kept, progress, tables
 
 
 def get_parser() -> cli.KaldiParser:
@@ -141,7 +141,7 @@ def blocks_of(options: Namespace) -> list[Namespace]:
 
 def num_tracks(rspecifier: str) -> int:
     """Count the tracks of a script file; 0 of another specifier."""
-    return len(archive.read_scp(rspecifier[4:])) if rspecifier.startswith("scp:") else 0
+    return len(tables.read_scp(rspecifier[4:])) if rspecifier.startswith("scp:") else 0
 
 
 def compute_blocks(options: Namespace, chosen: config.Config) -> None:
@@ -157,7 +157,7 @@ def compute_blocks(options: Namespace, chosen: config.Config) -> None:
             kept.begin(table)
         num_frames = compute(block, chosen, sum(counts[:number]), sum(counts))
         if table:
-            archive.write_table(table, num_frames)
+            tables.write_table(table, num_frames)
             kept.keep(table, options.key)
 
 

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from steps import archive, audio
+from steps import audio
 from steps.audio.convert import CLIP_POLICIES
-from utils import atomic, cli, progress
+from utils import atomic, cli, progress, tables
 
 REPORT_HEADER = (
     "utt\tcodec\tsource_rate\tchannels\theader_frames\tdecoded_frames\tnum_samples\tpeak_dbfs"
@@ -118,7 +118,7 @@ def report_line(utt: str, report: audio.TrackReport) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Run the program and return its exit status."""
     args = get_parser().parse_args(argv)
-    sources = archive.read_scp(args.wav_scp)
+    sources = tables.read_scp(args.wav_scp)
     if not sources:
         raise cli.UserError(f"{args.wav_scp}: no recordings; prepare the corpus again")
     for utt in sources:
@@ -140,8 +140,8 @@ def main(argv: list[str] | None = None) -> int:
             file.write("\n".join(lines) + "\n")
     if args.utt2dur:
         seconds = {utt: f"{r.num_samples / args.sample_rate:.6f}" for utt, r in reports.items()}
-        archive.write_table(args.utt2dur, seconds)
-    archive.write_table(args.wav22k_scp, {utt: str(args.wav_dir / f"{utt}.wav") for utt in reports})
+        tables.write_table(args.utt2dur, seconds)
+    tables.write_table(args.wav22k_scp, {utt: str(args.wav_dir / f"{utt}.wav") for utt in reports})
     total = sum(report.num_samples for report in reports.values()) / args.sample_rate
     cli.log(f"converted {len(reports)} of {len(sources)} tracks, {total / 3600:.3f} hours, to {args.wav_dir}")
     return 0

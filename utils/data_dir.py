@@ -1,110 +1,70 @@
-"""Kaldi data directories as values: read a table with every complaint about it, write it sorted.
-
-A data directory holds tables with one line a key, ``<key> <value>``, in C order:
+"""Kaldi data directories as values: which tables they hold, pooled from several, cut to some utterances.
 
 ======================  =========  =====================================================
 wav.scp wav22k.scp      utterance  recording: as it came; 22 050 Hz, 16 bit, mono
+segments                utterance  recording, first and last second; wav.scp is by recording then
 feats.scp labels.scp    utterance  features; frame labels
 utt2spk utt2genre       utterance  artist; class
 utt2dur utt2num_frames  utterance  seconds; frames
 spk2utt                 artist     its utterances
 genres.txt              —          one class a line, in the order of the network's outputs
+genre2name              class      its name as people write it, where the class is a transcription
 frame_shift             —          seconds between frames
 ======================  =========  =====================================================
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from utils import atomic
+from utils import atomic, tables
+from utils.cli import UserError
 
 T = TypeVar("T")
 
-PLAIN_FILES = ("genres.txt", "frame_shift", "cmvn_opts")
-NOT_TABLES = (*PLAIN_FILES, "spk2utt")
+COPIED = ("genres.txt", "genre2name", "frame_shift", "cmvn_opts")
 
 
 @dataclass
-class Table:
-    """One file of a data directory.
+class DataDir:
+    """The tables of one data directory, or of several pooled.
 
     Attributes
     ----------
-    path : Path
-        The file.
-    entries : dict of str to str
-        Value of each key, in the file's order; of a repeated key, the first.
-    lines : dict of str to int
-        Line number of each key, counted from 1.
-    problems : list of str
-        What is wrong with the file, each with its line.
+    name : str
+        The paths, for messages.
+    tables : dict
+        Table name to its entries by utterance: ``utt2spk``, ``utt2genre``, ``wav.scp``, ...
+    copied : dict
+        File name to text, of the files that do not depend on the utterances.
+    recordings : dict
+        The entries of ``wav.scp`` where it is by recording, because there are ``segments``.
     """
 
-    path: Path
-    entries: dict[str, str] = field(default_factory=dict)
-    lines: dict[str, int] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+    name: str
+    tables: dict[str, dict[str, str]] = field(default_factory=dict)
+    copied: dict[str, str] = field(default_factory=dict)
+    recordings: dict[str, str] = field(default_factory=dict)
 
-    def where(self, key: str) -> str:
-        """Return ``file:line`` of a key."""
-        return f"{self.path}:{self.lines[key]}"
-
-
-def read(path: Path) -> Table:
-    """Read a table and collect everything that is wrong with its form; raises OSError only."""
-    table = Table(path)
-    data = path.read_bytes()
-    if not data:
-        table.problems.append(f"{path}: is empty")
-    elif not data.endswith(b"\n"):
-        table.problems.append(f"{path}: the last line does not end (the file may have been cut short)")
-    previous = b""
-    for number, line in enumerate(data.split(b"\n")[: None if not data.endswith(b"\n") else -1], start=1):
-        problem = _take_line(table, number, line, previous)
-        if problem:
-            table.problems.append(f"{path}:{number}: {problem}")
-        previous = line.split(maxsplit=1)[0] if line.split() else previous
-    return table
+    @property
+    def utts(self) -> list[str]:
+        """The utterances, which utt2spk lists."""
+        return list(self.tables["utt2spk"])
 
 
-def _take_line(table: Table, number: int, raw: bytes, previous: bytes) -> str | None:
-    """Put one line into ``table``; return what is wrong with it."""
-    try:
-        line = raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return f"is not UTF-8: {raw[:80]!r}"
-    if any(ord(c) < 32 and c not in "\t\r" for c in line):
-        return f"holds a control character: {line[:80]!r}"
-    carriage = line.endswith("\r")
-    key, _, value = line.strip().replace("\t", " ", 1).partition(" ")
-    value = value.strip()
-    if not key:
-        return "is empty"
-    if key in table.entries:
-        return f"repeats the key '{key}' of line {table.lines[key]}"
-    if not value:
-        return f"has the key '{key}' but no value"
-    table.entries[key], table.lines[key] = value, number
-    if carriage:
-        return "ends with CR LF; expected LF"
-    if line[0].isspace():
-        return "begins with a blank"
-    if key.encode() < previous:
-        shown = previous.decode(errors="replace")
-        return f"'{key}' comes after '{shown}', but keys must be in C order (LC_ALL=C sort)"
-    return None
-
-
-def tables(folder: Path) -> list[Path]:
+def utterance_tables(folder: Path) -> list[Path]:
     """Return the files of a data directory that have one line an utterance, by name."""
-    known = ("wav.scp", "wav22k.scp", "feats.scp", "labels.scp", "text")
-    found = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name not in NOT_TABLES]
-    return [path for path in found if path.name in known or path.name.startswith("utt2")]
+    found = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name[0] != "."]
+    by_recording = {"wav.scp"} if (folder / "segments").is_file() else set()
+    return [
+        path
+        for path in found
+        if (path.name in ("segments", "text") or path.name.startswith("utt2") or path.suffix == ".scp")
+        and path.name not in by_recording
+    ]
 
 
 def invert(utt2spk: Mapping[str, str]) -> dict[str, str]:
@@ -115,13 +75,6 @@ def invert(utt2spk: Mapping[str, str]) -> dict[str, str]:
     return {spk: " ".join(speakers[spk]) for spk in sorted(speakers, key=str.encode)}
 
 
-def write(path: Path, entries: Mapping[str, str]) -> None:
-    """Write a table in C order; the file appears whole or not at all."""
-    with atomic.replacing(path, mode="w") as stream:
-        for key in sorted(entries, key=str.encode):
-            stream.write(f"{key} {entries[key]}\n")
-
-
 def split_evenly(items: list[T], parts: int) -> list[list[T]]:
     """Cut a list into contiguous parts whose sizes differ by one at most, the larger ones first."""
     size, larger = divmod(len(items), parts)
@@ -129,26 +82,89 @@ def split_evenly(items: list[T], parts: int) -> list[list[T]]:
     return [items[begin:end] for begin, end in zip(starts, starts[1:], strict=False)]
 
 
-def first_difference(one: Table, other: Table) -> str | None:
-    """Describe the first key that only one of two tables has, with both counts; None if the keys agree."""
-    missing = sorted(one.entries.keys() ^ other.entries.keys(), key=str.encode)
-    if not missing:
-        return None
-    has, lacks = (one, other) if missing[0] in one.entries else (other, one)
-    return (
-        f"{has.where(missing[0])}: '{missing[0]}' is not in {lacks.path}"
-        f" ({len(one.entries)} keys in {one.path.name}, {len(other.entries)} in {other.path.name},"
-        f" {len(missing)} in one only)"
-    )
+def read_data_dirs(paths: Iterable[str | Path]) -> DataDir:
+    """Read one data directory, or pool several.
+
+    Raises
+    ------
+    UserError
+        If there is no utt2spk, an utterance occurs in two directories, a table exists in only some of
+        them, or genres.txt or frame_shift differ.
+    """
+    folders = [Path(path) for path in paths]
+    data = DataDir(" ".join(map(str, folders)))
+    for number, path in enumerate(folders):
+        if not (path / "utt2spk").is_file():
+            raise UserError(f"{path}/utt2spk: no such file; is {path} a data directory?")
+        names = {table.name for table in utterance_tables(path)}
+        if number and names != set(data.tables):
+            differing = " ".join(sorted(names ^ set(data.tables)))
+            raise UserError(f"{path} and {folders[0]}: only one of them has {differing}; prepare both alike")
+        for name in sorted(names):
+            _pool(data.tables.setdefault(name, {}), path / name, folders[0])
+        for name in sorted(names):
+            if extra := next((utt for utt in data.tables[name] if utt not in data.tables["utt2spk"]), None):
+                raise UserError(f"{path}/{name}: utterance '{extra}' is not in {path}/utt2spk")
+        if "utt2genre" in names and (lost := data.tables["utt2spk"].keys() - data.tables["utt2genre"].keys()):
+            raise UserError(f"{path}/utt2genre: utterance '{min(lost)}' of {path}/utt2spk is missing")
+        if "segments" in names and (path / "wav.scp").is_file():
+            _pool(data.recordings, path / "wav.scp", folders[0])
+        _read_copied(data, path, first=number == 0)
+    return data
 
 
-def bad_numbers(table: Table, *, integer: bool) -> Iterable[str]:
-    """Yield a complaint for each value that is not a positive number (of frames, of seconds)."""
-    for key, value in table.entries.items():
-        try:
-            number = int(value) if integer else float(value)
-        except ValueError:
-            number = math.nan
-        if not (math.isfinite(number) and number > 0):
-            kind = "a positive integer" if integer else "a positive number"
-            yield f"{table.where(key)}: '{key}': expected {kind}, got '{value}'"
+def _pool(entries: dict[str, str], path: Path, first: Path) -> None:
+    table = tables.read_table(path)
+    if clash := next((key for key in table if key in entries), None):
+        raise UserError(f"{path}: utterance '{clash}' is also in {first} or another source")
+    entries.update(table)
+
+
+def _read_copied(data: DataDir, path: Path, *, first: bool) -> None:
+    for name in COPIED:
+        text = tables.read_text(path / name) if (path / name).is_file() else None
+        if first and text is not None:
+            data.copied[name] = text
+        elif not first and text != data.copied.get(name):
+            raise UserError(f"{path}/{name}: differs from the other source's; pool what was made alike")
+
+
+def write_subset(data: DataDir, utts: Collection[str], target: str | Path) -> None:
+    """Write the data directory of some utterances.
+
+    Parameters
+    ----------
+    data : DataDir
+        What they are taken from.
+    utts : collection of str
+        Which; the order does not matter.
+    target : str or Path
+        The directory, made if it is missing; its files are replaced one by one.
+
+    Raises
+    ------
+    UserError
+        If ``utts`` is empty or an utterance is missing in a table; nothing is written then.
+    """
+    wanted = sorted(utts, key=str.encode)
+    if not wanted:
+        raise UserError(f"{target}: no utterances left of {data.name}")
+    for name, table in data.tables.items():
+        missing = [utt for utt in wanted if utt not in table]
+        if missing:
+            raise UserError(
+                f"{data.name}: {name} lacks {len(missing)} of {len(wanted)} utterances "
+                f"({' '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}); "
+                "run the stage that writes it, or utils/fix_data_dir.sh"
+            )
+    target = Path(target)
+    for name, table in data.tables.items():
+        tables.write_table(target / name, {utt: table[utt] for utt in wanted})
+    if data.recordings:
+        used = {data.tables["segments"][utt].partition(" ")[0] for utt in wanted}
+        kept = {name: place for name, place in data.recordings.items() if name in used}
+        tables.write_table(target / "wav.scp", kept)
+    tables.write_table(target / "spk2utt", invert({utt: data.tables["utt2spk"][utt] for utt in wanted}))
+    for name, text in data.copied.items():
+        with atomic.replacing(target / name) as file:
+            file.write(text)

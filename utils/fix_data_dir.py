@@ -14,23 +14,15 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from utils import cli, data_dir
+from utils import cli, data_dir, tables
 
 
 def read_loosely(path: Path) -> dict[str, str]:
     """Read a table and forgive everything but two values for one key."""
     entries: dict[str, str] = {}
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        bad = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise cli.UserError(f"{path}:{bad}: is not UTF-8; convert the file (iconv)") from error
-    for number, line in enumerate(text.split("\n"), start=1):
-        key, _, value = line.strip().replace("\t", " ", 1).partition(" ")
-        value = value.strip()
-        if not value:
-            continue
-        if entries.setdefault(key, value) != value:
+    for number, line in enumerate(tables.read_text(path).split("\n"), start=1):
+        key, value = tables.split_line(line)
+        if value and entries.setdefault(key, value) != value:
             raise cli.UserError(
                 f"{path}:{number}: '{key}' has two values, '{entries[key]}' and '{value}';"
                 " remove the wrong line"
@@ -40,26 +32,26 @@ def read_loosely(path: Path) -> dict[str, str]:
 
 def fix(folder: Path) -> tuple[int, int]:
     """Repair a data directory in place; return the number of utterances seen and kept."""
-    paths = data_dir.tables(folder) if folder.is_dir() else []
+    paths = data_dir.utterance_tables(folder) if folder.is_dir() else []
     if not paths:
         raise cli.UserError(f"{folder}: expected a data directory with tables such as utt2spk, found none")
-    tables = {path: read_loosely(path) for path in paths}
-    common = set.intersection(*(set(table) for table in tables.values()))
-    seen = set.union(*(set(table) for table in tables.values()))
+    found = {path: read_loosely(path) for path in paths}
+    common = set.intersection(*(set(table) for table in found.values()))
+    seen = set.union(*(set(table) for table in found.values()))
     if not common:
-        counts = ", ".join(f"{path.name} {len(table)}" for path, table in tables.items())
+        counts = ", ".join(f"{path.name} {len(table)}" for path, table in found.items())
         raise cli.UserError(f"{folder}: no utterance is in all tables ({counts}); nothing was changed")
     backup = folder / ".backup"
     backup.mkdir(exist_ok=True)
-    for path, table in tables.items():
+    for path, table in found.items():
         shutil.copy2(path, backup / path.name)
-        data_dir.write(path, {utt: table[utt] for utt in common})
-    if folder / "utt2spk" in tables:
+        tables.write_table(path, {utt: table[utt] for utt in common})
+    if folder / "utt2spk" in found:
         spk2utt = folder / "spk2utt"
         if spk2utt.is_file():
             shutil.copy2(spk2utt, backup / spk2utt.name)
-        utt2spk = tables[folder / "utt2spk"]
-        data_dir.write(spk2utt, data_dir.invert({utt: utt2spk[utt] for utt in common}))
+        utt2spk = found[folder / "utt2spk"]
+        tables.write_table(spk2utt, data_dir.invert({utt: utt2spk[utt] for utt in common}))
     return len(seen), len(common)
 
 

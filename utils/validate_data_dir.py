@@ -15,10 +15,14 @@ class may have no track), --allow-pipes (an scp line may be a command that ends 
 
 from __future__ import annotations
 
+import math
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from utils import cli, data_dir
+from utils import tables as text_tables
+from utils.tables import Table
 
 MAX_SHOWN = 10
 SCP_FILES = ("wav.scp", "wav22k.scp", "feats.scp", "labels.scp")
@@ -56,26 +60,50 @@ def validate(
     if not folder.is_dir():
         return [f"{folder}: no such directory"], 0
     problems = [f"{folder / name}: no such file" for name in names if not (folder / name).is_file()]
-    tables = {path.name: data_dir.read(path) for path in data_dir.tables(folder)}
+    tables = {path.name: text_tables.scan(path) for path in data_dir.utterance_tables(folder)}
     for table in tables.values():
-        problems += table.problems
+        problems += table.problems or ([] if table.entries else [f"{table.path}: is empty"])
     if not tables:
         return problems or [f"{folder}: holds no table"], 0
     reference = next((tables[name] for name in ("utt2spk", "utt2genre") if name in tables), None)
     reference = reference or next(iter(tables.values()))
     for table in tables.values():
-        problems += filter(None, [data_dir.first_difference(reference, table)])
+        problems += _first_difference(reference, table)
     problems += _check_speakers(folder, tables) + _check_values(folder, tables, pipes=pipes)
     if (folder / "genres.txt").is_file():
         problems += _check_classes(folder / "genres.txt", tables.get("utt2genre"), missing_classes)
     return problems, len(reference.entries)
 
 
-def _check_speakers(folder: Path, tables: dict[str, data_dir.Table]) -> list[str]:
+def _first_difference(one: Table, other: Table) -> list[str]:
+    """Describe the first key that only one of two tables has, with both counts."""
+    missing = sorted(one.entries.keys() ^ other.entries.keys(), key=str.encode)
+    if not missing:
+        return []
+    has, lacks = (one, other) if missing[0] in one.entries else (other, one)
+    counts = ", ".join(f"{len(table.entries)} keys in {Path(table.path).name}" for table in (one, other))
+    return [
+        f"{has.where(missing[0])}: '{missing[0]}' is not in {lacks.path} ({counts}, {len(missing)} differ)"
+    ]
+
+
+def _bad_numbers(table: Table, *, integer: bool) -> Iterable[str]:
+    """Yield a complaint for each value that is not a positive number (of frames, of seconds)."""
+    for key, value in table.entries.items():
+        try:
+            number = int(value) if integer else float(value)
+        except ValueError:
+            number = math.nan
+        if not (math.isfinite(number) and number > 0):
+            kind = "a positive integer" if integer else "a positive number"
+            yield f"{table.where(key)}: '{key}': expected {kind}, got '{value}'"
+
+
+def _check_speakers(folder: Path, tables: dict[str, Table]) -> list[str]:
     path = folder / "spk2utt"
     if not path.is_file():
         return []
-    table = data_dir.read(path)
+    table = text_tables.scan(path)
     if table.problems or "utt2spk" not in tables:
         return table.problems
     expected = data_dir.invert(tables["utt2spk"].entries)
@@ -91,32 +119,29 @@ def _check_speakers(folder: Path, tables: dict[str, data_dir.Table]) -> list[str
     ]
 
 
-def _check_classes(path: Path, utt2genre: data_dir.Table | None, missing_classes: bool) -> list[str]:
-    text = path.read_text(encoding="utf-8", errors="replace")
-    classes = text.split("\n")[:-1] if text.endswith("\n") else text.split("\n")
-    lines = enumerate(classes, start=1)
+def _check_classes(path: Path, utt2genre: Table | None, missing_classes: bool) -> list[str]:
+    try:
+        classes = text_tables.read_classes(path)
+    except cli.UserError as error:
+        return [str(error)]
+    if utt2genre is None:
+        return []
     wrong = [
-        f"{path}:{n}: expected one class name, got '{c}'"
-        for n, c in lines
-        if len(c.split()) != 1 or c != c.strip()
+        f"{utt2genre.where(utt)}: '{utt}' has class '{genre}', which is not in {path}"
+        for utt, genre in utt2genre.entries.items()
+        if genre not in classes
     ]
-    wrong += [f"{path}: repeats '{c}'" for c in sorted(set(classes)) if classes.count(c) > 1]
-    if utt2genre is None or wrong:
-        return wrong
-    for utt, genre in utt2genre.entries.items():
-        if genre not in classes:
-            wrong.append(f"{utt2genre.where(utt)}: '{utt}' has class '{genre}', which is not in {path}")
     used = set(utt2genre.entries.values())
     if not missing_classes:
         wrong += [f"{path}: class '{c}' has no track in {utt2genre.path}" for c in classes if c not in used]
     return wrong
 
 
-def _check_values(folder: Path, tables: dict[str, data_dir.Table], *, pipes: bool) -> list[str]:
+def _check_values(folder: Path, tables: dict[str, Table], *, pipes: bool) -> list[str]:
     wrong: list[str] = []
     for name, integer in (("utt2dur", False), ("utt2num_frames", True)):
         if name in tables:
-            wrong += data_dir.bad_numbers(tables[name], integer=integer)
+            wrong += _bad_numbers(tables[name], integer=integer)
     for name in SCP_FILES:
         for utt, value in tables[name].entries.items() if name in tables and not pipes else ():
             if value.endswith("|"):
@@ -129,10 +154,8 @@ def _check_values(folder: Path, tables: dict[str, data_dir.Table], *, pipes: boo
                 wrong.append(f"{tables[name].where(utt)}: '{utt}': expected one word, got '{value}'")
     shift = folder / "frame_shift"
     if shift.is_file():
-        table = data_dir.Table(
-            shift, {"frame_shift": shift.read_text(errors="replace").strip()}, {"frame_shift": 1}
-        )
-        wrong += data_dir.bad_numbers(table, integer=False)
+        table = Table(shift, {"frame_shift": shift.read_text(errors="replace").strip()}, {"frame_shift": 1})
+        wrong += _bad_numbers(table, integer=False)
     return wrong
 
 

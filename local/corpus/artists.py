@@ -8,7 +8,7 @@ from pathlib import Path
 import soundfile
 
 from steps.audio import ffmpeg
-from utils import text_file
+from utils import tables
 from utils.cli import UserError
 
 
@@ -72,7 +72,7 @@ def read_csv(path: str | Path) -> dict[str, dict[str, str]]:
     UserError
         With ``path:line`` for a wrong number of columns, an empty or a repeated path.
     """
-    rows = text_file.csv_rows(path, text_file.read(path, "the table of tracks").removeprefix("\ufeff"))
+    rows = tables.csv_rows(path, tables.read_text(path, "the table of tracks").removeprefix("\ufeff"))
     _, header = next(rows, (1, []))
     if "path" not in header or len(set(header)) != len(header):
         raise UserError(f"{path}:1: expected a header with 'path' and others, got '{','.join(header)}'")

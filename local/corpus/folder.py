@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from local.corpus import ids, splits
 from local.corpus.tracks import Recording, Track
-from utils import cli, text_file
+from utils import cli, tables
 
 #: Extensions that are taken for audio; the content decides how a file is decoded.
 EXTENSIONS = frozenset(
@@ -112,7 +112,7 @@ def read_list(path: str, places: Sequence[str], utts: Mapping[str, str]) -> set[
     known = {utt: utt for utt in utts.values()}
     known |= {unicodedata.normalize("NFC", place): utts[place] for place in places}
     listed: set[str] = set()
-    for number, line in enumerate(text_file.read(path, "the list").splitlines(), start=1):
+    for number, line in enumerate(tables.read_text(path, "the list").splitlines(), start=1):
         name = unicodedata.normalize("NFC", line.strip().removeprefix("./"))
         if not name:
             continue

@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path, PurePosixPath
 
 from local.corpus.tracks import Recording, counts_table
-from utils import text_file
+from utils import tables
 from utils.cli import UserError, warn
 
 GENRES = ("classical", "electronic", "jazz_blues", "metal_punk", "rock_pop", "world")
@@ -52,7 +52,7 @@ def read_tracklist(path: Path) -> list[tuple[int, list[str]]]:
         ) from error
     rows: list[tuple[int, list[str]]] = []
     seen: dict[str, int] = {}
-    for line, row in text_file.csv_rows(path, text):
+    for line, row in tables.csv_rows(path, text):
         where = f"{path}:{line}"
         if len(row) not in (6, 7):
             raise UserError(f"{where}: expected 6 or 7 columns, got {len(row)}")

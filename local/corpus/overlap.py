@@ -11,8 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from steps import archive
-from utils import atomic, cli
+from utils import atomic, cli, tables
 
 _UNKNOWN = ": artists shared with train: unknown: "
 
@@ -20,7 +19,7 @@ _UNKNOWN = ": artists shared with train: unknown: "
 def unknown_artists(data_dir: str | Path) -> dict[str, str]:
     """Return the sets whose artists cannot be compared with train's, and why, from ``overlap.txt``."""
     path = Path(data_dir) / "overlap.txt"
-    lines = archive.read_lines(path) if path.is_file() else []
+    lines = tables.read_lines(path) if path.is_file() else []
     parts = (line.partition(_UNKNOWN) for line in lines)
     return {name: reason for name, mark, reason in parts if mark}
 
@@ -89,10 +88,10 @@ def report(
     """
     data_dir = Path(data_dir)
     unknown = unknown_artists(data_dir) if unknown is None else unknown
-    train = archive.read_table(data_dir / "train" / "utt2spk")
+    train = tables.read_table(data_dir / "train" / "utt2spk")
     lines, errors = [], []
     for name in others:
-        other = archive.read_table(data_dir / name / "utt2spk")
+        other = tables.read_table(data_dir / name / "utt2spk")
         if name in unknown:
             lines.append(f"{name}{_UNKNOWN}{unknown[name]}")
         else:
@@ -132,4 +131,4 @@ def _hashes(data_dir: Path, names: Sequence[str]) -> dict[str, str] | None:
     paths = [data_dir / name / "utt2hash" for name in names]
     if not all(path.is_file() for path in paths):
         return None
-    return {utt: key for path in paths for utt, key in archive.read_table(path).items()}
+    return {utt: key for path in paths for utt, key in tables.read_table(path).items()}

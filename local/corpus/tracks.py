@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.corpus import ids
-from steps import archive
-from utils import atomic, cli, text_file
-from utils.subset_data_dir import speakers
+from utils import atomic, cli, tables
+from utils.data_dir import invert
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ def leave_out(tracks: Sequence[Track], path: str | None) -> list[Track]:
     if not path:
         return list(tracks)
     known, excluded = {track.utt for track in tracks}, set()
-    for number, line in enumerate(text_file.read(path, "the list of --exclude").splitlines(), start=1):
+    for number, line in enumerate(tables.read_text(path, "the list of --exclude").splitlines(), start=1):
         utt = line.partition(" ")[0].partition("\t")[0]
         if utt and utt not in known:
             raise cli.UserError(f"{path}:{number}: utterance '{utt}' is not in the corpus")
@@ -164,10 +163,10 @@ def write_data_dirs(root: str | Path, tracks: Sequence[Track], genres: Sequence[
 
 def _write_data_dir(target: Path, tracks: Sequence[Track], genres: Sequence[str]) -> None:
     utt2spk = {track.utt: track.spk for track in tracks}
-    archive.write_table(target / "wav.scp", {track.utt: track.path for track in tracks})
-    archive.write_table(target / "utt2genre", {track.utt: track.genre for track in tracks})
-    archive.write_table(target / "utt2spk", utt2spk)
-    archive.write_table(target / "spk2utt", speakers(utt2spk, utt2spk))
+    tables.write_table(target / "wav.scp", {track.utt: track.path for track in tracks})
+    tables.write_table(target / "utt2genre", {track.utt: track.genre for track in tracks})
+    tables.write_table(target / "utt2spk", utt2spk)
+    tables.write_table(target / "spk2utt", invert(utt2spk))
     with atomic.replacing(target / "genres.txt") as file:
         file.write("".join(f"{genre}\n" for genre in genres))
 

@@ -1,4 +1,4 @@
-"""Kaldi archives, script files and tables: the one place where they are read and written.
+"""Kaldi archives and script files: the one place where they are read and written.
 
 Stands on ``kaldi_io`` and adds what a recipe needs: streaming with byte offsets in every error,
 duplicate keys and truncated files refused, dimensions checked before memory is taken, commands run
@@ -17,8 +17,8 @@ from steps.archive.reader import (
     read_vectors,
 )
 from steps.archive.specifiers import ArchiveError, open_input, parse_rspecifier, parse_wspecifier
-from steps.archive.tables import read_lines, read_scp, read_table, write_table
 from steps.archive.writer import Writer, write_matrix_file
+from utils.tables import read_lines, read_scp, read_table, write_table  # old names, until nobody uses them
 
 __all__ = [
     "ArchiveError",

@@ -13,7 +13,8 @@ import numpy as np
 from steps.archive import objects
 from steps.archive.specifiers import ArchiveError, ReadSpec, open_input, parse_rspecifier
 from steps.archive.stream import Stream
-from steps.archive.tables import read_lines
+from utils import tables
+from utils.cli import warn
 
 _OBJECTS: dict[str, Callable[[Stream], Any]] = {
     "matrix": objects.read_matrix,
@@ -23,8 +24,8 @@ _OBJECTS: dict[str, Callable[[Stream], Any]] = {
     "posterior_arrays": objects.read_posterior,
 }
 _RANGE = re.compile(r"^(?P<file>.+)\[(?P<range>[0-9:,]*)\]$")
-_SPAN = re.compile(r"([0-9]{1,9})?(?::([0-9]{1,9})?)?")
-_OFFSET = re.compile(r"[0-9]{1,18}")
+_SPAN = re.compile(r"([0-9]{1,9}):([0-9]{1,9})|:")
+_TOLERANCE = 3  # rows
 
 
 def read_objects(rspecifier: str, kind: str, *, allow_pipes: bool = False) -> Iterator[tuple[str, Any]]:
@@ -107,15 +108,15 @@ def _scp_entries(spec: ReadSpec, allow_pipes: bool) -> Iterator[tuple[str, str, 
     """Yield ``(key, extended file name, path:line)`` for each line of a script file."""
     if spec.path == "-" or spec.path.endswith("|"):
         with open_input(spec.path, allow_pipes=allow_pipes) as file:
-            lines = file.read().decode("utf-8", errors="replace").splitlines()
+            lines = file.read().decode("utf-8", errors="replace").removesuffix("\n").split("\n")
     else:
-        lines = read_lines(spec.path)
+        lines = tables.read_lines(spec.path)
     for number, line in enumerate(lines, start=1):
-        key, blank, name = line.strip().partition(" ")
+        key, name = tables.split_line(line)
         where = f"{spec.path}:{number}"
-        if not key or not blank or not name.strip():
+        if not name:
             raise ArchiveError(f"{where}: expected '<key> <file>:<offset>', got '{line[:80]}'")
-        yield key, name.strip(), where
+        yield key, name, where
 
 
 class _Opener:
@@ -136,8 +137,8 @@ class _Opener:
         wanted = None
         if not name.endswith("|") and (match := _RANGE.match(name)):
             name, wanted = match["file"], match["range"]
-        path, colon, offset = name.rpartition(":")
-        if name.endswith("|") or not colon or not _OFFSET.fullmatch(offset):
+        path, offset = tables.split_offset(name)
+        if name.endswith("|") or offset is None:
             with open_input(name, allow_pipes=self._allow_pipes, where=where) as file:
                 value = self._read(Stream(file, name))
         else:
@@ -147,7 +148,7 @@ class _Opener:
                 file = self._stack.enter_context(open_input(path, where=where))
                 self._path, self._stream = path, Stream(file, path)
             try:
-                self._stream.seek(int(offset))
+                self._stream.seek(offset)
                 value = self._read(self._stream)
             except ArchiveError as error:
                 raise ArchiveError(f"{where}: {error}") from error
@@ -155,15 +156,20 @@ class _Opener:
 
 
 def _cut(value: Any, wanted: str, where: str) -> Any:
-    """Apply Kaldi's range ``r0:r1,c0:c1`` (ends included)."""
+    """Apply Kaldi's range ``r0:r1,c0:c1`` (ends included); like Kaldi, allow three rows too many."""
+    shape = value.shape if isinstance(value, np.ndarray) else ()
+    spans = [_SPAN.fullmatch(part) for part in wanted.split(",")]
+    if not all(spans) or len(spans) > len(shape):
+        raise ArchiveError(
+            f"{where}: '[{wanted}]' is no range of the shape {shape}; expected [0:9] or [:,0:9]"
+        )
     slices = []
-    for axis, part in enumerate(wanted.split(",")):
-        span = _SPAN.fullmatch(part)
-        shape = value.shape if isinstance(value, np.ndarray) else ()
-        size = shape[axis] if axis < len(shape) else 0
-        low, high = (int(span[1] or 0), int(span[2] or size - 1)) if span else (0, -1)
-        if not 0 <= low <= high < size:
+    for axis, (span, size) in enumerate(zip(spans, shape, strict=False)):
+        low, high = (int(span[1]), int(span[2])) if span and span[1] else (0, size - 1)
+        if not low <= high < size + (_TOLERANCE if axis == 0 else 0) or low >= size:
             raise ArchiveError(f"{where}: the range [{wanted}] lies outside the shape {shape}")
+        if high >= size:
+            warn(f"{where}: the range [{wanted}] goes beyond the shape {shape}: cut")
         slices.append(slice(low, high + 1))
     return value[tuple(slices)]
 

@@ -99,13 +99,13 @@ class Stream:
         return line
 
     def read_key(self) -> str | None:
-        """Take an utterance id and the blank behind it; ``None`` at the end of the archive."""
+        """Take an utterance id and the blank or tab behind it; ``None`` at the end of the archive."""
         start = self.offset
         while self.peek(1) in (b"\n", b" ", b"\t", b"\r"):
             self.read(1)
         taken = bytearray()
-        while (character := self.peek(1)) not in (b" ", b""):
-            if character in (b"\n", b"\t", b"\0") or len(taken) > 4096:
+        while (character := self.peek(1)) not in (b" ", b"\t", b""):
+            if character in (b"\n", b"\0") or len(taken) > 4096:
                 raise self.fail("expected an utterance id and a blank; is this an archive?", start)
             taken += self.read(1)
         if not taken:

@@ -12,6 +12,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from steps import archive
+from utils import tables
 from utils.cli import UserError
 
 # Samples read at a time when a track is looked through.
@@ -92,7 +93,7 @@ def read_wavs(
     spec = archive.parse_rspecifier(rspecifier)
     if spec.type != "scp" or spec.path.endswith("|"):
         raise UserError(f"'{rspecifier}': expected 'scp:FILE' with a line '<utt> <wav file>' for each track")
-    for utt, name in archive.read_scp(Path(spec.path)).items():
+    for utt, name in tables.read_scp(Path(spec.path)).items():
         where = f"{spec.path}: {utt}"
         with open_wav(name, sample_rate, where, allow_pipes=allow_pipes) as samples:
             yield utt, where, samples

@@ -1,0 +1,235 @@
+"""Kaldi's text tables (utt2spk, wav.scp, feats.scp …), lists of classes and CSV: their one reader and writer.
+
+A table has one ``<key> <value>`` a line, C-sorted by key, in UTF-8 with Unix line ends; the value is the
+rest of the line and may contain blanks. Lines end at a line feed and nowhere else: U+0085 and U+2028 are
+characters of a name. What ``utils/validate_data_dir.py`` complains of and what a reader refuses is decided
+here, by :func:`scan`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from utils import atomic
+from utils.cli import UserError
+
+# ASCII: what str.split() and str.strip() take for blanks besides may be in a file's name.
+_ENTRY = re.compile(r"\s*(\S*)\s*(.*?)\s*", re.ASCII | re.DOTALL)
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f]")
+_OFFSET = re.compile(r"(.+):([0-9]{1,18})", re.DOTALL)
+
+
+@dataclass
+class Table:
+    """One table with everything that is wrong with it.
+
+    Attributes
+    ----------
+    path : str or Path
+        The file.
+    entries : dict of str to str
+        Value of each key, in the file's order; of a repeated key, the first.
+    lines : dict of str to int
+        Line number of each key, counted from 1.
+    problems : list of str
+        What is wrong with the file, each with ``path:line``.
+    """
+
+    path: str | Path
+    entries: dict[str, str] = field(default_factory=dict)
+    lines: dict[str, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def where(self, key: str) -> str:
+        """Return ``path:line`` of a key."""
+        return f"{self.path}:{self.lines[key]}"
+
+
+def _read_bytes(path: str | Path, what: str = "", remedy: str = "") -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise UserError(
+            f"{path}: cannot read{what and f' {what}'}: {reason}{remedy and f'; {remedy}'}"
+        ) from error
+
+
+def _decode(path: str | Path, data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path}:{line}: not UTF-8; convert the file (iconv)") from error
+
+
+def read_text(path: str | Path, what: str = "the file", remedy: str = "") -> str:
+    """Return the text of a UTF-8 file that a person wrote, with every line end as a line feed.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    what : str
+        What it holds, for the message.
+    remedy : str
+        What to do if it cannot be read, for the message.
+
+    Raises
+    ------
+    UserError
+        If it cannot be opened, or with the line that is not UTF-8.
+    """
+    return _decode(path, _read_bytes(path, what, remedy)).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_lines(path: str | Path) -> list[str]:
+    """Read a UTF-8 file that a program wrote as lines without their ends; its last line must have one."""
+    text = _decode(path, _read_bytes(path))
+    if text and not text.endswith("\n"):
+        raise UserError(f"{path}: truncated: the last line has no end")
+    return text.split("\n")[:-1]
+
+
+def split_line(line: str) -> tuple[str, str]:
+    """Return key and value of a line as Kaldi takes it apart: at the first run of blanks or tabs."""
+    match = _ENTRY.fullmatch(line)
+    return (match[1], match[2]) if match else (line, "")
+
+
+def split_offset(name: str) -> tuple[str, int | None]:
+    """Take ``file:offset`` apart; the offset is ``None`` where there is none."""
+    match = _OFFSET.fullmatch(name)
+    return (match[1], int(match[2])) if match else (name, None)
+
+
+def scan(path: str | Path, *, is_sorted: bool = True) -> Table:
+    """Read a table and collect everything that is wrong with its form.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be opened.
+    """
+    table = Table(path)
+    data = _read_bytes(path)
+    previous = ""
+    for number, raw in enumerate(data.removesuffix(b"\n").split(b"\n") if data else (), start=1):
+        line = raw.decode("utf-8", errors="replace")
+        key, value = split_line(line)
+        if problem := _line_problem(table, raw, line, previous if is_sorted else ""):
+            table.problems.append(f"{path}:{number}: {problem}")
+        if key and value and key not in table.entries:
+            table.entries[key], table.lines[key] = value, number
+        previous = key or previous
+    if data and not data.endswith(b"\n"):
+        table.problems.append(f"{path}: truncated: the last line has no end")
+    return table
+
+
+def _line_problem(table: Table, raw: bytes, line: str, previous: str) -> str:
+    """Return what is wrong with a line, given the table of those before it; empty if nothing is."""
+    key, value = split_line(line)
+    shown = line[:80]
+    if raw != line.encode():
+        return f"not UTF-8: {raw[:80]!r}; convert the file (iconv)"
+    if line.endswith("\r"):
+        return "ends in a carriage return; convert the file to Unix line ends"
+    if _CONTROL.search(line):
+        return f"holds a control character: {shown!r}"
+    if not value or not line.startswith(f"{key} "):
+        return f"expected '<key> <value>' with a blank between them, got {shown!r}"
+    if key in table.entries:
+        return f"duplicate key '{key}', also in line {table.lines[key]}"
+    if key.encode() < previous.encode():
+        return f"'{key}' comes after '{previous}': not sorted; sort with LC_ALL=C sort"
+    return ""
+
+
+def read_table(path: str | Path, *, is_sorted: bool = True) -> dict[str, str]:
+    """Read a table of ``key value`` lines.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    is_sorted : bool
+        Whether keys must be in C order.
+
+    Raises
+    ------
+    UserError
+        With ``path:line``, for the first thing that is wrong.
+    """
+    table = scan(path, is_sorted=is_sorted)
+    if table.problems:
+        raise UserError(table.problems[0])
+    return table.entries
+
+
+def read_scp(path: str | Path) -> dict[str, str]:
+    """Read a script file: key to extended file name, in the file's order."""
+    return read_table(path, is_sorted=False)
+
+
+def write_table(path: str | Path, entries: Mapping[str, object]) -> None:
+    """Write ``key value`` lines, C-sorted by key, atomically.
+
+    Raises
+    ------
+    UserError
+        If an entry cannot be read again as it is; nothing is written then.
+    """
+    lines = []
+    for key, value in sorted(entries.items(), key=lambda entry: entry[0].encode()):
+        lines.append(f"{key} {value}\n")
+        if not key or split_line(lines[-1]) != (key, str(value)) or _CONTROL.search(lines[-1][:-1]):
+            raise UserError(f"{path}: cannot write the entry {key!r} {str(value)!r} as one line of a table")
+    with atomic.replacing(path) as file:
+        file.writelines(lines)
+
+
+def read_classes(path: str | Path) -> tuple[str, ...]:
+    """Read genres.txt: one class a line; the line number minus one is the class's index.
+
+    Raises
+    ------
+    UserError
+        With ``path:line`` for an empty, repeated or divided name, or if there are fewer than two.
+    """
+    names = read_lines(path)
+    for number, name in enumerate(names, start=1):
+        if split_line(f"{name} x") != (name, "x"):
+            raise UserError(f"{path}:{number}: expected one class name, got '{name}'")
+        if name in names[: number - 1]:
+            raise UserError(f"{path}:{number}: the class '{name}' stands twice")
+    if len(names) < 2:
+        raise UserError(f"{path}: expected at least two classes, got {len(names)}")
+    return tuple(names)
+
+
+def write_classes(path: str | Path, names: Sequence[str]) -> None:
+    """Write genres.txt."""
+    with atomic.replacing(path) as file:
+        file.writelines(f"{name}\n" for name in names)
+
+
+def csv_rows(path: str | Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line number and the fields of each row of a table in CSV.
+
+    Raises
+    ------
+    UserError
+        With the line that cannot be taken apart, such as one with a field of more than 128 KiB.
+    """
+    reader = csv.reader(io.StringIO(text))
+    try:
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise UserError(f"{path}:{reader.line_num}: {error}") from error
