@@ -11,11 +11,6 @@ Usage: subset_data_dir.py [options] <src-dir>... <dest-dir>
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-sys.path[0] = str(Path(__file__).resolve().parents[1])
-
 from utils import cli, tables
 from utils.data_dir import read_data_dirs, write_subset
 

@@ -81,9 +81,9 @@ def _first_difference(one: Table, other: Table) -> list[str]:
     if not missing:
         return []
     has, lacks = (one, other) if missing[0] in one.entries else (other, one)
-    counts = ", ".join(f"{len(table.entries)} keys in {Path(table.path).name}" for table in (one, other))
+    counts = ", ".join(f"{len(table.entries)} in {Path(table.path).name}" for table in (one, other))
     return [
-        f"{has.where(missing[0])}: '{missing[0]}' is not in {lacks.path} ({counts}, {len(missing)} differ)"
+        f"{has.where(missing[0])}: '{missing[0]}' is not in {lacks.path} ({counts}, {len(missing)} in one only)"
     ]
 
 

@@ -160,9 +160,7 @@ def _cut(value: Any, wanted: str, where: str) -> Any:
     shape = value.shape if isinstance(value, np.ndarray) else ()
     spans = [_SPAN.fullmatch(part) for part in wanted.split(",")]
     if not all(spans) or len(spans) > len(shape):
-        raise ArchiveError(
-            f"{where}: '[{wanted}]' is no range of the shape {shape}; expected [0:9] or [:,0:9]"
-        )
+        raise ArchiveError(f"{where}: [{wanted}] is no range of the shape {shape}; expected [0:9] or [:,0:9]")
     slices = []
     for axis, (span, size) in enumerate(zip(spans, shape, strict=False)):
         low, high = (int(span[1]), int(span[2])) if span and span[1] else (0, size - 1)

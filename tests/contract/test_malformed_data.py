@@ -244,7 +244,7 @@ CASES += [
         "fix_latin1",
         "utils/fix_data_dir.py d",
         {**GOOD, "d/utt2genre": b"u1 \xe9\n"},
-        r"utt2genre:1: is not UTF-8",
+        r"utt2genre:1: not UTF-8",
     ),
     Case(
         "fix_disjoint",

@@ -14,6 +14,7 @@ from local import make_folds, make_frame_labels, split_tr_cv
 from local.corpus import splits
 from steps import archive
 from utils import cli, subset_data_dir
+from utils import data_dir as data_dir_module
 
 one_class_each = st.dictionaries(
     st.text("abcdefgh", min_size=1, max_size=4),
@@ -135,7 +136,7 @@ def data_dir(tmp_path) -> Path:
     }
     for name, table in tables.items():
         archive.write_table(folder / name, table)
-    archive.write_table(folder / "spk2utt", subset_data_dir.speakers(tables["utt2spk"], utts))
+    archive.write_table(folder / "spk2utt", data_dir_module.invert(tables["utt2spk"]))
     (folder / "genres.txt").write_text("z\nx\ny\n")
     (folder / "frame_shift").write_text("0.186\n")
     return folder
@@ -228,7 +229,7 @@ class TestSubset:
         (tmp_path / "spks").write_text("artist05\n")
         subset_data_dir.main(["--spk-list", str(tmp_path / "spks"), str(data_dir), str(half)])
         (half / "genres.txt").write_text("x\ny\nz\n")
-        for name in subset_data_dir.read_data_dirs([half]).tables:
+        for name in data_dir_module.read_data_dirs([half]).tables:
             table = archive.read_table(half / name)
             archive.write_table(half / name, {f"new-{utt}": value for utt, value in table.items()})
         with pytest.raises(cli.UserError, match="genres.txt: differs"):
