@@ -82,9 +82,8 @@ def _first_difference(one: Table, other: Table) -> list[str]:
         return []
     has, lacks = (one, other) if missing[0] in one.entries else (other, one)
     counts = ", ".join(f"{len(table.entries)} in {Path(table.path).name}" for table in (one, other))
-    return [
-        f"{has.where(missing[0])}: '{missing[0]}' is not in {lacks.path} ({counts}, {len(missing)} in one only)"
-    ]
+    where = has.where(missing[0])
+    return [f"{where}: '{missing[0]}' is not in {lacks.path} ({counts}, {len(missing)} in one only)"]
 
 
 def _bad_numbers(table: Table, *, integer: bool) -> Iterable[str]:
