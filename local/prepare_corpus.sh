@@ -27,7 +27,8 @@ root=$2
 data=$3
 
 if [ "$corpus" = synth ]; then
-  utils/once.py --wait true --cmd "$feat_cmd" --out "$root" "$data/.done/corpus" -- \
+  # Its stamp lies beside the music, which data directories of several names share.
+  utils/once.py --wait true --cmd "$feat_cmd" --out "$root" "$(dirname "$root")/.done/$(basename "$root")" -- \
     JOB=1:"$nj" "$data/log/make_corpus.JOB.log" \
     local/make_synth_corpus.py --config conf/synth_corpus.conf --job JOB --num-jobs "$nj" "$root"
 fi

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -73,6 +74,12 @@ def run_recipe(folder: Path, *options: str, timeout: float = 900) -> subprocess.
         timeout=timeout,
         check=False,
     )
+
+
+def doing(done: subprocess.CompletedProcess) -> list[str]:
+    """Return the stamps whose commands a verbose run ran; fail if it did not end well."""
+    assert done.returncode == 0, done.stderr[-3000:]
+    return re.findall(r"LOG \(once\.py\) doing (\S+):", done.stderr)
 
 
 def results(folder: Path) -> dict[str, bytes]:

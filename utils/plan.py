@@ -21,7 +21,7 @@ from pathlib import Path
 from utils import cli
 
 DRY_RUN = os.environ.get("RECIPE_DRY_RUN") == "true"
-STAMPS = ("data/*/.done/*", "data/*/*/.done/*", "exp/*/.done/*", "exp/*/*/.done/*")
+STAMPS = ("*/.done/*", "data/*/.done/*", "data/*/*/.done/*", "exp/*/.done/*", "exp/*/*/.done/*")
 SHOWN = 4
 
 Speed = tuple[str, str, float, float]  # what was done, the unit of its amount, the amount, seconds

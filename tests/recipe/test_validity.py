@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from tests.workspace import environment, make_workspace, run_recipe, set_options
+from tests.workspace import doing, environment, make_workspace, run_recipe, set_options
 
 pytestmark = pytest.mark.xdist_group("validity")
 MODEL = ("--dnns", "dnn1", "--lstms", "lstm_512")
@@ -50,12 +50,6 @@ def edit(finished):
         path.write_text(text)
 
 
-def doing(done: subprocess.CompletedProcess) -> set[str]:
-    """Return the stamps whose commands were run."""
-    assert done.returncode == 0, done.stderr[-3000:]
-    return set(re.findall(r"LOG \(once\.py\) doing (\S+):", done.stderr))
-
-
 def trained_anew(folder, model: str) -> bytes:
     """Return the network that a training from nothing gives, in a folder of its own."""
     shutil.rmtree(folder / f"exp/fresh_{model}", ignore_errors=True)
@@ -88,7 +82,7 @@ def test_fewer_epochs_or_another_choice_give_the_network_of_a_fresh_training(fin
     edit(f"conf/synth/{model}.conf", "")
     set_options(finished / f"conf/synth/{model}.conf", options)
     done = run_recipe(finished, "--stage", "4", "--stop-stage", "5", *MODEL)
-    assert doing(done) == {f"exp/synth_{model}/.done/train"}
+    assert doing(done) == [f"exp/synth_{model}/.done/train"]
     assert (finished / f"exp/synth_{model}/final.nnet").read_bytes() == trained_anew(finished, model)
 
 
@@ -96,7 +90,7 @@ def test_what_only_runs_the_work_is_no_part_of_it(finished, edit):
     assert run_recipe(finished, *MODEL).returncode == 0
     for name in ("utils/run.py", "utils/job_runner/frontend.py", "utils/once.py", "utils/plan.py"):
         edit(name, "\n# another message\n")
-    assert doing(run_recipe(finished, *MODEL, "--nj", "5")) == set()
+    assert doing(run_recipe(finished, *MODEL, "--nj", "5")) == []
 
 
 def test_jobs_are_as_many_as_the_cores_that_are_allowed(finished):

@@ -95,10 +95,10 @@ def test_the_same_experiment_is_refused_and_another_one_is_not(workspace):
 
 def test_two_runs_that_need_the_same_corpus_make_it_once(workspace):
     shutil.rmtree(workspace / "corpora")
-    first = start(workspace, "data/synth/.done/corpus.lock", *STAGE_0)
-    second = run_recipe(workspace, *STAGE_0)
+    first = start(workspace, "corpora/.done/synth.lock", *STAGE_0)
+    second = run_recipe(workspace, *STAGE_0, "--name", "another")
     assert second.returncode == 0, second.stderr[-2000:]
-    assert "waiting for process" in second.stderr and "up to date: data/synth/.done/corpus" in second.stderr
+    assert "waiting for process" in second.stderr and "up to date: corpora/.done/synth" in second.stderr
     with first.stderr:
         assert first.wait(timeout=120) == 0, first.stderr.read()
 
