@@ -1,0 +1,120 @@
+"""Several classifiers of a track, their calibrated log posteriors added.
+
+A part is an LDA on pieces of one kind of frames (:mod:`steps.classifiers.pieces`), or log posteriors that
+something else made, out of fold for the training tracks (a network's). Settings and parts are chosen by
+cross-validation on the training tracks alone: for every LDA the shrinkage with the smallest held-out loss;
+of the parts those that are missed when they are left out (:func:`choose_parts`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from steps.classifiers import lda
+from steps.classifiers.calibration import calibrate, fit_sharpness, track_losses
+
+Folds = Sequence[tuple[np.ndarray, np.ndarray]]
+"""Pairs of training and held-out track indices; every track is held out once."""
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """The vectors of several tracks."""
+
+    vectors: np.ndarray
+    """float32 of shape (n, dim), track after track."""
+    counts: np.ndarray
+    """Vectors of each track, int64 of shape (num_tracks,)."""
+
+    @property
+    def tracks(self) -> np.ndarray:
+        """Track of every vector, int64 of shape (n,)."""
+        return np.repeat(np.arange(len(self.counts)), self.counts)
+
+    def take(self, tracks: np.ndarray) -> Pieces:
+        """Return the vectors of some tracks, in their order."""
+        starts = np.cumsum(self.counts) - self.counts
+        rows = np.concatenate([np.arange(starts[t], starts[t] + self.counts[t]) for t in tracks])
+        return Pieces(self.vectors[rows], self.counts[tracks])
+
+    def log_posteriors(self, model: lda.Linear) -> np.ndarray:
+        """Return the mean log posteriors of each track, float64 of shape (num_tracks, C)."""
+        starts = np.cumsum(self.counts) - self.counts
+        sums = np.add.reduceat(model.log_posteriors(self.vectors), starts, axis=0)
+        return sums / self.counts[:, np.newaxis]
+
+
+def held_out(
+    pieces: Pieces, labels: np.ndarray, num_classes: int, folds: Folds, grid: Sequence[float]
+) -> np.ndarray:
+    """Return out-of-fold log posteriors for every shrinkage, float64 of shape (len(grid), num_tracks, C)."""
+    found = np.zeros((len(grid), len(labels), num_classes))
+    for train, held in folds:
+        part = pieces.take(train)
+        moments = lda.statistics(part.vectors, part.tracks, labels[train], num_classes)
+        rest = pieces.take(held)
+        for position, shrinkage in enumerate(grid):
+            found[position, held] = rest.log_posteriors(moments.lda(shrinkage))
+    return found
+
+
+def choose_shrinkage(scores: np.ndarray, labels: np.ndarray) -> tuple[int, float]:
+    """Return the position of the shrinkage with the smallest calibrated loss, and the sharpness there.
+
+    Parameters
+    ----------
+    scores : array of shape (num_shrinkages, num_tracks, C)
+        Out-of-fold log posteriors.
+    labels : int array of shape (num_tracks,)
+        True classes.
+    """
+    sharpness = [fit_sharpness(score, labels) for score in scores]
+    losses = [
+        track_losses(factor * score, labels).mean() for factor, score in zip(sharpness, scores, strict=True)
+    ]
+    best = int(np.argmin(losses))
+    return best, sharpness[best]
+
+
+def fuse(
+    scores: Mapping[str, np.ndarray], parts: Sequence[str], labels: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Return the sum of calibrated log posteriors of some parts, calibrated again, and its sharpness."""
+    total = np.sum([scores[name] for name in parts], axis=0)
+    sharpness = fit_sharpness(total, labels)
+    return calibrate(total, sharpness), sharpness
+
+
+def choose_parts(
+    scores: Mapping[str, np.ndarray], labels: np.ndarray, doubts: Mapping[str, float]
+) -> list[str]:
+    """Leave out parts, the least useful first, until each of the rest is missed.
+
+    Parameters
+    ----------
+    scores : mapping of str to array of shape (num_tracks, C)
+        Calibrated out-of-fold log posteriors by part.
+    labels : int array of shape (num_tracks,)
+        True classes.
+    doubts : mapping of str to float
+        A part stays if the loss without it is larger by more than this many standard errors of the
+        difference: 1 wants evidence that a part helps (the simpler system is preferred), -1 evidence that
+        it does harm before it leaves.
+    """
+    parts = list(scores)
+    while len(parts) > 1:
+        losses = track_losses(fuse(scores, parts, labels)[0], labels)
+        gains = {}
+        for name in parts:
+            rest = [other for other in parts if other != name]
+            difference = track_losses(fuse(scores, rest, labels)[0], labels) - losses
+            error = difference.std(ddof=1) / np.sqrt(len(labels))
+            gains[name] = difference.mean() - doubts[name] * error
+        least = min(parts, key=lambda name: gains[name])
+        if gains[least] > 0:
+            break
+        parts.remove(least)
+    return parts

@@ -1,0 +1,118 @@
+"""Linear discriminant analysis with a shrunk covariance, on several vectors a track.
+
+The classes are Gaussians with one covariance (Fisher 1936; Hastie, Tibshirani and Friedman, The Elements of
+Statistical Learning, 4.3), shrunk towards the identity after every column was divided by its deviation within
+the classes (Friedman, Regularized Discriminant Analysis, 1989). Every track weighs the same, however many
+vectors it has. One eigendecomposition serves all shrinkages.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import linalg
+
+ABSENT = -1e4
+"""Bias of a class without a training track: it is never the hypothesis, and sums stay finite."""
+
+
+@dataclass(frozen=True)
+class Linear:
+    """``scores(x) = weight x + bias``, the logarithm of joint densities up to a constant of each vector."""
+
+    weight: np.ndarray
+    """float64 of shape (C, dim)."""
+    bias: np.ndarray
+    """float64 of shape (C,)."""
+
+    def log_posteriors(self, vectors: np.ndarray) -> np.ndarray:
+        """Return natural logarithms of posteriors, float64 of shape (n, C), of (n, dim) vectors."""
+        return log_softmax(np.asarray(vectors, dtype=np.float64) @ self.weight.T + self.bias)
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What an LDA of any shrinkage needs of its training vectors, in units of deviations within classes."""
+
+    centre: np.ndarray
+    """Mean of all tracks, in the units of the vectors; float64 of shape (dim,)."""
+    means: np.ndarray
+    """Of the classes, from the centre; zeros where a class is absent; float64 of shape (C, dim)."""
+    scale: np.ndarray
+    """Deviations within the classes, 1 where a column is constant; float64 of shape (dim,)."""
+    eigenvalues: np.ndarray
+    """Of the covariance within the classes, the largest ones that are not zero; float64 of shape (r,)."""
+    eigenvectors: np.ndarray
+    """float64 of shape (dim, r)."""
+    prior: np.ndarray
+    """Share of the tracks by class; float64 of shape (C,)."""
+
+    def lda(self, shrinkage: float) -> Linear:
+        """Return the LDA with covariance ``(1 - shrinkage) S + shrinkage trace(S) / dim I``.
+
+        Raises
+        ------
+        ValueError
+            If not 0 < shrinkage <= 1.
+        """
+        if not 0.0 < shrinkage <= 1.0:
+            raise ValueError(f"expected a shrinkage above 0 and up to 1, got {shrinkage:g}")
+        floor = shrinkage * max(float(self.eigenvalues.sum()) / len(self.scale), 1e-12)
+        inside = self.means @ self.eigenvectors
+        gain = 1.0 / ((1.0 - shrinkage) * self.eigenvalues + floor) - 1.0 / floor
+        weight = (inside * gain) @ self.eigenvectors.T + self.means / floor
+        bias = -0.5 * np.einsum("cd,cd->c", weight, self.means)
+        present = self.prior > 0
+        bias = np.where(present, bias + np.log(np.where(present, self.prior, 1.0)), ABSENT)
+        weight = weight / self.scale
+        return Linear(weight, bias - weight @ self.centre)
+
+
+def log_softmax(scores: np.ndarray) -> np.ndarray:
+    """Return ``scores`` of shape (…, C) less the logarithm of the sum of their exponentials."""
+    shifted = scores - scores.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def statistics(vectors: np.ndarray, tracks: np.ndarray, labels: np.ndarray, num_classes: int) -> Statistics:
+    """Gather the statistics of an LDA.
+
+    Parameters
+    ----------
+    vectors : array of shape (n, dim)
+        Vectors of all tracks.
+    tracks : int array of shape (n,)
+        The track of each vector, an index into ``labels``; every track has at least one.
+    labels : int array of shape (num_tracks,)
+        Class of every track.
+    num_classes : int
+        C; a class may be absent.
+    """
+    share = 1.0 / np.bincount(tracks, minlength=len(labels))[tracks]
+    classes = labels[tracks]
+    counts = np.bincount(labels, minlength=num_classes).astype(np.float64)
+    residuals = np.array(vectors, dtype=np.float64)
+    means = np.zeros((num_classes, residuals.shape[1]))
+    for index in np.flatnonzero(counts):
+        rows = classes == index
+        means[index] = share[rows] @ residuals[rows] / counts[index]
+    residuals -= means[classes]
+    residuals *= np.sqrt(share / len(labels))[:, np.newaxis]
+    centre = counts @ means / counts.sum()
+    scale = np.sqrt(np.einsum("nd,nd->d", residuals, residuals))
+    scale[scale <= 1e-8 * np.maximum(1.0, np.abs(centre))] = 1.0
+    residuals /= scale
+    values, directions = _eigen(residuals)
+    means = np.where(counts[:, np.newaxis] > 0, (means - centre) / scale, 0.0)
+    return Statistics(centre, means, scale, values, directions, counts / counts.sum())
+
+
+def _eigen(residuals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return eigenvalues and eigenvectors of ``residuals' residuals``, by way of the smaller Gram matrix."""
+    tall = len(residuals) >= residuals.shape[1]
+    gram = residuals.T @ residuals if tall else residuals @ residuals.T
+    values, vectors = linalg.eigh(gram)
+    kept = values > 1e-12 * max(values[-1], 1e-300)
+    values, vectors = values[kept], vectors[:, kept]
+    return values, vectors if tall else residuals.T @ vectors / np.sqrt(values)

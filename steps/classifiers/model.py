@@ -1,0 +1,208 @@
+"""The fused system as a whole: training on all parts, classification of new tracks, and its npz file."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from steps.classifiers import lda
+from steps.classifiers.calibration import calibrate, fit_sharpness
+from steps.classifiers.ensemble import Folds, Pieces, choose_parts, choose_shrinkage, fuse, held_out
+from steps.classifiers.pieces import piece_vectors
+from utils import atomic
+from utils.cli import UserError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Part:
+    """An LDA on statistics of pieces of one kind of frames."""
+
+    name: str
+    feats: str
+    """Which frames: the name of their script file without ``.scp``."""
+    seconds: float
+    """Length of a piece; 0 stands for the whole track."""
+    statistics: str
+    """See :func:`steps.classifiers.pieces.piece_vectors`."""
+
+    def vectors(self, frames: np.ndarray, frame_shift: float) -> np.ndarray:
+        """Return the vectors of a track's pieces, float32 of shape (pieces, dim)."""
+        return piece_vectors(frames, self.seconds / frame_shift, self.statistics)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A part as it was trained; ``model`` is None where log posteriors come from elsewhere."""
+
+    name: str
+    sharpness: float
+    shrinkage: float = 0.0
+    part: Part | None = None
+    model: lda.Linear | None = None
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Members whose calibrated log posteriors are added, and the sharpness of the sum."""
+
+    classes: tuple[str, ...]
+    members: tuple[Member, ...]
+    sharpness: float
+
+    def part_scores(self, tracks: Mapping[str, Pieces | np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the calibrated log posteriors (num_tracks, C) of every member.
+
+        Parameters
+        ----------
+        tracks : mapping of str to Pieces or array of shape (num_tracks, C)
+            For every member its vectors, or log posteriors that come from elsewhere.
+        """
+        found = {}
+        for member in self.members:
+            given = tracks[member.name]
+            if isinstance(given, Pieces):
+                if member.model is None:
+                    raise ValueError(f"part '{member.name}' takes log posteriors, not vectors")
+                scores = given.log_posteriors(member.model)
+            else:
+                scores = given
+            found[member.name] = calibrate(scores, member.sharpness)
+        return found
+
+    def log_posteriors(self, tracks: Mapping[str, Pieces | np.ndarray]) -> np.ndarray:
+        """Return the log posteriors (num_tracks, C) of the sum; see :meth:`part_scores`."""
+        return calibrate(np.sum(list(self.part_scores(tracks).values()), axis=0), self.sharpness)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training gives: the system, and the out-of-fold scores behind its choices."""
+
+    ensemble: Ensemble
+    out_of_fold: dict[str, np.ndarray]
+    """Calibrated log posteriors (num_tracks, C) of every part, kept or not."""
+
+
+def train(
+    parts: Sequence[Part],
+    tracks: Mapping[str, Pieces | np.ndarray],
+    labels: np.ndarray,
+    classes: Sequence[str],
+    folds: Folds,
+    grid: Sequence[float],
+    doubts: Mapping[str, float],
+) -> Trained:
+    """Choose shrinkages and parts on held-out training tracks, and train on all of them.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+        The LDAs; further names of ``tracks`` stand for log posteriors that come from elsewhere.
+    tracks : mapping of str to Pieces or array of shape (num_tracks, C)
+        Vectors of every part; out-of-fold log posteriors of everything else.
+    labels : int array of shape (num_tracks,)
+        True classes.
+    classes : sequence of str
+        Their names.
+    folds : sequence of pairs of index arrays
+        The cross-validation.
+    grid : sequence of float
+        Shrinkages to choose from.
+    doubts : mapping of str to float
+        By part; see :func:`steps.classifiers.ensemble.choose_parts`.
+    """
+    by_name = {part.name: part for part in parts}
+    members, scores = {}, {}
+    for name, given in tracks.items():
+        if not isinstance(given, Pieces):
+            sharpness = fit_sharpness(given, labels)
+            members[name], scores[name] = Member(name, sharpness), calibrate(given, sharpness)
+            continue
+        found = held_out(given, labels, len(classes), folds, grid)
+        best, sharpness = choose_shrinkage(found, labels)
+        model = lda.statistics(given.vectors, given.tracks, labels, len(classes)).lda(grid[best])
+        members[name] = Member(name, sharpness, grid[best], by_name[name], model)
+        scores[name] = calibrate(found[best], sharpness)
+    kept = choose_parts(scores, labels, doubts)
+    _, sharpness = fuse(scores, kept, labels)
+    return Trained(Ensemble(tuple(classes), tuple(members[name] for name in kept), sharpness), scores)
+
+
+def cross_calibrated(
+    scores: Mapping[str, np.ndarray], labels: np.ndarray, folds: Folds, doubts: Mapping[str, float]
+) -> np.ndarray:
+    """Return log posteriors (num_tracks, C) of the sum for tracks that took no part in its choices either.
+
+    Parts and sharpness of each fold are chosen on the out-of-fold scores of the other folds.
+    """
+    found = np.zeros_like(next(iter(scores.values())))
+    for train_tracks, held in folds:
+        others = {name: score[train_tracks] for name, score in scores.items()}
+        kept = choose_parts(others, labels[train_tracks], doubts)
+        _, sharpness = fuse(others, kept, labels[train_tracks])
+        found[held] = calibrate(np.sum([scores[name][held] for name in kept], axis=0), sharpness)
+    return found
+
+
+def write_ensemble(path: Path, ensemble: Ensemble) -> None:
+    """Write the npz: named arrays without pickle, the same bytes for the same system."""
+    arrays: dict[str, np.ndarray] = {
+        "format": np.array(FORMAT),
+        "classes": np.array(ensemble.classes),
+        "sharpness": np.array(ensemble.sharpness),
+        "names": np.array([member.name for member in ensemble.members]),
+        "numbers": np.array([[member.sharpness, member.shrinkage] for member in ensemble.members]),
+    }
+    for member in ensemble.members:
+        if member.part is not None and member.model is not None:
+            arrays[f"{member.name}.feats"] = np.array(member.part.feats)
+            arrays[f"{member.name}.statistics"] = np.array(member.part.statistics)
+            arrays[f"{member.name}.seconds"] = np.array(member.part.seconds)
+            arrays[f"{member.name}.weight"] = member.model.weight
+            arrays[f"{member.name}.bias"] = member.model.bias
+    with atomic.replacing(path, "wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def _member(values: Mapping[str, np.ndarray], name: str, sharpness: float, shrinkage: float) -> Member:
+    if f"{name}.weight" not in values:
+        return Member(name, sharpness, shrinkage)
+    part = Part(
+        name,
+        str(values[f"{name}.feats"]),
+        float(values[f"{name}.seconds"]),
+        str(values[f"{name}.statistics"]),
+    )
+    model = lda.Linear(values[f"{name}.weight"], values[f"{name}.bias"])
+    if model.weight.shape[:1] != model.bias.shape or model.bias.shape != values["classes"].shape:
+        raise ValueError(f"the shapes of part '{name}' do not fit {values['classes'].size} classes")
+    return Member(name, sharpness, shrinkage, part, model)
+
+
+def read_ensemble(path: str | Path) -> Ensemble:
+    """Read the npz back; nothing in it is executed.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or is not one of :func:`write_ensemble`.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            values = {name: arrays[name] for name in arrays.files}
+        if int(values["format"]) != FORMAT:
+            raise ValueError(f"format {values['format']} instead of {FORMAT}")
+        rows = zip(values["names"], values["numbers"], strict=True)
+        members = tuple(_member(values, str(name), float(row[0]), float(row[1])) for name, row in rows)
+        classes = tuple(str(name) for name in values["classes"])
+        return Ensemble(classes, members, float(values["sharpness"]))
+    except OSError as error:
+        raise UserError(f"{path}: cannot read the system: {error.strerror}; train it first") from error
+    except (ValueError, KeyError, TypeError, IndexError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: not a fused system ({error}); train it again") from error

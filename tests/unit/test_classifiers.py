@@ -1,0 +1,219 @@
+"""Shrinkage LDA, calibration, choice of parts: against scikit-learn, by hand, and on made data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+from steps.classifiers import ensemble, lda, model
+from steps.classifiers.calibration import calibrate, fit_sharpness, track_losses
+from steps.classifiers.pieces import piece_bounds, piece_vectors
+from utils.cli import UserError
+
+NUM_CLASSES = 3
+
+
+def clouds(seed: int, tracks: int = 60, dim: int = 8, pieces: int = 1, gap: float = 2.0):
+    """Return vectors of tracks of three classes, with an offset a track; their tracks and labels."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(tracks) % NUM_CLASSES
+    centres = gap * rng.normal(size=(NUM_CLASSES, dim))[labels] + rng.normal(size=(tracks, dim))
+    owner = np.repeat(np.arange(tracks), pieces)
+    return centres[owner] + 0.3 * rng.normal(size=(len(owner), dim)), owner, labels
+
+
+@pytest.mark.parametrize("length", [0, 1, 2.5, 4, 100])
+@pytest.mark.parametrize("num_frames", [1, 2, 7, 41])
+def test_pieces_cover_a_track_evenly(num_frames, length):
+    sizes = np.diff(piece_bounds(num_frames, length))
+    assert sizes.sum() == num_frames
+    assert sizes.min() >= 1
+    assert sizes.max() - sizes.min() <= 1
+    assert len(sizes) == (1 if length == 0 else max(1, min(num_frames, round(num_frames / length))))
+
+
+def test_piece_statistics_by_hand():
+    frames = np.array([[1.0, 10.0], [3.0, 0.0], [5.0, 2.0], [5.0, 4.0]])
+    found = piece_vectors(frames, 2, "mean+extremes+deviation")
+    np.testing.assert_allclose(found, [[2, 5, 1, 0, 3, 10, 1, 5], [5, 3, 5, 2, 5, 4, 0, 1]])
+    with pytest.raises(ValueError, match="expected statistics among"):
+        piece_vectors(frames, 2, "median")
+
+
+@pytest.mark.parametrize(("tracks", "dim"), [(60, 8), (12, 40)])
+@pytest.mark.parametrize("shrinkage", [0.05, 0.4, 1.0])
+def test_lda_is_scikit_learns_on_standardised_vectors(tracks, dim, shrinkage):
+    vectors, owner, labels = clouds(1, tracks, dim)
+    vectors = (vectors - vectors.mean(axis=0)) * np.logspace(-2, 3, dim)
+    found = lda.statistics(vectors, owner, labels, NUM_CLASSES)
+    within = vectors - np.stack([vectors[labels == c].mean(axis=0) for c in range(NUM_CLASSES)])[labels]
+    scale = within.std(axis=0)
+    np.testing.assert_allclose(found.scale, scale, rtol=1e-9)
+    # scikit-learn divides by the deviation over all vectors before it shrinks; with the columns whitened to a
+    # deviation of one within classes both mean the same covariance, which is given here.
+    covariance = (within / scale).T @ (within / scale) / tracks
+    shrunk = (1 - shrinkage) * covariance + shrinkage * np.trace(covariance) / dim * np.eye(dim)
+
+    class Given:
+        def fit(self, _vectors):
+            self.covariance_ = shrunk
+            return self
+
+    peer = LinearDiscriminantAnalysis(solver="lsqr", covariance_estimator=Given())
+    peer.fit(vectors / scale, labels)
+    expected = peer.predict_log_proba(vectors / scale)
+    far = lda.statistics(vectors + 1e4, owner, labels, NUM_CLASSES)  # where scikit-learn loses digits
+    found_posteriors = far.lda(shrinkage).log_posteriors(vectors + 1e4)
+    close = expected > -30  # scikit-learn's are logarithms of rounded posteriors
+    np.testing.assert_allclose(found_posteriors[close], expected[close], atol=1e-5)
+
+
+def test_every_track_weighs_the_same():
+    vectors, owner, labels = clouds(2, tracks=12)
+    repeats = np.array([7 if track == 3 else 1 for track in owner])
+    few = lda.statistics(vectors, owner, labels, NUM_CLASSES).lda(0.3)
+    many = lda.statistics(np.repeat(vectors, repeats, axis=0), np.repeat(owner, repeats), labels, NUM_CLASSES)
+    np.testing.assert_allclose(many.lda(0.3).weight, few.weight, rtol=1e-6)
+
+
+def test_absent_class_is_never_the_hypothesis_and_constant_columns_count_nothing():
+    vectors, owner, labels = clouds(3)
+    vectors[:, 2] = 7.0
+    found = lda.statistics(vectors, owner, labels, NUM_CLASSES + 1).lda(0.2)
+    posteriors = found.log_posteriors(vectors)
+    assert np.isfinite(posteriors).all()
+    assert (posteriors.argmax(axis=1) < NUM_CLASSES).all()
+    assert np.abs(found.weight[:NUM_CLASSES, 2]).max() < 1e-9
+    with pytest.raises(ValueError, match="above 0"):
+        lda.statistics(vectors, owner, labels, NUM_CLASSES).lda(0.0)
+
+
+def test_sharpness_undoes_a_known_factor():
+    rng = np.random.default_rng(4)
+    truth = lda.log_softmax(2 * rng.normal(size=(4000, NUM_CLASSES)))
+    labels = (np.exp(truth).cumsum(axis=1) > rng.random((4000, 1))).argmax(axis=1)
+    factor = fit_sharpness(8 * truth, labels)
+    assert factor == pytest.approx(1 / 8, rel=0.1)
+    probabilities = np.exp(calibrate(8 * truth, factor))
+    sure = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    for low in (0.4, 0.6, 0.8):
+        inside = (sure >= low) & (sure < low + 0.2)
+        assert right[inside].mean() == pytest.approx(sure[inside].mean(), abs=0.06)
+
+
+def test_sharpness_stays_finite_where_all_are_right():
+    labels = np.arange(30) % NUM_CLASSES
+    scores = lda.log_softmax(np.eye(NUM_CLASSES)[labels])
+    sure = np.exp(calibrate(scores, fit_sharpness(scores, labels))).max(axis=1)
+    np.testing.assert_allclose(sure, 31 / 32, rtol=1e-3)
+
+
+def test_impossible_class_costs_a_limited_loss():
+    assert track_losses(np.array([[0.0, -1e9]]), np.array([1]))[0] == pytest.approx(-np.log(1e-10))
+
+
+def noisy(labels, strength, seed):
+    rng = np.random.default_rng(seed)
+    return lda.log_softmax(
+        strength * np.eye(NUM_CLASSES)[labels] + rng.normal(size=(len(labels), NUM_CLASSES))
+    )
+
+
+def test_parts_that_say_nothing_or_the_same_leave():
+    labels = np.arange(300) % NUM_CLASSES
+    scores = {"good": noisy(labels, 2, 5), "noise": noisy(labels, 0, 6), "other": noisy(labels, 2, 7)}
+    assert ensemble.choose_parts(scores, labels, dict.fromkeys(scores, 0.0)) == ["good", "other"]
+    scores = {"good": scores["good"], "same": scores["good"] + 1e-9}
+    assert len(ensemble.choose_parts(scores, labels, dict.fromkeys(scores, 1.0))) == 1
+
+
+def test_doubt_prefers_the_simpler_system():
+    labels = np.arange(30) % NUM_CLASSES
+    scores = {
+        name: noisy(labels, strength, seed) for seed, (name, strength) in enumerate({"a": 3, "b": 1}.items())
+    }
+    sizes = [
+        len(ensemble.choose_parts(scores, labels, dict.fromkeys(scores, doubt))) for doubt in (-3.0, 3.0)
+    ]
+    assert sizes == [2, 1]
+
+
+def split(num_tracks: int, folds: int = 4):
+    index = np.arange(num_tracks)
+    return [(index[index // 3 % folds != fold], index[index // 3 % folds == fold]) for fold in range(folds)]
+
+
+def make(seed: int, gap: float):
+    """Return pieces of two parts of tracks, log posteriors of a third, and labels."""
+    first, owner, labels = clouds(seed, pieces=3, gap=gap)
+    second, _, _ = clouds(seed + 1, pieces=3, gap=gap)
+    counts = np.full(len(labels), 3)
+    tracks = {
+        name: ensemble.Pieces(v.astype(np.float32), counts) for name, v in (("a", first), ("b", second))
+    }
+    return {**tracks, "net": noisy(labels, 2, seed)}, labels
+
+
+LOYAL = {"a": -1.0, "b": -1.0, "net": -1.0}
+PARTS = (model.Part("a", "feats", 6.0, "mean"), model.Part("b", "feats_slow", 0.0, "extremes"))
+
+
+def test_fused_system_beats_its_parts_and_its_file_says_the_same(tmp_path):
+    tracks, labels = make(8, 0.35)
+    names = ("x", "y", "z")
+    trained = model.train(PARTS, tracks, labels, names, split(len(labels)), (0.1, 0.5), LOYAL)
+    held = model.cross_calibrated(trained.out_of_fold, labels, split(len(labels)), LOYAL)
+    loss = track_losses(held, labels).mean()
+    assert loss < min(track_losses(score, labels).mean() for score in trained.out_of_fold.values())
+    path = tmp_path / "best.npz"
+    model.write_ensemble(path, trained.ensemble)
+    again = model.read_ensemble(path)
+    np.testing.assert_array_equal(again.log_posteriors(tracks), trained.ensemble.log_posteriors(tracks))
+    assert [member.part for member in again.members] == [member.part for member in trained.ensemble.members]
+    first = path.read_bytes()
+    model.write_ensemble(path, again)
+    assert path.read_bytes() == first
+
+
+def test_held_out_tracks_have_no_part_in_their_own_scores():
+    tracks, labels = make(9, 0.35)
+    folds = split(len(labels))
+    given = tracks["a"]
+    before = ensemble.held_out(given, labels, NUM_CLASSES, folds, (0.3,))
+    train_tracks, held = folds[0]
+    vectors = given.vectors.copy()
+    vectors[np.isin(given.tracks, held)] += 5.0
+    other = labels.copy()
+    other[held] = (other[held] + 1) % NUM_CLASSES
+    moved = ensemble.held_out(ensemble.Pieces(vectors, given.counts), other, NUM_CLASSES, folds[:1], (0.3,))
+    fit = lda.statistics(
+        given.take(train_tracks).vectors, given.take(train_tracks).tracks, labels[train_tracks], 3
+    )
+    expected = ensemble.Pieces(vectors, given.counts).take(held).log_posteriors(fit.lda(0.3))
+    np.testing.assert_allclose(moved[0, held], expected)
+    assert not np.allclose(moved[0, held], before[0, held])
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 broken", None])
+def test_broken_files_are_refused(tmp_path, content):
+    path = tmp_path / "best.npz"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=r"best\.npz"):
+        model.read_ensemble(path)
+
+
+def test_file_with_wrong_shapes_is_refused(tmp_path):
+    tracks, labels = make(10, 0.5)
+    trained = model.train(
+        PARTS, tracks, labels, ("x", "y", "z"), split(len(labels)), (0.5,), dict.fromkeys(tracks, -5.0)
+    )
+    path = tmp_path / "best.npz"
+    model.write_ensemble(path, trained.ensemble)
+    with np.load(path) as arrays:
+        values = {name: arrays[name] for name in arrays.files}
+    np.savez(path, **{**values, "a.bias": np.zeros(2)})
+    with pytest.raises(UserError, match="shapes of part 'a'"):
+        model.read_ensemble(path)
