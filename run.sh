@@ -44,8 +44,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 . ./cmd.sh
 if [ "$folds" -gt 0 ]; then # this script for each fold, then the pooled results
   exec local/run_folds.sh --folds "$folds" --fold-by "$fold_by" --corpus "$corpus" --name "$name" --conf "$conf" \
-    --models "$dnns $lstms" --num-seeds "$num_seeds" --strict "$strict" --stage "$stage" --stop-stage "$stop_stage" \
-    --cmd "$score_cmd" -- "${given[@]}" --corpus-root "$corpus_root"
+    --models "$dnns $lstms $systems" --num-seeds "$num_seeds" --strict "$strict" --stage "$stage" \
+    --stop-stage "$stop_stage" --scattering-config "$scattering_config" --cmd "$score_cmd" -- "${given[@]}" --corpus-root "$corpus_root"
 fi
 
 data=data/$name
@@ -101,8 +101,8 @@ if stage 7 "frame accuracy, and segment accuracy by majority vote over the frame
 fi
 
 if stage 8 "segment features: statistics of the posteriors over a track, alone and fused, to a linear SVM"; then
-  local/score_segments.sh --extra-sets "${test_sets#test}" --cmd "$score_cmd" "$data" "${dir}_sc"
-  for_each "$models" local/score_segments.sh --k "$k" --extra-sets "${test_sets#test}" --cmd "$score_cmd" \
+  local/score_segments.sh --test-sets "$test_sets" --cmd "$score_cmd" "$data" "${dir}_sc"
+  for_each "$models" local/score_segments.sh --k "$k" --test-sets "$test_sets" --cmd "$score_cmd" \
     "$data" "${dir}_sc" "${dir}_{}"
 fi
 
@@ -112,6 +112,6 @@ if stage 9 "the systems that the paper compares with: their features, training a
 fi
 
 if stage 10 "the tables beside the paper's, the figures, and one page with all of it"; then
-  local/report.sh --conf "$conf" --num-seeds "$num_seeds" --extra-sets "${test_sets#test}" --cmd "$score_cmd" \
-    "$data" "$dir" "$dnns $lstms"
+  local/report.sh --num-seeds "$num_seeds" --test-sets "$test_sets" --scattering-config "$scattering_config" \
+    --cmd "$score_cmd" "$data" "$dir" "$dnns $lstms sc $systems"
 fi

@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from local.report.layout import render
-from steps.scoring.comparison import Pair, compare_pairs, same_tracks
-from steps.scoring.pooling import is_pooled, load_pooled
-from steps.scoring.system import EXPLANATIONS, SystemResults, load_system
+from local.report.comparison import Pair, compare
+from local.report.experiments import EXPLANATIONS, load_scores
+from local.report.tables import Table
+from steps.scoring.scores import Scores
 from utils import cli
 
 COLUMNS = (
@@ -45,18 +45,7 @@ def get_parser() -> cli.KaldiParser:
     return parser
 
 
-def load(exp_dir: Path, test_set: str) -> SystemResults:
-    """Read the results of one directory, whether of one division or of all folds."""
-    if not is_pooled(exp_dir):
-        return load_system(exp_dir, test_set)
-    if test_set != "test":
-        raise cli.UserError(f"{exp_dir} has the pooled results of folds, which have no set {test_set}")
-    return load_pooled(exp_dir)
-
-
-def test_against_first(
-    systems: Sequence[SystemResults], measures: Sequence[str]
-) -> dict[tuple[str, str], Pair]:
+def test_against_first(systems: dict[str, Scores], measures: Sequence[str]) -> dict[tuple[str, str], Pair]:
     """Test every system's measures against the first system's, Holm-corrected over all of the tests.
 
     Returns
@@ -64,42 +53,39 @@ def test_against_first(
     dict
         By measure and directory; without those that the first system lacks or has of other tracks.
     """
-    predictions = {}
+    first, *others = systems
     pairs = []
     for name in measures:
-        base = systems[0].predictions.get(name)
-        if base is None:
-            continue
-        for system in systems[1:]:
-            other = system.predictions.get(name)
-            if other is not None and same_tracks(base, other):
-                first, second = f"{name} {systems[0].path}", f"{name} {system.path}"
-                predictions.update({first: base, second: other})
-                pairs.append((first, second))
-    tests = compare_pairs(predictions, pairs)
+        base = systems[first].predictions.get(name)
+        for path in others:
+            other = systems[path].predictions.get(name)
+            if base and other and base.same_tracks(other):
+                pairs.append((f"{name} {first}", base, f"{name} {path}", other))
+    tests = compare("all rows", pairs)
     return {tuple(test.second.split(" ", 1)): test for test in tests}  # type: ignore[misc]
 
 
-def rows(systems: Sequence[SystemResults], measures: Sequence[str]) -> list[list[str]]:
+def rows(systems: dict[str, Scores], measures: Sequence[str]) -> list[list[str]]:
     """Return the cells of the table, grouped by measure."""
     tests = test_against_first(systems, measures)
+    reference = next(iter(systems))
     table = []
     for name in measures:
-        base = systems[0].measures.get(name)
-        for system in systems:
+        base = systems[reference].measures.get(name)
+        for path, system in systems.items():
             measure = system.measures.get(name)
             if measure is None:
                 continue
-            first = system is systems[0]
+            first = path == reference
             difference = "" if first else "-" if base is None else f"{measure.percent - base.percent:+.2f}"
             cells = [
                 name,
-                str(system.path),
+                path,
                 f"{measure.percent:.2f}",
                 f"[ {measure.correct} / {measure.total} ]",
             ]
             cells += [f"{measure.balanced:.2f}", difference]
-            test = tests.get((name, str(system.path)))
+            test = tests.get((name, path))
             if test:
                 cells += [
                     str(test.only_first),
@@ -119,20 +105,19 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if len(args.exp_dirs) < 2 or len(set(args.exp_dirs)) < len(args.exp_dirs):
         parser.error("expected at least two different directories")
-    systems = [load(Path(name), args.test_set) for name in args.exp_dirs]
+    systems = {name: load_scores(Path(name), args.test_set) for name in args.exp_dirs}
     wanted = [name for name in args.measures.split(",") if name]
     for name in wanted:
         if name not in EXPLANATIONS:
             parser.error(f"--measures: '{name}' is not one of {' '.join(EXPLANATIONS)}")
-    present = [name for name in EXPLANATIONS if any(name in system.measures for system in systems)]
+    present = [name for name in EXPLANATIONS if any(name in scores.measures for scores in systems.values())]
     measures = [name for name in present if not wanted or name in wanted]
-    print("\n".join(render(COLUMNS, rows(systems, measures), left=2)))
-    labels = systems[0].first_predictions()
-    for system in systems[1:]:
-        if not same_tracks(labels, system.first_predictions()):
-            cli.warn(
-                f"{system.path} was not scored on the tracks of {systems[0].path}: no test, only numbers"
-            )
+    table = Table("", COLUMNS, rows(systems, measures), left=2)
+    print("\n".join(table.lines()[2:]))
+    first, *others = systems
+    for name in others:
+        if not systems[name].first_predictions().same_tracks(systems[first].first_predictions()):
+            cli.warn(f"{name} was not scored on the tracks of {first}: no test, only numbers")
     return 0
 
 

@@ -4,8 +4,8 @@
 Reads the labels and lengths of a data directory (utt2genre, utt2num_frames, genres.txt) and streams
 the posteriors. Writes into <out-dir>: accuracy.json with Frame_acc, Seg_acc (majority vote; among
 classes with equally many frames the larger summed posterior wins, and such ties are counted) and
-LogSeg_acc (largest mean log posterior); predictions_vote.tsv and predictions_logpost.tsv, a row a
-track; confusion_frame.csv, confusion_vote.csv and confusion_logpost.csv.
+LogSeg_acc (largest mean log posterior); predictions_Seg_acc.tsv and predictions_LogSeg_acc.tsv, a row
+a track.
 
 Usage: local/majority_vote.py [options] <data-dir> <post-rspecifier> <out-dir>
 e.g.:  local/majority_vote.py data/synth/test scp:exp/synth_lstm_512/post_test/post.scp \
@@ -14,15 +14,17 @@ e.g.:  local/majority_vote.py data/synth/test scp:exp/synth_lstm_512/post_test/p
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from steps import archive
-from steps.scoring.measures import Measure, write_confusion, write_measures
-from steps.scoring.predictions import Predictions, write_predictions
+from steps.scoring.measures import Measure
+from steps.scoring.predictions import Predictions
 from steps.scoring.reference import Reference, read_num_frames, read_reference
+from steps.scoring.scores import write_scores
 from steps.scoring.significance import interval_by_track
 from steps.scoring.votes import TrackVote, check_posteriors, vote
 from utils import cli
@@ -32,9 +34,6 @@ def get_parser() -> cli.KaldiParser:
     """Return the command line."""
     parser = cli.KaldiParser(
         "local/majority_vote.py [options] <data-dir> <post-rspecifier> <out-dir>", __doc__
-    )
-    parser.add_argument(
-        "--genres", default="", metavar="FILE", help="list of classes (default: genres.txt there)"
     )
     parser.add_argument("data_dir", help="data directory of the posteriors' set")
     parser.add_argument("post", help="rspecifier of the posteriors, a row a frame and a column a class")
@@ -94,9 +93,8 @@ def frame_confusion(reference: Reference, votes: dict[str, TrackVote]) -> np.nda
 def main(argv: list[str] | None = None) -> int:
     """Score the posteriors of one set."""
     args = get_parser().parse_args(argv)
-    reference = read_reference(args.data_dir, args.genres)
+    reference = read_reference(args.data_dir)
     votes = collect_votes(reference, args.post)
-    out = Path(args.out_dir)
     by_vote = make_predictions(reference, votes, lambda item: item.majority, lambda item: item.shares)
     by_log = make_predictions(
         reference, votes, lambda item: item.by_log_posterior, lambda item: item.mean_log_posterior
@@ -108,11 +106,8 @@ def main(argv: list[str] | None = None) -> int:
         Measure("Seg_acc", by_vote.confusion, {"ties": ties}),
         Measure("LogSeg_acc", by_log.confusion),
     ]
-    write_predictions(out / "predictions_vote.tsv", by_vote)
-    write_predictions(out / "predictions_logpost.tsv", by_log)
-    for name, measure in zip(("frame", "vote", "logpost"), measures, strict=True):
-        write_confusion(out / f"confusion_{name}.csv", reference.classes, measure.confusion)
-    write_measures(out / "accuracy.json", reference.classes, measures)
+    by_vote = dataclasses.replace(by_vote, probabilities=True)  # the shares of the frames
+    write_scores(Path(args.out_dir), measures, {"Seg_acc": by_vote, "LogSeg_acc": by_log})
     for measure in measures:
         cli.log(measure.line())
     return 0

@@ -4,8 +4,8 @@
 Folds are stratified by class. With --fold-by spk an artist lies in one fold only, so that every fold's
 test artists are unheard in its training. Several directories are pooled: for ISMIR2004 the artist-filtered
 protocol is 5 folds over training and evaluation, whose artists are the same 128. Writes
-<prefix><k>/{train,test} for k = 1 ... K, and <prefix>.utt2fold; a list of one's own is given with
---utt2fold instead of K.
+<prefix><k>/{train,test} for k = 1 ... K, <prefix>s/test with all tracks, of which each is tested once, and
+<prefix>.utt2fold; a list of one's own is given with --utt2fold instead of K.
 
 Usage: make_folds.py [options] <data-dir>... <prefix>
  e.g.: make_folds.py --folds 5 --fold-by spk data/ismir04/train data/ismir04/evaluation data/ismir04_fold
@@ -98,6 +98,7 @@ def main(argv: list[str] | None = None) -> int:
         counts = Counter(data.tables["utt2genre"][utt] for utt in test)
         cli.log(f"fold {fold}: {len(test)} tracks: {' '.join(f'{g} {n}' for g, n in sorted(counts.items()))}")
         overlap.report(target, ["test"], strict=args.strict, unknown=unknown)
+    write_subset(data, data.utts, args.prefix.with_name(f"{args.prefix.name}s") / "test")
     tables.write_table(args.prefix.with_name(f"{args.prefix.name}.utt2fold"), folds)
     return 0
 

@@ -1,76 +1,118 @@
 #!/usr/bin/env python3
-"""Write the report of a corpus: one HTML page with everything in it, and no network needed to read it.
+"""Draw the figures of a corpus, and write the report: one HTML page that needs no network to be read.
 
-Reads results.json and results of the experiments, tables.json and figures/*.png of <summary-dir>
-(make_tables.py, plot_figures.py), and the posteriors of the model whose confident errors are shown.
-Writes <report-dir>/index.html, and beside it the pictures of those errors with their CSV.
+Reads scores and training.json of the experiments <exp>_<model>[_seedN], post_test/post.scp (Figure 2, and the
+posteriors of confident errors), sweep_k.tsv (Figure 3) and iters.tsv (training curves). Writes
+<exp>_summary/figures: figure2, figure3, training and confusion_<experiment>, each .png, .pdf and .csv;
+<exp>_report/index.html, and beside it the pictures of the errors.
 
-Usage: local/make_report.py [options] <data-dir> <summary-dir> <report-dir> <exp-dir>...
-e.g.:  local/make_report.py data/synth exp/synth_summary exp/synth_report exp/synth_dnn1 exp/synth_lstm_512
+Usage: local/make_report.py [options] <data-dir> <exp> <model>...
+e.g.:  local/make_report.py data/synth exp/synth dnn1 lstm_512 sc
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from local.report import content, extra_sets
-from local.report.page import page
-from local.report.runs import figure_run, load_runs
+from local.report import page
+from local.report.curves import draw_confusion, draw_figure3, draw_training, read_iterations
+from local.report.errors import confident_errors, draw_posteriorgrams
+from local.report.experiments import Run, figure_run, load_runs
+from local.report.figure2 import collect_scores, draw_figure2
+from steps.scoring.reference import read_reference
+from steps.scoring.svm import read_svm
+from steps.scoring.sweep import read_sweep
 from utils import atomic, cli
+from utils.provenance import git_commit
 
 
 def get_parser() -> cli.KaldiParser:
     """Return the command line."""
-    usage = "local/make_report.py [options] <data-dir> <summary-dir> <report-dir> <exp-dir>..."
-    parser = cli.KaldiParser(usage, __doc__)
+    parser = cli.KaldiParser("local/make_report.py [options] <data-dir> <exp> <model>...", __doc__)
     parser.add_argument("--num-seeds", type=cli.positive_int, default=1, help="repetitions to average (1)")
     parser.add_argument("--num-errors", type=int, default=8, help="confident errors to show (8)")
-    parser.add_argument(
-        "--figure2-model", default="", metavar="NAME", help="model of the errors (first LSTM)"
-    )
-    extra_sets.add_option(parser)
-    parser.add_argument("data_dir", help="corpus directory with train and test")
-    parser.add_argument("summary_dir", help="folder of make_tables.py, with figures/")
-    parser.add_argument("report_dir", help="folder of the page")
-    parser.add_argument(
-        "exp_dirs", nargs="+", metavar="exp_dir", help="experiments, in the order of the tables"
-    )
+    parser.add_argument("--figure2-model", default="", metavar="NAME", help="of Figure 2 (first LSTM)")
+    parser.add_argument("--test-sets", default="test", metavar='"A B"', help="sets of <data-dir> (test)")
+    parser.add_argument("data_dir", type=Path, help="corpus directory")
+    parser.add_argument("exp", type=Path, help="experiment directories without _<model>")
+    parser.add_argument("models", nargs="+", metavar="model", help="in the order of the tables")
     return parser
 
 
+def draw_figures(runs: Sequence[Run], shown: Run, data_dir: Path, test_set: str, out: Path) -> None:
+    """Draw everything that the experiments have data for."""
+    posteriors = shown.path / f"post_{test_set}" / "post.scp"
+    if posteriors.is_file():
+        title = f"Figure 2. Scores of {shown.label} on the test set of {data_dir.name}"
+        scores = collect_scores(read_reference(data_dir / test_set), f"scp:{posteriors}")
+        draw_figure2(scores, title, out / "figure2")
+    networks = [run for run in runs if run.kind]
+    names = [run.label for run in networks]
+    labels = {
+        run.label if names.count(run.label) == 1 else f"{run.label} {run.model}": run for run in networks
+    }
+    swept = {label: run for label, run in labels.items() if (run.path / "sweep_k.tsv").is_file()}
+    swept = {label: run for label, run in swept.items() if run.kind == "LSTM"}
+    if swept:
+        k = read_svm(next(iter(swept.values())).path / "svm_lstm/svm.npz").k
+        sweeps = {label: read_sweep(run.path / "sweep_k.tsv") for label, run in swept.items()}
+        draw_figure3(sweeps, k, out / "figure3")
+    trained = {label: run.path / "iters.tsv" for label, run in labels.items()}
+    curves = {label: read_iterations(path) for label, path in trained.items() if path.is_file()}
+    if curves:
+        draw_training(curves, out / "training")
+    for run in runs:
+        title = f"{run.label}, {run.path.name}"
+        draw_confusion(run.scores.measures, run.scores.classes, title, out / f"confusion_{run.path.name}")
+
+
+def frame_shift(data_dir: Path) -> float:
+    """Return the seconds from frame to frame, 0 where they are not known."""
+    path = data_dir / "frame_shift"
+    try:
+        return float(path.read_text(encoding="utf-8").split()[0]) if path.is_file() else 0.0
+    except (ValueError, IndexError) as error:
+        raise cli.UserError(f"{path}: not a frame shift in seconds ({error}); run stage 2 again") from error
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Write the page."""
+    """Draw the figures and write the page."""
     args = get_parser().parse_args(argv)
-    exp_dirs = [Path(name) for name in args.exp_dirs]
-    runs = load_runs(exp_dirs, args.num_seeds)
-    summary, out, data = Path(args.summary_dir), Path(args.report_dir), Path(args.data_dir)
-    tables = content.read_tables(summary)
-    networks = [run for run in runs if run.kind] or runs
-    shown = figure_run(networks, args.figure2_model)
-    sections = [
-        ("results", "Results", content.results_section(runs, tables)),
-        *(
-            (f"set-{extra.name}", f"Test set {extra.name}", extra_sets.section(extra))
-            for extra in extra_sets.load_extra_sets(data, args.extra_sets, exp_dirs, args.num_seeds)
-        ),
-        ("corpus", "Corpus", content.corpus_section(tables)),
-        ("figures", "Figures", content.figures_section(runs, summary / "figures")),
-        ("errors", "Confident errors", content.errors_section(shown, data, out, args.num_errors)),
-        ("tests", "Tests", content.tests_section(tables)),
-        ("provenance", "Provenance", content.provenance_section(runs)),
-    ]
-    record = runs[0].record
-    tracks = record["num_tracks"]
+    data_dir, corpus = args.data_dir, args.data_dir.name
+    first, *others = args.test_sets.split()
+    runs = load_runs(args.exp, args.models, args.num_seeds, first)
+    figures = args.exp.with_name(f"{args.exp.name}_summary") / "figures"
+    out = args.exp.with_name(f"{args.exp.name}_report")
+    shown = figure_run([run for run in runs if run.kind] or runs, args.figure2_model)
+    draw_figures(runs, shown, data_dir, first, figures)
+    sets = [name for name in ("train", first, *others) if (data_dir / name).is_dir()]
+    sections = [page.systems_section(runs, corpus), page.networks_section(runs)]
+    for name in others:
+        found = load_runs(args.exp, args.models, args.num_seeds, name)
+        sections.append(page.set_section(found, name, data_dir))
+    sections += [page.corpus_section(data_dir, first, sets), page.figures_section(runs, figures)]
+    posteriors = shown.path / f"post_{first}" / "post.scp"
+    if posteriors.is_file():
+        errors = confident_errors(shown.scores.predictions["Seg_acc"], args.num_errors)
+        shift = frame_shift(data_dir / first)
+        files = draw_posteriorgrams(errors, shown.scores.classes, f"scp:{posteriors}", shift, out)
+        sections.append(page.errors_section(shown, errors, files))
+    sections += [page.tests_section(runs), page.experiments_section(runs, out)]
     subtitle = (
-        f"Corpus {record['corpus']}: {tracks['train']} training and {tracks['test']} test tracks. After Dai, "
-        "Liang, Xue, Ni, Liu: Long Short-term Memory Recurrent Neural Network based Segment Features for "
-        "Music Genre Classification."
+        f"Corpus {corpus}, {len(runs[0].scores.first_predictions().utts)} test tracks. After Dai, Liang, "
+        "Xue, Ni, Liu: Long Short-term Memory Recurrent Neural Network based Segment Features for Music "
+        "Genre Classification."
     )
-    title = f"Segment features for music genres: {record['corpus']}"
-    footer = f"Written by local/make_report.py at commit {record['commit']}."
+    text = page.render(
+        f"Segment features for music genres: {corpus}",
+        subtitle,
+        sections,
+        f"Written by local/make_report.py at commit {git_commit()}.",
+    )
     with atomic.replacing(out / "index.html") as file:
-        file.write(page(title, subtitle, sections, footer))
-    cli.log(f"wrote {out}/index.html, {(out / 'index.html').stat().st_size / 1e6:.1f} MB")
+        file.write(text)
+    cli.log(f"wrote {figures} and {out}/index.html, {(out / 'index.html').stat().st_size / 1e6:.1f} MB")
     return 0
 
 

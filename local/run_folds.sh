@@ -5,7 +5,8 @@
 # Reads  data/<name>/{train,test}, which stages 0 to 2 of ./run.sh make; of ismir04 train and evaluation,
 #        whose artists are known by the same names (development, its test, is anonymised).
 # Writes data/<name>_fold<k>/{train,test}, all that ./run.sh writes for a corpus of that name,
-#        exp/<name>_folds_<model>/results.txt and exp/<name>_folds_summary; prints the pooled tables.
+#        data/<name>_folds, exp/<name>_folds_<model>, _summary and _report: pooled, as of one division; prints the
+#        pooled tables.
 set -euo pipefail
 
 folds=5               # how many
@@ -14,6 +15,7 @@ corpus=synth          # the corpus
 name=synth            # which data/<name>
 conf=conf/synth       # folder of the models' configurations
 models="dnn1 lstm_512" # whose results are pooled
+scattering_config=conf/scattering.conf # options of the features
 num_seeds=1           # trainings of each model
 strict=false          # whether the same recording in two folds is an error
 stage=0               # first stage of ./run.sh to run
@@ -29,6 +31,7 @@ Options:
   --name NAME               which data/NAME ($name)
   --conf DIR                configurations of the models ($conf)
   --models \"A B\"            whose results are pooled ($models)
+  --scattering-config FILE  options of the features ($scattering_config)
   --num-seeds N             trainings of each model ($num_seeds)
   --strict true|false       whether the same recording in two folds is an error ($strict)
   --stage N --stop-stage M  stages of ./run.sh, 0 to 2 for the corpus, the others for each fold ($stage to $stop_stage)
@@ -43,7 +46,6 @@ done
 options+=(--folds 0)
 data=data/$name
 exp=exp/$name
-summary=${exp}_folds_summary
 
 if [ "$stage" -le 2 ]; then
   ./run.sh "${options[@]}" --corpus "$corpus" --stage "$stage" --stop-stage "$((stop_stage < 2 ? stop_stage : 2))"
@@ -71,6 +73,7 @@ outputs=()
 for fold in $(seq "$folds"); do
   outputs+=(--out "${data}_fold$fold/train" --out "${data}_fold$fold/test")
 done
+outputs+=(--out "${data}_folds/test")
 utils/once.py --cmd "$cmd" "${inputs[@]}" "${outputs[@]}" "$data/.done/folds" -- "$data/log/make_folds.log" \
   local/make_folds.py "${division[@]}" --strict "$strict" "${sources[@]}" "${data}_fold"
 
@@ -91,18 +94,19 @@ utils/for_each.py --max-jobs-run "$at_once" "$(seq -s ' ' "$folds")" ./run.sh "$
 read -ra names <<<"$models"
 names+=(sc) # the SVM on the input alone
 inputs=()
-outputs=(--out "$summary/tables.txt")
+outputs=(--out "${data}_folds/tables.json")
 for model in "${names[@]}"; do
-  outputs+=(--out "${exp}_folds_$model/results.txt")
+  outputs+=(--out "${exp}_folds_$model/score_test")
   for fold in $(seq "$folds"); do
     inputs+=(--in "${data}_fold$fold/train/utt2spk" --in "${data}_fold$fold/test/utt2spk")
     for experiment in "${exp}_fold${fold}_$model"{,_seed*}; do
-      for file in results.json score_test svm_{sc,lstm,fusion}{,_crossfit}/{accuracy.json,predictions.tsv,svm.npz}; do
-        [ ! -e "$experiment/$file" ] || inputs+=(--in "$experiment/$file")
+      for file in "$experiment"/{training.json,score_test} "$experiment"/*/score_test; do
+        [ ! -e "$file" ] || inputs+=(--in "$file")
       done
     done
   done
 done
-utils/once.py --cmd "$cmd" "${inputs[@]}" "${outputs[@]}" "$summary/.done/pool" -- "$summary/log/pool_folds.log" \
+utils/once.py --cmd "$cmd" "${inputs[@]}" "${outputs[@]}" "${exp}_folds_summary/.done/pool" -- \
+  "${exp}_folds_summary/log/pool_folds.log" \
   local/pool_folds.py --folds "$folds" --fold-by "$fold_by" --num-seeds "$num_seeds" "$data" "$exp" "${names[@]}"
-[ "${RECIPE_DRY_RUN:-false}" = true ] || cat "$summary/tables.txt"
+local/report.sh --num-seeds "$num_seeds" --scattering-config "$scattering_config" --cmd "$cmd" "${data}_folds" "${exp}_folds" "${names[*]}"

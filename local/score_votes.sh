@@ -20,6 +20,6 @@ data=$1
 exp=$2
 for x in $3; do
   utils/once.py --cmd "$cmd" --in "$exp/post_$x/post.scp" --in "$data/$x/utt2genre" \
-    --out "$exp/score_$x/accuracy.json" "$exp/.done/vote_$x" -- "$exp/log/vote_$x.log" \
+    --out "$exp/score_$x" "$exp/.done/vote_$x" -- "$exp/log/vote_$x.log" \
     local/majority_vote.py "$data/$x" "scp:$exp/post_$x/post.scp" "$exp/score_$x"
 done

@@ -22,7 +22,7 @@ import numpy as np
 from steps import archive
 from steps.scoring.reference import read_reference
 from steps.scoring.svm import read_svm
-from steps.scoring.svm_options import add_svm_options, svm_options
+from steps.scoring.svm_training import add_svm_options, svm_options
 from steps.scoring.sweep import SweepData, sweep, track_statistics, write_sweep
 from steps.scoring.vectors import read_labelled
 from steps.scoring.votes import check_posteriors
@@ -46,6 +46,7 @@ def get_parser() -> cli.KaldiParser:
     parser.add_argument(
         "--k-grid", type=thresholds, default=DEFAULT_GRID, help="thresholds (0.50, 0.51, ... 0.99)"
     )
+    parser.add_argument("--test-set", default="test", metavar="SET", help="where it is tested (test)")
     parser.add_argument("data_dir", help="corpus directory with train and test")
     parser.add_argument("sc_dir", help="folder of the mean frames, train.scp and test.scp")
     parser.add_argument("exp_dir", help="folder of the model")
@@ -78,7 +79,7 @@ def main(argv: list[str] | None = None) -> int:
     machines = [read_svm(exp / f"svm_{kind}" / "svm.npz") for kind in ("lstm", "fusion")]
     train, test = (
         collect(data / part, f"scp:{means}/{part}.scp", f"scp:{exp}/post_{part}/post.scp", args.k_grid)
-        for part in ("train", "test")
+        for part in ("train", args.test_set)
     )
     costs = (machines[0].cost, machines[1].cost)
     points = sweep(train, test, len(machines[0].classes), args.k_grid, costs, svm_options(args))

@@ -19,8 +19,7 @@ from pathlib import Path
 from steps import archive
 from steps.scoring.reference import read_reference
 from steps.scoring.svm import write_svm
-from steps.scoring.svm_options import add_svm_options, svm_options
-from steps.scoring.svm_training import train
+from steps.scoring.svm_training import add_svm_options, svm_options, train
 from steps.scoring.vectors import read_labelled
 from utils import cli
 
@@ -29,9 +28,6 @@ def get_parser() -> cli.KaldiParser:
     """Return the command line."""
     parser = cli.KaldiParser("local/train_svm.py [options] <data-dir> <vec-rspecifier> <svm.npz>", __doc__)
     add_svm_options(parser)
-    parser.add_argument(
-        "--genres", default="", metavar="FILE", help="list of classes (default: genres.txt there)"
-    )
     parser.add_argument(
         "--type", default="", help="sc, lstm or fusion: recorded in the file, changes nothing"
     )
@@ -47,7 +43,7 @@ def get_parser() -> cli.KaldiParser:
 def main(argv: list[str] | None = None) -> int:
     """Train one SVM."""
     args = get_parser().parse_args(argv)
-    reference = read_reference(args.data_dir, args.genres)
+    reference = read_reference(args.data_dir)
     artists = archive.read_table(Path(args.data_dir) / "utt2spk")
     reference.require_all(artists, f"{args.data_dir}/utt2spk")
     vectors, labels = read_labelled(reference, args.vectors)

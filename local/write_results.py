@@ -1,192 +1,109 @@
 #!/usr/bin/env python3
-"""Write results.txt (and results.json, the same for programs) into experiment directories.
+"""Write results.txt of every experiment, and the tables of all of them beside the paper's figures.
 
-First what produced it (commit, configuration, seed, data, network, SVMs), then greppable lines such as
-'%Seg_acc 87.52 [ 638 / 729 ] Wilson95 [ 84.92 89.73 ] balanced 80.12', the accuracy by class and the
-confusion matrices. Frames of a track are right or wrong together, so that Frame_acc has a second
-interval, by_track95, that takes tracks as the independent trials. Overwritten, never appended to; there
-is no time in it, so that the same results are the same file. Lines of a further test set begin with its
-name: '%evaluation_Seg_acc …'.
+Of each experiment <exp>_<model>[_seedN]: results.txt says what produced it (commit, configuration, seed
+and machines as its training recorded them, data, network, SVMs), then greppable lines such as
+'%Seg_acc 87.52 [ 638 / 729 ] Wilson95 [ 84.92 89.73 ] balanced 80.12', accuracy by class, confusion matrices,
+calibration. Frames of a track are right or wrong together, so that Frame_acc has a second interval,
+by_track95, that takes tracks as the independent trials. Lines of a further test set begin with its name:
+'%evaluation_Seg_acc …'. results.json is the same for programs.
 
-An experiment <corpus>_<model>[_seedN] has its options in <conf-dir>/<model>.conf and its network in
-final.nnet; its seed is in training.json or is the option --seed.
+Of all of them, in <exp>_summary: tables.txt (Tables 2 and 4, which are also printed), results.txt (with
+Table 1, every accuracy, McNemar's tests, artist overlap), results.csv, mcnemar.csv, results.json.
 
-Usage: local/write_results.py [options] <data-dir> <exp-dir>...
-e.g.:  local/write_results.py --conf-dir conf/synth --extra-conf conf/svm.conf data/synth exp/synth_lstm_512
+Nothing is appended to and there is no time in any of it: the same results are the same files.
+
+Usage: local/write_results.py [options] <data-dir> <exp> <model>...
+e.g.:  local/write_results.py --extra-conf conf/svm.conf data/synth exp/synth dnn1 lstm_512 sc
 """
 
 from __future__ import annotations
 
-import argparse
-import re
-from collections.abc import Mapping
+import dataclasses
 from pathlib import Path
-from typing import Any
 
-from local.report.extra_sets import add_option
-from steps import archive
-from steps.scoring import provenance
-from steps.scoring.measures import write_json
-from steps.scoring.system import SystemResults, describe_svm, load_system
+from local.report import paper, tables
+from local.report.comparison import test_families
+from local.report.corpus import DataSummary, count_tracks, overlap_line, summarise_data
+from local.report.experiments import Run, load_runs, seed_paths
+from local.report.results import write_results
+from steps.scoring.scores import write_json
 from utils import atomic, cli
-
-ROOT = Path(__file__).resolve().parents[1]
+from utils.provenance import read_texts
 
 
 def get_parser() -> cli.KaldiParser:
     """Return the command line."""
-    parser = cli.KaldiParser("local/write_results.py [options] <data-dir> <exp-dir>...", __doc__)
-    parser.add_argument("--conf-dir", default="", metavar="DIR", help="folder of <model>.conf")
-    parser.add_argument("--extra-conf", default="", metavar="A,B", help="further files of the configuration")
-    add_option(parser)
-    parser.add_argument("data_dir", help="corpus directory with train and test")
-    parser.add_argument("exp_dirs", nargs="+", metavar="exp_dir", help="experiment directories")
+    parser = cli.KaldiParser("local/write_results.py [options] <data-dir> <exp> <model>...", __doc__)
+    parser.add_argument("--extra-conf", default="", metavar="A,B", help="configurations beside the models'")
+    parser.add_argument("--num-seeds", type=cli.positive_int, default=1, help="repetitions to average (1)")
+    parser.add_argument("--test-sets", default="test", metavar='"A B"', help="sets of <data-dir> (test)")
+    parser.add_argument("data_dir", type=Path, help="corpus directory")
+    parser.add_argument("exp", type=Path, help="experiment directories without _<model>")
+    parser.add_argument("models", nargs="+", metavar="model", help="in the order of the tables")
     return parser
 
 
-def model_name(exp_dir: Path, corpus: str) -> str:
-    """Return the basename of the model's conf: exp/<corpus>_<model>[_seedN] without the rest."""
-    return re.sub(r"_seed\d+$", "", exp_dir.name.removeprefix(f"{corpus}_"))
-
-
-def gather(
-    args: argparse.Namespace, system: SystemResults, data: provenance.DataSummary, commit: str, dim: int
-) -> dict[str, Any]:
-    """Return results.json of one experiment."""
-    corpus = Path(args.data_dir).name
-    model = model_name(system.path, corpus)
-    conf = Path(args.conf_dir) / f"{model}.conf" if args.conf_dir else None
-    paths = [conf] if conf and conf.is_file() else []
-    options = provenance.read_options(paths[0]) if paths else {}
-    paths += [Path(name) for name in args.extra_conf.split(",") if name]
-    texts = provenance.read_texts(paths)
-    topology = provenance.read_topology(system.path, options, dim, len(system.classes))
-    return {
-        "experiment": system.name,
-        "corpus": corpus,
-        "model": model,
-        "commit": commit,
-        "configuration": texts,
-        "configuration_sha256": provenance.hash_texts(texts),
-        "seed": provenance.read_seed(system.path, options),
-        "data_sha256": data.sha256,
-        "num_tracks": data.num_tracks,
-        "num_frames": data.num_frames,
-        "network": None if topology is None else {"kind": topology.kind, "dims": list(topology.dims)},
-        "classes": list(system.classes),
-        "measures": [measure.as_json() for measure in system.measures.values()],
-        "svms": {name: describe_svm(svm) for name, svm in system.svms.items()},
-    }
-
-
-def header(results: dict[str, Any]) -> list[str]:
-    """Return the lines that say what produced the results."""
-    tracks, network = results["num_tracks"], results["network"]
-    files = " ".join(results["configuration"]) or "none"
-    lines = [
-        f"# git commit {results['commit']}",
-        f"# configuration sha256 {results['configuration_sha256'][:16]} ({files})",
-        f"# seed {results['seed']}",
-        f"# data sha256 {results['data_sha256'][:16]} ({results['corpus']})",
-        f"# tracks {tracks['train']} train, {tracks['test']} test",
-    ]
-    if network:
-        lines.append(f"# network {network['kind']} ({'-'.join(map(str, network['dims']))})")
-    for name, svm in results["svms"].items():
-        how = "artist-grouped" if svm["artist_grouped"] else "stratified, artists not kept apart,"
-        best = max(svm["grid_correct"])
-        k = "" if svm["k"] is None else f", k {svm['k']:g}"
-        lines.append(
-            f"# svm {name}: {svm['dim']} dimensions{k}, C {svm['C']:g} (right in {svm['folds']}-fold {how} "
-            f"cross-validation on train: {best} / {svm['num_train']})"
-        )
-    return lines
-
-
-def class_table(system: SystemResults) -> list[str]:
-    """Return the accuracies by class, a row a class and a column a measure."""
-    width = max(len(name) for name in (*system.classes, "class")) + 1
-    columns = list(system.measures)
-    lines = [
-        "",
-        "# accuracy by class, right / all and %",
-        "class".ljust(width) + "".join(f"{c:>22}" for c in columns),
-    ]
-    for index, name in enumerate(system.classes):
-        cells = []
-        for measure in system.measures.values():
-            right, total = int(measure.confusion[index, index]), int(measure.confusion[index].sum())
-            share = f"{100.0 * right / total:.2f}" if total else "-"
-            cells.append(f"{right} / {total} {share:>6}".rjust(22))
-        lines.append(name.ljust(width) + "".join(cells))
-    return lines
-
-
-def confusion_tables(system: SystemResults) -> list[str]:
-    """Return the confusion matrices with the names of the classes."""
-    width = max(len(name) for name in system.classes) + 2
-    lines = []
-    for measure in system.measures.values():
-        cell = max(width, len(str(measure.confusion.max())) + 2)
-        lines += ["", f"# confusion matrix of {measure.name}: a row a true class, a column a hypothesis"]
-        lines.append("".ljust(width) + "".join(name.rjust(cell) for name in system.classes))
-        for name, row in zip(system.classes, measure.confusion.tolist(), strict=True):
-            lines.append(name.ljust(width) + "".join(str(count).rjust(cell) for count in row))
-    return lines
-
-
-def check_tracks(system: SystemResults, count: int, folder: Path) -> None:
-    """Raise UserError unless the system was scored on as many tracks as the data directory has."""
-    scored = len(system.first_predictions().utts)
-    if scored != count:
-        raise cli.UserError(
-            f"{system.path}: {scored} tracks were scored, {folder} has {count}; run stages 6 to 8 again"
-        )
-
-
-def gather_extra(
-    exp_dir: Path, data: Mapping[str, provenance.DataSummary], data_dir: Path
-) -> tuple[dict[str, Any], list[str]]:
-    """Return what results.json says about the further test sets, and their lines of results.txt."""
-    record: dict[str, Any] = {}
-    heads, lines, details = [], [], []
-    for name, summary in data.items():
-        system = load_system(exp_dir, name)
-        count = summary.num_tracks[name]
-        check_tracks(system, count, data_dir / name)
-        record[name] = {
-            "data_sha256": summary.sha256,
-            "num_tracks": count,
-            "num_frames": summary.num_frames[name],
-            "measures": [measure.as_json() for measure in system.measures.values()],
-        }
-        heads.append(f"# test set {name}: {count} tracks, data sha256 {summary.sha256[:16]}")
-        lines += [f"%{name}_{measure.line()[1:]}" for measure in system.measures.values()]
-        details += ["", f"# test set {name}", *class_table(system), *confusion_tables(system)]
-    return record, ["", *heads, *lines, *details] if heads else []
+def summary_lines(
+    by_set: dict[str, list[Run]], data_dir: Path, data: DataSummary
+) -> tuple[list[str], list[str], list[tables.Table]]:
+    """Return what is printed, what stands before it in results.txt, and the tables that stand after it."""
+    first, *others = by_set
+    runs = by_set[first]
+    shown = [*tables.table2(runs).lines(), "", *tables.table4(runs).lines(), ""]
+    shown += ["Intervals: Wilson's for tracks; for frames the one that takes tracks as the trials."]
+    shown += tables.caveats(runs, data_dir.name)
+    known = [name for name in data.num_tracks if name in by_set and (data_dir / "train").is_dir()]
+    for name in others:
+        shown += ["", *tables.set_table(by_set[name], name).lines()]
+    shown += ["", *(overlap_line(data_dir, name) for name in known)]
+    for table in tables.extra_tables(data_dir):
+        shown += ["", *table.lines()]
+    head = [f"# corpus {data_dir.name}, data sha256 {data.sha256[:16]}"]
+    for run in runs:
+        record = run.record
+        commit = f", commit {record['commit']}" if "commit" in record else ""
+        head.append(f"# {run.path.name}: seed {record.get('seed', '-')}{commit}, {run.label}")
+    details = [tables.table1(count_tracks(data_dir, list(data.num_tracks)), list(data.num_tracks))]
+    for found in by_set.values():
+        details += [tables.all_accuracies(found), tables.mcnemar_table(test_families(found))]
+    return shown, head, details
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Write the results of every experiment directory."""
+    """Write the results and print the tables."""
     args = get_parser().parse_args(argv)
-    systems = [load_system(Path(name)) for name in args.exp_dirs]
-    data_dir = Path(args.data_dir)
-    data = provenance.summarise_data(data_dir)
-    extra = {name: provenance.summarise_data(data_dir, (name,)) for name in args.extra_sets.split()}
-    dim = next(iter(archive.read_matrices(f"scp:{data_dir}/test/feats.scp")))[1].shape[1]
-    commit = provenance.git_commit(ROOT)
-    for system in systems:
-        results = gather(args, system, data, commit, dim)
-        check_tracks(system, data.num_tracks["test"], data_dir / "test")
-        record, extra_lines = gather_extra(system.path, extra, data_dir)
-        if record:
-            results["extra_sets"] = record
-        lines = header(results) + [measure.line() for measure in system.measures.values()]
-        lines += class_table(system) + confusion_tables(system) + extra_lines
-        write_json(system.path / "results.json", results)
-        with atomic.replacing(system.path / "results.txt") as file:
-            file.write("\n".join(lines) + "\n")
-        cli.log(f"wrote {system.path}/results.txt")
+    data_dir, sets = args.data_dir, args.test_sets.split()
+    parts = [name for name in ("train", *sets) if (data_dir / name).is_dir() or name in sets]
+    data = summarise_data(data_dir, parts)
+    by_set = {name: load_runs(args.exp, args.models, args.num_seeds, name) for name in sets}
+    extra = read_texts([name for name in args.extra_conf.split(",") if name])
+    runs = by_set[sets[0]]
+    for run in runs:
+        for path in seed_paths(args.exp, run.model, len(run.seeds)):
+            write_results(path, data_dir, data, sets, extra)
+            cli.log(f"wrote {path}/results.txt")
+    shown, head, details = summary_lines(by_set, data_dir, data)
+    out = args.exp.with_name(f"{args.exp.name}_summary")
+    rows = [row for name, found in by_set.items() for row in tables.flat_rows(found, name)]
+    tests = [
+        {"set": name, **dataclasses.asdict(pair)}
+        for name, found in by_set.items()
+        for pair in test_families(found)
+    ]
+    tables.write_csv(out / "results.csv", rows)
+    tables.write_csv(out / "mcnemar.csv", tests)
+    lines = [*head, "", *shown, paper.SLIP]
+    for table in details:
+        lines += ["", *table.lines()]
+    for name, text in (("results.txt", lines), ("tables.txt", shown)):
+        with atomic.replacing(out / name) as file:
+            file.write("\n".join(text) + "\n")
+    write_json(
+        out / "results.json", {"corpus": data_dir.name, "accuracies": rows, "mcnemar": tests, "text": shown}
+    )
+    print("\n".join(shown))
+    cli.log(f"wrote {out}/results.txt, tables.txt, results.csv, mcnemar.csv, results.json")
     return 0
 
 

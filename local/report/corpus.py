@@ -1,67 +1,86 @@
-"""Table 1: how many tracks, hours and artists the corpus has."""
+"""The corpus: its identity, its tracks and hours (Table 1), its artists."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from local.corpus.overlap import unknown_artists
-from local.report import paper
 from steps import archive
 from steps.scoring.reference import read_reference
 from utils.cli import UserError
 
 
 @dataclass(frozen=True)
-class Overlap:
-    """Artists that are on both sides of the split."""
+class DataSummary:
+    """Identity and size of some sets of a corpus directory."""
 
-    train_artists: int
-    test_artists: int
-    shared_artists: int
-    shared_tracks: int
-    """Test tracks by an artist of the training set."""
-    test_tracks: int
-    unknown: bool
-    """Whether every track has an artist of its own, which is how unknown artists are written."""
-    reason: str = ""
-    """Why the preparation of the corpus says that the artists cannot be compared."""
-    test_set: str = "test"
-
-    def line(self) -> str:
-        """Return what the tables say about it."""
-        if self.reason:
-            return f"Artist overlap: unknown: {self.reason}"
-        if self.unknown:
-            return "Artist overlap: unknown, every track stands as an artist of its own in utt2spk"
-        return (
-            f"Artist overlap: {self.shared_artists} of the {self.test_artists} artists of {self.test_set} "
-            f"are also among the {self.train_artists} of train; {self.shared_tracks} of {self.test_tracks} "
-            f"{self.test_set} tracks are by them"
-        )
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the fields, without those that have nothing to say."""
-        return {name: value for name, value in asdict(self).items() if value not in ("", "test")}
+    sha256: str
+    num_tracks: dict[str, int]
+    num_frames: dict[str, int]
 
 
-def artist_overlap(data_dir: Path, test_set: str = "test") -> Overlap:
-    """Compare utt2spk of train and a test set."""
+def summarise_data(data_dir: Path, sets: Sequence[str]) -> DataSummary:
+    """Hash labels, artists and features of the sets, wherever they lie and however they are split.
+
+    Raises
+    ------
+    UserError
+        If a file is missing, or features and labels are not of the same tracks.
+    """
+    digest = hashlib.sha256()
+    tracks, frames = {}, {}
+    for part in sets:
+        folder = data_dir / part
+        labels = archive.read_table(folder / "utt2genre")
+        artists = archive.read_table(folder / "utt2spk")
+        frames[part] = 0
+        seen = set()
+        for utt, feats in archive.read_matrices(f"scp:{folder}/feats.scp"):
+            if utt not in labels or utt not in artists:
+                raise UserError(f"{folder}/feats.scp: utterance '{utt}' is not in utt2genre and utt2spk")
+            seen.add(utt)
+            rows, columns = feats.shape
+            digest.update(f"{part} {utt} {labels[utt]} {artists[utt]} {rows} {columns} ".encode())
+            digest.update(feats.tobytes())
+            frames[part] += rows
+        missing = sorted(set(labels) - seen)
+        if missing:
+            raise UserError(f"{folder}/feats.scp: utterance '{missing[0]}' of utt2genre is missing")
+        tracks[part] = len(labels)
+    return DataSummary(digest.hexdigest(), tracks, frames)
+
+
+def _artists(data_dir: Path, test_set: str) -> tuple[dict[str, str], dict[str, str], bool]:
+    """Return utt2spk of train and of a test set, and whether every track has an artist of its own."""
     train, test = (archive.read_table(data_dir / part / "utt2spk") for part in ("train", test_set))
+    known, heard = set(train.values()), set(test.values())
+    alone = len(known) == len(train) and len(heard) == len(test) > 1 and not known & heard
+    return train, test, alone
+
+
+def overlapping_tracks(data_dir: Path, test_set: str = "test") -> tuple[int | None, int]:
+    """Return how many tracks of a test set are by an artist of train (None: unknown), and how many it has."""
+    train, test, alone = _artists(data_dir, test_set)
     known = set(train.values())
-    shared = known & set(test.values())
-    unknown = len(known) == len(train) and len(set(test.values())) == len(test) and not shared
-    return Overlap(
-        len(known),
-        len(set(test.values())),
-        len(shared),
-        sum(artist in shared for artist in test.values()),
-        len(test),
-        unknown and len(test) > 1,
-        unknown_artists(data_dir).get(test_set, ""),
-        test_set,
+    return None if alone else sum(artist in known for artist in test.values()), len(test)
+
+
+def overlap_line(data_dir: Path, test_set: str = "test") -> str:
+    """Say how many tracks of a test set are by an artist of the training set."""
+    if reason := unknown_artists(data_dir).get(test_set):
+        return f"Artist overlap: unknown: {reason}"
+    train, test, alone = _artists(data_dir, test_set)
+    if alone:
+        return "Artist overlap: unknown, every track stands as an artist of its own in utt2spk"
+    known, heard = set(train.values()), set(test.values())
+    by_them, total = overlapping_tracks(data_dir, test_set)
+    return (
+        f"Artist overlap: {len(known & heard)} of the {len(heard)} artists of {test_set} are also among the "
+        f"{len(known)} of train; {by_them} of {total} {test_set} tracks are by them"
     )
 
 
@@ -80,25 +99,11 @@ def count_tracks(data_dir: Path, sets: Sequence[str]) -> list[dict[str, Any]]:
     parts = {part: read_reference(data_dir / part) for part in sets}
     classes = parts[sets[0]].classes
     rows = []
-    for name in (*classes, "total"):
+    for index, name in enumerate((*classes, "total")):
         row: dict[str, Any] = {"class": name}
         for part, reference in parts.items():
-            index = classes.index(name) if name != "total" else None
-            utts = [utt for utt, label in reference.genre.items() if index is None or label == index]
+            utts = [utt for utt, label in reference.genre.items() if name == "total" or label == index]
             row[f"{part}_tracks"] = len(utts)
             row[f"{part}_hours"] = _hours(data_dir / part, utts)
         rows.append(row)
-    return rows
-
-
-def corpus_table(data_dir: Path) -> list[dict[str, Any]]:
-    """Return the rows of Table 1, a class each and their total, with the paper's figures."""
-    rows = count_tracks(data_dir, ("train", "test"))
-    for row in rows:
-        name = row["class"]
-        known = paper.TABLE1_TOTAL if name == "total" else paper.TABLE1.get(name)
-        row["paper_train_tracks"] = known.train if known else None
-        row["paper_test_tracks"] = known.test if known else None
-        row["paper_train_hours"] = known.train_hours if known else None
-        row["paper_test_hours"] = known.test_hours if known else None
     return rows

@@ -1,187 +1,179 @@
-"""Cross-validation: the results of K folds, pooled and fold by fold, ready for tables."""
+"""Cross-validation: the results of K folds as those of one system that has seen every track once."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+import numpy as np
+
 from local.corpus.overlap import unknown_artists
-from local.report.corpus import artist_overlap
-from local.report.layout import BAR, percent, render
-from local.report.runs import Run, load_record, load_runs
-from steps.scoring.pooling import pool_systems
-from steps.scoring.system import describe_svm
+from local.report.corpus import overlapping_tracks
+from local.report.experiments import read_network
+from steps.scoring.measures import Measure
+from steps.scoring.predictions import Predictions
+from steps.scoring.scores import Scores
+from steps.scoring.significance import interval_by_track
 from utils.cli import UserError
-
-SAME = ("configuration_sha256", "seed", "network", "classes")
-"""What all folds of a model have in common."""
+from utils.provenance import read_record
 
 
-@dataclass(frozen=True)
-class FoldedRun:
-    """A model's pooled results, which are a :class:`Run` like any other, and those of its folds."""
+def pool_predictions(folds: Sequence[Predictions], sources: Sequence[str]) -> Predictions:
+    """Put the tables of several folds into one, in C order.
 
-    pooled: Run
-    folds: tuple[Run, ...]
-
-    def by_fold(self, measure: str) -> list[float]:
-        """Return the accuracy of every fold, in percent; its mean over the seeds where there are several."""
-        values = [run.value(measure) for run in self.folds]
-        return [value.percent for value in values if value is not None]
-
-    def spread(self, measure: str) -> tuple[float, float]:
-        """Return mean and standard deviation (K - 1) of the accuracy over the folds, in percent."""
-        values = self.by_fold(measure)
-        return fmean(values), stdev(values)
-
-
-def load_folds(prefix: Path, num_folds: int, models: Sequence[str], num_seeds: int = 1) -> list[FoldedRun]:
-    """Load the experiments ``<prefix>_fold<k>_<model>`` and pool them as ``<prefix>_folds_<model>``.
+    Parameters
+    ----------
+    folds : sequence of Predictions
+        Of different tracks, with the same classes and columns.
+    sources : sequence of str
+        Where each comes from, for messages.
 
     Raises
     ------
     UserError
-        If results are missing, of different configurations, or not of one division into folds.
+        If a track is in two folds, or the classes or columns differ.
     """
-    table: list[list[Run]] = []
-    for fold in range(1, num_folds + 1):
-        paths = [prefix.with_name(f"{prefix.name}_fold{fold}_{model}") for model in models]
-        table.append(load_runs(paths, num_seeds))
-    found = []
-    for runs in zip(*table, strict=True):
-        path = prefix.with_name(f"{prefix.name}_folds_{runs[0].model}")
-        systems = []
-        for number in range(len(runs[0].seeds)):
-            target = path if number == 0 else path.with_name(f"{path.name}_seed{number + 1}")
-            systems.append(pool_systems([run.seeds[number] for run in runs], target))
-        num_tracks = len(systems[0].first_predictions().utts)
-        for run in runs:
-            if sum(run.record["num_tracks"].values()) != num_tracks:
+    seen: dict[str, str] = {}
+    for fold, source in zip(folds, sources, strict=True):
+        if fold.classes != folds[0].classes or list(fold.counts) != list(folds[0].counts):
+            raise UserError(f"{source}: not of the classes and columns of {sources[0]}; score both again")
+        for utt in fold.utts:
+            if utt in seen:
                 raise UserError(
-                    f"{run.path}: {sum(run.record['num_tracks'].values())} tracks are in train and test, but "
-                    f"{num_tracks} were tested in {num_folds} folds: results of different divisions into "
-                    "folds; run stages 3 to 9 of all folds again"
+                    f"{source}: track '{utt}' was also tested in {seen[utt]}: results of different divisions "
+                    "into folds; run stages 3 to 9 of all folds again"
                 )
-        record = pooled_record(prefix.name, runs, num_tracks)
-        found.append(FoldedRun(Run(runs[0].model, record, tuple(systems)), runs))
-    return found
+            seen[utt] = source
+    utts = [utt for fold in folds for utt in fold.utts]
+    order = sorted(range(len(utts)), key=lambda row: utts[row].encode())
+
+    def rows(columns: list[np.ndarray]) -> np.ndarray:
+        return np.concatenate(columns)[order]
+
+    return Predictions(
+        classes=folds[0].classes,
+        utts=tuple(utts[row] for row in order),
+        ref=rows([fold.ref for fold in folds]),
+        hyp=rows([fold.hyp for fold in folds]),
+        scores=rows([fold.scores for fold in folds]),
+        counts={name: rows([fold.counts[name] for fold in folds]) for name in folds[0].counts},
+        probabilities=all(fold.probabilities for fold in folds),
+    )
 
 
-def trainings(run: FoldedRun) -> list[FoldedRun]:
-    """Return the trainings of a model, one a seed, each with its own record."""
-    found = []
-    for number, system in enumerate(run.pooled.seeds):
-        parts = [fold.seeds[number] for fold in run.folds]
-        folds = tuple(Run(run.pooled.model, load_record(part.path), (part,)) for part in parts)
-        record = pooled_record(run.pooled.record["corpus"], folds, run.pooled.record["num_tracks"]["test"])
-        found.append(FoldedRun(Run(run.pooled.model, record, (system,)), folds))
-    return found
+def pool_measures(folds: Sequence[Measure], votes: Predictions | None = None) -> Measure:
+    """Add up the confusion counts and the ties of one accuracy.
+
+    Parameters
+    ----------
+    folds : sequence of Measure
+        The accuracy in each fold.
+    votes : Predictions, optional
+        Pooled majority votes with the columns ``frames`` and ``frames_correct``, from which the interval
+        by track is computed where the folds have one.
+    """
+    extra: dict[str, Any] = {"folds": [item.percent for item in folds]}
+    if all("ties" in item.extra for item in folds):
+        extra["ties"] = sum(item.extra["ties"] for item in folds)
+    if votes is not None and all("by_track" in item.extra for item in folds):
+        low, high = interval_by_track(votes.counts["frames_correct"], votes.counts["frames"])
+        extra["by_track"] = [100.0 * low, 100.0 * high]
+    if all("notes" in item.extra for item in folds):
+        notes = [f"fold {number}: {item.extra['notes']}" for number, item in enumerate(folds, start=1)]
+        extra["notes"] = "; ".join(notes)
+    return Measure(folds[0].name, np.sum([item.confusion for item in folds], axis=0), extra)
 
 
-def _check_alike(runs: Sequence[Run]) -> None:
-    for run in runs[1:]:
-        for key in SAME:
-            if run.record.get(key) != runs[0].record.get(key):
-                raise UserError(
-                    f"{run.path}/results.json: {key} is {run.record.get(key)}, in {runs[0].path} it is "
-                    f"{runs[0].record.get(key)}; run the folds with the same options and configuration"
-                )
-
-
-def pooled_record(corpus: str, runs: Sequence[Run], num_tracks: int) -> dict[str, Any]:
-    """Return results.json of the pooled results, without the accuracies.
-
-    Its keys are those of one fold's; the data hash is that of the folds' hashes, in their order, and of
-    each SVM there are the C of all folds.
+def pool_scores(folds: Sequence[Scores], sources: Sequence[str]) -> Scores:
+    """Pool one training's results over the folds.
 
     Raises
     ------
     UserError
-        If the folds were not run with the same configuration and seed.
+        If a fold has other accuracies, classes or columns than the first, or a track is in two folds.
     """
-    _check_alike(runs)
-    records = [run.record for run in runs]
-    hashes = " ".join(record["data_sha256"] for record in records)
-    svms = {}
-    for name, first in runs[0].system.svms.items():
-        facts = describe_svm(first)
-        costs = [run.system.svms[name].cost for run in runs]
-        svms[name] = {"dim": facts["dim"], "k": facts["k"], "C": costs}
+    first = folds[0]
+    for fold, source in zip(folds, sources, strict=True):
+        if different := sorted(fold.measures.keys() ^ first.measures.keys()):
+            raise UserError(
+                f"{source} and {sources[0]}: only one of them has {' '.join(different)}; "
+                "run stages 7 to 9 of both folds again"
+            )
+        if fold.classes != first.classes:
+            raise UserError(
+                f"{source}: scored with the classes '{' '.join(fold.classes)}', {sources[0]} with "
+                f"'{' '.join(first.classes)}'"
+            )
+    predictions = {
+        name: pool_predictions([fold.predictions[name] for fold in folds], sources)
+        for name in first.predictions
+    }
+    votes = predictions.get("Seg_acc")
+    votes = votes if votes and "frames" in votes.counts else None
+    measures = {
+        name: pool_measures([fold.measures[name] for fold in folds], votes) for name in first.measures
+    }
+    return Scores(first.classes, measures, predictions)
+
+
+def pool_records(folds: Sequence[Path]) -> dict[str, Any]:
+    """Return training.json of the pooled results, empty where the folds have none.
+
+    Raises
+    ------
+    UserError
+        If the folds were not trained with the same configuration, seed and dimensions.
+    """
+    records = [read_record(path) for path in folds]
+    if not any(records):
+        return {}
+    facts: list[dict[str, Any]] = []
+    for path, record in zip(folds, records, strict=True):
+        network = read_network(path, record)
+        fact = {"configuration": record.get("configuration", {}), "seed": record.get("seed", "-")}
+        facts.append({**fact, "network": network and {"kind": network[0], "dims": list(network[1])}})
+        for name, value in facts[0].items():
+            if facts[-1][name] != value:
+                raise UserError(
+                    f"{path}/training.json: {name} is {facts[-1][name]}, in {folds[0]} it is {value}; "
+                    "run the folds with the same options and configuration"
+                )
+    commits = sorted(
+        {part for record in records for part in str(record.get("commit", "unknown")).split(", ")}
+    )
+    machines = sorted({str(name) for record in records for name in record.get("machines", [])})
+    return {**facts[0], "commit": ", ".join(commits), "machines": machines}
+
+
+def fold_table(scores: dict[str, Scores]) -> dict[str, Any]:
+    """Return accuracies fold by fold with their mean and standard deviation, for ``tables.json``."""
+    rows = []
+    for name, system in scores.items():
+        for measure in system.measures.values():
+            values = measure.extra["folds"]
+            spread = f"{fmean(values):.2f} ± {stdev(values):.2f}"
+            rows.append([name, measure.name, *(f"{x:.2f}" for x in values), spread, f"{measure.percent:.2f}"])
+    count = len(rows[0]) - 4
     return {
-        **{key: records[0].get(key) for key in (*SAME, "model", "configuration")},
-        "corpus": corpus,
-        "commit": ", ".join(sorted({record["commit"] for record in records})),
-        "data_sha256": hashlib.sha256(hashes.encode()).hexdigest(),
-        "num_tracks": {"test": num_tracks},
-        "svms": svms,
-        "folds": [
-            {
-                "experiment": run.system.name,
-                "data_sha256": run.record["data_sha256"],
-                "num_tracks": run.record["num_tracks"],
-                "measures": [measure.as_json() for measure in run.system.measures.values()],
-            }
-            for run in runs
-        ],
+        "title": f"Accuracy by fold (%, mean and standard deviation over {count} folds)",
+        "columns": ["model", "measure", *(f"fold {k + 1}" for k in range(count)), "mean ± sd", "pooled"],
+        "rows": rows,
     }
 
 
-def fold_table(runs: Sequence[FoldedRun], measures: Sequence[str]) -> list[str]:
-    """Lay out the accuracies fold by fold, their mean and standard deviation, and the pooled ones."""
-    count = len(runs[0].folds)
-    rows = []
-    for run in runs:
-        for name in measures:
-            value = run.pooled.value(name)
-            if value is None:
-                continue
-            mean, deviation = run.spread(name)
-            cells = [percent(item) for item in run.by_fold(name)]
-            rows.append([run.pooled.label, name, *cells, f"{mean:.2f} ± {deviation:.2f}", value.cell()])
-    columns = ["model", "measure", *(f"fold {fold + 1}" for fold in range(count)), BAR, "mean ± sd", "pooled"]
-    title = f"Accuracy by fold (%, mean and standard deviation over {count} folds)"
-    return [title, "", *render(columns, rows, left=2)]
-
-
-def fold_rows(runs: Sequence[FoldedRun]) -> list[dict[str, Any]]:
-    """Return one row for each experiment, accuracy and fold, and for the pooled ones, as CSV wants it."""
-    rows = []
-    for run in runs:
-        parts = [(str(number), fold) for number, fold in enumerate(run.folds, start=1)]
-        for name, part in [*parts, ("pooled", run.pooled)]:
-            for system in part.seeds:
-                for measure in system.measures.values():
-                    rows.append(
-                        {
-                            "model": run.pooled.label,
-                            "experiment": system.name,
-                            "measure": measure.name,
-                            "fold": name,
-                            "correct": measure.correct,
-                            "total": measure.total,
-                            "percent": measure.percent,
-                            "low95": measure.wilson[0],
-                            "high95": measure.wilson[1],
-                            "balanced": measure.balanced,
-                        }
-                    )
-    return rows
-
-
-def overlap_line(data_dirs: Sequence[Path]) -> str:
-    """Say how many test tracks are by an artist whom the network of their fold was trained on."""
+def describe_folds(data_dirs: Sequence[Path], division: str) -> str:
+    """Say how the folds divide the corpus, and how many test tracks share artists with their train."""
+    text = (
+        f"{len(data_dirs)}-fold cross-validation, {division}. Each track was tested once; counts and "
+        "intervals are those of all folds. Artist overlap within the folds: "
+    )
     for path in data_dirs:
         if reason := unknown_artists(path).get("test"):
-            return f"Artist overlap within the folds: unknown: {reason}"
-    found = [artist_overlap(path) for path in data_dirs]
-    if all(item.unknown for item in found):
-        return f"Artist overlap within the folds: {found[0].line().partition(': ')[2]}"
-    shared, total = sum(item.shared_tracks for item in found), sum(item.test_tracks for item in found)
-    return (
-        f"Artist overlap within the folds: {shared} of {total} test tracks are by an artist who is also in "
-        "their fold's train"
-    )
+            return f"{text}unknown: {reason}"
+    found = [overlapping_tracks(path) for path in data_dirs]
+    if all(shared is None for shared, _ in found):
+        return f"{text}unknown, every track stands as an artist of its own in utt2spk"
+    shared, total = (sum(number or 0 for number in numbers) for numbers in zip(*found, strict=True))
+    return f"{text}{shared} of {total} test tracks are by an artist who is also in their fold's train"

@@ -1,156 +1,192 @@
-"""The report as one HTML file: no script, no network, every picture inside it, everything escaped."""
+"""What stands on the report page; how it looks is in page.html.j2, which escapes everything."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from html import escape
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
-STYLE = """
-:root { color-scheme: light; --ink: #1a1a1a; --soft: #5b6470; --line: #d8dde3; --accent: #0072b2;
-  --back: #f6f8fa; }
-* { box-sizing: border-box; }
-body { margin: 0; font: 16px/1.55 system-ui, "Segoe UI", "DejaVu Sans", Helvetica, Arial, sans-serif;
-  color: var(--ink); background: #fff; }
-main, header > div { max-width: 1160px; margin: 0 auto; padding: 0 20px; }
-header { background: var(--back); border-bottom: 1px solid var(--line); padding: 28px 0 20px; }
-h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .3em; }
-h2 { font-size: 1.25rem; margin: 2.2em 0 .6em; padding-bottom: .25em; border-bottom: 1px solid var(--line); }
-h3 { font-size: 1.02rem; margin: 1.6em 0 .4em; }
-p { margin: .5em 0; max-width: 75ch; }
-.soft, figcaption, .caption { color: var(--soft); font-size: .88rem; }
-nav a { margin-right: 1.1em; white-space: nowrap; }
-a { color: var(--accent); }
-.scroll { overflow-x: auto; margin: .8em 0; }
-table { border-collapse: collapse; font-size: .83rem; font-variant-numeric: tabular-nums; }
-.caption { margin: 1.4em 0 0; }
-.caption + .scroll { margin-top: .3em; }
-th, td { padding: .32em .6em; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th { border-bottom: 1.5px solid #8a94a0; font-weight: 600; vertical-align: bottom; }
-th:first-child, td:first-child, .left { text-align: left; }
-tr.quoted td { color: var(--soft); }
-.paper { background: var(--back); }
-figure { margin: 1.2em 0; }
-img { display: block; max-width: 100%; height: auto; }
-.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 430px), 1fr)); gap: 18px; }
-.grid figure { margin: 0; border: 1px solid var(--line); border-radius: 6px; padding: 10px; }
-.caveat { border-left: 4px solid #d55e00; background: #fff6f0; padding: .5em .9em; margin: 1em 0;
-  max-width: 80ch; }
-pre { background: var(--back); border: 1px solid var(--line); border-radius: 6px; padding: .7em .9em;
-  overflow-x: auto; font-size: .8rem; line-height: 1.45; }
-details { margin: .5em 0; } summary { cursor: pointer; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .2em 1em; font-size: .9rem; }
-dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
-footer { margin: 3em 0 2em; color: var(--soft); font-size: .85rem; }
-@media (max-width: 600px) { body { font-size: 15px; } h1 { font-size: 1.3rem; }
-  main, header > div { padding: 0 14px; }
-  dl { grid-template-columns: 1fr; } dt { margin-top: .4em; } }
-@media print { header { background: none; } .scroll { overflow: visible; } details { break-inside: avoid; } }
-"""
+import jinja2
+
+from local.report import paper, tables
+from local.report.comparison import test_families
+from local.report.corpus import count_tracks, overlap_line
+from local.report.errors import ConfidentError
+from local.report.experiments import Run
+from local.report.results import provenance
+from local.report.tables import Table
+
+FIGURES = {
+    "figure2.png": "Figure 2. Scores of all test tracks and frames; dotted lines part the true classes.",
+    "figure3.png": "Figure 3. Test accuracy against k. The tables use k = 0.9 whatever this shows.",
+    "training.png": "Training: loss, frame accuracy and learning rate by iteration.",
+}
+READING = (
+    "Intervals of tracks are Wilson's; those of frames take tracks as the independent trials, since the "
+    "frames of a track are right or wrong together. Nothing was chosen on the test set."
+)
 
 
-def picture(path: Path, caption: str, alt: str = "") -> str:
-    """Return a figure with the PNG at ``path`` inside it."""
-    data = base64.b64encode(path.read_bytes()).decode("ascii")
-    text = escape(alt or caption, quote=True)
-    return (
-        f'<figure><img alt="{text}" src="data:image/png;base64,{data}">'
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
+@dataclass(frozen=True)
+class Picture:
+    """A PNG file inside the page."""
+
+    path: Path
+    caption: str
+    alt: str
+
+    @property
+    def data(self) -> str:
+        """The file in base64."""
+        return base64.b64encode(self.path.read_bytes()).decode("ascii")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a section with a heading of its own."""
+
+    title: str
+    pictures: Sequence[Picture] = ()
+    tables: Sequence[Table] = ()
+    links: Sequence[tuple[str, str]] = ()
+    facts: Sequence[tuple[str, str]] = ()
+    listings: Sequence[tuple[str, str]] = ()
+    """Texts that unfold, each with its name."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section that the navigation points to."""
+
+    anchor: str
+    title: str
+    caveats: Sequence[str] = ()
+    texts: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+    pictures: Sequence[Picture] = ()
+    grid: Sequence[Picture] = ()
+    parts: Sequence[Part] = field(default=())
+
+
+def render(title: str, subtitle: str, sections: Sequence[Section], footer: str) -> str:
+    """Return the page."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
     )
+    template = environment.get_template("page.html.j2")
+    return template.render(title=title, subtitle=subtitle, sections=sections, footer=footer)
 
 
-def table(
-    columns: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    caption: str = "",
-    *,
-    paper_from: int | None = None,
-    quoted: Sequence[int] = (),
-) -> str:
-    """Return a table that scrolls sideways where the screen is narrow.
+def systems_section(runs: Sequence[Run], corpus: str) -> Section:
+    """Return Table 4, and what an experiment has to say about its own parts."""
+    parts = [Part(run.label, tables=found) for run in runs if (found := tables.extra_tables(run.path))]
+    table = tables.table4(runs).paper_first()
+    return Section("systems", "Systems", tables.caveats(runs, corpus), [READING], [table], parts=parts)
 
-    Parameters
-    ----------
-    columns, rows : sequences of str
-        Headings and cells, unescaped.
-    caption : str
-        Text above the table.
-    paper_from : int, optional
-        First column of the paper's figures, which are shaded.
-    quoted : sequence of int
-        Rows that are quoted and not measured.
-    """
 
-    def cell(tag: str, position: int, text: str) -> str:
-        shade = ' class="paper"' if paper_from is not None and position >= paper_from else ""
-        return f"<{tag}{shade}>{escape(text)}</{tag}>"
+def networks_section(runs: Sequence[Run]) -> Section:
+    """Return Table 2 and every accuracy."""
+    found = [tables.table2(runs), tables.all_accuracies(runs)]
+    return Section("networks", "Frames and votes", tables=found, texts=[paper.SLIP])
 
-    lines = [paragraph(caption, "caption")] if caption else []
-    label = f' aria-label="{escape(caption, quote=True)}"' if caption else ""
-    lines.append(f'<div class="scroll"><table{label}>')
-    head = "".join(cell("th", position, name) for position, name in enumerate(columns))
-    lines.append(f"<thead><tr>{head}</tr></thead><tbody>")
-    for number, row in enumerate(rows):
-        mark = ' class="quoted"' if number in quoted else ""
-        lines.append(
-            f"<tr{mark}>{''.join(cell('td', position, text) for position, text in enumerate(row))}</tr>"
+
+def set_section(runs: Sequence[Run], name: str, data_dir: Path) -> Section:
+    """Return the part about a test set that the paper has no figures for."""
+    found = [tables.set_table(runs, name), tables.mcnemar_table(test_families(runs))]
+    return Section(f"set-{name}", f"Test set {name}", texts=[overlap_line(data_dir, name)], tables=found)
+
+
+def corpus_section(data_dir: Path, test_set: str, sets: Sequence[str]) -> Section:
+    """Return Table 1, the artist overlap, and what the corpus has to say about itself."""
+    texts = [overlap_line(data_dir, test_set)] if "train" in sets else []
+    found = [tables.table1(count_tracks(data_dir, sets), sets), *tables.extra_tables(data_dir)]
+    return Section("corpus", "Corpus", texts=texts, tables=found)
+
+
+def figures_section(runs: Sequence[Run], folder: Path) -> Section:
+    """Return Figures 2 and 3, training curves and confusion matrices, as far as they were drawn."""
+    pictures = [
+        Picture(folder / name, text, text) for name, text in FIGURES.items() if (folder / name).is_file()
+    ]
+    matrices = []
+    for run in runs:
+        path = folder / f"confusion_{run.path.name}.png"
+        text = f"Confusion matrices of {run.label}: counts; shades are shares of the true class."
+        matrices.append(Picture(path, text, text))
+    return Section("figures", "Figures", pictures=pictures, parts=[Part("Confusion matrices", matrices)])
+
+
+def errors_section(run: Run, errors: Sequence[ConfidentError], files: Sequence[Path]) -> Section:
+    """Return the most confidently wrong tracks of a network with their posteriorgrams."""
+    classes = run.scores.classes
+    pictures = []
+    for error, path in zip(errors, files, strict=True):
+        caption = (
+            f"{error.utt}: {classes[error.ref]} taken for {classes[error.hyp]} by {100 * error.share:.0f} % "
+            f"of the frames ({100 * error.ref_share:.0f} % for the true class)"
         )
-    lines.append("</tbody></table></div>")
-    return "\n".join(lines)
-
-
-def definitions(pairs: Sequence[tuple[str, str]]) -> str:
-    """Return a list of names and values."""
-    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in pairs)
-    return f"<dl>{items}</dl>"
-
-
-def paragraph(text: str, kind: str = "") -> str:
-    """Return a paragraph, of a class if one is given."""
-    mark = f' class="{escape(kind, quote=True)}"' if kind else ""
-    return f"<p{mark}>{escape(text)}</p>"
-
-
-def listing(summary: str, text: str) -> str:
-    """Return text that unfolds."""
-    return f"<details><summary>{escape(summary)}</summary><pre>{escape(text)}</pre></details>"
-
-
-def section(anchor: str, title: str, *parts: str) -> str:
-    """Return a part of the page that the navigation can point to."""
-    body = "\n".join(part for part in parts if part)
-    return f'<section id="{escape(anchor, quote=True)}"><h2>{escape(title)}</h2>\n{body}\n</section>'
-
-
-def page(title: str, subtitle: str, sections: Sequence[tuple[str, str, str]], footer: str) -> str:
-    """Return the whole page.
-
-    Parameters
-    ----------
-    title, subtitle, footer : str
-        Plain text.
-    sections : sequence of (anchor, title, html)
-        The body, as :func:`section` made it; titles go into the navigation.
-    """
-    links = "\n".join(
-        f'<a href="#{escape(anchor, quote=True)}">{escape(name)}</a>' for anchor, name, _ in sections
+        pictures.append(Picture(path, caption, f"Posteriors of {error.utt} by class and time"))
+    name = f"{run.label} ({run.path.name})"
+    text = (
+        f"The tracks of the test set whose frames speak most clearly for a wrong class in the majority vote "
+        f"of {name}. Green: the true class; orange: the hypothesis."
     )
-    body = "\n".join(html for _, _, html in sections)
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)}</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<header><div><h1>{escape(title)}</h1>{paragraph(subtitle, "soft")}<nav>{links}</nav></div></header>
-<main>
-{body}
-<footer>{escape(footer)}</footer>
-</main>
-</body>
-</html>
-"""
+    return Section(
+        "errors",
+        "Confident errors",
+        texts=[text if errors else f"{name} has every test track right."],
+        grid=pictures,
+    )
+
+
+def tests_section(runs: Sequence[Run]) -> Section:
+    """Return McNemar's tests."""
+    return Section("tests", "Tests", tables=[tables.mcnemar_table(test_families(runs))])
+
+
+def experiments_section(runs: Sequence[Run], report_dir: Path) -> Section:
+    """Return what made each result, its calibration, and links to results.txt and logs."""
+    parts = []
+    for run in runs:
+        made = provenance(run.path, {})
+        facts = [
+            ("commit", made["commit"]),
+            ("configuration", f"sha256 {made['configuration_sha256']}"),
+            ("seed", made["seed"] + (f" and {len(run.seeds) - 1} more" if len(run.seeds) > 1 else "")),
+            ("trained on", "; ".join(made["machines"]) or "–"),
+        ]
+        facts += [
+            (name, str(item.extra["notes"]))
+            for name, item in run.scores.measures.items()
+            if "notes" in item.extra
+        ]
+        parts.append(
+            Part(
+                f"{run.label}: {run.path.name}",
+                links=_links(run.path, report_dir),
+                facts=facts,
+                listings=[
+                    *(
+                        (f"calibration of {name}", "\n".join(tables.calibration_table(name, table).lines()))
+                        for name, table in run.scores.predictions.items()
+                        if table.probabilities
+                    ),
+                    *made["configuration"].items(),
+                ],
+            )
+        )
+    return Section("experiments", "Experiments", parts=parts)
+
+
+def _links(exp_dir: Path, report_dir: Path) -> list[tuple[str, str]]:
+    """Return results.txt and the logs of an experiment, as links from the folder of the page."""
+    files = [exp_dir / "results.txt", *sorted((exp_dir / "log").glob("*.log"))]
+    return [
+        (path.name, quote(f"../{path.relative_to(report_dir.parent)}"))
+        for path in files
+        if path.is_file() and path.is_relative_to(report_dir.parent)
+    ]

@@ -1,19 +1,14 @@
-"""Accuracies and what makes them: confusion counts, intervals, balanced accuracy, and their files."""
+"""Accuracies and what makes them: confusion counts, intervals, balanced accuracy."""
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
 
 from steps.scoring.significance import wilson
-from utils import atomic
-from utils.cli import UserError
 
 
 def confusion_matrix(ref: np.ndarray, hyp: np.ndarray, num_classes: int) -> np.ndarray:
@@ -49,6 +44,8 @@ class Measure:
     name: str
     confusion: np.ndarray
     extra: dict[str, Any] = field(default_factory=dict)
+    """``by_track``: a second 95 % interval, that takes tracks as the trials; ``ties``: tracks without a
+    clear majority; ``folds``: percent in each fold of a cross-validation; ``notes``: how it was made."""
 
     @property
     def correct(self) -> int:
@@ -87,6 +84,8 @@ class Measure:
         text += f" balanced {self.balanced:.2f}"
         if "ties" in self.extra:
             text += f" ties {self.extra['ties']}"
+        if "folds" in self.extra:
+            text += f" folds {fmean(self.extra['folds']):.2f} ± {stdev(self.extra['folds']):.2f}"
         return text
 
     def as_json(self) -> dict[str, Any]:
@@ -101,55 +100,3 @@ class Measure:
             "confusion": self.confusion.tolist(),
             "extra": self.extra,
         }
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON atomically, sorted and indented, so that a rerun is the same file."""
-    with atomic.replacing(path) as file:
-        json.dump(value, file, indent=1, sort_keys=True, allow_nan=False)
-        file.write("\n")
-
-
-def write_measures(path: Path, classes: Sequence[str], measures: Sequence[Measure]) -> None:
-    """Write accuracy.json: the class names and every measure with its counts."""
-    write_json(path, {"classes": list(classes), "measures": [measure.as_json() for measure in measures]})
-
-
-def read_measures(path: Path) -> tuple[tuple[str, ...], list[Measure]]:
-    """Read accuracy.json back.
-
-    Raises
-    ------
-    UserError
-        If the file is missing or is not one that :func:`write_measures` wrote.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        classes = tuple(str(name) for name in content["classes"])
-        measures = [
-            Measure(item["name"], np.array(item["confusion"], dtype=np.int64), dict(item["extra"]))
-            for item in content["measures"]
-        ]
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot read the accuracies: {error.strerror}; run the stage before"
-        ) from error
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise UserError(
-            f"{path}: not a file of accuracies ({error}); run the stage that writes it again"
-        ) from error
-    for measure in measures:
-        if measure.confusion.shape != (len(classes), len(classes)) or measure.total < 1:
-            raise UserError(
-                f"{path}: {measure.name}: the confusion matrix does not fit {len(classes)} classes"
-            )
-    return classes, measures
-
-
-def write_confusion(path: Path, classes: Sequence[str], confusion: np.ndarray) -> None:
-    """Write a confusion matrix as CSV: a row a true class, a column a hypothesis, with names."""
-    with atomic.replacing(path) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["ref\\hyp", *classes])
-        for name, row in zip(classes, confusion.tolist(), strict=True):
-            writer.writerow([name, *row])

@@ -12,9 +12,6 @@ from steps.scoring.measures import confusion_matrix
 from utils import atomic, text_file
 from utils.cli import UserError
 
-UNKNOWN = "-"
-"""Stands in the column ``ref`` of a track without a label."""
-
 
 @dataclass(frozen=True)
 class Predictions:
@@ -23,13 +20,15 @@ class Predictions:
     classes: tuple[str, ...]
     utts: tuple[str, ...]
     ref: np.ndarray
-    """True class indices, int of shape (num_tracks,); -1 where there is no label."""
+    """True class indices, int of shape (num_tracks,)."""
     hyp: np.ndarray
     """Hypothesised class indices, int of shape (num_tracks,)."""
     scores: np.ndarray
     """Scores by class, float64 of shape (num_tracks, C)."""
     counts: Mapping[str, np.ndarray] = field(default_factory=dict)
     """Further integer columns by name, each of shape (num_tracks,)."""
+    probabilities: bool = False
+    """Whether the scores are probabilities."""
 
     @property
     def right(self) -> np.ndarray:
@@ -41,17 +40,30 @@ class Predictions:
         """Confusion counts, int64 of shape (C, C)."""
         return confusion_matrix(self.ref, self.hyp, len(self.classes))
 
+    @property
+    def confidence(self) -> np.ndarray:
+        """Score of each hypothesis, float64 of shape (num_tracks,)."""
+        return np.take_along_axis(self.scores, self.hyp[:, None], axis=1)[:, 0]
+
+    def same_tracks(self, other: Predictions) -> bool:
+        """Return whether another system was scored on the same tracks with the same labels."""
+        return (self.classes, self.utts) == (other.classes, other.utts) and np.array_equal(
+            self.ref, other.ref
+        )
+
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write the TSV: utt, ref, hyp, the integer columns, and ``score:CLASS`` for every class."""
+    """Write the TSV: utt, ref, hyp, the integer columns, and ``score:CLASS`` or ``prob:CLASS`` by class."""
     names = list(predictions.counts)
-    header = ["utt", "ref", "hyp", *names, *(f"score:{name}" for name in predictions.classes)]
+    kind = "prob" if predictions.probabilities else "score"
+    header = ["utt", "ref", "hyp", *names, *(f"{kind}:{name}" for name in predictions.classes)]
     with atomic.replacing(path) as file:
         file.write("\t".join(header) + "\n")
         for row, utt in enumerate(predictions.utts):
-            ref = int(predictions.ref[row])
-            words = [utt, UNKNOWN if ref < 0 else predictions.classes[ref]]
-            words.append(predictions.classes[int(predictions.hyp[row])])
+            words = [
+                utt,
+                *(predictions.classes[int(side[row])] for side in (predictions.ref, predictions.hyp)),
+            ]
             words += [str(int(predictions.counts[name][row])) for name in names]
             words += [f"{score:.8g}" for score in predictions.scores[row]]
             file.write("\t".join(words) + "\n")
@@ -67,7 +79,8 @@ def read_predictions(path: Path) -> Predictions:
     """
     lines = text_file.read(path, "the predictions", "run the stage before").splitlines()
     header = lines[0].split("\t") if lines else []
-    classes = tuple(name.partition(":")[2] for name in header if name.startswith("score:"))
+    kind = "prob:" if header and header[-1].startswith("prob:") else "score:"
+    classes = tuple(name.removeprefix(kind) for name in header if name.startswith(kind))
     names = header[3 : len(header) - len(classes)]
     if header[:3] != ["utt", "ref", "hyp"] or not classes:
         raise UserError(
@@ -80,11 +93,9 @@ def read_predictions(path: Path) -> Predictions:
         try:
             if len(words) != len(header):
                 raise ValueError(f"{len(words)} columns instead of {len(header)}")
-            ref = -1 if words[1] == UNKNOWN else index[words[1]]
             counts = [int(word) for word in words[3 : 3 + len(names)]]
-            rows.append(
-                (words[0], ref, index[words[2]], counts, [float(word) for word in words[3 + len(names) :]])
-            )
+            scores = [float(word) for word in words[3 + len(names) :]]
+            rows.append((words[0], index[words[1]], index[words[2]], counts, scores))
         except (ValueError, KeyError) as error:
             raise UserError(
                 f"{path}:{number}: not a line of predictions ({error}); write the file again"
@@ -99,4 +110,5 @@ def read_predictions(path: Path) -> Predictions:
         hyp=np.array([row[2] for row in rows], dtype=np.int64),
         scores=np.array([row[4] for row in rows], dtype=np.float64),
         counts={name: columns[:, column] for column, name in enumerate(names)},
+        probabilities=kind == "prob:",
     )

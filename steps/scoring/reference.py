@@ -58,25 +58,8 @@ def read_classes(path: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def find_classes(data_dir: Path, genres: str = "") -> tuple[str, ...]:
-    """Read the classes from ``genres``, or from genres.txt in the data directory or its parent."""
-    if genres:
-        return read_classes(Path(genres))
-    for folder in (data_dir, data_dir.parent):
-        if (folder / "genres.txt").is_file():
-            return read_classes(folder / "genres.txt")
-    raise UserError(f"{data_dir}/genres.txt: no such file, nor in the folder above; give --genres FILE")
-
-
-def read_reference(data_dir: str | Path, genres: str = "") -> Reference:
-    """Read classes and labels of a data directory.
-
-    Parameters
-    ----------
-    data_dir : str or Path
-        Has ``utt2genre``, and ``genres.txt`` there or one folder above.
-    genres : str
-        Another list of classes.
+def read_reference(data_dir: str | Path) -> Reference:
+    """Read ``utt2genre`` of a data directory, and ``genres.txt`` there or one folder above.
 
     Raises
     ------
@@ -84,7 +67,8 @@ def read_reference(data_dir: str | Path, genres: str = "") -> Reference:
         If a file is missing or a label is not among the classes.
     """
     folder = Path(data_dir)
-    classes = find_classes(folder, genres)
+    lists = [path / "genres.txt" for path in (folder, folder.parent)]
+    classes = read_classes(next((path for path in lists if path.is_file()), lists[0]))
     index = {name: number for number, name in enumerate(classes)}
     genre = {}
     for utt, name in archive.read_table(folder / "utt2genre").items():

@@ -9,39 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-EXACT_LIMIT = 1000
-"""Discordant pairs up to which McNemar's test is the exact binomial one."""
 
+def wilson(correct: int, total: int) -> tuple[float, float]:
+    """Return Wilson's 95 % score interval of a proportion, in [0, 1].
 
-def wilson(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return Wilson's score interval of a proportion.
-
-    Parameters
-    ----------
-    correct, total : int
-        Successes and trials, ``0 <= correct <= total`` and ``total >= 1``.
-    confidence : float
-        Coverage, 0.95 by default.
-
-    Returns
-    -------
-    tuple of float
-        Lower and upper end, in [0, 1].
-
-    Notes
-    -----
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", 1927: the
     proportions p for which ``|correct/total - p| <= z sqrt(p (1 - p) / total)``.
     """
-    if total < 1 or not 0 <= correct <= total:
-        raise ValueError(f"expected 0 <= correct <= total and total >= 1, got {correct} / {total}")
-    z = float(stats.norm.ppf(0.5 + confidence / 2))
-    share = correct / total
-    centre = (share + z * z / (2 * total)) / (1 + z * z / total)
-    half = z / (1 + z * z / total) * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    low = 0.0 if correct == 0 else centre - half
-    high = 1.0 if correct == total else centre + half
-    return max(0.0, low), min(1.0, high)
+    interval = stats.binomtest(correct, total).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def interval_by_track(
@@ -78,7 +54,7 @@ def interval_by_track(
 
 @dataclass(frozen=True)
 class McNemar:
-    """McNemar's test of two systems on the same tracks."""
+    """McNemar's exact test of two systems on the same tracks."""
 
     only_first: int
     """Tracks that only the first system has right."""
@@ -86,42 +62,32 @@ class McNemar:
     """Tracks that only the second system has right."""
     p_value: float
     """Two-sided."""
-    exact: bool
-    """Whether p comes from the binomial distribution and not from chi-square."""
 
 
-def mcnemar(first: np.ndarray, second: np.ndarray, exact_limit: int = EXACT_LIMIT) -> McNemar:
+def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
     """Test whether two systems are right equally often, from the tracks on which they disagree.
 
     Parameters
     ----------
     first, second : bool array of shape (num_tracks,)
         Whether each system is right, track by track in one order.
-    exact_limit : int
-        Largest number of discordant tracks for the exact test; beyond it chi-square with the
-        continuity correction, which is then the same to many digits.
 
     Returns
     -------
     McNemar
-        Discordant counts and the two-sided p value; p is 1 when no track is discordant.
+        Discordant counts and the two-sided binomial p value; p is 1 when no track is discordant.
     """
-    first = np.asarray(first, dtype=bool)
-    second = np.asarray(second, dtype=bool)
+    first, second = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
     if first.shape != second.shape:
         raise ValueError(f"the systems have {first.shape} and {second.shape} tracks")
-    only_first = int(np.sum(first & ~second))
-    only_second = int(np.sum(second & ~first))
+    only_first, only_second = int(np.sum(first & ~second)), int(np.sum(second & ~first))
     discordant = only_first + only_second
-    if discordant <= exact_limit:
-        tail = float(stats.binom.cdf(min(only_first, only_second), discordant, 0.5))
-        return McNemar(only_first, only_second, min(1.0, 2 * tail), exact=True)
-    statistic = max(0.0, abs(only_first - only_second) - 1.0) ** 2 / discordant
-    return McNemar(only_first, only_second, float(stats.chi2.sf(statistic, 1)), exact=False)
+    p_value = float(stats.binomtest(only_first, discordant).pvalue) if discordant else 1.0
+    return McNemar(only_first, only_second, p_value)
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Adjust p values of one family of tests by Holm's step-down method.
+    """Adjust p values of one family of tests by Holm's step-down method (SciPy has none).
 
     Parameters
     ----------

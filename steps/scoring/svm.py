@@ -55,6 +55,15 @@ class LinearSvm:
         """Length of a feature vector."""
         return len(self.mean)
 
+    def describe(self) -> str:
+        """Return what results.txt says about it."""
+        how = "artist-grouped" if self.grouped else "stratified, artists not kept apart,"
+        k = "" if np.isnan(self.k) else f", k {self.k:g}"
+        return (
+            f"{self.dim} dimensions{k}, C {self.cost:g} (right in {self.folds}-fold {how} cross-validation "
+            f"on train: {self.grid_correct.max()} / {self.num_train})"
+        )
+
     def scores(self, vectors: np.ndarray) -> np.ndarray:
         """Return decision values, float64 of shape (n, C), of ``vectors`` of shape (n, dim)."""
         standard = (np.asarray(vectors, dtype=np.float64) - self.mean) / self.scale

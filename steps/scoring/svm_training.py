@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -15,7 +16,6 @@ from sklearn.svm import LinearSVC
 from steps.scoring.measures import balanced_accuracy, confusion_matrix
 from steps.scoring.svm import LinearSvm
 from utils import cli
-from utils.cli import UserError
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,48 @@ class SvmOptions:
     class_weight: str | None = None
     tolerance: float = 1e-3
     max_iter: int = 1000
+
+
+def positive_floats(text: str) -> tuple[float, ...]:
+    """Parse a comma-separated list of positive numbers."""
+    values = tuple(cli.finite_float(word) for word in text.split(","))
+    if min(values) <= 0.0 or len(set(values)) != len(values):
+        raise argparse.ArgumentTypeError(f"expected different positive numbers, got '{text}'")
+    return values
+
+
+def fold_count(text: str) -> int:
+    """Parse a number of folds, at least 2."""
+    if cli.positive_int(text) < 2:
+        raise argparse.ArgumentTypeError(f"expected at least 2 folds, got '{text}'")
+    return int(text)
+
+
+def add_svm_options(parser: cli.KaldiParser) -> None:
+    """Add the options of the SVM to a command line."""
+    default = SvmOptions()
+    grid = ",".join(f"{cost:g}" for cost in default.grid)
+    parser.add_argument("--c-grid", type=positive_floats, default=default.grid, help=f"costs to try ({grid})")
+    parser.add_argument(
+        "--folds", type=fold_count, default=default.folds, help="folds of the cross-validation (5)"
+    )
+    parser.add_argument("--seed", type=int, default=default.seed, help="seed of the folds (777)")
+    parser.add_argument("--class-weight", default="none", choices=("none", "balanced"), help="weights (none)")
+    parser.add_argument(
+        "--tolerance",
+        type=cli.finite_float,
+        default=default.tolerance,
+        help="liblinear's stopping tolerance (0.001)",
+    )
+    parser.add_argument(
+        "--max-iter", type=cli.positive_int, default=default.max_iter, help="its iterations (1000)"
+    )
+
+
+def svm_options(args: argparse.Namespace) -> SvmOptions:
+    """Return the options that a command line gave."""
+    weight = None if args.class_weight == "none" else args.class_weight
+    return SvmOptions(args.c_grid, args.folds, args.seed, weight, args.tolerance, args.max_iter)
 
 
 @dataclass(frozen=True)
@@ -217,12 +259,11 @@ def train(
     """
     for index, name in enumerate(classes):
         if not np.any(labels == index):
-            raise UserError(f"class '{name}' has no training track; the SVM cannot learn it, check utt2genre")
+            raise cli.UserError(
+                f"class '{name}' has no training track; the SVM cannot learn it, check utt2genre"
+            )
     values = np.asarray(vectors, dtype=np.float64)
-    grid = tuple(sorted(options.grid))
-    options = SvmOptions(
-        grid, options.folds, options.seed, options.class_weight, options.tolerance, options.max_iter
-    )
+    options = replace(options, grid=tuple(sorted(options.grid)))
     folds, grouped = make_folds(labels, artists, classes, options)
     cost, correct = choose_cost(values, labels, len(classes), folds, options)
     best = fit(values, labels, len(classes), cost, options)
@@ -233,7 +274,7 @@ def train(
         weight=best.weight,
         bias=best.bias,
         cost=cost,
-        grid=np.array(grid),
+        grid=np.array(options.grid),
         grid_correct=correct,
         num_train=len(labels),
         folds=len(folds),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import dataclasses
+import html.parser
 import json
 import re
 import shutil
@@ -15,20 +18,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fixtures" / "scori
 
 import scoring_tree as toy
 
-from local import (
-    compare_results,
-    make_report,
-    make_tables,
-    plot_figures,
-    score_svm,
-    write_results,
-)
+from local import compare_results, make_report, score_svm, segment_features, write_results
 from local.report import figure2
+from local.report.experiments import load_scores
+from local.report.tables import EXTRA_TABLES
 from steps import archive
-from steps.scoring.predictions import read_predictions
+from steps.scoring.measures import Measure
+from steps.scoring.predictions import Predictions, read_predictions
 from steps.scoring.reference import read_reference
+from steps.scoring.scores import write_json, write_scores
 from steps.scoring.svm import read_svm
 from utils.cli import UserError
+from utils.provenance import training_record, write_record
+
+MODELS = ("dnn1", "lstm_512", "sc")
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +40,28 @@ def root(tmp_path_factory) -> Path:
     return toy.build(tmp_path_factory.mktemp("toy"))
 
 
-@pytest.fixture(scope="module")
-def summary(root) -> Path:
-    """Return the summary folder, with tables."""
-    experiments = [root / f"exp/toy_{model}" for model in ("dnn1", "lstm_512", "sc")]
-    toy.run(make_tables, root / "data/toy", root / "exp/toy_summary", *experiments)
-    return root / "exp/toy_summary"
+@pytest.fixture
+def copy(root, tmp_path) -> Path:
+    """Return a copy of it to change."""
+    shutil.copytree(root, tmp_path / "copy")
+    for scp in (tmp_path / "copy").rglob("*.scp"):
+        scp.write_text(scp.read_text().replace(str(root), str(tmp_path / "copy")))
+    return tmp_path / "copy"
+
+
+def add_system(root: Path, name: str, wrong: int, **record: object) -> Path:
+    """Write an experiment without a network, as other systems do; ``wrong`` tracks of test are wrong."""
+    exp = root / f"exp/toy_{name}"
+    labels = read_reference(root / "data/toy/test").genre
+    ref = np.array(list(labels.values()))
+    hyp = np.where(np.arange(len(ref)) < wrong, (ref + 1) % 6, ref)
+    scores = np.full((len(ref), 6), 0.04)
+    scores[np.arange(len(ref)), hyp] = 0.8
+    table = Predictions(toy.CLASSES, tuple(labels), ref, hyp, scores, probabilities=True)
+    measure = Measure("Seg_acc", table.confusion, {"notes": "made up"})
+    write_scores(exp / "score_test", [measure], {"Seg_acc": table})
+    write_record(exp, {**training_record([], 5), **record})
+    return exp
 
 
 def test_votes_agree_with_a_count_by_hand(root):
@@ -63,33 +82,58 @@ def test_votes_agree_with_a_count_by_hand(root):
 
 def test_results_have_provenance_first_and_greppable_lines(root):
     lines = (root / "exp/toy_lstm_512/results.txt").read_text().splitlines()
-    head = [line for line in lines if line.startswith("# ")][:7]
-    assert re.fullmatch(r"# git commit ([0-9a-f]{40}( with local changes)?|unknown .*)", head[0])
-    assert re.fullmatch(r"# configuration sha256 [0-9a-f]{16} \(.*lstm_512\.conf\)", head[1])
-    assert head[2] == "# seed 777" and re.fullmatch(r"# data sha256 [0-9a-f]{16} \(toy\)", head[3])
-    assert head[4] == "# tracks 37 train, 37 test" and head[5] == "# network LSTM (12-8-6)"
+    assert (
+        lines[0] == f"# git commit {toy.TRAINED_AT}"
+    )  # what the training recorded, not what is checked out now
+    assert re.fullmatch(r"# configuration sha256 [0-9a-f]{16} \(.*lstm_512\.conf\)", lines[1])
+    assert lines[2] == "# seed 778" and re.fullmatch(r"# data sha256 [0-9a-f]{16} \(toy\)", lines[3])
+    assert lines[4:7] == [
+        "# tracks 37 train, 37 test",
+        "# network LSTM (12-8-6)",
+        "# trained on cpu, 1 thread",
+    ]
+    assert re.fullmatch(r"# scored and written by git commit ([0-9a-f]{40}.*|unknown .*)", lines[7])
+    assert re.match(r"# LSeg_acc: 24 dimensions, k 0\.9, C 0\.\d+ \(right in 3-fold artist-grouped", lines[8])
     found = [line.split()[0] for line in lines if line.startswith("%")]
-    assert found == ["%Frame_acc", "%Seg_acc", "%LogSeg_acc", "%LSeg_acc", "%FSeg_acc", "%LSeg_cf_acc"]
+    assert found == ["%Frame_acc", "%Seg_acc", "%LogSeg_acc", "%LSeg_acc", "%FSeg_acc"]
     pattern = r"%\w+ \d+\.\d\d \[ \d+ / \d+ \] Wilson95 \[ \d+\.\d\d \d+\.\d\d \] .*balanced \d+\.\d\d.*"
     assert all(re.fullmatch(pattern, line) for line in lines if line.startswith("%"))
-    assert any(
-        re.search(r"svm LSeg_acc: 24 dimensions, k 0\.9, C 0\.\d+ .*3-fold artist-grouped", x) for x in lines
-    )
-    assert any(line.split() == ["", *toy.CLASSES][1:] for line in lines)
+    assert any(line.split() == list(toy.CLASSES) for line in lines)
+    assert any(line.startswith("# calibration of Seg_acc: expected calibration error") for line in lines)
+    assert not any(line.startswith("# calibration of LSeg_acc") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("record", "line"),
+    [
+        ({"commit": "abc, def"}, "# git commit abc, def"),
+        (
+            {"machines": ["cpu a", "cpu b"]},
+            "# trained on mixed, the last bits depend on who did what: cpu a; cpu b",
+        ),
+        ({"commit": None}, "# git commit unknown (the training did not record it)"),
+    ],
+)
+def test_only_the_training_says_what_trained(copy, record, line):
+    exp = copy / "exp/toy_dnn1"
+    content = json.loads((exp / "training.json").read_text())
+    write_record(exp, {k: v for k, v in {**content, **record}.items() if v is not None})
+    toy.run(write_results, copy / "data/toy", copy / "exp/toy", "dnn1")
+    assert line in (exp / "results.txt").read_text().splitlines()
 
 
 def test_rerun_overwrites_with_the_same_bytes(root):
     exp, data = root / "exp/toy_lstm_512", root / "data/toy"
-    names = [
+    names = (
         "results.txt",
         "results.json",
         "score_test/accuracy.json",
         "svm_lstm/svm.npz",
         "svm_lstm/train.ark",
-    ]
+    )
     before = {name: (exp / name).read_bytes() for name in names}
     toy.score(data, exp)
-    toy.run(write_results, "--conf-dir", root / "conf", data, exp)
+    toy.run(write_results, data, root / "exp/toy", "lstm_512")
     assert {name: (exp / name).read_bytes() for name in names} == before
 
 
@@ -97,7 +141,7 @@ def test_svm_on_segment_features(root):
     exp = root / "exp/toy_lstm_512"
     svm = read_svm(exp / "svm_fusion/svm.npz")
     assert (svm.dim, svm.kind, svm.k, svm.num_train) == (toy.FEAT_DIM + 24, "fusion", 0.9, 37)
-    predictions = read_predictions(exp / "svm_fusion/predictions.tsv")
+    predictions = load_scores(exp).predictions["FSeg_acc"]
     vectors = dict(archive.read_vectors(f"scp:{exp}/svm_fusion/test.scp"))
     assert predictions.utts == tuple(sorted(vectors))
     scores = svm.scores(np.stack([vectors[utt] for utt in predictions.utts]))
@@ -108,72 +152,142 @@ def test_sweep_at_the_tables_k_gives_the_tables_accuracy(root):
     exp = root / "exp/toy_lstm_512"
     rows = [line.split("\t") for line in (exp / "sweep_k.tsv").read_text().splitlines()[1:]]
     at = next(row for row in rows if row[0] == "0.9")
-    right = [
-        int(read_predictions(exp / f"svm_{kind}/predictions.tsv").right.sum()) for kind in ("lstm", "fusion")
-    ]
-    assert [int(at[1]), int(at[2])] == right
+    measures = load_scores(exp).measures
+    assert [int(at[1]), int(at[2])] == [measures["LSeg_acc"].correct, measures["FSeg_acc"].correct]
 
 
-def test_any_archive_can_be_scored_without_labels(root, tmp_path):
-    folder = root / "exp/toy_lstm_512/svm_lstm"
-    toy.run(score_svm, "", folder / "svm.npz", f"scp:{folder}/train.scp", tmp_path)
-    predictions = read_predictions(tmp_path / "predictions.tsv")
-    assert len(predictions.utts) == 37 and set(predictions.ref) == {-1}
-    assert not (tmp_path / "accuracy.json").exists()
-
-
-def test_tables(summary):
-    text = (summary / "results.txt").read_text()
-    shown = (summary / "tables.txt").read_text()
-    for word in (
+def test_tables(root):
+    toy.run(write_results, root / "data/toy", root / "exp/toy", *MODELS)
+    summary = root / "exp/toy_summary"
+    text, shown = ((summary / name).read_text() for name in ("results.txt", "tables.txt"))
+    words = (
         "Table 1.",
         "Table 2.",
         "Table 4.",
         "another corpus",
         "Artist overlap: 0 of",
-        "McNemar's test of",
-    ):
-        assert word in text
+        "McNemar's exact test",
+    )
+    assert all(word in text for word in words)
     assert "Table 2." in shown and "Table 4." in shown and "McNemar" not in shown
-    content = json.loads((summary / "tables.json").read_text())
-    assert len(content["mcnemar"]) == 10  # Seg of two models, LSeg and FSeg of the LSTM, f_sc: 5 systems
-    assert content["table4"][1]["FSeg_acc_paper"] == 89.71
-    assert content["table2"][0]["Frame_acc_total"] == content["table2"][1]["Frame_acc_total"]
-    header = (summary / "table2.csv").read_text().splitlines()[0].split(",")
-    assert header[:5] == ["model", "experiment", "seeds", "paper_model", "Frame_acc"]
-    assert len((summary / "mcnemar.csv").read_text().splitlines()) == 11
+    assert f"toy_lstm_512: seed 778, commit {toy.TRAINED_AT}" in text
+    with (summary / "results.csv").open() as file:
+        rows = {(row["experiment"], row["measure"]): row for row in csv.DictReader(file)}
+    measure = load_scores(root / "exp/toy_lstm_512").measures["FSeg_acc"]
+    row = rows["toy_lstm_512", "FSeg_acc"]
+    assert (int(row["correct"]), int(row["total"]), row["paper"]) == (measure.correct, 37, "89.7100")
+    assert float(row["percent"]) == pytest.approx(measure.percent, abs=1e-4)
+    content = json.loads((summary / "results.json").read_text())
+    pairs = [(test["first"], test["second"]) for test in content["mcnemar"]]
+    assert pairs == [
+        ("lstm_512 Seg", "dnn1 Seg"),
+        ("lstm_512 FSeg", "lstm_512 Seg"),
+        ("lstm_512 FSeg", "sc ScSeg"),
+    ]
 
 
 def test_seeds(root, tmp_path, capsys):
-    toy.run(make_tables, "--num-seeds=2", root / "data/toy", tmp_path, root / "exp/toy_lstm_512")
+    shutil.copytree(root, tmp_path / "copy")
+    exp = tmp_path / "copy/exp/toy"
+    toy.run(write_results, "--num-seeds=2", root / "data/toy", exp, "lstm_512", "sc")
     assert "±" in capsys.readouterr().out
-    row = json.loads((tmp_path / "tables.json").read_text())["table2"][0]
-    assert row["seeds"] == 2 and row["Seg_acc_sd"] > 0
+    row = json.loads((exp.parent / "toy_summary/results.json").read_text())["accuracies"][1]
+    assert row["measure"] == "Seg_acc" and row["seeds"] == 2 and row["sd"] > 0
     with pytest.raises(UserError, match="toy_lstm_512_seed3"):
-        toy.run(make_tables, "--num-seeds=3", root / "data/toy", tmp_path, root / "exp/toy_lstm_512")
+        toy.run(write_results, "--num-seeds=3", root / "data/toy", exp, "lstm_512")
 
 
-def test_figures_and_report(root, summary, tmp_path):
-    experiments = [root / f"exp/toy_{model}" for model in ("dnn1", "lstm_512", "sc")]
-    toy.run(plot_figures, root / "data/toy", summary / "figures", *experiments)
-    toy.run(plot_figures, root / "data/toy", tmp_path, experiments[-1])
-    files = sorted((summary / "figures").iterdir())
-    stems = {path.stem for path in files}
-    assert {"figure2", "figure3", "training", "confusion_toy_dnn1", "confusion_toy_sc"} <= stems
-    again = sorted(tmp_path.iterdir())
-    assert [path.suffix for path in again] == [".csv", ".pdf", ".png"]
-    assert all(path.read_bytes() == (summary / "figures" / path.name).read_bytes() for path in again)
-    assert not any(b"Date" in path.read_bytes() for path in files if path.suffix == ".pdf")
-    points = (summary / "figures/figure3.csv").read_text().splitlines()
-    assert len(points) == 1 + 2 * 3
-    frames = sum(int(n) for n in archive.read_table(root / "data/toy/test/utt2num_frames").values())
-    assert len((summary / "figures/figure2_frames.csv").read_text().splitlines()) == 1 + frames
-    out = root / "exp/toy_report"
-    toy.run(make_report, "--num-errors=2", root / "data/toy", summary, out, *experiments)
-    html = (out / "index.html").read_text()
-    assert not re.search(r"""(src|href)=["'](?!data:image/png;base64,|#)""", html)
-    assert "<script" not in html and html.count("data:image/png;base64,") == 3 + 3 + 2
-    assert "Table 4." in html and "--proj-dim=8" in html
+def test_systems_without_a_network_are_shown_like_any_other(copy, capsys):
+    add_system(copy, "lee2009", 9)
+    best = add_system(copy, "best", 2)
+    extra = {"title": "What each part adds", "text": "t", "columns": ["part", "%"], "rows": [["a", "1"]]}
+    write_json(best / EXTRA_TABLES, [extra])
+    write_json(copy / "data/toy" / EXTRA_TABLES, [{**extra, "title": "What this corpus was made to show"}])
+    toy.run(write_results, copy / "data/toy", copy / "exp/toy", *MODELS, "lee2009", "best")
+    printed = capsys.readouterr().out
+    assert re.search(r"^lee2009 \(Lee.*\) +75\.68 .* - +- +\| +86\.80 ", printed, re.MULTILINE)
+    assert (
+        re.search(r"^best +94\.59 \[", printed, re.MULTILINE) and "son2008 (Song & Zhang), quoted" in printed
+    )
+    assert "What this corpus was made to show" in printed
+    text = (best / "results.txt").read_text()
+    for word in ("# seed 5", "%Seg_acc 94.59 [ 35 / 37 ]", "# Seg_acc: made up", "What each part adds"):
+        assert word in text
+    assert "# calibration of Seg_acc: expected calibration error 14.59 points" in text  # 35 / 37 - 0.8
+    tests = json.loads((copy / "exp/toy_summary/results.json").read_text())["mcnemar"]
+    families = {(test["family"], test["first"], test["second"]) for test in tests}
+    assert ("systems of others against best", "lee2009 Seg", "best Seg") in families
+    assert ("best against our other systems", "best Seg", "sc ScSeg") in families
+    toy.run(make_report, copy / "data/toy", copy / "exp/toy", *MODELS, "lee2009", "best")
+    page = (copy / "exp/toy_report/index.html").read_text()
+    assert page.index("Table 4.") < page.index("What each part adds") < page.index("Table 2.")
+    assert page.index('id="corpus"') < page.index("What this corpus was made to show")
+
+
+def test_out_of_fold_results_of_train_are_said_apart(copy):
+    exp = add_system(copy, "best", 2)
+    shutil.copytree(exp / "score_test", exp / "score_train")
+    toy.run(write_results, copy / "data/toy", copy / "exp/toy", "best")
+    text = (exp / "results.txt").read_text()
+    assert "%train_Seg_acc 94.59 [ 35 / 37 ]" in text and "# out of fold on train" in text
+
+
+class Page(html.parser.HTMLParser):
+    """What a browser would make of a page."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.tags: list[tuple[str, dict]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_figures_and_page(copy):
+    summary, exp = copy / "exp/toy_summary", copy / "exp/toy"
+    (copy / "exp/toy_lstm_512/log").mkdir()
+    (copy / "exp/toy_lstm_512/log/train.log").write_text("x")
+    toy.run(make_report, "--num-errors=2", copy / "data/toy", exp, *MODELS)
+    files = {path.name: path.read_bytes() for path in (summary / "figures").iterdir()}
+    for stem in ("figure2", "figure3", "training", "confusion_toy_dnn1", "confusion_toy_sc"):
+        assert {f"{stem}.png", f"{stem}.pdf", f"{stem}.csv"} <= files.keys()
+    assert not any(b"Date" in data for name, data in files.items() if name.endswith(".pdf"))
+    assert len(files["figure3.csv"].splitlines()) == 1 + 2 * 3
+    frames = sum(int(n) for n in archive.read_table(copy / "data/toy/test/utt2num_frames").values())
+    assert len(files["figure2_frames.csv"].splitlines()) == 1 + frames
+    text = (copy / "exp/toy_report/index.html").read_text()
+    page = Page(text)
+    sources = [attrs["src"] for _, attrs in page.tags if "src" in attrs]
+    links = [attrs["href"] for _, attrs in page.tags if "href" in attrs]
+    assert len(sources) == 3 + 3 + 2 and all(s.startswith("data:image/png;base64,") for s in sources)
+    targets = {name for tag, attrs in page.tags if tag == "section" for name in [attrs["id"]]}
+    assert all(
+        link[1:] in targets if link[0] == "#" else (copy / "exp/toy_report" / link).is_file()
+        for link in links
+    )
+    assert {"../toy_lstm_512/results.txt", "../toy_lstm_512/log/train.log"} <= set(links)
+    assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.tags}
+    assert all(attrs["alt"] for tag, attrs in page.tags if tag == "img")
+    assert "Table 4." in page.text and "--seed=778" in page.text
+    toy.run(make_report, "--num-errors=2", copy / "data/toy", exp, *MODELS)
+    assert files == {path.name: path.read_bytes() for path in (summary / "figures").iterdir()}
+
+
+def test_page_shows_any_text_and_never_obeys_it(copy):
+    hostile = """<script>alert(1)</script>"><img src=x onerror=y>&amp;{{ 7 * 7 }}' ü"""
+    exp = add_system(copy, "odd", 2, configuration={hostile: hostile}, machines=[hostile])
+    table = {"title": hostile, "text": hostile, "columns": [hostile], "rows": [[hostile]] * 20}
+    write_json(exp / EXTRA_TABLES, [table])
+    toy.run(make_report, copy / "data/toy", copy / "exp/toy", "odd")
+    page = Page((copy / "exp/toy_report/index.html").read_text())
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert not any(key.startswith("on") for _, attrs in page.tags for key in attrs)
+    assert page.text.count(hostile) >= 20 + 5 and "6 more rows" in page.text
 
 
 def test_figure2_of_a_long_set_shows_every_nth_frame_of_each_track(root, tmp_path, monkeypatch):
@@ -196,25 +310,47 @@ def test_compare_results(root, capsys):
     first, second = root / "exp/toy_lstm_512", root / "exp/toy_dnn1"
     toy.run(compare_results, "--measures=Seg_acc,FSeg_acc", first, second)
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 + 4 and lines[2].split()[0] == "FSeg_acc" or lines[2].split()[0] == "Seg_acc"
-    a, b = (read_predictions(path / "score_test/predictions_vote.tsv").right for path in (first, second))
+    assert len(lines) == 2 + 4 and lines[2].split()[0] == "Seg_acc"
+    a, b = (read_predictions(path / "score_test/predictions_Seg_acc.tsv").right for path in (first, second))
     row = next(line for line in lines if line.startswith("Seg_acc") and "dnn1" in line).split()
     assert row[-4:-2] == [str(int((a & ~b).sum())), str(int((b & ~a).sum()))]
 
 
+def test_two_sets_have_results_of_their_own(copy, capsys):
+    """The test set a second time, as the set again: the same accuracies under both names."""
+    shutil.copytree(copy / "data/toy/test", copy / "data/toy/again")
+    for model in ("dnn1", "lstm_512"):
+        shutil.copytree(copy / f"exp/toy_{model}/post_test", copy / f"exp/toy_{model}/post_again")
+        toy.score(copy / "data/toy", copy / f"exp/toy_{model}", ("test", "again"))
+    words = ("--test-sets=test again", copy / "data/toy", copy / "exp/toy", "dnn1", "lstm_512")
+    toy.run(write_results, *words)
+    lines = (copy / "exp/toy_lstm_512/results.txt").read_text().splitlines()
+    first = [line for line in lines if line.startswith("%") and not line.startswith("%again_")]
+    assert [line for line in lines if line.startswith("%again_")] == [f"%again_{x[1:]}" for x in first]
+    record = json.loads((copy / "exp/toy_lstm_512/results.json").read_text())
+    assert record["sets"]["again"] == record["sets"]["test"]
+    assert record["num_tracks"] == {"train": 37, "test": 37, "again": 37}
+    assert "Test set again, 37 tracks, not in the paper" in capsys.readouterr().out
+    rows = json.loads((copy / "exp/toy_summary/results.json").read_text())["accuracies"]
+    again = [dict(row, set="test") for row in rows if row["set"] == "again"]
+    assert again == [dict(row, paper=None) for row in rows if row["set"] == "test"]
+    toy.run(make_report, *words)
+    page = (copy / "exp/toy_report/index.html").read_text()
+    assert page.index('id="networks"') < page.index('id="set-again"') < page.index('id="corpus"')
+    with pytest.raises(UserError, match="toy_sc: nothing of the set again was scored"):
+        toy.run(write_results, *words, "sc")
+
+
 def test_programs_stand_alone_and_exit_like_kaldis(root, tmp_path, run_cli, repo):
-    done = run_cli(
-        repo / "local/majority_vote.py",
-        root / "data/toy/test",
-        f"scp:{root}/exp/toy_dnn1/post_test/post.scp",
-        tmp_path / "out",
-        cwd=tmp_path,
-        env={"PYTHONPATH": ""},
-    )
+    scp = f"scp:{root}/exp/toy_dnn1/post_test/post.scp"
+    vote = repo / "local/majority_vote.py"
+    done = run_cli(vote, root / "data/toy/test", scp, tmp_path / "out", cwd=tmp_path)
     assert done.returncode == 0 and done.stdout == "" and "LOG (majority_vote.py) %Seg_acc" in done.stderr
-    wrong = run_cli(repo / "local/majority_vote.py", "--no-such=1", "a", "b", "c")
+    wrong = run_cli(vote, "--no-such=1", "a", "b", "c")
     assert wrong.returncode == 2 and "no-such" in wrong.stderr
-    missing = run_cli(repo / "local/score_svm.py", "", tmp_path / "none.npz", "ark:x", tmp_path)
+    missing = run_cli(
+        repo / "local/score_svm.py", root / "data/toy/test", tmp_path / "none.npz", "ark:x", tmp_path
+    )
     assert missing.returncode == 1 and "Traceback" not in missing.stderr and "none.npz" in missing.stderr
     usage = run_cli(repo / "local/compare_results.sh", "only-one")
     assert usage.returncode == 2 and "Usage" in usage.stderr
@@ -226,6 +362,58 @@ def test_one_driver_does_stage_8_and_does_it_once(root, tmp_path, run_cli):
         shutil.copytree(root / f"exp/toy_dnn1/post_{part}", exp / f"post_{part}")
     words = ("local/score_segments.sh", "--sweep", "false", root / "data/toy", root / "exp/toy_sc", exp)
     run_cli(*words, check=True)
-    assert {path.name for path in exp.glob("svm_*")} == {"svm_lstm", "svm_fusion"}
-    again = run_cli(*words, check=True)
-    assert again.stderr.count("up to date") == 2
+    stamps = {path: path.stat().st_mtime_ns for path in (exp / ".done").iterdir()}
+    assert {path.name for path in exp.glob("svm_*")} == {"svm_lstm", "svm_fusion"} == {p.name for p in stamps}
+    run_cli(*words, check=True)
+    assert stamps == {path: path.stat().st_mtime_ns for path in (exp / ".done").iterdir()}
+
+
+FIRST = "classical-test0-000"
+
+
+def rewrite(path: Path, change) -> str:
+    """Write a changed copy of an archive of matrices beside it and return its rspecifier."""
+    changed = dict(archive.read_matrices(f"scp:{path}/post.scp"))
+    change(changed)
+    with archive.Writer(f"ark:{path}/changed.ark") as writer:
+        for utt, value in changed.items():
+            writer.write(utt, value)
+    return f"ark:{path}/changed.ark"
+
+
+@pytest.mark.parametrize(
+    ("message", "change"),
+    [
+        (f"'{FIRST}' .*is missing", lambda p: p.pop(FIRST)),
+        ("'extra' of", lambda p: p.update(extra=p[FIRST])),
+        ("posteriors", lambda p: p.update({FIRST: p[FIRST][:-1]})),
+    ],
+)
+def test_features_and_posteriors_must_be_of_the_same_tracks(root, tmp_path, message, change):
+    posts = rewrite(root / "exp/toy_dnn1/post_test", change)
+    feats = f"scp:{root}/data/toy/test/feats.scp"
+    with pytest.raises(UserError, match=message):
+        toy.run(segment_features, "--type=fusion", feats, posts, f"ark:{tmp_path}/out.ark")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_does_not_belong_together_is_refused(copy):
+    data, exp = copy / "data/toy", copy / "exp/toy_lstm_512"
+    with pytest.raises(UserError, match="expected vectors of 24 values .* got 36"):
+        vectors = f"scp:{exp}/svm_fusion/test.scp"
+        toy.run(score_svm, data / "test", exp / "svm_lstm/svm.npz", vectors, copy)
+    with pytest.raises(UserError, match="nothing of the set test was scored"):
+        toy.run(write_results, data, copy / "exp/toy", "none")
+    shutil.copy(copy / "exp/toy_dnn1/score_test/accuracy.json", exp / "score_test")
+    with pytest.raises(UserError, match=r"does not agree with accuracy\.json"):
+        toy.run(write_results, data, copy / "exp/toy", "lstm_512")
+    table = load_scores(copy / "exp/toy_sc").predictions["ScSeg_acc"]
+    cut = dataclasses.replace(
+        table, utts=table.utts[1:], ref=table.ref[1:], hyp=table.hyp[1:], scores=table.scores[1:]
+    )
+    other = copy / "exp/toy_sc/svm_sc/score_test"
+    write_scores(other, [Measure("ScSeg_acc", cut.confusion)], {"ScSeg_acc": cut})
+    with pytest.raises(UserError, match="toy_sc: 36 tracks were scored, .*/test has 37"):
+        toy.run(write_results, data, copy / "exp/toy", "sc")
+    with pytest.raises(UserError, match="toy_sc was not scored on the tracks of .*toy_dnn1"):
+        toy.run(write_results, data, copy / "exp/toy", "dnn1", "sc")

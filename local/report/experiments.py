@@ -1,0 +1,200 @@
+"""The experiments of one corpus: what made them, their scores, their repetitions from other seeds.
+
+An experiment is a folder ``exp/<corpus>_<name>`` with ``score_<set>/`` of a test set (accuracy.json and
+predictions), in itself and in sub-folders such as ``svm_lstm/``; with ``training.json``, from which alone
+commit, configuration and seed are taken; and, where it wants to show more, ``tables.json``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from local.report import paper
+from steps.scoring.scores import ACCURACY, Scores, read_scores
+from utils.cli import UserError
+from utils.provenance import RECORD, read_record
+
+EXPLANATIONS = {
+    "Frame_acc": "frames, largest posterior",
+    "Seg_acc": "majority vote of the frames, or the system's own answer",
+    "LogSeg_acc": "largest mean log posterior",
+    "LSeg_acc": "SVM on f_lstm",
+    "FSeg_acc": "SVM on f_fusion",
+    "LSeg_cf_acc": "SVM on f_lstm, trained on out-of-fold posteriors",
+    "FSeg_cf_acc": "SVM on f_fusion, trained on out-of-fold posteriors",
+    "ScSeg_acc": "SVM on f_sc, the mean input frame",
+}
+"""What the accuracies are, in the order of the tables; others follow them."""
+
+
+def load_scores(exp_dir: Path, test_set: str = "test") -> Scores:
+    """Read everything that an experiment scored on a set.
+
+    Raises
+    ------
+    UserError
+        If nothing was scored there, or files are of different classes, tracks or runs.
+    """
+    folders = [path for pattern in ("", "*/") for path in sorted(exp_dir.glob(f"{pattern}score_{test_set}"))]
+    found = read_scores(*(path for path in folders if (path / ACCURACY).is_file()))
+    if not found.measures:
+        raise UserError(
+            f"{exp_dir}: nothing of the set {test_set} was scored there; run stages 7 and 8 first"
+        )
+    order = [name for name in EXPLANATIONS if name in found.measures]
+    order += [name for name in found.measures if name not in EXPLANATIONS]
+    return Scores(found.classes, {name: found.measures[name] for name in order}, found.predictions)
+
+
+@dataclass(frozen=True)
+class Value:
+    """One accuracy of an experiment: that of the first seed, and the spread over all seeds."""
+
+    percent: float
+    """Mean over the seeds."""
+    deviation: float | None
+    """Standard deviation over the seeds (n - 1), None with one seed."""
+    correct: int
+    total: int
+    wilson: tuple[float, float]
+    interval: tuple[float, float]
+    """95 %: Wilson's for tracks, the one by track for frames."""
+    balanced: float
+
+    def cell(self) -> str:
+        """Return what stands in a table."""
+        if self.deviation is not None:
+            return f"{self.percent:.2f} ± {self.deviation:.2f}"
+        return f"{self.percent:.2f} [{self.interval[0]:.1f} {self.interval[1]:.1f}]"
+
+
+@dataclass(frozen=True)
+class Run:
+    """An experiment on one test set: the scores of its first seed and of the further ones."""
+
+    model: str
+    path: Path
+    """Experiment directory of the first seed."""
+    record: dict[str, Any]
+    """training.json; empty where there is none."""
+    network: tuple[str, tuple[int, ...]] | None
+    """LSTM or DNN, and the dimensions: input, output of each hidden layer, classes."""
+    seeds: tuple[Scores, ...]
+
+    @property
+    def scores(self) -> Scores:
+        """Scores of the first seed."""
+        return self.seeds[0]
+
+    @property
+    def kind(self) -> str:
+        """LSTM or DNN; empty where there is no network."""
+        return self.network[0] if self.network else ""
+
+    @property
+    def dims(self) -> str:
+        """Dimensions of the network joined by dashes."""
+        return "-".join(map(str, self.network[1])) if self.network else ""
+
+    @property
+    def label(self) -> str:
+        """Return the paper's way to name an experiment, with the dimensions of this one."""
+        if self.kind:
+            return (
+                f"LSTM ({self.dims})"
+                if self.kind == "LSTM"
+                else f"baseline-{self.model.upper()} ({self.dims})"
+            )
+        return "SVM on f_sc" if self.model == "sc" else self.model
+
+    @property
+    def in_paper(self) -> paper.PaperModel | None:
+        """The row of the paper that this one stands for."""
+        return paper.MODELS.get(self.model)
+
+    def value(self, measure: str) -> Value | None:
+        """Return one accuracy, None where it was not computed for every seed."""
+        present = [scores.measures[measure] for scores in self.seeds if measure in scores.measures]
+        if len(present) < len(self.seeds):
+            return None
+        percents = [item.percent for item in present]
+        first = present[0]
+        return Value(
+            percent=fmean(percents),
+            deviation=stdev(percents) if len(percents) > 1 else None,
+            correct=first.correct,
+            total=first.total,
+            wilson=first.wilson,
+            interval=tuple(first.extra.get("by_track", first.wilson)),
+            balanced=fmean(item.balanced for item in present),
+        )
+
+
+def read_network(exp_dir: Path, record: dict[str, Any]) -> tuple[str, tuple[int, ...]] | None:
+    """Tell kind and dimensions of a network from its training's record or ``final.nnet``."""
+    try:
+        if record.get("network"):
+            return str(record["network"]["kind"]), tuple(int(dim) for dim in record["network"]["dims"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{exp_dir}/{RECORD}: network: not its kind and dims ({error})") from error
+    if not (exp_dir / "final.nnet").exists():
+        return None
+    from steps.nnet1 import model_file
+
+    network = model_file.read_network(exp_dir / "final.nnet")
+    layers = [item for item in network.components if item.kind == "AffineTransform" or "Lstm" in item.kind]
+    kind = "LSTM" if any("Lstm" in item.kind for item in layers) else "DNN"
+    return kind, (network.input_dim, *(item.output_dim for item in layers))
+
+
+def seed_paths(prefix: Path, model: str, num_seeds: int) -> list[Path]:
+    """Return the experiment directories of a model's trainings: the first, then ``_seed2`` and so on."""
+    first = prefix.with_name(f"{prefix.name}_{model}")
+    return [first, *(first.with_name(f"{first.name}_seed{number}") for number in range(2, num_seeds + 1))]
+
+
+def load_runs(prefix: Path, models: Sequence[str], num_seeds: int = 1, test_set: str = "test") -> list[Run]:
+    """Load ``<prefix>_<model>`` and its repetitions ``_seed2`` … ``_seed<num_seeds>``.
+
+    What has no network has nothing random in it, or averages over its seeds itself: no repetitions.
+
+    Raises
+    ------
+    UserError
+        If results are missing, or are not of the same tracks.
+    """
+    runs: list[Run] = []
+    for model in models:
+        first, *further = seed_paths(prefix, model, num_seeds)
+        record = read_record(first)
+        network = read_network(first, record)
+        paths = [first, *(further if network else [])]
+        seeds = tuple(load_scores(path, test_set) for path in paths)
+        runs.append(Run(model, first, record, network, seeds))
+        expected = runs[0].scores.first_predictions()
+        for path, scores in zip(paths, seeds, strict=True):
+            if not scores.first_predictions().same_tracks(expected):
+                raise UserError(
+                    f"{path} was not scored on the tracks of {runs[0].path}; run stages 6 to 9 again for both"
+                )
+    return runs
+
+
+def figure_run(runs: list[Run], name: str = "") -> Run:
+    """Return the run that Figure 2 and the confident errors are shown of: ``name`` or the first LSTM.
+
+    Raises
+    ------
+    UserError
+        If no run has that name.
+    """
+    if not name:
+        return next((run for run in runs if run.kind == "LSTM"), runs[0])
+    for run in runs:
+        if name in (run.model, run.path.name):
+            return run
+    raise UserError(f"--figure2-model: expected one of {' '.join(run.model for run in runs)}, got '{name}'")

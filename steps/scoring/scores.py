@@ -1,0 +1,101 @@
+"""The results of one system on one set: accuracy.json, and predictions_<accuracy>.tsv for those of tracks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from steps.scoring.measures import Measure
+from steps.scoring.predictions import Predictions, read_predictions, write_predictions
+from utils import atomic
+from utils.cli import UserError
+
+ACCURACY = "accuracy.json"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Accuracies of the same tracks by name, and the hypotheses behind those that are of tracks."""
+
+    classes: tuple[str, ...]
+    measures: dict[str, Measure]
+    predictions: dict[str, Predictions]
+
+    def first_predictions(self) -> Predictions:
+        """Return any of the prediction tables; all are of the same tracks."""
+        return next(iter(self.predictions.values()))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON atomically, sorted and indented, so that a rerun is the same file."""
+    with atomic.replacing(path) as file:
+        json.dump(value, file, indent=1, sort_keys=True, allow_nan=False)
+        file.write("\n")
+
+
+def write_scores(folder: Path, measures: list[Measure], predictions: dict[str, Predictions]) -> None:
+    """Write accuracy.json and the predictions, which are named as their accuracies are."""
+    for name, table in predictions.items():
+        write_predictions(folder / f"predictions_{name}.tsv", table)
+    classes = next(iter(predictions.values())).classes
+    content = {"classes": list(classes), "measures": [measure.as_json() for measure in measures]}
+    write_json(folder / ACCURACY, content)
+
+
+def _read_measures(path: Path) -> tuple[tuple[str, ...], list[Measure]]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        classes = tuple(str(name) for name in content["classes"])
+        measures = [
+            Measure(str(item["name"]), np.array(item["confusion"], dtype=np.int64), dict(item["extra"]))
+            for item in content["measures"]
+        ]
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot read the accuracies: {error.strerror}; run the stage before"
+        ) from error
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise UserError(
+            f"{path}: not a file of accuracies ({error}); run the stage that writes it again"
+        ) from error
+    for measure in measures:
+        if measure.confusion.shape != (len(classes), len(classes)) or measure.total < 1:
+            raise UserError(
+                f"{path}: {measure.name}: the confusion matrix does not fit {len(classes)} classes"
+            )
+    return classes, measures
+
+
+def read_scores(*folders: Path) -> Scores:
+    """Read what was scored in some folders, and check that it belongs together.
+
+    Raises
+    ------
+    UserError
+        If a file is missing or broken, or of other tracks, classes or another run than the others.
+    """
+    classes: tuple[str, ...] = ()
+    measures: dict[str, Measure] = {}
+    predictions: dict[str, Predictions] = {}
+    for folder in folders:
+        here, found = _read_measures(folder / ACCURACY)
+        classes = classes or here
+        for measure in found:
+            measures[measure.name] = measure
+            file = folder / f"predictions_{measure.name}.tsv"
+            if len(found) == 1 and not file.is_file():
+                file = folder / "predictions.tsv"
+            if len(found) > 1 and not file.is_file():
+                continue  # of frames
+            table = predictions[measure.name] = read_predictions(file)
+            if table.classes != classes or not table.same_tracks(next(iter(predictions.values()))):
+                raise UserError(
+                    f"{file}: not of the same tracks and classes as the other results there; score again"
+                )
+            if not np.array_equal(table.confusion, measure.confusion):
+                raise UserError(f"{file}: does not agree with {ACCURACY} beside it; score again")
+    return Scores(classes, measures, predictions)
