@@ -264,6 +264,9 @@ def caveats(runs: Sequence[Run], corpus: str) -> list[str]:
     """Return what a reader must know before comparing our columns with the paper's."""
     total = len(runs[0].scores.first_predictions().utts)
     lines = []
+    if corpus.endswith("_folds"):
+        lines.append("The paper divides its corpus once; its figures are not of a cross-validation.")
+        corpus = corpus.removesuffix("_folds")
     if corpus != paper.CORPUS:
         lines.append(
             f"The paper's figures are for another corpus ({paper.CORPUS_NAME}, {paper.NUM_TEST} test tracks) "

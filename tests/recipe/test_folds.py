@@ -79,9 +79,12 @@ def test_the_pooled_tables_end_the_output(finished):
         assert text in tables
     with (folder / "exp/synth_folds_summary/results.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert {row["fold"] for row in rows} == {"1", "2", "pooled"}
-    content = json.loads((folder / "exp/synth_folds_summary/results.json").read_text())
-    assert content["folds"] == 2 and content["fold_by"] == "spk"
+    assert {row["experiment"] for row in rows} == {f"synth_folds_{x}" for x in ("dnn1", "lstm_512", "sc")}
+    assert "not of a cross-validation" in tables and "than synth (26)" in tables
+    table = json.loads((folder / "data/synth_folds/tables.json").read_text())[0]
+    assert table["columns"][2:4] == ["fold 1", "fold 2"]
+    page = (folder / "exp/synth_folds_report/index.html").read_text()
+    assert "2-fold cross-validation" in page and "Confusion matrices" in page
 
 
 def test_pooled_results_can_be_compared(finished, run_cli):
@@ -97,7 +100,7 @@ def test_pooled_results_can_be_compared(finished, run_cli):
     refused = run_cli(
         "local/compare_results.sh", "--test-set", "more", *models, cwd=folder, env=environment()
     )
-    assert refused.returncode == 1 and "have no set more" in refused.stderr
+    assert refused.returncode == 1 and "nothing of the set more" in refused.stderr
 
 
 def test_a_second_run_does_nothing_and_changes_nothing(finished):

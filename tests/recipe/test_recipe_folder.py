@@ -60,11 +60,11 @@ def test_dimensions_follow_the_number_of_classes(finished, monkeypatch):
     network = "525-8-3"
     text = (folder / "exp/folder_lstm_512/results.txt").read_text()
     assert network in text
-    assert "svm LSeg_acc: 12 dimensions" in text and "svm FSeg_acc: 537 dimensions" in text
+    assert "LSeg_acc: 12 dimensions" in text and "FSeg_acc: 537 dimensions" in text
     posts = archive.read_matrices(f"scp:{folder}/exp/folder_lstm_512/post_test/post.scp")
     assert {post.shape[1] for _, post in posts} == {3}
     assert network in done.stdout and "Traceback" not in done.stderr
-    assert json.loads((folder / "exp/folder_summary/tables.json").read_text())["table2"]
+    assert json.loads((folder / "exp/folder_summary/results.json").read_text())["accuracies"]
 
 
 def test_a_changed_list_is_a_changed_input(finished):

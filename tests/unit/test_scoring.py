@@ -40,7 +40,7 @@ def test_wilson_of_the_papers_best_result_is_about_two_points_wide():
 
 @pytest.mark.parametrize(("correct", "total"), [(1, 0), (-1, 5), (6, 5)])
 def test_wilson_refuses_impossible_counts(correct, total):
-    with pytest.raises(ValueError, match="must be"):
+    with pytest.raises(ValueError, match="must"):
         significance.wilson(correct, total)
 
 
