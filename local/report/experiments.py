@@ -27,6 +27,8 @@ EXPLANATIONS = {
     "LSeg_cf_acc": "SVM on f_lstm, trained on out-of-fold posteriors",
     "FSeg_cf_acc": "SVM on f_fusion, trained on out-of-fold posteriors",
     "ScSeg_acc": "SVM on f_sc, the mean input frame",
+    "TransSeg_acc": "the audio of the test tracks took part in training",
+    "FullSeg_acc": "without its filter of candidates",
 }
 """What the accuracies are, in the order of the tables; others follow them."""
 
@@ -160,7 +162,7 @@ def seed_paths(prefix: Path, model: str, num_seeds: int) -> list[Path]:
 def load_runs(prefix: Path, models: Sequence[str], num_seeds: int = 1, test_set: str = "test") -> list[Run]:
     """Load ``<prefix>_<model>`` and its repetitions ``_seed2`` … ``_seed<num_seeds>``.
 
-    What has no network has nothing random in it, or averages over its seeds itself: no repetitions.
+    What has no network is averaged over the repetitions that there are: most have nothing random in them.
 
     Raises
     ------
@@ -172,7 +174,7 @@ def load_runs(prefix: Path, models: Sequence[str], num_seeds: int = 1, test_set:
         first, *further = seed_paths(prefix, model, num_seeds)
         record = read_record(first)
         network = read_network(first, record)
-        paths = [first, *(further if network else [])]
+        paths = [first, *(path for path in further if network or path.is_dir())]
         seeds = tuple(load_scores(path, test_set) for path in paths)
         runs.append(Run(model, first, record, network, seeds))
         expected = runs[0].scores.first_predictions()

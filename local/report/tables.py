@@ -21,6 +21,7 @@ from utils.cli import UserError
 
 TABLE2 = ("Frame_acc", "Seg_acc")
 TABLE4 = ("Seg_acc", "LSeg_acc", "FSeg_acc")
+VARIANTS = ("TransSeg_acc", "FullSeg_acc")
 CROSSFIT = ("LSeg_cf_acc", "FSeg_cf_acc")
 EXTRA_TABLES = "tables.json"
 
@@ -118,7 +119,12 @@ def table4(runs: Sequence[Run]) -> Table:
     rows = [[run.label, *_cells(run, measures), *_paper_cells(run.in_paper, TABLE4)] for run in lstms]
     for name, known in paper.SYSTEMS.items():
         label = known.label if name in by_name else f"{known.label}, quoted"
-        rows.append([label, *_cells(by_name.get(name), measures), *_paper_cells(known, TABLE4)])
+        run = by_name.get(name)
+        rows.append([label, *_cells(run, measures), *_paper_cells(known, TABLE4)])
+        for variant in VARIANTS:
+            if run and run.value(variant):
+                cells = [*_cells(run, [variant]), *["-"] * (len(measures) - 1)]
+                rows.append([f"  {name}, {EXPLANATIONS[variant]}", *cells, *_paper_cells(None, TABLE4)])
     for run in own:
         cells = _cells(run, measures)
         if run.value("ScSeg_acc"):

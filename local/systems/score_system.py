@@ -15,8 +15,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from local.systems.sets import open_tracks
-from steps.scoring.measures import Measure, write_measures
-from steps.scoring.predictions import Predictions, write_predictions
+from steps.scoring.measures import Measure
+from steps.scoring.predictions import Predictions
+from steps.scoring.scores import write_scores
 from steps.systems import registry
 from utils import cli
 
@@ -37,16 +38,16 @@ def main(argv: list[str] | None = None) -> int:
     system = registry.load(args.system)
     tracks = open_tracks(args.data_dir, args.feats_dir, system.KINDS)
     model = registry.read_arrays(Path(args.exp_dir) / "model.npz")
-    out, measures = Path(args.out_dir), []
+    measures, tables = [], {}
     for name, scores_of in system.SCORES.items():
         scores = scores_of(model, tracks)
         predictions = Predictions(
             tracks.classes, tuple(tracks.utts), tracks.labels, scores.argmax(axis=1), scores
         )
-        write_predictions(out / f"predictions_{name}.tsv", predictions)
+        tables[name] = predictions
         measures.append(Measure(name, predictions.confusion, {"notes": system.NOTES[name]}))
         cli.log(measures[-1].line())
-    write_measures(out / "accuracy.json", tracks.classes, measures)
+    write_scores(Path(args.out_dir), measures, tables)
     return 0
 
 
