@@ -23,10 +23,7 @@ Options:
 
 . ./path.sh
 . utils/parse_options.sh
-if [ $# -ne 3 ]; then
-  echo "$help_message" >&2
-  exit 2
-fi
+expect_arguments $# 3
 data=$1
 dir=$2
 name=$3

@@ -16,10 +16,7 @@ Options:
 
 . ./path.sh
 . utils/parse_options.sh
-if [ $# -ne 1 ]; then
-  echo "$help_message" >&2
-  exit 2
-fi
+expect_arguments $# 1
 data=$1
 folds=$data/crossfit$num_folds
 [ "$num_folds" -gt 0 ] || exit 0

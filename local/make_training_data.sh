@@ -19,10 +19,7 @@ Options:
 . ./path.sh
 . utils/parse_options.sh
 . utils/once.sh
-if [ $# -ne 1 ]; then
-  echo "$help_message" >&2
-  exit 2
-fi
+expect_arguments $# 1
 data=$1
 once --wait true --in "$data/train/feats.scp" --in "$data/train/utt2spk" --in "$data/train/utt2genre" \
   --out "$data/train_tr/labels.scp" --out "$data/train_cv/labels.scp" --out "$data/cmvn/feature_transform.nnet" \

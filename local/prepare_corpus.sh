@@ -18,10 +18,7 @@ Options:
 
 . ./path.sh
 . utils/parse_options.sh
-if [ $# -ne 3 ]; then
-  echo "$help_message" >&2
-  exit 2
-fi
+expect_arguments $# 3
 corpus=$1
 root=$2
 data=$3

@@ -14,10 +14,7 @@ Options:
 
 . ./path.sh
 . utils/parse_options.sh
-if [ $# -ne 2 ]; then
-  echo "$help_message" >&2
-  exit 2
-fi
+expect_arguments $# 2
 data=$1
 inputs=()
 for x in train $2; do

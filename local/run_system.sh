@@ -25,10 +25,7 @@ Options:
 
 . ./path.sh
 . utils/parse_options.sh
-if [ $# -ne 4 ]; then
-  echo "$help_message" >&2
-  exit 2
-fi
+expect_arguments $# 4
 data=$1
 exp=$2_$3
 name=$3

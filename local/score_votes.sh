@@ -12,10 +12,7 @@ Options:
 
 . ./path.sh
 . utils/parse_options.sh
-if [ $# -ne 3 ]; then
-  echo "$help_message" >&2
-  exit 2
-fi
+expect_arguments $# 3
 data=$1
 exp=$2
 for x in $3; do

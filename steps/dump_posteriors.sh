@@ -19,10 +19,7 @@ Options:
 . ./path.sh
 . utils/parse_options.sh
 . utils/once.sh
-if [ $# -ne 4 ]; then
-  echo "$help_message" >&2
-  exit 2
-fi
+expect_arguments $# 4
 data=$1
 nnet=$2
 transform=$3

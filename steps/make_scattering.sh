@@ -30,10 +30,7 @@ Options:
 . ./path.sh
 . utils/parse_options.sh
 . utils/once.sh
-if [ $# -lt 1 ] || [ $# -gt 3 ]; then
-  echo "$help_message" >&2
-  exit 2
-fi
+expect_arguments $# 1 3
 data=${1%/}
 logdir=${2:-$data/log}
 featdir=${3:-$data/data}

@@ -23,10 +23,7 @@ Options:
 . ./path.sh
 . utils/parse_options.sh
 . utils/once.sh
-if [ $# -ne 4 ]; then
-  echo "$help_message" >&2
-  exit 2
-fi
+expect_arguments $# 4
 system=$1
 config=$2
 wav_scp=$3

@@ -14,6 +14,7 @@
 #
 # A variable whose value is true or false takes only true or false. What is
 # left over stays in "$@", all arguments in "${script_arguments[@]}". A wrong option exits 2.
+# `expect_arguments $# MIN [MAX]` after it ends a script whose number of arguments is wrong with its usage.
 # The call is written to stderr, or to the file RECIPE_LOG where RECIPE_VERBOSE, or the
 # script's own option --verbose, is false.
 #
@@ -24,6 +25,12 @@
 
 _po_die() {
   printf 'ERROR (%s) %s\n' "${0##*/}" "$1" >&2
+  exit 2
+}
+
+expect_arguments() {
+  [ "$1" -lt "$2" ] || [ "$1" -gt "${3:-$2}" ] || return 0
+  printf '%s\n' "${help_message:-}" >&2
   exit 2
 }
 
