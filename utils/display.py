@@ -6,6 +6,7 @@ line at most once a minute. A runner whose output for_each.py reads passes its l
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -57,16 +58,17 @@ class Terminal:
             self.bars.pop().close()
 
 
-def open_terminal(stream: TextIO) -> Terminal | None:
-    """Return the terminal that a stream is, None if it is none (or tqdm, which draws, is not there)."""
+def is_terminal(stream: TextIO) -> bool:
+    """Tell whether lines can be updated in place, by tqdm, which a Kaldi recipe's Python need not have."""
+    at_terminal = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    return at_terminal and importlib.util.find_spec("tqdm") is not None
+
+
+def open_terminal(stream: TextIO) -> Terminal:
+    """Return the terminal above whose lines :func:`write` writes from now on."""
     global _terminal  # noqa: PLW0603
-    if stream.isatty() and os.environ.get("TERM", "dumb") != "dumb":
-        try:
-            _terminal = Terminal(stream)
-        except ImportError:  # a Kaldi recipe's Python need not have tqdm
-            return None
-        return _terminal
-    return None
+    _terminal = _terminal or Terminal(stream)
+    return _terminal
 
 
 def write(text: str, stream: TextIO | None = None) -> None:
@@ -99,7 +101,7 @@ class Board:
         self.label, self.count, self.look, self.each = label, count, look, each
         self.stream = sys.stderr
         self.marks = bool(os.environ.get("PROGRESS_MARKS"))
-        self.terminal = None if self.marks else open_terminal(self.stream)
+        self.terminal = not self.marks and is_terminal(self.stream)
         self.every = TERMINAL_SECONDS if self.terminal else 1.0 if self.marks else PLAIN_SECONDS
         self.next = time.monotonic() + max(self.every, SILENT_SECONDS)
         self.running: dict[int, float] = {}
@@ -125,16 +127,16 @@ class Board:
         statuses = self.statuses()
         if self.marks:
             print(MARK + json.dumps(asdict(statuses[-1])), file=self.stream, flush=True)
-        elif self.terminal is not None:
-            self.terminal.show(statuses)
+        elif self.terminal:
+            open_terminal(self.stream).show(statuses)
         else:
             for status in statuses if self.each else statuses[-1:]:
                 print(f"{PROGRAM}: {status}", file=self.stream, flush=True)
 
     def close(self) -> None:
         """Take the lines away."""
-        if self.terminal is not None:
-            self.terminal.close()
+        if _terminal is not None:
+            _terminal.close()
 
     def statuses(self) -> list[Status]:
         """Return where the running jobs stand, and behind them, if the call has several, all of them."""

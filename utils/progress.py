@@ -96,7 +96,6 @@ class _Reporter:
         self.said = -SECONDS_BETWEEN
         self.label: str | None = None
         self.began = self.first = 0.0
-        self.shown: object = None
 
     def due(self) -> bool:
         """Tell whether a second has passed."""
@@ -129,10 +128,8 @@ class _Reporter:
         elif sys.stderr.isatty():
             from utils import display
 
-            if self.shown is None:
-                self.shown = display.open_terminal(sys.stderr)
-            if isinstance(self.shown, display.Terminal):
-                self.shown.show([status])
+            if display.is_terminal(sys.stderr):
+                display.open_terminal(sys.stderr).show([status])
 
 
 _reporter = _Reporter()

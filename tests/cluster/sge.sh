@@ -34,61 +34,13 @@ as_sgeadmin() {
   setpriv --reuid sgeadmin --regid sgeadmin --clear-groups "$@"
 }
 
-write_queue() {
+# A queue as Grid Engine proposes it, with slots on the hosts that there are.
+make_queue() {
   local slots=4 hosts=$first_node
-  [[ $two_nodes == false ]] || slots=2 hosts="$first_node $second_node"
-  cat >"$work/queue" <<QUEUE
-qname all.q
-hostlist $hosts
-seq_no 0
-load_thresholds NONE
-suspend_thresholds NONE
-nsuspend 1
-suspend_interval 00:05:00
-priority 0
-min_cpu_interval 00:05:00
-processors UNDEFINED
-qtype BATCH
-ckpt_list NONE
-pe_list NONE
-rerun FALSE
-slots $slots
-tmpdir /tmp
-shell /bin/bash
-prolog NONE
-epilog NONE
-shell_start_mode unix_behavior
-starter_method NONE
-suspend_method NONE
-resume_method NONE
-terminate_method NONE
-notify 00:00:05
-owner_list NONE
-user_lists NONE
-xuser_lists NONE
-subordinate_list NONE
-complex_values NONE
-projects NONE
-xprojects NONE
-calendar NONE
-initial_state default
-s_rt INFINITY
-h_rt INFINITY
-s_cpu INFINITY
-h_cpu INFINITY
-s_fsize INFINITY
-h_fsize INFINITY
-s_data INFINITY
-h_data INFINITY
-s_stack INFINITY
-h_stack INFINITY
-s_core INFINITY
-h_core INFINITY
-s_rss INFINITY
-h_rss INFINITY
-s_vmem INFINITY
-h_vmem INFINITY
-QUEUE
+  [[ $two_nodes == false ]] || slots=2 hosts="$first_node,$second_node"
+  EDITOR=true qconf -aq all.q
+  qconf -rattr queue hostlist "$hosts" all.q
+  qconf -rattr queue slots "$slots" all.q
 }
 
 start_cluster() {
@@ -107,8 +59,7 @@ start_cluster() {
   qconf -as "$first_node"
   [[ $two_nodes == false ]] || qconf -ah "$second_node"
   sge_execd
-  write_queue
-  qconf -Aq "$work/queue"
+  make_queue
   make_gpus
   fast_scheduler
   revive_second_node
