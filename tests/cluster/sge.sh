@@ -34,13 +34,14 @@ as_sgeadmin() {
   setpriv --reuid sgeadmin --regid sgeadmin --clear-groups "$@"
 }
 
-# A queue as Grid Engine proposes it, with slots on the hosts that there are.
+# A queue as Grid Engine proposes it to an editor, with slots on the hosts that there are.
 make_queue() {
   local slots=4 hosts=$first_node
-  [[ $two_nodes == false ]] || slots=2 hosts="$first_node,$second_node"
-  EDITOR=true qconf -aq all.q
-  qconf -rattr queue hostlist "$hosts" all.q
-  qconf -rattr queue slots "$slots" all.q
+  [[ $two_nodes == false ]] || slots=2 hosts="$first_node $second_node"
+  printf '#!/bin/sh\nsleep 1\nsed -i "s/^hostlist .*/hostlist %s/; s/^slots .*/slots %s/; s/^pe_list .*/pe_list NONE/" "$1"\n' "$hosts" "$slots" \
+    >"$work/editor"
+  chmod +x "$work/editor"
+  EDITOR=$work/editor qconf -aq all.q
 }
 
 start_cluster() {

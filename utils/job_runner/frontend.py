@@ -24,6 +24,7 @@ from utils.process import is_ancestor
 
 MAX_NAMED = 10
 MAX_SHOWN = 30
+COMMAND_SECONDS = 120  # for one call of a scheduler's program
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

@@ -28,7 +28,6 @@ from typing import Any
 from utils import atomic
 from utils.job_runner import frontend
 from utils.job_runner.request import Request
-from utils.job_runner.scheduler import COMMAND_SECONDS
 from utils.process import start_time
 
 TASK = Path(__file__).with_name("task.py")
@@ -57,7 +56,7 @@ def job_script(spec: Path, index: str) -> str:
         "unset RECIPE_PID RUNNER_OUTPUTS",
         f"cd {here} || exit 1",
         "[ ! -f path.sh ] || . ./path.sh",
-        f"for second in $(seq 0 {late + COMMAND_SECONDS}); do",
+        f"for second in $(seq 0 {late + frontend.COMMAND_SECONDS}); do",
         f"  ls {folder} >/dev/null 2>&1 # network file systems look again",
         f'  [ ! -f {where} ] || exec {python} -I -S {task} {where} "{index}"',
         f'  [ -d {folder} ] || [ "$second" -lt {late} ] || break',

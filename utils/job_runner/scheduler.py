@@ -15,7 +15,6 @@ from typing import Protocol
 
 from utils.job_runner import frontend
 
-COMMAND_SECONDS = 120
 # What users have set there for their own eyes would hide jobs from ours.
 DEFAULTS_OF_USERS = ("SQUEUE_", "SACCT_", "SINFO_", "SCANCEL_")
 REFUSED = re.compile("connection refused|connect failure|unable to (contact|send message to qmaster)", re.I)
@@ -142,7 +141,7 @@ def ask(words: list[str]) -> subprocess.CompletedProcess[str]:
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=COMMAND_SECONDS,
+            timeout=frontend.COMMAND_SECONDS,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
