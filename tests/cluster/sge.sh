@@ -34,12 +34,13 @@ as_sgeadmin() {
   setpriv --reuid sgeadmin --regid sgeadmin --clear-groups "$@"
 }
 
-# A queue as Grid Engine proposes it to an editor, with slots on the hosts that there are.
+# A queue as Grid Engine proposes it to an editor, with slots on the hosts that there are, however busy they are.
 make_queue() {
   local slots=4 hosts=$first_node
   [[ $two_nodes == false ]] || slots=2 hosts="$first_node $second_node"
-  printf '#!/bin/sh\nsleep 1\nsed -i "s/^hostlist .*/hostlist %s/; s/^slots .*/slots %s/; s/^pe_list .*/pe_list NONE/" "$1"\n' "$hosts" "$slots" \
-    >"$work/editor"
+  printf 's/^%s .*/%s %s/\n' hostlist hostlist "$hosts" slots slots "$slots" pe_list pe_list NONE \
+    load_thresholds load_thresholds NONE >"$work/edits"
+  printf '#!/bin/sh\nsleep 1\nsed -i -f %s/edits "$1"\n' "$work" >"$work/editor"
   chmod +x "$work/editor"
   EDITOR=$work/editor qconf -aq all.q
 }
