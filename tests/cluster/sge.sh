@@ -40,7 +40,7 @@ make_queue() {
   [[ $two_nodes == false ]] || slots=2 hosts="$first_node $second_node"
   printf 's/^%s .*/%s %s/\n' hostlist hostlist "$hosts" slots slots "$slots" pe_list pe_list NONE \
     load_thresholds load_thresholds NONE >"$work/edits"
-  printf '#!/bin/sh\nsleep 1\nsed -i -f %s/edits "$1"\n' "$work" >"$work/editor"
+  printf '#!/bin/sh\nsleep 1\nexec sed -i -f %s/edits "%s"\n' "$work" "\$1" >"$work/editor"
   chmod +x "$work/editor"
   EDITOR=$work/editor qconf -aq all.q
 }
