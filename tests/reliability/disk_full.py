@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.workspace import compare, make_workspace, results, run_recipe
 from utils import cli
 
-MODELS = ("--dnns", "dnn1", "--lstms", "lstm_512")
+MODELS = ("--dnns", "dnn1", "--lstms", "lstm_512", "--systems", "lee2009")
 LEFT = (0, 8192, 100_000)
 SAID = ("No space left", "will be written", "disk not full", "space")
 

@@ -29,7 +29,7 @@ from tests.workspace import compare, environment, make_workspace, results
 from utils import cli
 
 STAGES = 11
-MODELS = ("--dnns", "dnn1", "--lstms", "lstm_512")
+MODELS = ("--dnns", "dnn1", "--lstms", "lstm_512", "--systems", "lee2009")
 
 
 def get_parser() -> cli.KaldiParser:
