@@ -40,17 +40,22 @@ class Table:
     paper: range = range(0)
     """Columns of the paper's figures."""
 
+    @property
+    def flush(self) -> list[bool]:
+        """Tell for each column whether it is flush left: names and sentences are, numbers are not."""
+        words = [any(row[c][:1].isalpha() and len(row[c]) > 12 for row in self.rows)
+                 for c in range(len(self.columns))]  # fmt: skip
+        return [c < self.left or word for c, word in enumerate(words)]
+
     def lines(self) -> list[str]:
         """Lay the table out as text, without trailing blanks; a bar stands before the paper's figures."""
         cells = [list(self.columns), *self.rows]
         widths = [max(len(row[c]) for row in cells) for c in range(len(self.columns))]
-        words = [c < self.left or any(row[c][:1].isalpha() and len(row[c]) > 12 for row in self.rows)
-                 for c in range(len(self.columns))]  # fmt: skip
 
         def line(row: Sequence[str]) -> str:
             parts = [
                 text.ljust(width) if flush else text.rjust(width)
-                for text, width, flush in zip(row, widths, words, strict=True)
+                for text, width, flush in zip(row, widths, self.flush, strict=True)
             ]
             if self.paper:
                 parts.insert(self.paper.start, "|")
@@ -155,10 +160,15 @@ def table1(rows: Sequence[dict[str, Any]], sets: Sequence[str]) -> Table:
     for row in rows:
         known = paper.TABLE1_TOTAL if row["class"] == "total" else paper.TABLE1.get(row["class"])
         counts = [x for part in sets for x in (str(row[f"{part}_tracks"]), percent(row[f"{part}_hours"]))]
-        figures: list[object] = (
-            [known.train, known.train_hours, known.test, known.test_hours] if known else ["-"] * 4
-        )
-        cells.append([row["class"], *counts, *map(str, figures)])
+        figures = ["-"] * 4
+        if known:
+            figures = [
+                str(known.train),
+                percent(known.train_hours),
+                str(known.test),
+                percent(known.test_hours),
+            ]
+        cells.append([row["class"], *counts, *figures])
     ours = ["class", *(text for part in sets for text in (part, "hours"))]
     papers = ["paper train", "hours", "paper test", "hours"]
     return _with_paper("Table 1. The corpus, and the paper's", ours, papers, cells)
