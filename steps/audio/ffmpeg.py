@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 import shutil
 import struct
@@ -10,6 +12,8 @@ import tempfile
 from typing import IO
 
 import numpy as np
+
+from steps.audio.source import SourceFile
 
 
 class FfmpegError(Exception):
@@ -21,6 +25,13 @@ def is_available() -> bool:
     return shutil.which("ffmpeg") is not None
 
 
+def address(file: SourceFile) -> str:
+    """Return what ffmpeg calls these bytes: a ``file:`` prefix keeps a name from being an option or a URL."""
+    if file.is_whole:
+        return f"file:{file.path}"
+    return f"subfile,,start,{file.start},end,{file.start + file.size},,:file:{file.path}"
+
+
 def artist_tag(path: str) -> str:
     """Return the artist in a file's tags as ffprobe finds it, empty if there is none or no ffprobe."""
     if shutil.which("ffprobe") is None:
@@ -28,8 +39,42 @@ def artist_tag(path: str) -> str:
     command = ["ffprobe", "-v", "error", "-show_entries", "format_tags=artist:stream_tags=artist"]
     command += ["-of", "default=noprint_wrappers=1:nokey=1", "-i", f"file:{path}"]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
-    return lines[0].strip() if done.returncode == 0 and lines else ""
+    lines = done.stdout.decode("utf-8", "replace").strip().split("\n")
+    return lines[0].strip() if done.returncode == 0 else ""
+
+
+def stated_seconds(path: str) -> float | None:
+    """Return the length that the container states for its first audio stream, ``None`` if it states none.
+
+    Raises
+    ------
+    FfmpegError
+        If there is no ffprobe: nothing would notice that a file was cut.
+    """
+    if shutil.which("ffprobe") is None:
+        raise FfmpegError("ffprobe, which knows the stated length, is not there; install it beside ffmpeg")
+    command = ["ffprobe", "-v", "error", "-select_streams", "a:0", "-show_entries"]
+    command += ["stream=duration:stream_tags=DURATION:format=duration", "-of", "json", "-i", path]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    try:
+        found = json.loads(done.stdout)
+    except ValueError:
+        return None
+    stream: dict = next(iter(found.get("streams", [])), {})
+    said = [stream.get("duration"), stream.get("tags", {}).get("DURATION")]
+    said.append(found.get("format", {}).get("duration"))
+    return next((seconds for text in said if text and (seconds := _seconds(text)) is not None), None)
+
+
+def _seconds(text: str) -> float | None:
+    """Read ``12.5`` or ``00:00:12.5``."""
+    try:
+        seconds = 0.0
+        for word in text.split(":"):
+            seconds = 60 * seconds + float(word)
+    except ValueError:
+        return None
+    return seconds if 0 < seconds < math.inf else None
 
 
 class Pipe:
@@ -37,9 +82,8 @@ class Pipe:
 
     Parameters
     ----------
-    path : str
-        The recording, given to ffmpeg as it is (the option ``-i`` and a ``file:`` prefix keep a name that
-        begins with a dash or looks like an address from being taken for anything else).
+    address : str
+        The recording as :func:`address` writes it.
 
     Raises
     ------
@@ -47,8 +91,8 @@ class Pipe:
         If the file holds nothing that ffmpeg decodes.
     """
 
-    def __init__(self, path: str) -> None:
-        command = ["ffmpeg", "-nostdin", "-v", "error", "-xerror", "-i", f"file:{path}"]
+    def __init__(self, address: str) -> None:
+        command = ["ffmpeg", "-nostdin", "-v", "error", "-xerror", "-i", address]
         command += ["-map", "0:a:0", "-f", "au", "-c:a", "pcm_f32be", "pipe:1"]
         self._messages = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._process = subprocess.Popen(
@@ -73,7 +117,7 @@ class Pipe:
         """Return the lines of its messages, without names and addresses of its parts."""
         self._messages.seek(0)
         text = self._messages.read().decode("utf-8", "replace").strip()
-        return [re.sub(r"^\[[^]]* @ 0x\w+\] ", "", line) for line in text.splitlines()] or ["no message"]
+        return [re.sub(r"^\[[^]]* @ 0x\w+\] ", "", line) for line in text.split("\n")] or ["no message"]
 
     def read_frames(self, frames: int) -> np.ndarray:
         """Return up to ``frames`` frames ``[frames, channels]`` in float64; none at the end.

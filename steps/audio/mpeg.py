@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import BinaryIO
+
+from steps.audio.source import SourceFile
 
 _BITRATES_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)  # kbit/s, MPEG-1 layer III
 _BITRATES_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)  # MPEG-2 and 2.5 layer III
@@ -62,7 +63,7 @@ def frame_size(header: bytes) -> int:
     return (144000 if version == 3 else 72000) * kilobits // _RATES[version][rate] + (header[2] >> 1 & 1)
 
 
-def find_stream(file: BinaryIO, start: int = 0) -> Stream | None:
+def find_stream(file: SourceFile, start: int = 0) -> Stream | None:
     """Find the first of two successive layer III frames from offset ``start`` on, past ID3v2 tags.
 
     Returns
@@ -71,13 +72,11 @@ def find_stream(file: BinaryIO, start: int = 0) -> Stream | None:
         ``None`` if there are none within 128 KiB after the tags.
     """
     while True:
-        file.seek(start)
-        tag = id3v2_size(file.read(10))
+        tag = id3v2_size(file.at(start, 10))
         if not tag:
             break
         start += tag
-    file.seek(start)
-    data = file.read(_SEARCH)
+    data = file.at(start, _SEARCH)
     at = data.find(b"\xff")
     while at >= 0:
         size = frame_size(data[at : at + 4])
@@ -101,17 +100,15 @@ def _counts(frame: bytes, start: int) -> tuple[int | None, int | None]:
     return None, None
 
 
-def uncounted(stream: Stream, file: BinaryIO, size: int) -> tuple[bytes, int]:
+def uncounted(stream: Stream, file: SourceFile) -> tuple[bytes, int]:
     """Return a beginning for the stream that claims more frames than the file can hold.
 
     Parameters
     ----------
     stream : Stream
         As :func:`find_stream` found it.
-    file : binary file
+    file : SourceFile
         The same file.
-    size : int
-        Its length in bytes.
 
     Returns
     -------
@@ -121,10 +118,9 @@ def uncounted(stream: Stream, file: BinaryIO, size: int) -> tuple[bytes, int]:
     skip : int
         The offset at which the file goes on.
     """
-    count = struct.pack(">I", size // _MIN_FRAME_BYTES + 1)
+    count = struct.pack(">I", file.size // _MIN_FRAME_BYTES + 1)
     if stream.count_at is not None:
-        file.seek(stream.start)
-        return file.read(stream.count_at - stream.start) + count, stream.count_at + 4
+        return file.at(stream.start, stream.count_at - stream.start) + count, stream.count_at + 4
     version = stream.header[1] >> 3 & 3
     bitrate = 9 if version == 3 else 8  # 128 or 64 kbit/s: a frame of at least 192 bytes
     header = bytes(

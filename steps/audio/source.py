@@ -1,4 +1,4 @@
-"""The bytes of a recording as libsndfile sees them: nameless, and with a beginning that can be replaced."""
+"""The bytes of a recording as a decoder sees them: nameless, a part of a file, its beginning replaced."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 
 class SourceFile:
-    """A file opened for a decoder.
+    """A file, or some of its bytes, opened for a decoder.
 
     It has no name, so that the extension has no say in what the content is, and a decoder that seeks to
     nowhere (as they do on corrupt headers) is left where it can read nothing.
@@ -17,13 +17,19 @@ class SourceFile:
     ----------
     path : str
         The file.
+    start, end : int
+        The bytes of the file that are seen; ``end`` is the file's own end if it is not given.
 
     Attributes
     ----------
-    raw : binary file
-        The file itself.
-    size : int
-        Its length in bytes.
+    path : str
+        The file.
+    start, size : int
+        Where in the file the bytes begin, and how many there are.
+    is_whole : bool
+        Whether that is all of the file.
+    reached : int
+        How many of the bytes have been read, from the first on.
 
     Raises
     ------
@@ -31,16 +37,29 @@ class SourceFile:
         If the file cannot be opened.
     """
 
-    def __init__(self, path: str) -> None:
-        self.raw: BinaryIO = Path(path).open("rb")  # noqa: SIM115 - closed by close()
-        self.size = os.fstat(self.raw.fileno()).st_size
+    def __init__(self, path: str, start: int = 0, end: int | None = None) -> None:
+        self.path, self.start = path, start
+        self._raw: BinaryIO = Path(path).open("rb")  # noqa: SIM115 - closed by close()
+        whole = os.fstat(self._raw.fileno()).st_size
+        self.size = (whole if end is None else min(end, whole)) - start
+        self.is_whole = self.size == whole
+        self.reached = 0
         self._prefix = b""
         self._skip = 0
         self._position = 0
 
+    def window(self, start: int, end: int) -> SourceFile:
+        """Open some of these bytes anew."""
+        return SourceFile(self.path, self.start + start, self.start + end)
+
+    def at(self, offset: int, size: int) -> bytes:
+        """Return up to ``size`` of the original bytes from ``offset`` on."""
+        self._raw.seek(self.start + max(0, offset))
+        return self._raw.read(max(0, min(size, self.size - offset)))
+
     def replace_beginning(self, prefix: bytes, skip: int) -> None:
         """Put ``prefix`` in the place of the first ``skip`` bytes, and go to the start."""
-        self._prefix, self._skip, self._position = prefix, skip, 0
+        self._prefix, self._skip, self._position, self.reached = prefix, skip, 0, 0
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Go to a place in the (edited) stream and return it; beyond its ends is its nearer end."""
@@ -59,11 +78,13 @@ class SourceFile:
             size = self.size + len(self._prefix)
         data = self._prefix[self._position : self._position + size]
         if len(data) < size:
-            self.raw.seek(self._skip + max(0, self._position - len(self._prefix)))
-            data += self.raw.read(size - len(data))
+            offset = self._skip + max(0, self._position - len(self._prefix))
+            more = self.at(offset, size - len(data))
+            self.reached = offset + len(more)
+            data += more
         self._position += len(data)
         return data
 
     def close(self) -> None:
         """Close the file."""
-        self.raw.close()
+        self._raw.close()
