@@ -45,7 +45,7 @@ class Terminal:
             self.bars.pop().close()
         for position, status in enumerate(shown):
             if position == len(self.bars):
-                look = {"total": 1.0, "bar_format": "{bar:10} {percentage:3.0f}% {desc}", "leave": False}
+                look = {"total": 1.0, "bar_format": "{bar:6} {desc}", "leave": False}
                 bar = self.tqdm(file=self.stream, position=position, ncols=1, desc=" ", **look)
                 self.bars.append(bar)
             bar = self.bars[position]

@@ -63,7 +63,7 @@ class Output:
         if not text.startswith(display.MARK):
             display.write(f"[{self.item}] {text}", sys.stdout)
         elif (status := display.read_mark(text)) is not None:
-            status.label = self.item if status.label == self.item else f"{self.item} {status.label}"
+            status.label = self.item if self.item in status.label else f"{self.item} {status.label}"
             self.status = status
 
 

@@ -66,13 +66,13 @@ class Status:
         if self.epochs:
             parts.append(f"epoch {self.epoch} of {self.epochs}")
             if self.total:
-                parts.append(f"{100 * self.done / self.total:.0f} % of the {self.unit}")
+                parts.append(f"{100 * self.done / self.total:.0f} % of {self.unit}")
         elif self.unit:
             total = f" of {grouped(self.total)}" if self.total else ""
             parts.append(f"{grouped(int(self.done))}{total} {self.unit}")
-        parts += [f"{name.replace('_', ' ')} {value:.4g}" for name, value in self.numbers.items()]
         if self.left is not None:
             parts.append(f"done in {clock(self.left)}")
+        parts += [f"{name.replace('_', ' ')} {value:.3g}" for name, value in self.numbers.items()]
         if self.speed:
             parts.append(f"{grouped(self.speed)} {self.unit}/s")
         return f"{self.label}: {', '.join(parts)}" if parts else self.label

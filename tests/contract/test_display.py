@@ -66,7 +66,13 @@ def test_for_each_shows_what_its_runners_tell_it(tmp_path: Path, work: str) -> N
     for item in ("a", "b"):
         for words in (f"[{item}] before", f"{item}: ", f"[{item}] after"):
             assert words in text
-    for words in (" of 50 tracks, train loss 0.5, done in 0:00:0", "all: 0 of 2 jobs", "of 100 tracks"):
+    for words in (
+        " of 50 tracks, done in 0:00:0",
+        "tracks, done",
+        ", train loss 0.5, ",
+        "all: 0 of 2 jobs",
+        "of 100 tracks",
+    ):
         assert words in text
     assert "\x1e" not in text
 

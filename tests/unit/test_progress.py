@@ -19,7 +19,7 @@ LOSSES = {"train_loss": 0.512, "held_out_loss": 0.70114}
             Status(
                 "lstm_512", 15120, 24000, "frames", 12, 50, {"train_loss": 0.512, "held_out_loss": 0.70114}
             ),
-            "lstm_512: epoch 12 of 50, 63 % of the frames, train loss 0.512, held out loss 0.7011",
+            "lstm_512: epoch 12 of 50, 63 % of frames, train loss 0.512, held out loss 0.701",
         ),
         (
             Status("feats.3", 310, 729, "tracks", speed=12.1, left=34.6),
