@@ -1,9 +1,10 @@
 """Forward pass over utterances, and what ``nnet-forward`` may do to its output.
 
-LSTM networks run over several utterances side by side, each as if it were alone: the weights are read once
-for all of them. The C kernels sum every value in an order of its own, so an utterance's output has the same
-bits whatever runs beside it: results do not depend on how a list was split into jobs. What stands before
-the first LSTM (a ``TimeShift``) and behind the last one is applied to whole utterances.
+LSTM networks run over several utterances side by side, each as if it were alone: the recurrent weights are
+read once for all of them. Every other product is of one utterance, and the C kernels sum each value in an
+order of its own, so the output has the same bits whatever runs beside it: results do not depend on how a list
+was split into jobs. What stands before the first LSTM (a ``TimeShift``) and behind the last one is applied to
+whole utterances.
 """
 
 from __future__ import annotations
@@ -172,7 +173,9 @@ def _fresh(layer: Layer) -> Layer:
     """Return a layer of our own over the same LSTM, or the layer itself if it has no memory."""
     if not isinstance(layer, NativeLstmLayer):
         return layer
-    return NativeLstmLayer(layer.lstm, 1, layer.library)
+    fresh = NativeLstmLayer(layer.lstm, 1, layer.library)
+    fresh.each_alone = True
+    return fresh
 
 
 def _apply(layers: list[Layer], x: torch.Tensor) -> torch.Tensor:
@@ -188,9 +191,8 @@ def _start(number: int, key: str, x: torch.Tensor, middle: list[Layer]) -> _Run:
 
 
 def _advance(runs: list[_Run], middle: list[Layer]) -> None:
-    """Take every run up to ``CHUNK`` frames further; what lies behind an end is computed and left."""
-    streams = len(runs)
-    frames = min(CHUNK, max(len(run.x) - run.position for run in runs))
+    """Take every run ``CHUNK`` frames further; what lies behind an end is computed and left."""
+    streams, frames = len(runs), CHUNK
     chunk = runs[0].x.new_zeros(frames, streams, runs[0].x.shape[1])
     for stream, run in enumerate(runs):
         part = run.x[run.position : run.position + frames]

@@ -11,6 +11,7 @@ import ctypes
 import torch
 
 from steps.nnet1 import components as nn
+from steps.nnet1 import products
 from steps.nnet1.layers import Signal
 from steps.nnet1.lstm import LstmLayer
 
@@ -37,6 +38,7 @@ class NativeLstmLayer(LstmLayer):
 
     def __init__(self, component: nn.Lstm, num_stream: int, library: ctypes.CDLL) -> None:
         self.library = library
+        self.each_alone = False
         self.buffers: dict[str, torch.Tensor] = {}
         super().__init__(component, num_stream)
 
@@ -61,6 +63,20 @@ class NativeLstmLayer(LstmLayer):
     def _call(self, name: str, *arguments: object) -> None:
         """Call a kernel, on as many threads as torch has."""
         getattr(self.library, name)(torch.get_num_threads(), *arguments)
+
+    def _input_product(self, x: torch.Tensor, gates: torch.Tensor) -> None:
+        """Write ``Wx x + b`` into ``gates``; with ``each_alone`` by a product of its own for each stream.
+
+        Libraries sum in an order that may change with the number of rows: so a stream's bits would with
+        its company.
+        """
+        if not self.each_alone:
+            super()._input_product(x, gates)
+            return
+        for stream in range(self.num_stream):
+            rows = x.view(len(gates), self.num_stream, -1)[:, stream].contiguous()
+            alone = self.lstm.bias.repeat(len(rows), 1)
+            gates[:, stream] = products.multiply(rows, self.lstm.w_gifo_x.t(), alone, beta=1.0)
 
     def propagate(self, x: torch.Tensor) -> torch.Tensor:
         """See :meth:`LstmLayer.propagate`."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from steps.nnet1 import kernels
+from steps.nnet1 import products
 from utils import cli
 from utils.cli import UserError
 
@@ -51,15 +51,14 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     choices = ("yes", "no", "optional")
     add("--use-gpu", choices=choices, default="no", help="yes: fail without a GPU (default: no)")
-    text = "arithmetic on the CPU (default: auto, C if it compiles)"
-    add("--kernels", choices=kernels.CHOICES, default="auto", help=text)
+    add("--kernels", default="auto", help=products.HELP)
     add("--num-threads", type=cli.positive_int, default=1, help="CPU threads (default: 1)")
 
 
 def select_device(args: argparse.Namespace) -> torch.device:
     """Fix threads and kernels and choose the device from the options of :func:`add_device_options`."""
     torch.set_num_threads(args.num_threads)
-    kernels.use(args.kernels)
+    products.use(args.kernels)
     return open_device(args.use_gpu)
 
 

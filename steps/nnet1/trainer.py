@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from steps.nnet1 import epoch as one_pass
-from steps.nnet1 import kernels, schedule
+from steps.nnet1 import kernels, products, schedule
 from steps.nnet1.components import AffineTransform, Lstm, LstmProjectedStreams, Network
 from steps.nnet1.convert import to_test_time
 from steps.nnet1.experiment import Experiment
@@ -61,10 +61,10 @@ def trainer_parser(program: str, description: str | None) -> cli.KaldiParser:
 
 
 def machine(args: argparse.Namespace, device: torch.device) -> str:
-    """Describe what computes, e.g. ``cpu, kernels c-1f2e…, 1 threads, AMD EPYC``."""
+    """Describe what computes, e.g. ``cpu, kernels large=torch,thin=c, 1 threads, AMD EPYC``."""
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)}, kernels {kernels.choice()}"
-    return f"cpu, kernels {kernels.identity()}, {args.num_threads} threads, {kernels.processor_name()}"
+    return f"cpu, kernels {products.identity()}, {args.num_threads} threads, {kernels.processor_name()}"
 
 
 def make_network(args: argparse.Namespace, data: TrainingSet, lines: Iterable[str], name: str) -> Network:

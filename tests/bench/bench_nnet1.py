@@ -30,7 +30,7 @@ from threadpoolctl import threadpool_limits
 
 from steps import archive
 from steps.nnet1 import components as nn
-from steps.nnet1 import epoch, kernels
+from steps.nnet1 import epoch, products
 from steps.nnet1.forward import Forward
 from steps.nnet1.initialize import initialize
 from steps.nnet1.inputs import TrainingData
@@ -40,7 +40,7 @@ from steps.nnet1.net import Net
 from steps.nnet1.options import TrainOptions
 from steps.nnet1.prototype import default_generation, parse_line
 from tests.bench import nnet1_peers
-from tests.bench.machine import bandwidth, machine, sgemm_peak, timed
+from tests.bench.machine import bandwidth, machine, openblas_kernel, openblas_unset, sgemm_peak, timed
 from utils import cli
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,7 +127,7 @@ def get_parser() -> cli.KaldiParser:
     add("--threads", default="1", help="numbers of threads, e.g. 1,2 (default: 1)")
     add("--models", default="", help="only models whose name has this in it")
     add("--peers", type=cli.boolean, default=True, help="time torch's own ways, too (default: true)")
-    add("--kernels", choices=kernels.CHOICES, default="auto", help="as the trainers' option (default: auto)")
+    add("--kernels", default="auto", help="as the trainers' option (default: auto)")
     return parser
 
 
@@ -281,10 +281,10 @@ def share(speed: float, bound: float) -> tuple[str, str]:
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark."""
     args = get_parser().parse_args(argv)
-    kernels.use(args.kernels)
+    products.use(args.kernels)
     models = [model for model in MODELS if args.models in model.name]
     print(
-        f"{machine()}; torch {torch.__version__}; kernels {kernels.identity()}; {time.strftime('%Y-%m-%d')}"
+        f"{machine()}; {openblas_kernel()}; torch {torch.__version__}; kernels {products.identity()}; {time.strftime('%Y-%m-%d')}"
     )
     counts = [int(word) for word in args.threads.split(",")]
     for threads in counts:
@@ -318,4 +318,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    openblas_unset()
     cli.run(main)

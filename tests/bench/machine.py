@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from steps.nnet1 import products
 from tests.bench import nnet1_peers
@@ -24,13 +25,13 @@ def bandwidth(num_bytes: float) -> float:
 
 
 def sgemm_peak(threads: int) -> float:
-    """FLOPs a second of a product of square matrices, by the fastest of torch, OpenBLAS and ours."""
+    """FLOPs a second of a product of square matrices, by the fastest of torch, oneDNN and OpenBLAS."""
     a, b, out = (torch.randn(1024, 1024) for _ in range(3))
     arrays = [matrix.numpy() for matrix in (out, a, b)]
     ways = (
         lambda: torch.mm(a, b, out=out),
         lambda: nnet1_peers.product(*arrays),
-        lambda: products.multiply(a, b, out),
+        lambda: products.by_onednn(a, b, out),
     )
     best = math.inf
     with threadpool_limits(threads, "blas"):
@@ -45,6 +46,23 @@ def timed(run: Callable[[], object]) -> float:
     started = time.perf_counter()
     run()
     return time.perf_counter() - started
+
+
+def openblas_unset() -> None:
+    """Start this program anew without the settings of OpenBLAS that some machines have and that slow it."""
+    names = {"OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"} & os.environ.keys()
+    if names:
+        for name in names:
+            del os.environ[name]
+        os.execv(sys.executable, [sys.executable, *sys.argv])
+
+
+def openblas_kernel() -> str:
+    """Name the kernels that OpenBLAS chose for this processor."""
+    found = {
+        part.get("architecture", "?") for part in threadpool_info() if "openblas" in part["internal_api"]
+    }
+    return f"OpenBLAS {', '.join(sorted(found)) or 'none'}"
 
 
 def machine() -> str:

@@ -16,7 +16,7 @@ import torch
 
 from steps import archive
 from steps.nnet1 import components as nn
-from steps.nnet1 import kernels, nnet_train_lstm_streams
+from steps.nnet1 import nnet_train_lstm_streams, products
 from steps.nnet1.inputs import TrainingData
 from steps.nnet1.model_file import read_network, write_network
 from steps.nnet1.net import Net
@@ -172,7 +172,7 @@ def trained(case: Case, folder, *more: str) -> nn.Network:
 @pytest.fixture(autouse=True)
 def choose_kernels_again():
     yield
-    kernels.use("auto")
+    products.use("auto")
 
 
 WAYS = [["--kernels=auto"], ["--kernels=torch"], ["--use-gpu=yes"], ["--use-gpu=yes", "--kernels=torch"]]

@@ -131,11 +131,10 @@ def test_without_a_compiler_torch_does_the_work(monkeypatch, tmp_path, capsys):
     monkeypatch.delenv("CC", raising=False)
     kernels.use("auto")
     assert kernels.library() is None
-    assert kernels.identity() == "torch"
-    assert "Kernels: torch (no C compiler on PATH)" in capsys.readouterr().err
+    assert "Recurrence: torch (no C compiler on PATH)" in capsys.readouterr().err
     assert type(Net(nn.Network([make(5, 4, 3)])).lstms[0]) is LstmLayer
     kernels.use("c")
-    with pytest.raises(UserError, match="--kernels=c: cannot compile"):
+    with pytest.raises(UserError, match="--kernels=c: cannot compile the recurrence"):
         kernels.library()
 
 
@@ -152,7 +151,7 @@ def test_processes_may_compile_at_once_and_a_bad_compiler_is_survived(monkeypatc
     monkeypatch.setenv("PATH", f"{tmp_path}/bin")
     kernels.use("auto")
     assert kernels.library() is None
-    assert "Kernels: torch" in capsys.readouterr().err
+    assert "Recurrence: torch" in capsys.readouterr().err
 
 
 def test_the_choice_is_heeded():

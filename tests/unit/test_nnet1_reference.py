@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from steps import archive
-from steps.nnet1 import epoch, kernels
+from steps.nnet1 import epoch, products
 from steps.nnet1.forward import Forward, without_softmax
 from steps.nnet1.minibatches import Frames, Streams
 from steps.nnet1.model_file import read_network
@@ -64,11 +64,11 @@ def test_trains_as_kaldi(case, run, num_stream, monkeypatch):
 @pytest.mark.parametrize(("case", "run", "num_stream"), [c for c in CASES if c[0].small], ids=case_id)
 def test_trains_as_kaldi_in_plain_torch(case, run, num_stream, monkeypatch):
     monkeypatch.chdir(SMALL)
-    kernels.use("torch")
+    products.use("torch")
     try:
         check_case(case, run, num_stream, case.results)
     finally:
-        kernels.use("auto")
+        products.use("auto")
 
 
 @pytest.mark.parametrize(("case", "run", "num_stream"), CASES, ids=case_id)

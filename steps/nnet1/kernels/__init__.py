@@ -1,9 +1,8 @@
-"""The C kernels: compiled by the system's compiler at first use, kept in a cache, loaded with ctypes.
+"""The recurrence of the LSTM in C: compiled at first use, kept in a cache, loaded with ctypes.
 
-Without a compiler the plain torch operations do the work; the log says which. The two differ in the last
-bits, so :func:`identity` is recorded with a training. The cache is ``$XDG_CACHE_HOME`` or ``~/.cache``, in
-``nnet1-kernels``; a file's name is a hash of source, flags, compiler and processor, and a file appears
-there whole, so processes may compile at the same time.
+Without a compiler the plain torch operations do the work; the log says which. The cache is
+``$XDG_CACHE_HOME`` or ``~/.cache``, in ``nnet1-kernels``; a file's name is a hash of source, flags, compiler
+and processor, and a file appears there whole, so processes may compile at the same time.
 """
 
 from __future__ import annotations
@@ -23,17 +22,15 @@ from utils import cli
 from utils.cli import UserError
 
 CHOICES = ("auto", "c", "torch")
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("lstm.c", "products.c"))
+SOURCE = Path(__file__).with_name("lstm.c")
 HEADER = Path(__file__).with_name("vectors.h")
 FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-shared")
 THREADS = ("-fopenmp",)
-_INT, _FLOAT, _POINTER, _STEP = ctypes.c_int, ctypes.c_float, ctypes.c_void_p, ctypes.c_ssize_t
-_MATRIX = [_POINTER, _STEP, _STEP]
+_INT, _FLOAT, _POINTER = ctypes.c_int, ctypes.c_float, ctypes.c_void_p
 _SIGNATURES = {
     "lstm_forward": [_INT] * 7 + [_POINTER] * 5 + [_FLOAT] + [_POINTER] * 5,
     "lstm_backward": [_INT] * 7 + [_POINTER] * 5 + [_FLOAT] * 2 + [_POINTER] * 7,
     "lstm_vectors": [_INT] * 3 + [_POINTER] * 2 + [_FLOAT] + [_POINTER] * 4,
-    "multiply": [_INT] * 4 + [_FLOAT] + _MATRIX * 2 + [_FLOAT, _POINTER, _STEP],
 }
 
 
@@ -43,7 +40,6 @@ class _State:
     choice = "auto"
     loaded = False
     library: ctypes.CDLL | None = None
-    identity = "torch"
 
 
 def use(choice: str) -> None:
@@ -67,16 +63,10 @@ def library() -> ctypes.CDLL | None:
         If they were demanded (``c``) and cannot be compiled.
     """
     if not _State.loaded:
-        _State.library, _State.identity, _State.loaded = None, "torch", True
+        _State.library, _State.loaded = None, True
         if _State.choice != "torch":
             _load(demanded=_State.choice == "c")
     return _State.library
-
-
-def identity() -> str:
-    """Name the kernels in use: ``torch``, or ``c`` with the hash of source, flags, compiler and processor."""
-    library()
-    return _State.identity
 
 
 def _load(*, demanded: bool) -> None:
@@ -89,11 +79,11 @@ def _load(*, demanded: bool) -> None:
             function.argtypes, function.restype = signature, None
     except (OSError, AttributeError, subprocess.SubprocessError) as error:
         if demanded:
-            raise UserError(f"--kernels=c: cannot compile the kernels: {error}") from error
-        cli.log(f"Kernels: torch ({error})")
+            raise UserError(f"--kernels=c: cannot compile the recurrence: {error}") from error
+        cli.log(f"Recurrence: torch ({error})")
         return
-    _State.library, _State.identity = loaded, f"c-{path.stem}"
-    cli.log(f"Kernels: C ({path.name})")
+    _State.library = loaded
+    cli.log(f"Recurrence: C ({path.name})")
 
 
 def compiled() -> Path:
@@ -117,7 +107,7 @@ def compiled() -> Path:
 
 def _compiled(compiler: str, *flags: str) -> Path:
     version = _run(compiler, "--version").partition("\n")[0]
-    sources = "".join(path.read_text(encoding="utf-8") for path in (*SOURCES, HEADER))
+    sources = "".join(path.read_text(encoding="utf-8") for path in (SOURCE, HEADER))
     facts = (sources, " ".join(flags), version, _processor())
     folder = _cache()
     target = folder / f"{hashlib.sha256(chr(0).join(facts).encode()).hexdigest()[:16]}.so"
@@ -125,7 +115,7 @@ def _compiled(compiler: str, *flags: str) -> Path:
         handle, name = tempfile.mkstemp(suffix=".so", dir=folder)
         os.close(handle)
         try:
-            _run(compiler, *flags, "-o", name, *map(str, SOURCES))
+            _run(compiler, *flags, "-o", name, str(SOURCE))
             Path(name).replace(target)
         finally:
             Path(name).unlink(missing_ok=True)
