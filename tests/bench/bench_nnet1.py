@@ -283,9 +283,8 @@ def main(argv: list[str] | None = None) -> int:
     args = get_parser().parse_args(argv)
     products.use(args.kernels)
     models = [model for model in MODELS if args.models in model.name]
-    print(
-        f"{machine()}; {openblas_kernel()}; torch {torch.__version__}; kernels {products.identity()}; {time.strftime('%Y-%m-%d')}"
-    )
+    facts = (machine(), openblas_kernel(), f"torch {torch.__version__}", f"kernels {products.identity()}")
+    print("; ".join([*facts, time.strftime("%Y-%m-%d")]))
     counts = [int(word) for word in args.threads.split(",")]
     for threads in counts:
         torch.set_num_threads(threads)

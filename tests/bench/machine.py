@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -54,7 +55,7 @@ def openblas_unset() -> None:
     if names:
         for name in names:
             del os.environ[name]
-        os.execv(sys.executable, [sys.executable, *sys.argv])
+        raise SystemExit(subprocess.run([sys.executable, *sys.argv], check=False).returncode)
 
 
 def openblas_kernel() -> str:
