@@ -67,6 +67,30 @@ def choose_device(use_gpu: str) -> str:
     return "cuda" if available else "cpu"
 
 
+def transform(options: Namespace) -> config.Config:
+    """Return the feature set that the options of :func:`get_parser` say."""
+    return config.Config(
+        T=options.T,
+        Q=config.parse_quality(options.Q),
+        max_order=options.max_order,
+        sample_rate=options.sample_rate,
+    )
+
+
+def features_of(signal: wav.Samples, options: Namespace, device: str) -> np.ndarray:
+    """Return the features of one track, float32 of shape (num_frames, dims)."""
+    frames = features(
+        signal,
+        transform(options),
+        raw=options.raw,
+        dtype="float64" if options.double else "float32",
+        device=device,
+        num_threads=options.num_threads,
+        backend=options.backend,
+    )
+    return frames.astype(np.float32, copy=False)
+
+
 def print_dims(name: str, chosen: config.Config) -> None:
     """Write the table of columns to a file, or to stdout for '-'."""
     text = "\n".join(paths.csv_lines(columns(chosen))) + "\n"
@@ -94,18 +118,10 @@ def compute(options: Namespace, chosen: config.Config, before: int, total: int) 
             if signal.is_silent():
                 cli.warn(f"{where}: silence: every sample is 0")
             try:
-                frames = features(
-                    signal,
-                    chosen,
-                    raw=options.raw,
-                    dtype="float64" if options.double else "float32",
-                    device=device,
-                    num_threads=options.num_threads,
-                    backend=options.backend,
-                )
+                frames = features_of(signal, options, device)
             except cli.UserError as error:
                 raise cli.UserError(f"{where}: {error}") from error
-            writer.write(utt, frames.astype(np.float32, copy=False))
+            writer.write(utt, frames)
             num_frames[utt] = len(frames)
             samples += len(signal)
         if not num_frames:
@@ -168,12 +184,7 @@ def main(argv: list[str] | None = None) -> int:
     only_prints = bool(options.print_dims or options.write_frame_shift) and options.wav_rspecifier is None
     if options.feats_wspecifier is None and not only_prints:
         parser.error("expected <wav-rspecifier> <feats-wspecifier>")
-    chosen = config.Config(
-        T=options.T,
-        Q=config.parse_quality(options.Q),
-        max_order=options.max_order,
-        sample_rate=options.sample_rate,
-    )
+    chosen = transform(options)
     cli.log(
         f"{paths.num_dims(chosen)} dimensions: T={chosen.T} Q={options.Q} orders 0 to {chosen.max_order}, "
         f"a frame every {chosen.hop} samples at {chosen.sample_rate} Hz"

@@ -14,6 +14,7 @@ Usage: steps/convert_audio.py [options] <wav-scp> <wav-dir> <wav22k-scp>
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 
 from steps import audio
@@ -53,6 +54,12 @@ def get_parser() -> cli.KaldiParser:
     parser.add_argument("wav_dir", type=Path)
     parser.add_argument("wav22k_scp")
     return parser
+
+
+def conversion(args: Namespace) -> audio.Conversion:
+    """Return the settings that the options of :func:`get_parser` say."""
+    names = ("sample_rate", "quality", "clip", "max_over_db", "min_samples", "allow_truncated")
+    return audio.Conversion(**{name: getattr(args, name) for name in names})
 
 
 def convert_all(sources: dict[str, str], wav_dir: Path, how: audio.Conversion, max_bad: int):
@@ -124,14 +131,7 @@ def main(argv: list[str] | None = None) -> int:
     for utt in sources:
         if "/" in utt or utt.startswith("."):
             raise cli.UserError(f"{args.wav_scp}: utterance '{utt}' cannot be the name of a file; rename it")
-    how = audio.Conversion(
-        sample_rate=args.sample_rate,
-        quality=args.quality,
-        clip=args.clip,
-        max_over_db=args.max_over_db,
-        min_samples=args.min_samples,
-        allow_truncated=args.allow_truncated,
-    )
+    how = conversion(args)
     args.wav_dir.mkdir(parents=True, exist_ok=True)
     reports = convert_all(sources, args.wav_dir, how, args.max_bad)
     if args.report:

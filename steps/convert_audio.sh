@@ -87,6 +87,8 @@ fi
 for table in wav22k.scp utt2dur utt2hash; do
   mv "$data/.$table.tmp" "$data/$table"
 done
+cp "$audio_config" "$data/.audio.conf.tmp" # how further recordings are converted
+mv "$data/.audio.conf.tmp" "$data/audio.conf"
 if [ "$num_missing" -gt 0 ]; then
   echo "WARNING (convert_audio.sh) $data: left out $num_missing tracks: ${missing//$'\n'/ };" \
     "take them out of the corpus, too: --exclude in conf/prepare_*.conf" >&2

@@ -94,6 +94,8 @@ fi
 mv "$data/.utt2num_frames.tmp" "$data/utt2num_frames"
 cp "$logdir/frame_shift" "$data/.frame_shift.tmp"
 mv "$data/.frame_shift.tmp" "$data/frame_shift"
+cp "$scattering_config" "$data/.scattering.conf.tmp" # what features of further tracks are made with
+mv "$data/.scattering.conf.tmp" "$data/scattering.conf"
 mv "$data/.feats.scp.tmp" "$data/feats.scp"
 rm -f "$logdir/utt2num_frames_$name".*.key
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from local.systems.sets import open_tracks
 from steps.systems import registry
-from utils import cli, provenance
+from utils import atomic, cli, provenance
 
 
 def parse(argv: list[str]) -> Namespace:
@@ -46,9 +46,11 @@ def main(argv: list[str] | None = None) -> int:
     exp = Path(options.exp_dir)
     registry.write_arrays(exp / "model.npz", system.fit(tracks, options))
     paths = [options.config] if options.config else []
-    provenance.write_record(
-        exp, provenance.training_record(paths, options.seed, [f"--use-gpu={options.use_gpu}"])
-    )
+    with atomic.replacing(exp / "system.conf") as file:  # what features of further tracks are made with
+        file.write("".join(provenance.read_texts(paths).values()))
+    machines = [f"--use-gpu={options.use_gpu}"]
+    record = provenance.training_record(paths, options.seed, machines, system=options.system)
+    provenance.write_record(exp, record)
     cli.log(f"trained {options.system} on {len(tracks.utts)} tracks: {exp}/model.npz")
     return 0
 

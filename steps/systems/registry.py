@@ -58,6 +58,12 @@ def parse(parser: cli.KaldiParser, argv: Sequence[str]) -> Namespace:
     return parser.parse_args(argv)
 
 
+def read_options(name: str, config: Path, use_gpu: str = "no") -> Namespace:
+    """Return the options of a system that a configuration file sets."""
+    parser = cli.KaldiParser("", "")
+    return parse(parser, ["--system", name, "--config", str(config), "--use-gpu", use_gpu])
+
+
 def write_arrays(path: Path, arrays: Arrays) -> None:
     """Write named arrays as npz: nothing in it is code, and the same arrays are the same bytes."""
     with atomic.replacing(path, "wb") as file:

@@ -32,15 +32,15 @@ class Tracks:
         Class of each track; -1 where it is not known.
     groups : list of str
         What cross-validation must not divide: the artist, or the track where no artist is known.
-    features : mapping of str to str
-        Rspecifier of each kind of features, matrices in any order.
+    features : mapping of str to str, or to mapping of str to array
+        For each kind of features the rspecifier of matrices in any order, or the matrices themselves.
     """
 
     utts: list[str]
     classes: tuple[str, ...]
     labels: NDArray[np.int64]
     groups: list[str]
-    features: Mapping[str, str]
+    features: Mapping[str, str | Mapping[str, NDArray]]
 
     def matrices(self, kind: str) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Yield number and features of every track, one in memory at a time, in the archive's order.
@@ -53,7 +53,8 @@ class Tracks:
         source = self.features[kind]
         number = {utt: i for i, utt in enumerate(self.utts)}
         seen = set()
-        for utt, matrix in archive.read_matrices(source):
+        items = archive.read_matrices(source) if isinstance(source, str) else iter(source.items())
+        for utt, matrix in items:
             if utt not in number:
                 raise UserError(f"{source}: unknown track '{utt}'; make the features again")
             if not np.isfinite(matrix).all():

@@ -1,0 +1,37 @@
+#!/usr/bin/env python3
+"""Write everything that a trained system needs into one zip: no code, no pickle, with checksums.
+
+Usage: local/export_system.sh [options] <exp-dir> <zip>
+e.g.:  local/export_system.sh exp/ismir04_lstm_512/svm_fusion fusion.zip
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from steps.classify import parts
+from utils import cli
+
+
+def get_parser() -> cli.KaldiParser:
+    """Return the command line."""
+    parser = cli.KaldiParser("local/export_system.sh [options] <exp-dir> <zip>", __doc__)
+    parser.add_argument(
+        "--data", type=Path, default=None, metavar="DIR", help="data/<corpus> of the experiment"
+    )
+    parser.add_argument("exp_dir", type=Path)
+    parser.add_argument("zip", type=Path)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Export one system."""
+    args = get_parser().parse_args(argv)
+    system = parts.collect(args.exp_dir, args.data)
+    parts.export(system, args.zip)
+    cli.log(f"{args.zip}: {system.kind}, {' '.join(system.classes)}, {args.zip.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main, echo=False)

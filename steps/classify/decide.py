@@ -1,0 +1,185 @@
+"""The decision of a trained system about one track, by the functions, and with the bits, of the recipe."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steps import audio, compute_scattering, convert_audio
+from steps.classify.parts import NETWORK, TrainedSystem
+from steps.scattering import paths, wav
+from steps.scoring import segment
+from steps.scoring.svm import read_svm
+from steps.scoring.votes import vote
+from steps.systems import registry
+from steps.systems.tracks import Tracks
+from utils import cli
+from utils.cli import UserError
+
+RULES = ("vote", "mean")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a system says of a track.
+
+    Attributes
+    ----------
+    genre : int
+        Number of the class.
+    probabilities : float64 array of shape (C,)
+        Of a network: the shares of frames that vote for each class, or their mean posteriors. Of what has no
+        probabilities (SVMs, the published systems): the softmax of its scores.
+    posteriors : float32 array of shape (num_frames, C), or None
+        Of every frame, where a network has a part in it.
+    frame_shift : float
+        Seconds between frames.
+    """
+
+    genre: int
+    probabilities: NDArray[np.float64]
+    posteriors: NDArray[np.float32] | None = None
+    frame_shift: float = 0.0
+
+
+Decide = Callable[[Path], Decision]
+"""From a WAV file at the system's sample rate to the decision."""
+
+
+class Classifier:
+    """A trained system, ready for recordings of any format.
+
+    Parameters
+    ----------
+    system : TrainedSystem
+    rule : str
+        How a network's frames decide: ``vote`` (the majority, as Seg_acc) or ``mean`` (posterior).
+    use_gpu : str
+        Kaldi's ``yes``, ``no`` or ``optional``.
+    """
+
+    def __init__(self, system: TrainedSystem, rule: str = "vote", use_gpu: str = "no") -> None:
+        self.classes = system.classes
+        audio_options = read_options(convert_audio.get_parser(), system.parts["audio.conf"], 3)
+        self.conversion = convert_audio.conversion(audio_options)
+        if system.kind in registry.NAMES:
+            self.decide = open_published(system, self.conversion.sample_rate, use_gpu)
+        else:
+            self.decide = open_frames(system, rule, use_gpu)
+
+    def classify(self, recording: Path, folder: Path) -> Decision:
+        """Convert a recording into a WAV in ``folder``, decide, and remove the WAV.
+
+        Raises
+        ------
+        UserError
+            If the recording cannot be used, saying why.
+        """
+        path = folder / "track.wav"
+        try:
+            audio.convert_track(str(recording), path, self.conversion)
+            return self.decide(path)
+        except audio.AudioError as error:
+            raise UserError(str(error)) from error
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def read_options(parser: cli.KaldiParser, path: Path, num_arguments: int) -> Namespace:
+    """Read a configuration of the system by the parser of the program that it is for.
+
+    Raises
+    ------
+    UserError
+        If it has an option that this version does not know, or a wrong value.
+    """
+    try:
+        return parser.parse_args(["--config", str(path), *["-"] * num_arguments])
+    except SystemExit:
+        raise UserError(f"{path}: not understood by this version of the recipe") from None
+
+
+def softmax(scores: NDArray) -> NDArray[np.float64]:
+    """Return scores as shares that add up to 1."""
+    powers = np.exp(scores - scores.max())
+    return powers / powers.sum()
+
+
+def open_published(system: TrainedSystem, sample_rate: int, use_gpu: str) -> Decide:
+    """Return the decision of one of the systems of Table 4."""
+    module = registry.load(system.kind)
+    model = registry.read_arrays(system.parts["model.npz"])
+    network = registry.read_arrays(system.parts["network.npz"]) if "network.npz" in system.parts else {}
+    options = registry.read_options(system.kind, system.parts["system.conf"], use_gpu)
+    scores_of = next(iter(module.SCORES.values()))
+
+    def decide(path: Path) -> Decision:
+        with wav.open_wav(str(path), sample_rate, str(path)) as signal:
+            found = module.features(signal, options, network)
+        kinds = {kind: {"track": matrix.astype(np.float32)} for kind, matrix in found.items()}
+        track = Tracks(["track"], system.classes, np.array([-1]), ["track"], kinds)
+        scores = scores_of(model, track)[0]
+        return Decision(int(scores.argmax()), softmax(scores))
+
+    return decide
+
+
+def open_network(system: TrainedSystem, dims: int, use_gpu: str) -> Callable[[NDArray], NDArray]:
+    """Return what makes posteriors (num_frames, C) of features (num_frames, dims)."""
+    from steps.nnet1.forward import Forward
+    from steps.nnet1.model_file import read_network
+    from steps.nnet1.net import Net
+    from steps.nnet1.options import open_device
+
+    device = open_device(use_gpu)
+    transform, network = (Net(read_network(str(system.parts[name])), device) for name in NETWORK)
+    chain = (dims, transform.network.input_dim, transform.network.output_dim, network.network.input_dim)
+    if chain[0] != chain[1] or chain[2] != chain[3] or network.network.output_dim != len(system.classes):
+        raise UserError(
+            f"features, transform and network do not fit: {chain}, {network.network.output_dim} outputs for "
+            f"{len(system.classes)} classes"
+        )
+    forward = Forward(network, transform)
+    return lambda feats: next(forward.all([("track", feats)]))[1]
+
+
+def open_frames(system: TrainedSystem, rule: str, use_gpu: str) -> Decide:
+    """Return the decision of a network, or of an SVM on segment features."""
+    options = read_options(compute_scattering.get_parser(), system.parts["scattering.conf"], 2)
+    chosen = compute_scattering.transform(options)
+    device = compute_scattering.choose_device(use_gpu)
+    posteriors_of = (
+        open_network(system, paths.num_dims(chosen), use_gpu) if NETWORK[0] in system.parts else None
+    )
+    svm = read_svm(system.parts["svm.npz"]) if "svm.npz" in system.parts else None
+    if svm and svm.classes != system.classes:
+        raise UserError(f"{system.parts['svm.npz']}: its classes are not those of genres.txt")
+
+    def decide(path: Path) -> Decision:
+        with wav.open_wav(str(path), chosen.sample_rate, str(path)) as signal:
+            feats = compute_scattering.features_of(signal, options, device)
+        post = posteriors_of(feats) if posteriors_of else None
+        if svm is None and post is not None:
+            counted = vote(post)
+            chances = counted.shares if rule == "vote" else counted.mean_posterior
+            genre = counted.majority if rule == "vote" else int(chances.argmax())
+            return Decision(genre, chances, post, chosen.frame_shift)
+        if svm is None:
+            raise UserError("the system has neither a network nor an SVM")
+        parts = []
+        if svm.kind in ("sc", "fusion"):
+            parts.append(segment.mean_frame(feats))
+        if svm.kind in ("lstm", "fusion") and post is not None:
+            parts.append(segment.posterior_statistics(post, svm.k))
+        vector = np.concatenate(parts).astype(np.float32)  # as archives hold it
+        if len(vector) != svm.dim:
+            raise UserError(f"the SVM takes {svm.dim} values, {svm.kind} has {len(vector)}")
+        scores = svm.scores(vector[np.newaxis].astype(np.float64))[0]
+        return Decision(int(scores.argmax()), softmax(scores), post, chosen.frame_shift)
+
+    return decide

@@ -1,0 +1,212 @@
+"""What a trained system consists of: the files behind an experiment, and one zip with all of them.
+
+A system is one of these kinds, each with the parts that it needs and no others:
+
+* ``network``: frame posteriors, by vote or mean;
+* ``svm``: a linear SVM on f_sc, or (with the network's parts) on f_lstm or f_fusion;
+* ``lee2009``, ``son2008``, ``hol2008``, ``leo2012``, ``sig2014``: the systems of :mod:`steps.systems`.
+
+All have ``audio.conf``, how recordings become samples, and ``genres.txt``. The zip holds the parts and
+``manifest.json`` with kind, format, sizes, checksums and provenance: no code, no pickle. Nothing in it is
+believed before size and checksum are right, and nothing else is unpacked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from steps.systems import registry
+from utils import atomic
+from utils.cli import UserError
+from utils.provenance import read_record
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+MAX_BYTES = 1 << 30
+"""No part is larger; a manifest, which is read before its size is believed, is below a thousandth of it."""
+COMMON = ("audio.conf", "genres.txt")
+FRAMES = ("scattering.conf",)
+NETWORK = ("feature_transform.nnet", "final_test.nnet")
+
+
+@dataclass(frozen=True)
+class TrainedSystem:
+    """A system and where its parts lie."""
+
+    kind: str
+    parts: Mapping[str, Path]
+    provenance: Mapping[str, Any]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of all scores."""
+        names = tuple(self.parts["genres.txt"].read_text(encoding="utf-8").split())
+        if len(names) < 2 or len(set(names)) != len(names):
+            raise UserError(
+                f"{self.parts['genres.txt']}: expected at least two different classes, got {names}"
+            )
+        return names
+
+
+def needed(kind: str, parts: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the parts that a system of this kind has; ``parts`` tells an SVM with a network.
+
+    Raises
+    ------
+    UserError
+        For a kind that this version does not know.
+    """
+    if kind == "network":
+        return (*COMMON, *FRAMES, *NETWORK)
+    if kind == "svm":
+        with_network = NETWORK if "final_test.nnet" in parts else ()
+        return (*COMMON, *FRAMES, *with_network, "svm.npz")
+    if kind in registry.NAMES:
+        return (*COMMON, "system.conf", "model.npz", *(("network.npz",) if kind == "sig2014" else ()))
+    raise UserError(f"a system of kind '{kind}' is not known here; it needs another version of the recipe")
+
+
+def collect(exp_dir: Path, data_dir: Path | None = None) -> TrainedSystem:
+    """Find the parts of a trained experiment.
+
+    Parameters
+    ----------
+    exp_dir : Path
+        ``exp/<corpus>_<model>`` of a network, its ``svm_lstm`` or ``svm_fusion``, ``exp/<corpus>_sc/svm_sc``,
+        or ``exp/<corpus>_<system>``.
+    data_dir : Path, optional
+        ``data/<corpus>``; found by the experiment's name if it is left out.
+
+    Raises
+    ------
+    UserError
+        If something is missing, naming it.
+    """
+    is_svm = (exp_dir / "svm.npz").is_file()
+    home = exp_dir.resolve().parent if is_svm else exp_dir
+    data = data_dir or find_data(home)
+    parts = {
+        "audio.conf": data / "train" / "audio.conf",
+        "genres.txt": data / "train" / "genres.txt",
+        "scattering.conf": data / "train" / "scattering.conf",
+        "feature_transform.nnet": data / "cmvn" / "feature_transform.nnet",
+        "final_test.nnet": home / "final_test.nnet",
+        "svm.npz": exp_dir / "svm.npz",
+        "system.conf": exp_dir / "system.conf",
+        "model.npz": exp_dir / "model.npz",
+        "network.npz": exp_dir / "network.npz",
+    }
+    found = {name: path for name, path in parts.items() if path.is_file()}
+    provenance = read_record(home)
+    if is_svm:
+        kind = "svm"
+    elif "final_test.nnet" in found:
+        kind = "network"
+    elif "model.npz" in found:
+        kind = str(provenance.get("system"))
+    else:
+        raise UserError(
+            f"{exp_dir}: no trained system (final_test.nnet, svm.npz or model.npz); train it first"
+        )
+    names = needed(kind, found)
+    for name in names:
+        if name not in found:
+            raise UserError(f"{parts[name]}: no such file, which {exp_dir} needs; run the stages before")
+    facts = {key: provenance[key] for key in ("commit", "seed") if key in provenance}
+    return TrainedSystem(kind, {name: found[name] for name in names}, {"experiment": str(exp_dir), **facts})
+
+
+def find_data(exp_dir: Path) -> Path:
+    """Return ``data/<corpus>`` of ``exp/<corpus>_<model>``, the longest name that fits."""
+    here = exp_dir.resolve()
+    words = here.name.split("_")
+    for length in range(len(words) - 1, 0, -1):
+        data = here.parent.parent / "data" / "_".join(words[:length])
+        if (data / "train").is_dir():
+            return data
+    raise UserError(f"{exp_dir}: no folder of data/ belongs to it by its name; give --data DIR")
+
+
+def export(system: TrainedSystem, path: Path) -> None:
+    """Write a system into one zip, the same bytes for the same system."""
+    contents = {name: source.read_bytes() for name, source in sorted(system.parts.items())}
+    manifest = {
+        "format": FORMAT,
+        "kind": system.kind,
+        "classes": list(system.classes),
+        "provenance": dict(system.provenance),
+        "parts": {
+            name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+            for name, content in contents.items()
+        },
+    }
+    text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
+    with (
+        atomic.replacing(path, "wb") as file,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive,
+    ):
+        for name, content in {MANIFEST: text.encode(), **contents}.items():
+            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED, 9)
+
+
+def unpack(path: Path, folder: Path) -> TrainedSystem:
+    """Check a zip of :func:`export` and unpack its parts into a folder.
+
+    Raises
+    ------
+    UserError
+        If it is damaged, of another version, holds anything else than a system's parts, or parts that are
+        not what the manifest says.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            manifest = json.loads(_read(archive, MANIFEST, MAX_BYTES // 1024, path))
+            kind, facts = _check_manifest(manifest, archive.namelist(), path)
+            for name, fact in facts.items():
+                content = _read(archive, name, fact["bytes"], path)
+                if len(content) != fact["bytes"] or hashlib.sha256(content).hexdigest() != fact["sha256"]:
+                    raise UserError(f"{path}: {name} is not what the manifest says; export the system again")
+                (folder / name).write_bytes(content)
+    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
+        raise UserError(f"{path}: not a system of export_system.sh ({error})") from error
+    return TrainedSystem(kind, {name: folder / name for name in facts}, dict(manifest["provenance"]))
+
+
+def _read(archive: zipfile.ZipFile, name: str, limit: int, path: Path) -> bytes:
+    """Read at most ``limit`` bytes of an entry, whatever its header says of its size."""
+    try:
+        with archive.open(name) as entry:
+            content = entry.read(limit + 1)
+    except KeyError:
+        raise UserError(f"{path}: there is no {name} in it") from None
+    if len(content) > limit:
+        raise UserError(f"{path}: {name} is larger than the manifest says")
+    return content
+
+
+def _check_manifest(manifest: Any, names: list[str], path: Path) -> tuple[str, dict[str, dict[str, Any]]]:
+    """Return kind and parts of a manifest whose entries are those of the zip."""
+    version = manifest.get("format") if isinstance(manifest, dict) else None
+    if version != FORMAT:
+        raise UserError(f"{path}: made by another version of the recipe: format {version}, expected {FORMAT}")
+    try:
+        kind, facts = str(manifest["kind"]), {str(k): dict(v) for k, v in manifest["parts"].items()}
+        sizes = [int(fact["bytes"]) for fact in facts.values()]
+        manifest["provenance"].keys()
+        if any(not isinstance(fact["sha256"], str) for fact in facts.values()):
+            raise TypeError("a checksum is no text")
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: {MANIFEST} is not complete ({error})") from error
+    if sorted(facts) != sorted(needed(kind, facts)):
+        raise UserError(f"{path}: expected the parts {sorted(needed(kind, facts))}, got {sorted(facts)}")
+    if sorted(names) != sorted([MANIFEST, *facts]):
+        raise UserError(f"{path}: holds other files than its manifest says")
+    if min(sizes) < 0 or sum(sizes) > MAX_BYTES:
+        raise UserError(f"{path}: its parts are larger than {MAX_BYTES} bytes together")
+    return kind, facts

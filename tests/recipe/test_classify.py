@@ -1,0 +1,197 @@
+"""A trained system asked about recordings: from its experiment, and from the zip when all else is gone."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from steps.scoring.predictions import read_predictions
+from tests.workspace import environment, make_workspace, run_recipe
+
+pytestmark = pytest.mark.xdist_group("classify")
+SYSTEMS = {
+    "network": "exp/synth_lstm_512",
+    "lstm": "exp/synth_lstm_512/svm_lstm",
+    "fusion": "exp/synth_lstm_512/svm_fusion",
+    "sc": "exp/synth_sc/svm_sc",
+    "lee2009": "exp/synth_lee2009",
+}
+
+
+def call(folder: Path, program: str, *words: object) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [str(folder / "local" / program), *map(str, words)],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def table(text: str) -> list[list[str]]:
+    return [line.split("\t") for line in text.split("\n")[:-1]]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Return the folder of a run, and in it ``zips`` with each of its systems."""
+    folder = make_workspace(tmp_path_factory.mktemp("classify") / "copy")
+    chosen = ("--dnns", "", "--lstms", "lstm_512", "--systems", "lee2009", "--stop-stage", "9")
+    done = run_recipe(folder, *chosen)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (folder / "zips").mkdir()
+    for name, exp in SYSTEMS.items():
+        done = call(folder, "export_system.sh", exp, f"zips/{name}.zip")
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+def recordings(folder: Path) -> dict[str, str]:
+    lines = (folder / "data/synth/test/wav.scp").read_text().split("\n")[:-1]
+    return dict(line.split(" ", 1) for line in lines)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_the_test_set_gets_the_predictions_of_the_results(folder, name):
+    tracks = recordings(folder)
+    exp = folder / SYSTEMS[name]
+    accuracy = {"lstm": "LSeg_acc", "fusion": "FSeg_acc", "sc": "ScSeg_acc"}.get(name, "Seg_acc")
+    predictions = read_predictions(exp / f"score_test/predictions_{accuracy}.tsv")
+    rows = []
+    for source in (SYSTEMS[name], f"zips/{name}.zip"):
+        done = call(folder, "classify.sh", "--nj", "2", source, *tracks.values())
+        assert done.returncode == 0, done.stderr
+        rows.append(table(done.stdout))
+    assert rows[0] == rows[1] and [row[0] for row in rows[0]] == list(tracks.values())
+    assert [row[1] for row in rows[0]] == [predictions.classes[hyp] for hyp in predictions.hyp]
+    chances = np.array([[float(word) for word in row[3:]] for row in rows[0]])
+    assert np.allclose(chances.sum(axis=1), 1.0, atol=1e-5)
+    scores = predictions.scores
+    if name == "network":
+        assert np.allclose(chances, scores, atol=1e-6)
+    else:
+        shares = np.exp(scores - scores.max(axis=1, keepdims=True))
+        assert np.allclose(chances, shares / shares.sum(axis=1, keepdims=True), atol=1e-5)
+
+
+def test_a_zip_decides_when_its_experiment_is_gone(folder, tmp_path):
+    other = make_workspace(tmp_path / "elsewhere")
+    for conf in (other / "conf").glob("scattering*.conf"):
+        conf.write_text("--T=4096\n")  # today's configuration must not count
+    shutil.copy(folder / "zips/fusion.zip", other / "moved.zip")
+    track = other / "track.wav"
+    shutil.copy(next(iter(recordings(folder).values())), track)
+    wanted = call(folder, "classify.sh", SYSTEMS["fusion"], track).stdout
+    assert wanted and call(other, "classify.sh", "moved.zip", track).stdout == wanted
+
+
+def test_what_cannot_be_read_is_told_and_the_others_go_on(folder, tmp_path):
+    music = tmp_path / "music"
+    (music / "deep").mkdir(parents=True)
+    (music / "broken.wav").write_bytes(b"RIFF....nothing")
+    (music / "notes.txt").write_text("no audio")
+    shutil.copy(next(iter(recordings(folder).values())), music / "deep" / "good one.wav")
+    done = call(folder, "classify.sh", "--format", "json", "zips/sc.zip", music, tmp_path / "none.mp3")
+    assert done.returncode == 1
+    (fact,) = [json.loads(line) for line in done.stdout.split("\n")[:-1]]
+    assert fact["path"] == f"{music}/deep/good one.wav"
+    assert fact["genre"] == max(fact["probabilities"], key=fact["probabilities"].get)
+    errors = [line for line in done.stderr.split("\n") if line.startswith("ERROR")]
+    assert len(errors) == 2 and "broken.wav" in errors[0] and "none.mp3" in errors[1]
+    assert "Traceback" not in done.stderr and "2 of 3 tracks" in done.stderr
+
+
+def test_header_and_timeline(folder, tmp_path):
+    track = next(iter(recordings(folder).values()))
+    words = ("--header", "true", "--rule", "mean", "--timeline", tmp_path / "time")
+    done = call(folder, "classify.sh", *words, SYSTEMS["network"], track)
+    head, row = table(done.stdout)
+    assert head[:3] == ["path", "genre", "probability"] and len(head) == 9 and row[1] in head[3:]
+    with (tmp_path / "time" / f"0001_{Path(track).stem}.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert float(rows[1]["seconds"]) == pytest.approx(4096 / 22050, abs=1e-3)
+    means = [np.mean([float(frame[name]) for frame in rows]) for name in head[3:]]
+    assert np.allclose(means, [float(word) for word in row[3:]], atol=1e-5)
+    assert (tmp_path / "time" / f"0001_{Path(track).stem}.png").read_bytes()[:4] == b"\x89PNG"
+    done = call(folder, "classify.sh", "--timeline", tmp_path / "time", SYSTEMS["sc"], track)
+    assert done.returncode == 1 and "no posteriors" in done.stderr
+
+
+def change(source: Path, target: Path, edit) -> Path:
+    """Write a zip again after ``edit`` changed its entries and its manifest."""
+    with zipfile.ZipFile(source) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    manifest = json.loads(entries.pop("manifest.json"))
+    edit(entries, manifest)
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("manifest.json", json.dumps(manifest))
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    return target
+
+
+def put(entries, manifest, name, content):
+    """Put a part into a zip with a true checksum."""
+    entries[name] = content
+    manifest["parts"][name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+HOSTILE = {
+    "another version": (lambda _, manifest: manifest.update(format=99), "format 99"),
+    "unknown kind": (lambda _, manifest: manifest.update(kind="oracle"), "oracle"),
+    "a path outside": (lambda *zip_: put(*zip_, "../evil.sh", b"x"), "expected the parts"),
+    "a stowaway": (lambda entries, _: entries.update({"run.sh": b"x"}), "other files"),
+    "a missing part": (
+        lambda entries, m: (entries.pop("svm.npz"), m["parts"].pop("svm.npz")),
+        "expected the parts",
+    ),
+    "a missing entry": (lambda entries, _: entries.pop("svm.npz"), "other files"),
+    "a flipped bit": (
+        lambda entries, _: entries.update({"genres.txt": b"x" * len(entries["genres.txt"])}),
+        "not what",
+    ),
+    "zeros without end": (
+        lambda entries, _: entries.update({"genres.txt": bytes(50_000_000)}),
+        "larger than",
+    ),
+    "a size of terabytes": (
+        lambda _, manifest: manifest["parts"]["svm.npz"].update(bytes=1 << 42),
+        "larger than",
+    ),
+    "no manifest to speak of": (lambda _, manifest: manifest.pop("parts"), "not complete"),
+    "other classes": (lambda *zip_: put(*zip_, "genres.txt", b"a\nb\n"), "classes"),
+    "no SVM": (lambda *zip_: put(*zip_, "svm.npz", b"PK"), "svm.npz"),
+    "a foreign option": (lambda *zip_: put(*zip_, "scattering.conf", b"--rm=1\n"), "scattering.conf"),
+    "other features": (lambda *zip_: put(*zip_, "scattering.conf", b"--T=4096\n"), "the SVM takes"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_damaged_and_hostile_zips_are_refused(folder, tmp_path, name):
+    edit, message = HOSTILE[name]
+    path = change(folder / "zips/sc.zip", tmp_path / "bad.zip", edit)
+    done = call(folder, "classify.sh", path, next(iter(recordings(folder).values())))
+    assert done.returncode == 1 and message in done.stderr and not done.stdout
+    assert "Traceback" not in done.stderr and not (tmp_path.parent / "evil.sh").exists()
+
+
+def test_what_is_no_system_is_told(folder, tmp_path):
+    (tmp_path / "cut.zip").write_bytes((folder / "zips/sc.zip").read_bytes()[:500])
+    track = next(iter(recordings(folder).values()))
+    for source, message in (
+        (tmp_path / "cut.zip", "not a system"),
+        (tmp_path / "none.zip", "no such"),
+        (tmp_path, "no folder of data/"),
+        ("exp/synth_lstm_512/log", "no folder of data/"),
+    ):
+        done = call(folder, "classify.sh", source, track)
+        assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
