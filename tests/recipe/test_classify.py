@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import zipfile
@@ -13,8 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from steps.classify.decide import Classifier
+from steps.classify.parts import unpack
 from steps.scoring.predictions import read_predictions
 from tests.workspace import environment, make_workspace, run_recipe
+from utils.cli import UserError
 
 pytestmark = pytest.mark.xdist_group("classify")
 SYSTEMS = {
@@ -179,9 +183,12 @@ HOSTILE = {
 def test_damaged_and_hostile_zips_are_refused(folder, tmp_path, name):
     edit, message = HOSTILE[name]
     path = change(folder / "zips/sc.zip", tmp_path / "bad.zip", edit)
-    done = call(folder, "classify.sh", path, next(iter(recordings(folder).values())))
-    assert done.returncode == 1 and message in done.stderr and not done.stdout
-    assert "Traceback" not in done.stderr and not (tmp_path.parent / "evil.sh").exists()
+    (tmp_path / "parts").mkdir()
+    with pytest.raises(UserError, match=re.escape(message)):
+        Classifier(unpack(path, tmp_path / "parts")).classify(
+            Path(next(iter(recordings(folder).values()))), tmp_path
+        )
+    assert not (tmp_path / "evil.sh").exists()
 
 
 def test_what_is_no_system_is_told(folder, tmp_path):
