@@ -20,6 +20,7 @@ from pathlib import Path
 
 from local.corpus import artists, folder, overlap
 from local.corpus.tracks import Track, add_exclude_option, leave_out, name_tracks, write_data_dirs
+from steps.audio import tags
 from utils import cli
 
 
@@ -65,7 +66,7 @@ def find_rows(args, root: Path) -> list[tuple[str, str, str, str]]:
     elif pattern:
         rows = [(genre, place, artists.from_path(pattern, place), "") for genre, place in found]
     elif args.artist_tags:
-        rows = [(genre, place, artists.from_tags(root / place), "") for genre, place in found]
+        rows = [(genre, place, tags.artist(root / place), "") for genre, place in found]
     else:
         rows = [(genre, place, "", "") for genre, place in found]
     nameless = sum(not artist for _, _, artist, _ in rows)
@@ -114,10 +115,11 @@ def main(argv: list[str] | None = None) -> int:
     tracks = leave_out(name_tracks(folder.recordings(root, rows)), args.exclude)
     places = {str(root / place): place for _, place, _, _ in rows}
     tracks = divide(args, tracks, {places[track.path]: track.utt for track in tracks})
-    write_data_dirs(args.data_dir, tracks, sorted(set(names.values())))
-    nameless = any(not artist for _, _, artist, _ in rows)
+    originals = {name: folder for folder, name in names.items() if name != folder}
+    write_data_dirs(args.data_dir, tracks, sorted(set(names.values())), originals)
+    nameless = sum(not artist for _, _, artist, _ in rows)
     keys = overlap.content_keys({track.utt: track.path for track in tracks})
-    unknown = {"test": "not every track has an artist"} if nameless else {}
+    unknown = {"test": f"{nameless} of {len(rows)} tracks have no artist"} if nameless else {}
     overlap.report(args.data_dir, ["test"], keys=keys, strict=args.strict, unknown=unknown)
     return 0
 

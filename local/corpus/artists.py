@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from pathlib import Path
 
-import soundfile
-
-from steps.audio import ffmpeg
 from utils import tables
-from utils.cli import UserError
+from utils.cli import UserError, log
+
+COLUMNS = ("path", "artist", "genre", "split")
+#: What others call these columns.
+MEANT = {name: "split" for name in ("subset", "set", "partition", "fold", "traintest", "dataset")}
+MEANT |= {name: "genre" for name in ("class", "label", "style", "category", "tag")}
+MEANT |= {name: "artist" for name in ("performer", "band", "singer", "albumartist", "artistname", "speaker")}
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
@@ -46,16 +50,27 @@ def from_path(pattern: re.Pattern[str], place: str) -> str:
     return match["artist"]
 
 
-def from_tags(path: str | Path) -> str:
-    """Return the artist in a file's tags (ID3, Vorbis comments, RIFF INFO), empty if there is none.
+def _columns(path: str, written: list[str]) -> list[str]:
+    """Return the names of a table's columns, of which case and blanks do not count.
 
-    Tags of what libsndfile does not open (m4a, wma …) are read by ffprobe, if it is there.
+    Raises
+    ------
+    UserError
+        If there is no ``path``, a name is there twice, or one looks like one of ours but is not.
     """
-    try:
-        with soundfile.SoundFile(str(path)) as sound:
-            return sound.artist.strip()
-    except (soundfile.SoundFileError, RuntimeError, TypeError):
-        return ffmpeg.artist_tag(str(path))
+    header = [name.strip().casefold() for name in written]
+    if "path" not in header or len(set(header)) != len(header):
+        raise UserError(f"{path}:1: expected a header with 'path' and others, got '{','.join(written)}'")
+    unknown = [name for name in header if name not in COLUMNS]
+    for name in unknown:
+        near = MEANT.get(name.replace("_", "").replace(" ", "")) or next(
+            iter(difflib.get_close_matches(name, COLUMNS, 1, 0.75)), None
+        )
+        if near and near not in header:
+            raise UserError(f"{path}:1: unknown column '{name}': is it '{near}'? rename it, or take it out")
+    if unknown:
+        log(f"{path}: columns that are not used: {', '.join(unknown)}; known are {', '.join(COLUMNS)}")
+    return header
 
 
 def read_csv(path: str | Path) -> dict[str, dict[str, str]]:
@@ -65,7 +80,7 @@ def read_csv(path: str | Path) -> dict[str, dict[str, str]]:
     -------
     dict of str to dict
         For each path (relative to the corpus) the other columns, of which ``artist``, ``genre`` and
-        ``split`` are used.
+        ``split`` are used. Neither case nor blanks around a column's name count.
 
     Raises
     ------
@@ -73,9 +88,8 @@ def read_csv(path: str | Path) -> dict[str, dict[str, str]]:
         With ``path:line`` for a wrong number of columns, an empty or a repeated path.
     """
     rows = tables.csv_rows(path, tables.read_text(path, "the table of tracks").removeprefix("\ufeff"))
-    _, header = next(rows, (1, []))
-    if "path" not in header or len(set(header)) != len(header):
-        raise UserError(f"{path}:1: expected a header with 'path' and others, got '{','.join(header)}'")
+    _, written = next(rows, (1, []))
+    header = _columns(str(path), written)
     table: dict[str, dict[str, str]] = {}
     for line, row in rows:
         where = f"{path}:{line}"
@@ -83,7 +97,7 @@ def read_csv(path: str | Path) -> dict[str, dict[str, str]]:
             continue
         if len(row) != len(header):
             raise UserError(f"{where}: expected {len(header)} columns, got {len(row)}")
-        columns = dict(zip(header, row, strict=True))
+        columns = {name: value.strip(" \t") for name, value in zip(header, row, strict=True)}
         place = columns.pop("path").removeprefix("./")
         if not place or place in table:
             raise UserError(f"{where}: path '{place}' is {'empty' if not place else 'there twice'}")

@@ -83,7 +83,9 @@ def class_names(folders: Sequence[str]) -> dict[str, str]:
     """
     names: dict[str, str] = {}
     for folder in sorted(set(folders)):
-        name = ids.slug(folder)
+        name = ids.transliterated(folder)
+        if name in names.values() and not folder.isascii():
+            name = f"{name}_{ids.digest(folder)}"
         if other := next((f for f, n in names.items() if n == name), None):
             raise cli.UserError(
                 f"the folders '{other}' and '{folder}' both become the class {name}; rename one"
@@ -112,7 +114,7 @@ def read_list(path: str, places: Sequence[str], utts: Mapping[str, str]) -> set[
     known = {utt: utt for utt in utts.values()}
     known |= {unicodedata.normalize("NFC", place): utts[place] for place in places}
     listed: set[str] = set()
-    for number, line in enumerate(tables.read_text(path, "the list").splitlines(), start=1):
+    for number, line in enumerate(tables.read_text(path, "the list").split("\n"), start=1):
         name = unicodedata.normalize("NFC", line.strip().removeprefix("./"))
         if not name:
             continue

@@ -23,6 +23,43 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
+# What passports write: Cyrillic as in ICAO 9303, Greek as in ELOT 743.
+_SINGLE = dict(zip("абвгдезийклмнопрстуфыэёіґўј", "abvgdeziyklmnoprstufyeeiguj", strict=True))
+_SINGLE |= dict(zip("αβγδεζηικλμνξοπρσςτυφω", "avgdeziiklmnxoprsstyfo", strict=True))
+_SEVERAL = {"ж": "zh", "х": "kh", "ц": "ts", "ч": "ch", "ш": "sh", "щ": "shch", "ъ": "", "ь": "", "ю": "yu"}
+_SEVERAL |= {"я": "ya", "ї": "yi", "є": "ye", "љ": "lj", "њ": "nj", "ћ": "c", "ђ": "dj", "џ": "dz", "ѕ": "dz"}
+_SEVERAL |= {"θ": "th", "χ": "ch", "ψ": "ps"}
+_BY_LETTER = _SINGLE | _SEVERAL
+
+
+def _latin(character: str) -> str:
+    """Return a letter of another script in Latin letters: by table, or by its name in Unicode."""
+    small = character.lower()
+    for letter in (small, unicodedata.normalize("NFD", small)[0]):
+        if letter in _BY_LETTER:
+            return _BY_LETTER[letter]
+    script, *_, last = unicodedata.name(character, "CJK").split()
+    if script == "CJK":
+        return f" u{ord(character):x} "
+    if script in ("ARABIC", "HEBREW"):
+        return unicodedata.name(character).partition("LETTER ")[2][:1]
+    return "" if last == "MARK" else last
+
+
+def transliterated(text: str) -> str:
+    """Return a text as ``[0-9a-z_]+`` that can be read, letters of other scripts in Latin ones.
+
+    Different texts may come out alike. ``"Шансон"`` becomes ``shanson``, ``"ロック"`` ``rotuku``.
+    """
+    text = unicodedata.normalize("NFC", text).translate(_LETTERS)
+    latin = []
+    for character in text:
+        plain = unicodedata.normalize("NFKD", character)
+        other = unicodedata.category(character)[0] in "LN" and not plain[0].isascii()
+        latin.append(_latin(character) if other else plain)
+    return slug("".join(latin))
+
+
 def slug(text: str) -> str:
     """Return a text as ``[0-9a-z_]+``.
 

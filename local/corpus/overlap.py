@@ -13,6 +13,7 @@ from pathlib import Path
 
 from utils import atomic, cli, tables
 
+_ALONE = "every track stands as an artist of its own in utt2spk"
 _UNKNOWN = ": artists shared with train: unknown: "
 
 
@@ -92,8 +93,9 @@ def report(
     lines, errors = [], []
     for name in others:
         other = tables.read_table(data_dir / name / "utt2spk")
-        if name in unknown:
-            lines.append(f"{name}{_UNKNOWN}{unknown[name]}")
+        reason = unknown.get(name, _ALONE if _are_alone(train, other) else "")
+        if reason:
+            lines.append(f"{name}{_UNKNOWN}{reason}")
         else:
             lines.append(_artists(name, train, other))
         known = keys if keys is not None else _hashes(data_dir, ["train", name])
@@ -115,6 +117,12 @@ def report(
             f"{data_dir}: {len(errors)} recordings are in train and in another set: {'; '.join(errors[:5])}"
             f"{'; ...' if len(errors) > 5 else ''}; remove one of each, or give --strict false"
         )
+
+
+def _are_alone(train: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Whether every track has an artist that no other track has: that is how unknown artists are written."""
+    artists = [*train.values(), *other.values()]
+    return len(set(artists)) == len(artists) and len(other) > 1
 
 
 def _artists(name: str, train: Mapping[str, str], other: Mapping[str, str]) -> str:

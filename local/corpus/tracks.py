@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.corpus import ids
-from utils import atomic, cli, tables
+from utils import cli, tables
 from utils.data_dir import invert
 
 
@@ -99,7 +99,7 @@ def leave_out(tracks: Sequence[Track], path: str | None) -> list[Track]:
     if not path:
         return list(tracks)
     known, excluded = {track.utt for track in tracks}, set()
-    for number, line in enumerate(tables.read_text(path, "the list of --exclude").splitlines(), start=1):
+    for number, line in enumerate(tables.read_text(path, "the list of --exclude").split("\n"), start=1):
         utt = line.partition(" ")[0].partition("\t")[0]
         if utt and utt not in known:
             raise cli.UserError(f"{path}:{number}: utterance '{utt}' is not in the corpus")
@@ -121,7 +121,9 @@ def _check_path(path: str) -> None:
         )
 
 
-def write_data_dirs(root: str | Path, tracks: Sequence[Track], genres: Sequence[str]) -> None:
+def write_data_dirs(
+    root: str | Path, tracks: Sequence[Track], genres: Sequence[str], names: Mapping[str, str] | None = None
+) -> None:
     """Write ``<root>/<subset>``: wav.scp utt2genre utt2spk spk2utt genres.txt, for every subset.
 
     Parameters
@@ -132,6 +134,8 @@ def write_data_dirs(root: str | Path, tracks: Sequence[Track], genres: Sequence[
         Each with its subset.
     genres : sequence of str
         The classes in the order of their indices.
+    names : mapping of str to str, optional
+        What people call a class, where that is not its name here; written to ``genre2name``.
 
     Raises
     ------
@@ -153,6 +157,10 @@ def write_data_dirs(root: str | Path, tracks: Sequence[Track], genres: Sequence[
             )
     for name, members in sorted(subsets.items()):
         _write_data_dir(Path(root) / name, members, genres)
+        if names:
+            tables.write_table(Path(root) / name / "genre2name", names)
+        else:
+            (Path(root) / name / "genre2name").unlink(missing_ok=True)
         for genre in genres:
             if not counts[name][genre]:
                 cli.warn(f"{name}: class {genre} has no track")
@@ -167,8 +175,7 @@ def _write_data_dir(target: Path, tracks: Sequence[Track], genres: Sequence[str]
     tables.write_table(target / "utt2genre", {track.utt: track.genre for track in tracks})
     tables.write_table(target / "utt2spk", utt2spk)
     tables.write_table(target / "spk2utt", invert(utt2spk))
-    with atomic.replacing(target / "genres.txt") as file:
-        file.write("".join(f"{genre}\n" for genre in genres))
+    tables.write_classes(target / "genres.txt", genres)
 
 
 def counts_table(counts: Mapping[str, int], expected: Mapping[str, int]) -> str:

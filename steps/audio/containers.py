@@ -91,6 +91,13 @@ def _data_chunk(file: SourceFile, position: int, form: Form, wanted: bytes, inne
     return None
 
 
+def chunks(file: SourceFile) -> Iterator[tuple[bytes, int, int]]:
+    """Yield name, offset and size of the content of each chunk of a WAV or AIFF file."""
+    head = file.at(0, 12)
+    if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"FORM"):
+        yield from _chunks(file, 12, BIG if head[:4] in (b"RIFX", b"FORM") else LITTLE)
+
+
 def wav_format(file: SourceFile) -> tuple[str, int, int] | None:
     """Return libsndfile's name of the samples of a WAV file, their rate and channels; ``None`` of others."""
     if file.at(0, 4) != b"RIFF" or file.at(8, 4) != b"WAVE":

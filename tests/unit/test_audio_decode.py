@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from local.corpus import artists
-from steps.audio import AudioError, Track, containers, mpeg
+from steps.audio import AudioError, Track, containers, mpeg, tags
 from steps.audio.source import SourceFile
 
 RATE, SECONDS = 22050, 5
@@ -307,8 +306,8 @@ class TestFfmpeg:
             "#!/bin/sh\nfor word; do last=$word; done\n[ -f ${last#file:} ] && echo ' Ann  '\n"
         )
         program.chmod(0o755)
-        assert artists.from_tags(tmp_path / "good.m4a") == "Ann"
-        assert artists.from_tags(tmp_path / "absent.m4a") == ""
+        assert tags.artist(tmp_path / "good.m4a") == "Ann"
+        assert tags.artist(tmp_path / "absent.m4a") == ""
 
     def test_file_that_it_does_not_know(self, tmp_path):
         with pytest.raises(

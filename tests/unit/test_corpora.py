@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 
 import numpy as np
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 
 from local.corpus import artists, gtzan, ids, overlap
 from local.corpus.tracks import Recording, name_tracks, write_data_dirs
-from steps import archive
+from steps import archive, audio
+from steps.audio import tags
 from utils import cli
+from utils.cli import UserError
 
 
 class TestIds:
@@ -204,9 +207,112 @@ class TestArtists:
         with soundfile.SoundFile(tmp_path / name, "w", 22050, 1) as sound:
             sound.artist = "Björk"
             sound.write(np.zeros(2000))
-        assert artists.from_tags(tmp_path / name) == "Björk"
+        assert tags.artist(tmp_path / name) == "Björk"
 
     def test_no_tags(self, tmp_path):
         soundfile.write(tmp_path / "a.wav", np.zeros(2000), 22050)
         (tmp_path / "b.wav").write_text("nothing")
-        assert artists.from_tags(tmp_path / "a.wav") == artists.from_tags(tmp_path / "b.wav") == ""
+        assert tags.artist(tmp_path / "a.wav") == tags.artist(tmp_path / "b.wav") == ""
+
+
+def id3(frames: dict[str, str], version: int = 3) -> bytes:
+    """Return an ID3v2 tag."""
+    body = b""
+    for name, text in frames.items():
+        data = b"\1" + text.encode("utf-16") if version == 3 else b"\3" + text.encode()
+        body += name.encode() + struct.pack(">I", len(data)) + b"\0\0" + data
+    return b"ID3" + bytes((version, 0, 0, 0, 0, len(body) >> 7, len(body) & 127)) + body
+
+
+def ape(**items: str) -> bytes:
+    """Return an APEv2 tag without a header."""
+    body = b"".join(
+        struct.pack("<II", len(text.encode()), 0) + name.replace("_", " ").encode() + b"\0" + text.encode()
+        for name, text in items.items()
+    )
+    return body + b"APETAGEX" + struct.pack("<IIII", 2000, len(body) + 32, len(items), 0) + bytes(8)
+
+
+def comment(data: bytes, text: str) -> bytes:
+    """Put a Vorbis comment block behind the first block of a FLAC file."""
+    body = struct.pack("<I", 1) + b"x" + struct.pack("<II", 1, len(text.encode())) + text.encode()
+    return data[:42] + b"\4" + len(body).to_bytes(3, "big") + body + data[42:]
+
+
+def chunk(name: bytes, order: str, content: bytes) -> bytes:
+    """Return a chunk of a WAV or AIFF file."""
+    return name + struct.pack(f"{order}I", len(content)) + content
+
+
+ARTISTS = {
+    "wav": lambda data: data + chunk(b"id3 ", "<", id3({"TPE1": "Ånn"})),
+    "aiff": lambda data: data
+    + b"ID3 "
+    + struct.pack(">I", len(id3({"TPE1": "Ånn"}, 4)))
+    + id3({"TPE1": "Ånn"}, 4),
+    "mp3": lambda data: data + ape(Title="x", Artist="Ånn"),
+    "flac": lambda data: comment(data, "ALBUMARTIST=Ånn"),
+}
+
+
+@pytest.mark.parametrize("kind", ARTISTS)
+def test_artists_where_libsndfile_does_not_look(tmp_path, kind):
+    sound = np.random.default_rng(1).uniform(-0.1, 0.1, 22050)
+    soundfile.write(tmp_path / f"a.{kind}", sound, 22050)
+    data = (tmp_path / f"a.{kind}").read_bytes()
+    assert tags.artist(tmp_path / f"a.{kind}") == ""
+    (tmp_path / f"a.{kind}").write_bytes(ARTISTS[kind](data))
+    assert tags.artist(tmp_path / f"a.{kind}") == "Ånn"
+    with audio.Track(tmp_path / f"a.{kind}") as track:
+        assert sum(len(block) for block in track.blocks()) >= 22050
+        assert not track.warnings
+
+
+@pytest.mark.parametrize(
+    "tag", [b"ID3\3\0\0\0\0\1\0TPE1\xff\xff\xff\xff\0\0\1", b"ID3", b"", b"APETAGEX" + b"\xff" * 24]
+)
+def test_a_broken_tag_names_nobody(tmp_path, tag):
+    soundfile.write(tmp_path / "a.mp3", np.zeros(22050), 22050)
+    (tmp_path / "a.mp3").write_bytes(tag + (tmp_path / "a.mp3").read_bytes() + tag)
+    assert tags.artist(tmp_path / "a.mp3") == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "latin"),
+    [
+        ("Рок", "rok"),
+        ("Музыка мира", "muzyka_mira"),
+        ("ジャズ", "ziyazu"),
+        ("音楽", "u97f3_u697d"),
+        ("ελληνική", "elliniki"),
+        ("록", "rog"),
+        ("موسيقى", "mwsyqa"),
+        ("Rock & Pop", "rock_and_pop"),
+    ],
+)
+def test_classes_have_names_that_can_be_read(name, latin):
+    assert ids.transliterated(name) == latin
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("path,subset", "is it 'split'"),
+        ("path,Artst", "is it 'artist'"),
+        ("path,Label", "is it 'genre'"),
+        ("path, Path", "expected a header"),
+        ("file,split", "expected a header"),
+    ],
+)
+def test_columns_that_look_like_ours_are_refused(tmp_path, header, message):
+    (tmp_path / "t.csv").write_text(f"{header}\na/x.wav,y\n")
+    with pytest.raises(UserError, match=message):
+        artists.read_csv(tmp_path / "t.csv")
+
+
+def test_case_and_blanks_of_columns_do_not_count(tmp_path, capsys):
+    (tmp_path / "t.csv").write_text("\ufeffPath , Split,ARTIST,year\na/x\u2028y.wav, test ,Ann\u0085,1999\n")
+    assert artists.read_csv(tmp_path / "t.csv") == {
+        "a/x\u2028y.wav": {"split": "test", "artist": "Ann\u0085", "year": "1999"}
+    }
+    assert "columns that are not used: year" in capsys.readouterr().err
