@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make the embedded corpus: music composed and synthesised from a seed, in six genres.
+"""Make the embedded corpus, a controlled experiment in sound (local/synth.py says what it controls).
 
     local/make_synth_corpus.py [options] <out-dir>
     e.g.: local/make_synth_corpus.py --config conf/synth_corpus.conf corpora/synth
@@ -7,48 +7,52 @@
             local/make_synth_corpus.py --job JOB --num-jobs 2 corpora/synth
 
 Writes <out-dir>/{train,test}/<genre>/<artist>/<track>.{wav,flac,ogg,mp3}; job 1 also writes
-<out-dir>/tracks.csv (path,genre,artist,split,title,format,rate,channels,seconds) and removes the tracks
-that an older tracks.csv lists and the plan no longer has. A track that is there and was made with the same
-options by the same version is kept.
+<out-dir>/tracks.csv (path,genre,artist,split,piece,format,rate,channels,seconds) and removes the tracks
+that an older tracks.csv lists and the plan no longer has.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 import sys
+import zlib
 from pathlib import Path
 
+import numpy as np
+import soundfile
+import soxr
 from tqdm import tqdm
 
-from local.synth.plan import TABLE_HEADER, Options, Track, fingerprint, make_plan
-from local.synth.tracks import make_track
-from utils import atomic, cli, disk_space
+from local import synth
+from utils import atomic, cli
 
-BYTES_PER_SECOND = 44100  # about the mean of its formats
+CODECS = {
+    "wav": ("WAV", "PCM_16"),
+    "flac": ("FLAC", "PCM_16"),
+    "ogg": ("OGG", "VORBIS"),
+    "mp3": ("MP3", "MPEG_LAYER_III"),
+}
+BITS_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 def get_parser() -> cli.KaldiParser:
     """Return the parser of the command line."""
     parser = cli.KaldiParser(usage="make_synth_corpus.py [options] <out-dir>", description=__doc__)
-    default = Options()
-    parser.add_argument("--seed", type=int, default=default.seed, help="everything follows from it")
-    parser.add_argument(
-        "--num-train", type=cli.positive_int, default=default.num_train, help="training tracks"
-    )
-    parser.add_argument("--num-test", type=cli.positive_int, default=default.num_test, help="test tracks")
-    parser.add_argument(
-        "--min-seconds", type=cli.finite_float, default=default.min_seconds, help="shortest track"
-    )
-    parser.add_argument(
-        "--max-seconds", type=cli.finite_float, default=default.max_seconds, help="longest track"
-    )
-    parser.add_argument("--job", type=cli.positive_int, default=1, help="which share of the tracks to make")
-    parser.add_argument("--num-jobs", type=cli.positive_int, default=1, help="how many shares there are")
-    parser.add_argument("out_dir", type=Path)
+    default = synth.Options()
+    add = parser.add_argument
+    add("--seed", type=int, default=default.seed, help="everything follows from it")
+    add("--num-train", type=cli.positive_int, default=default.num_train, help="training tracks")
+    add("--num-test", type=cli.positive_int, default=default.num_test, help="test tracks")
+    add("--min-seconds", type=cli.finite_float, default=default.min_seconds, help="shortest track")
+    add("--max-seconds", type=cli.finite_float, default=default.max_seconds, help="longest track")
+    add("--job", type=cli.positive_int, default=1, help="which share of the tracks to make")
+    add("--num-jobs", type=cli.positive_int, default=1, help="how many shares there are")
+    add("out_dir", type=Path)
     return parser
 
 
-def write_table(folder: Path, tracks: list[Track]) -> None:
+def write_table(folder: Path, tracks: list[synth.Track]) -> None:
     """Write tracks.csv, and remove the files of an older one that are in the plan no more."""
     table = folder / "tracks.csv"
     planned = {track.path for track in tracks}
@@ -60,8 +64,46 @@ def write_table(folder: Path, tracks: list[Track]) -> None:
                 (folder / path).unlink(missing_ok=True)
     with atomic.replacing(table) as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(TABLE_HEADER)
+        writer.writerow(synth.TABLE_HEADER)
         writer.writerows(track.row() for track in tracks)
+
+
+def number_pages(data: bytes, serial: int) -> bytes:
+    """Give the pages of an Ogg stream a serial number, in place of the random one that libsndfile draws.
+
+    A page (RFC 3533) has its serial number at byte 14, its CRC at 22, the number of its segments at 26 and
+    their lengths from 27 on. Its CRC has zlib's polynomial, with bits in the other order and no inversions.
+    """
+    pages, first = [], 0
+    while first < len(data):
+        body = first + 27 + data[first + 26]
+        end = body + sum(data[first + 27 : body])
+        head = data[first : first + 14] + serial.to_bytes(4, "little") + data[first + 18 : first + 22]
+        tail = data[first + 26 : end]
+        crc = zlib.crc32((head + bytes(4) + tail).translate(BITS_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+        pages.append(head + crc.to_bytes(4, "big").translate(BITS_REVERSED) + tail)
+        first = end
+    return b"".join(pages)
+
+
+def encode(sound: np.ndarray, track: synth.Track) -> bytes:
+    """Return a track's file, of the rate and channels that the plan gives it.
+
+    The channels of two are the same sound at different levels, so that their mean is as loud as one.
+    """
+    if track.rate != synth.RATE:
+        sound = soxr.resample(sound, synth.RATE, track.rate)
+    if track.channels == 2:
+        sound = np.stack([1.1 * sound, 0.9 * sound], axis=1)
+    kind, subtype = CODECS[track.format]
+    buffer = io.BytesIO()
+    with soundfile.SoundFile(
+        buffer, "w", samplerate=track.rate, channels=track.channels, format=kind, subtype=subtype
+    ) as file:
+        file.title, file.artist = track.piece, track.artist
+        file.write(np.clip(sound, -1.0, 1.0))
+    data = buffer.getvalue()
+    return number_pages(data, zlib.crc32(track.name.encode())) if track.format == "ogg" else data
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -69,22 +111,16 @@ def main(argv: list[str] | None = None) -> int:
     args = get_parser().parse_args(argv)
     if args.job > args.num_jobs:
         raise cli.UserError(f"--job {args.job}: expected a job from 1 to --num-jobs {args.num_jobs}")
-    options = Options(args.seed, args.num_train, args.num_test, args.min_seconds, args.max_seconds)
-    tracks = make_plan(options)
+    options = synth.Options(args.seed, args.num_train, args.num_test, args.min_seconds, args.max_seconds)
+    tracks = synth.make_plan(options)
     if args.job == 1:
         write_table(args.out_dir, tracks)
-    to_come = sum(track.seconds for track in tracks if not (args.out_dir / track.path).exists())
-    disk_space.require(args.out_dir, to_come * BYTES_PER_SECOND)
     share = tracks[args.job - 1 :: args.num_jobs]
-    stamp = fingerprint(options)
-    made = 0
-    quiet = not sys.stderr.isatty()
-    for done, track in enumerate(tqdm(share, unit="track", disable=quiet), start=1):
-        made += make_track(args.out_dir, options.seed, track, stamp)
-        if quiet and made and done % 16 == 0:
-            cli.log(f"{done} of {len(share)} tracks")
-    kept = len(share) - made
-    cli.log(f"made {made} tracks, kept {kept} in {args.out_dir} (seed {options.seed}, version {stamp})")
+    for track in tqdm(share, unit="track", disable=not sys.stderr.isatty()):
+        data = encode(synth.make_sound(options.seed, track), track)
+        with atomic.replacing(args.out_dir / track.path, "wb") as file:
+            file.write(data)
+    cli.log(f"made {len(share)} tracks in {args.out_dir} (seed {options.seed})")
     return 0
 
 

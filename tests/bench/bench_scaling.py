@@ -2,10 +2,10 @@
 """Time every stage of the recipe on corpora of several sizes, with the peak memory of its largest process.
 
 Makes a corpus of so many hours: tracks of 4 minutes (shorter where the hours are too few for 72 of them, but
-for one a genre), 44.1 kHz stereo FLAC, six genres, two tracks an artist. 48 pieces of 20 s that local/synth
-plays are shifted, scaled and mixed, no track like another. Then runs ./run.sh stage by stage on a copy of the
-recipe, in a temporary folder that is removed, each stage below a process of its own whose children's largest
-resident set is the stage's. Models are dnn1 and lstm_512 of conf/paper with --epochs epochs in place of 100
+for one a genre), 44.1 kHz stereo FLAC, six genres, two tracks an artist. 48 pieces of 20 s that
+local/synth.py plays are shifted, scaled and mixed, no track like another. Then runs ./run.sh stage by stage
+on a copy of the recipe, in a temporary folder that is removed, each stage below a process of its own whose
+children's largest resident set is the stage's. Models are dnn1 and lstm_512 of conf/paper with --epochs epochs in place of 100
 and 50. Prints a table in Markdown. The exit status is 1 if a job takes 2 GB of memory, or the features of one
 track of 4 minutes 1 GB. Needs 0.6 GB of disk an hour of music.
 
@@ -29,9 +29,10 @@ from typing import Any
 
 import numpy as np
 import soundfile
+import soxr
 
-from local.synth.plan import GENRES, Track
-from local.synth.tracks import make_sound
+from local import synth
+from local.synth import GENRES
 from steps import archive
 from tests.workspace import environment, make_workspace, set_options
 from utils import cli
@@ -109,8 +110,10 @@ def make_sources(folder: Path, job: int, num_jobs: int) -> None:
     """Play this job's share of the pieces that all tracks are made of."""
     names = [(genre, number) for genre in GENRES for number in range(PIECES)]
     for genre, number in names[job::num_jobs]:
-        track = Track(genre, f"{genre}{number}", "train", 1, "", "wav", RATE, 2, PIECE)
-        sound = make_sound(777, track)[: round(PIECE * RATE)]
+        artist = f"{genre}{number}"
+        track = synth.Track(genre, artist, "train", 1, f"{artist}-01", "wav", RATE, 2, PIECE)
+        mono = soxr.resample(synth.make_sound(777, track), synth.RATE, RATE)[: round(PIECE * RATE)]
+        sound = np.stack([mono, np.roll(mono, 200)], axis=1)
         np.save(folder / f"{genre}_{number}.npy", np.round(sound * 20000).astype(np.int16))
 
 

@@ -1,0 +1,293 @@
+"""The embedded corpus: a controlled experiment in sound, in which it is known what can tell the classes.
+
+Six classes under ISMIR2004's names and in its proportions; they differ in three controlled ways.
+
+(a) Timbre: ``classical`` and ``rock_pop`` have sounds of their own, any frame of which tells the class.
+(b) Order alone: ``electronic`` walks a cycle of four chords, one cycle in 1.5 to 3 s, and ``world`` walks it
+    backwards; ``metal_punk`` and ``jazz_blues`` do the same with a drone beside the chords. An artist of such
+    a pair plays in both classes, and each of his pieces is in one class as it is and in the other played
+    backwards, its noise included, in a file of the same format, so that both recordings have the same frames
+    and the same mean over the track. A magnitude under a symmetric window, as a scattering frame is, cannot
+    tell which way time ran; and since every sound swells and fades alike, nothing but the chords' order can.
+(c) Nuisance: artists differ in tuning, tempo, level and noise, and tracks hold stretches of another class:
+    a quarter of the classical ones some chords, a quarter of the pairs' some classical sounds, and of each
+    rock_pop track 50 to 65 % is classical, so that errors clump: frames may be outvoted in their own track.
+
+Everything follows from the seed and from names (:func:`generator`), never from the order of the work.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from utils.cli import UserError
+
+RATE = 22050  # in Hz, of what is composed; a file may have another
+GENRES = {
+    "classical": 320,
+    "electronic": 115,
+    "jazz_blues": 26,
+    "metal_punk": 45,
+    "rock_pop": 101,
+    "world": 122,
+}
+"""The classes and their tracks in each half of ISMIR2004, whose proportions the corpus has."""
+PAIRS = (("electronic", "world"), ("metal_punk", "jazz_blues"))
+"""The pairs that differ in order only: forwards, backwards."""
+SPLITS = ("train", "test")
+FORMATS = ("wav", "flac", "ogg", "mp3")
+RATES = (22050, 24000, 32000, 44100)
+CHANNELS = (1, 1, 1, 2)
+TRACKS_PER_ARTIST = 2  # in each of an artist's classes
+CHORDS = ((0, 7, 12), (9, 14, 21), (17, 22, 29), (26, 31, 38))
+"""The four chords of the cycle, in semitones above :data:`ROOT`."""
+ROOT = 130.81  # Hz
+CHORD_SECONDS = (0.4, 0.7)  # a chord lasts between these, before the artist's tempo
+TABLE_HEADER = ("path", "genre", "artist", "split", "piece", "format", "rate", "channels", "seconds")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What decides the corpus: the seed, the tracks of each side and their lengths in seconds."""
+
+    seed: int = 777
+    num_train: int = 64
+    num_test: int = 64
+    min_seconds: float = 20.0
+    max_seconds: float = 25.0
+
+
+@dataclass(frozen=True)
+class Track:
+    """One row of tracks.csv; tracks with the same ``piece`` are that piece forwards and backwards."""
+
+    genre: str
+    artist: str
+    split: str
+    number: int
+    piece: str
+    format: str
+    rate: int
+    channels: int
+    seconds: float
+
+    @property
+    def name(self) -> str:
+        """The utterance id, which begins with the artist."""
+        return f"{self.artist}-{self.genre}-{self.number:02d}"
+
+    @property
+    def path(self) -> str:
+        """Where the file lies below the corpus."""
+        return f"{self.split}/{self.genre}/{self.artist}/{self.name}.{self.format}"
+
+    def row(self) -> tuple[str, ...]:
+        """Return the fields of :data:`TABLE_HEADER`."""
+        end = (self.piece, self.format, str(self.rate), str(self.channels), f"{self.seconds:.3f}")
+        return (self.path, self.genre, self.artist, self.split, *end)
+
+
+@dataclass(frozen=True)
+class Artist:
+    """What an artist's tracks have in common."""
+
+    tuning: float  # in semitones
+    tempo: float  # factor of every length
+    level: float  # of the music, root mean square
+    noise: float  # in dB below the music
+
+
+@dataclass(frozen=True)
+class Note:
+    """One sound: ``kind`` is the number of a chord of :data:`CHORDS`, or the class whose own sound it is."""
+
+    kind: int | str
+    pitch: float  # semitones above ROOT, for a class's own sound
+    start: float  # in seconds
+    seconds: float
+
+
+def generator(seed: int, *names: str | int) -> np.random.Generator:
+    """Return the random stream of ``names`` under ``seed``, the same in every process."""
+    digest = hashlib.sha256("\0".join(str(name) for name in names).encode()).digest()
+    return np.random.Generator(np.random.PCG64([seed, *np.frombuffer(digest[:16], "<u4").tolist()]))
+
+
+def apportion(total: int) -> dict[str, int]:
+    """Share ``total`` tracks among the classes by largest remainders, none below three (or two).
+
+    Raises
+    ------
+    UserError
+        If ``total`` is less than two a class.
+    """
+    if total < 2 * len(GENRES):
+        raise UserError(
+            f"the corpus needs at least {2 * len(GENRES)} tracks a side, two a genre, got {total}; "
+            "raise --num-train and --num-test"
+        )
+    least = min(3, total // len(GENRES))
+    quotas = {genre: total * weight / sum(GENRES.values()) for genre, weight in GENRES.items()}
+    counts = {genre: max(least, int(quota)) for genre, quota in quotas.items()}
+    while (missing := total - sum(counts.values())) != 0:
+        open_genres = [g for g in GENRES if missing > 0 or counts[g] > least]
+        by_need = sorted(open_genres, key=lambda g: quotas[g] - counts[g])
+        counts[by_need[-1 if missing > 0 else 0]] += 1 if missing > 0 else -1
+    return counts
+
+
+def partner(genre: str) -> str:
+    """Return the class that differs from ``genre`` in order only; itself if there is none."""
+    return next((b if genre == a else a for a, b in PAIRS if genre in (a, b)), genre)
+
+
+def make_plan(options: Options) -> list[Track]:
+    """Return every track of the corpus, train first, in the classes' order.
+
+    The classes of a pair have the same artists, and an artist's tracks of the same number are the same piece.
+    A piece's length, format, rate and channels are dealt without a look at the class.
+
+    Raises
+    ------
+    UserError
+        If the options cannot be met.
+    """
+    if options.seed < 0:
+        raise UserError(f"--seed must be at least 0, got {options.seed}")
+    if not 1.0 <= options.min_seconds <= options.max_seconds:
+        raise UserError(
+            f"--min-seconds {options.min_seconds:g} and --max-seconds {options.max_seconds:g} are no range: "
+            "expected 1 <= min <= max"
+        )
+    tracks, names = [], iter(_artist_names(options.seed))
+    for split, total in zip(SPLITS, (options.num_train, options.num_test), strict=True):
+        counts, artists = apportion(total), dict[str, list[str]]()
+        rng = generator(options.seed, "formats", split)
+        deals = zip(*(_dealt(rng, deck, total) for deck in (FORMATS, RATES, CHANNELS)), strict=True)
+        pieces: dict[str, tuple] = {}
+        for genre, count in counts.items():
+            most = max(count, counts[partner(genre)])
+            cast = [next(names) for _ in range(max(2, math.ceil(most / TRACKS_PER_ARTIST)))]
+            cast = artists.setdefault(partner(genre), cast) if partner(genre) != genre else cast
+            artists[genre] = cast
+            for i in range(count):
+                artist, number = cast[i % len(cast)], i // len(cast) + 1
+                piece = f"{artist}-{number:02d}"
+                if piece not in pieces:
+                    seconds = float(rng.uniform(options.min_seconds, options.max_seconds))
+                    pieces[piece] = (*next(deals), round(seconds, 3))
+                tracks.append(Track(genre, artist, split, number, piece, *pieces[piece]))
+    return tracks
+
+
+def _artist_names(seed: int) -> list[str]:
+    """Invent a thousand different names of seven letters."""
+    rng = generator(seed, "names")
+    letters = ("bdfgklmnprstvz", "aeiou", "bdfgklmnprstvz", "aeiou", "bdfgklmnprstvz", "aeiou", "nlrsmk")
+    names = dict.fromkeys("".join(rng.choice(list(options)) for options in letters) for _ in range(1100))
+    return list(names)[:1000]
+
+
+def _dealt(rng: np.random.Generator, options: Sequence, count: int) -> list:
+    """Deal ``count`` options out of shuffled packs, so that any few neighbours hold different ones."""
+    packs = [rng.permutation(len(options)) for _ in range(math.ceil(count / len(options)))]
+    return [options[int(i)] for i in np.concatenate(packs)[:count]]
+
+
+def make_artist(seed: int, name: str) -> Artist:
+    """Return an artist."""
+    rng = generator(seed, "artist", name)
+    low, high = (-0.4, 0.9, 0.05, 12.0), (0.4, 1.1, 0.12, 24.0)
+    return Artist(*rng.uniform(low, high))
+
+
+def compose(seed: int, track: Track) -> list[Note]:
+    """Return the notes of a track's piece as it is played forwards, from start to end without a gap."""
+    genre = next((a for a, b in PAIRS if track.genre == b), track.genre)
+    tempo = make_artist(seed, track.artist).tempo
+    rng = generator(seed, "piece", track.piece)
+    notes: list[Note] = []
+    start, chord = 0.0, int(rng.integers(4))
+    stretches = _stretches(rng, genre, track.seconds)
+    while start < track.seconds - 0.05:
+        own = not any(begin <= start < end for begin, end in stretches)
+        player = genre if own else "electronic" if genre == "classical" else "classical"
+        seconds = min(float(rng.uniform(*CHORD_SECONDS)) * tempo, track.seconds - start)
+        if player in GENRES and player == partner(player):
+            notes.append(Note(player, float(rng.integers(25)), start, seconds))
+        else:
+            notes.append(Note(chord, 0.0, start, seconds))
+            chord = (chord + 1) % len(CHORDS)
+        start += seconds
+    return notes
+
+
+def _stretches(rng: np.random.Generator, genre: str, seconds: float) -> list[tuple[float, float]]:
+    """Return the parts of a track, as (begin, end) in seconds, that sound like another class."""
+    if genre == "rock_pop":  # two of them
+        share = rng.uniform(0.5, 0.65) / 2
+        begins = rng.uniform(0.0, 0.5 - share, 2) + (0.0, 0.5)
+    elif rng.random() < 0.25:
+        share = rng.uniform(0.15, 0.3)
+        begins = rng.uniform(0.0, 1.0 - share, 1)
+    else:
+        return []
+    return [(float(b) * seconds, float(b + share) * seconds) for b in begins]
+
+
+def make_sound(seed: int, track: Track) -> np.ndarray:
+    """Play a track: float64 of shape (seconds * RATE,), within -1 and 1."""
+    artist = make_artist(seed, track.artist)
+    rng = generator(seed, "sound", track.piece)
+    sound = np.zeros(round(track.seconds * RATE))
+    for note in compose(seed, track):
+        first = round(note.start * RATE)
+        part = sound[first : first + round(note.seconds * RATE)]
+        part += _swell(len(part)) * _play(rng, note, artist.tuning, len(part))
+    if track.genre in PAIRS[1]:
+        sound += 0.5 * _drone(rng, len(sound))
+    sound *= artist.level / np.sqrt(np.mean(sound**2))
+    sound += rng.normal(0.0, artist.level * 10 ** (-artist.noise / 20), len(sound))
+    backwards = track.genre in [b for _, b in PAIRS]
+    return np.clip(sound[::-1] if backwards else sound, -1.0, 1.0)
+
+
+def _swell(num_samples: int, seconds: float = 0.03) -> np.ndarray:
+    """Return an envelope that rises and falls alike."""
+    ramp = min(round(seconds * RATE), num_samples // 2)
+    envelope = np.ones(num_samples)
+    envelope[:ramp] = np.sin(np.pi / 2 * (np.arange(ramp) + 0.5) / max(ramp, 1)) ** 2
+    envelope[num_samples - ramp :] = envelope[:ramp][::-1]
+    return envelope
+
+
+def _play(rng: np.random.Generator, note: Note, tuning: float, num_samples: int) -> np.ndarray:
+    """Return a steady sound of power 1: a chord of sawtooth-like voices, or a class's own sound."""
+    time = np.arange(num_samples) / RATE
+    if isinstance(note.kind, int):
+        pitches, partials = CHORDS[note.kind], (1, 2, 3)
+    elif note.kind == "classical":  # a clarinet's odd partials
+        pitches, partials = (note.pitch,), (1, 3, 5, 7, 9)
+    else:  # rock_pop: bare fifths, and noise in beats of an eighth of a second
+        pitches, partials = (note.pitch / 2 - 12, note.pitch / 2 - 5), (1, 2, 3, 4)
+    sound = np.zeros(num_samples)
+    for pitch in pitches:
+        for partial in partials:
+            frequency = ROOT * 2 ** ((pitch + tuning) / 12) * partial
+            sound += np.sin(2 * np.pi * (frequency * time + rng.random())) / partial
+    sound /= np.sqrt(np.mean(sound**2) + 1e-12)
+    if note.kind == "rock_pop":
+        sound += rng.normal(size=num_samples) * np.cos(2 * np.pi * 4 * time) ** 2
+    return sound
+
+
+def _drone(rng: np.random.Generator, num_samples: int) -> np.ndarray:
+    """Return a hiss, high above the chords, that beats 30 times a second; its power is about 1."""
+    time = np.arange(num_samples) / RATE
+    hiss = np.diff(rng.normal(size=num_samples + 2), n=2)
+    return hiss * (1 + np.cos(2 * np.pi * 30 * time)) / 3

@@ -1,0 +1,190 @@
+"""The embedded corpus: what is true of its plan, its notes and its sound by construction."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+
+from local import make_synth_corpus, synth
+from steps import scattering
+from steps.scattering import config
+from utils.cli import UserError
+
+ORDER_ONLY = {genre for pair in synth.PAIRS for genre in pair}
+TIMBRE = set(synth.GENRES) - ORDER_ONLY
+
+
+@pytest.fixture(scope="module")
+def plan():
+    return synth.make_plan(synth.Options())
+
+
+def example(plan, genre, number=0):
+    return [track for track in plan if track.genre == genre][number]
+
+
+def pairs_of(plan):
+    """Return the tracks that are the same piece, forwards and backwards."""
+    pieces: dict[str, list[synth.Track]] = {}
+    for track in plan:
+        pieces.setdefault(track.piece, []).append(track)
+    for one, two in (tracks for tracks in pieces.values() if len(tracks) == 2):
+        yield (one, two) if (one.genre, two.genre) in synth.PAIRS else (two, one)
+
+
+def test_proportions_are_ismir2004s():
+    assert synth.apportion(729) == synth.GENRES
+    assert synth.apportion(64) == dict(zip(synth.GENRES, (28, 10, 3, 4, 9, 10), strict=True))
+    for total in range(12, 200):
+        counts = synth.apportion(total)
+        assert sum(counts.values()) == total
+        assert min(counts.values()) >= min(3, total // 6)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"num_test": 11}, "at least 12 tracks a side, two a genre, got 11"),
+        ({"seed": -1}, "--seed"),
+        ({"min_seconds": 5.0, "max_seconds": 4.0}, "no range"),
+        ({"min_seconds": 0.5}, "no range"),
+    ],
+)
+def test_impossible_options_are_errors(wrong, message):
+    with pytest.raises(UserError, match=message):
+        synth.make_plan(replace(synth.Options(), **wrong))
+
+
+def test_names_are_unique_and_artists_on_one_side(plan):
+    assert len({track.path for track in plan}) == len({track.name for track in plan}) == 128
+    sides = [{track.artist for track in plan if track.split == split} for split in synth.SPLITS]
+    assert not sides[0] & sides[1]
+    for genre in synth.GENRES:
+        assert all(
+            len({t.artist for t in plan if (t.genre, t.split) == (genre, s)}) > 1 for s in synth.SPLITS
+        )
+
+
+def test_formats_rates_and_channels_all_occur_and_do_not_tell_the_class(plan):
+    for options, field in ((synth.FORMATS, "format"), (synth.RATES, "rate"), (synth.CHANNELS, "channels")):
+        for genre in ("classical", "rock_pop", "electronic"):
+            assert {getattr(track, field) for track in plan if track.genre == genre} == set(options)
+
+
+def test_the_pairs_are_the_same_pieces_by_the_same_artists(plan):
+    twins = list(pairs_of(plan))
+    assert len(twins) == 2 * (10 + 3)  # all but one of metal_punk on each side
+    for one, two in twins:
+        assert (one.genre, two.genre) in synth.PAIRS
+        assert replace(one, genre="") == replace(two, genre="")
+        assert synth.compose(777, one) == synth.compose(777, two)  # which make_sound plays backwards
+    alone = Counter(track.genre for track in plan) - Counter(t.genre for pair in twins for t in pair)
+    assert set(alone) == TIMBRE | {"metal_punk"} and alone["metal_punk"] == 2
+
+
+def test_notes_follow_each_other_without_a_gap(plan):
+    for track in plan:
+        notes = synth.compose(777, track)
+        ends = [note.start + note.seconds for note in notes]
+        assert notes[0].start == 0 and [note.start for note in notes[1:]] == pytest.approx(ends[:-1])
+        assert track.seconds - 0.05 <= ends[-1] <= track.seconds + 1e-9
+
+
+def test_the_cycle_of_chords_takes_1_to_4_seconds_and_runs_one_way(plan):
+    for track in (track for track in plan if track.genre in ORDER_ONLY):
+        notes = synth.compose(777, track)
+        chords = [note for note in notes if isinstance(note.kind, int)]
+        steps = {(b.kind - a.kind) % 4 for a, b in zip(chords, chords[1:], strict=False)}
+        assert steps == {1}
+        for i in range(len(notes) - 4):
+            if all(isinstance(note.kind, int) for note in notes[i : i + 5]):
+                assert 1.0 <= notes[i + 4].start - notes[i].start <= 4.0 or i + 5 == len(notes)
+
+
+def test_each_class_has_the_sounds_and_stretches_that_it_should(plan):
+    share = {}
+    for track in plan:
+        own = track.genre if track.genre in TIMBRE else "chord"
+        notes = synth.compose(777, track)
+        kinds = [note.kind if isinstance(note.kind, str) else "chord" for note in notes]
+        share.setdefault(track.genre, []).append(
+            sum(note.seconds for note, kind in zip(notes, kinds, strict=True) if kind == own) / track.seconds
+        )
+        guest = {"classical": "chord", "rock_pop": "classical"}.get(track.genre, "classical")
+        assert set(kinds) <= {own, guest}
+    assert all(0.3 < part < 0.55 for part in share["rock_pop"])
+    for genre in ("classical", "electronic", "world"):
+        assert 0.05 < np.mean(np.array(share[genre]) < 0.999) < 0.5  # about a quarter has a stretch
+        assert min(share[genre]) > 0.6
+
+
+def test_backwards_is_the_same_sound_reversed(plan):
+    for one, two in list(pairs_of(plan))[::6]:
+        assert np.array_equal(synth.make_sound(777, one)[::-1], synth.make_sound(777, two))
+
+
+def test_frames_and_their_mean_do_not_tell_which_way_time_ran(plan):
+    one, two = next(pairs_of(plan))
+    frames = [scattering.features(synth.make_sound(777, t), config.Config()) for t in (one, two)]
+    spread = frames[0].std(axis=0)
+    difference = np.abs(frames[0].mean(axis=0) - frames[1].mean(axis=0)) / spread
+    assert difference.max() < 0.1 and difference.mean() < 0.02
+    # Frame by frame, but for where the grid lies: nearer to its mirror image than to the next frame.
+    mirrored = np.abs(frames[0] - frames[1][::-1]).mean(axis=0) / spread
+    assert mirrored.mean() < 0.5 * (np.abs(np.diff(frames[0], axis=0)).mean(axis=0) / spread).mean()
+
+
+def test_classes_of_a_pair_and_others_differ_in_their_spectra(plan):
+    def spectrum(genre):
+        sound = synth.make_sound(777, example(plan, genre))
+        power = np.abs(np.fft.rfft(sound)) ** 2
+        bands = np.array([part.sum() for part in np.array_split(power, 64)])
+        return bands / bands.sum()
+
+    same = np.abs(spectrum("electronic") - spectrum("world")).sum()
+    assert same < 1e-9
+    for genre in TIMBRE | {"metal_punk"}:
+        assert np.abs(spectrum("electronic") - spectrum(genre)).sum() > 0.2
+
+
+def test_every_sound_swells_as_it_fades():
+    envelope = synth._swell(8000)
+    assert np.array_equal(envelope, envelope[::-1])
+    assert envelope.max() == 1.0 and envelope[0] < 0.01
+
+
+def test_artists_differ_in_tuning_tempo_level_and_noise(plan):
+    artists = [synth.make_artist(777, name) for name in sorted({track.artist for track in plan})]
+    for field in ("tuning", "tempo", "level", "noise"):
+        assert len({getattr(artist, field) for artist in artists}) == len(artists)
+    levels = [np.sqrt(np.mean(synth.make_sound(777, example(plan, "classical", n)) ** 2)) for n in (0, 1)]
+    assert levels[0] != pytest.approx(levels[1], rel=0.01)
+
+
+def test_everything_follows_from_the_seed(plan):
+    assert synth.make_plan(synth.Options()) == plan
+    other = synth.make_plan(synth.Options(seed=778))
+    assert {track.artist for track in other} != {track.artist for track in plan}
+    track = example(plan, "rock_pop")
+    assert np.array_equal(synth.make_sound(777, track), synth.make_sound(777, track))
+    assert not np.array_equal(synth.make_sound(777, track), synth.make_sound(778, track))
+
+
+@pytest.mark.parametrize("format", synth.FORMATS)
+def test_files_are_the_same_bytes_and_hold_the_sound(plan, format):
+    track = replace(example(plan, "classical"), format=format, rate=44100, channels=2)
+    sound = synth.make_sound(777, track)
+    data = make_synth_corpus.encode(sound, track)
+    digest = hashlib.sha256(data).digest()
+    assert hashlib.sha256(make_synth_corpus.encode(sound, track)).digest() == digest
+    decoded, rate = soundfile.read(io.BytesIO(data))
+    assert rate == 44100 and decoded.shape[1] == 2
+    assert len(decoded) == pytest.approx(track.seconds * rate, abs=2)
+    mono = decoded.mean(axis=1)
+    assert np.sqrt(np.mean(mono**2)) == pytest.approx(np.sqrt(np.mean(sound**2)), rel=0.05)
