@@ -112,6 +112,8 @@ if stage 9 "the systems that the paper compares with: their features, training a
 fi
 
 if stage 10 "the tables beside the paper's, the figures, and one page with all of it"; then
+  [ "$corpus" != synth ] || local/show_synth.sh --dnns "$dnns" --lstms "$lstms" --seed "$seed" \
+    --use-gpu "$use_gpu" --cmd "$score_cmd" --cuda-cmd "$cuda_cmd" "$data" "$dir"
   local/report.sh --num-seeds "$num_seeds" --test-sets "$test_sets" --scattering-config "$scattering_config" \
     --cmd "$score_cmd" "$data" "$dir" "$dnns $lstms sc $systems"
 fi

@@ -12,16 +12,15 @@ Writes <data-dir>/tables.json, which the report shows: every claim, what was fou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from steps.scoring.scores import read_scores, write_json
 
 from local import synth
-from steps.scoring.measures import Measure
-from utils import cli
+from utils import atomic, cli
 
 TEXT = (
     "This corpus is made: it says whether the machinery does what the paper says, and nothing about music. "
@@ -55,47 +54,67 @@ def get_parser() -> cli.KaldiParser:
     return parser
 
 
-def accuracy(measure: Measure, rows: Iterable[int] | None = None) -> float:
-    """Return the accuracy in percent, on the tracks or frames of the given classes only."""
-    chosen = np.arange(len(measure.confusion)) if rows is None else np.array(list(rows))
-    return float(100 * measure.confusion[chosen, chosen].sum() / measure.confusion[chosen].sum())
+def read_confusions(folder: Path) -> dict[str, np.ndarray]:
+    """Return the confusion matrices in a folder's accuracy.json by the names of the accuracies.
+
+    Raises
+    ------
+    UserError
+        If it is not there, or is of other classes.
+    """
+    path = folder / "score_test" / "accuracy.json"
+    path = path if path.is_file() else folder / "accuracy.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise cli.UserError(f"{path}: cannot read the accuracies ({error}); run stages 7 and 8") from error
+    if content["classes"] != list(synth.GENRES):
+        raise cli.UserError(f"{path}: expected the classes of the embedded corpus, got {content['classes']}")
+    return {item["name"]: np.array(item["confusion"]) for item in content["measures"]}
+
+
+def accuracy(confusion: np.ndarray, *, of_pairs: bool = False) -> float:
+    """Return the accuracy in percent, of the tracks or frames of all classes, or of the pairs' alone."""
+    genres = [genre for pair in synth.PAIRS for genre in pair] if of_pairs else list(synth.GENRES)
+    rows = [list(synth.GENRES).index(genre) for genre in genres]
+    return float(100 * confusion[rows, rows].sum() / confusion[rows].sum())
 
 
 def find_claims(prefix: str, dnns: list[str], lstms: list[str]) -> Iterator[Claim]:
     """Yield every claim about these models."""
-    at_chance = "order-only pairs, tracks: at chance, 40 to 60 %"
-    sc = read_scores(Path(f"{prefix}_sc/svm_sc/score_test"))
-    classes = sc.classes
-    pairs = [classes.index(genre) for pair in synth.PAIRS for genre in pair]
-    (sc_measure,) = sc.measures.values()
-    found = accuracy(sc_measure, pairs)
+    at_chance = "order-only pairs: 40 to 60 % of tracks, which is chance"
+    (on_mean,) = read_confusions(Path(f"{prefix}_sc/svm_sc")).values()
+    found = accuracy(on_mean, of_pairs=True)
     yield Claim(at_chance, "SVM on f_sc", f"{found:.1f}", 40 <= found <= 60)
-    best, best_pairs = {"Frame_acc": 0.0, "Seg_acc": 0.0}, 0.0
+    best = {"Frame_acc": 0.0, "Seg_acc": 0.0}
     for name in dnns:
-        measures = read_scores(Path(f"{prefix}_{name}/score_test")).measures
-        found = accuracy(measures["Seg_acc"], pairs)
+        measures = read_confusions(Path(f"{prefix}_{name}/score_test"))
+        found = accuracy(measures["Seg_acc"], of_pairs=True)
         yield Claim(at_chance, name, f"{found:.1f}", 40 <= found <= 60)
         best = {key: max(value, accuracy(measures[key])) for key, value in best.items()}
-        best_pairs = max(best_pairs, accuracy(measures["Frame_acc"], pairs))
     for name in lstms:
-        folder = Path(f"{prefix}_{name}")
-        parts = [folder / part / "score_test" for part in ("", "svm_lstm", "svm_fusion")]
-        measures = read_scores(*parts).measures
-        shuffled = read_scores(folder / "score_test_shuffled").measures
-        found = accuracy(measures["Seg_acc"], pairs)
-        yield Claim("order-only pairs, tracks: at least 85 %", name, f"{found:.1f}", found >= 85)
-        for key, unit in (("Frame_acc", "frames"), ("Seg_acc", "tracks")) if dnns else ():
-            found, other = accuracy(measures[key]), best[key]
-            text = f"{unit}: 10 points above the best DNN"
-            yield Claim(text, name, f"{found:.1f} to {other:.1f}", found >= other + 10)
-        found, other = accuracy(measures["LSeg_acc"]), accuracy(measures["Seg_acc"])
-        text = "f_lstm at least as good as the vote"
-        yield Claim(text, name, f"{found:.1f} to {other:.1f}", found >= other)
-        found, other = accuracy(measures["FSeg_acc"]), accuracy(sc_measure)
-        yield Claim("f_fusion 10 points above f_sc", name, f"{found:.1f} to {other:.1f}", found >= other + 10)
-        found = accuracy(shuffled["Frame_acc"], pairs)
-        text = "order-only pairs, frames in a random order: at chance, 40 to 60 %"
-        yield Claim(text, name, f"{found:.1f}", 40 <= found <= 60)
+        yield from _lstm_claims(Path(f"{prefix}_{name}"), name, best if dnns else {}, accuracy(on_mean))
+
+
+def _lstm_claims(folder: Path, name: str, best_dnn: dict[str, float], on_mean: float) -> Iterator[Claim]:
+    votes, shuffled = (read_confusions(folder / f"score_{x}") for x in ("test", "test_shuffled"))
+    found = accuracy(votes["Seg_acc"], of_pairs=True)
+    yield Claim("order-only pairs: at least 85 % of tracks", name, f"{found:.1f}", found >= 85)
+    for key, other in best_dnn.items():
+        unit, found = {"Frame_acc": "frames", "Seg_acc": "tracks"}[key], accuracy(votes[key])
+        text = f"{unit}: 10 points above the best DNN"
+        yield Claim(text, name, f"{found:.1f} to {other:.1f}", found >= other + 10)
+    (lstm,) = read_confusions(folder / "svm_lstm").values()
+    found, other = accuracy(lstm), accuracy(votes["Seg_acc"])
+    text = "tracks: SVM on f_lstm at least as good as the vote"
+    yield Claim(text, name, f"{found:.1f} to {other:.1f}", found >= other)
+    (fusion,) = read_confusions(folder / "svm_fusion").values()
+    found = accuracy(fusion)
+    text = "tracks: SVM on f_fusion 10 points above that on f_sc"
+    yield Claim(text, name, f"{found:.1f} to {on_mean:.1f}", found >= on_mean + 10)
+    found = accuracy(shuffled["Frame_acc"], of_pairs=True)
+    text = "order-only pairs, frames shuffled: 40 to 60 % of frames, which is chance"
+    yield Claim(text, name, f"{found:.1f}", 40 <= found <= 60)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -108,7 +127,9 @@ def main(argv: list[str] | None = None) -> int:
         "columns": ["claim", "system", "found (%)", "holds"],
         "rows": [claim.row() for claim in claims],
     }
-    write_json(args.data_dir / "tables.json", [table])
+    with atomic.replacing(args.data_dir / "tables.json") as file:
+        json.dump([table], file, indent=1)
+        file.write("\n")
     failed = [claim for claim in claims if not claim.holds]
     for claim in failed:
         cli.warn(f"{claim.system}: {claim.text}: does not hold: {claim.got}")

@@ -5,9 +5,9 @@ Makes a corpus of so many hours: tracks of 4 minutes (shorter where the hours ar
 for one a genre), 44.1 kHz stereo FLAC, six genres, two tracks an artist. 48 pieces of 20 s that
 local/synth.py plays are shifted, scaled and mixed, no track like another. Then runs ./run.sh stage by stage
 on a copy of the recipe, in a temporary folder that is removed, each stage below a process of its own whose
-children's largest resident set is the stage's. Models are dnn1 and lstm_512 of conf/paper with --epochs epochs in place of 100
-and 50. Prints a table in Markdown. The exit status is 1 if a job takes 2 GB of memory, or the features of one
-track of 4 minutes 1 GB. Needs 0.6 GB of disk an hour of music.
+children's largest resident set is the stage's. Models are dnn1 and lstm_512 of conf/paper with --epochs
+epochs in place of 100 and 50. Prints a table in Markdown. The exit status is 1 if a job takes 2 GB of memory,
+or the features of one track of 4 minutes 1 GB. Needs 0.6 GB of disk an hour of music.
 
 e.g. tests/bench/bench_scaling.py --hours 1,5,20
 """

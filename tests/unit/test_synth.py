@@ -118,7 +118,7 @@ def test_each_class_has_the_sounds_and_stretches_that_it_should(plan):
         )
         guest = {"classical": "chord", "rock_pop": "classical"}.get(track.genre, "classical")
         assert set(kinds) <= {own, guest}
-    assert all(0.3 < part < 0.55 for part in share["rock_pop"])
+    assert all(0.25 < part < 0.5 for part in share["rock_pop"])
     for genre in ("classical", "electronic", "world"):
         assert 0.05 < np.mean(np.array(share[genre]) < 0.999) < 0.5  # about a quarter has a stretch
         assert min(share[genre]) > 0.6
@@ -135,9 +135,9 @@ def test_frames_and_their_mean_do_not_tell_which_way_time_ran(plan):
     spread = frames[0].std(axis=0)
     difference = np.abs(frames[0].mean(axis=0) - frames[1].mean(axis=0)) / spread
     assert difference.max() < 0.1 and difference.mean() < 0.02
-    # Frame by frame, but for where the grid lies: nearer to its mirror image than to the next frame.
-    mirrored = np.abs(frames[0] - frames[1][::-1]).mean(axis=0) / spread
-    assert mirrored.mean() < 0.5 * (np.abs(np.diff(frames[0], axis=0)).mean(axis=0) / spread).mean()
+    # Frame by frame, but for the first of each, which lies half outside the track.
+    mirrored = np.abs(frames[0][1:] - frames[1][:0:-1])[2:-2] / spread
+    assert np.median(mirrored) < 1e-3 and mirrored.mean() < 0.01
 
 
 def test_classes_of_a_pair_and_others_differ_in_their_spectra(plan):
