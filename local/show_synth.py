@@ -62,8 +62,7 @@ def read_confusions(folder: Path) -> dict[str, np.ndarray]:
     UserError
         If it is not there, or is of other classes.
     """
-    path = folder / "score_test" / "accuracy.json"
-    path = path if path.is_file() else folder / "accuracy.json"
+    path = folder / "accuracy.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -83,7 +82,7 @@ def accuracy(confusion: np.ndarray, *, of_pairs: bool = False) -> float:
 def find_claims(prefix: str, dnns: list[str], lstms: list[str]) -> Iterator[Claim]:
     """Yield every claim about these models."""
     at_chance = "order-only pairs: 40 to 60 % of tracks, which is chance"
-    (on_mean,) = read_confusions(Path(f"{prefix}_sc/svm_sc")).values()
+    (on_mean,) = read_confusions(Path(f"{prefix}_sc/svm_sc/score_test")).values()
     found = accuracy(on_mean, of_pairs=True)
     yield Claim(at_chance, "SVM on f_sc", f"{found:.1f}", 40 <= found <= 60)
     best = {"Frame_acc": 0.0, "Seg_acc": 0.0}
@@ -104,11 +103,11 @@ def _lstm_claims(folder: Path, name: str, best_dnn: dict[str, float], on_mean: f
         unit, found = {"Frame_acc": "frames", "Seg_acc": "tracks"}[key], accuracy(votes[key])
         text = f"{unit}: 10 points above the best DNN"
         yield Claim(text, name, f"{found:.1f} to {other:.1f}", found >= other + 10)
-    (lstm,) = read_confusions(folder / "svm_lstm").values()
+    (lstm,) = read_confusions(folder / "svm_lstm/score_test").values()
     found, other = accuracy(lstm), accuracy(votes["Seg_acc"])
     text = "tracks: SVM on f_lstm at least as good as the vote"
     yield Claim(text, name, f"{found:.1f} to {other:.1f}", found >= other)
-    (fusion,) = read_confusions(folder / "svm_fusion").values()
+    (fusion,) = read_confusions(folder / "svm_fusion/score_test").values()
     found = accuracy(fusion)
     text = "tracks: SVM on f_fusion 10 points above that on f_sc"
     yield Claim(text, name, f"{found:.1f} to {on_mean:.1f}", found >= on_mean + 10)

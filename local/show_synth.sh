@@ -34,13 +34,13 @@ control=$data/test_shuffled
 
 utils/once.py --cmd "$cmd" --in "$data/test/feats.scp" --out "$control/feats.scp" "$data/.done/shuffle" -- \
   "$data/log/shuffle.log" local/shuffle_frames.py --seed "$seed" "$data/test" "$control"
-inputs=(--in "${dir}_sc/svm_sc")
+inputs=(--in "${dir}_sc/svm_sc/score_test")
 for model in $lstms; do
   exp=${dir}_$model
   steps/dump_posteriors.sh --nj 1 --use-gpu "$use_gpu" --cmd "${cuda_cmd:-$cmd}" \
     "$control" "$exp/final_test.nnet" "$data/cmvn/feature_transform.nnet" "$exp/post_test_shuffled"
   local/score_votes.sh --cmd "$cmd" "$data" "$exp" test_shuffled
-  inputs+=(--in "$exp/score_test_shuffled" --in "$exp/svm_lstm" --in "$exp/svm_fusion")
+  inputs+=(--in "$exp/score_test_shuffled" --in "$exp/svm_lstm/score_test" --in "$exp/svm_fusion/score_test")
 done
 for model in $dnns $lstms; do
   inputs+=(--in "${dir}_$model/score_test")
