@@ -149,7 +149,7 @@ def _smallest(groups: Groups, order: list[str], chosen: set[str], genre: str, mo
 def assign_folds(groups: Groups, num_folds: int, seed: int) -> dict[str, int]:
     """Deal groups into folds so that every fold has about the same number of tracks of every class.
 
-    The largest groups are dealt first, each to the fold where its classes are scarcest.
+    scikit-learn deals them, the most uneven groups first.
 
     Parameters
     ----------
@@ -180,19 +180,11 @@ def assign_folds(groups: Groups, num_folds: int, seed: int) -> dict[str, int]:
             f"class {rarest} has {dealt[rarest]} artists or tracks to deal, too few for {num_folds} folds; "
             f"use at most {dealt[rarest]} folds, or --fold-by utt"
         )
-    order = sorted(stable_order(groups, seed), key=lambda name: -sum(groups[name].values()))
-    held: list[Counter[str]] = [Counter() for _ in range(num_folds)]
-    folds: dict[str, int] = {}
-    for name in order:
-        counts = groups[name]
-        best = min(
-            range(num_folds), key=lambda k: (_growth(held[k], counts, totals), sum(held[k].values()), k)
-        )
-        held[best].update(counts)
-        folds[name] = best + 1
-    return folds
+    from sklearn.model_selection import StratifiedGroupKFold  # a second to import
 
-
-def _growth(held: Mapping[str, int], counts: Mapping[str, int], totals: Mapping[str, int]) -> float:
-    """Return by how much a fold's sum of squared class shares grows when a group joins it."""
-    return sum(((held.get(g, 0) + n) ** 2 - held.get(g, 0) ** 2) / totals[g] ** 2 for g, n in counts.items())
+    order = stable_order(groups, seed)  # decides among groups that scikit-learn finds equal
+    rows = [(rank, genre) for rank, name in enumerate(order) for genre in Counter(groups[name]).elements()]
+    ranks, labels = np.array([rank for rank, _ in rows]), np.array([genre for _, genre in rows])
+    # It shuffles at a cost: what is shuffled is not dealt largest first, and classes go missing from folds.
+    parts = StratifiedGroupKFold(num_folds).split(labels, labels, ranks)
+    return {order[rank]: fold for fold, (_, held) in enumerate(parts, start=1) for rank in ranks[held]}
