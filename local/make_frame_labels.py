@@ -11,11 +11,11 @@ Usage: make_frame_labels.py <data-dir>
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from steps import archive
-from utils import cli, tables
+from steps.scoring.reference import read_num_frames, read_reference
+from utils import cli
 
 
 def get_parser() -> cli.KaldiParser:
@@ -25,48 +25,16 @@ def get_parser() -> cli.KaldiParser:
     return parser
 
 
-def read_labels(data_dir: Path) -> dict[str, tuple[int, int]]:
-    """Return the class index and the number of frames of each utterance.
-
-    Raises
-    ------
-    UserError
-        If a track's class is not in genres.txt, or the tables do not list the same utterances.
-    """
-    genres = tables.read_lines(data_dir / "genres.txt")
-    index = {genre: number for number, genre in enumerate(genres)}
-    utt2genre = tables.read_table(data_dir / "utt2genre")
-    utt2num_frames = tables.read_table(data_dir / "utt2num_frames")
-    if different := sorted(utt2genre.keys() ^ utt2num_frames.keys()):
-        raise cli.UserError(
-            f"{data_dir}: utt2genre has {len(utt2genre)} utterances, utt2num_frames {len(utt2num_frames)}; "
-            f"'{different[0]}' is in only one of them; compute the features of all tracks first"
-        )
-    labels = {}
-    for utt, genre in utt2genre.items():
-        if genre not in index:
-            raise cli.UserError(
-                f"{data_dir}/utt2genre: {utt}: class '{genre}' is not in genres.txt ({' '.join(genres)})"
-            )
-        frames = utt2num_frames[utt]
-        if not re.fullmatch(r"[1-9][0-9]{0,7}", frames):
-            raise cli.UserError(
-                f"{data_dir}/utt2num_frames: {utt}: expected a number of frames, got '{frames}'"
-            )
-        labels[utt] = index[genre], int(frames)
-    return labels
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run the program and return its exit status."""
     args = get_parser().parse_args(argv)
-    labels = read_labels(args.data_dir)
+    reference = read_reference(args.data_dir)
+    num_frames = read_num_frames(reference)
     target = f"ark,scp:{args.data_dir}/labels.ark,{args.data_dir}/labels.scp"
     with archive.Writer(target, kind="posterior") as writer:
-        for utt, (label, frames) in labels.items():
-            writer.write(utt, [[(label, 1.0)]] * frames)
-    total = sum(frames for _, frames in labels.values())
-    cli.log(f"{args.data_dir}: labels of {total} frames in {len(labels)} tracks")
+        for utt, label in reference.genre.items():
+            writer.write(utt, [[(label, 1.0)]] * num_frames[utt])
+    cli.log(f"{args.data_dir}: labels of {sum(num_frames.values())} frames in {len(num_frames)} tracks")
     return 0
 
 

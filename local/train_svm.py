@@ -16,12 +16,11 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from steps import archive
 from steps.scoring.reference import read_reference
 from steps.scoring.svm import write_svm
 from steps.scoring.svm_training import add_svm_options, svm_options, train
 from steps.scoring.vectors import read_labelled
-from utils import cli
+from utils import cli, tables
 
 
 def get_parser() -> cli.KaldiParser:
@@ -44,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
     """Train one SVM."""
     args = get_parser().parse_args(argv)
     reference = read_reference(args.data_dir)
-    artists = archive.read_table(Path(args.data_dir) / "utt2spk")
+    artists = tables.read_table(Path(args.data_dir) / "utt2spk")
     reference.require_all(artists, f"{args.data_dir}/utt2spk")
     vectors, labels = read_labelled(reference, args.vectors)
     options = svm_options(args)

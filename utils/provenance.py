@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from utils import atomic, text_file
+from utils import atomic, tables
 from utils.cli import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,7 +46,7 @@ def hash_texts(texts: Mapping[str, str]) -> str:
 
 def read_texts(paths: Sequence[str | Path]) -> dict[str, str]:
     """Read configuration files as path to content."""
-    return {str(path): text_file.read(path, "the configuration") for path in paths}
+    return {str(path): tables.read_text(path, "the configuration") for path in paths}
 
 
 def training_record(

@@ -11,6 +11,7 @@ from typing import Any
 from local.corpus.overlap import unknown_artists
 from steps import archive
 from steps.scoring.reference import read_reference
+from utils import tables
 from utils.cli import UserError
 
 
@@ -35,8 +36,8 @@ def summarise_data(data_dir: Path, sets: Sequence[str]) -> DataSummary:
     tracks, frames = {}, {}
     for part in sets:
         folder = data_dir / part
-        labels = archive.read_table(folder / "utt2genre")
-        artists = archive.read_table(folder / "utt2spk")
+        labels = tables.read_table(folder / "utt2genre")
+        artists = tables.read_table(folder / "utt2spk")
         frames[part] = 0
         seen = set()
         for utt, feats in archive.read_matrices(f"scp:{folder}/feats.scp"):
@@ -56,7 +57,7 @@ def summarise_data(data_dir: Path, sets: Sequence[str]) -> DataSummary:
 
 def _artists(data_dir: Path, test_set: str) -> tuple[dict[str, str], dict[str, str], bool]:
     """Return utt2spk of train and of a test set, and whether every track has an artist of its own."""
-    train, test = (archive.read_table(data_dir / part / "utt2spk") for part in ("train", test_set))
+    train, test = (tables.read_table(data_dir / part / "utt2spk") for part in ("train", test_set))
     known, heard = set(train.values()), set(test.values())
     alone = len(known) == len(train) and len(heard) == len(test) > 1 and not known & heard
     return train, test, alone
@@ -87,7 +88,7 @@ def overlap_line(data_dir: Path, test_set: str = "test") -> str:
 def _hours(folder: Path, utts: list[str]) -> float | None:
     if not (folder / "utt2dur").is_file():
         return None
-    durations = archive.read_table(folder / "utt2dur")
+    durations = tables.read_table(folder / "utt2dur")
     try:
         return sum(float(durations[utt]) for utt in utts) / 3600.0
     except (KeyError, ValueError) as error:

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from local.report import style
 from steps.scoring.measures import Measure
 from steps.scoring.sweep import SweepPoint
-from utils import text_file
+from utils import tables
 from utils.cli import UserError
 
 ITERS = ("iter", "lr", "tr_loss", "tr_acc", "cv_loss", "cv_acc", "accepted", "seconds")
@@ -88,7 +88,7 @@ def read_iterations(path: Path) -> list[Iteration]:
     UserError
         Naming the line that does not fit.
     """
-    lines = text_file.read(path, "the training log", "train the model again").splitlines()
+    lines = tables.read_text(path, "the training log", "train the model again").rstrip("\n").split("\n")
     header = lines[0].split("\t") if lines else []
     missing = [name for name in ITERS[:-1] if name not in header]
     if missing:

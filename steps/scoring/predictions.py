@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from steps.scoring.measures import confusion_matrix
-from utils import atomic, text_file
+from utils import atomic, tables
 from utils.cli import UserError
 
 
@@ -77,7 +77,7 @@ def read_predictions(path: Path) -> Predictions:
     UserError
         If the file is missing, or a line does not fit the header; names the line.
     """
-    lines = text_file.read(path, "the predictions", "run the stage before").splitlines()
+    lines = tables.read_text(path, "the predictions", "run the stage before").rstrip("\n").split("\n")
     header = lines[0].split("\t") if lines else []
     kind = "prob:" if header and header[-1].startswith("prob:") else "score:"
     classes = tuple(name.removeprefix(kind) for name in header if name.startswith(kind))

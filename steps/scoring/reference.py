@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from steps import archive
-from utils import text_file
+from utils import tables
 from utils.cli import UserError
 
 _COUNT = re.compile(r"[1-9][0-9]{0,8}")
@@ -44,20 +43,6 @@ class Reference:
             )
 
 
-def read_classes(path: Path) -> tuple[str, ...]:
-    """Read genres.txt: one class a line, the line number minus one is the class index."""
-    lines = text_file.read(path, "the list of classes").splitlines()
-    names = [line.strip() for line in lines]
-    for number, name in enumerate(names, start=1):
-        if not name or len(name.split()) != 1:
-            raise UserError(f"{path}:{number}: expected one class name, got '{name}'")
-        if name in names[: number - 1]:
-            raise UserError(f"{path}:{number}: the class '{name}' stands twice")
-    if len(names) < 2:
-        raise UserError(f"{path}: expected at least two classes, got {len(names)}")
-    return tuple(names)
-
-
 def read_reference(data_dir: str | Path) -> Reference:
     """Read ``utt2genre`` of a data directory, and ``genres.txt`` there or one folder above.
 
@@ -68,10 +53,10 @@ def read_reference(data_dir: str | Path) -> Reference:
     """
     folder = Path(data_dir)
     lists = [path / "genres.txt" for path in (folder, folder.parent)]
-    classes = read_classes(next((path for path in lists if path.is_file()), lists[0]))
+    classes = tables.read_classes(next((path for path in lists if path.is_file()), lists[0]))
     index = {name: number for number, name in enumerate(classes)}
     genre = {}
-    for utt, name in archive.read_table(folder / "utt2genre").items():
+    for utt, name in tables.read_table(folder / "utt2genre").items():
         if name not in index:
             raise UserError(
                 f"{folder}/utt2genre: '{utt}' has class '{name}', expected one of {' '.join(classes)}"
@@ -83,12 +68,13 @@ def read_reference(data_dir: str | Path) -> Reference:
 
 
 def read_num_frames(reference: Reference) -> dict[str, int]:
-    """Read ``utt2num_frames`` of the reference's data directory; it must cover every utterance."""
+    """Read ``utt2num_frames`` of the reference's data directory, of exactly its utterances."""
     path = reference.path / "utt2num_frames"
     frames = {}
-    for utt, text in archive.read_table(path).items():
+    for utt, text in tables.read_table(path).items():
         if not _COUNT.fullmatch(text):
             raise UserError(f"{path}: '{utt}' has '{text}' frames, expected an integer of at least 1")
+        reference.require(utt, str(path))
         frames[utt] = int(text)
     reference.require_all(frames, str(path))
     return frames

@@ -10,7 +10,7 @@ import numpy as np
 
 from steps.scoring.segment import posterior_statistics, share_above
 from steps.scoring.svm_training import SvmOptions, fit
-from utils import atomic, text_file
+from utils import atomic, tables
 from utils.cli import UserError
 
 HEADER = ("k", "lstm_correct", "fusion_correct", "total", "lstm_percent", "fusion_percent")
@@ -103,7 +103,7 @@ def write_sweep(path: Path, points: list[SweepPoint]) -> None:
 
 def read_sweep(path: Path) -> list[SweepPoint]:
     """Read the TSV back; raises UserError with the line that does not fit."""
-    lines = text_file.read(path, "the sweep", "run sweep_k.py").splitlines()
+    lines = tables.read_text(path, "the sweep", "run sweep_k.py").rstrip("\n").split("\n")
     if not lines or tuple(lines[0].split("\t")) != HEADER:
         raise UserError(f"{path}:1: expected the header '{' '.join(HEADER)}'; run sweep_k.py again")
     points = []
