@@ -7,6 +7,9 @@ soxr resamples, nothing is dithered or normalised. Every track is judged: what d
 truncated, empty, shorter than one scattering window, holds NaN, or lies outside 8-192 kHz is an error
 that names it; a silent track, a DC offset and a peak beyond full scale are reported.
 
+With --failed FILE a track that fails ends nothing: FILE says which and why, and steps/join_audio.py judges.
+With --key KEY a track that was converted under the same key before is kept (utils/kept.py).
+
 Usage: steps/convert_audio.py [options] <wav-scp> <wav-dir> <wav22k-scp>
  e.g.: steps/convert_audio.py --config conf/audio.conf --utt2dur data/synth/train/utt2dur \
          data/synth/train/wav.scp data/synth/train/wav data/synth/train/wav22k.scp
@@ -19,7 +22,9 @@ from pathlib import Path
 
 from steps import audio
 from steps.audio.convert import CLIP_POLICIES
-from utils import atomic, cli, progress, tables
+from utils import atomic, cli, kept, progress, tables
+
+TAB = "\t"
 
 REPORT_HEADER = (
     "utt\tcodec\tsource_rate\tchannels\theader_frames\tdecoded_frames\tnum_samples\tpeak_dbfs"
@@ -27,9 +32,8 @@ REPORT_HEADER = (
 )
 
 
-def get_parser() -> cli.KaldiParser:
-    """Return the command line of this program."""
-    parser = cli.KaldiParser("convert_audio.py [options] <wav-scp> <wav-dir> <wav22k-scp>", __doc__)
+def add_options(parser: cli.KaldiParser) -> None:
+    """Add the options that conf/audio.conf may hold."""
     default = audio.Conversion()
     parser.add_argument("--sample-rate", type=cli.positive_int, default=default.sample_rate, help="in Hz")
     parser.add_argument("--quality", choices=("VHQ", "HQ", "MQ", "LQ"), default=default.quality)
@@ -48,8 +52,16 @@ def get_parser() -> cli.KaldiParser:
         help="use what decodes of a file that ends early (true|false)",
     )
     parser.add_argument("--max-bad", type=int, default=0, help="tracks that may fail and be left out")
+
+
+def get_parser() -> cli.KaldiParser:
+    """Return the command line of this program."""
+    parser = cli.KaldiParser("convert_audio.py [options] <wav-scp> <wav-dir> <wav22k-scp>", __doc__)
+    add_options(parser)
     parser.add_argument("--utt2dur", help="also write the durations in seconds to this table")
     parser.add_argument("--report", help="also write what was found in each track to this TSV file")
+    parser.add_argument("--failed", help="write '<utt> <reason>' of tracks that fail here, and do not fail")
+    parser.add_argument("--key", default="", help="keep tracks that were made under this key (once.py)")
     parser.add_argument("wav_scp")
     parser.add_argument("wav_dir", type=Path)
     parser.add_argument("wav22k_scp")
@@ -62,8 +74,10 @@ def conversion(args: Namespace) -> audio.Conversion:
     return audio.Conversion(**{name: getattr(args, name) for name in names})
 
 
-def convert_all(sources: dict[str, str], wav_dir: Path, how: audio.Conversion, max_bad: int):
-    """Convert every source and return the reports of those that came out.
+def convert_all(
+    sources: dict[str, str], wav_dir: Path, how: audio.Conversion, key: str = ""
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Convert every source that is not kept from before.
 
     Parameters
     ----------
@@ -73,33 +87,40 @@ def convert_all(sources: dict[str, str], wav_dir: Path, how: audio.Conversion, m
         Where ``<utt>.wav`` is written.
     how : audio.Conversion
         The settings.
-    max_bad : int
-        How many tracks may fail; all are tried before the verdict.
+    key : str
+        What was made under the same key is kept.
 
-    Raises
-    ------
-    UserError
-        If more than ``max_bad`` tracks failed; the message names each with its reason.
+    Returns
+    -------
+    reports : dict of str to str
+        The line of the TSV report of each track that came out.
+    failed : dict of str to str
+        The reason why each other track did not.
     """
-    reports: dict[str, audio.TrackReport] = {}
-    failures: list[str] = []
+    reports: dict[str, str] = {}
+    failed: dict[str, str] = {}
     for number, (utt, source) in enumerate(sources.items()):
         progress.report(number, len(sources), "tracks")
-        try:
-            reports[utt] = audio.convert_track(source, wav_dir / f"{utt}.wav", how)
-        except audio.AudioError as error:
-            failures.append(f"{utt}: {error}")
-            (wav_dir / f"{utt}.wav").unlink(missing_ok=True)
-            cli.warn(failures[-1])
+        wav, notes = wav_dir / f"{utt}.wav", wav_dir / f".{utt}.tsv"
+        if wav.exists() and kept.is_kept(notes, key):
+            reports[utt] = tables.read_text(notes)
             continue
-        for text in reports[utt].warnings:
+        kept.begin(notes)
+        try:
+            report = audio.convert_track(source, wav, how)
+        except audio.AudioError as error:
+            failed[utt] = str(error)
+            wav.unlink(missing_ok=True)
+            cli.warn(f"{utt}: {error}")
+            continue
+        for text in report.warnings:
             cli.warn(f"{utt}: {source}: {text}")
-    if len(failures) > max_bad:
-        shown = "\n  ".join(failures)
-        raise cli.UserError(
-            f"{len(failures)} of {len(sources)} tracks failed, --max-bad allows {max_bad}:\n  {shown}"
-        )
-    return reports
+        reports[utt] = report_line(utt, report)
+        if key:
+            with atomic.replacing(notes) as file:
+                file.write(reports[utt])
+            kept.keep(notes, key)
+    return reports, failed
 
 
 def report_line(utt: str, report: audio.TrackReport) -> str:
@@ -122,6 +143,12 @@ def report_line(utt: str, report: audio.TrackReport) -> str:
     return "\t".join(map(str, fields))
 
 
+def durations(reports: dict[str, str], sample_rate: int) -> dict[str, str]:
+    """Return the seconds of each track, from the lines of the report."""
+    column = REPORT_HEADER.split("\t").index("num_samples")
+    return {utt: f"{int(line.split(TAB)[column]) / sample_rate:.6f}" for utt, line in reports.items()}
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the program and return its exit status."""
     args = get_parser().parse_args(argv)
@@ -133,17 +160,22 @@ def main(argv: list[str] | None = None) -> int:
             raise cli.UserError(f"{args.wav_scp}: utterance '{utt}' cannot be the name of a file; rename it")
     how = conversion(args)
     args.wav_dir.mkdir(parents=True, exist_ok=True)
-    reports = convert_all(sources, args.wav_dir, how, args.max_bad)
+    reports, failed = convert_all(sources, args.wav_dir, how, args.key)
+    if args.failed:
+        tables.write_table(args.failed, failed)
+    elif len(failed) > args.max_bad:
+        shown = "\n  ".join(f"{utt}: {reason}" for utt, reason in failed.items())
+        raise cli.UserError(
+            f"{len(failed)} of {len(sources)} tracks failed, --max-bad allows {args.max_bad}:\n  {shown}"
+        )
     if args.report:
         with atomic.replacing(args.report) as file:
-            lines = [REPORT_HEADER, *(report_line(utt, reports[utt]) for utt in sorted(reports))]
-            file.write("\n".join(lines) + "\n")
+            file.write("\n".join([REPORT_HEADER, *(reports[utt] for utt in sorted(reports))]) + "\n")
     if args.utt2dur:
-        seconds = {utt: f"{r.num_samples / args.sample_rate:.6f}" for utt, r in reports.items()}
-        tables.write_table(args.utt2dur, seconds)
+        tables.write_table(args.utt2dur, durations(reports, args.sample_rate))
     tables.write_table(args.wav22k_scp, {utt: str(args.wav_dir / f"{utt}.wav") for utt in reports})
-    total = sum(report.num_samples for report in reports.values()) / args.sample_rate
-    cli.log(f"converted {len(reports)} of {len(sources)} tracks, {total / 3600:.3f} hours, to {args.wav_dir}")
+    hours = sum(map(float, durations(reports, args.sample_rate).values())) / 3600
+    cli.log(f"converted {len(reports)} of {len(sources)} tracks, {hours:.3f} hours, to {args.wav_dir}")
     return 0
 
 

@@ -81,7 +81,11 @@ def files_below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[str]:
     here = folder.resolve()
     if here in above:
         return
-    for path in sorted(folder.iterdir()):
+    below = sorted(folder.iterdir())
+    ours = folder / ".done" in below  # a data directory with stamps and logs, which are no content
+    for path in below:
+        if ours and path.name in (".done", "log"):
+            continue
         if path.is_dir():
             yield from files_below(path, (*above, here))
         elif path.is_file():
@@ -257,7 +261,8 @@ def run(work: Work, record: dict) -> int:
         raise cli.UserError(
             f"{work.stamp}: the command succeeded, but its output '{absent[0]}' does not exist"
         )
-    done["inputs"] = record["inputs"]
+    if set(work.inputs).isdisjoint(work.outputs):
+        done["inputs"] = record["inputs"]  # otherwise as the command, which changes an input, left them
     done["speed"] = plan.measure(work.command, record["inputs"], time.monotonic() - start)
     with atomic.replacing(work.stamp) as file:
         json.dump(done, file, indent=0, sort_keys=True)
