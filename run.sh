@@ -10,7 +10,8 @@ corpus=synth    # synth (music made here), ismir04, gtzan or folder; from stage 
 corpus_root=    # where the corpus lies; synth is written to corpora/synth
 name=           # data go to data/<name>, experiments to exp/<name>_<model>; default: the corpus
 conf=           # folder of the models' configurations; default conf/<corpus>, else conf/paper
-scattering_config=conf/scattering.conf # features: any conf/scattering*.conf (another one needs another --name)
+scattering_config="conf/scattering.conf conf/scattering_t32768.conf" # features of all models, then further ones of best
+best_config=conf/best/best.conf # the system one would choose; empty: without it
 dnns="dnn1 dnn2"
 lstms="lstm_512 lstm_1024 lstm_512_512 lstm_1024_1024"
 systems="lee2009 son2008 hol2008 leo2012 sig2014" # of the paper's Table 4, or of conf/systems; "" for none
@@ -66,8 +67,10 @@ fi
 
 if stage 2 "scattering frames: 525 coefficients over 370 ms, every 186 ms"; then
   for x in train $test_sets; do
-    steps/make_scattering.sh --nj "$nj" --cmd "$feat_cmd" --scattering-config "$scattering_config" \
-      --wav-scp wav22k.scp "$data/$x" "$data/$x/log" "$data/feats"
+    for config in $scattering_config; do
+      steps/make_scattering.sh --nj "$nj" --cmd "$feat_cmd" --scattering-config "$config" \
+        --suffix "$(suffix "$config")" --wav-scp wav22k.scp "$data/$x" "$data/$x/log" "$data/feats"
+    done
   done
 fi
 
@@ -92,8 +95,8 @@ if stage 6 "frame posteriors of every model for every track"; then
     for_each "$models" steps/dump_posteriors.sh --nj 1 --use-gpu "$use_gpu" --cmd "$cuda_cmd" \
       "$data/$x" "${dir}_{}/final_test.nnet" "$transform" "${dir}_{}/post_$x"
   done
-  for_each "$(with_seeds "$lstms")" local/crossfit_posteriors.sh --num-folds "$post_crossfit" --conf "$conf" \
-    --seed "$seed" --use-gpu "$use_gpu" --cmd "$train_cmd" "$data" "$dir" {}
+  for_each "$models" local/crossfit_posteriors.sh --num-folds "$post_crossfit" --conf "$conf" \
+    --dnns "$dnns" --seed "$seed" --use-gpu "$use_gpu" --cmd "$train_cmd" "$data" "$dir" {}
 fi
 
 if stage 7 "frame accuracy, and segment accuracy by majority vote over the frames of a track"; then
@@ -104,6 +107,8 @@ if stage 8 "segment features: statistics of the posteriors over a track, alone a
   local/score_segments.sh --test-sets "$test_sets" --cmd "$score_cmd" "$data" "${dir}_sc"
   for_each "$models" local/score_segments.sh --k "$k" --test-sets "$test_sets" --cmd "$score_cmd" \
     "$data" "${dir}_sc" "${dir}_{}"
+  [ -z "$best_config" ] || local/run_best.sh --cmd "$score_cmd" --best-config "$best_config" --feats "$feats" \
+    --networks "$([ "$post_crossfit" = 0 ] || echo "$dnns $lstms")" "$data" "$dir" "$test_sets"
 fi
 
 if stage 9 "the systems that the paper compares with: their features, training and decisions"; then

@@ -5,7 +5,7 @@
 
 : "${stage:?}" "${stop_stage:?}" "${num_seeds:?}" "${corpus:?}" "${k:?}" "${use_gpu:?}" "${caller:?}"
 : "${dnns?}" "${lstms?}" "${systems?}" "${post_crossfit:?}" "${fold_by:?}" "${test_sets?}" "${name?}"
-: "${scattering_config:?}" "${dry_run:?}" "${verbose:?}" "${without_locks:?}"
+: "${scattering_config:?}" "${best_config?}" "${dry_run:?}" "${verbose:?}" "${without_locks:?}"
 
 option_error() {
   echo "ERROR (run.sh) $1; see ./run.sh --help" >&2
@@ -56,7 +56,7 @@ folders of data/$name beside train and test, got '$x'"
 done
 
 # Job runners hand their arguments to a shell, as Kaldi's do.
-for option in corpus_root conf scattering_config; do
+for option in corpus_root conf scattering_config best_config; do
   case ${!option} in
     *[\$\`\"\\\'\;\&\|\<\>\(\)\*\?]* | *$'\n'*)
       option_error "--${option/_/-} '${!option}' holds a character that a shell would act on; give it by a link (ln -s)"
@@ -66,7 +66,9 @@ done
 
 [ -n "$conf" ] || { [ -d "conf/$corpus" ] && conf=conf/$corpus || conf=conf/paper; }
 [ -d "$conf" ] || option_error "--conf: there is no folder '$conf'"
-[ -f "$scattering_config" ] || option_error "--scattering-config: there is no file '$scattering_config'"
+for config in $scattering_config $best_config; do
+  [ -f "$config" ] || option_error "--scattering-config, --best-config: there is no file '$config'"
+done
 for x in $dnns $lstms; do
   [ -f "$conf/$x.conf" ] || option_error "model '$x' has no configuration '$conf/$x.conf'"
 done
@@ -127,6 +129,21 @@ for_each() {
     "${command[@]//\{\}/$item}"
   done
 }
+
+# What stands behind "feats" in the names of the features of configuration $1: nothing for the first one,
+# _t32768 for a further conf/scattering_t32768.conf.
+suffix() {
+  local base=${1##*/}
+  base=${base%.conf}
+  [ "$1" = "${scattering_config%% *}" ] || echo "_${base#scattering_}"
+}
+
+# The features that there are, or will be; of data that were prepared elsewhere perhaps not all.
+feats=
+for config in $scattering_config; do
+  x=feats$(suffix "$config")
+  [ "$stage" -gt 2 ] && [ ! -f "data/$name/train/$x.scp" ] || feats="$feats $x"
+done
 
 # The names of the trainings of models $1: "m m_seed2 …".
 with_seeds() {

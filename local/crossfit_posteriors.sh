@@ -8,6 +8,7 @@ set -euo pipefail
 
 num_folds=2
 conf=conf/paper
+dnns=
 seed=777
 use_gpu=no
 cmd=utils/run.py
@@ -17,6 +18,7 @@ help_message="Usage: $0 [options] <data> <dir> <name>
 Options:
   --num-folds K       networks to train, each on all but one of K folds; 0: none ($num_folds)
   --conf DIR          folder with <model>.conf ($conf)
+  --dnns \"A B\"        which of the models are DNNs
   --seed S            seed of the first training, and of the folds ($seed)
   --use-gpu WHETHER   yes, no or optional ($use_gpu)
   --cmd RUNNER        job runner and its options ($cmd)"
@@ -35,7 +37,7 @@ if [ "$num_folds" -eq 0 ]; then # those of an earlier run would become a column 
   exit 0
 fi
 for fold in $(seq "$num_folds"); do
-  local/train_model.sh --conf "$conf" --dnns "" --seed "$seed" --use-gpu "$use_gpu" --cmd "$cmd" \
+  local/train_model.sh --conf "$conf" --dnns "$dnns" --seed "$seed" --use-gpu "$use_gpu" --cmd "$cmd" \
     "$folds/fold$fold" "${dir}_$name/crossfit/fold$fold" "$name"
   steps/dump_posteriors.sh --nj 1 --use-gpu "$use_gpu" --cmd "$cmd" "$folds/fold$fold/test" \
     "${dir}_$name/crossfit/fold${fold}_$name/final_test.nnet" "$folds/fold$fold/cmvn/feature_transform.nnet" \

@@ -26,7 +26,7 @@ once --wait true --in "$data/train/feats.scp" --in "$data/train/utt2spk" --in "$
   "$data/.done/training_data"
 
 read -ra runner <<<"$cmd"
-utils/validate_data_dir.sh "$data/train"
+utils/validate_data_dir.sh --no-wav "$data/train" # features may have come from elsewhere
 "${runner[@]}" "$data/log/split_tr_cv.log" local/split_tr_cv.py --cv-percent "$cv_percent" --seed "$seed" \
   "$data/train" "$data/train_tr" "$data/train_cv"
 for x in train_tr train_cv; do

@@ -14,6 +14,7 @@ wav_scp=                               # table of WAV files in <data-dir>
 compress=                              # write compressed archives, a quarter of the size
 use_gpu=                               # yes, no or optional
 num_threads=1                          # threads of a job
+suffix=                                # behind the names of all that is written: a second set of features
 
 help_message="Usage: $0 [options] <data-dir> [<log-dir> [<feat-dir>]]
  e.g.: $0 --nj 8 --cmd utils/run.py data/synth/train exp/make_scattering/train scattering
@@ -25,7 +26,8 @@ Options:
   --wav-scp <name>              # table of WAV files in <data-dir> (wav22k.scp if there, else wav.scp)
   --compress <true|false>       # write compressed archives, a quarter of the size (as the config says)
   --use-gpu <yes|no|optional>   # compute on CUDA (as the config says, else no)
-  --num-threads <n>             # threads of a job (1)"
+  --num-threads <n>             # threads of a job (1)
+  --suffix <text>               # write feats<text>.scp and so on: features beside others (none)"
 
 . ./path.sh
 . utils/parse_options.sh
@@ -34,7 +36,7 @@ expect_arguments $# 1 3
 data=${1%/}
 logdir=${2:-$data/log}
 featdir=${3:-$data/data}
-name=$(basename "$data")
+name=$(basename "$data")$suffix
 raw=$featdir/raw_scattering_$name
 
 die() {
@@ -47,7 +49,8 @@ if [ -z "$wav_scp" ]; then
   [ ! -f "$data/wav22k.scp" ] || wav_scp=wav22k.scp
 fi
 once --wait true --in "$data/$wav_scp" --in "$scattering_config" \
-  --out "$data/feats.scp" --out "$data/utt2num_frames" --out "$data/frame_shift" "$data/.done/make_scattering"
+  --out "$data/feats$suffix.scp" --out "$data/utt2num_frames$suffix" --out "$data/frame_shift$suffix" \
+  "$data/.done/make_scattering$suffix"
 
 mkdir -p "$logdir" "$featdir"
 num_tracks=$(wc -l <"$data/$wav_scp")
@@ -63,8 +66,9 @@ utils/split_scp.py "$data/$wav_scp" "${blocks[@]}"
 
 options=(--config "$scattering_config")
 steps/compute_scattering.py "${options[@]}" \
-  --print-dims "$logdir/dims.csv" --write-frame-shift "$logdir/frame_shift" 2>"$logdir/dims.log" \
-  || die "$scattering_config: $(tail -n 1 "$logdir/dims.log")"
+  --print-dims "$logdir/dims$suffix.csv" --write-frame-shift "$logdir/frame_shift$suffix" \
+  2>"$logdir/dims$suffix.log" \
+  || die "$scattering_config: $(tail -n 1 "$logdir/dims$suffix.log")"
 [ -z "$compress" ] || options+=(--compress "$compress")
 [ -z "$use_gpu" ] || options+=(--use-gpu "$use_gpu")
 
@@ -80,25 +84,25 @@ RUNNER_OUTPUTS="$raw.JOB.scp $logdir/utt2num_frames_$name.JOB" \
 for ((block = 1; block <= num_blocks; block++)); do
   cat "$raw.$block.scp" >&3
   cat "$logdir/utt2num_frames_$name.$block" >&4
-done 3>"$data/.feats.scp.tmp" 4>"$data/.utt2num_frames.tmp"
+done 3>"$data/.feats$suffix.scp.tmp" 4>"$data/.utt2num_frames$suffix.tmp"
 for ((block = num_blocks + 1; ; block++)); do
   [ -e "$raw.$block.ark" ] || break
   rm -f "$raw.$block".{ark,scp} "$logdir/utt2num_frames_$name.$block" "$logdir/wav_$name.$block.scp"
 done
 
-missing=$(awk 'NR == FNR {there[$1]; next} !($1 in there) {print $1}' "$data/.feats.scp.tmp" "$data/$wav_scp" | tr '\n' ' ')
+missing=$(awk 'NR == FNR {there[$1]; next} !($1 in there) {print $1}' "$data/.feats$suffix.scp.tmp" "$data/$wav_scp" | tr '\n' ' ')
 if [ -n "$missing" ]; then
-  rm -f "$data/.feats.scp.tmp" "$data/.utt2num_frames.tmp"
+  rm -f "$data/.feats$suffix.scp.tmp" "$data/.utt2num_frames$suffix.tmp"
   die "$data: $(wc -w <<<"$missing") of $num_tracks tracks have no features: $missing"
 fi
-mv "$data/.utt2num_frames.tmp" "$data/utt2num_frames"
-cp "$logdir/frame_shift" "$data/.frame_shift.tmp"
-mv "$data/.frame_shift.tmp" "$data/frame_shift"
-cp "$scattering_config" "$data/.scattering.conf.tmp" # what features of further tracks are made with
-mv "$data/.scattering.conf.tmp" "$data/scattering.conf"
-mv "$data/.feats.scp.tmp" "$data/feats.scp"
+mv "$data/.utt2num_frames$suffix.tmp" "$data/utt2num_frames$suffix"
+cp "$logdir/frame_shift$suffix" "$data/.frame_shift$suffix.tmp"
+mv "$data/.frame_shift$suffix.tmp" "$data/frame_shift$suffix"
+cp "$scattering_config" "$data/.scattering$suffix.conf.tmp" # what features of further tracks are made with
+mv "$data/.scattering$suffix.conf.tmp" "$data/scattering$suffix.conf"
+mv "$data/.feats$suffix.scp.tmp" "$data/feats$suffix.scp"
 rm -f "$logdir/utt2num_frames_$name".*.key
 
-dims=$(($(wc -l <"$logdir/dims.csv") - 1))
-frames=$(awk '{n += $2} END {print n}' "$data/utt2num_frames")
+dims=$(($(wc -l <"$logdir/dims$suffix.csv") - 1))
+frames=$(awk '{n += $2} END {print n}' "$data/utt2num_frames$suffix")
 echo "LOG (make_scattering.sh) $data: $num_tracks tracks, $frames frames of $dims dimensions, in $featdir" >&2

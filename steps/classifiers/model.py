@@ -26,14 +26,14 @@ class Part:
     name: str
     feats: str
     """Which frames: the name of their script file without ``.scp``."""
-    seconds: float
+    frames: float
     """Length of a piece; 0 stands for the whole track."""
     statistics: str
     """See :func:`steps.classifiers.pieces.piece_vectors`."""
 
-    def vectors(self, frames: np.ndarray, frame_shift: float) -> np.ndarray:
+    def vectors(self, frames: np.ndarray) -> np.ndarray:
         """Return the vectors of a track's pieces, float32 of shape (pieces, dim)."""
-        return piece_vectors(frames, self.seconds / frame_shift, self.statistics)
+        return piece_vectors(frames, self.frames, self.statistics)
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,25 @@ class Ensemble:
     def log_posteriors(self, tracks: Mapping[str, Pieces | np.ndarray]) -> np.ndarray:
         """Return the log posteriors (num_tracks, C) of the sum; see :meth:`part_scores`."""
         return calibrate(np.sum(list(self.part_scores(tracks).values()), axis=0), self.sharpness)
+
+    def classify(self, frames: Mapping[str, np.ndarray], posteriors: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the log posteriors (C,) of one track.
+
+        Parameters
+        ----------
+        frames : mapping of str to array of shape (num_frames, dim)
+            By the kind of frames, ``part.feats`` of the members.
+        posteriors : mapping of str to array of shape (C,)
+            Mean log frame posteriors by network, for members without a part.
+        """
+        tracks: dict[str, Pieces | np.ndarray] = {}
+        for member in self.members:
+            if member.part is None:
+                tracks[member.name] = posteriors[member.name][np.newaxis]
+            else:
+                vectors = member.part.vectors(frames[member.part.feats])
+                tracks[member.name] = Pieces(vectors, np.array([len(vectors)]))
+        return self.log_posteriors(tracks)[0]
 
 
 @dataclass(frozen=True)
@@ -163,7 +182,7 @@ def write_ensemble(path: Path, ensemble: Ensemble) -> None:
         if member.part is not None and member.model is not None:
             arrays[f"{member.name}.feats"] = np.array(member.part.feats)
             arrays[f"{member.name}.statistics"] = np.array(member.part.statistics)
-            arrays[f"{member.name}.seconds"] = np.array(member.part.seconds)
+            arrays[f"{member.name}.frames"] = np.array(member.part.frames)
             arrays[f"{member.name}.weight"] = member.model.weight
             arrays[f"{member.name}.bias"] = member.model.bias
     with atomic.replacing(path, "wb") as file:
@@ -176,7 +195,7 @@ def _member(values: Mapping[str, np.ndarray], name: str, sharpness: float, shrin
     part = Part(
         name,
         str(values[f"{name}.feats"]),
-        float(values[f"{name}.seconds"]),
+        float(values[f"{name}.frames"]),
         str(values[f"{name}.statistics"]),
     )
     model = lda.Linear(values[f"{name}.weight"], values[f"{name}.bias"])

@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""Classify one set of tracks by the system `best`, and say what each of its parts adds.
+
+Reads <exp>_best/best.npz, the frames of <data-dir>/<set> and the posteriors of networks that take part,
+<exp>_<network>/post_<set>/post.scp. Writes <exp>_best/score_<set>/ (accuracy.json, predictions.tsv,
+confusion.csv) and, of the set test, <exp>_best/tables.json: without each part, and each part alone.
+
+Usage: local/score_best.py <data-dir> <exp> <set>
+e.g.:  local/score_best.py data/synth exp/synth test
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from steps.classifiers.calibration import calibrate
+from steps.classifiers.model import Ensemble, read_ensemble
+from steps.classifiers.score import write_score
+from steps.classifiers.tracks import mean_log_posteriors, read_pieces
+from steps.scoring.measures import write_json
+from steps.scoring.reference import read_reference
+from steps.scoring.significance import mcnemar
+from utils import cli, provenance
+
+
+def get_parser() -> cli.KaldiParser:
+    """Return the command line."""
+    parser = cli.KaldiParser("local/score_best.py <data-dir> <exp> <set>", __doc__)
+    parser.add_argument("data_dir", type=Path)
+    parser.add_argument("exp", type=Path, help="experiments without _<model>")
+    parser.add_argument("set", help="which set of the data directory")
+    return parser
+
+
+def table(ensemble: Ensemble, scores: Mapping[str, np.ndarray], labels: np.ndarray) -> dict:
+    """Return what each part adds, as tables.json holds it.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+        The system.
+    scores : mapping of str to array of shape (num_tracks, C)
+        Calibrated log posteriors of its parts.
+    labels : int array of shape (num_tracks,)
+        True classes.
+    """
+    systems = {"all parts": list(scores)}
+    if len(scores) > 1:
+        systems |= {f"without {name}": [other for other in scores if other != name] for name in scores}
+        systems |= {f"{name} alone": [name] for name in scores}
+    right = {
+        title: np.sum([scores[name] for name in names], axis=0).argmax(axis=1) == labels
+        for title, names in systems.items()
+    }
+    rows = []
+    for title, hits in right.items():
+        here, there = int((right["all parts"] & ~hits).sum()), int((hits & ~right["all parts"]).sum())
+        p = "" if title == "all parts" else f"{mcnemar(right['all parts'], hits).p_value:.3f}"
+        rows.append(
+            [title, f"{100 * hits.mean():.2f}", f"{hits.sum()} / {len(hits)}", str(here), str(there), p]
+        )
+    shrinkages = ", ".join(f"{m.name} {m.shrinkage:g}" for m in ensemble.members if m.part)
+    return {
+        "title": "What each part of `best` adds",
+        "text": "On the test tracks, which took no part in any choice; McNemar's test against all parts. "
+        f"Shrinkages: {shrinkages}.",
+        "columns": ["parts", "Seg_acc", "right", "only all parts right", "only this right", "p"],
+        "rows": rows,
+    }
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Score one set."""
+    args = get_parser().parse_args(argv)
+    out = args.exp.with_name(f"{args.exp.name}_best")
+    ensemble = read_ensemble(out / "best.npz")
+    reference = read_reference(args.data_dir / args.set)
+    if reference.classes != ensemble.classes:
+        expected, got = " ".join(ensemble.classes), " ".join(reference.classes)
+        raise cli.UserError(f"{out}/best.npz knows the classes '{expected}', {reference.path} has '{got}'")
+    parts = [member.part for member in ensemble.members if member.part]
+    tracks: dict = dict(read_pieces(reference, parts))
+    for member in ensemble.members:
+        if not member.part:
+            folder = args.exp.with_name(f"{args.exp.name}_{member.name}") / f"post_{args.set}"
+            tracks[member.name] = mean_log_posteriors(reference, folder / "post.scp")
+    scores = ensemble.part_scores(tracks)
+    fused = calibrate(np.sum(list(scores.values()), axis=0), ensemble.sharpness)
+    notes = provenance.read_record(out).get("notes", "")
+    predictions = write_score(out / f"score_{args.set}", reference, fused, notes)
+    if args.set == "test":
+        write_json(out / "tables.json", [table(ensemble, scores, predictions.ref)])
+    cli.log(f"{args.set}: {predictions.right.sum()} of {len(predictions.right)} tracks right")
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""Train the system `best`: shrinkage LDAs on pieces of each track, calibrated and added.
+
+Reads utt2genre, utt2spk and the frames of <data-dir>/train that conf/best/best.conf names, and with
+--networks "A B" the out-of-fold posteriors <exp>_A/post_train_crossfit/post.scp. Settings, parts and
+calibration are chosen by cross-validation on these tracks, by artist where artists are known. Writes
+<exp>_best/best.npz, training.json and score_train/: predictions of the training tracks, each by LDAs, parts
+and calibration that it had no part in.
+
+Usage: local/train_best.py [options] <data-dir> <exp>
+e.g.:  local/train_best.py --config conf/best/best.conf data/synth exp/synth
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from steps.classifiers.ensemble import Folds
+from steps.classifiers.model import Part, Trained, cross_calibrated, train, write_ensemble
+from steps.classifiers.pieces import STATISTICS
+from steps.classifiers.score import write_score
+from steps.classifiers.tracks import mean_log_posteriors, read_pieces
+from steps.scoring.reference import Reference, read_reference
+from steps.scoring.svm_options import fold_count, positive_floats
+from steps.scoring.svm_training import SvmOptions, make_folds
+from utils import cli, provenance, tables
+
+
+def part_list(text: str) -> tuple[Part, ...]:
+    """Parse ``name:feats:frames:statistics,…``."""
+    parts = []
+    for word in text.split(","):
+        fields = word.split(":")
+        if len(fields) != 4 or not set(fields[3].split("+")) <= set(STATISTICS):
+            raise argparse.ArgumentTypeError(
+                f"expected <name>:<features>:<frames>:<{'|'.join(STATISTICS)}>, got '{word}'"
+            )
+        frames = cli.finite_float(fields[2])
+        if frames < 0:
+            raise argparse.ArgumentTypeError(f"expected a length of at least 0 frames, got '{word}'")
+        parts.append(Part(fields[0], fields[1], frames, fields[3]))
+    if len({part.name for part in parts}) != len(parts):
+        raise argparse.ArgumentTypeError(f"a part has the name of another one: '{text}'")
+    return tuple(parts)
+
+
+def get_parser() -> cli.KaldiParser:
+    """Return the command line."""
+    parser = cli.KaldiParser("local/train_best.py [options] <data-dir> <exp>", __doc__)
+    add = parser.add_argument
+    add(
+        "--parts",
+        type=part_list,
+        default=part_list("short:feats:4:mean"),
+        help="LDAs, see conf/best/best.conf",
+    )
+    add("--shrinkages", type=positive_floats, default=(0.2, 0.4, 0.6), help="to choose from, up to 1")
+    add("--folds", type=fold_count, default=5, help="folds of the cross-validation (5)")
+    add(
+        "--part-doubt",
+        type=cli.finite_float,
+        default=-1.0,
+        help="standard errors a part must be missed by (-1)",
+    )
+    add("--network-doubt", type=cli.finite_float, default=1.0, help="the same for networks (1)")
+    add("--seed", type=int, default=777, help="of the folds (777)")
+    add("--networks", default="", metavar='"A B"', help="networks with out-of-fold posteriors")
+    add("data_dir", type=Path)
+    add("exp", type=Path, help="experiments without _<model>")
+    return parser
+
+
+def known_parts(parts: tuple[Part, ...], data_dir: Path) -> list[Part]:
+    """Return the parts whose frames are there, and warn of the others."""
+    kept = []
+    for part in parts:
+        scp = data_dir / f"{part.feats}.scp"
+        if scp.is_file():
+            kept.append(part)
+        else:
+            cli.warn(
+                f"{scp}: no such file; part '{part.name}' is left out (--scattering-config makes features)"
+            )
+    if not kept:
+        raise cli.UserError(f"{data_dir}: no features of any part; run stage 2")
+    return kept
+
+
+def describe(trained: Trained, labels: np.ndarray, how: str) -> str:
+    """Say how the system was chosen."""
+    words = []
+    names = {member.name for member in trained.ensemble.members}
+    for name, scores in trained.out_of_fold.items():
+        right = int((scores.argmax(axis=1) == labels).sum())
+        words.append(f"{name} {right}{'' if name in names else ' (left out)'}")
+    return f"right in {how} cross-validation on train, of {len(labels)}: {', '.join(words)}"
+
+
+def split(reference: Reference, labels: np.ndarray, options: argparse.Namespace) -> tuple[Folds, str]:
+    """Return the folds of the training tracks, and what they keep apart."""
+    artists = tables.read_table(reference.path / "utt2spk")
+    reference.require_all(artists, f"{reference.path}/utt2spk")
+    names = [artists[utt] for utt in reference.genre]
+    given = SvmOptions(folds=options.folds, seed=options.seed)
+    folds, grouped = make_folds(labels, names, reference.classes, given)
+    known = grouped and len(set(names)) < len(names)
+    held = np.concatenate([part for _, part in folds])
+    if len(held) != len(labels):
+        raise cli.UserError(f"{reference.path}: too few tracks of a class for {options.folds} folds")
+    return folds, f"{len(folds)}-fold {'artist-grouped' if known else 'stratified'}"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train the system."""
+    args = get_parser().parse_args(argv)
+    reference = read_reference(args.data_dir / "train")
+    labels = np.array(list(reference.genre.values()), dtype=np.int64)
+    folds, how = split(reference, labels, args)
+    parts = known_parts(args.parts, reference.path)
+    given: dict = dict(read_pieces(reference, parts))
+    doubts = dict.fromkeys(given, args.part_doubt)
+    for name in args.networks.split():
+        post = args.exp.with_name(f"{args.exp.name}_{name}") / "post_train_crossfit" / "post.scp"
+        given[name] = mean_log_posteriors(reference, post)
+        doubts[name] = args.network_doubt
+    trained = train(parts, given, labels, reference.classes, folds, sorted(args.shrinkages), doubts)
+    out = args.exp.with_name(f"{args.exp.name}_best")
+    held = cross_calibrated(trained.out_of_fold, labels, folds, doubts)
+    notes = describe(trained, labels, how)
+    write_score(out / "score_train", reference, held, f"out of fold; {notes}")
+    write_ensemble(out / "best.npz", trained.ensemble)
+    chosen = {member.name: member.shrinkage for member in trained.ensemble.members}
+    record = provenance.training_record([args.config], args.seed, notes=notes, shrinkages=chosen)
+    provenance.write_record(out, record)
+    cli.log(f"{notes}; wrote {out}/best.npz")
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

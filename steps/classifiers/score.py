@@ -1,0 +1,39 @@
+"""Log posteriors of labelled tracks as results: accuracy and predictions with their probabilities."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from steps.scoring.measures import Measure, write_confusion, write_measures
+from steps.scoring.predictions import Predictions, write_predictions
+from steps.scoring.reference import Reference
+
+
+def write_score(out: Path, reference: Reference, log_posteriors: np.ndarray, notes: str) -> Predictions:
+    """Write accuracy.json, predictions.tsv and confusion.csv of one set; return the predictions.
+
+    Parameters
+    ----------
+    out : Path
+        The folder ``score_<set>``.
+    reference : Reference
+        The tracks.
+    log_posteriors : array of shape (num_tracks, C)
+        In their order.
+    notes : str
+        How the system was chosen, for results.txt.
+    """
+    predictions = Predictions(
+        classes=reference.classes,
+        utts=tuple(reference.genre),
+        ref=np.array(list(reference.genre.values()), dtype=np.int64),
+        hyp=log_posteriors.argmax(axis=1),
+        scores=np.exp(log_posteriors),
+    )
+    measure = Measure("Seg_acc", predictions.confusion, {"notes": notes})
+    write_predictions(out / "predictions.tsv", predictions)
+    write_confusion(out / "confusion.csv", reference.classes, measure.confusion)
+    write_measures(out / "accuracy.json", reference.classes, [measure])
+    return predictions

@@ -1,0 +1,64 @@
+"""The vectors of a data directory's tracks, part by part, streamed from its archives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from steps import archive
+from steps.classifiers.ensemble import Pieces
+from steps.classifiers.model import Part
+from steps.scoring.reference import Reference
+from steps.scoring.votes import LOG_FLOOR, check_posteriors
+from utils.cli import UserError
+
+
+def read_pieces(reference: Reference, parts: Sequence[Part]) -> dict[str, Pieces]:
+    """Read each archive of frames once and return the vectors of the parts that are made of it.
+
+    Raises
+    ------
+    UserError
+        If a track is missing, unknown, has no frames, or frames that are not finite.
+    """
+    found: dict[str, dict[str, np.ndarray]] = {part.name: {} for part in parts}
+    for feats in sorted({part.feats for part in parts}):
+        rspecifier = f"scp:{reference.path}/{feats}.scp"
+        for utt, frames in archive.read_matrices(rspecifier):
+            reference.require(utt, rspecifier)
+            if not len(frames) or not np.isfinite(frames).all():
+                raise UserError(
+                    f"{rspecifier}: utterance '{utt}': no frames, or not finite; compute them again"
+                )
+            for part in parts:
+                if part.feats == feats:
+                    found[part.name][utt] = part.vectors(frames)
+        for part in parts:
+            if part.feats == feats:
+                reference.require_all(found[part.name], rspecifier)
+    return {
+        name: Pieces(
+            np.concatenate([vectors[utt] for utt in reference.genre]),
+            np.array([len(vectors[utt]) for utt in reference.genre]),
+        )
+        for name, vectors in found.items()
+    }
+
+
+def mean_log_posteriors(reference: Reference, scp: Path) -> np.ndarray:
+    """Return the mean log frame posteriors of each track, float64 of shape (num_tracks, C).
+
+    Raises
+    ------
+    UserError
+        If a track is missing or unknown, or its posteriors are none.
+    """
+    found = {}
+    for utt, post in archive.read_matrices(f"scp:{scp}"):
+        reference.require(utt, str(scp))
+        check_posteriors(utt, post, len(reference.classes), None, str(scp))
+        found[utt] = np.log(np.maximum(np.asarray(post, dtype=np.float64), LOG_FLOOR)).mean(axis=0)
+    reference.require_all(found, str(scp))
+    return np.stack([found[utt] for utt in reference.genre])
