@@ -11,7 +11,7 @@ corpus_root=    # where the corpus lies; synth is written to corpora/synth
 name=           # data go to data/<name>, experiments to exp/<name>_<model>; default: the corpus
 conf=           # folder of the models' configurations; default conf/<corpus>, else conf/paper
 scattering_config="conf/scattering.conf conf/scattering_t32768.conf" # features of all models, then further ones of best
-best_config=conf/best/best.conf # the system one would choose; empty: without it
+best_config=conf/best/best.conf # the system that one would choose; empty: without it
 dnns="dnn1 dnn2"
 lstms="lstm_512 lstm_1024 lstm_512_512 lstm_1024_1024"
 systems="lee2009 son2008 hol2008 leo2012 sig2014" # of the paper's Table 4, or of conf/systems; "" for none
@@ -45,8 +45,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 . ./cmd.sh
 if [ "$folds" -gt 0 ]; then # this script for each fold, then the pooled results
   exec local/run_folds.sh --folds "$folds" --fold-by "$fold_by" --corpus "$corpus" --name "$name" --conf "$conf" \
-    --models "$dnns $lstms $systems" --num-seeds "$num_seeds" --strict "$strict" --stage "$stage" \
-    --stop-stage "$stop_stage" --scattering-config "$scattering_config" --cmd "$score_cmd" -- "${given[@]}" --corpus-root "$corpus_root"
+    --models "${best_config:+best }$dnns $lstms $systems" --num-seeds "$num_seeds" --strict "$strict" \
+    --stage "$stage" --stop-stage "$stop_stage" --scattering-config "${scattering_config%% *}" --cmd "$score_cmd" \
+    -- "${given[@]}" --corpus-root "$corpus_root"
 fi
 
 data=data/$name
@@ -119,6 +120,6 @@ fi
 if stage 10 "the tables beside the paper's, the figures, and one page with all of it"; then
   [ "$corpus" != synth ] || local/show_synth.sh --dnns "$dnns" --lstms "$lstms" --seed "$seed" \
     --use-gpu "$use_gpu" --cmd "$score_cmd" --cuda-cmd "$cuda_cmd" "$data" "$dir"
-  local/report.sh --num-seeds "$num_seeds" --test-sets "$test_sets" --scattering-config "$scattering_config" \
-    --cmd "$score_cmd" "$data" "$dir" "$dnns $lstms sc $systems"
+  local/report.sh --num-seeds "$num_seeds" --test-sets "$test_sets" --scattering-config "${scattering_config%% *}" \
+    --cmd "$score_cmd" "$data" "$dir" "${best_config:+best }$dnns $lstms sc $systems"
 fi

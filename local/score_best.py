@@ -2,8 +2,8 @@
 """Classify one set of tracks by the system `best`, and say what each of its parts adds.
 
 Reads <exp>_best/best.npz, the frames of <data-dir>/<set> and the posteriors of networks that take part,
-<exp>_<network>/post_<set>/post.scp. Writes <exp>_best/score_<set>/ (accuracy.json, predictions.tsv,
-confusion.csv) and, of the set test, <exp>_best/tables.json: without each part, and each part alone.
+<exp>_<network>/post_<set>/post.scp. Writes <exp>_best/score_<set>/ (accuracy.json,
+predictions_Seg_acc.tsv) and, of the set test, <exp>_best/tables.json: without each part, and each part alone.
 
 Usage: local/score_best.py <data-dir> <exp> <set>
 e.g.:  local/score_best.py data/synth exp/synth test
@@ -20,8 +20,8 @@ from steps.classifiers.calibration import calibrate
 from steps.classifiers.model import Ensemble, read_ensemble
 from steps.classifiers.score import write_score
 from steps.classifiers.tracks import mean_log_posteriors, read_pieces
-from steps.scoring.measures import write_json
 from steps.scoring.reference import read_reference
+from steps.scoring.scores import write_json
 from steps.scoring.significance import mcnemar
 from utils import cli, provenance
 

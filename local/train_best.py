@@ -24,8 +24,7 @@ from steps.classifiers.pieces import STATISTICS
 from steps.classifiers.score import write_score
 from steps.classifiers.tracks import mean_log_posteriors, read_pieces
 from steps.scoring.reference import Reference, read_reference
-from steps.scoring.svm_options import fold_count, positive_floats
-from steps.scoring.svm_training import SvmOptions, make_folds
+from steps.scoring.svm_training import SvmOptions, fold_count, make_folds, positive_floats
 from utils import cli, provenance, tables
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from steps.scoring.measures import Measure, write_confusion, write_measures
-from steps.scoring.predictions import Predictions, write_predictions
+from steps.scoring.measures import Measure
+from steps.scoring.predictions import Predictions
 from steps.scoring.reference import Reference
+from steps.scoring.scores import write_scores
 
 
 def write_score(out: Path, reference: Reference, log_posteriors: np.ndarray, notes: str) -> Predictions:
-    """Write accuracy.json, predictions.tsv and confusion.csv of one set; return the predictions.
+    """Write accuracy.json and predictions of one set; return the predictions.
 
     Parameters
     ----------
@@ -31,9 +32,8 @@ def write_score(out: Path, reference: Reference, log_posteriors: np.ndarray, not
         ref=np.array(list(reference.genre.values()), dtype=np.int64),
         hyp=log_posteriors.argmax(axis=1),
         scores=np.exp(log_posteriors),
+        probabilities=True,
     )
     measure = Measure("Seg_acc", predictions.confusion, {"notes": notes})
-    write_predictions(out / "predictions.tsv", predictions)
-    write_confusion(out / "confusion.csv", reference.classes, measure.confusion)
-    write_measures(out / "accuracy.json", reference.classes, [measure])
+    write_scores(out, [measure], {measure.name: predictions})
     return predictions
