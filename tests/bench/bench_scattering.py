@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from tests.bench.machine import machine, openblas_kernel, openblas_unset
 from utils import cli
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -246,6 +247,7 @@ def main(argv: list[str] | None = None) -> int:
     systems = [name for name in SYSTEMS if options.kymatio or not name.startswith("kymatio")]
     if in_a_process("--part=cuda")["there"]:
         systems.append("ours cuda")
+    print(f"{machine()}; {openblas_kernel()}\n")
     own = table(systems, [30, 240] if options.long else [30], options.repeats)
     cost = in_a_process("--part=filters")
     work = flops(192)
@@ -264,4 +266,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    openblas_unset()
     cli.run(main)
