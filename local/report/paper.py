@@ -50,7 +50,7 @@ SYSTEMS = {
 """Systems that the paper quotes in Table 4 with one accuracy each, and did not run itself."""
 MODELS = {**DNNS, **LSTMS, **SYSTEMS}
 """All rows, by the name of the experiment. Table 4 has the LSTMs and the systems in this order; what else was
-scored (the SVM on the mean frame, DNNs with segment features, ``best``) stands below them."""
+scored stands below them (the SVM on the mean frame, DNNs with segment features), but for ``best``, above."""
 
 
 @dataclass(frozen=True)
