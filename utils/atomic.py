@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +13,11 @@ from typing import IO
 def temporary_name(path: str | Path) -> Path:
     """Return the name under which this process writes ``path`` until it is complete.
 
-    What processes that were killed left under such a name is removed.
+    What processes of this machine that were killed left under such a name is removed; whether a process of
+    another machine lives is not known here, and its file stays.
     """
     path = Path(path)
-    prefix = f".{path.name}.tmp"
+    prefix = f".{path.name}.tmp.{socket.gethostname()}."
     for other in path.parent.iterdir() if path.parent.is_dir() else ():
         number = other.name.removeprefix(prefix)
         if other.name.startswith(prefix) and number.isdecimal() and not _is_alive(int(number)):

@@ -18,7 +18,7 @@ from typing import Any
 from steps.nnet1.components import Network
 from steps.nnet1.model_file import read_network, write_network
 from steps.nnet1.schedule import Epoch
-from utils import atomic, cli, provenance, text_file
+from utils import atomic, cli, provenance, tables
 from utils.cli import UserError
 
 COLUMNS = ("iter", "lr", "tr_loss", "tr_acc", "cv_loss", "cv_acc", "accepted", "seconds", "nnet")
@@ -68,7 +68,7 @@ class Experiment:
         path = self.directory / "iters.tsv"
         if not path.exists():
             return
-        lines = text_file.read(path).splitlines()
+        lines = tables.read_text(path).removesuffix("\n").split("\n")
         if not lines or lines[0].split("\t") != list(COLUMNS):
             raise UserError(
                 f"{path}:1: expected the columns {' '.join(COLUMNS)}; remove the file to start over"

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from steps.scattering import bands, blocks, cache, kernels, paths
+from steps.scattering import bands, blocks, kernels, paths
 from steps.scattering.config import Config
 
 # Blocks that go through together: a GPU wants many, a CPU's cache one.
@@ -52,7 +52,7 @@ class Transform:
         self.groups = paths.groups(config)
         self.dtype = dtype
         self.device = device
-        made = cache.load_or_build(config, num_hops, str(dtype).removeprefix("torch."))
+        made = bands.build(config, num_hops, str(dtype).removeprefix("torch."))
 
         def band(filter_: bands.Band, resolution: int) -> kernels.Band:
             twice = torch.from_numpy(filter_.values).to(device).repeat_interleave(2)

@@ -162,16 +162,12 @@ def bare_transforms(num_hops: int, repeats: int) -> float:
 
 
 def filter_seconds() -> dict[str, float]:
-    """Time the filters of the longest block: built, then loaded from the cache."""
-    from steps.scattering import Config, bands, cache
+    """Time the filters of the longest block."""
+    from steps.scattering import Config, bands
 
     start = time.perf_counter()
     bands.build(Config(), 192, "float32")
-    built = time.perf_counter() - start
-    cache.load_or_build(Config(), 192, "float32")
-    start = time.perf_counter()
-    cache.load_or_build(Config(), 192, "float32")
-    return {"build": built, "load": time.perf_counter() - start, "fft": bare_transforms(192, 5)}
+    return {"build": time.perf_counter() - start, "fft": bare_transforms(192, 5)}
 
 
 def in_a_process(*words: object, threads: int = 1) -> dict[str, float]:
@@ -251,7 +247,7 @@ def main(argv: list[str] | None = None) -> int:
     own = table(systems, [30, 240] if options.long else [30], options.repeats)
     cost = in_a_process("--part=filters")
     work = flops(192)
-    print(f"\nfilters of a block: built in {cost['build']:.2f} s, loaded in {cost['load']:.3f} s")
+    print(f"\nfilters of a block: built in {cost['build']:.2f} s")
     print(
         f"30 s take {work / 1e9:.2f} Gflop of Fourier transforms; alone they take {cost['fft']:.3f} s "
         f"({work / cost['fft'] / 1e9:.1f} Gflop/s), {100 * cost['fft'] / own:.0f} % of our {own:.3f} s"

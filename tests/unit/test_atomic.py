@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 
@@ -65,8 +66,10 @@ def test_what_sigkill_leaves_is_removed_by_the_next_writer_of_the_same_file(tmp_
     killed_while_writing(tmp_path, signal.SIGKILL)
     (left,) = names(tmp_path)
     assert left.startswith(".x.tmp")
-    (tmp_path / f".x.tmp{os.getppid()}").write_text("of a process that lives")
-    (tmp_path / ".xy.tmp999999999").write_text("of another file")
+    here = socket.gethostname()
+    others = [f".x.tmp.{here}.{os.getppid()}", f".xy.tmp.{here}.999999999", ".x.tmp.another-host.999999999"]
+    for name in others:  # of a process that lives, of another file, of a machine that may know the process
+        (tmp_path / name).write_text("living")
     with atomic.replacing(tmp_path / "x") as file:
         file.write("whole")
-    assert names(tmp_path) == sorted([f".x.tmp{os.getppid()}", ".xy.tmp999999999", "x"])
+    assert names(tmp_path) == sorted([*others, "x"])
