@@ -64,7 +64,12 @@ for option in corpus_root conf scattering_config best_config; do
   esac
 done
 
-[ -n "$conf" ] || { [ -d "conf/$corpus" ] && conf=conf/$corpus || conf=conf/paper; }
+if [ -z "$conf" ]; then
+  conf=conf/paper
+  [ ! -d "conf/$corpus" ] || conf=conf/$corpus
+  [ "$corpus" = synth ] || echo "Networks are trained as $conf says. The paper's few and small steps suit its 729 training \
+tracks; with a hundred, training stops half-way: then give --conf conf/synth" >&2
+fi
 [ -d "$conf" ] || option_error "--conf: there is no folder '$conf'"
 for config in $scattering_config $best_config; do
   [ -f "$config" ] || option_error "--scattering-config, --best-config: there is no file '$config'"

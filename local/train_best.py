@@ -105,11 +105,10 @@ def split(reference: Reference, labels: np.ndarray, options: argparse.Namespace)
     names = [artists[utt] for utt in reference.genre]
     given = SvmOptions(folds=options.folds, seed=options.seed)
     folds, grouped = make_folds(labels, names, reference.classes, given)
-    known = grouped and len(set(names)) < len(names)
     held = np.concatenate([part for _, part in folds])
     if len(held) != len(labels):
         raise cli.UserError(f"{reference.path}: too few tracks of a class for {options.folds} folds")
-    return folds, f"{len(folds)}-fold {'artist-grouped' if known else 'stratified'}"
+    return folds, f"{len(folds)}-fold {'artist-grouped' if grouped else 'stratified'}"
 
 
 def main(argv: list[str] | None = None) -> int:

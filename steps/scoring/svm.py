@@ -57,7 +57,7 @@ class LinearSvm:
 
     def describe(self) -> str:
         """Return what results.txt says about it."""
-        how = "artist-grouped" if self.grouped else "stratified, artists not kept apart,"
+        how = "artist-grouped" if self.grouped else "stratified, no artists kept apart,"
         k = "" if np.isnan(self.k) else f", k {self.k:g}"
         return (
             f"{self.dim} dimensions{k}, C {self.cost:g} (right in {self.folds}-fold {how} cross-validation "
