@@ -83,8 +83,8 @@ def regularize_l1(weight: torch.Tensor, corr: torch.Tensor, penalty: float, rate
     ahead = weight - rate * corr - penalty * sign
     crosses = (weight != 0) & ((ahead > 0) != (weight > 0))
     weight.sub_(sign, alpha=penalty)
-    weight[crosses] = 0
-    corr[crosses] = 0
+    weight.masked_fill_(crosses, 0)
+    corr.masked_fill_(crosses, 0)
 
 
 def limit_row_norm(weight: torch.Tensor, max_norm: float) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
+from steps.nnet1.feeds import Feed, open_feed
 from steps.nnet1.inputs import Counts, TrainingData
 from steps.nnet1.loss import REPORT_FRAMES, Xent
 from steps.nnet1.minibatches import Frames, Minibatch, Streams
 from steps.nnet1.net import Net
 from steps.nnet1.options import TrainOptions
+from steps.nnet1.recorded import Recorded, own_stream
 from utils import cli
 from utils.cli import UserError
 
@@ -66,8 +69,8 @@ def run(
         raise UserError("a network with an LSTM is trained by nnet_train_lstm_streams.py, not frame by frame")
     for lstm in net.lstms:
         lstm.start_utterance()
-    batches = how.of(data, training=options is not None)
-    result = over(net, data, batches, options, where=where, report_frames=report_frames, watch=watch)
+    feed = open_feed(data, how, net.device, training=options is not None)
+    result = over(net, data, feed, options, where=where, report_frames=report_frames, watch=watch)
     if result.counts.done < how.num_stream:
         cli.warn(
             f"{where}: {result.counts.done} utterances for {how.num_stream} streams; "
@@ -76,10 +79,19 @@ def run(
     return result
 
 
+def one_update(net: Net, xent: Xent, feed: Feed, options: TrainOptions | None) -> None:
+    """Take the minibatch in place through the network and back; nothing here waits for a GPU."""
+    feats, targets, weights, new = feed.fetch()
+    net.reset_streams(new)
+    diff = xent.eval(net.propagate(feats), targets, weights)
+    if options is not None:
+        net.backpropagate(diff, options)
+
+
 def over(
     net: Net,
     data: TrainingData,
-    batches: Iterable[Minibatch],
+    batches: Iterable[Minibatch] | Feed,
     options: TrainOptions | None,
     *,
     where: str = "training",
@@ -91,19 +103,22 @@ def over(
     if options is not None:
         net.check_trainable()
         net.reset_momentum()
-    xent = Xent(net.network.output_dim, net.network.generation, report_frames)
+    xent = Xent(net.network.output_dim, net.network.generation, report_frames, net.device)
+    feed = batches if isinstance(batches, Feed) else Feed(batches, net.device)
+    update = partial(one_update, net, xent, feed, options)
+    if net.device.type == "cuda":
+        update = Recorded(update)
     frames = 0
-    with torch.no_grad():
-        for batch in batches:
-            net.reset_streams(batch.new)
-            y = net.propagate(batch.feats.to(net.device))
-            diff = xent.eval(y, batch.targets.to(net.device), batch.weights.to(net.device))
-            if options is not None:
-                net.backpropagate(diff, options)
-            xent.check_finite(where)
-            frames += batch.frames
+    with torch.no_grad(), own_stream(net.device):
+        for number in feed:
+            update()
+            frames += number
+            if xent.note(number):
+                xent.check_finite(where)
             if watch is not None:
                 watch(frames, xent.avg_loss)
+        xent.read()
+        xent.check_finite(where)
     if xent.num_frames == 0:
         raise UserError(f"{where}: not one minibatch of frames with targets. {data.counts}")
     return EpochResult(xent, data.counts, time.monotonic() - started, frames, data.reading)

@@ -1,10 +1,10 @@
 """Forward pass over utterances, and what ``nnet-forward`` may do to its output.
 
 LSTM networks run over several utterances side by side, each as if it were alone: the recurrent weights are
-read once for all of them. Every other product is of one utterance, and the C kernels sum each value in an
-order of its own, so the output has the same bits whatever runs beside it: results do not depend on how a list
-was split into jobs. What stands before the first LSTM (a ``TimeShift``) and behind the last one is applied to
-whole utterances.
+read once for all of them. On the CPU every other product is of one utterance, and the C kernels sum each value
+in an order of its own; on a GPU all products have the same number of rows. So the output has the same bits
+whatever runs beside it: results do not depend on how a list was split into jobs. What stands before the first
+LSTM (a ``TimeShift``) and behind the last one is applied to whole utterances.
 """
 
 from __future__ import annotations
@@ -19,14 +19,18 @@ import torch
 from steps.nnet1 import components as nn
 from steps.nnet1.inputs import check_features
 from steps.nnet1.layers import Layer, SigmoidLayer, TanhLayer
+from steps.nnet1.lstm import LstmLayer
 from steps.nnet1.lstm_native import NativeLstmLayer
 from steps.nnet1.net import Net
 from utils import cli
 from utils.cli import UserError
+from utils.read_ahead import read_ahead
 
 FLOOR = 1e-20
-NUM_STREAM = 8
+NUM_STREAM = {"cpu": 8}  # utterances side by side, elsewhere:
+MANY = 64
 CHUNK = 64
+AHEAD = 16
 
 
 def without_softmax(network: nn.Network, name: str) -> nn.Network:
@@ -92,7 +96,8 @@ class Forward:
 
         The output of an utterance has the same bits whichever others come before and after it.
         """
-        inputs = self._inputs(utterances)
+        on_host = self.net.device.type == "cpu"
+        inputs = self._inputs(utterances if on_host else read_ahead(utterances, AHEAD))
         outputs = side_by_side(self.net, inputs) if can_run(self.net) else map(self._alone, inputs)
         with torch.no_grad():
             for key, y in outputs:
@@ -105,8 +110,10 @@ class Forward:
                 cli.warn(f"{key}, skipped: it is empty")
                 continue
             check_features(key, feats, first.network.input_dim)
-            x = torch.from_numpy(np.ascontiguousarray(feats, dtype=np.float32)).to(self.net.device)
-            yield key, x if self.transform is None else self.transform.feedforward(x)
+            x = torch.from_numpy(np.ascontiguousarray(feats, dtype=np.float32))
+            if self.transform is not None:
+                x = self.transform.feedforward(x.to(self.transform.device))
+            yield key, x.to(self.net.device)
 
     def _alone(self, item: tuple[str, torch.Tensor]) -> tuple[str, torch.Tensor]:
         return item[0], self.net.feedforward(item[1])
@@ -125,16 +132,17 @@ class _Run:
 
 
 def can_run(net: Net) -> bool:
-    """Tell whether the network has LSTMs over C kernels and only frame-wise, exact layers between them."""
-    places = [index for index, layer in enumerate(net.layers) if isinstance(layer, NativeLstmLayer)]
+    """Tell whether the network has LSTMs fit for it and only frame-wise, exact layers between them."""
+    places = [index for index, layer in enumerate(net.layers) if isinstance(layer, LstmLayer)]
     if not places:
         return False
     between = net.layers[places[0] : places[-1] + 1]
-    return all(isinstance(layer, NativeLstmLayer | SigmoidLayer | TanhLayer) for layer in between)
+    exact = NativeLstmLayer if net.device.type == "cpu" else LstmLayer
+    return all(isinstance(layer, exact | SigmoidLayer | TanhLayer) for layer in between)
 
 
 def side_by_side(
-    net: Net, utterances: Iterable[tuple[str, torch.Tensor]], num_stream: int = NUM_STREAM
+    net: Net, utterances: Iterable[tuple[str, torch.Tensor]], num_stream: int | None = None
 ) -> Iterator[tuple[str, torch.Tensor]]:
     """Yield ``(key, output [frames, output_dim])`` in the order of ``(key, input [frames, input_dim])``.
 
@@ -144,12 +152,13 @@ def side_by_side(
         One for which :func:`can_run` holds; its weights must not change meanwhile.
     utterances : iterable
         Read ``num_stream`` ahead.
-    num_stream : int
-        Utterances side by side.
+    num_stream : int, optional
+        Utterances side by side; by default what suits the device.
     """
-    places = [index for index, layer in enumerate(net.layers) if isinstance(layer, NativeLstmLayer)]
+    num_stream = num_stream or NUM_STREAM.get(net.device.type, MANY)
+    places = [index for index, layer in enumerate(net.layers) if isinstance(layer, LstmLayer)]
     front, back = net.layers[: places[0]], net.layers[places[-1] + 1 :]
-    middle = [_fresh(layer) for layer in net.layers[places[0] : places[-1] + 1]]
+    middle = [_fresh(net, layer) for layer in net.layers[places[0] : places[-1] + 1]]
     source = enumerate(utterances)
     runs: list[_Run] = []
     done: dict[int, tuple[str, torch.Tensor]] = {}
@@ -160,7 +169,7 @@ def side_by_side(
             runs.append(_start(number, key, _apply(front, x), middle))
         if not runs:
             return
-        _advance(runs, middle)
+        _advance(runs, middle, len(runs) if net.device.type == "cpu" else num_stream)
         for run in [run for run in runs if run.position >= len(run.x)]:
             done[run.number] = (run.key, _apply(back, run.y))
             runs.remove(run)
@@ -169,12 +178,13 @@ def side_by_side(
             following += 1
 
 
-def _fresh(layer: Layer) -> Layer:
+def _fresh(net: Net, layer: Layer) -> Layer:
     """Return a layer of our own over the same LSTM, or the layer itself if it has no memory."""
-    if not isinstance(layer, NativeLstmLayer):
+    if not isinstance(layer, LstmLayer):
         return layer
-    fresh = NativeLstmLayer(layer.lstm, 1, layer.library)
-    fresh.each_alone = True
+    fresh = net.lstm_layer(layer.lstm)
+    if isinstance(fresh, NativeLstmLayer):
+        fresh.each_alone = True
     return fresh
 
 
@@ -185,25 +195,28 @@ def _apply(layers: list[Layer], x: torch.Tensor) -> torch.Tensor:
 
 
 def _start(number: int, key: str, x: torch.Tensor, middle: list[Layer]) -> _Run:
-    lstms = [layer for layer in middle if isinstance(layer, NativeLstmLayer)]
+    lstms = [layer for layer in middle if isinstance(layer, LstmLayer)]
     states = [(x.new_zeros(lstm.cell_dim), x.new_zeros(lstm.output_dim)) for lstm in lstms]
     return _Run(number, key, x, x.new_empty(len(x), lstms[-1].output_dim), states)
 
 
-def _advance(runs: list[_Run], middle: list[Layer]) -> None:
-    """Take every run ``CHUNK`` frames further; what lies behind an end is computed and left."""
-    streams, frames = len(runs), CHUNK
+def _advance(runs: list[_Run], middle: list[Layer], streams: int) -> None:
+    """Take every run ``CHUNK`` frames further; what lies behind an end is computed and left.
+
+    There are at least as many streams as runs; the others are zeros.
+    """
+    frames = CHUNK
     chunk = runs[0].x.new_zeros(frames, streams, runs[0].x.shape[1])
     for stream, run in enumerate(runs):
         part = run.x[run.position : run.position + frames]
         chunk[: len(part), stream] = part
-    x = chunk.flatten(0, 1)
-    lstms = [layer for layer in middle if isinstance(layer, NativeLstmLayer)]
+    lstms = [layer for layer in middle if isinstance(layer, LstmLayer)]
     for index, lstm in enumerate(lstms):
         lstm.num_stream = streams
-        lstm.state_c = torch.stack([run.states[index][0] for run in runs])
-        lstm.state_r = torch.stack([run.states[index][1] for run in runs])
-    y = _apply(middle, x).view(frames, streams, -1)
+        lstm.start_utterance()
+        lstm.state_c[: len(runs)] = torch.stack([run.states[index][0] for run in runs])
+        lstm.state_r[: len(runs)] = torch.stack([run.states[index][1] for run in runs])
+    y = _apply(middle, chunk.flatten(0, 1)).view(frames, streams, -1)
     for stream, run in enumerate(runs):
         part = run.y[run.position : run.position + frames]
         part[:] = y[: len(part), stream]

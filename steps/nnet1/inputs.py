@@ -65,6 +65,8 @@ class TrainingData:
         Longer utterances are left out.
     counts, reading
         What became of the utterances so far, and the seconds it took to read them.
+    tables
+        The utterances on GPUs, see ``feeds``.
     """
 
     feats: str
@@ -78,6 +80,7 @@ class TrainingData:
     allow_pipes: bool = False
     counts: Counts = field(default_factory=Counts)
     reading: float = 0.0
+    tables: dict[torch.device, Any] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Utterance]:
         """Yield the utterances that can be trained on, and count all of them."""

@@ -173,7 +173,8 @@ class CopyLayer(Layer):
 
     def propagate(self, x: torch.Tensor) -> torch.Tensor:
         """See :class:`Layer`."""
-        return x[:, self.indices.to(x.device)]
+        self.indices = self.indices.to(x.device)
+        return x[:, self.indices]
 
     def backpropagate(self, at: Signal) -> torch.Tensor:
         """Zero, see :class:`CopyLayer`."""

@@ -22,6 +22,7 @@ from utils.cli import UserError
 FLOOR = 1e-20
 FRAMES_AN_HOUR = 360000
 REPORT_FRAMES = 5 * FRAMES_AN_HOUR
+LOOK_SECONDS = 1.0
 
 
 @dataclass
@@ -31,6 +32,7 @@ class Xent:
     num_classes: int
     generation: Generation = "modern"
     report_frames: int = REPORT_FRAMES
+    device: torch.device | str = "cpu"
     frames: np.ndarray = field(init=False)
     xent: np.ndarray = field(init=False)
     entropy: np.ndarray = field(init=False)
@@ -40,8 +42,10 @@ class Xent:
     def __post_init__(self) -> None:
         for name in ("frames", "xent", "entropy", "correct"):
             setattr(self, name, np.zeros(self.num_classes))
+        self._sums = torch.zeros(4, self.num_classes, dtype=torch.float64, device=self.device)
+        self._unread = 0
         self._reported = (0.0, 0.0)
-        self._started = self._told = time.monotonic()
+        self._started = self._told = self._looked = time.monotonic()
         if self.generation == "2014":
             self.report_frames = FRAMES_AN_HOUR
 
@@ -59,7 +63,7 @@ class Xent:
         weighted = targets * weights[:, None]
         logs = y.log() if self.generation == "2014" else (y + FLOOR).log()
         hit = (y.argmax(dim=1) == targets.argmax(dim=1)).to(weights.dtype) * weights
-        sums = torch.stack(
+        self._sums += torch.stack(
             [
                 weighted.sum(dim=0, dtype=torch.float64),
                 -torch.where(weighted == 0, weighted, weighted * logs).sum(dim=0, dtype=torch.float64),
@@ -68,13 +72,28 @@ class Xent:
                     0, targets.argmax(dim=1), hit.double()
                 ),
             ]
-        ).cpu()
-        for total, part in zip(
-            (self.frames, self.xent, self.entropy, self.correct), sums.numpy(), strict=True
-        ):
-            total += part
-        self._note_progress()
+        )
         return diff
+
+    def note(self, frames: int) -> bool:
+        """Count a minibatch, and read the sums if it is time; whether they were read.
+
+        On the CPU it always is. A GPU, which works behind, is waited for once a second, and where a block may
+        be complete (weights above 1 complete it unnoticed, until then).
+        """
+        self._unread += frames
+        left = self.report_frames - (float(self.frames.sum()) - self._reported[0])
+        due = self._sums.is_cpu or time.monotonic() - self._looked > LOOK_SECONDS
+        if due or (self.report_frames > 0 and self._unread > left):
+            self.read()
+            return True
+        return False
+
+    def read(self) -> None:
+        """Bring the sums of all minibatches so far from the device."""
+        self.frames, self.xent, self.entropy, self.correct = self._sums.cpu().numpy().copy()
+        self._unread, self._looked = 0, time.monotonic()
+        self._note_progress()
 
     def _note_progress(self) -> None:
         frames, loss = float(self.frames.sum()), float(self.xent.sum() - self.entropy.sum())

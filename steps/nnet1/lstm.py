@@ -12,8 +12,6 @@ carried to the next chunk unless the stream is reset; gradients end at the edge 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 
 from steps.nnet1 import components as nn
@@ -47,12 +45,10 @@ class LstmLayer(Layer):
         self.state_c = like.new_zeros(self.num_stream, self.cell_dim)
         self.state_r = like.new_zeros(self.num_stream, self.output_dim)
 
-    def reset_streams(self, flags: Sequence[bool]) -> None:
-        """Set the state of the flagged streams to zero."""
-        for stream, flag in enumerate(flags):
-            if flag:
-                self.state_c[stream] = 0
-                self.state_r[stream] = 0
+    def reset_streams(self, flags: torch.Tensor) -> None:
+        """Set the state of the flagged streams [num_stream] to zero."""
+        self.state_c.masked_fill_(flags[:, None], 0)
+        self.state_r.masked_fill_(flags[:, None], 0)
 
     def propagate(self, x: torch.Tensor) -> torch.Tensor:
         """Run all frames and keep what the backward pass needs; the state moves on."""
@@ -60,7 +56,8 @@ class LstmLayer(Layer):
         self._input_product(x, gates)
         c[0], r[0] = self.state_c, self.state_r
         self._forward()
-        self.state_c, self.state_r = c[-1].clone(), r[-1].clone()
+        self.state_c.copy_(c[-1])
+        self.state_r.copy_(r[-1])
         return r[1:].reshape(len(x), self.output_dim)
 
     def _input_product(self, x: torch.Tensor, gates: torch.Tensor) -> None:

@@ -109,19 +109,19 @@ class Streams:
         """Yield the chunks of utterances, the same in training and in cross-validation."""
         source = iter(utterances)
         streams = [_Stream() for _ in range(self.num_stream)]
-        shapes: tuple[int, int] | None = None
+        like: Utterance | None = None
         while True:
             new = [stream.left <= 0 and stream.refill(source) for stream in streams]
             if all(stream.left <= 0 for stream in streams):
                 return
-            if shapes is None:
-                first = next(stream.utterance for stream in streams if stream.utterance is not None)
-                shapes = (first.feats.shape[1], first.targets.shape[1])
-            yield self._chunk(streams, shapes, new)
+            if like is None:
+                like = next(stream.utterance for stream in streams if stream.utterance is not None)
+            yield self._chunk(streams, like, new)
 
-    def _chunk(self, streams: list[_Stream], shapes: tuple[int, int], new: list[bool]) -> Minibatch:
-        feats, targets = (torch.zeros(self.batch_size, self.num_stream, columns) for columns in shapes)
-        weights = torch.zeros(self.batch_size, self.num_stream)
+    def _chunk(self, streams: list[_Stream], like: Utterance, new: list[bool]) -> Minibatch:
+        size = (self.batch_size, self.num_stream)
+        feats, targets = (part.new_zeros(*size, part.shape[1]) for part in (like.feats, like.targets))
+        weights = torch.zeros(size)
         frames = sum(min(self.batch_size, max(stream.left, 0)) for stream in streams)
         for index, stream in enumerate(streams):
             if stream.utterance is None:

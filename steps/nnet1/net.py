@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 
 from steps.nnet1 import components as nn
-from steps.nnet1 import kernels
+from steps.nnet1 import kernels, lstm_triton
 from steps.nnet1 import layers as base
 from steps.nnet1.affine import AffineLayer
 from steps.nnet1.lstm import LstmLayer
-from steps.nnet1.lstm_graph import GraphLstmLayer
 from steps.nnet1.lstm_native import NativeLstmLayer
 from steps.nnet1.options import TrainOptions
 from utils import cli
@@ -61,16 +60,17 @@ class Net:
         if isinstance(component, nn.AffineTransform):
             return AffineLayer(component, coef_in_penalty=self.network.generation != "2014")
         if isinstance(component, nn.Lstm):
-            return self._lstm_layer(component)
+            return self.lstm_layer(component)
         return _LAYERS[type(component)](component)
 
-    def _lstm_layer(self, component: nn.Lstm) -> LstmLayer:
+    def lstm_layer(self, component: nn.Lstm) -> LstmLayer:
         """Choose among ways to the same numbers; a chunk of one utterance has a length of its own."""
         library = kernels.library() if self.device.type == "cpu" else None
         if library is not None:
             return NativeLstmLayer(component, self.num_stream, library)
-        if self.device.type == "cuda" and self.num_stream > 1 and kernels.choice() != "torch":
-            return GraphLstmLayer(component, self.num_stream)
+        grid = lstm_triton.choose(component.cell_dim, self.device) if kernels.choice() != "torch" else None
+        if grid is not None:
+            return lstm_triton.TritonLstmLayer(component, self.num_stream, grid)
         return LstmLayer(component, self.num_stream)
 
     @property
@@ -83,8 +83,8 @@ class Net:
         for layer in self.layers:
             layer.reset()
 
-    def reset_streams(self, flags: Sequence[bool]) -> None:
-        """Zero the state of the streams that begin a new utterance."""
+    def reset_streams(self, flags: torch.Tensor) -> None:
+        """Zero the state of the streams that begin a new utterance, those flagged [num_stream]."""
         for lstm in self.lstms:
             lstm.reset_streams(flags)
 

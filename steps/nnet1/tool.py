@@ -87,7 +87,7 @@ def check_streams(network: nn.Network, num_stream: int, model: str) -> None:
 def open_data(args: argparse.Namespace, net: Net, how: Frames | Streams) -> TrainingData:
     """Describe the training data of parsed arguments; nothing is read yet but the transform."""
     streams = isinstance(how, Streams)
-    transform = open_transform(args.feature_transform, net.device, framewise=streams)
+    transform = open_transform(args.feature_transform, framewise=streams)
     if transform is not None and transform.network.output_dim != net.network.input_dim:
         raise cli.UserError(
             f"{args.feature_transform}: gives {transform.network.output_dim} columns, "

@@ -53,7 +53,7 @@ def open_training_set(args: argparse.Namespace, how: Frames | Streams) -> Traini
         If a file is missing or empty, or the features have another width than configured or transformed.
     """
     device = select_device(args)
-    transform = open_transform(args.transform, device, framewise=isinstance(how, Streams))
+    transform = open_transform(args.transform, framewise=isinstance(how, Streams))
     if transform is None:
         raise UserError("<feature-transform> is empty; make one with cmvn_to_nnet.py")
     for folder in (args.data_tr, args.data_cv):

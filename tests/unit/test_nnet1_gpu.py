@@ -1,0 +1,259 @@
+"""The GPU path where there is no GPU: where every tensor is, which rows are picked, when the loss is read.
+
+The GPU is torch's device "meta" here, whose tensors have no values; a mode that sees every operation refuses
+those on tensors of two devices, as CUDA would.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from steps import archive
+from steps.nnet1 import components as nn
+from steps.nnet1 import epoch, feeds, lstm_triton
+from steps.nnet1.feeds import Feed, TableFeed, make_plan, read_table
+from steps.nnet1.forward import Forward
+from steps.nnet1.initialize import initialize
+from steps.nnet1.inputs import TrainingData
+from steps.nnet1.loss import Xent
+from steps.nnet1.lstm import LstmLayer
+from steps.nnet1.minibatches import Frames, Streams
+from steps.nnet1.net import Net
+from steps.nnet1.options import TrainOptions
+from steps.nnet1.prototype import default_generation, parse_line
+from utils.cli import UserError
+
+GPU, META = torch.device("cuda", 0), torch.device("meta")
+FEATS, CLASSES = 9, 3
+LENGTHS = (13, 40, 7, 25, 31)
+DNN = (
+    f"<AddShift> <InputDim> {FEATS} <OutputDim> {FEATS} <InitParam> 0",
+    f"<AffineTransform> <InputDim> {FEATS} <OutputDim> 8",
+    "<Sigmoid> <InputDim> 8 <OutputDim> 8",
+    f"<AffineTransform> <InputDim> 8 <OutputDim> {CLASSES} <MaxNorm> 1",
+    f"<Softmax> <InputDim> {CLASSES} <OutputDim> {CLASSES}",
+)
+LSTM_2014 = (
+    f"<Transmit> <InputDim> {FEATS} <OutputDim> {FEATS}",
+    f"<LstmProjectedStreams> <InputDim> {FEATS} <OutputDim> 5 <CellDim> 7 <NumStream> 3",
+    "<LstmProjectedStreams> <InputDim> 5 <OutputDim> 5 <CellDim> 6 <NumStream> 3",
+    f"<AffineTransform> <InputDim> 5 <OutputDim> {CLASSES}",
+    f"<Softmax> <InputDim> {CLASSES} <OutputDim> {CLASSES}",
+)
+LSTM = (
+    f"<LstmProjected> <InputDim> {FEATS} <OutputDim> 5 <CellDim> 7 <CellDiffClip> 0.01",
+    f"<AffineTransform> <InputDim> 5 <OutputDim> {CLASSES}",
+    f"<Softmax> <InputDim> {CLASSES} <OutputDim> {CLASSES}",
+)
+NETWORKS = {
+    "dnn": (DNN, Frames(8, 30, 5)),
+    "dnn in order": (DNN, Frames(8, 30)),
+    "lstm 2014": (LSTM_2014, Streams(10, 3, 5)),
+    "lstm": (LSTM, Streams(4, 2, 0)),
+    "lstm, streams without an utterance": (LSTM, Streams(10, 7, 2)),
+}
+OPTIONS = [TrainOptions(0.01), TrainOptions(0.01, 0.9, 1e-4, 1e-4)]
+
+
+@pytest.fixture
+def data(tmp_path):
+    rng = np.random.default_rng(3)
+    with (
+        archive.Writer(f"ark,scp:{tmp_path}/f.ark,{tmp_path}/f.scp") as feats,
+        archive.Writer(f"ark:{tmp_path}/l.ark", kind="posterior") as labels,
+        archive.Writer(f"ark:{tmp_path}/w.ark", kind="vector") as weights,
+    ):
+        for number, length in enumerate(LENGTHS):
+            key = f"utt{number}"
+            feats.write(key, rng.standard_normal((length, FEATS)).astype(np.float32))
+            labels.write(key, [[(int(c), 1.0)] for c in rng.integers(0, CLASSES, length)])
+            weights.write(key, (rng.random(length) > 0.2).astype(np.float32))
+    return TrainingData(
+        f"scp:{tmp_path}/f.scp",
+        f"ark:{tmp_path}/l.ark",
+        FEATS,
+        CLASSES,
+        frame_weights=f"ark:{tmp_path}/w.ark",
+    )
+
+
+def make(lines) -> nn.Network:
+    protos = [parse_line(line, "test") for line in lines]
+    return initialize(protos, 5, default_generation(protos))
+
+
+class OneDevice(TorchDispatchMode):
+    """Refuses operations on tensors of several devices, but for copies from one to another."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        tensors = [item for item in tree_leaves((args, kwargs)) if isinstance(item, torch.Tensor)]
+        devices = {tensor.device.type for tensor in tensors if tensor.ndim or tensor.device.type != "cpu"}
+        if len(devices) > 1 and func not in (torch.ops.aten.copy_.default, torch.ops.aten._to_copy.default):
+            raise RuntimeError(f"{func}: tensors on {sorted(devices)}")
+        return func(*args, **(kwargs or {}))
+
+
+def test_the_mode_sees_a_mixture_of_devices():
+    order = torch.arange(3)
+    with OneDevice(), pytest.raises(RuntimeError, match="index_select"):
+        torch.ones(5, 2).to(META).index_select(0, order)
+    with OneDevice(), pytest.raises(RuntimeError, match="index_select"):
+        torch.ones(5, 2).index_select(0, order.to(META))
+
+
+@pytest.mark.parametrize("options", [None, *OPTIONS], ids=["no update", "plain", "momentum, penalties"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_tensor_of_an_update_is_on_the_gpu(data, name, options):
+    lines, how = NETWORKS[name]
+    net = Net(make(lines), META, num_stream=how.num_stream)
+    with OneDevice(), torch.no_grad():
+        table = read_table(data, META, 1e9)
+        feed = TableFeed(data, table, table.plan(how, training=options is not None))
+        xent = Xent(CLASSES, net.network.generation, device=META)
+        for _ in zip(range(3), feed, strict=False):
+            epoch.one_update(net, xent, feed, options)
+    state = [value for lstm in net.lstms for value in (lstm.state_c, lstm.state_r)]
+    params = [value for *_, value in net.network.params()]
+    for value in (feed.place, xent._sums, *net.activations, *state, *params):
+        assert value.device == META
+
+
+@pytest.mark.parametrize("lines", [DNN, LSTM], ids=["dnn", "lstm"])
+def test_every_tensor_of_a_forward_pass_is_on_the_gpu(lines, monkeypatch):
+    net = Net(make(lines), META)
+    monkeypatch.setattr(Forward, "_finish", lambda _, key, y: (key, y.device, tuple(y.shape)))
+    feats = [(f"utt{length}", np.ones((length, FEATS), np.float32)) for length in LENGTHS]
+    with OneDevice():
+        found = [output for _, output in Forward(net, transform=Net(make(DNN[:1]))).all(feats)]
+    assert found == [(f"utt{length}", META, (length, CLASSES)) for length in LENGTHS]
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_table_gives_the_minibatches_of_the_host(data, name, training):
+    _, how = NETWORKS[name]
+    expected = list(how.of(data, training=training))
+    done = data.counts.done
+    table = read_table(data, torch.device("cpu"), 1e9)
+    feed = TableFeed(data, table, make_plan(table.weights, how, training=training))
+    found = 0
+    for frames, batch in zip(feed, expected, strict=True):
+        rows = feed.fetch()
+        assert frames == batch.frames
+        for ours, theirs in zip(rows, (batch.feats, batch.targets, batch.weights), strict=False):
+            assert torch.equal(ours, theirs)
+        assert rows.new.tolist() == list(batch.new)
+        found += 1
+    assert found > 3 and data.counts.done == done == len(LENGTHS)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_an_epoch_from_a_table_has_the_bits_of_one_from_the_host(data, name):
+    lines, how = NETWORKS[name]
+    passes = []
+    for kept in (False, True):
+        net = Net(make(lines), num_stream=how.num_stream)
+        feed = how.of(data)
+        if kept:
+            table = read_table(data, net.device, 1e9)
+            feed = TableFeed(data, table, table.plan(how, training=True))
+        result = epoch.over(net, data, feed, TrainOptions(0.02, 0.5))
+        passes.append((result.xent.avg_loss, *(value for *_, value in net.network.params())))
+    assert passes[0][0] == passes[1][0]
+    assert all(torch.equal(*pair) for pair in zip(passes[0][1:], passes[1][1:], strict=True))
+
+
+def test_what_does_not_fit_is_not_kept(data):
+    bytes_needed = 2 * 4 * sum(LENGTHS) * (FEATS + CLASSES)
+    assert read_table(data, torch.device("cpu"), bytes_needed - 1) is None
+    assert read_table(data, torch.device("cpu"), bytes_needed) is not None
+
+
+def test_data_stay_from_epoch_to_epoch(data, monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (10**9, 10**9))
+    read = []
+    monkeypatch.setattr(
+        feeds, "read_table", lambda data, *_: read.append(1) or read_table(data, torch.device("cpu"), 1e9)
+    )
+    for training in (True, False, True):
+        assert isinstance(feeds.open_feed(data, Frames(8), GPU, training=training), TableFeed)
+    assert len(read) == 1
+    assert f"{sum(LENGTHS)} frames stay in the GPU's memory" in capsys.readouterr().err
+    data.tables[GPU] = None
+    assert type(feeds.open_feed(data, Frames(8), GPU, training=True)) is Feed
+
+
+class BehindXent(Xent):
+    """Sums that are read when a GPU's would be."""
+
+    def note(self, frames):
+        self._sums, here = self._sums.to("meta"), self._sums
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Xent, "read", lambda self: setattr(self, "_sums", here) or self.bring())
+            read = super().note(frames)
+        self._sums = here
+        return read
+
+    bring = Xent.read
+
+
+def test_losses_are_told_after_the_same_minibatches_as_on_the_cpu(monkeypatch):
+    monkeypatch.setattr("steps.nnet1.loss.LOOK_SECONDS", 1e9)
+    generator = torch.Generator().manual_seed(0)
+    weights = [(torch.rand(8, generator=generator) > 0.3).float() for _ in range(40)]
+    sums = {}
+    for kind in (Xent, BehindXent):
+        xent, reads = kind(CLASSES, report_frames=50), 0
+        for weight in weights:
+            xent.eval(torch.full((8, CLASSES), 1 / CLASSES), torch.eye(CLASSES)[[0] * 8], weight)
+            reads += xent.note(8)
+        xent.read()
+        sums[kind] = (xent.progress, xent.avg_loss, reads)
+    assert sums[Xent][:2] == sums[BehindXent][:2]
+    assert len(sums[Xent][0]) > 2
+    assert sums[BehindXent][2] < sums[Xent][2] == 40
+
+
+def test_a_loss_that_is_no_number_is_named_at_the_end(data, monkeypatch):
+    monkeypatch.setattr(epoch, "Xent", BehindXent)
+    monkeypatch.setattr("steps.nnet1.loss.LOOK_SECONDS", 1e9)
+    net = Net(make(DNN))
+    net.network.components[1].weight[0, 0] = float("nan")
+    with pytest.raises(UserError, match="epoch 3: the cross-entropy is nan"):
+        epoch.run(net, data, Frames(8), TrainOptions(0.01), where="epoch 3")
+
+
+def test_cells_are_shared_out_among_the_multiprocessors(monkeypatch):
+    monkeypatch.setattr(lstm_triton, "triton", object())
+    small, large = lstm_triton.find_grid(800, 132), lstm_triton.find_grid(1500, 132)
+    assert (small.programs, small.cells, small.threads) == (100, 8, 256)
+    assert (large.programs, large.cells, large.threads) == (94, 16, 512)
+    assert small.tiles(32, 800)["KEEP"] == 25
+    assert large.tiles(64, 1500)["KEEP"] < -(-1500 // large.tiles(64, 1500)["BK"])
+    assert "too many for 10 multiprocessors" in lstm_triton.find_grid(800, 10)
+    monkeypatch.setattr(lstm_triton, "triton", None)
+    assert "not installed" in lstm_triton.find_grid(800, 132)
+
+
+def test_the_log_says_when_plain_torch_runs_an_lstm(monkeypatch, capsys):
+    monkeypatch.setattr(lstm_triton, "triton", None)
+    properties = type("Properties", (), {"multi_processor_count": 132})
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
+    lstm_triton.choose.cache_clear()
+    assert [lstm_triton.choose(7, GPU) for _ in range(2)] == [None, None]
+    lstm_triton.choose.cache_clear()
+    lines = [line for line in capsys.readouterr().err.splitlines() if "plain torch" in line]
+    assert len(lines) == 1 and "Triton is not installed" in lines[0]
+
+
+def test_states_are_reset_in_place():
+    layer = LstmLayer(make(LSTM).components[0], 2)
+    states = layer.state_c, layer.state_r
+    layer.propagate(torch.ones(8, FEATS))
+    assert states == (layer.state_c, layer.state_r) and states[0].abs().min() > 0
+    layer.reset_streams(torch.tensor([False, True]))
+    assert states[1][0].abs().max() > 0 == states[1][1].abs().max()

@@ -1,0 +1,77 @@
+"""The Triton kernels of the LSTM against plain torch: on the CPU a grid of one program in the interpreter."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+
+from steps.nnet1 import lstm_triton
+from steps.nnet1.layers import Signal
+from steps.nnet1.lstm import LstmLayer
+from steps.nnet1.options import TrainOptions
+from tests.unit.test_nnet1_kernels import ALL_CLIPS, make
+
+SHAPES = [
+    # streams, frames, cells, projection, clips
+    (4, 5, 16, 8, {}),
+    (3, 4, 7, 5, {}),
+    (1, 4, 5, 3, {}),
+    (7, 3, 10, 6, ALL_CLIPS),
+    (4, 6, 33, 12, ALL_CLIPS),
+]
+
+
+in_interpreter = pytest.mark.skipif(
+    os.environ.get("TRITON_INTERPRET") != "1" or lstm_triton.triton is None,
+    reason="Triton is not installed, or there is a GPU: see the test below",
+)
+
+
+def train(build, streams, frames, cells, proj, clips, device="cpu"):
+    """Train on two chunks; returns what comes out, what goes back, the states and the parameters."""
+    torch.manual_seed(0)
+    component = make(5, proj, cells, **clips)
+    for name, value in component.params().items():
+        setattr(component, name, value.to(device))
+    layer = build(component, streams)
+    for _ in range(2):
+        x, dy = torch.randn(frames * streams, 5).to(device), torch.randn(frames * streams, proj).to(device)
+        y = layer.propagate(x)
+        at = Signal(x, y, dy)
+        dx = layer.backpropagate(at)
+        layer.update(at, TrainOptions(0.01, 0.5))
+    found = [y, dx, layer.state_c, layer.state_r, *layer.derivatives, *component.params().values()]
+    return [value.cpu() for value in found]
+
+
+@in_interpreter
+@pytest.mark.parametrize("kept", [112, 0], ids=["weights in registers", "weights read"])
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "-".join(map(str, shape[:4])))
+def test_kernels_and_torch_agree(shape, kept):
+    cells = max(4, 1 << (shape[2] - 1).bit_length())
+    grid = lstm_triton.Grid(1, cells, kept=kept)
+    ours = train(lambda *layer: lstm_triton.TritonLstmLayer(*layer, grid), *shape)
+    for plain, triton in zip(train(LstmLayer, *shape), ours, strict=True):
+        torch.testing.assert_close(triton, plain, atol=2e-6, rtol=1e-5)
+
+
+@in_interpreter
+def test_a_cell_that_is_no_number_stays_none():
+    component = make(5, 3, 4)
+    component.w_gifo_x[0, 0] = float("nan")
+    y = lstm_triton.TritonLstmLayer(component, 4, lstm_triton.Grid(1, 4)).propagate(torch.ones(12, 5))
+    assert y.isnan().any()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
+@pytest.mark.parametrize("shape", [*SHAPES, (4, 60, 800, 512, {}), (5, 20, 1500, 1024, {})])
+def test_a_grid_of_many_programs_agrees_with_the_cpu(shape):
+    grid = lstm_triton.choose(shape[2], torch.device("cuda", 0))
+    if grid is None:
+        pytest.skip("the kernels do not run here, see the log")
+    ours = train(lambda *layer: lstm_triton.TritonLstmLayer(*layer, grid), *shape, device="cuda")
+    for plain, triton in zip(train(LstmLayer, *shape), ours, strict=True):
+        error = (triton - plain).abs().max() / plain.abs().max()
+        assert error < 2e-5
