@@ -1,10 +1,10 @@
 """Forward pass over utterances, and what ``nnet-forward`` may do to its output.
 
 LSTM networks run over several utterances side by side, each as if it were alone: the recurrent weights are
-read once for all of them. On the CPU every other product is of one utterance, and the C kernels sum each value
-in an order of its own; on a GPU all products have the same number of rows. So the output has the same bits
-whatever runs beside it: results do not depend on how a list was split into jobs. What stands before the first
-LSTM (a ``TimeShift``) and behind the last one is applied to whole utterances.
+read once for all of them. On the CPU every other product is of one utterance, and the C kernels sum each
+value in an order of its own; on a GPU all products have the same number of rows. So the output has the same
+bits whatever runs beside it: results do not depend on how a list was split into jobs. What stands before the
+first LSTM (a ``TimeShift``) and behind the last one is applied to whole utterances.
 """
 
 from __future__ import annotations

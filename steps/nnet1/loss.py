@@ -43,7 +43,7 @@ class Xent:
         for name in ("frames", "xent", "entropy", "correct"):
             setattr(self, name, np.zeros(self.num_classes))
         self._sums = torch.zeros(4, self.num_classes, dtype=torch.float64, device=self.device)
-        self._unread = 0
+        self._unread, self._behind = 0, not self._sums.is_cpu
         self._reported = (0.0, 0.0)
         self._started = self._told = self._looked = time.monotonic()
         if self.generation == "2014":
@@ -73,6 +73,8 @@ class Xent:
                 ),
             ]
         )
+        if not self._behind:
+            self.read()
         return diff
 
     def note(self, frames: int) -> bool:
@@ -81,10 +83,12 @@ class Xent:
         On the CPU it always is. A GPU, which works behind, is waited for once a second, and where a block may
         be complete (weights above 1 complete it unnoticed, until then).
         """
+        if not self._behind:
+            return True
         self._unread += frames
         left = self.report_frames - (float(self.frames.sum()) - self._reported[0])
-        due = self._sums.is_cpu or time.monotonic() - self._looked > LOOK_SECONDS
-        if due or (self.report_frames > 0 and self._unread > left):
+        due = self.report_frames > 0 and self._unread > left
+        if due or time.monotonic() - self._looked > LOOK_SECONDS:
             self.read()
             return True
         return False

@@ -190,15 +190,9 @@ def test_data_stay_from_epoch_to_epoch(data, monkeypatch, capsys):
 class BehindXent(Xent):
     """Sums that are read when a GPU's would be."""
 
-    def note(self, frames):
-        self._sums, here = self._sums.to("meta"), self._sums
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Xent, "read", lambda self: setattr(self, "_sums", here) or self.bring())
-            read = super().note(frames)
-        self._sums = here
-        return read
-
-    bring = Xent.read
+    def __post_init__(self):
+        super().__post_init__()
+        self._behind = True
 
 
 def test_losses_are_told_after_the_same_minibatches_as_on_the_cpu(monkeypatch):
@@ -257,3 +251,43 @@ def test_states_are_reset_in_place():
     assert states == (layer.state_c, layer.state_r) and states[0].abs().min() > 0
     layer.reset_streams(torch.tensor([False, True]))
     assert states[1][0].abs().max() > 0 == states[1][1].abs().max()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
+@pytest.mark.parametrize("fits", [True, False], ids=["kept on the GPU", "read ahead"])
+@pytest.mark.parametrize("options", OPTIONS, ids=["plain", "momentum, penalties"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_an_epoch_agrees_with_the_cpu(data, name, options, fits):
+    lines, how = NETWORKS[name]
+    data.tables = {} if fits else {GPU: None}
+    passes = []
+    for device in (torch.device("cpu"), GPU):
+        net = Net(make(lines), device, num_stream=how.num_stream)
+        result = epoch.run(net, data, how, options)
+        loss = epoch.run(net, data, how, None).xent.avg_loss
+        passes.append((result.xent.avg_loss, loss, dict(((i, n), v) for i, n, v in net.export().params())))
+    (tr, cv, params), (gpu_tr, gpu_cv, gpu_params) = passes
+    assert gpu_tr == pytest.approx(tr, rel=1e-5) and gpu_cv == pytest.approx(cv, rel=1e-5)
+    for place, value in params.items():
+        assert (gpu_params[place] - value).abs().max() <= 1e-4 * value.abs().max(), place
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
+@pytest.mark.parametrize("lines", [DNN, LSTM], ids=["dnn", "lstm"])
+def test_posteriors_on_the_gpu_do_not_depend_on_what_runs_beside_them(lines):
+    rng = np.random.default_rng(0)
+    feats = [(f"utt{n}", rng.standard_normal((n, FEATS)).astype(np.float32)) for n in range(1, 150, 2)]
+    together = dict(Forward(Net(make(lines), GPU)).all(feats))
+    on_cpu = dict(Forward(Net(make(lines))).all(feats))
+    for key, value in feats[::9]:
+        alone = dict(Forward(Net(make(lines), GPU)).all([(key, value)]))[key]
+        assert np.array_equal(alone, together[key])
+        np.testing.assert_allclose(alone, on_cpu[key], atol=2e-6)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
+def test_a_loss_on_the_gpu_that_is_no_number_is_named(data):
+    network = make(DNN)
+    network.components[1].weight[0, 0] = float("nan")
+    with pytest.raises(UserError, match="epoch 3: the cross-entropy is nan"):
+        epoch.run(Net(network, GPU), data, Frames(8), TrainOptions(0.01), where="epoch 3")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 import pytest
 import torch
@@ -29,12 +30,12 @@ in_interpreter = pytest.mark.skipif(
 )
 
 
-def train(build, streams, frames, cells, proj, clips, device="cpu"):
+def train(build, streams, frames, cells, proj, clips, *, device="cpu", scale=1.0):
     """Train on two chunks; returns what comes out, what goes back, the states and the parameters."""
     torch.manual_seed(0)
     component = make(5, proj, cells, **clips)
     for name, value in component.params().items():
-        setattr(component, name, value.to(device))
+        setattr(component, name, (value * scale).to(device))
     layer = build(component, streams)
     for _ in range(2):
         x, dy = torch.randn(frames * streams, 5).to(device), torch.randn(frames * streams, proj).to(device)
@@ -71,7 +72,9 @@ def test_a_grid_of_many_programs_agrees_with_the_cpu(shape):
     grid = lstm_triton.choose(shape[2], torch.device("cuda", 0))
     if grid is None:
         pytest.skip("the kernels do not run here, see the log")
-    ours = train(lambda *layer: lstm_triton.TritonLstmLayer(*layer, grid), *shape, device="cuda")
-    for plain, triton in zip(train(LstmLayer, *shape), ours, strict=True):
+    scale = 4 / shape[2]  # large sums of large weights would make rounding errors grow from frame to frame
+    triton_layer = partial(lstm_triton.TritonLstmLayer, grid=grid)
+    ours = train(triton_layer, *shape, device="cuda", scale=scale)
+    for plain, triton in zip(train(LstmLayer, *shape, scale=scale), ours, strict=True):
         error = (triton - plain).abs().max() / plain.abs().max()
         assert error < 2e-5
