@@ -105,7 +105,7 @@ def over(
         net.reset_momentum()
     xent = Xent(net.network.output_dim, net.network.generation, report_frames, net.device)
     feed = batches if isinstance(batches, Feed) else Feed(batches, net.device)
-    update = partial(one_update, net, xent, feed, options)
+    update: Callable[[], None] = partial(one_update, net, xent, feed, options)
     if net.device.type == "cuda":
         update = Recorded(update)
     frames = 0

@@ -9,7 +9,7 @@ are cut on the CPU by a thread, ahead of their use.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
@@ -88,8 +88,8 @@ class Plan:
 
     def to(self, device: torch.device) -> Plan:
         """Return the plan with its tensors on a device."""
-        tensors = (self.feats, self.targets, self.weights, self.new)
-        return Plan(*(tensor.to(device) for tensor in tensors), self.frames, self.done)
+        moved = {name: getattr(self, name).to(device) for name in ("feats", "targets", "weights", "new")}
+        return replace(self, **moved)
 
 
 def make_plan(weights: list[torch.Tensor], how: Frames | Streams, *, training: bool) -> Plan:
@@ -147,8 +147,11 @@ def read_table(data: TrainingData, device: torch.device, room: float) -> Table |
             return None
     if not weights:
         return Table(torch.zeros(1, 0), torch.zeros(1, 0), [])
-    tables = (torch.cat([parts[0].new_zeros(1, parts[0].shape[1]), *parts]) for parts in (feats, targets))
-    return Table(*tables, weights)
+    return Table(_below_zeros(feats), _below_zeros(targets), weights)
+
+
+def _below_zeros(parts: list[torch.Tensor]) -> torch.Tensor:
+    return torch.cat([parts[0].new_zeros(1, parts[0].shape[1]), *parts])
 
 
 class TableFeed(Feed):

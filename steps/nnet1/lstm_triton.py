@@ -152,7 +152,7 @@ if triton is not None:
         for j in tl.static_range(KEEP):
             k = j * BK + ks
             inside = (k < K)[:, None] & present[None, :]
-            kept = kept + (tl.load(weights + k[:, None] * STRIDE + at[None, :], mask=inside, other=0.0),)
+            kept = kept + (tl.load(weights + k[:, None] * STRIDE + at[None, :], mask=inside, other=0.0),)  # type: ignore[assignment]
         return kept
 
     @triton.jit
