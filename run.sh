@@ -76,7 +76,7 @@ if stage 2 "scattering frames: 525 coefficients over 370 ms, every 186 ms"; then
 fi
 
 if stage 3 "what training needs: a tenth of the artists held out, a label for each frame, CMVN"; then
-  local/make_training_data.sh --cmd "$score_cmd" --seed "$seed" "$data"
+  local/make_training_data.sh --config conf/training_data.conf --cmd "$score_cmd" --seed "$seed" "$data"
   local/make_crossfit_data.sh --num-folds "$post_crossfit" --cmd "$score_cmd" --seed "$seed" "$data"
 fi
 

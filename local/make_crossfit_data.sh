@@ -29,5 +29,5 @@ utils/once.py --wait true --cmd "$cmd" --in "$data/train/feats.scp" --in "$data/
   --in "$data/train/utt2genre" "${outputs[@]}" "$folds/.done/make_folds" -- "$folds/log/make_folds.log" \
   local/make_folds.py --folds "$num_folds" --fold-by spk --seed "$seed" "$data/train" "$folds/fold"
 for fold in $(seq "$num_folds"); do
-  local/make_training_data.sh --cmd "$cmd" --seed "$seed" "$folds/fold$fold"
+  local/make_training_data.sh --config conf/training_data.conf --cmd "$cmd" --seed "$seed" "$folds/fold$fold"
 done

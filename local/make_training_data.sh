@@ -7,12 +7,14 @@ set -euo pipefail
 
 cmd=utils/run.py
 cv_percent=10
+transform=cmvn
 seed=777
 
 help_message="Usage: $0 [options] <data>
   e.g. $0 data/synth
 Options:
   --cv-percent P   tracks held out for cross-validation, in percent ($cv_percent)
+  --transform T    cmvn, or whiten: by the covariance within classes ($transform)
   --seed S         of the choice of artists ($seed)
   --cmd RUNNER     job runner and its options ($cmd)"
 
@@ -32,7 +34,20 @@ utils/validate_data_dir.sh --no-wav "$data/train" # features may have come from 
 for x in train_tr train_cv; do
   "${runner[@]}" "$data/log/make_frame_labels_$x.log" local/make_frame_labels.py "$data/$x"
 done
-"${runner[@]}" "$data/log/compute_cmvn_stats.log" \
-  steps/nnet1/compute_cmvn_stats.py "scp:$data/train_tr/feats.scp" "$data/cmvn/cmvn.stats"
-"${runner[@]}" "$data/log/cmvn_to_nnet.log" \
-  steps/nnet1/cmvn_to_nnet.py "$data/cmvn/cmvn.stats" "$data/cmvn/feature_transform.nnet"
+case $transform in
+  cmvn)
+    "${runner[@]}" "$data/log/compute_cmvn_stats.log" \
+      steps/nnet1/compute_cmvn_stats.py "scp:$data/train_tr/feats.scp" "$data/cmvn/cmvn.stats"
+    "${runner[@]}" "$data/log/cmvn_to_nnet.log" \
+      steps/nnet1/cmvn_to_nnet.py "$data/cmvn/cmvn.stats" "$data/cmvn/feature_transform.nnet"
+    ;;
+  whiten)
+    mkdir -p "$data/cmvn"
+    "${runner[@]}" "$data/log/whitening_to_nnet.log" steps/nnet1/whitening_to_nnet.py \
+      "scp:$data/train_tr/feats.scp" "$data/train_tr/utt2genre" "$data/cmvn/feature_transform.nnet"
+    ;;
+  *)
+    echo "ERROR (${0##*/}) --transform: expected cmvn or whiten, got '$transform'" >&2
+    exit 2
+    ;;
+esac
