@@ -63,7 +63,8 @@ def test_pooled_counts_are_the_sums_of_the_folds(finished, model):
     assert pooled["Seg_acc"][1] == 26
     summary = (exp / "synth_folds_summary/results.txt").read_text()
     right, total = pooled["FSeg_acc"]
-    assert f"%FSeg_acc {100 * right / total:.2f} [ {right} / {total} ]" in summary
+    cells = rf"synth_folds_{model} +FSeg_acc +{100 * right / total:.2f} +\[ {right} / {total} \]"
+    assert re.search(cells, summary)
 
 
 def test_the_pooled_tables_end_the_output(finished):
