@@ -7,7 +7,6 @@ a header counts, and stop where a second stream begins. Only headers, tails and 
 from __future__ import annotations
 
 import struct
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -169,6 +168,8 @@ def split(file: SourceFile) -> list[tuple[int, int]]:
         starts = _ogg_links(file)
     elif head == b"fLaC":
         starts = _all(file, _FLAC)
+    elif file.at(4, 4) == b"ftyp":
+        starts = [start for name, start in _mp4_boxes(file) if name == b"ftyp"]
     elif (data := find_data(file)) is not None:
         starts = [0]
         if data.stated and data.stated + 12 < file.size - data.start:
@@ -177,6 +178,18 @@ def split(file: SourceFile) -> list[tuple[int, int]]:
         starts = [0]
     ends = [*starts[1:], file.size]
     return list(zip(starts, ends, strict=True))
+
+
+def _mp4_boxes(file: SourceFile) -> Iterator[tuple[bytes, int]]:
+    """Yield name and offset of each box of an MP4 file that is in no other (ISO 14496-12, section 4.2)."""
+    position = 0
+    while len(head := file.at(position, 16)) >= 8:
+        size, name = struct.unpack(">I4s", head[:8])
+        yield name, position
+        size = int.from_bytes(head[8:16], "big") if size == 1 else size
+        if size < 8:
+            return
+        position += size
 
 
 def _joined(file: SourceFile, data: Data, head: bytes) -> list[int]:
@@ -205,9 +218,14 @@ def _all(file: SourceFile, mark: bytes) -> list[int]:
     return sorted({0, *found})
 
 
-def _ogg_pages(file: SourceFile) -> Iterator[tuple[int, int, int]]:
-    """Yield offset, flags (2: first of a stream, 4: last) and end of each page (RFC 3533, section 6)."""
+def _ogg_pages(file: SourceFile) -> Iterator[tuple[int, int, int, bool]]:
+    """Yield offset, flags and end of each page, and whether it follows the one before (RFC 3533, section 6).
+
+    Of the flags, 2 is the first page of a stream and 4 the last.
+    """
     position = 0
+    follows = True
+    next_number: dict[bytes, int] = {}
     while position + 27 <= file.size:
         head = file.at(position, 27 + 255)
         if head[:5] != b"OggS\0":
@@ -215,15 +233,18 @@ def _ogg_pages(file: SourceFile) -> Iterator[tuple[int, int, int]]:
             if found < 0:
                 return
             position += found
+            follows = False
             continue
         end = position + 27 + head[26] + sum(head[27 : 27 + head[26]])
-        yield position, head[5], end
-        position = end
+        serial, number = head[14:18], int.from_bytes(head[18:22], "little")
+        yield position, head[5], end, follows and number == next_number.get(serial, number)
+        next_number[serial] = number + 1
+        position, follows = end, True
 
 
 def _ogg_links(file: SourceFile) -> list[int]:
     starts, was_first = [0], True
-    for position, flags, _ in _ogg_pages(file):
+    for position, flags, _, _ in _ogg_pages(file):
         if flags & 2 and not was_first:
             starts.append(position)
         was_first = bool(flags & 2)
@@ -233,12 +254,13 @@ def _ogg_links(file: SourceFile) -> list[int]:
 def missing_bytes(file: SourceFile) -> int:
     """Return how many bytes the header of a compressed stream promises beyond its end.
 
-    For an Ogg stream that does not end with an end-of-stream page the number is not known and 1 is
+    For an Ogg stream without an end-of-stream page or with pages missing the number is not known and 1 is
     returned; of an MP3 stream a Xing or Info header states it, if there is one.
     """
     if file.at(0, 4) == b"OggS":
-        _, flags, end = deque(_ogg_pages(file), maxlen=1).pop()
-        return 0 if flags & 4 and end <= file.size else 1
+        pages = list(_ogg_pages(file))
+        is_whole = pages[-1][1] & 4 and pages[-1][2] <= file.size
+        return 0 if is_whole and all(follows for *_, follows in pages) else 1
     stream = mpeg.find_stream(file)
     if stream is None or stream.num_bytes is None or stream.num_bytes in UNKNOWN_SIZES:
         return 0

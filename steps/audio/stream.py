@@ -230,7 +230,7 @@ class Stream:
         if self.stated is None:
             return problem or cut
         if cut and self._is_ogg():  # the last page that is there is all that states a length
-            return cut
+            return f"{cut}, or pages are missing"
         lacking = self.stated - self.frames
         both = f"the header states {self.seconds(self.stated)}, {self.seconds(self.frames)} are there"
         is_small = 100 * lacking < self.stated and lacking < SMALL_SECONDS * self.sample_rate

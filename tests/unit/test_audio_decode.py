@@ -413,3 +413,11 @@ def test_a_small_deficit_is_a_warning(more, lost):
     samples, track = decode(more / "l.wav")
     assert len(samples) == 10 * RATE - lost // 2
     assert "the header states 10.00 s" in track.warnings[0]
+
+
+def test_pages_that_are_missing_are_named(sounds, tmp_path):
+    data = (sounds / "e.ogg").read_bytes()
+    starts = [at for at in range(len(data)) if data[at : at + 5] == b"OggS\0"]
+    (tmp_path / "torn.ogg").write_bytes(data[: starts[3]] + data[starts[5] :])
+    with pytest.raises(AudioError, match=r"torn.ogg: .*(pages are missing|are there)"):
+        decode(tmp_path / "torn.ogg")
