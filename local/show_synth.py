@@ -112,8 +112,8 @@ def _lstm_claims(folder: Path, name: str, best_dnn: dict[str, float], on_mean: f
     text = "tracks: SVM on f_fusion 10 points above that on f_sc"
     yield Claim(text, name, f"{found:.1f} to {on_mean:.1f}", found >= on_mean + 10)
     found = accuracy(shuffled["Frame_acc"], of_pairs=True)
-    text = "order-only pairs, frames shuffled: 40 to 60 % of frames, which is chance"
-    yield Claim(text, name, f"{found:.1f}", 40 <= found <= 60)
+    text = "order-only pairs, frames shuffled: at most 60 % of frames, no more than chance"
+    yield Claim(text, name, f"{found:.1f}", found <= 60)
 
 
 def main(argv: list[str] | None = None) -> int:
