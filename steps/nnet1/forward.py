@@ -21,14 +21,15 @@ from steps.nnet1.inputs import check_features
 from steps.nnet1.layers import Layer, SigmoidLayer, TanhLayer
 from steps.nnet1.lstm import LstmLayer
 from steps.nnet1.lstm_native import NativeLstmLayer
+from steps.nnet1.lstm_triton import TritonLstmLayer
 from steps.nnet1.net import Net
 from utils import cli
 from utils.cli import UserError
 from utils.read_ahead import read_ahead
 
 FLOOR = 1e-20
-NUM_STREAM = {"cpu": 8}  # utterances side by side, elsewhere:
-MANY = 64
+NUM_STREAM = 8  # utterances side by side on the CPU
+MANY, VERY_MANY = 64, 128  # on a GPU, in Triton's kernels and in plain torch
 CHUNK = 64
 AHEAD = 16
 
@@ -155,10 +156,13 @@ def side_by_side(
     num_stream : int, optional
         Utterances side by side; by default what suits the device.
     """
-    num_stream = num_stream or NUM_STREAM.get(net.device.type, MANY)
     places = [index for index, layer in enumerate(net.layers) if isinstance(layer, LstmLayer)]
     front, back = net.layers[: places[0]], net.layers[places[-1] + 1 :]
     middle = [_fresh(net, layer) for layer in net.layers[places[0] : places[-1] + 1]]
+    if num_stream is None and net.device.type == "cpu":
+        num_stream = NUM_STREAM
+    elif num_stream is None:
+        num_stream = MANY if any(isinstance(layer, TritonLstmLayer) for layer in middle) else VERY_MANY
     source = enumerate(utterances)
     runs: list[_Run] = []
     done: dict[int, tuple[str, torch.Tensor]] = {}
@@ -185,6 +189,9 @@ def _fresh(net: Net, layer: Layer) -> Layer:
     fresh = net.lstm_layer(layer.lstm)
     if isinstance(fresh, NativeLstmLayer):
         fresh.each_alone = True
+    if isinstance(fresh, TritonLstmLayer) and not fresh.grid.keeps_all:
+        # With so many streams a product a frame is faster than weights read again for every four of them.
+        return LstmLayer(layer.lstm, 1)
     return fresh
 
 

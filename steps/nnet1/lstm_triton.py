@@ -46,6 +46,7 @@ class Grid:
     threads: int = 256
     kept: int = 112
     together: int = 4  # tiles of weights read at once where they do not fit
+    keeps_all: bool = True  # whether the weights of a program fit into its registers
 
     def tiles(self, rows: int, depth: int) -> dict[str, int]:
         """Compile-time sizes for ``rows`` of weights of ``depth`` columns: tiles of 4 weights a thread."""
@@ -69,7 +70,7 @@ def find_grid(cell_dim: int, multiprocessors: int) -> Grid | str:
         return f"{cell_dim} cells are too many for {multiprocessors} multiprocessors"
     grid = Grid(-(-cell_dim // cells), cells)
     fits = 4 * cells * cell_dim <= grid.kept * grid.threads
-    return grid if fits else Grid(grid.programs, cells, threads=512, kept=48, together=2)
+    return grid if fits else Grid(grid.programs, cells, threads=512, kept=48, together=2, keeps_all=False)
 
 
 if triton is not None:
