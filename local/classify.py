@@ -1,104 +1,159 @@
 #!/usr/bin/env python3
-"""Say the genres of recordings with a trained network: path, genre, its probability, all probabilities.
+"""Ask a trained system for the genres of recordings.
+
+<system> is a trained experiment (exp/<corpus>_<model>, its svm_lstm or svm_fusion, exp/<corpus>_sc/svm_sc,
+exp/<corpus>_<system of Table 4>) or a zip of export_system.sh. Files of any format that stage 1 reads, and
+folders with them. On the standard output a line a track: path, genre, its probability, and the probability
+of every class, separated by tabs. Probabilities are those of a network's frames (--rule vote: the share of
+frames that vote for a class, mean: the mean posterior); of SVMs and of the systems of Table 4 they are the
+softmax of their scores, which nobody has calibrated. What cannot be read is told on stderr; the others go
+on, and the exit status is 1.
 
 Usage: local/classify.sh [options] <exp-dir|system.zip> <file|folder>...
- e.g.: local/classify.sh exp/ismir04_lstm_512 ~/new_music track.mp3
-       local/classify.sh --format json lstm_512.zip ~/new_music
-
-One line a track on stdout, tab separated. What cannot be read is a line on stderr with the reason; the others
-go on, and the exit status is 1.
+e.g.:  local/classify.sh exp/ismir04_lstm_512/svm_fusion ~/new_music track.mp3
 """
 
 from __future__ import annotations
 
-import csv
 import json
+import sys
+import tempfile
+from argparse import Namespace
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 from pathlib import Path
 
-import torch
+from local.corpus.folder import EXTENSIONS
+from steps.classify import parts, timeline
+from steps.classify.decide import RULES, Classifier, Decision
+from utils import cli, progress
 
-from local import export_system
-from local.corpus import folder as corpus_folder
-from steps.classify.network import RULES, Answer, Classifier
-from steps.classify.system import read_zip
-from steps.nnet1.options import open_device
-from utils import atomic, cli
+_worker: dict[str, Classifier] = {}
 
 
 def get_parser() -> cli.KaldiParser:
-    """Return the command line of this program."""
-    parser = cli.KaldiParser("classify.py [options] <exp-dir|system.zip> <file|folder>...", __doc__)
+    """Return the command line."""
+    parser = cli.KaldiParser("local/classify.sh [options] <exp-dir|system.zip> <file|folder>...", __doc__)
     add = parser.add_argument
-    add("--rule", choices=RULES, help="how a track is decided (fusion, else lstm, else vote)")
-    add("--header", type=cli.boolean, default=False, help="a first line with the names of the columns")
-    add("--format", choices=("tsv", "json"), default="tsv", help="json: one object a line")
-    add("--timeline", type=Path, metavar="DIR", help="also write DIR/<track>.csv: posteriors over time")
-    add("--use-gpu", choices=("yes", "no", "optional"), default="no", help="compute on CUDA")
-    add("--audio-config", default="conf/audio.conf", help="of an <exp-dir>")
-    add("--scattering-config", default="conf/scattering.conf", help="of an <exp-dir>")
+    add("--rule", choices=RULES, default="vote", help="how a network's frames decide (default: vote)")
+    add("--format", choices=("tsv", "json"), default="tsv", help="json: one object a line (default: tsv)")
+    add("--header", type=cli.boolean, default=False, help="name the columns first (default: false)")
+    add("--timeline", default="", metavar="DIR", help="write posteriors over time, CSV and PNG a track")
+    add("--nj", type=cli.positive_int, default=1, help="tracks side by side (default: 1)")
+    add("--use-gpu", choices=("yes", "no", "optional"), default="no", help="(default: no)")
+    add("--data", type=Path, default=None, metavar="DIR", help="data/<corpus> of the experiment")
     add("system", type=Path)
-    add("recordings", type=Path, nargs="+")
+    add("paths", nargs="+", type=Path)
     return parser
 
 
-def recordings_of(paths: list[Path]) -> Iterator[Path]:
-    """Yield the files, and of folders the recordings below them in C order."""
+def find_recordings(paths: list[Path]) -> Iterator[Path]:
+    """Yield the files among the paths, and the recordings in the folders, sorted."""
     for path in paths:
         if path.is_dir():
-            found = (
-                file
-                for file in path.rglob("*")
-                if file.suffix.lower().lstrip(".") in corpus_folder.EXTENSIONS
-            )
-            yield from sorted(file for file in found if file.is_file())
+            below = (item for item in path.rglob("*") if item.suffix.lower().lstrip(".") in EXTENSIONS)
+            yield from sorted(item for item in below if item.is_file())
         else:
             yield path
 
 
-def write_timeline(path: Path, answer: Answer, classes: tuple[str, ...], frame_shift: float) -> None:
-    """Write the posteriors of a track's frames, a row each, with the seconds at which they lie."""
-    with atomic.replacing(path) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["seconds", *classes])
-        for number, row in enumerate(answer.posteriors):
-            writer.writerow([f"{number * frame_shift:.3f}", *(f"{value:.6f}" for value in row)])
+def open_system(path: Path, data: Path | None, folder: Path) -> parts.TrainedSystem:
+    """Return the system of an experiment, or of a zip that is unpacked into ``folder``."""
+    if path.is_dir():
+        return parts.collect(path, data)
+    if not path.is_file():
+        raise cli.UserError(f"{path}: there is no such experiment or zip")
+    return parts.unpack(path, folder)
+
+
+def _start_worker(system: parts.TrainedSystem, rule: str, use_gpu: str) -> None:
+    _worker["classifier"] = Classifier(system, rule, use_gpu)
+
+
+def classify_one(recording: Path) -> tuple[Decision | None, str]:
+    """Return the decision about a recording, or None and why there is none."""
+    with tempfile.TemporaryDirectory(prefix="classify-") as folder:
+        try:
+            return _worker["classifier"].classify(recording, Path(folder)), ""
+        except (cli.UserError, OSError) as error:
+            return None, str(error)
+
+
+def decisions(
+    recordings: list[Path], system: parts.TrainedSystem, args: Namespace
+) -> Iterator[tuple[Path, Decision | None, str]]:
+    """Yield recording, decision and error in the order of the recordings."""
+    settings = (system, args.rule, args.use_gpu)
+    if min(args.nj, len(recordings)) < 2:
+        _start_worker(*settings)
+        for recording in recordings:
+            yield recording, *classify_one(recording)
+        return
+    with ProcessPoolExecutor(
+        min(args.nj, len(recordings)), get_context("spawn"), _start_worker, settings
+    ) as pool:
+        try:
+            for recording, found in zip(recordings, pool.map(classify_one, recordings), strict=True):
+                yield recording, *found
+        except BrokenProcessPool:
+            raise cli.UserError("a process of --nj ended; see above, or use --nj 1") from None
+
+
+def line(recording: Path, decision: Decision, classes: tuple[str, ...], how: str) -> str:
+    """Return the line of a track."""
+    chances = dict(zip(classes, (float(value) for value in decision.probabilities), strict=True))
+    genre = classes[decision.genre]
+    if how == "json":
+        facts = {
+            "path": str(recording),
+            "genre": genre,
+            "probability": chances[genre],
+            "probabilities": chances,
+        }
+        return json.dumps(facts, ensure_ascii=False)
+    path = str(recording).replace("\t", " ").replace("\n", " ")
+    return "\t".join([path, genre, f"{chances[genre]:.6f}", *(f"{value:.6f}" for value in chances.values())])
+
+
+def write_timeline(
+    folder: Path, number: int, recording: Path, decision: Decision, classes: tuple[str, ...]
+) -> None:
+    """Write CSV and PNG of a track; the number keeps apart tracks of the same name."""
+    if decision.posteriors is None:
+        raise cli.UserError("--timeline: this system has no posteriors of frames; use one with a network")
+    name = folder / f"{number:04d}_{recording.stem}"
+    timeline.write_table(Path(f"{name}.csv"), classes, decision.posteriors, decision.frame_shift)
+    title = f"{recording.name}: {classes[decision.genre]}"
+    timeline.draw(Path(f"{name}.png"), title, classes, decision.posteriors, decision.frame_shift)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the program and return its exit status."""
+    """Classify all recordings; returns 1 if any of them failed."""
     args = get_parser().parse_args(argv)
-    torch.set_num_threads(1)
-    if args.system.is_dir():
-        system = export_system.load_experiment(args.system, None, args.audio_config, args.scattering_config)
-    else:
-        system = read_zip(args.system)
-    classifier = Classifier(system, args.rule or "", open_device(args.use_gpu))
-    if args.header and args.format == "tsv":
-        print("\t".join(["path", "genre", "probability", *system.classes]))
+    recordings = list(find_recordings(args.paths))
+    if not recordings:
+        raise cli.UserError(f"there are no recordings in {' '.join(map(str, args.paths))}")
+    if args.timeline:
+        Path(args.timeline).mkdir(parents=True, exist_ok=True)
     failed = 0
-    for path in recordings_of(args.recordings):
-        try:
-            answer = classifier.answer(path)
-        except (cli.UserError, OSError) as error:
-            cli.warn(f"{path}: {error}")
-            failed += 1
-            continue
-        genre, values = system.classes[answer.genre], [float(value) for value in answer.probabilities]
-        if args.format == "json":
-            found: dict[str, object] = {
-                "path": str(path),
-                "genre": genre,
-                "probability": values[answer.genre],
-            }
-            found["probabilities"] = dict(zip(system.classes, values, strict=True))
-            print(json.dumps(found), flush=True)
-        else:
-            numbers = [f"{value:.6f}" for value in (values[answer.genre], *values)]
-            print("\t".join([str(path), genre, *numbers]), flush=True)
-        if args.timeline:
-            shift = system.scattering.frame_shift
-            write_timeline(args.timeline / f"{path.name}.csv", answer, system.classes, shift)
+    with tempfile.TemporaryDirectory(prefix="system-") as folder:
+        system = open_system(args.system, args.data, Path(folder))
+        classes = system.classes
+        if args.header and args.format == "tsv":
+            print("\t".join(["path", "genre", "probability", *classes]), flush=True)
+        for number, (recording, decision, why) in enumerate(decisions(recordings, system, args), start=1):
+            if decision is None:
+                failed += 1
+                print(f"ERROR ({cli.PROGRAM}) {recording}: {why}", file=sys.stderr, flush=True)
+            else:
+                print(line(recording, decision, classes, args.format), flush=True)
+                if args.timeline:
+                    write_timeline(Path(args.timeline), number, recording, decision, classes)
+            progress.report(number, len(recordings), "tracks")
+    if failed:
+        cli.warn(f"{failed} of {len(recordings)} tracks could not be classified")
     return 1 if failed else 0
 
 

@@ -1,5 +1,10 @@
 #!/usr/bin/env bash
-# A trained system as one zip: local/export_system.py in the recipe's environment.
+# One file with everything that a trained system needs; see local/export_system.py --help.
 set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+here=$PWD
+cd "$root"
+utils/setup_env.sh
 . ./path.sh
-exec local/export_system.py "$@"
+cd "$here"
+exec python3 "$root/local/export_system.py" "$@"

@@ -1,1 +1,1 @@
-"""Trained systems as one file, and what they say about new recordings."""
+"""Trained systems put to use: what one consists of, its single file, and its decision about a track."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -133,28 +131,3 @@ def test_wrong_options_are_refused_before_anything_is_made(tmp_path, options, me
 def test_help_says_how_to_use_it(finished):
     done = run_recipe(finished[0], "--help")
     assert done.returncode == 0 and "--stop-stage" in done.stdout
-
-
-def test_an_exported_system_says_of_the_test_tracks_what_the_recipe_said(finished, tmp_path, run_cli):
-    exp = finished[0] / "exp/synth_lstm_512"
-    run_cli("local/export_system.py", exp, tmp_path / "elsewhere.zip", check=True)
-    music = finished[0] / "corpora/synth/test"
-    for rule, where in (("vote", exp), ("lstm", exp / "svm_lstm"), ("fusion", exp / "svm_fusion")):
-        table = next(
-            (where / "score_test").glob("predictions_Seg_acc.tsv" if rule == "vote" else "predictions*.tsv")
-        )
-        rows = [line.split("\t") for line in table.read_text().splitlines()[1:]]
-        done = run_cli("local/classify.py", "--rule", rule, tmp_path / "elsewhere.zip", music, check=True)
-        said = [line.split("\t") for line in done.stdout.splitlines()]
-        assert {Path(row[0]).stem: row[1] for row in said} == {row[0]: row[2] for row in rows}, rule
-
-
-def test_what_is_no_music_is_told_and_the_rest_goes_on(finished, tmp_path, run_cli):
-    exp, music = finished[0] / "exp/synth_lstm_512", finished[0] / "corpora/synth/test"
-    (tmp_path / "bad.wav").write_text("no music")
-    good = next(music.rglob("*.flac"))
-    done = run_cli("local/classify.py", "--format", "json", exp, tmp_path / "bad.wav", good, check=False)
-    assert done.returncode == 1 and "bad.wav" in done.stderr and "Traceback" not in done.stderr
-    (line,) = done.stdout.splitlines()
-    assert json.loads(line)["path"] == str(good)
-    assert sum(json.loads(line)["probabilities"].values()) == pytest.approx(1)
