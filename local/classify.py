@@ -2,12 +2,12 @@
 """Ask a trained system for the genres of recordings.
 
 <system> is a trained experiment (exp/<corpus>_<model>, its svm_lstm or svm_fusion, exp/<corpus>_sc/svm_sc,
-exp/<corpus>_<system of Table 4>) or a zip of export_system.sh. Files of any format that stage 1 reads, and
-folders with them. On the standard output a line a track: path, genre, its probability, and the probability
-of every class, separated by tabs. Probabilities are those of a network's frames (--rule vote: the share of
-frames that vote for a class, mean: the mean posterior); of SVMs and of the systems of Table 4 they are the
-softmax of their scores, which nobody has calibrated. What cannot be read is told on stderr; the others go
-on, and the exit status is 1.
+exp/<corpus>_best, exp/<corpus>_<system of Table 4>) or a zip of export_system.sh. Files of any format that
+stage 1 reads, and folders with them. On the standard output a line a track: path, genre, its probability, and
+the probability of every class, separated by tabs. Those of `best` are calibrated; those of a network come
+from its frames (--rule vote: the share of frames that vote for a class, mean: the mean posterior); SVMs and
+the systems of Table 4 give the softmax of their scores, which nobody has calibrated. What cannot be read is
+told on stderr; the others go on, and the exit status is 1.
 
 Usage: local/classify.sh [options] <exp-dir|system.zip> <file|folder>...
 e.g.:  local/classify.sh exp/ismir04_lstm_512/svm_fusion ~/new_music track.mp3

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steps import audio, compute_scattering, convert_audio
+from steps.classifiers.model import read_ensemble
 from steps.classify.parts import NETWORK, TrainedSystem
 from steps.scattering import paths, wav
 from steps.scoring import segment
@@ -67,7 +68,9 @@ class Classifier:
         self.classes = system.classes
         audio_options = read_options(convert_audio.get_parser(), system.parts["audio.conf"], 3)
         self.conversion = convert_audio.conversion(audio_options)
-        if system.kind in registry.NAMES:
+        if system.kind == "best":
+            self.decide = open_best(system, use_gpu)
+        elif system.kind in registry.NAMES:
             self.decide = open_published(system, self.conversion.sample_rate, use_gpu)
         else:
             self.decide = open_frames(system, rule, use_gpu)
@@ -129,7 +132,43 @@ def open_published(system: TrainedSystem, sample_rate: int, use_gpu: str) -> Dec
     return decide
 
 
-def open_network(system: TrainedSystem, dims: int, use_gpu: str) -> Callable[[NDArray], NDArray]:
+def open_best(system: TrainedSystem, use_gpu: str) -> Decide:
+    """Return the decision of ``best``; its probabilities are calibrated."""
+    ensemble = read_ensemble(system.parts["best.npz"])
+    if ensemble.classes != system.classes:
+        raise UserError(f"{system.parts['best.npz']}: its classes are not those of genres.txt")
+    device = compute_scattering.choose_device(use_gpu)
+    scales = {}
+    for feats in {"feats"} | {member.part.feats for member in ensemble.members if member.part}:
+        name = f"scattering{feats.removeprefix('feats')}.conf"
+        if name not in system.parts:
+            raise UserError(f"{name} is missing, whose frames a part of the system reads")
+        scales[feats] = read_options(compute_scattering.get_parser(), system.parts[name], 2)
+    chosen = compute_scattering.transform(scales["feats"])
+    networks = {
+        member.name: open_network(system, paths.num_dims(chosen), use_gpu, f"network_{member.name}.nnet")
+        for member in ensemble.members
+        if not member.part
+    }
+
+    def decide(path: Path) -> Decision:
+        with wav.open_wav(str(path), chosen.sample_rate, str(path)) as signal:
+            frames = {
+                feats: compute_scattering.features_of(signal, options, device)
+                for feats, options in scales.items()
+            }
+        posts = {name: posteriors_of(frames["feats"]) for name, posteriors_of in networks.items()}
+        means = {name: vote(post).mean_log_posterior for name, post in posts.items()}
+        chances = np.exp(ensemble.classify(frames, means))
+        first = next(iter(posts.values()), None)
+        return Decision(int(chances.argmax()), chances / chances.sum(), first, chosen.frame_shift)
+
+    return decide
+
+
+def open_network(
+    system: TrainedSystem, dims: int, use_gpu: str, part: str = NETWORK[1]
+) -> Callable[[NDArray], NDArray]:
     """Return what makes posteriors (num_frames, C) of features (num_frames, dims)."""
     from steps.nnet1.forward import Forward
     from steps.nnet1.model_file import read_network
@@ -137,7 +176,7 @@ def open_network(system: TrainedSystem, dims: int, use_gpu: str) -> Callable[[ND
     from steps.nnet1.options import open_device
 
     device = open_device(use_gpu)
-    transform, network = (Net(read_network(str(system.parts[name])), device) for name in NETWORK)
+    transform, network = (Net(read_network(str(system.parts[name])), device) for name in (NETWORK[0], part))
     chain = (dims, transform.network.input_dim, transform.network.output_dim, network.network.input_dim)
     if chain[0] != chain[1] or chain[2] != chain[3] or network.network.output_dim != len(system.classes):
         raise UserError(

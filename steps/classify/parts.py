@@ -4,6 +4,7 @@ A system is one of these kinds, each with the parts that it needs and no others:
 
 * ``network``: frame posteriors, by vote or mean;
 * ``svm``: a linear SVM on f_sc, or (with the network's parts) on f_lstm or f_fusion;
+* ``best``: LDAs on pieces of the frames of one or more scattering configurations, and networks that it chose;
 * ``lee2009``, ``son2008``, ``hol2008``, ``leo2012``, ``sig2014``: the systems of :mod:`steps.systems`.
 
 All have ``audio.conf``, how recordings become samples, and ``genres.txt``. The zip holds the parts and
@@ -15,12 +16,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from steps.classifiers.model import read_ensemble
 from steps.systems import registry
 from utils import atomic
 from utils.cli import UserError
@@ -33,6 +36,8 @@ MAX_BYTES = 1 << 30
 COMMON = ("audio.conf", "genres.txt")
 FRAMES = ("scattering.conf",)
 NETWORK = ("feature_transform.nnet", "final_test.nnet")
+FURTHER = re.compile(r"scattering\w+\.conf|network_\w+\.nnet|feature_transform\.nnet", re.ASCII)
+"""Of ``best``: further scales of frames, the networks that take part, and their transform."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,8 @@ def needed(kind: str, parts: Mapping[str, Any]) -> tuple[str, ...]:
     if kind == "svm":
         with_network = NETWORK if "final_test.nnet" in parts else ()
         return (*COMMON, *FRAMES, *with_network, "svm.npz")
+    if kind == "best":
+        return (*COMMON, *FRAMES, "best.npz", *sorted(name for name in parts if FURTHER.fullmatch(name)))
     if kind in registry.NAMES:
         return (*COMMON, "system.conf", "model.npz", *(("network.npz",) if kind == "sig2014" else ()))
     raise UserError(f"a system of kind '{kind}' is not known here; it needs another version of the recipe")
@@ -101,11 +108,16 @@ def collect(exp_dir: Path, data_dir: Path | None = None) -> TrainedSystem:
         "system.conf": exp_dir / "system.conf",
         "model.npz": exp_dir / "model.npz",
         "network.npz": exp_dir / "network.npz",
+        "best.npz": exp_dir / "best.npz",
     }
+    if parts["best.npz"].is_file():
+        parts = {name: parts[name] for name in (*COMMON, *FRAMES, "best.npz")} | _parts_of_best(home, data)
     found = {name: path for name, path in parts.items() if path.is_file()}
     provenance = read_record(home)
     if is_svm:
         kind = "svm"
+    elif "best.npz" in parts:
+        kind = "best"
     elif "final_test.nnet" in found:
         kind = "network"
     elif "model.npz" in found:
@@ -114,12 +126,26 @@ def collect(exp_dir: Path, data_dir: Path | None = None) -> TrainedSystem:
         raise UserError(
             f"{exp_dir}: no trained system (final_test.nnet, svm.npz or model.npz); train it first"
         )
-    names = needed(kind, found)
+    names = needed(kind, parts if kind == "best" else found)
     for name in names:
         if name not in found:
             raise UserError(f"{parts[name]}: no such file, which {exp_dir} needs; run the stages before")
     facts = {key: provenance[key] for key in ("commit", "seed") if key in provenance}
     return TrainedSystem(kind, {name: found[name] for name in names}, {"experiment": str(exp_dir), **facts})
+
+
+def _parts_of_best(exp_dir: Path, data: Path) -> dict[str, Path]:
+    """Return the configurations of all frames that ``best`` reads, and the networks that take part."""
+    found = {}
+    for member in read_ensemble(exp_dir / "best.npz").members:
+        if member.part:
+            name = f"scattering{member.part.feats.removeprefix('feats')}.conf"
+            found[name] = data / "train" / name
+        else:
+            found["feature_transform.nnet"] = data / "cmvn" / "feature_transform.nnet"
+            home = exp_dir.with_name(exp_dir.name.removesuffix("best") + member.name)
+            found[f"network_{member.name}.nnet"] = home / "final_test.nnet"
+    return found
 
 
 def find_data(exp_dir: Path) -> Path:
