@@ -18,8 +18,10 @@ def read_ahead(items: Iterable[Item], depth: int) -> Iterator[Item]:
     source = iter(items)
     end = object()
     with ThreadPoolExecutor(1) as reader:
-        waiting = deque(reader.submit(next, source, end) for _ in range(depth))
-        while (item := waiting.popleft().result()) is not end:
-            waiting.append(reader.submit(next, source, end))
-            yield item  # type: ignore[misc]
-        reader.shutdown(cancel_futures=True)
+        try:
+            waiting = deque(reader.submit(next, source, end) for _ in range(depth))
+            while (item := waiting.popleft().result()) is not end:
+                waiting.append(reader.submit(next, source, end))
+                yield item  # type: ignore[misc]
+        finally:
+            reader.shutdown(wait=False, cancel_futures=True)
