@@ -15,17 +15,15 @@ from __future__ import annotations
 
 import csv
 import io
-import sys
 import zlib
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import soxr
-from tqdm import tqdm
 
 from local import synth
-from utils import atomic, cli
+from utils import atomic, cli, progress
 
 CODECS = {
     "wav": ("WAV", "PCM_16"),
@@ -116,10 +114,11 @@ def main(argv: list[str] | None = None) -> int:
     if args.job == 1:
         write_table(args.out_dir, tracks)
     share = tracks[args.job - 1 :: args.num_jobs]
-    for track in tqdm(share, unit="track", disable=not sys.stderr.isatty()):
+    for number, track in enumerate(share, start=1):
         data = encode(synth.make_sound(options.seed, track), track)
         with atomic.replacing(args.out_dir / track.path, "wb") as file:
             file.write(data)
+        progress.report(number, len(share), "tracks")
     cli.log(f"made {len(share)} tracks in {args.out_dir} (seed {options.seed})")
     return 0
 

@@ -6,9 +6,10 @@ Six classes under ISMIR2004's names and in its proportions; they differ in three
 (b) Order alone: ``electronic`` walks a cycle of four chords, one cycle in 1.5 to 3 s, and ``world`` walks it
     backwards; ``metal_punk`` and ``jazz_blues`` do the same with a drone beside the chords. An artist of such
     a pair plays in both classes, and each of his pieces is in one class as it is and in the other played
-    backwards, its noise included, in a file of the same format, so that both recordings have the same frames
-    and the same mean over the track. A magnitude under a symmetric window, as a scattering frame is, cannot
-    tell which way time ran; and since every sound swells and fades alike, nothing but the chords' order can.
+    backwards, its noise included, in a file of the same lossless format, so that both recordings have the
+    same frames and the same mean over the track. A magnitude under a symmetric window, as a scattering frame
+    is, cannot tell which way time ran; and since every sound swells and fades alike, nothing but the chords'
+    order can.
 (c) Nuisance: artists differ in tuning, tempo, level and noise, and tracks hold stretches of another class:
     a quarter of the classical ones some chords, a quarter of the pairs' some classical sounds, and of each
     rock_pop track 60 to 72 % is classical, so that errors clump.
@@ -42,6 +43,8 @@ PAIRS = (("electronic", "world"), ("metal_punk", "jazz_blues"))
 """The pairs that differ in order only: forwards, backwards."""
 SPLITS = ("train", "test")
 FORMATS = ("wav", "flac", "ogg", "mp3")
+LOSSLESS = FORMATS[:2]
+"""Of the pairs' files: a codec treats what comes before a sound otherwise than what comes behind it."""
 RATES = (22050, 24000, 32000, 44100)
 CHANNELS = (1, 1, 1, 2)
 TRACKS_PER_ARTIST = 2  # in each of an artist's classes
@@ -169,19 +172,23 @@ def make_plan(options: Options) -> list[Track]:
     for split, total in zip(SPLITS, (options.num_train, options.num_test), strict=True):
         counts, artists = apportion(total), dict[str, list[str]]()
         rng = generator(options.seed, "formats", split)
-        deals = zip(*(_dealt(rng, deck, total) for deck in (FORMATS, RATES, CHANNELS)), strict=True)
+        deals = {
+            formats: zip(*(_dealt(rng, deck, total) for deck in (formats, RATES, CHANNELS)), strict=True)
+            for formats in (FORMATS, LOSSLESS)
+        }
         pieces: dict[str, tuple] = {}
         for genre, count in counts.items():
             most = max(count, counts[partner(genre)])
             cast = [next(names) for _ in range(max(2, math.ceil(most / TRACKS_PER_ARTIST)))]
             cast = artists.setdefault(partner(genre), cast) if partner(genre) != genre else cast
             artists[genre] = cast
+            dealt = deals[FORMATS if partner(genre) == genre else LOSSLESS]
             for i in range(count):
                 artist, number = cast[i % len(cast)], i // len(cast) + 1
                 piece = f"{artist}-{number:02d}"
                 if piece not in pieces:
                     seconds = rng.uniform(options.min_seconds, options.max_seconds)
-                    pieces[piece] = (*next(deals), round(seconds * RATE / HOP) * HOP / RATE)
+                    pieces[piece] = (*next(dealt), round(seconds * RATE / HOP) * HOP / RATE)
                 tracks.append(Track(genre, artist, split, number, piece, *pieces[piece]))
     return tracks
 

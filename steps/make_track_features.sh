@@ -29,12 +29,6 @@ config=$2
 wav_scp=$3
 out=$4
 
-for file in "$config" "$wav_scp" ${network:+"$network"}; do
-  [ -f "$file" ] || {
-    echo "ERROR (${0##*/}) $file: no such file; run the stages before" >&2
-    exit 1
-  }
-done
 once --in "$wav_scp" --in "$config" ${network:+--in "$network"} --out "$out" "$(dirname "$out")/.done/${out##*/}"
 
 rm -rf "$out"

@@ -116,7 +116,7 @@ def collect(exp_dir: Path, data_dir: Path | None = None) -> TrainedSystem:
     provenance = read_record(home)
     if is_svm:
         kind = "svm"
-    elif "best.npz" in parts:
+    elif "best.npz" in found:
         kind = "best"
     elif "final_test.nnet" in found:
         kind = "network"
