@@ -119,9 +119,12 @@ def configurations(command: list[str]) -> list[str]:
         value = value if equals else after
         if name.startswith("--") and name.endswith("config") and value:
             found.append(value)
-            if Path(value).is_file():
-                values = (text.partition("=")[2] for _, text in cli.read_config(value))
-                found += [text for text in values if text and Path(text).is_file()]
+            if Path(value).is_file():  # of a program (--name=value) or of a driver (name=value)
+                text = Path(value).read_bytes().decode(errors="surrogateescape")
+                values = (
+                    line.partition(" #")[0].partition("=")[2].strip(" '\"\r") for line in text.split("\n")
+                )
+                found += [name for name in values if name and "\0" not in name and Path(name).is_file()]
     return found
 
 

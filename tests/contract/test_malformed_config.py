@@ -157,7 +157,7 @@ CASES += [
     Case("script_option_short", "steps/convert_audio.sh -x a b c", {}, "-x: unknown option", 2),
     Case("script_option_capital", "steps/convert_audio.sh --PATH /x a b c", {}, "unknown option", 2),
     Case("script_option_swallow", "steps/convert_audio.sh --nj --cmd x a b c", {}, "its value is missing", 2),
-    Case("script_no_files", "steps/convert_audio.sh @/data @/log @/wav", {}, r"wav\.scp: no such file", 1),
+    Case("script_no_files", "steps/convert_audio.sh @/data @/log @/wav", {}, r"wav\.scp' does not exist", 1),
     Case(
         "script_cmd_empty",
         "steps/convert_audio.sh --cmd '' @/data @/log @/wav",
@@ -176,7 +176,7 @@ def test_is_refused(case, tmp_path, fork_server):
 def test_a_value_in_single_quotes_is_taken_as_it_stands(tmp_path, fork_server):
     write_files(tmp_path, {"x.conf": "audio_config='$(touch canary) `touch canary` \\x'\n"})
     case = Case(
-        "quoted", SCRIPT, {"data/wav.scp": "u1 x\n"}, r"\$\(touch canary\) `touch canary` \\x: no such file"
+        "quoted", SCRIPT, {"data/wav.scp": "u1 /dev/null\n"}, r"\$\(touch canary\) `touch canary` \\x' does not exist"
     )
     check_refused(case, tmp_path, fork_server)
 

@@ -104,7 +104,7 @@ PROGRAMS = [
     Program("convert", "steps/convert_audio.py wav.scp wav wav22k.scp", WAVS, "wav.scp", TABLE),
     Program("cmvn", "steps/nnet1/compute_cmvn_stats.py scp:f.scp cmvn", TRAINING, "f.scp", READ_SCP),
     Program("train", TRAIN, TRAINING, "f.scp", READ_SCP),
-    Program("forward", "steps/nnet1/nnet_forward.py x.nnet scp:f.scp ark:out", TRAINING, "f.scp", READ_SCP),
+    Program("forward", "steps/nnet1/nnet_forward.py x.nnet scp:f.scp ark:out", TRAINING, "f.scp", TABLE),
     Program("vote", "local/majority_vote.py d ark:p.ark out", SCORED, "d/utt2genre", SORTED),
     Program("svm", "local/train_svm.py d ark:v.ark svm.npz", SCORED, "d/utt2genre", SORTED),
     Program("validate", "utils/validate_data_dir.py --no-feats d", DATA, "d/utt2genre", SORTED),

@@ -348,6 +348,7 @@ def test_task_that_dies_before_its_log(runner) -> None:
 
 
 @on_clusters
+@pytest.mark.xdist_group("dev_null")  # whose folder q/ is the same for both
 def test_old_log_is_not_taken_for_a_new_one(runner) -> None:
     (runner.folder / "log").mkdir()
     (runner.folder / "log/a.log").write_text("old\n")

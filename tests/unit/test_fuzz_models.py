@@ -162,7 +162,7 @@ def test_config_files_of_scripts_set_options_and_nothing_else(lines, tmp_path):
     assert done.returncode in (0, 2), done.stderr
     assert (done.returncode == 2) == ("ERROR (script)" in done.stderr), done.stderr
     if done.returncode == 0:
-        assert not done.stderr
+        assert done.stderr == f"script --config {conf}\n"
         assert all(
             value in "x1false" or any(value in line for line in lines) for value in done.stdout.split("|")
         )
