@@ -176,7 +176,10 @@ def test_is_refused(case, tmp_path, fork_server):
 def test_a_value_in_single_quotes_is_taken_as_it_stands(tmp_path, fork_server):
     write_files(tmp_path, {"x.conf": "audio_config='$(touch canary) `touch canary` \\x'\n"})
     case = Case(
-        "quoted", SCRIPT, {"data/wav.scp": "u1 /dev/null\n"}, r"\$\(touch canary\) `touch canary` \\x' does not exist"
+        "quoted",
+        SCRIPT,
+        {"data/wav.scp": "u1 /dev/null\n"},
+        r"\$\(touch canary\) `touch canary` \\x' does not exist",
     )
     check_refused(case, tmp_path, fork_server)
 
