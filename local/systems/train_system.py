@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     paths = [options.config] if options.config else []
     with atomic.replacing(exp / "system.conf") as file:  # what features of further tracks are made with
         file.write("".join(provenance.read_texts(paths).values()))
-    machines = [f"--use-gpu={options.use_gpu}"]
+    machines = ["cpu" if options.use_gpu == "no" else f"network with --use-gpu={options.use_gpu}"]
     record = provenance.training_record(paths, options.seed, machines, system=options.system)
     provenance.write_record(exp, record)
     cli.log(f"trained {options.system} on {len(tracks.utts)} tracks: {exp}/model.npz")

@@ -13,7 +13,7 @@ from steps.scoring.predictions import read_predictions
 from tests.workspace import REPO, make_workspace, run_recipe
 
 pytestmark = pytest.mark.xdist_group("recipe_synth")
-SYSTEMS = ("lee2009", "son2008", "hol2008", "leo2012")
+SYSTEMS = ("lee2009", "son2008", "hol2008", "leo2012", "sig2014")
 PLAINLY_SAID = "tracks: SVM on f_lstm at least as good as the vote"
 
 
