@@ -280,6 +280,11 @@ KINDS: dict[str, type[Component]] = {
 }
 
 
+def kind_of(marker: str) -> str:
+    """Return the kind that a marker such as ``<Sigmoid>`` names, in any case, as Kaldi takes it; '' if none."""
+    return next((kind for kind in KINDS if f"<{kind}>".lower() == marker.lower()), "")
+
+
 @dataclass(eq=False)
 class Network:
     """Components in order; each one's input is the output of the one before.

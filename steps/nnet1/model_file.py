@@ -30,6 +30,7 @@ from steps.nnet1.components import (
     NnetFormatError,
     Splice,
     TimeShift,
+    kind_of,
 )
 from steps.nnet1.model_file_scan import BinaryScanner, Scanner, TextScanner
 from utils import atomic
@@ -38,7 +39,7 @@ __all__ = ["NnetFormatError", "read_network", "write_network"]
 
 _BINARY_MARK = b"\0B"
 _GRAD_CLIP_OF_2015 = "<ClipGradient>"  # the name that Kaldi gave <GradClip> then
-_STARTS = tuple(f"<{kind}>".encode() for kind in ("Nnet", *KINDS))
+_STARTS = tuple(f"<{kind}>".lower().encode() for kind in ("Nnet", *KINDS))
 
 
 def read_network(path: str | Path) -> Network:
@@ -69,9 +70,10 @@ def read_network(path: str | Path) -> Network:
 
 def _parse(file: BinaryIO, name: str) -> Network:
     head = file.read(64)
-    if head.startswith(tuple(_BINARY_MARK + start + b" " for start in _STARTS)):
+    begins = head.lower()  # Kaldi takes names of components in any case
+    if begins.startswith(tuple(_BINARY_MARK.lower() + start + b" " for start in _STARTS)):
         scanner: Scanner = BinaryScanner(head + file.read(), name, position=len(_BINARY_MARK))
-    elif head.lstrip().startswith(_STARTS):
+    elif begins.lstrip().startswith(_STARTS):
         scanner = TextScanner(head + file.read(), name)
     else:
         raise NnetFormatError(
@@ -101,10 +103,10 @@ def _read_components(scanner: Scanner) -> Network:
             generation, closed = "modern", True
             continue
         scanner.place = f"component {len(components) + 1}"
-        if token[1:-1] not in KINDS:
+        if not (kind := kind_of(token)):
             scanner.fail(f"unknown component {token}", start)
         scanner.place += f" {token}"
-        components.append(_read_component(scanner, KINDS[token[1:-1]], start))
+        components.append(_read_component(scanner, KINDS[kind], start))
         closed = False
     if scanner.peek():
         scanner.place = "end"

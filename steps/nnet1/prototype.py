@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from steps.nnet1.components import KINDS, Generation
+from steps.nnet1.components import KINDS, Generation, kind_of
 from utils.cli import UserError
 
 BRACKETS = ("<NnetProto>", "</NnetProto>")
@@ -80,10 +80,10 @@ def read_prototype(path: str | Path) -> tuple[list[ProtoLine], list[str]]:
 def parse_line(text: str, where: str) -> ProtoLine:
     """Parse one component's line; ``where`` (file:line) begins every error."""
     words = text.split()
-    kind = words.pop(0)
-    if kind[:1] != "<" or kind[-1:] != ">" or kind[1:-1] not in KINDS:
-        raise UserError(f"{where}: unknown component '{kind}'; known are {' '.join(sorted(KINDS))}")
-    proto = ProtoLine(where, text, kind[1:-1], 0, 0, {})
+    marker = words.pop(0)
+    if not (kind := kind_of(marker)):
+        raise UserError(f"{where}: unknown component '{marker}'; known are {' '.join(sorted(KINDS))}")
+    proto = ProtoLine(where, text, kind, 0, 0, {})
     declared = KINDS[proto.kind]
     known = {"<InputDim>": int, "<OutputDim>": int, **declared.drawn_by}
     known |= {option.token: option.kind for option in declared.options()}
