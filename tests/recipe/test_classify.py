@@ -71,7 +71,7 @@ def folder(tmp_path_factory):
 
 def recordings(folder: Path) -> dict[str, str]:
     lines = (folder / "data/synth/test/wav.scp").read_text().split("\n")[:-1]
-    return dict(line.split(" ", 1) for line in lines)
+    return {utt: str(folder / path) for utt, path in (line.split(" ", 1) for line in lines)}
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
