@@ -281,7 +281,7 @@ KINDS: dict[str, type[Component]] = {
 
 
 def kind_of(marker: str) -> str:
-    """Return the kind that a marker such as ``<Sigmoid>`` names, in any case, as Kaldi takes it; '' if none."""
+    """Return the kind that a marker such as ``<Sigmoid>`` names, in any case as Kaldi does; '' if none."""
     return next((kind for kind in KINDS if f"<{kind}>".lower() == marker.lower()), "")
 
 
