@@ -61,6 +61,7 @@ def linear_step(Q: int, T: int) -> float:
     return low * (1.0 - S0 / (4.0 * width_of_father(Q)) * 2.0 ** (1.0 / Q)) / P
 
 
+@functools.cache
 def centres(Q: int, T: int) -> Floats:
     """Centre frequencies of all wavelets, from high to low, logarithmic first [shape=(J + P,)]."""
     J = num_logarithmic(Q, T)
@@ -69,6 +70,7 @@ def centres(Q: int, T: int) -> Floats:
     return np.concatenate([logarithmic, linear])
 
 
+@functools.cache
 def widths(Q: int, T: int) -> Floats:
     """Time widths of all wavelets in samples; the linear ones share the last one [shape=(J + P,)]."""
     J = num_logarithmic(Q, T)
@@ -108,8 +110,11 @@ def gaussian(omega: Floats, centre: float, width: float) -> Floats:
     for period in PERIODS:
         shift = 2.0 * math.pi * period - centre
         if (low + shift) * width < FAR and (high + shift) * width > -FAR:
-            distance = (omega + shift) * width
-            total += np.exp(-0.5 * distance * distance)
+            distance = omega + shift
+            distance *= width
+            distance *= distance
+            distance *= -0.5
+            total += np.exp(distance, out=distance)
     return total
 
 
@@ -181,20 +186,33 @@ class Bank:
         return low, high
 
 
-def littlewood_paley(bank: Bank, num_bins: int) -> Floats:
-    """Sum ``|psi|^2`` of the logarithmic, unscaled wavelets on a grid [shape=(num_bins,)]."""
-    total = np.zeros(num_bins)
-    step = 2.0 * math.pi / num_bins
+def littlewood_paley(bank: Bank, omega: Floats) -> Floats:
+    """Sum ``|psi|^2`` of the logarithmic, unscaled wavelets at frequencies in ascending order."""
+    total = np.zeros_like(omega)
     for n in range(num_logarithmic(bank.Q, bank.T)):
         low, high = bank.interval(n, NEGLIGIBLE["float32"])
-        bins = np.arange(math.floor(low / step), math.ceil(high / step) + 1)[:num_bins]
-        values = SHAPES[bank.shape](bins * step, float(bank.centres[n]), float(bank.widths[n]))
-        total[bins % num_bins] += values * values
+        wraps = low < 0.0 or high > 2.0 * math.pi
+        there = slice(None) if wraps else slice(*np.searchsorted(omega, (low, high)))
+        if len(omega[there]):
+            values = SHAPES[bank.shape](omega[there], float(bank.centres[n]), float(bank.widths[n]))
+            total[there] += values * values
     return total
 
 
 @functools.lru_cache(maxsize=64)
 def scale(bank: Bank) -> float:
-    """One number for all wavelets of a bank, so that the Littlewood-Paley sum has the maximum 2."""
-    largest = float(np.max(littlewood_paley(bank, GRID_PER_WINDOW * bank.T)))
-    return math.sqrt(LITTLEWOOD_PALEY_MAX / largest)
+    """One number for all wavelets of a bank, so that the Littlewood-Paley sum has the maximum 2.
+
+    The maximum is that over ScatNet's grid, without all of its points: the sum has about one peak a wavelet,
+    so it is sampled in steps that follow their spacing, and then closely about the high peaks.
+    """
+    num_bins = GRID_PER_WINDOW * bank.T
+    step = 2.0 * math.pi / num_bins
+    lowest = math.log2(float(bank.centres[-1]) / (2.0 * step))
+    octaves = math.log2(num_bins) - lowest
+    bins = np.unique(np.rint(2.0 ** np.linspace(lowest, lowest + octaves, int(64 * bank.Q * octaves))))
+    total = littlewood_paley(bank, bins * step)
+    peaks = 1 + np.flatnonzero((total[1:-1] >= total[:-2]) & (total[1:-1] >= total[2:]))
+    peaks = peaks[total[peaks] > 0.99 * np.max(total)]
+    near = np.unique(np.rint(np.linspace(bins[peaks - 1], bins[peaks + 1], 512)))
+    return math.sqrt(LITTLEWOOD_PALEY_MAX / float(np.max(littlewood_paley(bank, near * step))))
