@@ -33,9 +33,7 @@ help_message="Usage: ./run.sh [options]
   e.g. ./run.sh
        ./run.sh --corpus folder --corpus-root ~/music --nj 8
        ./run.sh --stage 7 --stop-stage 10
-       ./run.sh --dry-run true
-Options, with their defaults; --config FILE reads them from a file, one name=value a line:
-$(sed -n '/^stage=/,/^without_locks=/s/^\([a-z_]*\)=\(.*\)/  --\1 \2/p' "${BASH_SOURCE[0]}" | sed 's/^  --\([a-z]*\)_/  --\1-/')"
+       ./run.sh --dry-run true"
 
 caller=$PWD
 given=("$@")

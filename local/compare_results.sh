@@ -11,16 +11,10 @@ test_set="test" # the set of the accuracies
 help_message="Usage: $0 [options] <exp-dir> <exp-dir>...
   e.g. $0 exp/synth_lstm_512 exp/synth_lstm_1024
        $0 --measures Seg_acc,FSeg_acc exp/synth_*_512
-       $0 exp/ismir04_folds_dnn1 exp/ismir04_folds_lstm_512
-Options:
-  --measures A,B    accuracies to show (all)
-  --test-set SET    the set of the accuracies, e.g. evaluation ($test_set)"
+       $0 exp/ismir04_folds_dnn1 exp/ismir04_folds_lstm_512"
 
 . ./path.sh
 . utils/parse_options.sh
-if [ $# -lt 2 ]; then
-  echo "$help_message" >&2
-  exit 2
-fi
+expect_arguments $# 2 1000
 
 local/compare_results.py --measures "$measures" --test-set "$test_set" "$@"

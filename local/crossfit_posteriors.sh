@@ -6,22 +6,15 @@
 #        <dir>_<name>/crossfit/foldN_<name> and <dir>_<name>/post_train_crossfit/post.scp.
 set -euo pipefail
 
-num_folds=2
-conf=conf/paper
-dnns=
-seed=777
-use_gpu=no
-cmd=utils/run.py
+num_folds=2      # networks to train, each on all but one of K folds; 0: none
+conf=conf/paper  # folder with <model>.conf
+dnns=            # which of the models are DNNs
+seed=777         # seed of the first training, and of the folds
+use_gpu=no       # yes, no or optional
+cmd=utils/run.py # job runner and its options
 
 help_message="Usage: $0 [options] <data> <dir> <name>
-  e.g. $0 --num-folds 2 --conf conf/synth data/synth exp/synth lstm_512
-Options:
-  --num-folds K       networks to train, each on all but one of K folds; 0: none ($num_folds)
-  --conf DIR          folder with <model>.conf ($conf)
-  --dnns \"A B\"        which of the models are DNNs
-  --seed S            seed of the first training, and of the folds ($seed)
-  --use-gpu WHETHER   yes, no or optional ($use_gpu)
-  --cmd RUNNER        job runner and its options ($cmd)"
+  e.g. $0 --num-folds 2 --conf conf/synth data/synth exp/synth lstm_512"
 
 . ./path.sh
 . utils/parse_options.sh

@@ -3,16 +3,12 @@
 # Reads <data>/train; writes <data>/crossfitK/foldN/{train,test,train_tr,train_cv,cmvn}.
 set -euo pipefail
 
-num_folds=2
-seed=777
-cmd=utils/run.py
+num_folds=2      # how many, or 0: nothing is made
+seed=777         # of the folds and of their tr/cv splits
+cmd=utils/run.py # job runner and its options
 
 help_message="Usage: $0 [options] <data>
-  e.g. $0 --num-folds 2 data/synth
-Options:
-  --num-folds K   how many, or 0: nothing is made ($num_folds)
-  --seed S        of the folds and of their tr/cv splits ($seed)
-  --cmd RUNNER    job runner and its options ($cmd)"
+  e.g. $0 --num-folds 2 data/synth"
 
 . ./path.sh
 . utils/parse_options.sh

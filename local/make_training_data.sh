@@ -5,18 +5,13 @@
 # Kaldi counterparts: subset_data_dir_tr_cv.sh, ali-to-post, compute-cmvn-stats, cmvn-to-nnet.
 set -euo pipefail
 
-cmd=utils/run.py
-cv_percent=10
-transform=cmvn
-seed=777
+cmd=utils/run.py # job runner and its options
+cv_percent=10    # tracks held out for cross-validation, in percent
+transform=cmvn   # cmvn, or whiten: by the covariance within classes
+seed=777         # of the choice of artists
 
 help_message="Usage: $0 [options] <data>
-  e.g. $0 data/synth
-Options:
-  --cv-percent P   tracks held out for cross-validation, in percent ($cv_percent)
-  --transform T    cmvn, or whiten: by the covariance within classes ($transform)
-  --seed S         of the choice of artists ($seed)
-  --cmd RUNNER     job runner and its options ($cmd)"
+  e.g. $0 data/synth"
 
 . ./path.sh
 . utils/parse_options.sh

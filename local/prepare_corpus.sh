@@ -5,16 +5,12 @@
 # Kaldi counterpart: local/prepare_data.sh.
 set -euo pipefail
 
-nj=2
-feat_cmd=utils/run.py
-cmd=utils/run.py
+nj=2                  # jobs that compose the music of synth
+feat_cmd=utils/run.py # their job runner and its options
+cmd=utils/run.py      # job runner of the preparation
 
 help_message="Usage: $0 [options] <corpus> <corpus-root> <data>
-  e.g. $0 folder ~/music data/folder
-Options:
-  --nj N              jobs that compose the music of synth ($nj)
-  --feat-cmd RUNNER   their job runner and its options ($feat_cmd)
-  --cmd RUNNER        job runner of the preparation ($cmd)"
+  e.g. $0 folder ~/music data/folder"
 
 . ./path.sh
 . utils/parse_options.sh

@@ -4,27 +4,18 @@
 # prints the two tables on stdout. What an experiment must hold stands in local/report/experiments.py.
 set -euo pipefail
 
-num_seeds=1
-test_sets="test"
-svm_config=conf/svm.conf
-scattering_config=conf/scattering.conf
-cmd=utils/run.py
+num_seeds=1                            # trainings of each model
+test_sets="test"                       # test sets of <data>, the first is that of the tables
+svm_config=conf/svm.conf               # options of the SVMs
+scattering_config=conf/scattering.conf # options of the features
+cmd=utils/run.py                       # job runner and its options
 
 help_message="Usage: $0 [options] <data> <dir> <models>
-  e.g. $0 data/synth exp/synth \"dnn1 dnn2 lstm_512 sc\"
-Options:
-  --num-seeds N    trainings of each model ($num_seeds)
-  --test-sets \"A B\"  test sets of <data>, the first is that of the tables ($test_sets)
-  --svm-config FILE  options of the SVMs ($svm_config)
-  --scattering-config FILE  options of the features ($scattering_config)
-  --cmd RUNNER     job runner and its options ($cmd)"
+  e.g. $0 data/synth exp/synth \"dnn1 dnn2 lstm_512 sc\""
 
 . ./path.sh
 . utils/parse_options.sh
-if [ $# -ne 3 ]; then
-  echo "$help_message" >&2
-  exit 2
-fi
+expect_arguments $# 3
 data=$1
 dir=$2
 read -ra models <<<"$3"

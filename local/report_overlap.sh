@@ -3,14 +3,11 @@
 # Reads  utt2hash and utt2spk of <data>/{train,test,…}; writes <data>/overlap.txt.
 set -euo pipefail
 
-strict=false
-cmd=utils/run.py
+strict=false     # whether the same recording in train and in test is an error
+cmd=utils/run.py # job runner and its options
 
 help_message="Usage: $0 [options] <data> <test-sets>
-  e.g. $0 data/ismir04 \"test evaluation\"
-Options:
-  --strict true|false   whether the same recording in train and in test is an error ($strict)
-  --cmd RUNNER          job runner and its options ($cmd)"
+  e.g. $0 data/ismir04 \"test evaluation\""
 
 . ./path.sh
 . utils/parse_options.sh

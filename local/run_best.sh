@@ -5,24 +5,16 @@
 set -euo pipefail
 
 best_config=conf/best/best.conf # parts and settings to choose from
-feats="feats"              # features that there are: names of script files without .scp
-networks=                  # networks whose out-of-fold posteriors may take part
-cmd=utils/run.py           # job runner and its options
+feats="feats"                   # features that there are: names of script files without .scp
+networks=                       # networks whose out-of-fold posteriors may take part
+cmd=utils/run.py                # job runner and its options
 
 help_message="Usage: $0 [options] <data> <exp> <test-sets>
-  e.g. $0 --feats \"feats feats_t32768\" data/synth exp/synth test
-Options:
-  --best-config FILE  parts and settings ($best_config)
-  --feats \"A B\"       features that there are ($feats)
-  --networks \"A B\"    networks with out-of-fold posteriors
-  --cmd RUNNER        job runner and its options ($cmd)"
+  e.g. $0 --feats \"feats feats_t32768\" data/synth exp/synth test"
 
 . ./path.sh
 . utils/parse_options.sh
-if [ $# -ne 3 ]; then
-  echo "$help_message" >&2
-  exit 2
-fi
+expect_arguments $# 3
 data=$1
 exp=$2
 dir=${exp}_best

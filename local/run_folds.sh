@@ -9,33 +9,21 @@
 #        pooled tables.
 set -euo pipefail
 
-folds=5               # how many
-fold_by=spk           # what a fold never divides: spk (an artist) or utt (a track)
-corpus=synth          # the corpus
-name=synth            # which data/<name>
-conf=conf/synth       # folder of the models' configurations
-models="dnn1 lstm_512" # whose results are pooled
+folds=5                                # how many
+fold_by=spk                            # what a fold never divides: spk (an artist) or utt (a track)
+corpus=synth                           # the corpus
+name=synth                             # which data/<name>
+conf=conf/synth                        # folder of the models' configurations
+models="dnn1 lstm_512"                 # whose results are pooled
 scattering_config=conf/scattering.conf # options of the features
-num_seeds=1           # trainings of each model
-strict=false          # whether the same recording in two folds is an error
-stage=0               # first stage of ./run.sh to run
-stop_stage=10         # last stage to run
-cmd=utils/run.py      # job runner and its options
+num_seeds=1                            # trainings of each model
+strict=false                           # whether the same recording in two folds is an error
+stage=0                                # first stage of ./run.sh to run
+stop_stage=10                          # last stage to run
+cmd=utils/run.py                       # job runner and its options
 
 help_message="Usage: $0 [options] -- <options of ./run.sh>
-  e.g. $0 --folds 5 --corpus synth --conf conf/synth --models \"dnn1 lstm_512\" -- --dnns dnn1 --lstms lstm_512
-Options:
-  --folds K                 how many folds ($folds)
-  --fold-by spk|utt         what is in one fold only: an artist or a track ($fold_by)
-  --corpus NAME             the corpus ($corpus)
-  --name NAME               which data/NAME ($name)
-  --conf DIR                configurations of the models ($conf)
-  --models \"A B\"            whose results are pooled ($models)
-  --scattering-config FILE  options of the features ($scattering_config)
-  --num-seeds N             trainings of each model ($num_seeds)
-  --strict true|false       whether the same recording in two folds is an error ($strict)
-  --stage N --stop-stage M  stages of ./run.sh, 0 to 2 for the corpus, the others for each fold ($stage to $stop_stage)
-  --cmd RUNNER              job runner and its options ($cmd)"
+  e.g. $0 --folds 5 --corpus synth --conf conf/synth --models \"dnn1 lstm_512\" -- --dnns dnn1 --lstms lstm_512"
 
 . ./path.sh
 . utils/parse_options.sh

@@ -6,22 +6,15 @@
 # its Nth training, whose seed is N - 1 above the first's. The systems: lee2009 son2008 hol2008 leo2012 sig2014.
 set -euo pipefail
 
-conf=conf/systems
-nj=4
-seed=777
-use_gpu=no
-cmd=utils/run.py
-train_cmd=
+conf=conf/systems # folder with <name>.conf
+nj=4              # jobs side by side for the features
+seed=777          # seed of the first training
+use_gpu=no        # yes, no or optional: the network of sig2014
+cmd=utils/run.py  # job runner and its options
+train_cmd=        # the same for what may use a GPU (as --cmd)
 
 help_message="Usage: $0 [options] <data> <dir> <name> <test-sets>
-  e.g. $0 --nj 8 data/synth exp/synth lee2009 test
-Options:
-  --conf DIR          folder with <name>.conf ($conf)
-  --nj N              jobs side by side for the features ($nj)
-  --seed S            seed of the first training ($seed)
-  --use-gpu WHETHER   yes, no or optional: the network of sig2014 ($use_gpu)
-  --cmd RUNNER        job runner and its options ($cmd)
-  --train-cmd RUNNER  the same for what may use a GPU (as --cmd)"
+  e.g. $0 --nj 8 data/synth exp/synth lee2009 test"
 
 . ./path.sh
 . utils/parse_options.sh

@@ -16,20 +16,11 @@ cmd=utils/run.py         # job runner and its options
 
 help_message="Usage: $0 [options] <data> <sc-dir> [<exp-dir>]
   e.g. $0 data/synth exp/synth_sc
-       $0 --k 0.9 data/synth exp/synth_sc exp/synth_lstm_512
-Options:
-  --k K                threshold of the share of frames ($k)
-  --svm-config FILE    options of the SVM ($svm_config)
-  --test-sets \"A B\"    test sets of <data>; k is swept on the first ($test_sets)
-  --sweep true|false   whether to sweep k for Figure 3 ($sweep)
-  --cmd RUNNER         job runner and its options ($cmd)"
+       $0 --k 0.9 data/synth exp/synth_sc exp/synth_lstm_512"
 
 . ./path.sh
 . utils/parse_options.sh
-if [ $# -ne 2 ] && [ $# -ne 3 ]; then
-  echo "$help_message" >&2
-  exit 2
-fi
+expect_arguments $# 2 3
 data=$1
 sc=$2
 exp=${3:-$sc}

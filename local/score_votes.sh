@@ -3,12 +3,10 @@
 # Reads  <exp-dir>/post_X/post.scp, <data>/X/utt2genre; writes <exp-dir>/score_X.
 set -euo pipefail
 
-cmd=utils/run.py
+cmd=utils/run.py # job runner and its options
 
 help_message="Usage: $0 [options] <data> <exp-dir> <test-sets>
-  e.g. $0 data/synth exp/synth_lstm_512 \"test\"
-Options:
-  --cmd RUNNER   job runner and its options ($cmd)"
+  e.g. $0 data/synth exp/synth_lstm_512 \"test\""
 
 . ./path.sh
 . utils/parse_options.sh

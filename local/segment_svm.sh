@@ -15,21 +15,11 @@ test_sets="test"         # sets of <data> to score
 train_post=post_train    # folder of the training tracks' posteriors in <exp-dir>
 
 help_message="Usage: $0 [options] <data> <svm-dir> <exp-dir>
-  e.g. $0 --type lstm --name LSeg_acc data/synth exp/synth_lstm_512/svm_lstm exp/synth_lstm_512
-Options:
-  --type TYPE          sc, lstm or fusion ($type)
-  --k K                threshold of the share of frames ($k)
-  --name NAME          name of the accuracy ($name)
-  --svm-config FILE    options of the SVM ($svm_config)
-  --test-sets \"A B\"    sets of <data> to score ($test_sets)
-  --train-post FOLDER  of the training tracks' posteriors in <exp-dir> ($train_post)"
+  e.g. $0 --type lstm --name LSeg_acc data/synth exp/synth_lstm_512/svm_lstm exp/synth_lstm_512"
 
 . ./path.sh
 . utils/parse_options.sh
-if [ $# -ne 3 ]; then
-  echo "$help_message" >&2
-  exit 2
-fi
+expect_arguments $# 3
 data=$1
 dir=$2
 exp=$3

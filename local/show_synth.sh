@@ -5,29 +5,19 @@
 # writes <data>/test_shuffled, <dir>_<lstm>/{post,score}_test_shuffled, <data>/tables.json.
 set -euo pipefail
 
-dnns=
-lstms=
-seed=777
-use_gpu=no
-cmd=utils/run.py
-cuda_cmd=
+dnns=            # models that see one frame at a time
+lstms=           # models that see the order of the frames
+seed=777         # of the random order
+use_gpu=no       # yes, no or optional: posteriors
+cmd=utils/run.py # job runner and its options
+cuda_cmd=        # the same for what may use a GPU (as --cmd)
 
 help_message="Usage: $0 [options] <data> <dir>
-  e.g. $0 --dnns dnn1 --lstms lstm_512 data/synth exp/synth
-Options:
-  --dnns \"A B\"         models that see one frame at a time
-  --lstms \"A B\"        models that see the order of the frames
-  --seed S             of the random order ($seed)
-  --use-gpu WHETHER    yes, no or optional: posteriors ($use_gpu)
-  --cmd RUNNER         job runner and its options ($cmd)
-  --cuda-cmd RUNNER    the same for what may use a GPU (as --cmd)"
+  e.g. $0 --dnns dnn1 --lstms lstm_512 data/synth exp/synth"
 
 . ./path.sh
 . utils/parse_options.sh
-if [ $# -ne 2 ]; then
-  echo "$help_message" >&2
-  exit 2
-fi
+expect_arguments $# 2
 data=$1
 dir=$2
 control=$data/test_shuffled

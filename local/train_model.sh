@@ -6,20 +6,14 @@
 # An interrupted training goes on after its last complete epoch.
 set -euo pipefail
 
-conf=conf/paper
-dnns="dnn1 dnn2"
-seed=777
-use_gpu=no
-cmd=utils/run.py
+conf=conf/paper  # folder with <model>.conf
+dnns="dnn1 dnn2" # the models that are DNNs, the others are LSTMs
+seed=777         # seed of the first training
+use_gpu=no       # yes, no or optional
+cmd=utils/run.py # job runner and its options
 
 help_message="Usage: $0 [options] <data> <dir> <name>
-  e.g. $0 --conf conf/synth data/synth exp/synth dnn1
-Options:
-  --conf DIR          folder with <model>.conf ($conf)
-  --dnns \"A B\"        the models that are DNNs, the others are LSTMs ($dnns)
-  --seed S            seed of the first training ($seed)
-  --use-gpu WHETHER   yes, no or optional ($use_gpu)
-  --cmd RUNNER        job runner and its options ($cmd)"
+  e.g. $0 --conf conf/synth data/synth exp/synth dnn1"
 
 . ./path.sh
 . utils/parse_options.sh

@@ -21,7 +21,7 @@ from pathlib import Path
 from steps import archive
 from steps.scattering import wav
 from steps.systems import registry, spectra
-from utils import cli, progress
+from utils import cli, progress, tables
 
 
 def parse(argv: list[str]) -> Namespace:
@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     compute = registry.load(options.system).features
     network = registry.read_arrays(options.network) if options.network else {}
     out = Path(options.out_dir)
-    total = len(archive.read_scp(Path(options.wav_rspecifier.removeprefix("scp:"))))
+    total = len(tables.read_scp(Path(options.wav_rspecifier.removeprefix("scp:"))))
     seconds, start, count = 0.0, time.monotonic(), 0
     with ExitStack() as stack:
         writers: dict[str, archive.Writer] = {}

@@ -9,17 +9,11 @@ set -euo pipefail
 nj=4                         # number of parallel jobs
 cmd=utils/run.py             # job runner
 audio_config=conf/audio.conf # options of steps/convert_audio.py
-max_bad=                     # tracks that may fail and be left out
-allow_truncated=             # use what decodes of a file that ends early
+max_bad=                     # tracks that may fail and be left out; default: as the config says, else 0
+allow_truncated=             # true: use what decodes of a file that ends early; default: as the config says
 
 help_message="Usage: $0 [options] <data-dir> <log-dir> <wav-dir>
- e.g.: $0 --nj 8 --cmd utils/run.py data/synth/train exp/synth_audio/log data/synth/train/wav
-Options:
-  --nj <n>                        # number of parallel jobs (4)
-  --cmd <runner>                  # job runner (utils/run.py)
-  --audio-config <file>           # options of steps/convert_audio.py (conf/audio.conf)
-  --max-bad <n>                   # tracks that may fail and be left out (as the config says, else 0)
-  --allow-truncated <true|false>  # use what decodes of a file that ends early (as the config says)"
+ e.g.: $0 --nj 8 --cmd utils/run.py data/synth/train exp/synth_audio/log data/synth/train/wav"
 
 . ./path.sh
 . utils/parse_options.sh

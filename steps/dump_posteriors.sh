@@ -4,17 +4,13 @@
 # Kaldi counterpart: nnet-forward inside steps/nnet/make_bn_feats.sh.
 set -euo pipefail
 
-nj=2
-cmd=utils/run.py
-use_gpu=no
+nj=2             # number of jobs
+cmd=utils/run.py # job runner and its options
+use_gpu=no       # yes, no or optional
 
 help_message="Usage: $0 [options] <data-dir> <nnet> <feature-transform> <out-dir>
   e.g. $0 --nj 4 data/synth/test exp/synth_lstm_512/final_test.nnet \\
-         data/synth/cmvn/feature_transform.nnet exp/synth_lstm_512/post_test
-Options:
-  --nj N              number of jobs ($nj)
-  --cmd RUNNER        job runner and its options ($cmd)
-  --use-gpu WHETHER   yes, no or optional ($use_gpu)"
+         data/synth/cmvn/feature_transform.nnet exp/synth_lstm_512/post_test"
 
 . ./path.sh
 . utils/parse_options.sh

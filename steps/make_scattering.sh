@@ -10,24 +10,15 @@ set -euo pipefail
 nj=4                                   # number of parallel jobs
 cmd=utils/run.py                       # job runner
 scattering_config=conf/scattering.conf # options of steps/compute_scattering.py
-wav_scp=                               # table of WAV files in <data-dir>
-compress=                              # write compressed archives, a quarter of the size
-use_gpu=                               # yes, no or optional
+wav_scp=                               # table of WAV files in <data-dir> (wav22k.scp if there, else wav.scp)
+compress=                              # true: write compressed archives, a quarter of the size; default: as the config says
+use_gpu=                               # yes, no or optional; default: as the config says, else no
 num_threads=1                          # threads of a job
-suffix=                                # behind the names of all that is written: a second set of features
+suffix=                                # write feats<text>.scp and so on: features beside others
 
 help_message="Usage: $0 [options] <data-dir> [<log-dir> [<feat-dir>]]
  e.g.: $0 --nj 8 --cmd utils/run.py data/synth/train exp/make_scattering/train scattering
-<log-dir> is <data-dir>/log and <feat-dir> is <data-dir>/data if they are left out.
-Options:
-  --nj <n>                      # number of parallel jobs (4)
-  --cmd <runner>                # job runner (utils/run.py)
-  --scattering-config <file>    # options of steps/compute_scattering.py (conf/scattering.conf)
-  --wav-scp <name>              # table of WAV files in <data-dir> (wav22k.scp if there, else wav.scp)
-  --compress <true|false>       # write compressed archives, a quarter of the size (as the config says)
-  --use-gpu <yes|no|optional>   # compute on CUDA (as the config says, else no)
-  --num-threads <n>             # threads of a job (1)
-  --suffix <text>               # write feats<text>.scp and so on: features beside others (none)"
+<log-dir> is <data-dir>/log and <feat-dir> is <data-dir>/data if they are left out."
 
 . ./path.sh
 . utils/parse_options.sh

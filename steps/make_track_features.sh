@@ -7,18 +7,12 @@ set -euo pipefail
 
 nj=4             # number of parallel jobs
 cmd=utils/run.py # job runner
-network=         # trained network (sig2014)
+network=         # trained network of sig2014; without it the frames that one is trained on
 seed=777         # accepted where the system has something random
 use_gpu=no       # yes, no or optional (sig2014)
 
 help_message="Usage: $0 [options] <system> <config> <wav.scp> <out-dir>
- e.g.: $0 --nj 8 lee2009 conf/systems/lee2009.conf data/synth/test/wav22k.scp exp/synth_lee2009/feats_test
-Options:
-  --nj <n>          # number of parallel jobs ($nj)
-  --cmd <runner>    # job runner ($cmd)
-  --network <file>  # trained network of sig2014; without it the frames that one is trained on
-  --seed <s>        # of the system ($seed)
-  --use-gpu <yes|no|optional>"
+ e.g.: $0 --nj 8 lee2009 conf/systems/lee2009.conf data/synth/test/wav22k.scp exp/synth_lee2009/feats_test"
 
 . ./path.sh
 . utils/parse_options.sh

@@ -2,14 +2,14 @@
 # Command-line options for shell scripts, with the meaning of Kaldi's
 # utils/parse_options.sh. Source it after the script's defaults:
 #
-#   nj=4
-#   raw=false
+#   nj=4      # jobs side by side
+#   raw=false # without renormalisation
 #   help_message="Usage: $0 [options] <data-dir>"
 #   . utils/parse_options.sh
 #
 #   --foo-bar V, --foo-bar=V   set foo_bar, which the script must have defined
 #   --config FILE              apply FILE's lines before every other option
-#   --help, -h                 print $help_message and exit 0
+#   --help, -h                 print $help_message, and these lines as the options, and exit 0
 #   --                         end of the options
 #
 # A variable whose value is true or false takes only true or false. What is
@@ -30,8 +30,22 @@ _po_die() {
 
 expect_arguments() {
   [ "$1" -lt "$2" ] || [ "$1" -gt "${3:-$2}" ] || return 0
-  printf '%s\n' "${help_message:-}" >&2
+  print_help >&2
   exit 2
+}
+
+# Prints the script's usage, and as its options the variables that it sets before it, with their comments.
+print_help() {
+  local script=$0
+  [ -f "$script" ] || script=${0##*/} # it has changed into its folder
+  printf '%s\n' "${help_message:-$0: no help is available}"
+  awk '/^help_message=/ { exit }
+    match($0, /^[a-z][a-z0-9_]*=/) {
+      name = substr($0, 1, RLENGTH - 1)
+      gsub("_", "-", name)
+      if (!options++) print "Options, with their defaults; --config FILE reads them from a file, one name=value a line:"
+      print "  --" name " " substr($0, RLENGTH + 1)
+    }' "$script"
 }
 
 # Succeeds if an option may set variable $1. Capitals are the environment's
@@ -105,7 +119,7 @@ _po_walk() {
   while [[ ${1:-} == -[!0-9.]* ]]; do
     case $1 in
       --help | -h)
-        printf '%s\n' "${help_message:-$0: no help is available}"
+        print_help
         exit 0
         ;;
       --)

@@ -48,7 +48,7 @@ def read_tracklist(path: Path) -> list[tuple[int, list[str]]]:
     except OSError as error:
         raise UserError(
             f"{path}: {error.strerror}; --corpus-root must be the folder with audio/ and metadata/ "
-            "(local/download_ismir04.py fetches it)"
+            "(local/download_ismir04.sh fetches it)"
         ) from error
     rows: list[tuple[int, list[str]]] = []
     seen: dict[str, int] = {}

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from steps import archive
 from steps.scoring.reference import read_reference
 from steps.systems.tracks import Tracks
+from utils import tables
 
 
 def open_tracks(data_dir: str, feats_dir: str, kinds: Sequence[str]) -> Tracks:
@@ -28,7 +28,7 @@ def open_tracks(data_dir: str, feats_dir: str, kinds: Sequence[str]) -> Tracks:
         If a table is missing, or a label is not among the classes.
     """
     reference = read_reference(data_dir)
-    artists = archive.read_table(Path(data_dir) / "utt2spk")
+    artists = tables.read_table(Path(data_dir) / "utt2spk")
     return Tracks(
         list(reference.genre),
         reference.classes,

@@ -18,7 +18,6 @@ from steps.archive.reader import (
 )
 from steps.archive.specifiers import ArchiveError, open_input, parse_rspecifier, parse_wspecifier
 from steps.archive.writer import Writer, write_matrix_file
-from utils.tables import read_lines, read_scp, read_table, write_table  # old names, until nobody uses them
 
 __all__ = [
     "ArchiveError",
@@ -30,14 +29,10 @@ __all__ = [
     "parse_rspecifier",
     "parse_wspecifier",
     "read_int_vectors",
-    "read_lines",
     "read_matrices",
     "read_matrix_file",
     "read_objects",
     "read_posteriors",
-    "read_scp",
-    "read_table",
     "read_vectors",
     "write_matrix_file",
-    "write_table",
 ]

@@ -22,7 +22,7 @@ from steps.nnet1.model_file import read_network
 from steps.nnet1.net import Net
 from steps.nnet1.options import add_device_options, add_standard_options, select_device
 from steps.nnet1.tool import open_transform
-from utils import cli, progress
+from utils import cli, progress, tables
 
 
 def get_parser() -> cli.KaldiParser:
@@ -51,7 +51,7 @@ def get_parser() -> cli.KaldiParser:
 
 def read_counts(path: str) -> np.ndarray:
     """Read class counts, a vector in text: ``[ 10 20 30 ]`` or plain numbers."""
-    words = " ".join(archive.read_lines(path)).replace("[", " ").replace("]", " ").split()
+    words = " ".join(tables.read_lines(path)).replace("[", " ").replace("]", " ").split()
     try:
         counts = np.array([float(word) for word in words])
     except ValueError as error:
@@ -80,7 +80,7 @@ def main(argv: list[str] | None = None) -> int:
     transform = open_transform(args.feature_transform, device)
     forward = Forward(Net(network, device), transform, args.apply_log, priors, args.prior_scale)
     spec = archive.parse_rspecifier(args.feats)
-    total = len(archive.read_scp(spec.path)) if spec.type == "scp" and Path(spec.path).is_file() else 0
+    total = len(tables.read_scp(spec.path)) if spec.type == "scp" and Path(spec.path).is_file() else 0
     started = time.monotonic()
     with archive.Writer(args.output) as writer:
         for key, output in forward.all(archive.read_matrices(args.feats, allow_pipes=args.allow_pipes)):

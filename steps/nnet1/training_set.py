@@ -14,7 +14,7 @@ from steps.nnet1.inputs import TrainingData
 from steps.nnet1.minibatches import Frames, Streams
 from steps.nnet1.options import select_device
 from steps.nnet1.tool import open_transform
-from utils import atomic
+from utils import atomic, tables
 from utils.cli import UserError
 
 
@@ -58,12 +58,12 @@ def open_training_set(args: argparse.Namespace, how: Frames | Streams) -> Traini
         raise UserError("<feature-transform> is empty; make one with cmvn_to_nnet.py")
     for folder in (args.data_tr, args.data_cv):
         for name in ("feats.scp", "labels.scp"):
-            if not archive.read_scp(Path(folder) / name):
+            if not tables.read_scp(Path(folder) / name):
                 raise UserError(
                     f"{folder}/{name}: no utterance in it; check the split into train_tr and train_cv"
                 )
     tr_dir, feats = Path(args.data_tr), Path(args.data_tr) / "feats.scp"
-    num_classes = sum(1 for line in archive.read_lines(tr_dir / "genres.txt") if line.strip())
+    num_classes = sum(1 for line in tables.read_lines(tr_dir / "genres.txt") if line.strip())
     width = next(archive.read_matrices(f"scp:{feats}"))[1].shape[1]
     if args.feat_dim and width != args.feat_dim:
         raise UserError(f"{feats}: the features have {width} columns, the configuration says {args.feat_dim}")
@@ -74,10 +74,10 @@ def open_training_set(args: argparse.Namespace, how: Frames | Streams) -> Traini
         )
     tr_list = Path(args.exp_dir) / "train.scp"
     with atomic.replacing(tr_list) as file:
-        table = shuffled(archive.read_scp(feats), args.seed)
+        table = shuffled(tables.read_scp(feats), args.seed)
         file.writelines(f"{key} {value}\n" for key, value in table.items())
     counts = tr_dir / "utt2num_frames"
-    tr_frames = sum(map(int, archive.read_table(counts).values())) if counts.exists() else 0
+    tr_frames = sum(map(int, tables.read_table(counts).values())) if counts.exists() else 0
     tr, cv = (
         TrainingData(
             f"scp:{scp}",

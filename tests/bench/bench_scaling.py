@@ -35,7 +35,7 @@ from local import synth
 from local.synth import GENRES
 from steps import archive
 from tests.workspace import environment, make_workspace, set_options
-from utils import cli
+from utils import cli, tables
 
 RATE = 44100
 SECONDS, PIECE, PIECES, LEAST = 240.0, 20.0, 8, 72
@@ -216,7 +216,7 @@ def measure(folder: Path, sources: Path, hours: float, nj: int) -> dict[str, Any
         watch(["./run.sh", "--stage", s, "--stop-stage", s, *options], folder, f"stage_{s}")
         for s in range(len(STAGES))
     ]
-    counts = [archive.read_table(folder / f"data/folder/{x}/utt2num_frames") for x in ("train", "test")]
+    counts = [tables.read_table(folder / f"data/folder/{x}/utt2num_frames") for x in ("train", "test")]
     command = [sys.executable, __file__, "--part=compress", folder / "data/folder", folder / "compressed.ark"]
     packing = watch(command, folder, "compress")
     return {

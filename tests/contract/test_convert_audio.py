@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from steps import archive, convert_audio
-from utils import cli
+from steps import convert_audio
+from utils import cli, tables
 
 RATES = {"a-1": 22050, "a-2": 44100, "b-1": 48000, "b-2": 32000, "c-1": 8000}
 
@@ -27,7 +27,7 @@ def data_dir(tmp_path) -> Path:
         samples = 0.3 * np.sin(2 * np.pi * (300 + 50 * number) * np.arange(rate) / rate)
         soundfile.write(path, np.stack([samples, samples], axis=1), rate)
         wav_scp[utt] = str(path)
-    archive.write_table(folder / "wav.scp", wav_scp)
+    tables.write_table(folder / "wav.scp", wav_scp)
     return folder
 
 
@@ -39,12 +39,12 @@ def convert(data: Path, *options: str) -> int:
 def test_tables_and_files(data_dir, capsys):
     options = [f"--utt2dur={data_dir / 'utt2dur'}", "--report", str(data_dir / "audio.tsv")]
     assert convert(data_dir, *options) == 0
-    wav22k = archive.read_table(data_dir / "wav22k.scp")
+    wav22k = tables.read_table(data_dir / "wav22k.scp")
     assert list(wav22k) == list(RATES)
     for utt, path in wav22k.items():
         info = soundfile.info(path)
         assert (info.samplerate, info.channels, info.subtype) == (22050, 1, "PCM_16")
-        assert float(archive.read_table(data_dir / "utt2dur")[utt]) == pytest.approx(info.duration, abs=1e-6)
+        assert float(tables.read_table(data_dir / "utt2dur")[utt]) == pytest.approx(info.duration, abs=1e-6)
         assert info.duration == pytest.approx(1, abs=1e-3)
     header, *rows = (line.split("\t") for line in (data_dir / "audio.tsv").read_text().splitlines())
     assert [row[0] for row in rows] == list(RATES)
@@ -56,7 +56,7 @@ def test_tables_and_files(data_dir, capsys):
 
 
 def test_all_bad_tracks_are_named_and_no_table_is_written(data_dir):
-    paths = archive.read_table(data_dir / "wav.scp")
+    paths = tables.read_table(data_dir / "wav.scp")
     Path(paths["a-2"]).write_bytes(Path(paths["a-2"]).read_bytes()[:500])
     Path(paths["c-1"]).write_bytes(b"")
     with pytest.raises(cli.UserError) as error:
@@ -65,7 +65,7 @@ def test_all_bad_tracks_are_named_and_no_table_is_written(data_dir):
     assert "a-2: " in str(error.value) and "c-1: " in str(error.value)
     assert not (data_dir / "wav22k.scp").exists()
     assert convert(data_dir, "--max-bad", "2") == 0
-    assert list(archive.read_table(data_dir / "wav22k.scp")) == ["a-1", "b-1", "b-2"]
+    assert list(tables.read_table(data_dir / "wav22k.scp")) == ["a-1", "b-1", "b-2"]
     assert sorted(path.name for path in data_dir.with_name("wav").iterdir()) == [
         "a-1.wav",
         "b-1.wav",
@@ -87,7 +87,7 @@ def test_options_come_from_the_configuration(data_dir, repo, tmp_path, run_cli):
 
 @pytest.mark.parametrize("utt", ["../evil", "a/b", ".hidden"])
 def test_utterances_that_are_no_file_names(data_dir, utt):
-    archive.write_table(data_dir / "wav.scp", {utt: "/x.wav"})
+    tables.write_table(data_dir / "wav.scp", {utt: "/x.wav"})
     with pytest.raises(cli.UserError, match="cannot be the name of a file"):
         convert(data_dir)
 
@@ -117,10 +117,10 @@ class TestDriver:
         stamps = {path: path.stat().st_mtime_ns for path in data_dir.with_name("wav").iterdir()}
         assert drive("--nj", "3").returncode == 0
         assert {path: path.stat().st_mtime_ns for path in data_dir.with_name("wav").iterdir()} == stamps
-        assert list(archive.read_table(data_dir / "utt2hash")) == list(RATES)
+        assert list(tables.read_table(data_dir / "utt2hash")) == list(RATES)
 
     def test_failed_track_is_named_in_the_log_that_is_named(self, data_dir, drive):
-        Path(archive.read_table(data_dir / "wav.scp")["b-1"]).write_text("not audio")
+        Path(tables.read_table(data_dir / "wav.scp")["b-1"]).write_text("not audio")
         done = drive("--nj", "2")
         assert done.returncode == 1
         assert "WARNING (join_audio.py) b-1: " in done.stderr and "not audio that libsndfile" in done.stderr
@@ -131,21 +131,21 @@ class TestDriver:
         done = drive("--nj", "2", "--max-bad", "1")
         assert done.returncode == 0, done.stderr
         assert "1 of 5 tracks failed and are left out: b-1" in done.stderr
-        assert list(archive.read_table(data_dir / "wav22k.scp")) == ["a-1", "a-2", "b-2", "c-1"]
+        assert list(tables.read_table(data_dir / "wav22k.scp")) == ["a-1", "a-2", "b-2", "c-1"]
 
     def test_the_configuration_may_allow_failures(self, data_dir, drive, tmp_path):
-        Path(archive.read_table(data_dir / "wav.scp")["b-1"]).write_text("not audio")
+        Path(tables.read_table(data_dir / "wav.scp")["b-1"]).write_text("not audio")
         (tmp_path / "audio.conf").write_text("--max-bad=1  # one\n--min-samples=100\n")
         done = drive("--nj", "2", "--audio-config", tmp_path / "audio.conf")
         assert done.returncode == 0, done.stderr
         assert "1 of 5 tracks failed and are left out: b-1" in done.stderr
         for name in ("wav.scp", "wav22k.scp"):
-            assert list(archive.read_table(data_dir / name)) == ["a-1", "a-2", "b-2", "c-1"]
+            assert list(tables.read_table(data_dir / name)) == ["a-1", "a-2", "b-2", "c-1"]
         again = drive("--nj", "2", "--audio-config", tmp_path / "audio.conf")
         assert again.returncode == 0 and "up to date" in again.stderr
 
     def test_what_was_converted_stays_converted(self, data_dir, drive):
-        source = Path(archive.read_table(data_dir / "wav.scp")["b-1"])
+        source = Path(tables.read_table(data_dir / "wav.scp")["b-1"])
         good = source.read_bytes()
         source.write_text("not audio")
         assert drive("--nj", "2").returncode == 1
@@ -159,7 +159,7 @@ class TestDriver:
 
     def test_too_many_failures_over_all_jobs(self, data_dir, drive):
         for utt in ("a-1", "c-1"):
-            Path(archive.read_table(data_dir / "wav.scp")[utt]).write_text("not audio")
+            Path(tables.read_table(data_dir / "wav.scp")[utt]).write_text("not audio")
         done = drive("--nj", "5", "--max-bad", "1")
         assert done.returncode == 1
         assert "2 of 5 tracks failed, --max-bad allows 1: a-1 c-1; leave" in done.stderr

@@ -12,7 +12,7 @@ import soundfile
 from steps import archive, compute_scattering
 from steps.scattering import Config, features, num_dims
 from steps.scattering.config import parse_quality
-from utils import cli
+from utils import cli, tables
 
 RATE = 22050
 
@@ -55,7 +55,7 @@ def test_features_of_the_program_are_those_of_the_package(data, signals, run_cli
     assert list(found) == sorted(signals)
     for utt, samples in signals.items():
         assert np.array_equal(found[utt], features((samples / 32768).astype(np.float32)))
-    frames = {utt: int(n) for utt, n in archive.read_table(counts).items()}
+    frames = {utt: int(n) for utt, n in tables.read_table(counts).items()}
     assert frames == {utt: Config().num_frames(len(samples)) for utt, samples in signals.items()}
 
 

@@ -126,9 +126,12 @@ def test_refused(toy: Path, argv: list[str], message: str) -> None:
 
 @pytest.mark.parametrize("argv", [["--help"], ["-h"], ["--nj", "8", "--help"]])
 def test_help(toy: Path, argv: list[str]) -> None:
-    """--help prints the script's own message and succeeds."""
+    """--help prints the script's own message and its variables, and succeeds."""
     done = subprocess.run(["bash", str(toy), *argv], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "Usage: toy [options]\n", "")
+    assert (done.returncode, done.stderr) == (0, "")
+    usage, _, *options = done.stdout.splitlines()
+    assert usage == "Usage: toy [options]"
+    assert options[:3] == ["  --nj 4", "  --raw false", "  --use-gpu true"] and len(options) == 8
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,7 @@ import pytest
 import soundfile
 
 from local import prepare_folder
-from steps import archive
-from utils import cli
+from utils import cli, tables
 
 PATTERN = "^[^/]+/(?P<artist>[^/]+)/"
 
@@ -41,14 +40,14 @@ def prepare(music: Path, *options: str) -> Path:
 
 
 def both(data: Path, name: str) -> dict[str, str]:
-    return {**archive.read_table(data / "train" / name), **archive.read_table(data / "test" / name)}
+    return {**tables.read_table(data / "train" / name), **tables.read_table(data / "test" / name)}
 
 
 def test_artist_from_a_pattern(music, capsys):
     data = prepare(music, "--artist-pattern", PATTERN)
     assert (data / "train/genres.txt").read_text() == "drum_and_bass\njazz\n"
     assert len(both(data, "wav.scp")) == 40
-    train, test = (set(archive.read_table(data / side / "utt2spk").values()) for side in ("train", "test"))
+    train, test = (set(tables.read_table(data / side / "utt2spk").values()) for side in ("train", "test"))
     assert not train & test
     assert "ann" in train | test and any(
         artist.startswith("x") or artist[0] in "0123456789abcdef" for artist in train | test
@@ -61,10 +60,10 @@ def test_artist_from_a_pattern(music, capsys):
 
 def test_split_is_stratified_by_seed(music):
     data = prepare(music, "--artist-pattern", "(?P<artist>[^/]+/[^/]+)/", "--test-percent", "25")
-    assert Counter(archive.read_table(data / "test/utt2genre").values()) == {"drum_and_bass": 5, "jazz": 5}
+    assert Counter(tables.read_table(data / "test/utt2genre").values()) == {"drum_and_bass": 5, "jazz": 5}
     tests = {
         tuple(
-            archive.read_table(
+            tables.read_table(
                 prepare(music, "--artist-pattern", "(?P<artist>[^/]+/[^/]+)/", "--seed", str(s))
                 / "test/utt2spk"
             )
@@ -81,7 +80,7 @@ def test_artist_from_a_table_that_also_splits(music, tmp_path):
         lines.append(f"{path.relative_to(music)},x,{artist},{'test' if artist == 'Bob' else 'train'}")
     (tmp_path / "t.csv").write_text("\n".join(lines[:-1]) + "\n")
     data = prepare(music, "--csv", str(tmp_path / "t.csv"))
-    assert set(archive.read_table(data / "test/utt2spk").values()) == {"bob"}
+    assert set(tables.read_table(data / "test/utt2spk").values()) == {"bob"}
     assert len(both(data, "utt2spk")) == 39
     (tmp_path / "t.csv").write_text("path,split\nJazz/Ann/0 track #0.mp3,dev\n")
     with pytest.raises(cli.UserError, match="expected the split train or test, got 'dev'"):
@@ -111,13 +110,13 @@ def test_artist_from_tags(tmp_path):
                 sound.write([0.1 * number] * 100)
     data = prepare(tmp_path / "music", "--artist-tags", "true", "--test-percent", "50")
     assert set(both(data, "utt2spk").values()) == {"x_0", "x_1", "y_0", "y_1"}
-    assert len(archive.read_table(data / "test/utt2spk")) == 4
+    assert len(tables.read_table(data / "test/utt2spk")) == 4
 
 
 def test_without_artists_every_track_is_its_own(music, capsys):
     data = prepare(music)
     assert all(utt == spk for utt, spk in both(data, "utt2spk").items())
-    assert len(archive.read_table(data / "test/utt2spk")) == 10
+    assert len(tables.read_table(data / "test/utt2spk")) == 10
     assert "40 of 40 tracks have no artist" in capsys.readouterr().err
     assert "artists shared with train: unknown" in (data / "overlap.txt").read_text()
 
@@ -125,8 +124,8 @@ def test_without_artists_every_track_is_its_own(music, capsys):
 def test_lists(music, tmp_path, capsys):
     (tmp_path / "test").write_text("Jazz/Ann/0 track #0.mp3\n./Drum & Bass/Ann/1 track #1.mp3\n")
     data = prepare(music, "--artist-pattern", PATTERN, "--test-list", str(tmp_path / "test"))
-    assert len(archive.read_table(data / "test/utt2spk")) == 2
-    assert len(archive.read_table(data / "train/utt2spk")) == 38
+    assert len(tables.read_table(data / "test/utt2spk")) == 2
+    assert len(tables.read_table(data / "train/utt2spk")) == 38
     assert "2 of 2 (100.0 %), by 1 of 1 artists" in (data / "overlap.txt").read_text()
     given = (
         "--artist-pattern",
@@ -153,11 +152,11 @@ def test_lists_may_compose_letters_or_not(music, tmp_path):
     place = "Jazz/Zoë/1 track #1.mp3"
     (tmp_path / "test").write_text(unicodedata.normalize("NFD", place) + "\nDrum & Bass/Bob/1 track #1.mp3\n")
     data = prepare(music, "--artist-pattern", PATTERN, "--test-list", str(tmp_path / "test"))
-    assert len(archive.read_table(data / "test/utt2spk")) == 2
+    assert len(tables.read_table(data / "test/utt2spk")) == 2
     table = f"path,split\n{unicodedata.normalize('NFD', place)},test\nJazz/Bob/1 track #1.mp3,train\n"
     (tmp_path / "t.csv").write_text(table)
     data = prepare(music, "--csv", str(tmp_path / "t.csv"))
-    assert str(music / place) in archive.read_table(data / "test/wav.scp").values()
+    assert str(music / place) in tables.read_table(data / "test/wav.scp").values()
 
 
 def test_excluded_tracks(music, tmp_path, capsys):

@@ -11,8 +11,7 @@ import soundfile
 
 from local import make_folds, prepare_gtzan
 from local.corpus import gtzan
-from steps import archive
-from utils import cli
+from utils import cli, tables
 
 
 @pytest.fixture
@@ -33,16 +32,16 @@ def prepare(corpus: Path, *options: str) -> Path:
     return data
 
 
-def tables(data: Path, name: str) -> dict[str, str]:
-    return {**archive.read_table(data / "train" / name), **archive.read_table(data / "test" / name)}
+def both_sets(data: Path, name: str) -> dict[str, str]:
+    return {**tables.read_table(data / "train" / name), **tables.read_table(data / "test" / name)}
 
 
 def test_ten_stratified_folds(corpus):
     data = prepare(corpus)
-    folds, genre = archive.read_table(data / "utt2fold"), tables(data, "utt2genre")
+    folds, genre = tables.read_table(data / "utt2fold"), both_sets(data, "utt2genre")
     assert len(folds) == len(genre) == 1000
     assert set(Counter((genre[utt], fold) for utt, fold in folds.items()).values()) <= {9, 10, 11}
-    test = archive.read_table(data / "test/utt2spk")
+    test = tables.read_table(data / "test/utt2spk")
     assert set(test) == {utt for utt, fold in folds.items() if fold == "1"}
     assert (data / "train/genres.txt").read_text().split() == list(gtzan.GENRES)
     assert "blues_00000" in folds
@@ -50,14 +49,14 @@ def test_ten_stratified_folds(corpus):
 
 def test_repetitions_stay_in_one_fold(corpus):
     data = prepare(corpus)
-    folds, wav = archive.read_table(data / "utt2fold"), tables(data, "wav.scp")
+    folds, wav = tables.read_table(data / "utt2fold"), both_sets(data, "wav.scp")
     fold = {Path(path).stem: folds[utt] for utt, path in wav.items()}
     for lists in (gtzan.EXACT, gtzan.RECORDING):
         for genre, groups in lists.items():
             for group in groups:
                 assert len({fold[f"{genre}.{number:05d}"] for number in group}) == 1, (genre, group)
     assert fold["metal.00058"] == fold["rock.00016"]
-    spk = tables(data, "utt2spk")
+    spk = both_sets(data, "utt2spk")
     assert (
         spk["disco_00050"]
         == spk["disco_00050-disco_00051"]
@@ -67,15 +66,15 @@ def test_repetitions_stay_in_one_fold(corpus):
 
 
 def test_another_fold_and_a_list_of_ones_own(corpus, tmp_path):
-    folds = archive.read_table(prepare(corpus) / "utt2fold")
+    folds = tables.read_table(prepare(corpus) / "utt2fold")
     data = prepare(corpus, "--fold", "7")
-    assert archive.read_table(data / "utt2fold") == folds
-    assert set(archive.read_table(data / "test/utt2spk")) == {
+    assert tables.read_table(data / "utt2fold") == folds
+    assert set(tables.read_table(data / "test/utt2spk")) == {
         utt for utt, fold in folds.items() if fold == "7"
     }
-    archive.write_table(tmp_path / "mine", {utt: str(1 + i % 3) for i, utt in enumerate(sorted(folds))})
+    tables.write_table(tmp_path / "mine", {utt: str(1 + i % 3) for i, utt in enumerate(sorted(folds))})
     data = prepare(corpus, "--utt2fold", str(tmp_path / "mine"), "--fold", "3")
-    assert len(archive.read_table(data / "test/utt2spk")) == 333
+    assert len(tables.read_table(data / "test/utt2spk")) == 333
     with pytest.raises(cli.UserError, match="--fold 4: the folds are 1 to 3"):
         prepare(corpus, "--utt2fold", str(tmp_path / "mine"), "--fold", "4")
 
@@ -85,7 +84,7 @@ def test_fold_directories_from_the_list(corpus, tmp_path):
     prefix = tmp_path / "gtzan_fold"
     arguments = ["--utt2fold", str(data / "utt2fold"), str(data / "train"), str(data / "test"), str(prefix)]
     assert make_folds.main(arguments) == 0
-    assert archive.read_table(tmp_path / "gtzan_fold1/test/wav.scp") == archive.read_table(
+    assert tables.read_table(tmp_path / "gtzan_fold1/test/wav.scp") == tables.read_table(
         data / "test/wav.scp"
     )
     assert "artists shared with train: unknown" in (tmp_path / "gtzan_fold3/overlap.txt").read_text()
@@ -94,10 +93,10 @@ def test_fold_directories_from_the_list(corpus, tmp_path):
 def test_corrupt_excerpt_is_left_out_by_name(corpus, capsys):
     (corpus / "genres/jazz/jazz.00054.au").write_bytes(b"garbage" * 100)
     data = prepare(corpus)
-    assert len(tables(data, "utt2genre")) == 999
+    assert len(both_sets(data, "utt2genre")) == 999
     assert "jazz.00054: known to be corrupt, left out" in capsys.readouterr().err
     (corpus / "genres/jazz/jazz.00054.au").unlink()
-    assert len(tables(prepare(corpus), "utt2genre")) == 999
+    assert len(both_sets(prepare(corpus), "utt2genre")) == 999
 
 
 def test_artists_of_ones_own_are_never_divided(corpus, tmp_path):
@@ -107,17 +106,17 @@ def test_artists_of_ones_own_are_never_divided(corpus, tmp_path):
         + "blues.00001,John Lee Hooker\nreggae.00056,Robert Nesta Marley\n"
     )
     data = prepare(corpus, "--artists", str(tmp_path / "artists.csv"))
-    spk = tables(data, "utt2spk")
+    spk = both_sets(data, "utt2spk")
     assert spk["john_lee_hooker-blues_00001"] == "john_lee_hooker"
     marley = [utt for utt, artist in spk.items() if artist == spk["bob_marley-reggae_00000"]]
     assert len(marley) >= 35  # with the five excerpts that repeat one of the thirty
-    folds = archive.read_table(data / "utt2fold")
+    folds = tables.read_table(data / "utt2fold")
     assert len({folds[utt] for utt in marley}) == 1
     assert "by artists of train: 0 of" in (data / "overlap.txt").read_text()
 
 
 def test_same_audio_on_both_sides_is_reported(corpus):
-    folds = archive.read_table(prepare(corpus) / "utt2fold")
+    folds = tables.read_table(prepare(corpus) / "utt2fold")
     other = next(
         utt for utt in ("blues_00001", "blues_00002", "blues_00003", "blues_00004") if folds[utt] != "1"
     )

@@ -10,15 +10,14 @@ import pytest
 
 from local import make_folds, prepare_ismir04
 from local.corpus.ismir04 import COUNTS, GENRES
-from steps import archive
-from utils import cli
+from utils import cli, tables
 
 SUBSETS = ("train", "test", "evaluation")
 MISSING_IN_MINIATURE = 3 * 729 - 21
 
 
 def table(data: Path, subset: str, name: str) -> dict[str, str]:
-    return archive.read_table(data / subset / name)
+    return tables.read_table(data / subset / name)
 
 
 def make_files(root: Path, names: list[str]) -> None:

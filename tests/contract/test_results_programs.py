@@ -28,6 +28,7 @@ from steps.scoring.predictions import Predictions, read_predictions
 from steps.scoring.reference import read_reference
 from steps.scoring.scores import write_json, write_scores
 from steps.scoring.svm import read_svm
+from utils import tables
 from utils.cli import UserError
 from utils.provenance import training_record, write_record
 
@@ -66,7 +67,7 @@ def add_system(root: Path, name: str, wrong: int, **record: object) -> Path:
 
 def test_votes_agree_with_a_count_by_hand(root):
     exp = root / "exp/toy_dnn1"
-    labels = archive.read_table(root / "data/toy/test/utt2genre")
+    labels = tables.read_table(root / "data/toy/test/utt2genre")
     frames = tracks = total = 0
     for utt, post in archive.read_matrices(f"scp:{exp}/post_test/post.scp"):
         truth = toy.CLASSES.index(labels[utt])
@@ -258,7 +259,7 @@ def test_figures_and_page(copy):
         assert {f"{stem}.png", f"{stem}.pdf", f"{stem}.csv"} <= files.keys()
     assert not any(b"Date" in data for name, data in files.items() if name.endswith(".pdf"))
     assert len(files["figure3.csv"].splitlines()) == 1 + 2 * 3
-    frames = sum(int(n) for n in archive.read_table(copy / "data/toy/test/utt2num_frames").values())
+    frames = sum(int(n) for n in tables.read_table(copy / "data/toy/test/utt2num_frames").values())
     assert len(files["figure2_frames.csv"].splitlines()) == 1 + frames
     text = (copy / "exp/toy_report/index.html").read_text()
     page = Page(text)

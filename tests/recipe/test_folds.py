@@ -8,8 +8,8 @@ import re
 
 import pytest
 
-from steps import archive
 from tests.workspace import compare, doing, environment, make_workspace, results, run_recipe, set_options
+from utils import tables
 
 pytestmark = pytest.mark.xdist_group("folds")
 OPTIONS = ("--folds", "2", "--fold-by", "spk", "--dnns", "dnn1", "--lstms", "lstm_512")
@@ -32,16 +32,16 @@ def test_folds_divide_the_artists_and_hold_every_class_and_track(finished):
     data = finished[0] / "data"
     everyone = {}
     for part in ("train", "test"):
-        everyone.update(archive.read_table(data / f"synth/{part}/utt2spk"))
+        everyone.update(tables.read_table(data / f"synth/{part}/utt2spk"))
     tested = []
     for fold in (1, 2):
         train, test = (
-            archive.read_table(data / f"synth_fold{fold}/{part}/utt2spk") for part in ("train", "test")
+            tables.read_table(data / f"synth_fold{fold}/{part}/utt2spk") for part in ("train", "test")
         )
         assert not set(train.values()) & set(test.values())
         assert {**train, **test} == everyone
         for part in ("train", "test"):
-            classes = archive.read_table(data / f"synth_fold{fold}/{part}/utt2genre").values()
+            classes = tables.read_table(data / f"synth_fold{fold}/{part}/utt2genre").values()
             assert len(set(classes)) == 6
         tested += list(test)
     assert sorted(tested) == sorted(everyone)

@@ -11,6 +11,7 @@ import soundfile
 
 from steps import archive
 from tests.workspace import doing, make_workspace, run_recipe, set_options
+from utils import tables
 
 pytestmark = pytest.mark.xdist_group("extra")
 OPTIONS = ("--corpus", "folder", "--corpus-root", "music", "--conf", "conf/synth")
@@ -71,12 +72,12 @@ def test_a_changed_list_is_a_changed_input(finished):
     folder, _ = finished
     done = run_recipe(folder, *OPTIONS, *MODELS)
     assert doing(done) == []
-    utt = next(iter(archive.read_table(folder / "data/folder/train/wav.scp")))
+    utt = next(iter(tables.read_table(folder / "data/folder/train/wav.scp")))
     with (folder / "conf/exclude").open("a") as file:
         file.write(f"{utt}\n")
     done = run_recipe(folder, *OPTIONS, *MODELS, "--stop-stage", "0")
     assert doing(done) == ["data/folder/.done/prepare"]
-    assert utt not in archive.read_table(folder / "data/folder/train/wav.scp")
+    assert utt not in tables.read_table(folder / "data/folder/train/wav.scp")
 
 
 def test_a_changed_track_behind_a_link_is_a_changed_input(finished):
@@ -89,8 +90,8 @@ def test_a_changed_track_behind_a_link_is_a_changed_input(finished):
 
 def test_folds_that_disagree_with_the_preparation_are_refused(finished):
     folder, _ = finished
-    table = archive.read_table(folder / "data/folder/train/utt2spk")
-    archive.write_table(folder / "data/folder/utt2fold", {utt: str(1 + n % 3) for n, utt in enumerate(table)})
+    table = tables.read_table(folder / "data/folder/train/utt2spk")
+    tables.write_table(folder / "data/folder/utt2fold", {utt: str(1 + n % 3) for n, utt in enumerate(table)})
     done = run_recipe(folder, *OPTIONS, *MODELS, "--folds", "2", "--stage", "3")
     assert done.returncode == 1
     assert "data/folder/utt2fold has 3 folds by spk" in done.stderr and "but --folds 2" in done.stderr

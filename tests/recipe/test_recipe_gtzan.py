@@ -9,8 +9,8 @@ import pytest
 import soundfile
 
 from local.corpus import gtzan
-from steps import archive
 from tests.workspace import make_workspace, run_recipe, set_options
+from utils import tables
 
 pytestmark = pytest.mark.xdist_group("gtzan")
 OPTIONS = ("--corpus", "gtzan", "--corpus-root", "genres", "--conf", "conf/synth", "--folds", "2")
@@ -39,10 +39,10 @@ def finished(tmp_path_factory):
 
 def test_every_excerpt_is_tested_once_in_a_fold_of_the_corpus(finished):
     folder, _ = finished
-    folds = archive.read_table(folder / "data/gtzan/utt2fold")
+    folds = tables.read_table(folder / "data/gtzan/utt2fold")
     assert len(folds) == 40
     for fold in "12":
-        tested = archive.read_table(folder / f"data/gtzan_fold{fold}/test/utt2genre")
+        tested = tables.read_table(folder / f"data/gtzan_fold{fold}/test/utt2genre")
         assert set(tested) == {utt for utt, its_fold in folds.items() if its_fold == fold}
         assert set(tested.values()) == set(gtzan.GENRES)
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from local.corpus import artists, gtzan, ids, overlap
 from local.corpus.tracks import Recording, name_tracks, write_data_dirs
-from steps import archive, audio
+from steps import audio
 from steps.audio import tags
-from utils import cli
+from utils import cli, tables
 from utils.cli import UserError
 
 
@@ -117,8 +117,8 @@ class TestOverlap:
         write(tmp_path, ROWS)
         overlap.report(tmp_path / "data", ["test"])
         assert "content" not in (tmp_path / "data" / "overlap.txt").read_text()
-        archive.write_table(tmp_path / "data" / "train" / "utt2hash", {"a-a1": "1", "b-b1": "2"})
-        archive.write_table(tmp_path / "data" / "test" / "utt2hash", {"a-a2": "2", "c-c1": "3"})
+        tables.write_table(tmp_path / "data" / "train" / "utt2hash", {"a-a1": "1", "b-b1": "2"})
+        tables.write_table(tmp_path / "data" / "test" / "utt2hash", {"a-a2": "2", "c-c1": "3"})
         with pytest.raises(cli.UserError, match="a-a2 in test = b-b1 in train"):
             overlap.report(tmp_path / "data", ["test"], strict=True)
 

@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as arrays
 from steps import archive
 from steps.archive import ArchiveError
 from tests.fuzzing import DAMAGE, FEW, MANY, damaged
+from utils import tables
 from utils.cli import UserError
 
 READERS = {
@@ -99,7 +100,7 @@ def test_script_files_are_read_or_refused(data, tmp_path):
         with contextlib.suppress(UserError):
             list(reader(f"scp:{scp}"))
     with contextlib.suppress(UserError):
-        archive.read_table(scp)
+        tables.read_table(scp)
     with contextlib.suppress(UserError):
         archive.open_random(f"scp:{scp}")
 
@@ -120,6 +121,6 @@ def test_specifiers_are_parsed_or_refused(spec):
 )
 def test_tables_are_read_as_they_were_written(tmp_path, table):
     path = tmp_path / "utt2genre"
-    archive.write_table(path, table)
-    assert archive.read_table(path) == table
-    assert list(archive.read_table(path)) == sorted(table, key=str.encode)
+    tables.write_table(path, table)
+    assert tables.read_table(path) == table
+    assert list(tables.read_table(path)) == sorted(table, key=str.encode)

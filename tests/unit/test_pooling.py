@@ -15,7 +15,6 @@ from local.report.folds import (
     pool_records,
     pool_scores,
 )
-from steps import archive
 from steps.scoring.measures import Measure
 from steps.scoring.predictions import Predictions
 from steps.scoring.scores import Scores
@@ -113,7 +112,7 @@ def test_artist_overlap_is_counted_over_all_folds(tmp_path):
     ]
     for name, parts in zip(NAMES, tables, strict=True):
         for part, table in zip(("train", "test"), parts, strict=True):
-            archive.write_table(tmp_path / name / part / "utt2spk", table)
+            tables.write_table(tmp_path / name / part / "utt2spk", table)
     folders = [tmp_path / name for name in NAMES]
     assert "2 of 4 test tracks" in describe_folds(folders, "by hand")
     (tmp_path / "f2/overlap.txt").write_text("test: artists shared with train: unknown: nobody says\n")

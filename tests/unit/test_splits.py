@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from local import make_folds, make_frame_labels, split_tr_cv
 from local.corpus import splits
 from steps import archive
-from utils import cli, subset_data_dir
+from utils import cli, subset_data_dir, tables
 from utils import data_dir as data_dir_module
 
 one_class_each = st.dictionaries(
@@ -135,15 +135,15 @@ def data_dir(tmp_path) -> Path:
         "utt2num_frames": {utt: str(100 + i) for i, utt in enumerate(utts)},
     }
     for name, table in tables.items():
-        archive.write_table(folder / name, table)
-    archive.write_table(folder / "spk2utt", data_dir_module.invert(tables["utt2spk"]))
+        tables.write_table(folder / name, table)
+    tables.write_table(folder / "spk2utt", data_dir_module.invert(tables["utt2spk"]))
     (folder / "genres.txt").write_text("z\nx\ny\n")
     (folder / "frame_shift").write_text("0.186\n")
     return folder
 
 
 def keys(path: Path) -> list[str]:
-    return list(archive.read_table(path))
+    return list(tables.read_table(path))
 
 
 class TestTrCv:
@@ -157,18 +157,18 @@ class TestTrCv:
             assert sorted(path.name for path in part.iterdir()) == names
             for name in set(names) - {"genres.txt", "frame_shift", "spk2utt"}:
                 assert keys(part / name) == keys(part / "utt2spk")
-                assert archive.read_table(part / name).items() <= archive.read_table(data_dir / name).items()
+                assert tables.read_table(part / name).items() <= tables.read_table(data_dir / name).items()
         assert (cv / "genres.txt").read_text() == "z\nx\ny\n"
         assert (cv / "frame_shift").read_text() == "0.186\n"
         assert sorted(keys(tr / "utt2spk") + keys(cv / "utt2spk")) == keys(data_dir / "utt2spk")
         assert not set(keys(tr / "spk2utt")) & set(keys(cv / "spk2utt"))
-        held = Counter(archive.read_table(cv / "utt2genre").values())
+        held = Counter(tables.read_table(cv / "utt2genre").values())
         assert all(held[genre] == 3 for genre in "xyz")  # whole artists of 3 tracks; 10 % would be 2
 
     def test_by_utterance_hits_the_share(self, data_dir):
         tr, cv = data_dir.with_name("tr"), data_dir.with_name("cv")
         split_tr_cv.main(["--by", "utt", "--cv-percent=25", str(data_dir), str(tr), str(cv)])
-        held = Counter(archive.read_table(cv / "utt2genre").values())
+        held = Counter(tables.read_table(cv / "utt2genre").values())
         assert held == {"x": 5, "y": 5, "z": 4}  # of 21, 21 and 18
 
     def test_again_is_the_same_and_another_seed_is_not(self, data_dir):
@@ -181,14 +181,14 @@ class TestTrCv:
 
     def test_class_of_one_artist_stays_with_a_warning(self, data_dir, capsys):
         genre = {utt: "y" if utt < "artist01" else "x" for utt in keys(data_dir / "utt2genre")}
-        archive.write_table(data_dir / "utt2genre", genre)
+        tables.write_table(data_dir / "utt2genre", genre)
         split_tr_cv.main([str(data_dir), str(data_dir.with_name("tr")), str(data_dir.with_name("cv"))])
         assert "class y stays in tr entirely: one artist only" in capsys.readouterr().err
 
     def test_missing_features_are_named(self, data_dir):
-        feats = archive.read_table(data_dir / "feats.scp")
+        feats = tables.read_table(data_dir / "feats.scp")
         feats.pop("artist03-track43")
-        archive.write_table(data_dir / "feats.scp", feats)
+        tables.write_table(data_dir / "feats.scp", feats)
         with pytest.raises(cli.UserError, match="feats.scp lacks 1 of .*artist03-track43"):
             split_tr_cv.main([str(data_dir), str(data_dir.with_name("tr")), str(data_dir.with_name("cv"))])
 
@@ -198,7 +198,7 @@ class TestTrCv:
             split_tr_cv.main([f"--cv-percent={percent}", str(data_dir), "tr", "cv"])
 
     def test_no_artist_to_spare(self, data_dir):
-        archive.write_table(data_dir / "utt2spk", dict.fromkeys(keys(data_dir / "utt2spk"), "a"))
+        tables.write_table(data_dir / "utt2spk", dict.fromkeys(keys(data_dir / "utt2spk"), "a"))
         with pytest.raises(cli.UserError, match="no class can spare an artist"):
             split_tr_cv.main([str(data_dir), "tr", "cv"])
 
@@ -212,7 +212,7 @@ class TestSubset:
         assert keys(tmp_path / "out" / "feats.scp") == ["artist00-track00", "artist01-track21"]
         (tmp_path / "spks").write_text("artist05\n")
         subset_data_dir.main(["--spk-list", str(tmp_path / "spks"), str(data_dir), str(tmp_path / "out")])
-        assert archive.read_table(tmp_path / "out" / "spk2utt") == {
+        assert tables.read_table(tmp_path / "out" / "spk2utt") == {
             "artist05": "artist05-track05 artist05-track25 artist05-track45"
         }
 
@@ -230,8 +230,8 @@ class TestSubset:
         subset_data_dir.main(["--spk-list", str(tmp_path / "spks"), str(data_dir), str(half)])
         (half / "genres.txt").write_text("x\ny\nz\n")
         for name in data_dir_module.read_data_dirs([half]).tables:
-            table = archive.read_table(half / name)
-            archive.write_table(half / name, {f"new-{utt}": value for utt, value in table.items()})
+            table = tables.read_table(half / name)
+            tables.write_table(half / name, {f"new-{utt}": value for utt, value in table.items()})
         with pytest.raises(cli.UserError, match="genres.txt: differs"):
             subset_data_dir.main([str(data_dir), str(half), str(tmp_path / "out")])
 
@@ -242,7 +242,7 @@ class TestMakeFolds:
     def test_folds_by_artist(self, data_dir, capsys):
         prefix = data_dir.with_name("fold")
         make_folds.main(["--folds", "3", str(data_dir), str(prefix)])
-        folds = archive.read_table(data_dir.with_name("fold.utt2fold"))
+        folds = tables.read_table(data_dir.with_name("fold.utt2fold"))
         tested = []
         for k in (1, 2, 3):
             fold = data_dir.with_name(f"fold{k}")
@@ -257,13 +257,13 @@ class TestMakeFolds:
 
     def test_given_folds(self, data_dir, tmp_path):
         utts = keys(data_dir / "utt2spk")
-        archive.write_table(tmp_path / "f", {utt: str(1 + i % 2) for i, utt in enumerate(utts)})
+        tables.write_table(tmp_path / "f", {utt: str(1 + i % 2) for i, utt in enumerate(utts)})
         make_folds.main(["--utt2fold", str(tmp_path / "f"), str(data_dir), str(tmp_path / "fold")])
         assert len(keys(tmp_path / "fold2" / "test" / "utt2spk")) == 30
-        archive.write_table(tmp_path / "f", dict.fromkeys(utts, "2"))
+        tables.write_table(tmp_path / "f", dict.fromkeys(utts, "2"))
         with pytest.raises(cli.UserError, match="expected folds 1 to K"):
             make_folds.main(["--utt2fold", str(tmp_path / "f"), str(data_dir), str(tmp_path / "fold")])
-        archive.write_table(tmp_path / "f", {"a": "1", "b": "2"})
+        tables.write_table(tmp_path / "f", {"a": "1", "b": "2"})
         with pytest.raises(cli.UserError, match="2 utterances, .* has 60"):
             make_folds.main(["--utt2fold", str(tmp_path / "f"), str(data_dir), str(tmp_path / "fold")])
 
@@ -280,17 +280,17 @@ class TestFrameLabels:
         labels = dict(archive.read_posteriors(f"scp:{data_dir}/labels.scp"))
         assert list(labels) == keys(data_dir / "utt2genre")
         index = {"z": 0, "x": 1, "y": 2}
-        genre = archive.read_table(data_dir / "utt2genre")
+        genre = tables.read_table(data_dir / "utt2genre")
         for i, (utt, frames) in enumerate(sorted(labels.items())):
             assert [list(map(tuple, frame)) for frame in frames] == [[(index[genre[utt]], 1.0)]] * len(frames)
-            assert len(frames) == int(archive.read_table(data_dir / "utt2num_frames")[utt]), i
+            assert len(frames) == int(tables.read_table(data_dir / "utt2num_frames")[utt]), i
 
     def test_unknown_class_and_missing_features_are_named(self, data_dir):
         (data_dir / "genres.txt").write_text("x\ny\n")
         with pytest.raises(cli.UserError, match="has class 'z', expected one of x y"):
             make_frame_labels.main([str(data_dir)])
         (data_dir / "genres.txt").write_text("x\ny\nz\n")
-        archive.write_table(data_dir / "utt2num_frames", {"artist00-track00": "5"})
+        tables.write_table(data_dir / "utt2num_frames", {"artist00-track00": "5"})
         with pytest.raises(cli.UserError, match="expected 60 utterances, got 1"):
             make_frame_labels.main([str(data_dir)])
         assert not (data_dir / "labels.scp").exists()

@@ -14,10 +14,10 @@ from local.report.curves import read_iterations
 from local.report.errors import confident_errors
 from local.report.experiments import Run, Value, read_network
 from local.report.tables import Table
-from steps import archive
 from steps.scoring.measures import Measure
 from steps.scoring.predictions import Predictions
 from steps.scoring.scores import Scores
+from utils import tables as text_tables
 from utils.cli import UserError
 from utils.provenance import hash_texts
 
@@ -161,7 +161,7 @@ def test_confident_errors_come_first_by_margin():
 def test_artist_overlap(tmp_path, train, test, note, expected):
     for part, artists in (("train", train), ("test", test)):
         table = {f"{part}{number}": artist for number, artist in enumerate(artists.split())}
-        archive.write_table(tmp_path / part / "utt2spk", table)
+        text_tables.write_table(tmp_path / part / "utt2spk", table)
     (tmp_path / "overlap.txt").write_text(note)
     assert expected in overlap_line(tmp_path)
 
