@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Train the system `best`: shrinkage LDAs on pieces of each track, calibrated and added.
+"""Train the system `best`: shrinkage LDAs on pieces of each track and on the order of its frames.
 
 Reads utt2genre, utt2spk and the frames of <data-dir>/train that conf/best/best.conf names, and with
 --networks "A B" the out-of-fold posteriors <exp>_A/post_train_crossfit/post.scp. Settings, parts and
@@ -22,7 +22,7 @@ from steps.classifiers.ensemble import Folds
 from steps.classifiers.model import Part, Trained, cross_calibrated, train, write_ensemble
 from steps.classifiers.pieces import STATISTICS
 from steps.classifiers.score import write_score
-from steps.classifiers.tracks import mean_log_posteriors, read_pieces
+from steps.classifiers.tracks import mean_log_posteriors, read_pieces, with_projections
 from steps.scoring.reference import Reference, read_reference
 from steps.scoring.svm_training import SvmOptions, fold_count, make_folds, positive_floats
 from utils import cli, provenance, tables
@@ -50,21 +50,14 @@ def get_parser() -> cli.KaldiParser:
     """Return the command line."""
     parser = cli.KaldiParser("local/train_best.py [options] <data-dir> <exp>", __doc__)
     add = parser.add_argument
-    add(
-        "--parts",
-        type=part_list,
-        default=part_list("short:feats:4:mean"),
-        help="LDAs, see conf/best/best.conf",
-    )
+    parts = part_list("short:feats:4:mean")
+    add("--parts", type=part_list, default=parts, help="LDAs, see conf/best/best.conf")
+    add("--further-parts", type=part_list, default=(), help="those that must show their use")
     add("--shrinkages", type=positive_floats, default=(0.2, 0.4, 0.6), help="to choose from, up to 1")
     add("--folds", type=fold_count, default=5, help="folds of the cross-validation (5)")
-    add(
-        "--part-doubt",
-        type=cli.finite_float,
-        default=-1.0,
-        help="standard errors a part must be missed by (-1)",
-    )
-    add("--network-doubt", type=cli.finite_float, default=1.0, help="the same for networks (1)")
+    text = "standard errors that a part must be missed by"
+    add("--part-doubt", type=cli.finite_float, default=-1.0, help=f"{text} (-1)")
+    add("--further-doubt", type=cli.finite_float, default=1.0, help=f"{text}: further ones, networks (1)")
     add("--seed", type=int, default=777, help="of the folds (777)")
     add("--networks", default="", metavar='"A B"', help="networks with out-of-fold posteriors")
     add("data_dir", type=Path)
@@ -73,14 +66,14 @@ def get_parser() -> cli.KaldiParser:
 
 
 def known_parts(parts: tuple[Part, ...], data_dir: Path) -> list[Part]:
-    """Return the parts whose frames are there, and warn of the others."""
+    """Return the parts whose frames are there, and say which are left out."""
     kept = []
     for part in parts:
         scp = data_dir / f"{part.feats}.scp"
         if scp.is_file():
             kept.append(part)
         else:
-            cli.warn(
+            cli.log(
                 f"{scp}: no such file; part '{part.name}' is left out (--scattering-config makes features)"
             )
     if not kept:
@@ -117,13 +110,15 @@ def main(argv: list[str] | None = None) -> int:
     reference = read_reference(args.data_dir / "train")
     labels = np.array(list(reference.genre.values()), dtype=np.int64)
     folds, how = split(reference, labels, args)
-    parts = known_parts(args.parts, reference.path)
+    if shared := {part.name for part in args.parts} & {part.name for part in args.further_parts}:
+        raise cli.UserError(f"--further-parts: '{min(shared)}' is among --parts; give it another name")
+    parts = with_projections(reference, known_parts(args.parts + args.further_parts, reference.path))
     given: dict = dict(read_pieces(reference, parts))
-    doubts = dict.fromkeys(given, args.part_doubt)
+    doubts = {part.name: args.part_doubt if part in args.parts else args.further_doubt for part in parts}
     for name in args.networks.split():
         post = args.exp.with_name(f"{args.exp.name}_{name}") / "post_train_crossfit" / "post.scp"
         given[name] = mean_log_posteriors(reference, post)
-        doubts[name] = args.network_doubt
+        doubts[name] = args.further_doubt
     trained = train(parts, given, labels, reference.classes, folds, sorted(args.shrinkages), doubts)
     out = args.exp.with_name(f"{args.exp.name}_best")
     held = cross_calibrated(trained.out_of_fold, labels, folds, doubts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +30,12 @@ class Part:
     """Length of a piece; 0 stands for the whole track."""
     statistics: str
     """See :func:`steps.classifiers.pieces.piece_vectors`."""
+    projection: np.ndarray | None = field(default=None, compare=False)
+    """Of the training frames, where the order of frames is among the statistics; (dim, dims)."""
 
     def vectors(self, frames: np.ndarray) -> np.ndarray:
         """Return the vectors of a track's pieces, float32 of shape (pieces, dim)."""
-        return piece_vectors(frames, self.frames, self.statistics)
+        return piece_vectors(frames, self.frames, self.statistics, self.projection)
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,8 @@ def write_ensemble(path: Path, ensemble: Ensemble) -> None:
             arrays[f"{member.name}.feats"] = np.array(member.part.feats)
             arrays[f"{member.name}.statistics"] = np.array(member.part.statistics)
             arrays[f"{member.name}.frames"] = np.array(member.part.frames)
+            if member.part.projection is not None:
+                arrays[f"{member.name}.projection"] = member.part.projection
             arrays[f"{member.name}.weight"] = member.model.weight
             arrays[f"{member.name}.bias"] = member.model.bias
     with atomic.replacing(path, "wb") as file:
@@ -197,6 +201,7 @@ def _member(values: Mapping[str, np.ndarray], name: str, sharpness: float, shrin
         str(values[f"{name}.feats"]),
         float(values[f"{name}.frames"]),
         str(values[f"{name}.statistics"]),
+        values.get(f"{name}.projection"),
     )
     model = lda.Linear(values[f"{name}.weight"], values[f"{name}.bias"])
     if model.weight.shape[:1] != model.bias.shape or model.bias.shape != values["classes"].shape:

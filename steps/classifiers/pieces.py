@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
-STATISTICS = ("mean", "extremes", "deviation")
+STATISTICS = ("mean", "extremes", "deviation", "order")
+MOVEMENTS = 20
+"""Directions in which the frames of a track move most, whose order counts."""
+LAGS = (1, 2, 4, 8, 16)
+"""Frames that one movement lags behind another: 0.19 to 3 s of conf/scattering.conf."""
 
 
 def piece_bounds(num_frames: int, length: float) -> np.ndarray:
@@ -26,7 +32,59 @@ def piece_bounds(num_frames: int, length: float) -> np.ndarray:
     return np.linspace(0, num_frames, count + 1).round().astype(np.int64)
 
 
-def piece_vectors(frames: np.ndarray, length: float, statistics: str) -> np.ndarray:
+def movements(tracks: Iterable[np.ndarray]) -> np.ndarray:
+    """Return the principal directions of frames around the mean of their track, scaled to a deviation of one.
+
+    Parameters
+    ----------
+    tracks : iterable of arrays of shape (num_frames, dim)
+        Read once. No class is needed, so that tracks that a cross-validation holds out may be among them.
+
+    Returns
+    -------
+    float64 array of shape (dim, :data:`MOVEMENTS` or fewer)
+        To multiply frames by.
+    """
+    scatter, count = np.zeros(()), 0
+    for frames in tracks:
+        values = np.asarray(frames, dtype=np.float64)
+        values = values - values.mean(axis=0)
+        scatter = scatter + values.T @ values
+        count += len(values)
+    variances, directions = np.linalg.eigh(scatter / max(count, 1))
+    variances = np.maximum(variances, 1e-10 * max(variances[-1], 1e-10))
+    return (directions / np.sqrt(variances))[:, : -MOVEMENTS - 1 : -1]
+
+
+def order(moves: np.ndarray) -> np.ndarray:
+    """Return what of the covariances of movements at :data:`LAGS` changes its sign when time runs backwards.
+
+    Covariances and means at no lag, as all statistics of single frames, are the same for a piece and for its
+    reverse; the antisymmetric part ``C(lag) - C(lag)'`` is not.
+
+    Parameters
+    ----------
+    moves : float64 array of shape (num_frames, dims)
+        Frames times :func:`movements`.
+
+    Returns
+    -------
+    float64 array of shape (len(LAGS) * dims * (dims - 1) / 2,)
+        In units of the variance of the piece; zeros for lags that it is too short for.
+    """
+    moves = moves - moves.mean(axis=0)
+    moves = moves / np.sqrt(max(float((moves**2).mean()), 1e-10))
+    above = np.triu_indices(moves.shape[1], 1)
+    found = []
+    for lag in LAGS:
+        covariance = moves[:-lag].T @ moves[lag:] / max(len(moves) - lag, 1)
+        found.append((covariance - covariance.T)[above])
+    return np.concatenate(found)
+
+
+def piece_vectors(
+    frames: np.ndarray, length: float, statistics: str, projection: np.ndarray | None = None
+) -> np.ndarray:
     """Return one vector a piece.
 
     Parameters
@@ -37,7 +95,9 @@ def piece_vectors(frames: np.ndarray, length: float, statistics: str) -> np.ndar
         Frames of a piece; 0 stands for the whole track.
     statistics : str
         ``mean``; ``extremes``, the minimum and the maximum of every column, as the paper takes them of
-        posteriors (equations 11 and 12); or ``deviation``. Several are joined by ``+``.
+        posteriors (equations 11 and 12); ``deviation``; or :func:`order`. Several are joined by ``+``.
+    projection : array of shape (dim, dims), optional
+        The :func:`movements` whose order is told.
 
     Returns
     -------
@@ -46,7 +106,7 @@ def piece_vectors(frames: np.ndarray, length: float, statistics: str) -> np.ndar
     Raises
     ------
     ValueError
-        If a statistic has another name.
+        If a statistic has another name, or there is no projection for the order.
     """
     bounds = piece_bounds(len(frames), length)[:-1]
     counts = np.diff(np.append(bounds, len(frames)))[:, np.newaxis]
@@ -58,6 +118,11 @@ def piece_vectors(frames: np.ndarray, length: float, statistics: str) -> np.ndar
         if name not in STATISTICS:
             raise ValueError(f"expected statistics among {' '.join(STATISTICS)}, got '{name}'")
         values = np.asarray(frames, dtype=np.float64)
+        if name == "order":
+            if projection is None:
+                raise ValueError("expected a projection for the order of frames, got none")
+            columns.append(np.stack([order(piece) for piece in np.split(values @ projection, bounds[1:])]))
+            continue
         mean = np.add.reduceat(values, bounds) / counts
         if name == "mean":
             columns.append(mean)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,34 +11,51 @@ import numpy as np
 from steps import archive
 from steps.classifiers.ensemble import Pieces
 from steps.classifiers.model import Part
+from steps.classifiers.pieces import movements
 from steps.scoring.reference import Reference
 from steps.scoring.votes import LOG_FLOOR, check_posteriors
 from utils.cli import UserError
 
 
-def read_pieces(reference: Reference, parts: Sequence[Part]) -> dict[str, Pieces]:
-    """Read each archive of frames once and return the vectors of the parts that are made of it.
+def read_frames(reference: Reference, feats: str) -> Iterator[tuple[str, np.ndarray]]:
+    """Read the frames ``<feats>.scp`` of all tracks, one after the other.
 
     Raises
     ------
     UserError
         If a track is missing, unknown, has no frames, or frames that are not finite.
     """
+    rspecifier = f"scp:{reference.path}/{feats}.scp"
+    found = []
+    for utt, frames in archive.read_matrices(rspecifier):
+        reference.require(utt, rspecifier)
+        if not len(frames) or not np.isfinite(frames).all():
+            raise UserError(f"{rspecifier}: utterance '{utt}': no frames, or not finite; compute them again")
+        found.append(utt)
+        yield utt, frames
+    reference.require_all(found, rspecifier)
+
+
+def with_projections(reference: Reference, parts: Sequence[Part]) -> list[Part]:
+    """Return the parts, those that tell the order of frames with the movements of these tracks."""
+    kinds = {part.feats for part in parts if "order" in part.statistics.split("+")}
+    found = {
+        feats: movements(frames for _, frames in read_frames(reference, feats)) for feats in sorted(kinds)
+    }
+    return [
+        replace(part, projection=found[part.feats]) if "order" in part.statistics.split("+") else part
+        for part in parts
+    ]
+
+
+def read_pieces(reference: Reference, parts: Sequence[Part]) -> dict[str, Pieces]:
+    """Read each archive of frames once and return the vectors of the parts that are made of it."""
     found: dict[str, dict[str, np.ndarray]] = {part.name: {} for part in parts}
     for feats in sorted({part.feats for part in parts}):
-        rspecifier = f"scp:{reference.path}/{feats}.scp"
-        for utt, frames in archive.read_matrices(rspecifier):
-            reference.require(utt, rspecifier)
-            if not len(frames) or not np.isfinite(frames).all():
-                raise UserError(
-                    f"{rspecifier}: utterance '{utt}': no frames, or not finite; compute them again"
-                )
+        for utt, frames in read_frames(reference, feats):
             for part in parts:
                 if part.feats == feats:
                     found[part.name][utt] = part.vectors(frames)
-        for part in parts:
-            if part.feats == feats:
-                reference.require_all(found[part.name], rspecifier)
     return {
         name: Pieces(
             np.concatenate([vectors[utt] for utt in reference.genre]),

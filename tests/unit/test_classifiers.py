@@ -8,7 +8,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from steps.classifiers import ensemble, lda, model
 from steps.classifiers.calibration import calibrate, fit_sharpness, track_losses
-from steps.classifiers.pieces import piece_bounds, piece_vectors
+from steps.classifiers.pieces import LAGS, MOVEMENTS, movements, order, piece_bounds, piece_vectors
 from utils.cli import UserError
 
 NUM_CLASSES = 3
@@ -39,6 +39,43 @@ def test_piece_statistics_by_hand():
     np.testing.assert_allclose(found, [[2, 5, 1, 0, 3, 10, 1, 5], [5, 3, 5, 2, 5, 4, 0, 1]])
     with pytest.raises(ValueError, match="expected statistics among"):
         piece_vectors(frames, 2, "median")
+
+
+def walk(rng, num_frames=150, dim=24):
+    """Return frames that go round a circle of their space, with noise."""
+    angle = np.cumsum(0.4 + 0.1 * rng.normal(size=num_frames))
+    circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return circle @ np.eye(2, dim) + 0.5 * rng.normal(size=(num_frames, dim)) + 3.0
+
+
+def test_order_changes_its_sign_when_time_runs_backwards_and_nothing_else_does():
+    rng = np.random.default_rng(11)
+    tracks = [walk(rng) for _ in range(40)]
+    projection = movements(tracks)
+    assert projection.shape == (24, MOVEMENTS)
+    one = tracks[0] @ projection
+    np.testing.assert_allclose(order(one[::-1]), -order(one), atol=1e-12)
+    np.testing.assert_allclose(order(7 * one + 1), order(one), atol=1e-9)
+    labels = np.arange(40) % 2
+    frames = [track[:: 1 - 2 * label] for track, label in zip(tracks, labels, strict=True)]
+    for statistics, low, high in (("order", 19, 20), ("mean+extremes+deviation", 0, 16)):
+        vectors = np.concatenate([piece_vectors(f, 0, statistics, projection) for f in frames])
+        model = lda.statistics(vectors[:20], np.arange(20), labels[:20], 2).lda(0.5)
+        right = int((model.log_posteriors(vectors[20:]).argmax(axis=1) == labels[20:]).sum())
+        assert low <= right <= high
+
+
+@pytest.mark.parametrize("num_frames", [1, 2, 16, 17])
+def test_order_of_pieces_that_are_shorter_than_a_lag(num_frames):
+    frames = walk(np.random.default_rng(12), num_frames)
+    found = piece_vectors(frames, 0, "order", movements([frames]))
+    assert found.shape == (1, len(LAGS) * MOVEMENTS * (MOVEMENTS - 1) // 2)
+    assert np.isfinite(found).all()
+    assert np.isfinite(
+        piece_vectors(np.ones((30, 24)), 5, "mean+order", movements([np.ones((30, 24))]))
+    ).all()
+    with pytest.raises(ValueError, match="expected a projection"):
+        piece_vectors(frames, 0, "order")
 
 
 @pytest.mark.parametrize(("tracks", "dim"), [(60, 8), (12, 40)])
@@ -157,7 +194,7 @@ def make(seed: int, gap: float):
 
 
 LOYAL = {"a": -1.0, "b": -1.0, "net": -1.0}
-PARTS = (model.Part("a", "feats", 6.0, "mean"), model.Part("b", "feats_slow", 0.0, "extremes"))
+PARTS = (model.Part("a", "feats", 6.0, "order", np.eye(8, 3)), model.Part("b", "feats_slow", 0.0, "extremes"))
 
 
 def test_fused_system_beats_its_parts_and_its_file_says_the_same(tmp_path):
@@ -172,6 +209,7 @@ def test_fused_system_beats_its_parts_and_its_file_says_the_same(tmp_path):
     again = model.read_ensemble(path)
     np.testing.assert_array_equal(again.log_posteriors(tracks), trained.ensemble.log_posteriors(tracks))
     assert [member.part for member in again.members] == [member.part for member in trained.ensemble.members]
+    np.testing.assert_array_equal(again.members[0].part.projection, np.eye(8, 3))
     first = path.read_bytes()
     model.write_ensemble(path, again)
     assert path.read_bytes() == first
