@@ -125,7 +125,7 @@ def data_dir(tmp_path) -> Path:
     folder.mkdir()
     utts = [f"artist{i % 20:02d}-track{i:02d}" for i in range(60)]
     genre = {utt: "xyz"[int(utt[6:8]) % 3] for utt in utts}
-    tables = {
+    entries = {
         "utt2spk": {utt: utt[:8] for utt in utts},
         "utt2genre": genre,
         "wav.scp": {utt: f"/music/{utt} a.mp3" for utt in utts},
@@ -134,9 +134,9 @@ def data_dir(tmp_path) -> Path:
         "feats.scp": {utt: f"data/feats.ark:{i}" for i, utt in enumerate(utts)},
         "utt2num_frames": {utt: str(100 + i) for i, utt in enumerate(utts)},
     }
-    for name, table in tables.items():
+    for name, table in entries.items():
         tables.write_table(folder / name, table)
-    tables.write_table(folder / "spk2utt", data_dir_module.invert(tables["utt2spk"]))
+    tables.write_table(folder / "spk2utt", data_dir_module.invert(entries["utt2spk"]))
     (folder / "genres.txt").write_text("z\nx\ny\n")
     (folder / "frame_shift").write_text("0.186\n")
     return folder
