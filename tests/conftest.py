@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.forkserver import ForkServer
+from tests.workspace import make_workspace, run_recipe
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -35,19 +37,29 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def run_cli():
-    """Run a program of the recipe in its environment and return the completed process (text)."""
+def fork_server():
+    """Server that runs the recipe's Python programs at a tenth of the cost of a process."""
+    server = ForkServer()
+    yield server
+    server.close()
 
-    def run(*argv, cwd=REPO, check=False, env=None, **kwargs):
+
+@pytest.fixture(scope="session")
+def run_cli(fork_server):
+    """Run a program of the recipe in its environment (Python by forking) and return the completed process."""
+
+    def run(*argv, cwd=REPO, check=False, env=None):
         words = [str(word) for word in argv]
+        variables = {"LC_ALL": "C", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPO), **(env or {})}
         if words[0].endswith(".py"):
-            words = [sys.executable, *words]
-        environment = dict(os.environ, LC_ALL="C", OMP_NUM_THREADS="1", PYTHONPATH=str(REPO))
-        environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
-        environment.update(env or {})
-        done = subprocess.run(
-            words, cwd=cwd, env=environment, capture_output=True, text=True, errors="replace", **kwargs
-        )
+            found = fork_server.run(words, cwd, seconds=300, extra_mib=0, env=variables)
+            done = subprocess.CompletedProcess(words, found.status, found.stdout, found.stderr)
+        else:
+            path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+            variables = {**os.environ, "PATH": path, **variables}
+            done = subprocess.run(
+                words, cwd=cwd, env=variables, capture_output=True, text=True, errors="replace", check=False
+            )
         if check and done.returncode != 0:
             raise AssertionError(f"{words} exited with {done.returncode}:\n{done.stderr}\n{done.stdout}")
         return done
@@ -56,8 +68,23 @@ def run_cli():
 
 
 @pytest.fixture(scope="session")
-def fork_server():
-    """Server that runs the recipe's Python programs at a tenth of the cost of a process."""
-    server = ForkServer()
-    yield server
-    server.close()
+def whole_run(tmp_path_factory) -> Path:
+    """A run of all models on the tiny corpus, once for all processes, in ``copy``; ``stdout``, ``stderr``."""
+    root = tmp_path_factory.getbasetemp()
+    folder = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "whole_run"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "stdout").exists():
+            shutil.rmtree(folder / "copy", ignore_errors=True)
+            done = run_recipe(make_workspace(folder / "copy"))
+            assert done.returncode == 0, done.stderr[-3000:]
+            (folder / "stderr").write_text(done.stderr)
+            (folder / "stdout").write_text(done.stdout)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def workspace(whole_run, tmp_path_factory) -> Path:
+    """A copy of the recipe's folder behind a whole run, which the module's tests may change."""
+    return shutil.copytree(whole_run / "copy", tmp_path_factory.mktemp("workspace") / "copy", symlinks=True)

@@ -21,11 +21,23 @@ import signal
 import subprocess
 import sys
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, NoReturn
 
 REPO = Path(__file__).resolve().parents[2]
-HEAVY = ("numpy", "scipy.signal", "scipy.stats", "torch", "soundfile", "soxr", "sklearn.svm", "kaldi_io")
+HEAVY = (
+    "matplotlib.pyplot",
+    "numpy",
+    "scipy.signal",
+    "scipy.stats",
+    "torch",
+    "soundfile",
+    "soxr",
+    "sklearn.svm",
+    "kaldi_io",
+)
 
 
 class Done(NamedTuple):
@@ -51,11 +63,18 @@ class ForkServer:
         )
 
     def run(
-        self, argv: list[str], cwd: Path, *, seconds: int = 20, extra_mib: int = 768, file_bytes: int = 0
+        self,
+        argv: list[str],
+        cwd: Path,
+        *,
+        seconds: int = 20,
+        extra_mib: int = 768,
+        file_bytes: int = 0,
+        env: Mapping[str, str] = MappingProxyType({}),
     ) -> Done:
-        """Run a program of the recipe, named from its root, in ``cwd``."""
+        """Run a program of the recipe, named from its root, in ``cwd``; limits of 0 are none."""
         request = {"argv": argv, "cwd": str(cwd), "seconds": seconds, "extra_mib": extra_mib}
-        request["file_bytes"] = file_bytes
+        request |= {"file_bytes": file_bytes, "env": dict(env)}
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         return Done(**json.loads(self._process.stdout.readline()))
@@ -97,8 +116,10 @@ def become(request: dict, output: int, errors: int) -> NoReturn:
 def run_program(request: dict, output: int, errors: int) -> int:
     """Run a program with limits, its standard output and error going to pipes; return its status."""
     signal.alarm(request["seconds"])
-    limit = address_space() + (request["extra_mib"] << 20)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    os.environ.update(request["env"])
+    if request["extra_mib"]:
+        limit = address_space() + (request["extra_mib"] << 20)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     if request["file_bytes"]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_bytes"],) * 2)
     for source, number in ((os.open(os.devnull, os.O_RDONLY), 0), (output, 1), (errors, 2)):

@@ -14,11 +14,12 @@ import shlex
 import struct
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.contract.forkserver import REPO, Done, ForkServer
 
@@ -99,6 +100,16 @@ def check_refused(case: Case, folder: Path, server: ForkServer) -> None:
     left = {name for name in listing(folder) - before if not any(re.fullmatch(k, name) for k in case.kept)}
     assert not left, f"left behind: {sorted(left)}; {said}"
     assert not [path for path in (folder, REPO) if (path / CANARY).exists()], said
+
+
+def refusal(cases: list[Case]) -> Callable[..., None]:
+    """Return the test that all cases are refused."""
+
+    @pytest.mark.parametrize("case", cases, ids=lambda case: case.name)
+    def test(case, tmp_path, fork_server):
+        check_refused(case, tmp_path, fork_server)
+
+    return test
 
 
 def check_works(command: str, folder: Path, server: ForkServer) -> Done:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import pytest
-
 from tests.contract.malformed import (
     SOFTMAX,
     Case,
     Files,
     affine,
     ark,
-    check_refused,
     matrix,
     nnet,
     posterior,
     posteriors,
+    refusal,
     rows,
     vector,
 )
@@ -120,8 +118,4 @@ CASES = [
     for program in PROGRAMS
     for damage, message in program.messages.items()
 ]
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_is_refused(case, tmp_path, fork_server):
-    check_refused(case, tmp_path, fork_server)
+test_is_refused = refusal(CASES)

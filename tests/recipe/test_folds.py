@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from tests.workspace import compare, doing, environment, make_workspace, results, run_recipe, set_options
+from tests.workspace import compare, doing, environment, results, run_recipe, set_options
 from utils import tables
 
 pytestmark = pytest.mark.xdist_group("folds")
@@ -17,9 +17,9 @@ MEASURES = ("Frame_acc", "Seg_acc", "LSeg_acc", "FSeg_acc")
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(workspace):
     """Return the folder of a finished cross-validation and what it printed."""
-    folder = make_workspace(tmp_path_factory.mktemp("folds") / "copy")
+    folder = workspace
     # One track is held out of the 13: less than a minibatch of frames, and no guide for the epochs.
     set_options(folder / "conf/synth/dnn1.conf", {"minibatch-size": "8", "keep-lr-iters": "3"})
     set_options(folder / "conf/svm.conf", {"c-grid": "0.001,0.1", "folds": "2"})

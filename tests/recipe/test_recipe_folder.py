@@ -15,7 +15,7 @@ from utils import tables
 
 pytestmark = pytest.mark.xdist_group("extra")
 OPTIONS = ("--corpus", "folder", "--corpus-root", "music", "--conf", "conf/synth")
-MODELS = ("--dnns", "dnn1", "--lstms", "lstm_512")
+MODELS = ("--dnns", "", "--lstms", "lstm_512")
 GENRES = ("Drum & Bass", "Jazz", "Ständchen")
 
 
@@ -42,7 +42,6 @@ def finished(tmp_path_factory):
         {"artist-pattern": "^(?P<artist>[^/]+/[^/]+)/", "artist-tags": "false", "exclude": "conf/exclude"},
     )
     (folder / "conf/exclude").write_text("")
-    set_options(folder / "conf/synth/dnn1.conf", {"minibatch-size": "8"})
     set_options(folder / "conf/svm.conf", {"c-grid": "0.1", "folds": "2"})
     refused = run_recipe(folder, *OPTIONS, "--stop-stage", "1")
     assert refused.returncode == 1

@@ -7,21 +7,18 @@ import json
 import pytest
 
 from steps.systems import registry
-from tests.workspace import make_workspace, run_recipe
+from tests.workspace import run_recipe
 
 pytestmark = pytest.mark.xdist_group("systems")
+STAGE_9 = ("--dnns", "", "--lstms", "", "--stage", "9", "--stop-stage", "9")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Return the folder of a run of all five systems, without networks."""
-    folder = make_workspace(tmp_path_factory.mktemp("systems") / "copy")
-    done = run_recipe(folder, "--dnns", "", "--lstms", "", "--stop-stage", "1")
+def folder(workspace):
+    """Return the folder of a run of all five systems."""
+    done = run_recipe(workspace, *STAGE_9, "--systems", " ".join(registry.NAMES))
     assert done.returncode == 0, done.stderr[-3000:]
-    words = ("--dnns", "", "--lstms", "", "--stage", "9", "--stop-stage", "9")
-    done = run_recipe(folder, *words, "--systems", " ".join(registry.NAMES))
-    assert done.returncode == 0, done.stderr[-3000:]
-    return folder
+    return workspace
 
 
 def measures(folder, name: str) -> dict[str, dict]:
@@ -43,7 +40,7 @@ def test_every_system_scores_every_test_track_and_says_what_it_is(folder, name):
 
 
 def test_nothing_is_done_twice_and_jobs_change_no_number(folder):
-    options = ("--dnns", "", "--lstms", "", "--stage", "9", "--stop-stage", "9", "--systems", "hol2008")
+    options = (*STAGE_9, "--systems", "hol2008")
     assert "once.py) doing" not in run_recipe(folder, *options, "--nj", "9").stderr
     before = (folder / "exp/synth_hol2008/score_test/predictions_Seg_acc.tsv").read_bytes()
     for stamp in (folder / "exp/synth_hol2008/.done").iterdir():
@@ -57,8 +54,7 @@ def test_nothing_is_done_twice_and_jobs_change_no_number(folder):
 def test_a_variant_and_a_seed_are_experiments_of_their_own(folder):
     conf = folder / "conf/systems/leo2012_few.conf"
     conf.write_text("--num-axes=2\n--candidates=0.5\n")
-    options = ("--dnns", "", "--lstms", "", "--stage", "9", "--stop-stage", "9", "--num-seeds", "2")
-    done = run_recipe(folder, *options, "--systems", "leo2012_few")
+    done = run_recipe(folder, *STAGE_9, "--num-seeds", "2", "--systems", "leo2012_few")
     assert done.returncode == 0, done.stderr[-3000:]
     record = json.loads((folder / "exp/synth_leo2012_few_seed2/training.json").read_text())
     assert record["seed"] == 778 and (folder / "exp/synth_leo2012_few/score_test/accuracy.json").exists()

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from tests.workspace import doing, environment, make_workspace, run_recipe, set_options
+from tests.workspace import doing, environment, run_recipe, set_options
 
 pytestmark = pytest.mark.xdist_group("validity")
 MODEL = ("--dnns", "dnn1", "--lstms", "lstm_512")
@@ -23,15 +23,14 @@ def git(folder, *words: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """Return the folder of a finished run of one DNN, which is a git repository."""
-    folder = make_workspace(tmp_path_factory.mktemp("validity") / "copy")
+def finished(workspace):
+    """Return the folder of a finished run, which is a git repository."""
+    folder = workspace
     (folder / ".gitignore").write_text("/data\n/exp\n/corpora\n__pycache__\n")
     git(folder, "init", "-q")
     git(folder, "add", ".")
     git(folder, "commit", "-qm", "Begin")
-    done = run_recipe(folder, *MODEL)
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert run_recipe(folder, *MODEL).returncode == 0
     return folder
 
 
@@ -50,55 +49,50 @@ def edit(finished):
         path.write_text(text)
 
 
-def trained_anew(folder, model: str) -> bytes:
-    """Return the network that a training from nothing gives, in a folder of its own."""
-    shutil.rmtree(folder / f"exp/fresh_{model}", ignore_errors=True)
-    words = ["local/train_model.sh", "--conf", "conf/synth", "data/synth", "exp/fresh", model]
-    subprocess.run(words, cwd=folder, env=environment(), capture_output=True, check=True)
-    return (folder / f"exp/fresh_{model}/final.nnet").read_bytes()
-
-
-def test_edited_training_code_trains_from_the_start_and_the_results_name_its_commit(finished, edit):
-    iters = finished / "exp/synth_dnn1/iters.tsv"
-    first = iters.read_text().split("\n")[1:3]
-    text = (finished / "steps/nnet1/affine.py").read_text()
-    edit("steps/nnet1/affine.py", "\n# edited\n")
-    assert text != (finished / "steps/nnet1/affine.py").read_text()
-    git(finished, "commit", "-qam", "Edit training")
-    done = run_recipe(finished, *MODEL)
-    assert "exp/synth_dnn1/.done/train" in doing(done)
-    again = iters.read_text().split("\n")[1:3]
-    assert [line.split("\t")[:7] for line in again] == [line.split("\t")[:7] for line in first]
-    log = (finished / "exp/synth_dnn1/log/train.log").read_text()
-    assert re.search(r"ITERATION 0?1: TRAIN", log)
-    commit = git(finished, "rev-parse", "HEAD")
-    assert commit[:7] in (finished / "exp/synth_dnn1/results.txt").read_text().split("%")[0]
-
-
-@pytest.mark.parametrize(
-    ("model", "options"), [("dnn1", {"max-iters": "1"}), ("lstm_512", {"select": "last"})]
-)
-def test_fewer_epochs_or_another_choice_give_the_network_of_a_fresh_training(finished, edit, model, options):
-    edit(f"conf/synth/{model}.conf", "")
-    set_options(finished / f"conf/synth/{model}.conf", options)
-    done = run_recipe(finished, "--stage", "4", "--stop-stage", "5", *MODEL)
-    assert f"exp/synth_{model}/.done/train" in doing(done)
-    assert (finished / f"exp/synth_{model}/final.nnet").read_bytes() == trained_anew(finished, model)
+def test_a_user_is_told_in_plain_words(finished):
+    done = run_recipe(finished, "--verbose", "false", *MODEL)
+    assert done.returncode == 0
+    assert ".done" not in done.stderr and "once.py" not in done.stderr and "--cmd" not in done.stderr
+    assert re.search(r"Stage 5: .*\n(.*\n)*?  all 2 models are up to date", done.stderr), done.stderr
+    log = (finished / "data/synth/log/run.log").read_text()
+    assert "up to date: exp/synth_dnn1/.done/train" in log and "steps/make_scattering.sh --nj" in log
 
 
 def test_what_only_runs_the_work_is_no_part_of_it(finished, edit):
-    assert run_recipe(finished, *MODEL).returncode == 0
     for name in ("utils/run.py", "utils/job_runner/frontend.py", "utils/once.py", "utils/plan.py"):
         edit(name, "\n# another message\n")
     assert doing(run_recipe(finished, *MODEL, "--nj", "5")) == []
 
 
+def test_a_dry_run_tells_what_and_why_and_how_long_and_writes_nothing(finished, edit):
+    edit("conf/synth/dnn1.conf", "# a note\n")
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
+    done = run_recipe(finished, "--verbose", "false", "--dry-run", "true", *MODEL)
+    assert done.returncode == 0, done.stderr
+    assert before == {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
+    assert re.search(
+        r"exp/synth_dnn1 train: input conf/synth/dnn1\.conf changed; about \d+ (s|min)\n",
+        done.stdout + done.stderr,
+    )
+    text = done.stdout + done.stderr
+    assert "exp/synth_dnn1 vote_test: exp/synth_dnn1/post_test/post.scp is made before it" in text
+    assert "data/synth/train" not in text  # which is up to date
+    assert re.search(r"\d+ of \d+ pieces of work are to be done; about \d+ (s|min) one after the other", text)
+
+
+def test_another_corpus_under_a_name_that_is_there_is_refused(finished, tmp_path):
+    (tmp_path / "music").mkdir()
+    options = ("--corpus", "folder", "--corpus-root", str(tmp_path / "music"), "--name", "synth")
+    done = run_recipe(finished, *options, "--conf", "conf/synth", *MODEL)
+    assert done.returncode == 2 and "give this corpus a name of its own (--name)" in done.stderr
+
+
 def test_jobs_are_as_many_as_the_cores_that_are_allowed(finished):
-    cores = sorted(os.sched_getaffinity(0))
+    core = str(min(os.sched_getaffinity(0)))
     words = [
         "taskset",
         "-c",
-        str(cores[0]),
+        core,
         "./run.sh",
         "--verbose",
         "true",
@@ -106,10 +100,9 @@ def test_jobs_are_as_many_as_the_cores_that_are_allowed(finished):
         "1",
         "--stop-stage",
         "1",
+        *MODEL,
     ]
-    done = subprocess.run(
-        [*words, *MODEL], cwd=finished, env=environment(), capture_output=True, text=True, check=True
-    )
+    done = subprocess.run(words, cwd=finished, env=environment(), capture_output=True, text=True, check=True)
     assert re.findall(r"convert_audio\.sh --nj (\d+)", done.stderr)[0] == "1"
 
 
@@ -140,34 +133,35 @@ def test_values_of_configurations_are_not_executed(finished, edit):
         assert not (finished / "pwned").exists()
 
 
-def test_a_dry_run_tells_what_and_why_and_how_long_and_writes_nothing(finished, edit):
-    assert run_recipe(finished, *MODEL).returncode == 0
-    edit("conf/synth/dnn1.conf", "# a note\n")
-    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
-    done = run_recipe(finished, "--verbose", "false", "--dry-run", "true", *MODEL)
-    assert done.returncode == 0, done.stderr
-    assert before == {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
-    assert re.search(
-        r"exp/synth_dnn1 train: input conf/synth/dnn1\.conf changed; about \d+ (s|min)\n",
-        done.stdout + done.stderr,
-    )
-    text = done.stdout + done.stderr
-    assert "exp/synth_dnn1 vote_test: exp/synth_dnn1/post_test/post.scp is made before it" in text
-    assert "data/synth/train" not in text  # which is up to date
-    assert re.search(r"\d+ of \d+ pieces of work are to be done; about \d+ (s|min) one after the other", text)
+def trained_anew(folder, model: str) -> bytes:
+    """Return the network that a training from nothing gives, in a folder of its own."""
+    shutil.rmtree(folder / f"exp/fresh_{model}", ignore_errors=True)
+    words = ["local/train_model.sh", "--conf", "conf/synth", "data/synth", "exp/fresh", model]
+    subprocess.run(words, cwd=folder, env=environment(), capture_output=True, check=True)
+    return (folder / f"exp/fresh_{model}/final.nnet").read_bytes()
 
 
-def test_another_corpus_under_a_name_that_is_there_is_refused(finished, tmp_path):
-    (tmp_path / "music").mkdir()
-    options = ("--corpus", "folder", "--corpus-root", str(tmp_path / "music"), "--name", "synth")
-    done = run_recipe(finished, *options, "--conf", "conf/synth", *MODEL)
-    assert done.returncode == 2 and "give this corpus a name of its own (--name)" in done.stderr
+@pytest.mark.parametrize(
+    ("model", "options"), [("dnn1", {"max-iters": "1"}), ("lstm_512", {"select": "last"})]
+)
+def test_fewer_epochs_or_another_choice_give_the_network_of_a_fresh_training(finished, edit, model, options):
+    edit(f"conf/synth/{model}.conf", "")
+    set_options(finished / f"conf/synth/{model}.conf", options)
+    done = run_recipe(finished, "--stage", "4", "--stop-stage", "5", *MODEL)
+    assert f"exp/synth_{model}/.done/train" in doing(done)
+    assert (finished / f"exp/synth_{model}/final.nnet").read_bytes() == trained_anew(finished, model)
 
 
-def test_a_user_is_told_in_plain_words(finished):
-    done = run_recipe(finished, "--verbose", "false", *MODEL)
-    assert done.returncode == 0
-    assert ".done" not in done.stderr and "once.py" not in done.stderr and "--cmd" not in done.stderr
-    assert re.search(r"Stage 5: .*\n(.*\n)*?  all 2 models are up to date", done.stderr), done.stderr
-    log = (finished / "data/synth/log/run.log").read_text()
-    assert "up to date: exp/synth_dnn1/.done/train" in log and "steps/make_scattering.sh --nj" in log
+def test_edited_training_code_trains_from_the_start_and_the_results_name_its_commit(finished, edit):
+    iters = finished / "exp/synth_dnn1/iters.tsv"
+    first = iters.read_text().split("\n")[1:3]
+    edit("steps/nnet1/affine.py", "\n# edited\n")
+    git(finished, "commit", "-qam", "Edit training")
+    done = run_recipe(finished, "--dnns", "dnn1", "--lstms", "")
+    assert "exp/synth_dnn1/.done/train" in doing(done)
+    again = iters.read_text().split("\n")[1:3]
+    assert [line.split("\t")[:7] for line in again] == [line.split("\t")[:7] for line in first]
+    log = (finished / "exp/synth_dnn1/log/train.log").read_text()
+    assert re.search(r"ITERATION 0?1: TRAIN", log)
+    commit = git(finished, "rev-parse", "HEAD")
+    assert commit[:7] in (finished / "exp/synth_dnn1/results.txt").read_text().split("%")[0]

@@ -19,15 +19,6 @@ STAGE_0 = ("--stage", "0", "--stop-stage", "0", *ONE_MODEL)
 STAGE_4 = ("--stage", "4", "--stop-stage", "4", *ONE_MODEL)
 
 
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory):
-    """Return a copy of the recipe with a tiny corpus that is ready for training."""
-    folder = make_workspace(tmp_path_factory.mktemp("reliability") / "copy")
-    done = run_recipe(folder, "--stop-stage", "3", *ONE_MODEL)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return folder
-
-
 def start(folder, lock: str, *options: str) -> subprocess.Popen:
     """Start the recipe in a session of its own, and wait until it has a lock."""
     process = subprocess.Popen(
