@@ -55,13 +55,6 @@ def test_good_directory(folder: Path) -> None:
     ("name", "text", "message"),
     [
         ("feats.scp", None, "feats.scp: no such file"),
-        ("wav.scp", "", "wav.scp: is empty"),
-        ("utt2spk", "a2 a\na1 a\nb1 b\n", "utt2spk:2: 'a1' comes after 'a2'"),
-        ("utt2spk", "a1 a\na1 a\na2 a\nb1 b\n", "utt2spk:2: duplicate key 'a1', also in line 1"),
-        ("utt2spk", "a1 a\r\na2 a\r\nb1 b\r\n", "utt2spk:1: ends in a carriage return"),
-        ("utt2spk", "a1 a\na2\nb1 b\n", "utt2spk:2: expected '<key> <value>'"),
-        ("utt2spk", "a1 a\n\na2 a\nb1 b\n", "utt2spk:2: expected '<key> <value>'"),
-        ("utt2spk", "a1 a\na2 a\nb1 b", "utt2spk: truncated: the last line has no end"),
         ("utt2spk", "a1 a\na2 a x\nb1 b\n", "utt2spk:2: 'a2': expected one word, got 'a x'"),
         ("feats.scp", "a1 f:3\nb1 f:9\n", "utt2spk:2: 'a2' is not in"),
         ("feats.scp", "a1 f:3\nb1 f:9\n", "(3 in utt2spk, 2 in feats.scp, 1 in one only)"),
@@ -71,16 +64,11 @@ def test_good_directory(folder: Path) -> None:
         ("spk2utt", "a a1 a2\n", "'b' has 1 utterances in utt2spk and 0 here"),
         ("genres.txt", "rock_pop\njazz\n", "utt2genre:2: 'a2' has class 'world', which is not in"),
         ("genres.txt", "rock_pop\n", "genres.txt: expected at least two classes, got 1"),
-        ("utt2spk", "a1\ta\na2 a\nb1 b\n", "utt2spk:1: expected '<key> <value>' with a blank"),
-        ("utt2spk", " a1 a\na2 a\nb1 b\n", "utt2spk:1: expected '<key> <value>' with a blank"),
         ("genres.txt", "classical\nrock_pop\nworld\n", "class 'classical' has no track"),
         ("genres.txt", "rock_pop\nworld\nworld\n", "genres.txt:3: the class 'world' stands twice"),
         ("genres.txt", "rock pop\nworld\n", "genres.txt:1: expected one class name, got 'rock pop'"),
-        ("utt2dur", "a1 29\na2 nan\nb1 1\n", "utt2dur:2: 'a2': expected a positive number, got 'nan'"),
         ("utt2dur", "a1 29\na2 0\nb1 1\n", "utt2dur:2: 'a2': expected a positive number, got '0'"),
-        ("utt2num_frames", "a1 1\na2 2.5\nb1 1\n", "utt2num_frames:2: 'a2': expected a positive integer"),
         ("frame_shift", "-1\n", "frame_shift:1: 'frame_shift': expected a positive number, got '-1'"),
-        ("wav.scp", "a1 sox x |\na2 x\nb1 x\n", "wav.scp:1: 'a1' is a command, not a file"),
     ],
 )  # fmt: skip
 def test_each_mistake_is_named(folder: Path, name: str, text: str | None, message: str) -> None:
@@ -93,29 +81,11 @@ def test_each_mistake_is_named(folder: Path, name: str, text: str | None, messag
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_not_utf8_and_control_characters(folder: Path) -> None:
-    (folder / "utt2spk").write_bytes(b"a1 \xff\na2 a\x00\nb1 b\n")
-    found = problems(folder)
-    assert any("utt2spk:1: not UTF-8" in problem for problem in found)
-    assert any("utt2spk:2: holds a control character" in problem for problem in found)
-
-
 def test_allowances(folder: Path) -> None:
     (folder / "genres.txt").write_text("classical\nrock_pop\nworld\n")
     (folder / "wav.scp").write_text("a1 sox x |\na2 x\nb1 x\n")
     assert len(problems(folder)) == 2
     assert problems(folder, missing_classes=True, pipes=True) == []
-
-
-def test_exit_status_and_no_traceback(folder: Path, tmp_path: Path) -> None:
-    (folder / "utt2spk").write_text("a2 a\na1 a\nb1 b\n")
-    for argv, status in ([str(folder)], 1), ([str(tmp_path / "none")], 1), (["--no-such"], 2), ([], 2):
-        done = subprocess.run(
-            [sys.executable, str(REPO / "utils/validate_data_dir.py"), *argv], capture_output=True, text=True
-        )
-        assert done.returncode == status
-        assert "Traceback" not in done.stderr
-        assert "ERROR (validate_data_dir.py)" in done.stderr
 
 
 def test_fix_keeps_common_sorts_and_backs_up(folder: Path) -> None:

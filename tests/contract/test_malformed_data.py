@@ -57,6 +57,7 @@ OPTIONS = [
     ("list_absent", "--test-list l", {}, r"l: cannot read the list: No such file"),
     ("list_alone", "--train-list l", {"l": "a/artist0/song0.wav\n"}, r"without --test-list"),
     ("percent", "--test-percent 100", {}, r"--test-percent 100"),
+    ("percent_zero", "--test-percent 0", {}, r"--test-percent 0: expected a percentage between 0 and 100"),
 ]
 # name, content of t.csv, what is said after its name
 HEADER = r"1: expected a header"
@@ -181,13 +182,14 @@ TRACK = r"w\.scp: u1: "
 SOUNDS = [
     ("empty", b"", rf"{TRACK}x\.wav: expected a WAV file"),
     ("text", b"music\n", rf"{TRACK}x\.wav: expected a WAV file"),
+    ("one_less", wav(NOISE[:8191]), rf"{TRACK}.*expected 8192 samples.*8191"),
     ("cut", WAV[:-100], rf"{TRACK}x\.wav: truncated: expected 18044 bytes, got 17944"),
     ("header", WAV[:44], rf"{TRACK}x\.wav: truncated"),
     ("rate", wav(NOISE, 44100), r"x\.wav: expected 22050 Hz, got 44100 Hz"),
     ("stereo", wav(np.stack([NOISE, NOISE], 1)), r"x\.wav: expected one channel, got 2"),
     ("short", wav(NOISE[:100]), TRACK),
     ("none", wav(NOISE[:0]), TRACK),
-    ("nan", wav(np.append(NOISE, np.nan), subtype="FLOAT"), rf"{TRACK}.*(finite|NaN)"),
+    ("nan", wav(np.append(NOISE, np.nan), subtype="FLOAT"), rf"{TRACK}.*sample 9000.*nan"),
     ("infinite", wav(np.append(NOISE, np.inf), subtype="FLOAT"), rf"{TRACK}.*(finite|NaN)"),
 ]
 SCP = {"w.scp": "u1 x.wav\n"}

@@ -6,6 +6,7 @@ import struct
 
 import numpy as np
 
+from tests.contract.forkserver import REPO
 from tests.contract.malformed import (
     BIG,
     PICKLE,
@@ -56,6 +57,14 @@ def lstm(cells: int, rest: str = "") -> str:
     return f"<Nnet> \n<LstmProjectedStreams> 2 3 \n<CellDim> {cells} <NumStream> 4 {rest}"
 
 
+def raw(*parts: bytes | int) -> bytes:
+    """Return a binary network of tokens and numbers as they stand."""
+    return b"\0B<Nnet> " + b"".join(int32(part) if isinstance(part, int) else part for part in parts)
+
+
+TANHS = raw(b"<Tanh> ", 2, 2, b"<Tanh> ", 3, 3, b"</Nnet> ")
+NO_STREAMS = (REPO / "tests/fixtures/nnet1/files/google.bin").read_bytes()
+NO_STREAMS = NO_STREAMS.replace(b"<NumStream> \4\4", b"<NumStream> \4\0")
 HUGE_MATRIX = binary(matrix(np.eye(3), dims=(BIG, BIG))[2:], dims=(BIG, BIG))
 NEGATIVE_MATRIX = binary(matrix(np.eye(3), dims=(-3, 3))[2:])
 NONE, INTEGER = "not an nnet1 file", "expected an integer for the"
@@ -107,6 +116,25 @@ MODELS = [
     ("lstm_huge", lstm(BIG, "[\n 1 ]\n"), r"expected .* of \d+ x 3, got 1 x 1"),
     ("lstm_negative", lstm(-800), r"<CellDim> must be at least 1, got -800"),
     ("binary_mark_alone", b"\0B", NONE),
+    ("binary_header_alone", raw(), r"header, byte 9: the file ends"),
+    ("binary_no_component", raw(b"</Nnet> "), r"network, byte 17: the network has no component"),
+    ("binary_end_first", raw(b"<!EndOfComponent> "), r"unknown component <!EndOfComponent>"),
+    ("binary_unknown", raw(b"<Relu> ", 2), r"component 1, byte 9: unknown component <Relu>"),
+    ("binary_option", raw(b"<AffineTransform> ", 2, 3, b"<Nnett> "), r"byte 37: unknown option <Nnett>"),
+    (
+        "binary_token",
+        raw(b"<AffineTransform> ", 2, 3, b"XM ", 2, 3),
+        r"expected weight as FM or DM , got 'XM '",
+    ),
+    ("binary_negative_dim", raw(b"<Tanh> ", -1, 3), r"byte 9: dimensions must be at least 1"),
+    ("binary_dims", raw(b"<Tanh> ", 3, 2, b"</Nnet> "), r"byte 9: <Tanh>: input and output dimension"),
+    ("binary_eight_bytes", raw(b"<Tanh> \x08\3\0\0\0"), r"byte 16: the output dimension .* but claims 8"),
+    ("binary_end_cut", raw(b"<Tanh> ", 2, 2, b"</Nnet>"), r"in or after </Nnet>; is it truncated"),
+    ("binary_do_not_follow", TANHS, r"component 2 <Tanh> takes 3 inputs, but component 1 <Tanh> gives 2"),
+    ("binary_copy", raw(b"<Copy> ", 1, 2, 1, 3, b"</Nnet> "), r"index 3 is outside 1..2"),
+    ("binary_splice", raw(b"<Splice> ", 4, 2, 1), r"expected 2 frame offsets, got 1"),
+    ("binary_no_cells", raw(b"<LstmProjected> ", 1, 1, b"FM "), r"<CellDim> must be at least 1, got none"),
+    ("binary_no_streams", NO_STREAMS, r"component 2 .*byte 30: .*<NumStream> must be at least 1, got 0"),
     ("binary_truncated_at_end", GOOD_BINARY[:-1], r"truncated"),
     (
         "binary_truncated_in_dims",
@@ -144,6 +172,35 @@ PROTOTYPES = [
     ("vector_long", f"<Copy> {SQUARE} <BuildVector> 1:999999999 </BuildVector>\n", r"too long"),
     ("vector_open", f"<Copy> {SQUARE} <BuildVector> 1 2 3\n", r"needs </BuildVector>"),
     ("sizes_differ", "<Softmax> <InputDim> 3 <OutputDim> 4\n", r"<Softmax>"),
+    ("brackets_alone", "<NnetProto>\n</NnetProto>\n", r"the prototype has no component"),
+    ("option_elsewhere", f"<Tanh> {SQUARE} <Shift> 3\n", r"x\.proto:1: <Tanh>: unknown option '<Shift>'"),
+    ("option_odd", f"<Tanh> {SQUARE} ü\n", r"unknown option 'ü'"),
+    ("shift_none", f"<TimeShift> {SQUARE} <Shift>\n", r"<Shift> needs an integer, got 'nothing'"),
+    ("shift_float", f"<TimeShift> {SQUARE} <Shift> 1.5\n", r"<Shift> needs an integer, got '1\.5'"),
+    ("too_large", HIDDEN.replace("0.1", "1e99"), r"<ParamStddev> 1e99 is too large"),
+    (
+        "vector_never",
+        f"<Splice> {SQUARE} <BuildVector> 1:0 </BuildVector>\n",
+        r"'1:0' in <BuildVector> never",
+    ),
+    (
+        "splice",
+        f"<Splice> {SQUARE} <BuildVector> 0 1 </BuildVector>\n",
+        r"2 offsets of 3 columns make 6 outputs",
+    ),
+    ("copy", f"<Copy> {SQUARE} <BuildVector> 1 2 4 </BuildVector>\n", r"index 4 is outside 1..3"),
+    ("no_cells", f"<LstmProjected> {SQUARE}\n", r"<CellDim> must be at least 1, got none"),
+    (
+        "no_streams",
+        f"<LstmProjectedStreams> {SQUARE} <CellDim> 2 <NumStream> 0\n",
+        r"<NumStream> must be at least 1",
+    ),
+    (
+        "of_2014",
+        f"<LstmProjected> {SQUARE} <CellDim> 2 <ParamScale> 1 <GradClip> 1\n",
+        r"2014 has no <GradClip>",
+    ),
+    ("all_too_many", "<AffineTransform> <InputDim> 1000000 <OutputDim> 1000000\n", r"are more than"),
     ("splice_zero", "<Splice> <InputDim> 3 <OutputDim> 6 <BuildVector> </BuildVector>\n", r"<Splice>"),
 ]
 # name, content of x.stats for cmvn_to_nnet, message

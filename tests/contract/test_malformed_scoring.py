@@ -143,13 +143,18 @@ def svm(**replaced: object) -> bytes:
     return buffer.getvalue()
 
 
+def packed(name: str, content: bytes) -> bytes:
+    """Return a zip file with one entry."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr(name, content)
+    return buffer.getvalue()
+
+
 def bomb() -> bytes:
     """Return an npz whose array claims 2^40 numbers."""
-    buffer = io.BytesIO()
     header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1099511627776,), }".ljust(117) + b"\n"
-    with zipfile.ZipFile(buffer, "w") as file:
-        file.writestr("mean.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
-    return buffer.getvalue()
+    return packed("mean.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
 
 
 OBJECTS = svm(classes=np.array(["a", "b", {"c": 1}], dtype=object))  # which only unpickling could read
@@ -166,6 +171,9 @@ SVMS = [
     ("format", r"svm\.npz: expected format 1, got 2", svm(format=2)),
     ("shape", SHAPES, svm(weight=np.ones((3, 4)))),
     ("nan", r"svm\.npz: bias is not finite", svm(bias=np.full(3, np.nan))),
+    ("type", r"svm\.npz: mean: expected float64", svm(mean=np.zeros(5, np.float32))),
+    ("zip_broken", r"svm\.npz: not an SVM", b"PK\3\4broken"),
+    ("array_junk", r"svm\.npz: not an SVM", packed("weight.npy", b"junk")),
     ("scale_zero", r"svm\.npz: .*positive scales", svm(scale=np.zeros(5))),
     ("classes", r"svm\.npz knows the classes 'a b d', d has 'a b c'", svm(classes=np.array(list("abd")))),
     ("dimensions", r"expected vectors of 4 values", NARROW),

@@ -44,7 +44,7 @@ FEATURES = [
     ("huge", one(matrix(rows(), dims=(BIG, 3))), r"f\.ark: .*announces"),
     ("duplicate", one(matrix(rows())) * 2, r"f\.ark: duplicate key|u1"),
 ]
-NOTHING = r"no (frames|utterance|data)|nothing|Done 0|left"
+NOTHING = r"not one minibatch"
 # name, targets, message
 TARGETS = [
     ("class_outside", one(posterior([0, 1, 3, 0])), r"u1: target class 3 in frame 2 .*classes 0 to 2"),

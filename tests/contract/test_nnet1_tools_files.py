@@ -20,13 +20,7 @@ from utils.cli import UserError
 
 FILES = Path(__file__).resolve().parents[1] / "fixtures" / "nnet1" / "files"
 STEPS = Path(__file__).resolve().parents[2] / "steps" / "nnet1"
-TOOLS = {
-    "nnet_initialize.py": 2,
-    "nnet_copy.py": 2,
-    "nnet_info.py": 1,
-    "cmvn_to_nnet.py": 2,
-    "compute_cmvn_stats.py": 2,
-}
+TOOLS = ("nnet_initialize.py", "nnet_copy.py", "nnet_info.py", "cmvn_to_nnet.py", "compute_cmvn_stats.py")
 
 
 @pytest.fixture
@@ -60,11 +54,7 @@ def test_usage(run_cli, call, tool, tmp_path):
     assert wrong.returncode == 2
     assert "usage: " in wrong.stderr
     assert wrong.stdout == ""
-
-
-@pytest.mark.parametrize("tool", TOOLS)
-def test_unknown_and_shortened_options_are_refused(call, tool):
-    arguments = ["1"] * TOOLS[tool]
+    arguments = ["1"] * (1 if tool == "nnet_info.py" else 2)
     assert call(tool, "--no-such-option=1", *arguments).returncode == 2
     assert call(tool, "--conf=x", *arguments).returncode == 2
 
@@ -92,15 +82,6 @@ def test_initialize_for_the_generation_asked_for(call, tmp_path):
     call("nnet_initialize.py", "--generation=2014", FILES / "dnn.proto", out, check=True)
     assert read_network(out).generation == "2014"
     assert out.stat().st_size == (FILES / "dnn2014.init").stat().st_size
-
-
-def test_a_wrong_prototype_leaves_no_file(run_cli, tmp_path):
-    (tmp_path / "nnet.proto").write_text("<Softmax> <InputDim> 3 <OutputDim> 4\n")
-    done = run_cli(STEPS / "nnet_initialize.py", tmp_path / "nnet.proto", tmp_path / "nnet")
-    assert done.returncode == 1
-    assert f"ERROR (nnet_initialize.py) {tmp_path / 'nnet.proto'}:1: <Softmax>: " in done.stderr
-    assert "Traceback" not in done.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["nnet.proto"]
 
 
 def test_copy_between_binary_and_text(call, tmp_path):
@@ -163,10 +144,8 @@ def test_copy_without_some_components(call, tmp_path):
 def test_info_is_kaldis_to_the_digits_that_float32_sums_have(call):
     done = call("nnet_info.py", FILES / "head_d0_noclip.it1", check=True)
     number = re.compile(r"-?[0-9.]+(?:e-?[0-9]+)?")
-    ours, kaldis = (
-        done.stdout.rstrip().splitlines(),
-        (FILES / "head_d0_noclip.info.txt").read_text().splitlines(),
-    )
+    ours = done.stdout.rstrip().splitlines()
+    kaldis = (FILES / "head_d0_noclip.info.txt").read_text().splitlines()
     assert len(ours) == len(kaldis)
     for left, right in zip(ours, kaldis, strict=True):
         assert number.sub("N", left).rstrip() == number.sub("N", right).rstrip()
@@ -175,31 +154,12 @@ def test_info_is_kaldis_to_the_digits_that_float32_sums_have(call):
 
 
 def test_info_reports_parameters_that_are_not_numbers(call, tmp_path):
-    text = (
-        (FILES / "transf2014.nnet.txt")
-        .read_text()
-        .replace("-2.284206 ", "nan ")
-        .replace("0.3886971 ", "inf ")
-    )
-    (tmp_path / "nnet").write_text(text)
+    text = (FILES / "transf2014.nnet.txt").read_text()
+    (tmp_path / "nnet").write_text(text.replace("-2.284206 ", "nan ").replace("0.3886971 ", "inf "))
     done = call("nnet_info.py", tmp_path / "nnet")
     assert done.returncode == 0
     assert "component 1 <AddShift>: shift has 1 NaN and 0 infinite elements of 20" in done.stderr
     assert "component 2 <Rescale>: scale has 0 NaN and 1 infinite elements of 20" in done.stderr
-
-
-def test_a_damaged_network_is_an_error_with_its_place(run_cli, tmp_path):
-    path = tmp_path / "nnet"
-    path.write_bytes((FILES / "dnn.init").read_bytes()[:2000])
-    done = run_cli(STEPS / "nnet_info.py", path)
-    assert done.returncode == 1
-    assert re.search(
-        r"ERROR \(nnet_info.py\) \S+/nnet: component 3 <AffineTransform>, byte \d+: ", done.stderr
-    )
-    assert "Traceback" not in done.stderr
-    missing = run_cli(STEPS / "nnet_info.py", tmp_path / "none")
-    assert missing.returncode == 1
-    assert "No such file" in missing.stderr
 
 
 def test_cmvn_to_nnet_is_kaldis(call, tmp_path):
@@ -224,10 +184,7 @@ def test_compute_cmvn_stats_is_kaldis(call, shared, tmp_path, monkeypatch):
     folder = shared / "reference" / "kaldi_nnet1"
     monkeypatch.chdir(folder)
     tool = "compute_cmvn_stats.py"
-    for rspecifier, name in (
-        ("ark:feats.ark", "cmvn-g.stats"),
-        ("scp:feats.scp", "cmvn-g.stats.txt"),
-    ):
+    for rspecifier, name in (("ark:feats.ark", "cmvn-g.stats"), ("scp:feats.scp", "cmvn-g.stats.txt")):
         binary = "false" if name.endswith(".txt") else "true"
         call(tool, f"--binary={binary}", rspecifier, tmp_path / "stats", check=True)
         assert (tmp_path / "stats").read_bytes() == (FILES / name).read_bytes()
@@ -257,15 +214,6 @@ def test_compute_cmvn_stats_does_not_depend_on_how_archives_are_split(call, tmp_
     np.testing.assert_allclose(stats[0, :-1], expected.sum(axis=0), rtol=1e-7)
     np.testing.assert_allclose(stats[1, :-1], (expected**2).sum(axis=0), rtol=1e-7)
     assert stats[:, -1].tolist() == [666, 0]
-
-
-def test_compute_cmvn_stats_names_what_is_wrong(call, tmp_path):
-    with archive.Writer(f"ark:{tmp_path / 'feats.ark'}") as writer:
-        writer.write("utt1", np.array([[1, 2], [np.inf, 0]], np.float32))
-    done = call("compute_cmvn_stats.py", f"ark:{tmp_path / 'feats.ark'}", tmp_path / "stats")
-    assert done.returncode == 1
-    assert "utterance utt1: column 0 holds a value that is not finite" in done.stderr
-    assert not (tmp_path / "stats").exists()
 
 
 def test_dnn_prototype_is_kaldis():

@@ -196,6 +196,14 @@ def test_config_yields_to_the_command_line(toy: Path, tmp_path: Path, argv: list
         ('name="a" b\n', "bad.conf:1: shell syntax"),
         ("touch pwned\n", "bad.conf:1: expected name=value"),
         ("name[$(touch pwned)]=1\n", "bad.conf:1"),
+        ("--=4\n", "bad.conf:1"),
+        ("nj=4 & touch pwned\n", "bad.conf:1: shell syntax"),
+        ("BASH_ENV=pwned\n", "bad.conf:1: unknown key 'BASH_ENV'"),
+        ("IFS=x\n", "bad.conf:1: unknown key 'IFS'"),
+        ("nj() { touch pwned; }\n", "bad.conf:1: expected name=value"),
+        ("nj: 4\n", "bad.conf:1: expected name=value"),
+        ('{"nj": 4}\n', "bad.conf:1: expected name=value"),
+        ("\ufeffnj=4\n", "bad.conf:1: "),
     ],
 )
 def test_config_refused(toy: Path, tmp_path: Path, text: str, message: str) -> None:

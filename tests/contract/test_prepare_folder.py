@@ -82,12 +82,6 @@ def test_artist_from_a_table_that_also_splits(music, tmp_path):
     data = prepare(music, "--csv", str(tmp_path / "t.csv"))
     assert set(tables.read_table(data / "test/utt2spk").values()) == {"bob"}
     assert len(both(data, "utt2spk")) == 39
-    (tmp_path / "t.csv").write_text("path,split\nJazz/Ann/0 track #0.mp3,dev\n")
-    with pytest.raises(cli.UserError, match="expected the split train or test, got 'dev'"):
-        prepare(music, "--csv", str(tmp_path / "t.csv"))
-    (tmp_path / "t.csv").write_text("path,artist\nJazz/nobody.mp3,x\n")
-    with pytest.raises(cli.UserError, match="1 of 1 paths are not in the corpus, e.g. 'Jazz/nobody.mp3'"):
-        prepare(music, "--csv", str(tmp_path / "t.csv"))
 
 
 def test_genre_column_takes_the_place_of_the_folder(music, tmp_path):
@@ -127,23 +121,11 @@ def test_lists(music, tmp_path, capsys):
     assert len(tables.read_table(data / "test/utt2spk")) == 2
     assert len(tables.read_table(data / "train/utt2spk")) == 38
     assert "2 of 2 (100.0 %), by 1 of 1 artists" in (data / "overlap.txt").read_text()
-    given = (
-        "--artist-pattern",
-        PATTERN,
-        "--test-list",
-        f"{tmp_path}/test",
-        "--train-list",
-        f"{tmp_path}/train",
-    )
-    (tmp_path / "train").write_text("bob-0_track_0\n")
-    with pytest.raises(cli.UserError, match="train:1: 'bob-0_track_0' is not in the corpus"):
-        prepare(music, *given)
+    lists = ("--test-list", f"{tmp_path}/test", "--train-list", f"{tmp_path}/train")
     (tmp_path / "train").write_text("Jazz/Bob/0 track #0.mp3\nDrum & Bass/Bob/0 track #0.mp3\n")
-    data = prepare(music, *given)
+    data = prepare(music, "--artist-pattern", PATTERN, *lists)
     assert len(both(data, "utt2spk")) == 4
     assert "36 of 40 tracks are in neither list" in capsys.readouterr().err
-    with pytest.raises(cli.UserError, match="--train-list is given without --test-list"):
-        prepare(music, "--train-list", f"{tmp_path}/train")
     with pytest.raises(cli.UserError, match="2 tracks are in both lists"):
         prepare(music, "--test-list", f"{tmp_path}/test", "--train-list", f"{tmp_path}/test")
 
@@ -199,39 +181,14 @@ def test_folders_that_cannot_be_read_are_refused(music, monkeypatch):
         prepare(music, "--artist-pattern", PATTERN)
 
 
+def test_classes_of_too_few_artists_are_refused(music):
+    with pytest.raises(cli.UserError, match="class drum_and_bass: its 20 tracks are by too few"):
+        prepare(music, "--artist-pattern", "^(?P<artist>[^/]+)/")
+    assert not music.with_name("data").exists()
+
+
 def test_same_audio_on_both_sides(music, tmp_path):
     (music / "Jazz/Bob/copy.mp3").write_bytes((music / "Jazz/Ann/0 track #0.mp3").read_bytes())
     (tmp_path / "test").write_text("Jazz/Bob/copy.mp3\nDrum & Bass/Bob/0 track #0.mp3\n")
     with pytest.raises(cli.UserError, match="bob-copy in test = ann-0_track_0"):
         prepare(music, "--artist-pattern", PATTERN, "--test-list", f"{tmp_path}/test", "--strict", "true")
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--artist-pattern", PATTERN, "--artist-tags", "true"], "give one of"),
-        (["--test-percent", "0"], "between 0 and 100"),
-        (
-            ["--artist-pattern", "^(?P<artist>[^/]+)/"],
-            "class drum_and_bass: its 20 tracks are by too few",
-        ),
-        (["--artist-pattern", "(?P<artist>Ann)"], "finds no artist"),
-    ],
-)
-def test_wrong_options(music, options, message):
-    with pytest.raises(cli.UserError, match=message):
-        prepare(music, *options)
-    assert not music.with_name("data").exists()
-
-
-def test_wrong_folders(tmp_path, music, run_cli):
-    with pytest.raises(cli.UserError, match="no such folder"):
-        prepare(tmp_path / "absent")
-    with pytest.raises(cli.UserError, match="audio in 0 sub-folders, expected at least 2"):
-        prepare(music / "Jazz" / "Ann" / "disc 2")
-    (music / "jazz!").mkdir()
-    (music / "jazz!/a.wav").touch()
-    done = run_cli("local/prepare_folder.py", music, tmp_path / "out")
-    assert done.returncode == 1
-    assert "both become the class jazz; rename one" in done.stderr
-    assert "Traceback" not in done.stderr

@@ -57,12 +57,8 @@ def test_repetitions_stay_in_one_fold(corpus):
                 assert len({fold[f"{genre}.{number:05d}"] for number in group}) == 1, (genre, group)
     assert fold["metal.00058"] == fold["rock.00016"]
     spk = both_sets(data, "utt2spk")
-    assert (
-        spk["disco_00050"]
-        == spk["disco_00050-disco_00051"]
-        == spk["disco_00050-disco_00070"]
-        == "disco_00050"
-    )
+    twins = ("disco_00050", "disco_00050-disco_00051", "disco_00050-disco_00070")
+    assert {spk[utt] for utt in twins} == {"disco_00050"}
 
 
 def test_another_fold_and_a_list_of_ones_own(corpus, tmp_path):
@@ -127,22 +123,8 @@ def test_same_audio_on_both_sides_is_reported(corpus):
         prepare(corpus, "--strict", "true")
 
 
-def test_missing_and_misplaced_excerpts(corpus):
+def test_missing_excerpts(corpus):
     (corpus / "genres/pop/pop.00003.au").unlink()
     with pytest.raises(cli.UserError, match="1 of 1000 excerpts are missing: pop.00003; .*--allow-missing 1"):
         prepare(corpus)
     prepare(corpus, "--allow-missing", "1")
-    (corpus / "genres/pop/rock.00003.au").touch()
-    with pytest.raises(cli.UserError, match="named rock in the folder of pop"):
-        prepare(corpus)
-    (corpus / "genres/pop/rock.00003.au").unlink()
-    (corpus / "genres/pop/pop.00004.wav").touch()
-    with pytest.raises(cli.UserError, match="pop.00004.wav: pop.00004.au is there as well"):
-        prepare(corpus)
-
-
-def test_wrong_root(tmp_path):
-    with pytest.raises(cli.UserError, match="no such folder"):
-        prepare(tmp_path / "absent")
-    with pytest.raises(cli.UserError, match="no folder genres/blues"):
-        prepare(tmp_path)

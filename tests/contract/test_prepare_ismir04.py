@@ -118,32 +118,6 @@ class TestMiniature:
         assert "test: artists shared with train: unknown" in text
         assert "evaluation: tracks by artists of train: 5 of 7 (71.4 %), by 5 of 6 artists" in text
 
-    @pytest.mark.parametrize(
-        ("row", "message"),
-        [
-            ('"classical","a"', "tracklist.csv:8: expected 6 or 7 columns, got 2"),
-            ('"opera","a","b","c","1","opera/a.mp3"', "tracklist.csv:8: expected a class"),
-            ('"world","a","b","c","1","../../etc/passwd"', "tracklist.csv:8: expected a path below audio/"),
-            (
-                '"world","a","b","c","1","artist_1_album_1_track_1.mp3"',
-                ":8: .* is also in line 1",
-            ),
-        ],
-    )
-    def test_damaged_metadata(self, miniature, tmp_path, row, message):
-        with (miniature / "metadata/development/tracklist.csv").open("a") as file:
-            file.write(row + "\n")
-        with pytest.raises(cli.UserError, match=message):
-            prepare(miniature, tmp_path / "data")
-
-    def test_wrong_root(self, miniature, tmp_path, run_cli):
-        with pytest.raises(cli.UserError, match="absent: no such folder"):
-            prepare(tmp_path / "absent", tmp_path / "data")
-        done = run_cli("local/prepare_ismir04.py", miniature / "audio", tmp_path / "data")
-        assert done.returncode == 1
-        assert "Traceback" not in done.stderr
-        assert "--corpus-root must be the folder with audio/ and metadata/" in done.stderr
-
 
 class TestArchive:
     """The archive's own listing, with tiny files."""

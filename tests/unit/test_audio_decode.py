@@ -47,12 +47,6 @@ def decode(path: Path, **options) -> tuple[np.ndarray, Track]:
         return np.concatenate(list(track.blocks())), track
 
 
-def cut(source: Path, target: Path, share: float) -> Path:
-    data = source.read_bytes()
-    target.write_bytes(data[: int(len(data) * share)])
-    return target
-
-
 def xing_at(data: bytes) -> int:
     return max(data.find(b"Xing", 0, 200), data.find(b"Info", 0, 200))
 
@@ -68,16 +62,12 @@ def test_reads_every_format(sounds, name):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_truncated_file_is_named(sounds, tmp_path, name):
-    path = cut(sounds / name, tmp_path / name, 0.6)
+def test_truncated_file_is_named_and_can_be_allowed(sounds, tmp_path, name):
+    data = (sounds / name).read_bytes()
+    (tmp_path / name).write_bytes(data[: len(data) * 6 // 10])
     with pytest.raises(AudioError, match=f"{name}.*(truncated|decoding failed)"):
-        decode(path)
-
-
-@pytest.mark.parametrize("name", FORMATS)
-def test_truncated_file_can_be_allowed(sounds, tmp_path, name):
-    path = cut(sounds / name, tmp_path / name, 0.6)
-    samples, track = decode(path, allow_truncated=True)
+        decode(tmp_path / name)
+    samples, track = decode(tmp_path / name, allow_truncated=True)
     assert 0.2 * RATE * SECONDS < len(samples) < 0.75 * RATE * SECONDS
     assert "truncated" in track.warnings[0]
 
@@ -162,19 +152,9 @@ class TestMp3Counts:
         stream = mpeg.find_stream(SourceFile(str(tmp_path / "t.mp3")))
         assert stream is not None and stream.start == len(tag)
 
-    @pytest.mark.parametrize(
-        ("header", "size"),
-        [
-            ("fffb9064", 417),
-            ("fffb9264", 418),
-            ("fff380c4", 208),
-            ("ffe388c4", 576),
-            ("fffd9064", 0),
-            ("00fb9064", 0),
-        ],
-    )
-    def test_frame_sizes(self, header, size):
-        assert mpeg.frame_size(bytes.fromhex(header)) == size
+    def test_frame_sizes(self):
+        headers = "fffb9064 fffb9264 fff380c4 ffe388c4 fffd9064 00fb9064"
+        assert [mpeg.frame_size(bytes.fromhex(x)) for x in headers.split()] == [417, 418, 208, 576, 0, 0]
 
 
 @pytest.mark.parametrize("length", [0xFFFFFFFF, 0x7FFFFFFF])
@@ -210,46 +190,11 @@ def test_content_decides_not_the_name(sounds, tmp_path):
         assert len(decode(tmp_path / name)[0]) == RATE * SECONDS
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "zero bytes long"),
-        (b"not audio at all, just text", "not audio"),
-        (b"RIFF\0\0\0\0WAVE", "not audio"),
-    ],
-)
-def test_what_is_not_audio_is_named(tmp_path, content, message):
-    (tmp_path / "x.wav").write_bytes(content)
-    with pytest.raises(AudioError, match=f"x.wav: {message}"):
-        decode(tmp_path / "x.wav")
-
-
-def test_missing_file_and_pipe_are_refused(tmp_path):
-    with pytest.raises(AudioError, match="No such file"):
-        Track(tmp_path / "absent.wav")
-    with pytest.raises(AudioError, match="pipes are not run"):
-        Track("touch /tmp/never |")
-
-
-@pytest.mark.parametrize("rate", [4000, 200000])
-def test_unlikely_sample_rates_are_refused(tmp_path, rate):
-    soundfile.write(tmp_path / "x.wav", np.zeros(10000), rate)
-    with pytest.raises(AudioError, match=f"sample rate {rate} Hz, expected 8000 to 192000"):
-        Track(tmp_path / "x.wav")
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_samples_that_are_no_numbers_are_refused(tmp_path, value):
+def test_samples_that_are_no_numbers_are_refused(tmp_path):
     samples = np.zeros((70000, 2), np.float32)
-    samples[66000, 1] = value
+    samples[66000, 1] = -np.inf
     soundfile.write(tmp_path / "x.wav", samples, RATE, subtype="FLOAT")
     with pytest.raises(AudioError, match="sample 66000 is NaN or infinite"):
-        decode(tmp_path / "x.wav")
-
-
-def test_file_without_samples_is_refused(tmp_path):
-    soundfile.write(tmp_path / "x.wav", np.zeros(0), RATE)
-    with pytest.raises(AudioError, match="no samples"):
         decode(tmp_path / "x.wav")
 
 

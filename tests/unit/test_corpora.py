@@ -160,12 +160,8 @@ class TestRepetitions:
     def test_groups_that_share_an_excerpt_are_one(self):
         first = gtzan.repetition_groups()
         pop = {name: root for name, root in first.items() if root in ("pop.00052", "pop.00047")}
-        assert sorted(name for name, root in pop.items() if root == "pop.00052") == [
-            "pop.00052",
-            "pop.00054",
-            "pop.00057",
-            "pop.00060",
-        ]
+        together = sorted(int(name[-2:]) for name, root in pop.items() if root == "pop.00052")
+        assert together == [52, 54, 57, 60]
         assert first["pop.00080"] == first["pop.00051"] == "pop.00047"
         assert first["rock.00016"] == first["metal.00058"] == "metal.00058"
         assert first["disco.00070"] == "disco.00050"
@@ -180,27 +176,6 @@ class TestArtists:
         assert artists.from_path(pattern, "jazz/Miles Davis/So What.mp3") == "Miles Davis"
         with pytest.raises(cli.UserError, match="jazz/So What.mp3: --artist-pattern"):
             artists.from_path(pattern, "jazz/So What.mp3")
-
-    @pytest.mark.parametrize(
-        ("pattern", "message"), [("(", "not a regular"), ("^(.*)$", "no group named artist")]
-    )
-    def test_bad_pattern(self, pattern, message):
-        with pytest.raises(cli.UserError, match=message):
-            artists.compile_pattern(pattern)
-
-    @pytest.mark.parametrize(
-        ("text", "message"),
-        [
-            ("file,artist\na,b\n", ":1: expected a header with 'path'"),
-            ("path,artist\na\n", ":2: expected 2 columns, got 1"),
-            ("path,artist\na,b\n./a,c\n", ":3: path 'a' is there twice"),
-            ("path,artist\n,b\n", ":2: path '' is empty"),
-        ],
-    )
-    def test_bad_table(self, tmp_path, text, message):
-        (tmp_path / "t.csv").write_text(text)
-        with pytest.raises(cli.UserError, match=message):
-            artists.read_csv(tmp_path / "t.csv")
 
     @pytest.mark.parametrize("name", ["a.flac", "a.ogg", "a.wav", "a.mp3"])
     def test_tags(self, tmp_path, name):

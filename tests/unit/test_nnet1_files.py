@@ -1,9 +1,8 @@
-"""nnet1 files: byte-exact round trips, Kaldi's text, and errors that say where."""
+"""nnet1 files: byte-exact round trips, Kaldi's text; tests/contract has the malformed ones."""
 
 from __future__ import annotations
 
 import io
-import re
 import struct
 import sys
 import tracemalloc
@@ -21,29 +20,17 @@ from steps.nnet1.model_file import read_network, write_network
 FILES = Path(__file__).resolve().parents[1] / "fixtures" / "nnet1" / "files"
 BINARY = sorted(path.name for path in FILES.iterdir() if path.read_bytes()[:8] == b"\0B<Nnet>")
 TEXT = sorted(path.name for path in FILES.iterdir() if path.read_bytes()[:6] == b"<Nnet>")
-TEXT_OF = {
-    "google.bin": "google.txt",
-    "head.bin": "head.txt",
-    "std.bin": "std.txt",
-    "dnn.init": "dnn.init.txt",
-}
+TEXT_OF = {f"{name}.bin": f"{name}.txt" for name in ("google", "head", "std")} | {"dnn.init": "dnn.init.txt"}
 SAMPLES = {name: (FILES / name).read_bytes() for name in ("head.bin", "google.bin", "std.bin", "head.txt")}
 
 
 def test_fixtures_are_there():
-    assert len(BINARY) == 13
-    assert len(TEXT) == 7
+    assert (len(BINARY), len(TEXT)) == (13, 7)
 
 
-@pytest.mark.parametrize("name", BINARY)
-def test_binary_round_trip_is_byte_exact(name, tmp_path):
-    write_network(read_network(FILES / name), tmp_path / "nnet")
-    assert (tmp_path / "nnet").read_bytes() == (FILES / name).read_bytes()
-
-
-@pytest.mark.parametrize("name", TEXT)
-def test_text_round_trip_is_byte_exact(name, tmp_path):
-    write_network(read_network(FILES / name), tmp_path / "nnet", binary=False)
+@pytest.mark.parametrize("name", BINARY + TEXT)
+def test_round_trip_is_byte_exact(name, tmp_path):
+    write_network(read_network(FILES / name), tmp_path / "nnet", binary=name in BINARY)
     assert (tmp_path / "nnet").read_bytes() == (FILES / name).read_bytes()
 
 
@@ -80,20 +67,11 @@ def test_full_reference_set_round_trips(shared, tmp_path):
 def test_contents_of_the_two_generations():
     old, new = read_network(FILES / "google.bin"), read_network(FILES / "head.bin")
     assert (old.generation, new.generation) == ("2014", "modern")
-    assert [c.kind for c in old.components] == [
-        "Transmit",
-        "LstmProjectedStreams",
-        "AffineTransform",
-        "Softmax",
-    ]
+    kinds = "Transmit LstmProjectedStreams AffineTransform Softmax"
+    assert [c.kind for c in old.components] == kinds.split()
     lstm = old.components[1]
-    assert (lstm.cell_dim, lstm.num_stream, lstm.cell_clip, lstm.diff_clip, lstm.grad_clip) == (
-        2,
-        4,
-        50,
-        0,
-        0,
-    )
+    clips = (lstm.cell_clip, lstm.diff_clip, lstm.grad_clip)
+    assert (lstm.cell_dim, lstm.num_stream, *clips) == (2, 4, 50, 0, 0)
     assert new.components[0].offsets == [-1, 0, 1]
     assert new.components[3].indices == [0, 1, 2, 3, 4, 5]
     lstm = new.components[4]
@@ -158,73 +136,6 @@ def test_standard_input_and_output(monkeypatch):
     monkeypatch.setattr(sys, "stdout", sink)
     write_network(read_network("-"), "-")
     assert sink.buffer.getvalue() == SAMPLES["head.bin"]
-
-
-def refuse(tmp_path, data: bytes, pattern: str):
-    path = tmp_path / "bad.nnet"
-    path.write_bytes(data)
-    with pytest.raises(NnetFormatError) as caught:
-        read_network(path)
-    message = str(caught.value)
-    assert message.startswith(f"{path}: ")
-    assert re.search(pattern, message), message
-
-
-AFFINE = b"<AffineTransform> \4\2\0\0\0\4\3\0\0\0"
-
-
-@pytest.mark.parametrize(
-    ("data", "pattern"),
-    [
-        (b"", "byte 0: not an nnet1 file"),
-        (b"PNG", "byte 0: not an nnet1 file"),
-        (b"\0B<Nnet> ", "header, byte 9: the file ends"),
-        (b"\0B<Nnet> </Nnet> ", "network, byte 17: the network has no component"),
-        (b"\0B<Nnet> <Relu> \4\2\0\0\0", "component 1, byte 9: unknown component <Relu>"),
-        (
-            b"\0B<Nnet> " + AFFINE + b"<Nnett> ",
-            r"component 1 <AffineTransform>, byte 37: unknown option <Nnett>",
-        ),
-        (b"\0B<Nnet> <Tanh> \4\xff\xff\xff\xff\4\3\0\0\0", "byte 9: dimensions must be at least 1"),
-        (b"\0B<Nnet> <Tanh> \4\3\0\0\0\4\2\0\0\0</Nnet> ", "byte 9: <Tanh>: input and output dimension"),
-        (
-            b"\0B<Nnet> <Tanh> \x08\3\0\0\0",
-            "byte 16: the output dimension should be of 4 bytes, but claims 8",
-        ),
-        (b"\0B<Nnet> " + AFFINE + b"FM \4\3\0\0\0\4\3\0\0\0", "expected weight of 2 x 3, got 3 x 3"),
-        (
-            b"\0B<Nnet> " + AFFINE + b"FM \4\2\0\0\0\4\3\0\0\0" + bytes(23),
-            "24 bytes, but the file has 23 more",
-        ),
-        (b"\0B<Nnet> " + AFFINE + b"XM \4\2\0\0\0\4\3\0\0\0", "expected weight as FM or DM , got 'XM '"),
-        (b"\0B<Nnet> <Tanh> \4\2\0\0\0\4\2\0\0\0</Nnet> x", "end, byte 34: 1 bytes follow </Nnet>"),
-        (b"\0B<Nnet> <Tanh> \4\2\0\0\0\4\2\0\0\0</Nnet>", "in or after </Nnet>; is it truncated"),
-        (
-            b"\0B<Nnet> <Tanh> \4\2\0\0\0\4\2\0\0\0<Tanh> \4\3\0\0\0\4\3\0\0\0</Nnet> ",
-            "component 2 <Tanh> takes 3 inputs, but component 1 <Tanh> gives 2",
-        ),
-        (b"\0B<Nnet> <!EndOfComponent> ", "unknown component <!EndOfComponent>"),
-        (b"\0B<Nnet> <Copy> \4\1\0\0\0\4\2\0\0\0\4\1\0\0\0\3\0\0\0</Nnet> ", "index 3 is outside 1..2"),
-        (b"\0B<Nnet> <Splice> \4\4\0\0\0\4\2\0\0\0\4\1\0\0\0", "expected 2 frame offsets, got 1"),
-        (b"\0B<Nnet> <Splice> \4\5\0\0\0\4\2\0\0\0\4\1\0\0\0", "5 outputs are not a multiple of 2 inputs"),
-        (b"\0B<Nnet> <LstmProjected> \4\1\0\0\0\4\1\0\0\0FM ", "<CellDim> must be at least 1, got none"),
-        (
-            SAMPLES["google.bin"].replace(b"<NumStream> \4\4", b"<NumStream> \4\0"),
-            "component 2 <LstmProjectedStreams>, byte 30: .*<NumStream> must be at least 1, got 0",
-        ),
-        (b"<Nnet> <Tanh> 2 x ", "expected an integer for the input dimension, got 'x'"),
-        (b"<Nnet> <Tanh> 2 99999999999 ", "expected an integer"),
-        (b"<Nnet> <AddShift> 2 2 [ 1 2 3 ] </Nnet> ", "expected shift of 2, got 3"),
-        (b"<Nnet> <AddShift> 2 2 [ 1 2", "no ']' closes shift"),
-        (b"<Nnet> <AddShift> 2 2 [ 1 1_0 ] </Nnet> ", "shift holds something that is not a number"),
-        (b"<Nnet> <AddShift> 2 2 [ 1 one ] </Nnet> ", "shift holds something that is not a number"),
-        (b"<Nnet> <AddShift> 2 2 1 2 </Nnet> ", r"expected '\[' before shift"),
-        (b"<Nnet> <AffineTransform> 2 2 [\n 1 2\n 3 ]\n [ 1 2 ] </Nnet> ", "rows of weight are of 1 to 2"),
-        (b"<Nnet> <Splice> 2 2 [ 0.5 ] </Nnet> ", "frame offsets holds something that is not an integer"),
-    ],
-)
-def test_a_wrong_file_is_refused_with_its_place(tmp_path, data, pattern):
-    refuse(tmp_path, data, pattern)
 
 
 def test_components_that_a_generation_does_not_have_are_not_written(tmp_path):

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steps.archive import Posterior
-from steps.nnet1.inputs import Utterance, check_features, dense_targets
+from steps.nnet1.inputs import Utterance, dense_targets
 from steps.nnet1.minibatches import Frames, Minibatch, Streams
-from utils.cli import UserError
 
 
 def utterance(number: int, length: int) -> Utterance:
@@ -144,19 +142,3 @@ def posterior(*frames) -> Posterior:
 def test_dense_targets_by_hand():
     dense = dense_targets("a", posterior([(0, 0.25), (2, 0.75)], [], [(1, 1.0)]), 3)
     assert dense.tolist() == [[0.25, 0, 0.75], [0, 0, 0], [0, 1, 0]]
-
-
-@pytest.mark.parametrize("wrong", [-1, 3, 99])
-def test_a_class_outside_the_network_names_the_utterance(wrong):
-    with pytest.raises(UserError, match=rf"utt7: target class {wrong} in frame 1 .* classes 0 to 2"):
-        dense_targets("utt7", posterior([(0, 1.0)], [(wrong, 1.0)]), 3)
-
-
-def test_features_that_are_no_numbers_name_the_utterance():
-    feats = np.zeros((3, 2), np.float32)
-    check_features("utt7", feats, 2)
-    feats[1, 0] = np.nan
-    with pytest.raises(UserError, match="utt7: feature nan in frame 1, column 0"):
-        check_features("utt7", feats, 2)
-    with pytest.raises(UserError, match="utt7: the features have 2 columns, the network takes 5"):
-        check_features("utt7", feats, 5)

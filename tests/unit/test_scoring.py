@@ -136,15 +136,6 @@ def test_scores_survive_their_files(tmp_path):
         read_scores(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"classes": ["a"], "measures": [{"name": "x"}]}', "nonsense"]
-)
-def test_broken_accuracies_are_named(tmp_path, text):
-    (tmp_path / "accuracy.json").write_text(text)
-    with pytest.raises(UserError, match=r"accuracy\.json"):
-        read_scores(tmp_path)
-
-
 def test_calibration_by_hand():
     # (0.2, 0.3]: 0.3 wrong; (0.7, 0.8]: 0.75, 0.8, one right; (0.9, 1]: 1.0 right
     bins = reliability(np.array([0.3, 0.75, 0.8, 1.0]), np.array([False, True, False, True]))
@@ -177,30 +168,6 @@ def test_mean_log_posterior_can_overrule_the_vote():
     expected = (2 * np.log(0.55) + np.log(0.001)) / 3
     assert result.mean_log_posterior[0] == pytest.approx(expected)
     assert np.isfinite(votes.vote(np.array([[0.0, 1.0]])).mean_log_posterior).all()
-
-
-GOOD = np.array([[0.25, 0.75], [0.5, 0.5]], dtype=np.float32)
-
-
-@pytest.mark.parametrize(
-    ("post", "message"),
-    [
-        (np.array([[np.nan, 1.0], [0.5, 0.5]]), "frame 0 is not finite"),
-        (np.array([[0.5, 0.5], [np.inf, 0.5]]), "frame 1 is not finite"),
-        (np.log(GOOD), "not a distribution"),
-        (GOOD[:1], "expected 2 frames .utt2num_frames., got 1"),
-        (np.ones((2, 3)) / 3, "expected posteriors of 2 classes, got 3"),
-        (np.zeros((0, 2)), "no frames"),
-    ],
-)
-def test_bad_posteriors_are_refused(post, message):
-    with pytest.raises(UserError, match=message) as error:
-        votes.check_posteriors("utt7", post, 2, 2, "ark:post.ark")
-    assert "utt7" in str(error.value) and "post.ark" in str(error.value)
-
-
-def test_good_posteriors_pass():
-    votes.check_posteriors("utt7", GOOD, 2, 2, "ark:post.ark")
 
 
 def test_segment_features_by_hand():
