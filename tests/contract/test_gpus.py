@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
 
 import pytest
 
@@ -64,23 +63,8 @@ def test_several_local_jobs_on_a_gpu(local_runner, gpus: str, wanted: str, toget
     assert sorted(used(local_runner, count)) == together
     # A third job on a GPU waits: the folder of the first two is still there when it may begin.
     argv = ["--gpu", wanted, "--max-jobs-run", "9", f"JOB=1:{count + 1}", "log/h.JOB.log"]
-    most = [
-        "mkdir",
-        "in.JOB;",
-        "ls",
-        "-d",
-        "in.*",
-        "|",
-        "wc",
-        "-l",
-        ">",
-        "n.JOB;",
-        "sleep",
-        "0.4;",
-        "rmdir",
-        "in.JOB",
-    ]
-    assert local_runner.run(*argv, *most, **variables).returncode == 0
+    most = "mkdir in.JOB; ls -d in.* | wc -l > n.JOB; sleep 0.4; rmdir in.JOB"
+    assert local_runner.run(*argv, *most.split(), **variables).returncode == 0
     seen = [int((local_runner.folder / f"n.{job}").read_text()) for job in range(1, count + 2)]
     assert max(seen) == count
 
@@ -136,27 +120,13 @@ def test_more_gpus_than_any_queue_has(sge_runner) -> None:
 
 
 @pytest.mark.parametrize(
-    ("backend", "use_gpu", "asks"),
-    [
-        ("local", "no", False),
-        ("local", "yes", True),
-        ("local", "optional", True),
-        ("slurm", "no", False),
-        ("slurm", "yes", True),
-        ("slurm", "optional", False),
-        ("sge", "yes", True),
-    ],
+    "use", [f"{x} {y}" for x in ("local", "slurm", "sge") for y in ("no", "yes", "optional")]
 )
-def test_use_gpu_asks_for_one_a_job(repo, backend: str, use_gpu: str, asks: bool) -> None:
+def test_use_gpu_asks_for_one_a_job(run_cli, use: str) -> None:
     script = 'set -euo pipefail; . ./cmd.sh; printf "%s\\n" "$feat_cmd" "$train_cmd" "$cuda_cmd" "$score_cmd"'
-    done = subprocess.run(
-        ["bash", "-c", script],
-        cwd=repo,
-        env={**os.environ, "cmd_backend": backend, "use_gpu": use_gpu},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    backend, use_gpu = use.split()
+    done = run_cli("bash", "-c", script, env={"cmd_backend": backend, "use_gpu": use_gpu}, check=True)
+    asks = use_gpu == "yes" or use == "local optional"
     assert [line.endswith(" --gpu 1") for line in done.stdout.splitlines()] == [False, asks, asks, False]
 
 

@@ -131,7 +131,7 @@ MODELS = [
     ("binary_eight_bytes", raw(b"<Tanh> \x08\3\0\0\0"), r"byte 16: the output dimension .* but claims 8"),
     ("binary_end_cut", raw(b"<Tanh> ", 2, 2, b"</Nnet>"), r"in or after </Nnet>; is it truncated"),
     ("binary_do_not_follow", TANHS, r"component 2 <Tanh> takes 3 inputs, but component 1 <Tanh> gives 2"),
-    ("binary_copy", raw(b"<Copy> ", 1, 2, 1, 3, b"</Nnet> "), r"index 3 is outside 1..2"),
+    ("binary_copy", raw(b"<Copy> ", 1, 2, 1, b"\3\0\0\0</Nnet> "), r"index 3 is outside 1..2"),
     ("binary_splice", raw(b"<Splice> ", 4, 2, 1), r"expected 2 frame offsets, got 1"),
     ("binary_no_cells", raw(b"<LstmProjected> ", 1, 1, b"FM "), r"<CellDim> must be at least 1, got none"),
     ("binary_no_streams", NO_STREAMS, r"component 2 .*byte 30: .*<NumStream> must be at least 1, got 0"),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from steps import archive
+from steps.nnet1 import nnet_copy, nnet_initialize
 
 NUM_FRAMES, DIM = 500, 200
 SMALL, LARGE = 40, 320
@@ -54,16 +55,8 @@ def corpora(tmp_path_factory):
     }
     for name, lines in protos.items():
         (root / f"{name}.proto").write_text("\n".join(lines) + "\n")
-        command = [
-            sys.executable,
-            TOOLS / "nnet_initialize.py",
-            root / f"{name}.proto",
-            root / f"{name}.nnet",
-        ]
-        subprocess.run(command, check=True, capture_output=True)
-    test_time = [root / "lstm.nnet", root / "test.nnet"]
-    command = [sys.executable, TOOLS / "nnet_copy.py", "--to-test=true", *test_time]
-    subprocess.run(command, check=True, capture_output=True)
+        nnet_initialize.main([f"{root}/{name}.proto", f"{root}/{name}.nnet"])
+    nnet_copy.main(["--to-test=true", f"{root}/lstm.nnet", f"{root}/test.nnet"])
     return root
 
 

@@ -7,13 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from steps.nnet1 import (
-    nnet_copy,
-    nnet_info,
-    nnet_initialize,
-    nnet_train_frmshuff,
-    nnet_train_lstm_streams,
-)
+from steps.nnet1 import nnet_copy, nnet_info, nnet_initialize, nnet_train_frmshuff, nnet_train_lstm_streams
 from steps.nnet1.model_file import read_network
 from utils.cli import UserError
 

@@ -20,18 +20,8 @@ SHELL = sorted(
     )
 )
 
-MODULES = {
-    "pickle",
-    "cPickle",
-    "_pickle",
-    "dill",
-    "cloudpickle",
-    "shelve",
-    "marshal",
-    "joblib",
-    "yaml",
-    "code",
-}
+NAMES = "pickle cPickle _pickle dill cloudpickle shelve marshal joblib yaml code"
+MODULES = set(NAMES.split())
 CALLS = {
     *("eval", "exec", "compile", "execfile", "__import__", "input"),
     *("os.system", "os.popen", "os.spawnl", "os.execl", "commands.getoutput", "subprocess.getoutput"),

@@ -24,19 +24,8 @@ def count(tmp_path, run_cli, repo):
     (tmp_path / "conf").write_text("--k=1\n")
 
     def run(*extra, words=("sh", "-c", "cat in.txt >out.txt; echo run >>runs")):
-        done = run_cli(
-            repo / ONCE,
-            "--in",
-            "in.txt",
-            "--in=conf",
-            "--out",
-            "out.txt",
-            *extra,
-            ".done/x",
-            "--",
-            *words,
-            cwd=tmp_path,
-        )
+        files = ("--in", "in.txt", "--in=conf", "--out", "out.txt")
+        done = run_cli(repo / ONCE, *files, *extra, ".done/x", "--", *words, cwd=tmp_path)
         runs = tmp_path / "runs"
         return done, len(runs.read_text().splitlines()) if runs.exists() else 0
 

@@ -43,13 +43,8 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def call(script: Path, *argv: str) -> tuple[int, dict[str, str], list[str], str]:
     """Return exit status, variables, remaining arguments and stderr, where the call itself is not told."""
-    done = subprocess.run(
-        ["bash", str(script), *argv],
-        capture_output=True,
-        check=False,
-        cwd=script.parent,
-        env={**os.environ, "RECIPE_VERBOSE": "false"},
-    )
+    words, env = ["bash", str(script), *argv], {**os.environ, "RECIPE_VERBOSE": "false"}
+    done = subprocess.run(words, capture_output=True, check=False, cwd=script.parent, env=env)
     fields = done.stdout.decode().split("\0")[:-1]
     values = dict(zip(DEFAULTS, fields, strict=False))
     return done.returncode, values, fields[len(DEFAULTS) :], done.stderr.decode()

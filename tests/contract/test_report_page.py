@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.browser import CHROMIUM, browser
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fixtures" / "scoring"))
-
-import scoring_tree as toy
-
 from local import make_report
+from tests.browser import CHROMIUM, browser
+from tests.fixtures.scoring import scoring_tree as toy
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium")
 

@@ -8,15 +8,10 @@ import html.parser
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fixtures" / "scoring"))
-
-import scoring_tree as toy
 
 from local import compare_results, make_report, score_svm, segment_features, write_results
 from local.report import figure2
@@ -28,6 +23,7 @@ from steps.scoring.predictions import Predictions, read_predictions
 from steps.scoring.reference import read_reference
 from steps.scoring.scores import write_json, write_scores
 from steps.scoring.svm import read_svm
+from tests.fixtures.scoring import scoring_tree as toy
 from utils import tables
 from utils.cli import UserError
 from utils.provenance import training_record, write_record

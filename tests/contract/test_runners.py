@@ -249,25 +249,8 @@ def test_quoting_is_kaldis(words: list[str], line: str) -> None:
 
 
 def test_request_attributes() -> None:
-    parsed = request.parse(
-        [
-            "--mem=2G",
-            "-q",
-            "short.q",
-            "-V",
-            "-pe",
-            "smp",
-            "3",
-            "-tc",
-            "5",
-            "X=2:4",
-            "--foo-bar",
-            "v",
-            "l.X",
-            "cX",
-            "X",
-        ]
-    )
+    words = "--mem=2G -q short.q -V -pe smp 3 -tc 5 X=2:4 --foo-bar v l.X cX X"
+    parsed = request.parse(words.split())
     assert parsed.options == {"mem": "2G", "max_jobs_run": "5", "foo_bar": "v"}
     assert parsed.native == ("-q", "short.q", "-V", "-pe", "smp", "3")
     assert (parsed.jobs, parsed.log_of(3), parsed.command_of(3)) == ((2, 3, 4), "l.3", "c3 3")
@@ -278,12 +261,7 @@ def test_runner_needs_no_package_installed(local_runner) -> None:
     """The supervisor of each job runs on the bare interpreter: nodes need no more."""
     script = Path(__file__).resolve().parents[2] / "utils/job_runner/task.py"
     job = '{"command": "echo hi", "log": "log/t.log"}'
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", str(script), "-"],
-        input=job,
-        text=True,
-        cwd=local_runner.folder,
-        check=False,
-    )
+    words = [sys.executable, "-I", "-S", str(script), "-"]
+    done = subprocess.run(words, input=job, text=True, cwd=local_runner.folder, check=False)
     assert done.returncode == 0
     assert "hi" in local_runner.log("t.log")

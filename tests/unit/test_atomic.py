@@ -45,13 +45,8 @@ def test_a_file_is_replaced_as_a_whole(tmp_path):
 
 def killed_while_writing(folder, number: int) -> str:
     environment = {**os.environ, "PYTHONPATH": str(REPO)}
-    with subprocess.Popen(
-        [sys.executable, "-c", WRITE],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", WRITE], cwd=folder, env=environment, **pipes) as process:
         assert process.stdout.readline() == b"ready\n"
         process.send_signal(number)
         return process.stderr.read().decode()

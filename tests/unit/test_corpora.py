@@ -87,12 +87,7 @@ def write(tmp_path, rows):
     return {track.utt: track.path for track in tracks}
 
 
-ROWS = [
-    ("a1", "x", "A", "train"),
-    ("b1", "y", "B", "train"),
-    ("a2", "x", "A", "test"),
-    ("c1", "y", "C", "test"),
-]
+ROWS = [row.split() for row in ("a1 x A train", "b1 y B train", "a2 x A test", "c1 y C test")]
 
 
 class TestOverlap:
@@ -252,21 +247,10 @@ def test_a_broken_tag_names_nobody(tmp_path, tag):
     assert tags.artist(tmp_path / "a.mp3") == ""
 
 
-@pytest.mark.parametrize(
-    ("name", "latin"),
-    [
-        ("Рок", "rok"),
-        ("Музыка мира", "muzyka_mira"),
-        ("ジャズ", "ziyazu"),
-        ("音楽", "u97f3_u697d"),
-        ("ελληνική", "elliniki"),
-        ("록", "rog"),
-        ("موسيقى", "mwsyqa"),
-        ("Rock & Pop", "rock_and_pop"),
-    ],
-)
-def test_classes_have_names_that_can_be_read(name, latin):
-    assert ids.transliterated(name) == latin
+def test_classes_have_names_that_can_be_read():
+    names = ("Рок", "Музыка мира", "ジャズ", "音楽", "ελληνική", "록", "موسيقى", "Rock & Pop")
+    latin = "rok muzyka_mira ziyazu u97f3_u697d elliniki rog mwsyqa rock_and_pop"
+    assert [ids.transliterated(name) for name in names] == latin.split()
 
 
 @pytest.mark.parametrize(

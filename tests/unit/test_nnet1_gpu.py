@@ -72,13 +72,8 @@ def data(tmp_path):
             feats.write(key, rng.standard_normal((length, FEATS)).astype(np.float32))
             labels.write(key, [[(int(c), 1.0)] for c in rng.integers(0, CLASSES, length)])
             weights.write(key, (rng.random(length) > 0.2).astype(np.float32))
-    return TrainingData(
-        f"scp:{tmp_path}/f.scp",
-        f"ark:{tmp_path}/l.ark",
-        FEATS,
-        CLASSES,
-        frame_weights=f"ark:{tmp_path}/w.ark",
-    )
+    places = (f"scp:{tmp_path}/f.scp", f"ark:{tmp_path}/l.ark")
+    return TrainingData(*places, FEATS, CLASSES, frame_weights=f"ark:{tmp_path}/w.ark")
 
 
 def make(lines) -> nn.Network:

@@ -22,7 +22,7 @@ from steps.nnet1.minibatches import Frames, Streams
 from steps.nnet1.model_file import read_network
 from steps.nnet1.net import Net
 from steps.nnet1.options import TrainOptions
-from tests.unit.nnet1_cases import (
+from tests.fixtures.nnet1.cases import (
     CASES,
     SMALL,
     T2014,

@@ -27,14 +27,9 @@ NAMES = ["f1", "f2"]
 
 def votes(utts: str, ref: list[int], hyp: list[int], frames: list[int], right: list[int]) -> Predictions:
     """Return majority votes; every track's scores are its frames, for telling the rows apart."""
-    return Predictions(
-        classes=CLASSES,
-        utts=tuple(utts.split()),
-        ref=np.array(ref),
-        hyp=np.array(hyp),
-        scores=np.array([[count, 0.0] for count in frames]),
-        counts={"frames": np.array(frames), "frames_correct": np.array(right)},
-    )
+    scores, counts = np.array([[count, 0.0] for count in frames]), (np.array(frames), np.array(right))
+    named = dict(zip(("frames", "frames_correct"), counts, strict=True))
+    return Predictions(CLASSES, tuple(utts.split()), np.array(ref), np.array(hyp), scores, named)
 
 
 def fold(frames: list[list[int]], by_vote: Predictions, ties: int) -> Scores:
