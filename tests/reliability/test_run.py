@@ -19,6 +19,13 @@ STAGE_0 = ("--stage", "0", "--stop-stage", "0", *ONE_MODEL)
 STAGE_4 = ("--stage", "4", "--stop-stage", "4", *ONE_MODEL)
 
 
+@pytest.fixture(scope="module")
+def workspace(workspace):
+    """A copy of the recipe that is ready for training."""
+    shutil.rmtree(workspace / "exp")
+    return workspace
+
+
 def start(folder, lock: str, *options: str) -> subprocess.Popen:
     """Start the recipe in a session of its own, and wait until it has a lock."""
     process = subprocess.Popen(
