@@ -20,13 +20,12 @@ from pathlib import Path
 
 import numpy as np
 
-from steps import archive
 from steps.scoring.measures import Measure
 from steps.scoring.predictions import Predictions
 from steps.scoring.reference import Reference, read_num_frames, read_reference
 from steps.scoring.scores import write_scores
 from steps.scoring.significance import interval_by_track
-from steps.scoring.votes import TrackVote, check_posteriors, vote
+from steps.scoring.votes import TrackVote, read_posteriors, vote
 from utils import cli
 
 
@@ -50,12 +49,7 @@ def collect_votes(reference: Reference, rspecifier: str) -> dict[str, TrackVote]
         If an utterance is missing, unknown, of another length than utt2num_frames says, or not finite.
     """
     num_frames = read_num_frames(reference)
-    votes = {}
-    for utt, post in archive.read_matrices(rspecifier):
-        reference.require(utt, rspecifier)
-        check_posteriors(utt, post, len(reference.classes), num_frames[utt], rspecifier)
-        votes[utt] = vote(post)
-    reference.require_all(votes, rspecifier)
+    votes = {utt: vote(post) for utt, post in read_posteriors(reference, rspecifier, num_frames)}
     return {utt: votes[utt] for utt in reference.genre}
 
 
@@ -67,7 +61,7 @@ def make_predictions(
 ) -> Predictions:
     """Tabulate one rule's hypotheses with the frame counts of every track."""
     items = list(votes.values())
-    ref = np.array(list(reference.genre.values()))
+    ref = reference.labels
     return Predictions(
         classes=reference.classes,
         utts=tuple(votes),

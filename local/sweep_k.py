@@ -19,13 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
-from steps import archive
 from steps.scoring.reference import read_reference
 from steps.scoring.svm import read_svm
 from steps.scoring.svm_training import add_svm_options, svm_options
 from steps.scoring.sweep import SweepData, sweep, track_statistics, write_sweep
 from steps.scoring.vectors import read_labelled
-from steps.scoring.votes import check_posteriors
+from steps.scoring.votes import read_posteriors
 from utils import cli
 
 DEFAULT_GRID = tuple(round(0.5 + 0.01 * step, 2) for step in range(50))
@@ -57,12 +56,8 @@ def collect(data_dir: Path, sc_rspecifier: str, post_rspecifier: str, grid: tupl
     """Read the mean frames of a set and stream its posteriors into what every k needs."""
     reference = read_reference(data_dir)
     means, labels = read_labelled(reference, sc_rspecifier)
-    tracks = {}
-    for utt, post in archive.read_matrices(post_rspecifier):
-        reference.require(utt, post_rspecifier)
-        check_posteriors(utt, post, len(reference.classes), None, post_rspecifier)
-        tracks[utt] = track_statistics(post, grid)
-    reference.require_all(tracks, post_rspecifier)
+    posteriors = read_posteriors(reference, post_rspecifier)
+    tracks = {utt: track_statistics(post, grid) for utt, post in posteriors}
     ordered = [tracks[utt] for utt in reference.genre]
     return SweepData(
         sc=means,

@@ -23,9 +23,9 @@ from steps.classifiers.model import Part, Trained, cross_calibrated, train, writ
 from steps.classifiers.pieces import STATISTICS
 from steps.classifiers.score import write_score
 from steps.classifiers.tracks import mean_log_posteriors, read_pieces, with_projections
-from steps.scoring.reference import Reference, read_reference
+from steps.scoring.reference import Reference, read_artists, read_reference
 from steps.scoring.svm_training import SvmOptions, fold_count, make_folds, positive_floats
-from utils import cli, provenance, tables
+from utils import cli, provenance
 
 
 def part_list(text: str) -> tuple[Part, ...]:
@@ -93,11 +93,8 @@ def describe(trained: Trained, labels: np.ndarray, how: str) -> str:
 
 def split(reference: Reference, labels: np.ndarray, options: argparse.Namespace) -> tuple[Folds, str]:
     """Return the folds of the training tracks, and what they keep apart."""
-    artists = tables.read_table(reference.path / "utt2spk")
-    reference.require_all(artists, f"{reference.path}/utt2spk")
-    names = [artists[utt] for utt in reference.genre]
     given = SvmOptions(folds=options.folds, seed=options.seed)
-    folds, grouped = make_folds(labels, names, reference.classes, given)
+    folds, grouped = make_folds(labels, read_artists(reference), reference.classes, given)
     held = np.concatenate([part for _, part in folds])
     if len(held) != len(labels):
         raise cli.UserError(f"{reference.path}: too few tracks of a class for {options.folds} folds")
@@ -108,7 +105,7 @@ def main(argv: list[str] | None = None) -> int:
     """Train the system."""
     args = get_parser().parse_args(argv)
     reference = read_reference(args.data_dir / "train")
-    labels = np.array(list(reference.genre.values()), dtype=np.int64)
+    labels = reference.labels
     folds, how = split(reference, labels, args)
     if shared := {part.name for part in args.parts} & {part.name for part in args.further_parts}:
         raise cli.UserError(f"--further-parts: '{min(shared)}' is among --parts; give it another name")

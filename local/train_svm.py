@@ -16,11 +16,11 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from steps.scoring.reference import read_reference
+from steps.scoring.reference import read_artists, read_reference
 from steps.scoring.svm import write_svm
 from steps.scoring.svm_training import add_svm_options, svm_options, train
 from steps.scoring.vectors import read_labelled
-from utils import cli, tables
+from utils import cli
 
 
 def get_parser() -> cli.KaldiParser:
@@ -43,12 +43,9 @@ def main(argv: list[str] | None = None) -> int:
     """Train one SVM."""
     args = get_parser().parse_args(argv)
     reference = read_reference(args.data_dir)
-    artists = tables.read_table(Path(args.data_dir) / "utt2spk")
-    reference.require_all(artists, f"{args.data_dir}/utt2spk")
+    artists = read_artists(reference)
     vectors, labels = read_labelled(reference, args.vectors)
-    options = svm_options(args)
-    names = [artists[utt] for utt in reference.genre]
-    svm = train(vectors, labels, names, reference.classes, options, kind=args.type, k=args.k)
+    svm = train(vectors, labels, artists, reference.classes, svm_options(args), kind=args.type, k=args.k)
     write_svm(Path(args.svm), svm)
     tried = ", ".join(f"{c:g}: {n}" for c, n in zip(svm.grid, svm.grid_correct, strict=True))
     how = "artist-grouped" if svm.grouped else "stratified"

@@ -12,9 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from local.report import style
-from steps import archive
 from steps.scoring.reference import Reference, read_num_frames
-from steps.scoring.votes import check_posteriors
+from steps.scoring.votes import read_posteriors
 
 PANELS = ("maximum", "minimum", "mean", "frames")
 MAX_FRAMES = 1_000_000
@@ -48,12 +47,9 @@ def collect_scores(reference: Reference, rspecifier: str) -> ClassScores:
     """Read the posteriors of a set in the order of its classes; of long sets not every frame is kept."""
     step = -(-sum(read_num_frames(reference).values()) // MAX_FRAMES)
     posts, statistics = {}, {}
-    for utt, post in archive.read_matrices(rspecifier):
-        reference.require(utt, rspecifier)
-        check_posteriors(utt, post, len(reference.classes), None, rspecifier)
+    for utt, post in read_posteriors(reference, rspecifier):
         posts[utt] = post[::step].copy()
         statistics[utt] = (post.max(axis=0), post.min(axis=0), post.mean(axis=0, dtype=np.float64))
-    reference.require_all(posts, rspecifier)
     utts = sorted(reference.genre, key=lambda utt: (reference.genre[utt], utt.encode()))
     ordered = [posts[utt] for utt in utts]
     return ClassScores(

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-import numpy as np
-
-from steps.scoring.reference import read_reference
+from steps.scoring.reference import read_artists, read_reference
 from steps.systems.tracks import Tracks
-from utils import tables
 
 
 def open_tracks(data_dir: str, feats_dir: str, kinds: Sequence[str]) -> Tracks:
@@ -28,11 +24,10 @@ def open_tracks(data_dir: str, feats_dir: str, kinds: Sequence[str]) -> Tracks:
         If a table is missing, or a label is not among the classes.
     """
     reference = read_reference(data_dir)
-    artists = tables.read_table(Path(data_dir) / "utt2spk")
     return Tracks(
         list(reference.genre),
         reference.classes,
-        np.array(list(reference.genre.values()), dtype=np.int64),
-        [artists.get(utt, utt) for utt in reference.genre],
+        reference.labels,
+        read_artists(reference),
         {kind: f"scp:{feats_dir}/{kind}.scp" for kind in kinds},
     )

@@ -17,6 +17,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from local.systems.sets import open_tracks
+from steps.arrays import write_arrays
 from steps.systems import registry
 from utils import atomic, cli, provenance
 
@@ -39,12 +40,12 @@ def main(argv: list[str] | None = None) -> int:
     if options.network:
         tracks = open_tracks(options.data_dir, options.feats_dir, ("frames",))
         tracks.require_spread()
-        registry.write_arrays(Path(options.network), system.fit_network(tracks, options))
+        write_arrays(Path(options.network), system.fit_network(tracks, options))
         return 0
     tracks = open_tracks(options.data_dir, options.feats_dir, system.KINDS)
     tracks.require_spread()
     exp = Path(options.exp_dir)
-    registry.write_arrays(exp / "model.npz", system.fit(tracks, options))
+    write_arrays(exp / "model.npz", system.fit(tracks, options))
     paths = [options.config] if options.config else []
     with atomic.replacing(exp / "system.conf") as file:  # what features of further tracks are made with
         file.write("".join(provenance.read_texts(paths).values()))

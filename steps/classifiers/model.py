@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from steps.arrays import read_model, write_arrays
 from steps.classifiers import lda
 from steps.classifiers.calibration import calibrate, fit_sharpness
 from steps.classifiers.ensemble import Folds, Pieces, choose_parts, choose_shrinkage, fuse, held_out
 from steps.classifiers.pieces import piece_vectors
-from utils import atomic
-from utils.cli import UserError
 
 FORMAT = 1
 
@@ -189,8 +187,7 @@ def write_ensemble(path: Path, ensemble: Ensemble) -> None:
                 arrays[f"{member.name}.projection"] = member.part.projection
             arrays[f"{member.name}.weight"] = member.model.weight
             arrays[f"{member.name}.bias"] = member.model.bias
-    with atomic.replacing(path, "wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
+    write_arrays(path, arrays)
 
 
 def _member(values: Mapping[str, np.ndarray], name: str, sharpness: float, shrinkage: float) -> Member:
@@ -217,16 +214,13 @@ def read_ensemble(path: str | Path) -> Ensemble:
     UserError
         If the file is missing or is not one of :func:`write_ensemble`.
     """
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            values = {name: arrays[name] for name in arrays.files}
+
+    def build(values: dict[str, np.ndarray]) -> Ensemble:
         if int(values["format"]) != FORMAT:
             raise ValueError(f"format {values['format']} instead of {FORMAT}")
         rows = zip(values["names"], values["numbers"], strict=True)
         members = tuple(_member(values, str(name), float(row[0]), float(row[1])) for name, row in rows)
         classes = tuple(str(name) for name in values["classes"])
         return Ensemble(classes, members, float(values["sharpness"]))
-    except OSError as error:
-        raise UserError(f"{path}: cannot read the system: {error.strerror}; train it first") from error
-    except (ValueError, KeyError, TypeError, IndexError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: not a fused system ({error}); train it again") from error
+
+    return read_model(path, "a fused system", build)

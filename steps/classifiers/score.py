@@ -29,7 +29,7 @@ def write_score(out: Path, reference: Reference, log_posteriors: np.ndarray, not
     predictions = Predictions(
         classes=reference.classes,
         utts=tuple(reference.genre),
-        ref=np.array(list(reference.genre.values()), dtype=np.int64),
+        ref=reference.labels,
         hyp=log_posteriors.argmax(axis=1),
         scores=np.exp(log_posteriors),
         probabilities=True,

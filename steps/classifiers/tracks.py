@@ -13,7 +13,7 @@ from steps.classifiers.ensemble import Pieces
 from steps.classifiers.model import Part
 from steps.classifiers.pieces import movements
 from steps.scoring.reference import Reference
-from steps.scoring.votes import LOG_FLOOR, check_posteriors
+from steps.scoring.votes import read_posteriors, vote
 from utils.cli import UserError
 
 
@@ -73,10 +73,6 @@ def mean_log_posteriors(reference: Reference, scp: Path) -> np.ndarray:
     UserError
         If a track is missing or unknown, or its posteriors are none.
     """
-    found = {}
-    for utt, post in archive.read_matrices(f"scp:{scp}"):
-        reference.require(utt, str(scp))
-        check_posteriors(utt, post, len(reference.classes), None, str(scp))
-        found[utt] = np.log(np.maximum(np.asarray(post, dtype=np.float64), LOG_FLOOR)).mean(axis=0)
-    reference.require_all(found, str(scp))
+    posteriors = read_posteriors(reference, f"scp:{scp}")
+    found = {utt: vote(post).mean_log_posterior for utt, post in posteriors}
     return np.stack([found[utt] for utt in reference.genre])

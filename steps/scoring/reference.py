@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from utils import tables
 from utils.cli import UserError
 
@@ -21,6 +23,11 @@ class Reference:
     classes: tuple[str, ...]
     genre: dict[str, int]
     """Class index of every utterance, C-sorted by utterance."""
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Class indices of the utterances in this order, int64 of shape (num_tracks,)."""
+        return np.array(list(self.genre.values()), dtype=np.int64)
 
     def require(self, utt: str, what: str) -> int:
         """Return the class index of ``utt``, or raise if the data directory does not know it."""
@@ -65,6 +72,14 @@ def read_reference(data_dir: str | Path) -> Reference:
     if not genre:
         raise UserError(f"{folder}/utt2genre: no utterances")
     return Reference(folder, classes, genre)
+
+
+def read_artists(reference: Reference) -> list[str]:
+    """Read the artist of each of the reference's utterances from the data directory's ``utt2spk``."""
+    path = reference.path / "utt2spk"
+    artists = tables.read_table(path)
+    reference.require_all(artists, str(path))
+    return [artists[utt] for utt in reference.genre]
 
 
 def read_num_frames(reference: Reference) -> dict[str, int]:

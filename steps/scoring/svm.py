@@ -5,27 +5,21 @@ Scoring needs numpy only; training is in :mod:`steps.scoring.svm_training`.
 
 from __future__ import annotations
 
-import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
-from utils import atomic
+from steps.arrays import read_model, write_arrays
 from utils.cli import UserError
 
 FORMAT = 1
-_BROKEN = (
-    *(ValueError, KeyError, TypeError, AttributeError, EOFError, MemoryError),
-    zipfile.BadZipFile,
-)
 
 
 @dataclass(frozen=True)
-class LinearSvm:
+class Fit:
     """``scores(x) = weight ((x - mean) / scale) + bias``; the largest score is the hypothesis."""
 
-    classes: tuple[str, ...]
     mean: np.ndarray
     """Training mean, float64 of shape (dim,)."""
     scale: np.ndarray
@@ -34,6 +28,18 @@ class LinearSvm:
     """float64 of shape (C, dim)."""
     bias: np.ndarray
     """float64 of shape (C,)."""
+
+    def scores(self, vectors: np.ndarray) -> np.ndarray:
+        """Return decision values, float64 of shape (n, C), of ``vectors`` of shape (n, dim)."""
+        standard = (np.asarray(vectors, dtype=np.float64) - self.mean) / self.scale
+        return standard @ self.weight.T + self.bias
+
+
+@dataclass(frozen=True)
+class LinearSvm(Fit):
+    """What was found with the C that cross-validation chose, and how this was done."""
+
+    classes: tuple[str, ...]
     cost: float
     """The chosen C of the SVM."""
     grid: np.ndarray
@@ -64,72 +70,31 @@ class LinearSvm:
             f"on train: {self.grid_correct.max()} / {self.num_train})"
         )
 
-    def scores(self, vectors: np.ndarray) -> np.ndarray:
-        """Return decision values, float64 of shape (n, C), of ``vectors`` of shape (n, dim)."""
-        standard = (np.asarray(vectors, dtype=np.float64) - self.mean) / self.scale
-        return standard @ self.weight.T + self.bias
-
 
 def write_svm(path: Path, svm: LinearSvm) -> None:
-    """Write the npz: named arrays without pickle, the same bytes for the same SVM."""
-    with atomic.replacing(path, "wb") as file:
-        np.savez(
-            file,
-            allow_pickle=False,
-            format=np.int64(FORMAT),
-            classes=np.array(svm.classes, dtype=np.str_),
-            mean=svm.mean,
-            scale=svm.scale,
-            weight=svm.weight,
-            bias=svm.bias,
-            cost=np.float64(svm.cost),
-            grid=svm.grid,
-            grid_correct=svm.grid_correct,
-            num_train=np.int64(svm.num_train),
-            folds=np.int64(svm.folds),
-            grouped=np.bool_(svm.grouped),
-            kind=np.array(svm.kind, dtype=np.str_),
-            k=np.float64(svm.k),
-        )
+    """Write the npz: named arrays, the same bytes for the same SVM."""
+    values = {entry.name: np.asarray(getattr(svm, entry.name)) for entry in fields(svm)}
+    write_arrays(path, {"format": np.array(FORMAT), **values})
 
 
 def read_svm(path: str | Path) -> LinearSvm:
-    """Read the npz back; nothing in it is executed.
+    """Read the npz back.
 
     Raises
     ------
     UserError
         If the file is missing, is not such an npz, or its shapes disagree.
     """
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            values = {name: arrays[name] for name in arrays.files}
-        svm = LinearSvm(
-            classes=tuple(str(name) for name in values["classes"]),
-            mean=values["mean"],
-            scale=values["scale"],
-            weight=values["weight"],
-            bias=values["bias"],
-            cost=float(values["cost"]),
-            grid=values["grid"],
-            grid_correct=values["grid_correct"],
-            num_train=int(values["num_train"]),
-            folds=int(values["folds"]),
-            grouped=bool(values["grouped"]),
-            kind=str(values["kind"]),
-            k=float(values["k"]),
-        )
-        version = int(values["format"])
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot read the SVM: {error.strerror or error}; run train_svm.py"
-        ) from error
-    except _BROKEN as error:
-        raise UserError(f"{path}: not an SVM of train_svm.py ({error}); train it again") from error
-    if version != FORMAT:
-        raise UserError(f"{path}: expected format {FORMAT}, got {version}; train the SVM again")
-    _check(path, svm)
-    return svm
+
+    def build(values: dict[str, np.ndarray]) -> LinearSvm:
+        if (version := int(values.pop("format"))) != FORMAT:
+            raise UserError(f"{path}: expected format {FORMAT}, got {version}; train the SVM again")
+        plain = {name: value.item() for name, value in values.items() if not value.ndim}
+        svm = LinearSvm(**{**values, **plain, "classes": tuple(map(str, values["classes"]))})  # type: ignore[arg-type]
+        _check(path, svm)
+        return svm
+
+    return read_model(path, "an SVM of train_svm.py", build)
 
 
 def _check(path: str | Path, svm: LinearSvm) -> None:

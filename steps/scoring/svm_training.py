@@ -14,7 +14,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.svm import LinearSVC
 
 from steps.scoring.measures import balanced_accuracy, confusion_matrix
-from steps.scoring.svm import LinearSvm
+from steps.scoring.svm import Fit, LinearSvm
 from utils import cli
 
 
@@ -70,20 +70,6 @@ def svm_options(args: argparse.Namespace) -> SvmOptions:
     """Return the options that a command line gave."""
     weight = None if args.class_weight == "none" else args.class_weight
     return SvmOptions(args.c_grid, args.folds, args.seed, weight, args.tolerance, args.max_iter)
-
-
-@dataclass(frozen=True)
-class Fit:
-    """What liblinear found in standardised space."""
-
-    mean: np.ndarray
-    scale: np.ndarray
-    weight: np.ndarray
-    bias: np.ndarray
-
-    def scores(self, vectors: np.ndarray) -> np.ndarray:
-        """Return decision values, float64 of shape (n, C)."""
-        return ((vectors - self.mean) / self.scale) @ self.weight.T + self.bias
 
 
 def standardisation(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -269,11 +255,8 @@ def train(
     cost, correct = choose_cost(values, labels, len(classes), folds, options)
     best = fit(values, labels, len(classes), cost, options)
     return LinearSvm(
+        **vars(best),
         classes=tuple(classes),
-        mean=best.mean,
-        scale=best.scale,
-        weight=best.weight,
-        bias=best.bias,
         cost=cost,
         grid=np.array(options.grid),
         grid_correct=correct,

@@ -49,4 +49,4 @@ def read_labelled(reference: Reference, rspecifier: str) -> tuple[np.ndarray, np
         reference.require(utt, rspecifier)
     reference.require_all(vectors, rspecifier)
     values = np.stack([vectors[utt] for utt in reference.genre]).astype(np.float64)
-    return values, np.array(list(reference.genre.values()), dtype=np.int64)
+    return values, reference.labels

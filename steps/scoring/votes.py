@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from steps import archive
+from steps.scoring.reference import Reference
 from utils.cli import UserError
 
 LOG_FLOOR = 1e-10
@@ -113,3 +116,27 @@ def check_posteriors(
             f"{where}: frame {bad[0]} is not a distribution: expected posteriors that sum to 1, got a sum of "
             f"{sums[bad[0]]:.4g} (log posteriors or activations before the softmax?)"
         )
+
+
+def read_posteriors(
+    reference: Reference, rspecifier: str, num_frames: Mapping[str, int] | None = None
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the posteriors of exactly the tracks of a data directory, checked by :func:`check_posteriors`.
+
+    Parameters
+    ----------
+    reference : Reference
+        The tracks.
+    rspecifier : str
+        The posteriors, each of shape (num_frames, C).
+    num_frames : mapping of str to int, optional
+        Expected length of each track.
+    """
+    seen = []
+    for utt, post in archive.read_matrices(rspecifier):
+        reference.require(utt, rspecifier)
+        length = num_frames[utt] if num_frames else None
+        check_posteriors(utt, post, len(reference.classes), length, rspecifier)
+        seen.append(utt)
+        yield utt, post
+    reference.require_all(seen, rspecifier)

@@ -13,17 +13,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
-
+from steps.arrays import read_model
 from steps.systems.tracks import Arrays
-from utils import atomic, cli
-from utils.cli import UserError
+from utils import cli
 
 NAMES = ("lee2009", "son2008", "hol2008", "leo2012", "sig2014")
 
 
 def load(name: str) -> ModuleType:
-    """Import the module of a system: they stand on large libraries, and a program needs one of them."""
+    """Import the module of a system: they stand on large libraries, and a program needs one of them.
+
+    The imports are spelt out so that utils/code_closure.py sees them.
+    """
     if name == "lee2009":
         from steps.systems import lee2009
 
@@ -64,24 +65,6 @@ def read_options(name: str, config: Path, use_gpu: str = "no") -> Namespace:
     return parse(parser, ["--system", name, "--config", str(config), "--use-gpu", use_gpu])
 
 
-def write_arrays(path: Path, arrays: Arrays) -> None:
-    """Write named arrays as npz: nothing in it is code, and the same arrays are the same bytes."""
-    with atomic.replacing(path, "wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
-
-
 def read_arrays(path: str | Path) -> Arrays:
-    """Read the arrays of :func:`write_arrays`; nothing is executed.
-
-    Raises
-    ------
-    UserError
-        If the file is missing or damaged.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except OSError as error:
-        raise UserError(f"{path}: cannot read the system: {error.strerror or error}; train it") from error
-    except Exception as error:  # noqa: BLE001 (zip, struct and value errors of many kinds)
-        raise UserError(f"{path}: not a trained system ({error}); train it again") from error
+    """Read the arrays of a trained system."""
+    return read_model(path, "a trained system", lambda arrays: arrays)

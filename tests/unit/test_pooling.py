@@ -101,11 +101,11 @@ def test_mean_and_deviation_over_the_folds():
 
 
 def test_artist_overlap_is_counted_over_all_folds(tmp_path):
-    tables = [
+    artists = [
         ({"u1": "x", "u2": "y"}, {"u3": "x", "u4": "z"}),
         ({"u3": "x", "u4": "z"}, {"u1": "x", "u2": "y"}),
     ]
-    for name, parts in zip(NAMES, tables, strict=True):
+    for name, parts in zip(NAMES, artists, strict=True):
         for part, table in zip(("train", "test"), parts, strict=True):
             tables.write_table(tmp_path / name / part / "utt2spk", table)
     folders = [tmp_path / name for name in NAMES]

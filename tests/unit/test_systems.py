@@ -10,6 +10,7 @@ import torch
 from sklearn.ensemble import RandomForestClassifier
 
 from steps import archive
+from steps.arrays import write_arrays
 from steps.systems import hol2008, lee2009, leo2012, registry, sig2014, son2008, spectra, timbre
 from steps.systems.tracks import ABSENT, Tracks
 from utils.cli import UserError
@@ -300,7 +301,7 @@ def test_a_system_learns_classes_that_differ_by_timbre(tmp_path, name):
     )
     model = system.fit(train, options(name))
     path = tmp_path / "model.npz"
-    registry.write_arrays(path, model)
+    write_arrays(path, model)
     for scores_of in system.SCORES.values():
         scores = scores_of(registry.read_arrays(path), test)
         assert scores.shape == (6, 4) and np.isfinite(scores).all()

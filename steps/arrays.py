@@ -1,0 +1,39 @@
+"""Trained models as npz files: named arrays, nothing of which is executed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from utils import atomic
+from utils.cli import UserError
+
+Model = TypeVar("Model")
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write named arrays; the same arrays are the same bytes."""
+    with atomic.replacing(path, "wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def read_model(path: str | Path, what: str, build: Callable[[dict[str, np.ndarray]], Model]) -> Model:
+    """Return what ``build`` makes of the arrays of a file.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, is not ``what`` (such as ``an SVM``), or is refused by ``build``.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return build({name: arrays[name] for name in arrays.files})
+    except UserError:
+        raise
+    except OSError as error:
+        raise UserError(f"{path}: cannot read {what}: {error.strerror or error}; train it first") from error
+    except Exception as error:  # noqa: BLE001 (zip, struct and value errors of many kinds)
+        raise UserError(f"{path}: not {what} ({error}); train it again") from error
