@@ -18,6 +18,7 @@ from local.report.folds import (
 from steps.scoring.measures import Measure
 from steps.scoring.predictions import Predictions
 from steps.scoring.scores import Scores
+from utils import tables
 from utils.cli import UserError
 from utils.provenance import write_record
 
