@@ -26,6 +26,7 @@ NEUTRAL = frozenset(
             "process.py",
             "progress.py",
             "display.py",
+            "terminal.py",
         ),
         *("parse_options.sh", "setup_env.sh"),
     )

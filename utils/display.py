@@ -6,16 +6,14 @@ line at most once a minute. A runner whose output for_each.py reads passes its l
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any, TextIO
 
+from utils import terminal
 from utils.cli import PROGRAM
 from utils.progress import Status, clock, parse
 
@@ -23,61 +21,6 @@ MARK = "\x1e"  # begins a line that for_each.py takes as a status, not as text
 PLAIN_SECONDS = 60.0
 TERMINAL_SECONDS = 0.5
 SILENT_SECONDS = 1.5  # what is done in a moment needs no line
-
-_terminal: Terminal | None = None
-
-
-class Terminal:
-    """Lines at the bottom of a terminal, drawn by tqdm."""
-
-    def __init__(self, stream: TextIO) -> None:
-        from tqdm import tqdm
-
-        tqdm.monitor_interval = 0
-        self.tqdm, self.stream, self.bars = tqdm, stream, list[Any]()
-
-    def show(self, statuses: Sequence[Status]) -> None:
-        """Show these, as far as there is room; the last one speaks for all."""
-        size = shutil.get_terminal_size()
-        room = max(2, size.lines - 2)
-        shown = [*statuses[: room - 1], statuses[-1]] if len(statuses) > room else statuses
-        while len(self.bars) > len(shown):
-            self.bars.pop().close()
-        for position, status in enumerate(shown):
-            if position == len(self.bars):
-                look = {"total": 1.0, "bar_format": "{bar:6} {desc}", "leave": False}
-                bar = self.tqdm(file=self.stream, position=position, ncols=1, desc=" ", **look)
-                self.bars.append(bar)
-            bar = self.bars[position]
-            bar.n, bar.ncols = status.share, size.columns - 1
-            bar.set_description_str(str(status))
-
-    def close(self) -> None:
-        """Take the lines away."""
-        while self.bars:
-            self.bars.pop().close()
-
-
-def is_terminal(stream: TextIO) -> bool:
-    """Tell whether lines can be updated in place, by tqdm, which a Kaldi recipe's Python need not have."""
-    at_terminal = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-    return at_terminal and importlib.util.find_spec("tqdm") is not None
-
-
-def open_terminal(stream: TextIO) -> Terminal:
-    """Return the terminal above whose lines :func:`write` writes from now on."""
-    global _terminal  # noqa: PLW0603
-    _terminal = _terminal or Terminal(stream)
-    return _terminal
-
-
-def write(text: str, stream: TextIO | None = None) -> None:
-    """Write a line of text, above what a terminal shows; to stderr unless it is said otherwise."""
-    stream = stream or sys.stderr
-    if _terminal is not None and _terminal.bars:
-        _terminal.tqdm.write(text, file=stream)
-    else:
-        print(text, file=stream, flush=True)
 
 
 class Board:
@@ -101,7 +44,7 @@ class Board:
         self.label, self.count, self.look, self.each = label, count, look, each
         self.stream = sys.stderr
         self.marks = bool(os.environ.get("PROGRESS_MARKS"))
-        self.terminal = not self.marks and is_terminal(self.stream)
+        self.terminal = not self.marks and terminal.is_terminal(self.stream)
         self.every = TERMINAL_SECONDS if self.terminal else 1.0 if self.marks else PLAIN_SECONDS
         self.next = time.monotonic() + max(self.every, SILENT_SECONDS)
         self.running: dict[int, float] = {}
@@ -128,15 +71,10 @@ class Board:
         if self.marks:
             print(MARK + json.dumps(asdict(statuses[-1])), file=self.stream, flush=True)
         elif self.terminal:
-            open_terminal(self.stream).show(statuses)
+            terminal.open_terminal(self.stream).show(statuses)
         else:
             for status in statuses if self.each else statuses[-1:]:
                 print(f"{PROGRAM}: {status}", file=self.stream, flush=True)
-
-    def close(self) -> None:
-        """Take the lines away."""
-        if _terminal is not None:
-            _terminal.close()
 
     def statuses(self) -> list[Status]:
         """Return where the running jobs stand, and behind them, if the call has several, all of them."""

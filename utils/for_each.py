@@ -19,7 +19,7 @@ import os
 import subprocess
 import sys
 
-from utils import display
+from utils import display, terminal
 from utils.job_runner import frontend, local
 from utils.job_runner.gpus import GpuPool
 from utils.job_runner.request import UsageError
@@ -61,7 +61,7 @@ class Output:
     def _take(self, line: bytes) -> None:
         text = line.decode(errors="backslashreplace")
         if not text.startswith(display.MARK):
-            display.write(f"[{self.item}] {text}", sys.stdout)
+            terminal.write(f"[{self.item}] {text}", sys.stdout)
         elif (status := display.read_mark(text)) is not None:
             status.label = self.item if self.item in status.label else f"{self.item} {status.label}"
             self.status = status

@@ -15,6 +15,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from utils import terminal
+
 SECONDS_BETWEEN = 1.0
 
 
@@ -125,11 +127,8 @@ class _Reporter:
             with suppress(OSError):  # no job fails for this
                 temporary.write_text(json.dumps(asdict(status)), encoding="utf-8")
                 temporary.replace(path)
-        elif sys.stderr.isatty():
-            from utils import display
-
-            if display.is_terminal(sys.stderr):
-                display.open_terminal(sys.stderr).show([status])
+        elif terminal.is_terminal(sys.stderr):
+            terminal.open_terminal(sys.stderr).show([status])
 
 
 _reporter = _Reporter()

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from utils import terminal
 from utils.display import Board
 from utils.job_runner import frontend
 from utils.job_runner.gpus import GpuPool
@@ -134,5 +135,5 @@ def run_all(
         step()
         raise
     finally:
-        board.close()
+        terminal.close()
     return codes
