@@ -113,9 +113,13 @@ def main(argv: list[str] | None = None) -> int:
     tracks = synth.make_plan(options)
     if args.job == 1:
         write_table(args.out_dir, tracks)
-    share = tracks[args.job - 1 :: args.num_jobs]
+    pieces = list(dict.fromkeys(track.piece for track in tracks))[args.job - 1 :: args.num_jobs]
+    share = sorted((track for track in tracks if track.piece in pieces), key=lambda track: track.piece)
+    played = ""
     for number, track in enumerate(share, start=1):
-        data = encode(synth.make_sound(options.seed, track), track)
+        if track.piece != played:
+            played, sound = track.piece, synth.play(options.seed, track)
+        data = encode(synth.in_time(track, sound), track)
         with atomic.replacing(args.out_dir / track.path, "wb") as file:
             file.write(data)
         progress.report(number, len(share), "tracks")

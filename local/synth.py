@@ -45,6 +45,7 @@ SPLITS = ("train", "test")
 FORMATS = ("wav", "flac", "ogg", "mp3")
 LOSSLESS = FORMATS[:2]
 """Of the pairs' files: a codec treats what comes before a sound otherwise than what comes behind it."""
+DECK = (*LOSSLESS, *FORMATS)  # of the others; encoding takes longer than composing
 RATES = (22050, 24000, 32000, 44100)
 CHANNELS = (1, 1, 1, 2)
 TRACKS_PER_ARTIST = 2  # in each of an artist's classes
@@ -174,7 +175,7 @@ def make_plan(options: Options) -> list[Track]:
         rng = generator(options.seed, "formats", split)
         deals = {
             formats: zip(*(_dealt(rng, deck, total) for deck in (formats, RATES, CHANNELS)), strict=True)
-            for formats in (FORMATS, LOSSLESS)
+            for formats in (DECK, LOSSLESS)
         }
         pieces: dict[str, tuple] = {}
         for genre, count in counts.items():
@@ -182,7 +183,7 @@ def make_plan(options: Options) -> list[Track]:
             cast = [next(names) for _ in range(max(2, math.ceil(most / TRACKS_PER_ARTIST)))]
             cast = artists.setdefault(partner(genre), cast) if partner(genre) != genre else cast
             artists[genre] = cast
-            dealt = deals[FORMATS if partner(genre) == genre else LOSSLESS]
+            dealt = deals[DECK if partner(genre) == genre else LOSSLESS]
             for i in range(count):
                 artist, number = cast[i % len(cast)], i // len(cast) + 1
                 piece = f"{artist}-{number:02d}"
@@ -250,6 +251,16 @@ def _stretches(rng: np.random.Generator, genre: str, seconds: float) -> list[tup
 
 def make_sound(seed: int, track: Track) -> np.ndarray:
     """Play a track: float64 of shape (seconds * RATE,), within -1 and 1."""
+    return in_time(track, play(seed, track))
+
+
+def in_time(track: Track, sound: np.ndarray) -> np.ndarray:
+    """Turn the sound of a track's piece round if the track is the piece backwards."""
+    return sound[::-1] if track.genre in [b for _, b in PAIRS] else sound
+
+
+def play(seed: int, track: Track) -> np.ndarray:
+    """Play a track's piece forwards, which is the same sound for each track of the piece."""
     artist = make_artist(seed, track.artist)
     rng = generator(seed, "sound", track.piece)
     sound = np.zeros(round(track.seconds * RATE))
@@ -261,8 +272,7 @@ def make_sound(seed: int, track: Track) -> np.ndarray:
         sound += 0.5 * _drone(rng, len(sound))
     sound *= artist.level / np.sqrt(np.mean(sound**2))
     sound += rng.normal(0.0, artist.level * 10 ** (-artist.noise / 20), len(sound))
-    backwards = track.genre in [b for _, b in PAIRS]
-    return np.clip(sound[::-1] if backwards else sound, -1.0, 1.0)
+    return np.clip(sound, -1.0, 1.0)
 
 
 def _swell(num_samples: int, seconds: float = 0.03) -> np.ndarray:
@@ -288,7 +298,8 @@ def _play(rng: np.random.Generator, note: Note, tuning: float, num_samples: int)
     for pitch in pitches:
         for partial in partials:
             frequency = ROOT * 2 ** ((pitch + tuning) / 12) * partial
-            sound += np.sin(2 * np.pi * (frequency * time + rng.random())) / partial
+            turns = frequency * time + rng.random()
+            sound += np.sin(2 * np.pi * (turns - np.floor(turns)).astype(np.float32)) / partial
     sound /= np.sqrt(np.mean(sound**2) + 1e-12)
     if note.kind == "rock_pop":
         sound += rng.normal(size=num_samples) * np.cos(2 * np.pi * 4 * time) ** 2
