@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
-from scipy import stats
+
+Z = NormalDist().inv_cdf(0.975)
 
 
 def wilson(correct: int, total: int) -> tuple[float, float]:
@@ -16,8 +18,12 @@ def wilson(correct: int, total: int) -> tuple[float, float]:
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", 1927: the
     proportions p for which ``|correct/total - p| <= z sqrt(p (1 - p) / total)``.
     """
-    interval = stats.binomtest(correct, total).proportion_ci(0.95, method="wilson")
-    return float(interval.low), float(interval.high)
+    if not 0 <= correct <= total or total == 0:
+        raise ValueError(f"{correct} of {total} right: there must be 0 to {total}, of at least one")
+    share, error = correct / total, Z * Z / total
+    centre = (share + error / 2) / (1 + error)
+    half = math.sqrt(error * (share * (1 - share) + error / 4)) / (1 + error)
+    return max(0.0, centre - half) if correct else 0.0, min(1.0, centre + half) if correct < total else 1.0
 
 
 def interval_by_track(
@@ -41,6 +47,8 @@ def interval_by_track(
     tuple of float
         Lower and upper end, cut to [0, 1]; (0, 1) where there are fewer than two tracks.
     """
+    from scipy.special import stdtrit  # half a second; most programs do without it
+
     hits = np.asarray(correct, dtype=np.float64)
     frames = np.asarray(total, dtype=np.float64)
     tracks = len(hits)
@@ -48,7 +56,7 @@ def interval_by_track(
         return 0.0, 1.0
     ratio = hits.sum() / frames.sum()
     variance = tracks / (tracks - 1) * np.sum((hits - ratio * frames) ** 2) / frames.sum() ** 2
-    half = float(stats.t.ppf(0.5 + confidence / 2, tracks - 1)) * math.sqrt(variance)
+    half = float(stdtrit(tracks - 1, 0.5 + confidence / 2)) * math.sqrt(variance)
     return max(0.0, float(ratio) - half), min(1.0, float(ratio) + half)
 
 
@@ -82,8 +90,8 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
         raise ValueError(f"the systems have {first.shape} and {second.shape} tracks")
     only_first, only_second = int(np.sum(first & ~second)), int(np.sum(second & ~first))
     discordant = only_first + only_second
-    p_value = float(stats.binomtest(only_first, discordant).pvalue) if discordant else 1.0
-    return McNemar(only_first, only_second, p_value)
+    tail = sum(math.comb(discordant, number) for number in range(min(only_first, only_second) + 1))
+    return McNemar(only_first, only_second, min(1.0, 2 * tail / 2**discordant))
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
