@@ -10,7 +10,7 @@ corpus=synth    # synth (music made here), ismir04, gtzan or folder; from stage 
 corpus_root=    # where the corpus lies; synth is written to corpora/synth
 name=           # data go to data/<name>, experiments to exp/<name>_<model>; default: the corpus
 conf=           # folder of the models' configurations; default conf/<corpus>, else conf/paper
-scattering_config="conf/scattering.conf conf/scattering_t32768.conf" # features of all models, then further ones of best
+scattering_config= # features of all models, then further ones of best; default conf/scattering.conf and, but for synth, _t32768
 best_config=conf/best/best.conf # the system that one would choose; empty: without it
 dnns="dnn1 dnn2"
 lstms="lstm_512 lstm_1024 lstm_512_512 lstm_1024_1024"
@@ -90,10 +90,8 @@ if stage 5 "LSTMs: projected, with peepholes, trained in streams; their posterio
 fi
 
 if stage 6 "frame posteriors of every model for every track"; then
-  for x in train $test_sets; do
-    for_each "$models" steps/dump_posteriors.sh --nj 1 --use-gpu "$use_gpu" --cmd "$cuda_cmd" \
-      "$data/$x" "${dir}_{}/final_test.nnet" "$transform" "${dir}_{}/post_$x"
-  done
+  for_each "$models" steps/dump_posteriors.sh --nj 1 --use-gpu "$use_gpu" --cmd "$cuda_cmd" \
+    "$data/train $data/${test_sets// / $data/}" "${dir}_{}/final_test.nnet" "$transform" "${dir}_{}/post"
   for_each "$models" local/crossfit_posteriors.sh --num-folds "$post_crossfit" --conf "$conf" \
     --dnns "$dnns" --seed "$seed" --use-gpu "$use_gpu" --cmd "$train_cmd" "$data" "$dir" {}
 fi
@@ -117,7 +115,7 @@ fi
 
 if stage 10 "the tables beside the paper's, the figures, and one page with all of it"; then
   [ "$corpus" != synth ] || local/show_synth.sh --dnns "$dnns" --lstms "$lstms" --seed "$seed" \
-    --use-gpu "$use_gpu" --cmd "$score_cmd" --cuda-cmd "$cuda_cmd" "$data" "$dir"
+    --use-gpu "$use_gpu" --cmd "$cuda_cmd" "$data" "$dir"
   local/report.sh --num-seeds "$num_seeds" --test-sets "$test_sets" --scattering-config "${scattering_config%% *}" \
     --cmd "$score_cmd" "$data" "$dir" "${best_config:+best }$dnns $lstms sc $systems"
 fi

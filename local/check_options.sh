@@ -5,7 +5,7 @@
 
 : "${stage:?}" "${stop_stage:?}" "${num_seeds:?}" "${corpus:?}" "${k:?}" "${use_gpu:?}" "${caller:?}"
 : "${dnns?}" "${lstms?}" "${systems?}" "${post_crossfit:?}" "${fold_by:?}" "${test_sets?}" "${name?}"
-: "${scattering_config:?}" "${best_config?}" "${dry_run:?}" "${verbose:?}" "${without_locks:?}"
+: "${scattering_config?}" "${best_config?}" "${dry_run:?}" "${verbose:?}" "${without_locks:?}"
 
 option_error() {
   echo "ERROR (run.sh) $1; see ./run.sh --help" >&2
@@ -64,6 +64,10 @@ for option in corpus_root conf scattering_config best_config; do
   esac
 done
 
+if [ -z "$scattering_config" ]; then # synth's classes do not differ in what takes longer than a chord
+  scattering_config=conf/scattering.conf
+  [ "$corpus" = synth ] || scattering_config="$scattering_config conf/scattering_t32768.conf"
+fi
 if [ -z "$conf" ]; then
   conf=conf/paper
   [ ! -d "conf/$corpus" ] || conf=conf/$corpus

@@ -24,25 +24,21 @@ once --wait true --in "$data/train/feats.scp" --in "$data/train/utt2spk" --in "$
 
 read -ra runner <<<"$cmd"
 utils/validate_data_dir.sh --no-wav "$data/train" # features may have come from elsewhere
-"${runner[@]}" "$data/log/split_tr_cv.log" local/split_tr_cv.py --cv-percent "$cv_percent" --seed "$seed" \
-  "$data/train" "$data/train_tr" "$data/train_cv"
-for x in train_tr train_cv; do
-  "${runner[@]}" "$data/log/make_frame_labels_$x.log" local/make_frame_labels.py "$data/$x"
-done
+calls=(local/split_tr_cv.py --cv-percent "$cv_percent" --seed "$seed" "$data/train" "$data/train_tr" "$data/train_cv"
+  :: local/make_frame_labels.py "$data/train_tr" :: local/make_frame_labels.py "$data/train_cv" ::)
 case $transform in
   cmvn)
-    "${runner[@]}" "$data/log/compute_cmvn_stats.log" \
-      steps/nnet1/compute_cmvn_stats.py "scp:$data/train_tr/feats.scp" "$data/cmvn/cmvn.stats"
-    "${runner[@]}" "$data/log/cmvn_to_nnet.log" \
-      steps/nnet1/cmvn_to_nnet.py "$data/cmvn/cmvn.stats" "$data/cmvn/feature_transform.nnet"
+    calls+=(steps/nnet1/compute_cmvn_stats.py "scp:$data/train_tr/feats.scp" "$data/cmvn/cmvn.stats"
+      :: steps/nnet1/cmvn_to_nnet.py "$data/cmvn/cmvn.stats" "$data/cmvn/feature_transform.nnet")
     ;;
   whiten)
-    mkdir -p "$data/cmvn"
-    "${runner[@]}" "$data/log/whitening_to_nnet.log" steps/nnet1/whitening_to_nnet.py \
-      "scp:$data/train_tr/feats.scp" "$data/train_tr/utt2genre" "$data/cmvn/feature_transform.nnet"
+    calls+=(steps/nnet1/whitening_to_nnet.py
+      "scp:$data/train_tr/feats.scp" "$data/train_tr/utt2genre" "$data/cmvn/feature_transform.nnet")
     ;;
   *)
     echo "ERROR (${0##*/}) --transform: expected cmvn or whiten, got '$transform'" >&2
     exit 2
     ;;
 esac
+mkdir -p "$data/cmvn"
+"${runner[@]}" "$data/log/training_data.log" utils/in_turn.py "${calls[@]}"

@@ -24,43 +24,50 @@ expect_arguments $# 2 3
 data=$1
 sc=$2
 exp=${3:-$sc}
+first=${test_sets%% *}
+calls=() inputs=(--in "$svm_config" --in "$data/train/utt2spk") outputs=()
+for x in train $test_sets; do
+  inputs+=(--in "$data/$x/feats.scp" --in "$data/$x/utt2genre")
+done
 
-# <name of the accuracy> <type> <folder> [<folder of the training tracks' posteriors>]
-make_svm() {
-  local name=$1 type=$2 dir=$exp/$3 train_post=${4:-} x file
-  local inputs=(--in "$svm_config" --in "$data/train/utt2spk") outputs=(--out "$dir/svm.npz" --out "$dir/train.scp")
-  for x in $test_sets; do
-    outputs+=(--out "$dir/$x.scp" --out "$dir/score_$x")
-    [ -z "$train_post" ] || inputs+=(--in "$exp/post_$x/post.scp")
-  done
-  [ -z "$train_post" ] || inputs+=(--in "$exp/$train_post/post.scp")
+# <name of the accuracy> <type> <folder> [<folder of the training tracks' posteriors>]: vectors, training, scores.
+add_svm() {
+  local name=$1 type=$2 dir=$exp/$3 train_post=${4:-} x feats post
   for x in train $test_sets; do
-    for file in "$data/$x"/{feats.scp,utt2genre}; do
-      inputs+=(--in "$file")
-    done
+    feats=scp:$data/$x/feats.scp
+    post=$exp/post_$x/post.scp
+    [ "$x" != train ] || post=$exp/$train_post/post.scp
+    [ "$type" = sc ] || inputs+=(--in "$post")
+    post=scp:$post
+    [ "$type" != lstm ] || feats=
+    [ "$type" != sc ] || post=
+    calls+=(local/segment_features.py --type "$type" --k "$k" "$feats" "$post" "ark,scp:$dir/$x.ark,$dir/$x.scp" ::)
+    outputs+=(--out "$dir/$x.scp")
   done
-  utils/once.py --cmd "$cmd" "${inputs[@]}" "${outputs[@]}" "$exp/.done/${dir##*/}" -- "$exp/log/${dir##*/}.log" \
-    local/segment_svm.sh --type "$type" --name "$name" --k "$k" --svm-config "$svm_config" \
-    --test-sets "$test_sets" --train-post "${train_post:-none}" "$data" "$dir" "$exp"
+  calls+=(local/train_svm.py --config "$svm_config" --type "$type" --k "$k" "$data/train" "scp:$dir/train.scp" "$dir/svm.npz" ::)
+  outputs+=(--out "$dir/svm.npz")
+  for x in $test_sets; do
+    calls+=(local/score_svm.py --name "$name" "$data/$x" "$dir/svm.npz" "scp:$dir/$x.scp" "$dir/score_$x" ::)
+    outputs+=(--out "$dir/score_$x")
+  done
 }
 
 if [ $# -eq 2 ]; then
-  make_svm ScSeg_acc sc svm_sc
-  exit 0
+  add_svm ScSeg_acc sc svm_sc
+else
+  add_svm LSeg_acc lstm svm_lstm post_train
+  add_svm FSeg_acc fusion svm_fusion post_train
+  if [ -f "$exp/post_train_crossfit/post.scp" ]; then
+    add_svm LSeg_cf_acc lstm svm_lstm_crossfit post_train_crossfit
+    add_svm FSeg_cf_acc fusion svm_fusion_crossfit post_train_crossfit
+  elif [ "${RECIPE_DRY_RUN:-false}" != true ]; then
+    rm -rf "$exp"/svm_{lstm,fusion}_crossfit # of an earlier run
+  fi
+  if $sweep; then
+    calls+=(local/sweep_k.py --config "$svm_config" --test-set "$first" "$data" "$sc/svm_sc" "$exp")
+    inputs+=(--in "$sc/svm_sc/train.scp" --in "$sc/svm_sc/$first.scp")
+    outputs+=(--out "$exp/sweep_k.tsv")
+  fi
 fi
-
-first=${test_sets%% *}
-make_svm LSeg_acc lstm svm_lstm post_train
-make_svm FSeg_acc fusion svm_fusion post_train
-if [ -f "$exp/post_train_crossfit/post.scp" ]; then
-  make_svm LSeg_cf_acc lstm svm_lstm_crossfit post_train_crossfit
-  make_svm FSeg_cf_acc fusion svm_fusion_crossfit post_train_crossfit
-elif [ "${RECIPE_DRY_RUN:-false}" != true ]; then
-  rm -rf "$exp"/svm_{lstm,fusion}_crossfit "$exp"/.done/svm_{lstm,fusion}_crossfit # of an earlier run
-fi
-if $sweep; then
-  utils/once.py --cmd "$cmd" --in "$svm_config" --in "$exp/post_train/post.scp" --in "$exp/post_$first/post.scp" \
-    --in "$sc/svm_sc/train.scp" --in "$sc/svm_sc/$first.scp" --in "$exp/svm_lstm/svm.npz" \
-    --in "$exp/svm_fusion/svm.npz" --out "$exp/sweep_k.tsv" "$exp/.done/sweep_k" -- "$exp/log/sweep_k.log" \
-    local/sweep_k.py --config "$svm_config" --test-set "$first" "$data" "$sc/svm_sc" "$exp"
-fi
+utils/once.py --cmd "$cmd" "${inputs[@]}" "${outputs[@]}" "$exp/.done/segments" -- "$exp/log/segments.log" \
+  utils/in_turn.py "${calls[@]}"

@@ -10,7 +10,6 @@ lstms=           # models that see the order of the frames
 seed=777         # of the random order
 use_gpu=no       # yes, no or optional: posteriors
 cmd=utils/run.py # job runner and its options
-cuda_cmd=        # the same for what may use a GPU (as --cmd)
 
 help_message="Usage: $0 [options] <data> <dir>
   e.g. $0 --dnns dnn1 --lstms lstm_512 data/synth exp/synth"
@@ -22,18 +21,21 @@ data=$1
 dir=$2
 control=$data/test_shuffled
 
-utils/once.py --cmd "$cmd" --in "$data/test/feats.scp" --out "$control/feats.scp" "$data/.done/shuffle" -- \
-  "$data/log/shuffle.log" local/shuffle_frames.py --seed "$seed" "$data/test" "$control"
-inputs=(--in "${dir}_sc/svm_sc/score_test")
+transform=$data/cmvn/feature_transform.nnet
+calls=(local/shuffle_frames.py --seed "$seed" "$data/test" "$control")
+inputs=(--in "$data/test/feats.scp" --in "$data/test/utt2genre" --in "$transform" --in "${dir}_sc/svm_sc/score_test")
+outputs=(--out "$data/tables.json")
 for model in $lstms; do
   exp=${dir}_$model
-  steps/dump_posteriors.sh --nj 1 --use-gpu "$use_gpu" --cmd "${cuda_cmd:-$cmd}" \
-    "$control" "$exp/final_test.nnet" "$data/cmvn/feature_transform.nnet" "$exp/post_test_shuffled"
-  local/score_votes.sh --cmd "$cmd" "$data" "$exp" test_shuffled
-  inputs+=(--in "$exp/score_test_shuffled" --in "$exp/svm_lstm/score_test" --in "$exp/svm_fusion/score_test")
+  post=$exp/post_test_shuffled/post
+  calls+=(:: steps/nnet1/nnet_forward.py --use-gpu "$use_gpu" --feature-transform "$transform" "$exp/final_test.nnet"
+    "scp:$control/feats.scp" "ark,scp:$post.ark,$post.scp"
+    :: local/majority_vote.py "$control" "scp:$post.scp" "$exp/score_test_shuffled")
+  inputs+=(--in "$exp/final_test.nnet" --in "$exp/svm_lstm/score_test" --in "$exp/svm_fusion/score_test")
+  outputs+=(--out "$exp/score_test_shuffled")
 done
 for model in $dnns $lstms; do
   inputs+=(--in "${dir}_$model/score_test")
 done
-utils/once.py --cmd "$cmd" "${inputs[@]}" --out "$data/tables.json" "$data/.done/show" -- \
-  "$data/log/show.log" local/show_synth.py --dnns "$dnns" --lstms "$lstms" "$data" "$dir"
+utils/once.py --cmd "$cmd" "${inputs[@]}" "${outputs[@]}" "$data/.done/show" -- "$data/log/show.log" \
+  utils/in_turn.py "${calls[@]}" :: local/show_synth.py --dnns "$dnns" --lstms "$lstms" "$data" "$dir"

@@ -174,7 +174,8 @@ def draw_confusion(measures: Mapping[str, Measure], classes: Sequence[str], titl
         axes.imshow(shares, cmap=style.HEAT, vmin=0.0, vmax=1.0)
         for (i, j), n in np.ndenumerate(counts):
             colour = "white" if shares[i, j] > 0.55 else "black"
-            axes.text(j, i, str(n), ha="center", va="center", fontsize=6.5, color=colour)
+            if n:
+                axes.text(j, i, str(n), ha="center", va="center", fontsize=6.5, color=colour)
             rows.append([name, classes[i], classes[j], int(n), float(shares[i, j])])
         axes.set_title(f"{name} {measure.percent:.2f} %", fontsize=8.5)
         axes.set_xticks(

@@ -10,6 +10,8 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 
 from utils import atomic
@@ -46,11 +48,12 @@ def save(figure: Figure, stem: Path, *, dpi: int = 160) -> None:
     """Write ``stem``.png and ``stem``.pdf atomically and without dates, and close the figure."""
     figure.set_dpi(dpi)
     for _ in range(2):  # the layout settles in two passes; then it is the same for both files
-        figure.draw_without_rendering()
+        figure.get_layout_engine().execute(figure)
     figure.set_layout_engine("none")
-    for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None, "Creator": None})):
-        with atomic.replacing(stem.with_suffix(suffix), "wb") as file:
-            figure.savefig(file, format=suffix[1:], dpi=dpi, metadata=metadata)
+    with atomic.replacing(stem.with_suffix(".png"), "wb") as file:  # savefig draws twice
+        FigureCanvasAgg(figure).print_png(file, metadata={"Software": None})
+    with atomic.replacing(stem.with_suffix(".pdf"), "wb") as file:
+        FigureCanvasPdf(figure).print_pdf(file, metadata={"CreationDate": None, "Creator": None})
     plt.close(figure)
 
 
