@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Run several of the recipe's programs one after the other in one process, up to the first that fails.
+r"""Run several of the recipe's programs one after the other in one process, up to the first that fails.
 
 A program that computes for a tenth of a second takes a second to load the libraries that it stands on;
 behind each other they load them once. Output, errors and exit status are those of the programs.
 
 Usage: utils/in_turn.py <program> <arguments…> [:: <program> <arguments…>]…
-e.g.:  utils/in_turn.py local/make_frame_labels.py data/synth/train_tr :: local/make_frame_labels.py data/synth/train_cv
+e.g.:  utils/in_turn.py local/make_frame_labels.py data/synth/train_tr \
+         :: local/make_frame_labels.py data/synth/train_cv
 """
 
 from __future__ import annotations
