@@ -11,12 +11,15 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from utils import atomic
 from utils.cli import UserError
+
+Row = TypeVar("Row")
 
 # ASCII: what str.split() and str.strip() take for blanks besides may be in a file's name.
 _ENTRY = re.compile(r"\s*(\S*)\s*(.*?)\s*", re.ASCII | re.DOTALL)
@@ -233,3 +236,26 @@ def csv_rows(path: str | Path, text: str) -> Iterator[tuple[int, list[str]]]:
             yield reader.line_num, row
     except csv.Error as error:
         raise UserError(f"{path}:{reader.line_num}: {error}") from error
+
+
+def read_tsv(
+    path: str | Path, columns: Sequence[str], parse: Callable[[dict[str, str]], Row], remedy: str
+) -> list[Row]:
+    """Return what ``parse`` makes of each row, by column, of a table with a header and tabs.
+
+    A row that ``parse`` refuses by a ValueError, or a header without ``columns``, is a UserError with
+    ``path:line`` and the remedy.
+    """
+    header, *lines = read_text(path, remedy=remedy).rstrip("\n").split("\n")
+    names = header.split("\t")
+    if missing := [name for name in columns if name not in names]:
+        raise UserError(
+            f"{path}:1: expected the columns {' '.join(columns)}, '{missing[0]}' is missing; {remedy}"
+        )
+    rows = []
+    for number, line in enumerate(lines, start=2):
+        try:
+            rows.append(parse(dict(zip(names, line.split("\t"), strict=True))))
+        except ValueError as error:
+            raise UserError(f"{path}:{number}: not a line of this table ({error}); {remedy}") from error
+    return rows

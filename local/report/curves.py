@@ -14,7 +14,6 @@ from local.report import style
 from steps.scoring.measures import Measure
 from steps.scoring.sweep import SweepPoint
 from utils import tables
-from utils.cli import UserError
 
 ITERS = ("iter", "lr", "tr_loss", "tr_acc", "cv_loss", "cv_acc", "accepted", "seconds")
 
@@ -88,22 +87,14 @@ def read_iterations(path: Path) -> list[Iteration]:
     UserError
         Naming the line that does not fit.
     """
-    lines = tables.read_text(path, "the training log", "train the model again").rstrip("\n").split("\n")
-    header = lines[0].split("\t") if lines else []
-    missing = [name for name in ITERS[:-1] if name not in header]
-    if missing:
-        raise UserError(f"{path}:1: expected the columns {' '.join(ITERS)}, '{missing[0]}' is missing")
-    iterations = []
-    for number, line in enumerate(lines[1:], start=2):
-        try:
-            row = dict(zip(header, line.split("\t"), strict=True))
-            values = [float("nan") if row[name] in ("-", "") else float(row[name]) for name in ITERS[1:6]]
-            lr, tr_loss, tr_acc, cv_loss, cv_acc = values
-            accepted = row["accepted"].lower() in ("true", "1", "yes", "accepted")
-            iterations.append(Iteration(int(row["iter"]), lr, tr_loss, tr_acc, cv_loss, cv_acc, accepted))
-        except ValueError as error:
-            raise UserError(f"{path}:{number}: not a line of the training log ({error})") from error
-    return iterations
+
+    def parse(row: dict[str, str]) -> Iteration:
+        values = [float("nan") if row[name] in ("-", "") else float(row[name]) for name in ITERS[1:6]]
+        lr, tr_loss, tr_acc, cv_loss, cv_acc = values
+        accepted = row["accepted"].lower() in ("true", "1", "yes", "accepted")
+        return Iteration(int(row["iter"]), lr, tr_loss, tr_acc, cv_loss, cv_acc, accepted)
+
+    return tables.read_tsv(path, ITERS[:-1], parse, "train the model again")
 
 
 def _draw_model(panels: np.ndarray, label: str, iterations: Sequence[Iteration]) -> None:

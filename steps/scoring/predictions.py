@@ -12,6 +12,8 @@ from steps.scoring.measures import confusion_matrix
 from utils import atomic, tables
 from utils.cli import UserError
 
+COLUMNS = ("utt", "ref", "hyp")
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -56,7 +58,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write the TSV: utt, ref, hyp, the integer columns, and ``score:CLASS`` or ``prob:CLASS`` by class."""
     names = list(predictions.counts)
     kind = "prob" if predictions.probabilities else "score"
-    header = ["utt", "ref", "hyp", *names, *(f"{kind}:{name}" for name in predictions.classes)]
+    header = [*COLUMNS, *names, *(f"{kind}:{name}" for name in predictions.classes)]
     with atomic.replacing(path) as file:
         file.write("\t".join(header) + "\n")
         for row, utt in enumerate(predictions.utts):
@@ -77,38 +79,23 @@ def read_predictions(path: Path) -> Predictions:
     UserError
         If the file is missing, or a line does not fit the header; names the line.
     """
-    lines = tables.read_text(path, "the predictions", "run the stage before").rstrip("\n").split("\n")
-    header = lines[0].split("\t") if lines else []
-    kind = "prob:" if header and header[-1].startswith("prob:") else "score:"
-    classes = tuple(name.removeprefix(kind) for name in header if name.startswith(kind))
-    names = header[3 : len(header) - len(classes)]
-    if header[:3] != ["utt", "ref", "hyp"] or not classes:
-        raise UserError(
-            f"{path}:1: expected the header 'utt ref hyp … score:CLASS …', got '{' '.join(header)}'"
-        )
-    index = {name: number for number, name in enumerate(classes)}
-    rows = []
-    for number, line in enumerate(lines[1:], start=2):
-        words = line.split("\t")
-        try:
-            if len(words) != len(header):
-                raise ValueError(f"{len(words)} columns instead of {len(header)}")
-            counts = [int(word) for word in words[3 : 3 + len(names)]]
-            scores = [float(word) for word in words[3 + len(names) :]]
-            rows.append((words[0], index[words[1]], index[words[2]], counts, scores))
-        except (ValueError, KeyError) as error:
-            raise UserError(
-                f"{path}:{number}: not a line of predictions ({error}); write the file again"
-            ) from error
+
+    def parse(row: dict[str, str]) -> tuple[str, int, int, dict[str, float], dict[str, int]]:
+        scores = {name: float(text) for name, text in row.items() if name.startswith(("score:", "prob:"))}
+        counts = {name: int(row[name]) for name in row if name not in COLUMNS and name not in scores}
+        classes = [name.partition(":")[2] for name in scores]
+        return row["utt"], classes.index(row["ref"]), classes.index(row["hyp"]), scores, counts
+
+    rows = tables.read_tsv(path, COLUMNS, parse, "run the stage before")
     if not rows:
         raise UserError(f"{path}: no predictions")
-    columns = np.array([row[3] for row in rows], dtype=np.int64).reshape(len(rows), len(names))
+    _, _, _, scores, counts = rows[0]
     return Predictions(
-        classes=classes,
+        classes=tuple(name.partition(":")[2] for name in scores),
         utts=tuple(row[0] for row in rows),
         ref=np.array([row[1] for row in rows], dtype=np.int64),
         hyp=np.array([row[2] for row in rows], dtype=np.int64),
-        scores=np.array([row[4] for row in rows], dtype=np.float64),
-        counts={name: columns[:, column] for column, name in enumerate(names)},
-        probabilities=kind == "prob:",
+        scores=np.array([list(row[3].values()) for row in rows]),
+        counts={name: np.array([row[4][name] for row in rows], dtype=np.int64) for name in counts},
+        probabilities=next(iter(scores)).startswith("prob:"),
     )

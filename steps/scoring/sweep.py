@@ -11,7 +11,6 @@ import numpy as np
 from steps.scoring.segment import posterior_statistics, share_above
 from steps.scoring.svm_training import SvmOptions, fit
 from utils import atomic, tables
-from utils.cli import UserError
 
 HEADER = ("k", "lstm_correct", "fusion_correct", "total", "lstm_percent", "fusion_percent")
 
@@ -103,16 +102,8 @@ def write_sweep(path: Path, points: list[SweepPoint]) -> None:
 
 def read_sweep(path: Path) -> list[SweepPoint]:
     """Read the TSV back; raises UserError with the line that does not fit."""
-    lines = tables.read_text(path, "the sweep", "run sweep_k.py").rstrip("\n").split("\n")
-    if not lines or tuple(lines[0].split("\t")) != HEADER:
-        raise UserError(f"{path}:1: expected the header '{' '.join(HEADER)}'; run sweep_k.py again")
-    points = []
-    for number, line in enumerate(lines[1:], start=2):
-        words = line.split("\t")
-        try:
-            points.append(SweepPoint(float(words[0]), int(words[1]), int(words[2]), int(words[3])))
-        except (ValueError, IndexError) as error:
-            raise UserError(
-                f"{path}:{number}: not a line of the sweep ({error}); run sweep_k.py again"
-            ) from error
-    return points
+
+    def parse(row: dict[str, str]) -> SweepPoint:
+        return SweepPoint(float(row["k"]), *(int(row[name]) for name in HEADER[1:4]))
+
+    return tables.read_tsv(path, HEADER, parse, "run sweep_k.py again")
