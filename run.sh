@@ -15,6 +15,7 @@ best_config=conf/best/best.conf # the system that one would choose; empty: witho
 dnns="dnn1 dnn2"
 lstms="lstm_512 lstm_1024 lstm_512_512 lstm_1024_1024"
 systems="lee2009 son2008 hol2008 leo2012 sig2014" # of the paper's Table 4, or of conf/systems; "" for none
+transform=cmvn  # of the frames for all networks: cmvn, as Kaldi's recipes, or whiten: within the classes
 nj=             # jobs side by side; default: the cores that this process may use (nproc)
 use_gpu=no      # yes, no or optional: training and posteriors
 k=0.9           # threshold of the segment feature's share of confident frames (eq. 14)
@@ -41,17 +42,30 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 . utils/parse_options.sh
 . local/check_options.sh
 . ./cmd.sh
-if [ "$folds" -gt 0 ]; then # this script for each fold, then the pooled results
-  exec local/run_folds.sh --folds "$folds" --fold-by "$fold_by" --corpus "$corpus" --name "$name" --conf "$conf" \
-    --models "${best_config:+best }$dnns $lstms $systems" --num-seeds "$num_seeds" --strict "$strict" \
-    --stage "$stage" --stop-stage "$stop_stage" --scattering-config "${scattering_config%% *}" --cmd "$score_cmd" \
-    -- "${given[@]}" --corpus-root "$corpus_root"
+if [ "$folds" -gt 0 ]; then # this script for the corpus and for each fold, then the results of all folds as of one test
+  again=(./run.sh "${given[@]}" --folds 0)
+  if [ "$stage" -le 2 ]; then
+    "${again[@]}" --corpus-root "$corpus_root" --stop-stage "$((stop_stage < 2 ? stop_stage : 2))"
+  fi
+  [ "$stop_stage" -ge 3 ] || exit 0
+  local/make_folds.sh --folds "$folds" --fold-by "$fold_by" --strict "$strict" --cmd "$score_cmd" "$corpus" "data/$name"
+  if [ "$dry_run" = true ] && [ ! -f "data/${name}_fold1/train/feats.scp" ]; then
+    echo "The folds are not divided yet; a dry run tells more of them when that is done" >&2
+    exit 0
+  fi
+  # One fold after the other on this machine, whose cores each fold fills; all at once on a cluster.
+  utils/for_each.py --max-jobs-run "$([ "$cmd_backend" = local ] && echo 1 || echo "$folds")" "$(seq -s ' ' "$folds")" \
+    "${again[@]}" --corpus "${name}_fold{}" --name "${name}_fold{}" --corpus-root "" --test-sets test --conf "$conf" \
+    --stage "$((stage > 3 ? stage : 3))" --stop-stage "$stop_stage" >&2
+  [ "$stop_stage" -ge 10 ] || exit 0
+  exec local/pool_folds.sh --folds "$folds" --fold-by "$fold_by" --num-seeds "$num_seeds" --cmd "$score_cmd" \
+    --scattering-config "${scattering_config%% *}" "data/$name" "exp/$name" "${best_config:+best }$dnns $lstms $systems sc"
 fi
 
 data=data/$name
 dir=exp/$name # the directory of model m is ${dir}_m
 models=$(with_seeds "$dnns $lstms")
-transform=$data/cmvn/feature_transform.nnet
+feature_transform=$data/cmvn/feature_transform.nnet
 
 if stage 0 "the corpus: which tracks there are, of which genre and artist, in train and in test"; then
   local/prepare_corpus.sh --nj "$nj" --feat-cmd "$feat_cmd" --cmd "$score_cmd" "$corpus" "$corpus_root" "$data"
@@ -74,8 +88,9 @@ if stage 2 "scattering frames: 525 coefficients over 370 ms, every 186 ms"; then
 fi
 
 if stage 3 "what training needs: a tenth of the artists held out, a label for each frame, CMVN"; then
-  local/make_training_data.sh --config conf/training_data.conf --cmd "$score_cmd" --seed "$seed" "$data"
-  local/make_crossfit_data.sh --num-folds "$post_crossfit" --cmd "$score_cmd" --seed "$seed" "$data"
+  local/make_training_data.sh --transform "$transform" --cmd "$score_cmd" --seed "$seed" "$data"
+  local/make_crossfit_data.sh --num-folds "$post_crossfit" --transform "$transform" --cmd "$score_cmd" --seed "$seed" \
+    "$data"
 fi
 
 train=(local/train_model.sh --conf "$conf" --dnns "$dnns" --seed "$seed" --use-gpu "$use_gpu" --cmd "$train_cmd")
@@ -91,7 +106,7 @@ fi
 
 if stage 6 "frame posteriors of every model for every track"; then
   for_each "$models" steps/dump_posteriors.sh --nj 1 --use-gpu "$use_gpu" --cmd "$cuda_cmd" \
-    "$data/train $data/${test_sets// / $data/}" "${dir}_{}/final_test.nnet" "$transform" "${dir}_{}/post"
+    "$data/train $data/${test_sets// / $data/}" "${dir}_{}/final_test.nnet" "$feature_transform" "${dir}_{}/post"
   for_each "$models" local/crossfit_posteriors.sh --num-folds "$post_crossfit" --conf "$conf" \
     --dnns "$dnns" --seed "$seed" --use-gpu "$use_gpu" --cmd "$train_cmd" "$data" "$dir" {}
 fi

@@ -63,6 +63,4 @@ def test_folds_that_are_not_the_corpus_own_are_refused(finished):
     options = [option if option != "2" else "5" for option in OPTIONS]
     done = run_recipe(folder, *options, *MODELS)
     assert done.returncode == 1
-    assert (
-        "ERROR (run_folds.sh) data/gtzan/utt2fold has 2 folds by spk (conf/prepare_gtzan.conf)" in done.stderr
-    )
+    assert "ERROR (make_folds.sh) data/gtzan/utt2fold has 2 folds by spk (conf/prepare" in done.stderr
