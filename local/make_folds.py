@@ -19,7 +19,7 @@ from pathlib import Path
 
 from local.corpus import overlap, splits
 from utils import cli, tables
-from utils.data_dir import DataDir, read_data_dirs, write_subset
+from utils.data_dir import read_data_dirs, write_subset
 
 
 def get_parser() -> cli.KaldiParser:
@@ -35,38 +35,6 @@ def get_parser() -> cli.KaldiParser:
     parser.add_argument("sources", nargs="+", metavar="data-dir")
     parser.add_argument("prefix", type=Path)
     return parser
-
-
-def read_folds(path: str, data: DataDir) -> dict[str, int]:
-    """Read a table of folds and check it against the data.
-
-    Raises
-    ------
-    UserError
-        If it does not list the same utterances, or the folds are not numbered 1 to K without gaps.
-    """
-    table = tables.read_table(path)
-    if different := sorted(table.keys() ^ set(data.utts)):
-        raise cli.UserError(
-            f"{path}: {len(table)} utterances, {data.name} has {len(data.utts)}; "
-            f"'{different[0]}' is in only one of them"
-        )
-    for utt, fold in table.items():
-        if not (fold.isascii() and fold.isdigit() and len(fold) < 6):
-            raise cli.UserError(f"{path}: {utt}: expected a fold number, got '{fold}'")
-    folds = {utt: int(fold) for utt, fold in table.items()}
-    present = sorted(set(folds.values()))
-    if len(present) < 2 or present != list(range(1, len(present) + 1)):
-        raise cli.UserError(f"{path}: expected folds 1 to K, at least 2 of them, got {present}")
-    return folds
-
-
-def deal_folds(data: DataDir, num_folds: int, by: str, seed: int) -> dict[str, int]:
-    """Return the fold of every utterance, from 1 to ``num_folds``."""
-    utt2group = {utt: utt for utt in data.utts} if by == "utt" else data.tables["utt2spk"]
-    groups = splits.group_counts(utt2group, data.tables["utt2genre"])
-    folds = splits.assign_folds(groups, num_folds, seed)
-    return {utt: folds[group] for utt, group in utt2group.items()}
 
 
 def unknown_artists(sources: list[str]) -> dict[str, str]:
@@ -85,9 +53,10 @@ def main(argv: list[str] | None = None) -> int:
     if "utt2genre" not in data.tables:
         raise cli.UserError(f"{data.name}: no utt2genre; prepare the corpus first")
     if args.utt2fold:
-        folds = read_folds(args.utt2fold, data)
+        folds = splits.read_folds(args.utt2fold, data.utts, data.name)
     else:
-        folds = deal_folds(data, args.folds, args.fold_by, args.seed)
+        utt2group = {utt: utt for utt in data.utts} if args.fold_by == "utt" else data.tables["utt2spk"]
+        folds = splits.deal(utt2group, data.tables["utt2genre"], args.folds, args.seed)
     unknown = unknown_artists(args.sources)
     for fold in range(1, max(folds.values()) + 1):
         test = [utt for utt in data.utts if folds[utt] == fold]

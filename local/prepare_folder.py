@@ -18,15 +18,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from local.corpus import artists, folder, overlap
-from local.corpus.tracks import Track, add_exclude_option, leave_out, name_tracks, write_data_dirs
+from local.corpus import artists, folder
+from local.corpus.tracks import Track, leave_out, name_tracks, prepare_parser, write_corpus
 from steps.audio import tags
 from utils import cli
 
 
 def get_parser() -> cli.KaldiParser:
     """Return the command line of this program."""
-    parser = cli.KaldiParser("prepare_folder.py [options] <corpus-root> <data-dir>", __doc__)
+    parser = prepare_parser("prepare_folder.py [options] <corpus-root> <data-dir>", __doc__)
     parser.add_argument(
         "--artist-pattern", metavar="REGEX", help="on the relative path, with a group 'artist'"
     )
@@ -40,12 +40,6 @@ def get_parser() -> cli.KaldiParser:
     parser.add_argument(
         "--test-list", metavar="FILE", help="tracks of test; without --train-list the rest is train"
     )
-    parser.add_argument(
-        "--strict", type=cli.boolean, default=False, help="the same audio in train and test is an error"
-    )
-    add_exclude_option(parser)
-    parser.add_argument("corpus_root", type=Path)
-    parser.add_argument("data_dir", type=Path)
     return parser
 
 
@@ -116,11 +110,9 @@ def main(argv: list[str] | None = None) -> int:
     places = {str(root / place): place for _, place, _, _ in rows}
     tracks = divide(args, tracks, {places[track.path]: track.utt for track in tracks})
     originals = {name: folder for folder, name in names.items() if name != folder}
-    write_data_dirs(args.data_dir, tracks, sorted(set(names.values())), originals)
     nameless = sum(not artist for _, _, artist, _ in rows)
-    keys = overlap.content_keys({track.utt: track.path for track in tracks})
     unknown = {"test": f"{nameless} of {len(rows)} tracks have no artist"} if nameless else {}
-    overlap.report(args.data_dir, ["test"], keys=keys, strict=args.strict, unknown=unknown)
+    write_corpus(args, tracks, sorted(set(names.values())), unknown, names=originals)
     return 0
 
 

@@ -12,18 +12,17 @@ Usage: prepare_gtzan.py [options] <corpus-root> <data-dir>
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-from local.corpus import artists, gtzan, ids, overlap, splits
-from local.corpus.tracks import Track, add_exclude_option, leave_out, write_data_dirs
+from local.corpus import artists, gtzan, ids, splits
+from local.corpus.tracks import Track, leave_out, prepare_parser, write_corpus
 from steps import audio
 from utils import cli, tables
 
 
 def get_parser() -> cli.KaldiParser:
     """Return the command line of this program."""
-    parser = cli.KaldiParser("prepare_gtzan.py [options] <corpus-root> <data-dir>", __doc__)
+    parser = prepare_parser("prepare_gtzan.py [options] <corpus-root> <data-dir>", __doc__)
     parser.add_argument("--folds", type=cli.positive_int, default=10, help="how many folds")
     parser.add_argument("--fold", type=cli.positive_int, default=1, help="the fold that is tested")
     parser.add_argument("--seed", type=int, default=777, help="decides among groups of the same size")
@@ -32,12 +31,6 @@ def get_parser() -> cli.KaldiParser:
         "--artists", metavar="CSV", help="table with the columns path (<genre>.NNNNN or a file) and artist"
     )
     parser.add_argument("--allow-missing", type=int, default=0, help="excerpts that may be missing")
-    parser.add_argument(
-        "--strict", type=cli.boolean, default=False, help="the same audio in train and test is an error"
-    )
-    add_exclude_option(parser)
-    parser.add_argument("corpus_root", type=Path)
-    parser.add_argument("data_dir", type=Path)
     return parser
 
 
@@ -93,49 +86,15 @@ def make_tracks(found: dict[str, Path], known: dict[str, str]) -> list[Track]:
 
     An artist whose excerpts repeat one of another artist's is one speaker with that one.
     """
-    speaker = {name: ids.slug(known[name]) if name in known else ids.slug(name) for name in found}
-    joined: dict[str, str] = {}
-
-    def root(spk: str) -> str:
-        while joined.setdefault(spk, spk) != spk:
-            spk = joined[spk]
-        return spk
-
-    for name, first in gtzan.repetition_groups().items():
-        if name in found:
-            a, b = sorted((root(speaker.get(first, ids.slug(first))), root(speaker[name])))
-            joined[b] = a
+    speaker = {name: ids.slug(known.get(name, name)) for name in found}
+    repeated = [(first, name) for name, first in gtzan.repetition_groups().items() if name in found]
+    joined = gtzan.connected((speaker.get(first, ids.slug(first)), speaker[name]) for first, name in repeated)
     tracks = []
     for name, path in found.items():
-        spk, rest = root(speaker[name]), ids.slug(name)
+        spk, rest = joined.get(speaker[name], speaker[name]), ids.slug(name)
         utt = spk if spk == rest else f"{spk}-{rest}"
         tracks.append(Track(utt, spk, name.partition(".")[0], str(path)))
     return sorted(tracks, key=lambda track: track.utt)
-
-
-def deal(tracks: list[Track], args) -> dict[str, int]:
-    """Return the fold of every utterance, from the given table or dealt anew.
-
-    Raises
-    ------
-    UserError
-        If the table does not list exactly the utterances.
-    """
-    if args.utt2fold:
-        table = tables.read_table(args.utt2fold)
-        if different := sorted(table.keys() ^ {track.utt for track in tracks}):
-            raise cli.UserError(
-                f"{args.utt2fold}: {len(table)} utterances, the corpus has {len(tracks)}; "
-                f"'{different[0]}' is in only one of them"
-            )
-        if bad := [utt for utt, fold in table.items() if not re.fullmatch("[1-9][0-9]{0,4}", fold)]:
-            raise cli.UserError(
-                f"{args.utt2fold}: {bad[0]}: expected a fold from 1 on, got '{table[bad[0]]}'"
-            )
-        return {utt: int(fold) for utt, fold in table.items()}
-    groups = splits.group_counts({t.utt: t.spk for t in tracks}, {t.utt: t.genre for t in tracks})
-    folds = splits.assign_folds(groups, args.folds, args.seed)
-    return {track.utt: folds[track.spk] for track in tracks}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -147,17 +106,19 @@ def main(argv: list[str] | None = None) -> int:
     check_missing(missing, args.allow_missing)
     drop_corrupt(found)
     tracks = leave_out(make_tracks(found, read_artists(args.artists) if args.artists else {}), args.exclude)
-    folds = deal(tracks, args)
+    if args.utt2fold:
+        folds = splits.read_folds(args.utt2fold, [track.utt for track in tracks], "the corpus")
+    else:
+        spk, genre = ({t.utt: getattr(t, name) for t in tracks} for name in ("spk", "genre"))
+        folds = splits.deal(spk, genre, args.folds, args.seed)
     if args.fold not in folds.values():
         raise cli.UserError(f"--fold {args.fold}: the folds are 1 to {max(folds.values())}")
     tracks = [
         Track(t.utt, t.spk, t.genre, t.path, "test" if folds[t.utt] == args.fold else "train") for t in tracks
     ]
-    write_data_dirs(args.data_dir, tracks, gtzan.GENRES)
     tables.write_table(args.data_dir / "utt2fold", folds)
     unknown = {} if args.artists else {"test": "GTZAN does not name them; --artists CSV does"}
-    keys = overlap.content_keys({track.utt: track.path for track in tracks})
-    overlap.report(args.data_dir, ["test"], keys=keys, strict=args.strict, unknown=unknown)
+    write_corpus(args, tracks, gtzan.GENRES, unknown)
     return 0
 
 

@@ -11,23 +11,15 @@ Usage: prepare_ismir04.py [options] <corpus-root> <data-dir>
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from local.corpus import ismir04, overlap
-from local.corpus.tracks import Recording, add_exclude_option, leave_out, name_tracks, write_data_dirs
+from local.corpus import ismir04
+from local.corpus.tracks import Recording, leave_out, name_tracks, prepare_parser, write_corpus
 from utils import cli
 
 
 def get_parser() -> cli.KaldiParser:
     """Return the command line of this program."""
-    parser = cli.KaldiParser("prepare_ismir04.py [options] <corpus-root> <data-dir>", __doc__)
+    parser = prepare_parser("prepare_ismir04.py [options] <corpus-root> <data-dir>", __doc__)
     parser.add_argument("--allow-missing", type=int, default=0, help="tracks that may be missing")
-    parser.add_argument(
-        "--strict", type=cli.boolean, default=False, help="the same audio in train and a test set is an error"
-    )
-    add_exclude_option(parser)
-    parser.add_argument("corpus_root", type=Path)
-    parser.add_argument("data_dir", type=Path)
     return parser
 
 
@@ -47,15 +39,8 @@ def main(argv: list[str] | None = None) -> int:
     tracks = leave_out(tracks, args.exclude)
     if not found["evaluation"]:
         cli.warn("evaluation: not one track of it is there; run the recipe with --test-sets test")
-    write_data_dirs(args.data_dir, tracks, ismir04.GENRES)
-    keys = overlap.content_keys({track.utt: track.path for track in tracks})
-    overlap.report(
-        args.data_dir,
-        [subset for subset in ("test", "evaluation") if found[subset]],
-        keys=keys,
-        strict=args.strict,
-        unknown={"test": ismir04.ANONYMOUS},
-    )
+    others = [subset for subset in ("test", "evaluation") if found[subset]]
+    write_corpus(args, tracks, ismir04.GENRES, {"test": ismir04.ANONYMOUS}, others=others)
     return 0
 
 

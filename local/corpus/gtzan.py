@@ -10,7 +10,7 @@ are kept inside one fold; a pair too many there costs nothing, one too few leaks
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from utils.cli import UserError
@@ -51,11 +51,8 @@ RECORDING: Lists = {
 ACROSS = (("metal.00058", "rock.00016"),)
 
 
-def repetition_groups() -> dict[str, str]:
-    """Return for every excerpt that is repeated the first excerpt (in C order) of its group.
-
-    Groups that share an excerpt are one group.
-    """
+def connected(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return for every name the first (in C order) of those that pairs connect it with."""
     first: dict[str, str] = {}
 
     def root(name: str) -> str:
@@ -63,17 +60,21 @@ def repetition_groups() -> dict[str, str]:
             name = first[name]
         return name
 
-    sets = [
-        tuple(f"{g}.{n:05d}" for n in group)
-        for lists in (EXACT, RECORDING)
-        for g in lists
-        for group in lists[g]
-    ]
-    for names in (*sets, *ACROSS):
-        for name in names[1:]:
-            a, b = sorted((root(names[0]), root(name)))
-            first[b] = a
+    for pair in pairs:
+        a, b = sorted(map(root, pair))
+        first[b] = a
     return {name: root(name) for name in sorted(first)}
+
+
+def repetition_groups() -> dict[str, str]:
+    """Return for every excerpt that is repeated the first excerpt of its group."""
+    groups = [
+        tuple(f"{genre}.{number:05d}" for number in group)
+        for lists in (EXACT, RECORDING)
+        for genre in lists
+        for group in lists[genre]
+    ]
+    return connected((names[0], name) for names in (*groups, *ACROSS) for name in names[1:])
 
 
 def find_genres(root: Path) -> Path:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from utils import atomic, cli, tables
 
-_ALONE = "every track stands as an artist of its own in utt2spk"
+ALONE = "every track stands as an artist of its own in utt2spk"
 _UNKNOWN = ": artists shared with train: unknown: "
 
 
@@ -23,6 +24,44 @@ def unknown_artists(data_dir: str | Path) -> dict[str, str]:
     lines = tables.read_lines(path) if path.is_file() else []
     parts = (line.partition(_UNKNOWN) for line in lines)
     return {name: reason for name, mark, reason in parts if mark}
+
+
+@dataclass(frozen=True)
+class Shared:
+    """How many artists train and another set have, both of them, and what they have in common."""
+
+    train: int
+    other: int
+    both: int
+    tracks: int
+    """Tracks of the other set by artists of train."""
+    total: int
+    """Tracks of the other set."""
+
+
+def shared_artists(data_dir: str | Path, name: str, unknown: Mapping[str, str] | None = None) -> Shared | str:
+    """Compare the artists of a set with train's; a text says why that cannot be done.
+
+    Where every track has an artist that no other track has, artists are not known.
+
+    Parameters
+    ----------
+    data_dir : str or Path
+        Holds ``train`` and the other set.
+    name : str
+        Of the other set.
+    unknown : mapping of str to str, optional
+        As :func:`unknown_artists` returns it, which is asked if it is not given.
+    """
+    unknown = unknown_artists(data_dir) if unknown is None else unknown
+    if name in unknown:
+        return unknown[name]
+    train, other = (list(tables.read_table(Path(data_dir) / x / "utt2spk").values()) for x in ("train", name))
+    if len({*train, *other}) == len(train) + len(other) and len(other) > 1:
+        return ALONE
+    known = set(train)
+    tracks = sum(artist in known for artist in other)
+    return Shared(len(known), len(set(other)), len(known.intersection(other)), tracks, len(other))
 
 
 def content_keys(wav_scp: Mapping[str, str]) -> dict[str, str]:
@@ -93,11 +132,14 @@ def report(
     lines, errors = [], []
     for name in others:
         other = tables.read_table(data_dir / name / "utt2spk")
-        reason = unknown.get(name, _ALONE if _are_alone(train, other) else "")
-        if reason:
-            lines.append(f"{name}{_UNKNOWN}{reason}")
+        found = shared_artists(data_dir, name, unknown)
+        if isinstance(found, str):
+            lines.append(f"{name}{_UNKNOWN}{found}")
         else:
-            lines.append(_artists(name, train, other))
+            lines.append(
+                f"{name}: tracks by artists of train: {found.tracks} of {found.total} "
+                f"({100 * found.tracks / found.total:.1f} %), by {found.both} of {found.other} artists"
+            )
         known = keys if keys is not None else _hashes(data_dir, ["train", name])
         if known is None:
             continue
@@ -117,22 +159,6 @@ def report(
             f"{data_dir}: {len(errors)} recordings are in train and in another set: {'; '.join(errors[:5])}"
             f"{'; ...' if len(errors) > 5 else ''}; remove one of each, or give --strict false"
         )
-
-
-def _are_alone(train: Mapping[str, str], other: Mapping[str, str]) -> bool:
-    """Whether every track has an artist that no other track has: that is how unknown artists are written."""
-    artists = [*train.values(), *other.values()]
-    return len(set(artists)) == len(artists) and len(other) > 1
-
-
-def _artists(name: str, train: Mapping[str, str], other: Mapping[str, str]) -> str:
-    known = set(train.values())
-    shared = known.intersection(other.values())
-    tracks = sum(artist in known for artist in other.values())
-    return (
-        f"{name}: tracks by artists of train: {tracks} of {len(other)} "
-        f"({100 * tracks / max(1, len(other)):.1f} %), by {len(shared)} of {len(set(other.values()))} artists"
-    )
 
 
 def _hashes(data_dir: Path, names: Sequence[str]) -> dict[str, str] | None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
+from utils import tables
 from utils.cli import UserError
 
 Groups = Mapping[str, Mapping[str, int]]
@@ -188,3 +189,35 @@ def assign_folds(groups: Groups, num_folds: int, seed: int) -> dict[str, int]:
     # It shuffles at a cost: what is shuffled is not dealt largest first, and classes go missing from folds.
     parts = StratifiedGroupKFold(num_folds).split(labels, labels, ranks)
     return {order[rank]: fold for fold, (_, held) in enumerate(parts, start=1) for rank in ranks[held]}
+
+
+def deal(
+    utt2group: Mapping[str, str], utt2genre: Mapping[str, str], num_folds: int, seed: int
+) -> dict[str, int]:
+    """Return the fold of every utterance, from 1 to K; see :func:`assign_folds`."""
+    folds = assign_folds(group_counts(utt2group, utt2genre), num_folds, seed)
+    return {utt: folds[group] for utt, group in utt2group.items()}
+
+
+def read_folds(path: str, utts: Collection[str], source: str) -> dict[str, int]:
+    """Read a table of folds and check it against the utterances of ``source``.
+
+    Raises
+    ------
+    UserError
+        If it does not list these utterances, or the folds are not numbered 1 to K without gaps.
+    """
+    table = tables.read_table(path)
+    if different := sorted(table.keys() ^ set(utts)):
+        raise UserError(
+            f"{path}: {len(table)} utterances, {source} has {len(utts)}; "
+            f"'{different[0]}' is in only one of them"
+        )
+    for utt, fold in table.items():
+        if not (fold.isascii() and fold.isdigit() and len(fold) < 6):
+            raise UserError(f"{path}: {utt}: expected a fold number, got '{fold}'")
+    folds = {utt: int(fold) for utt, fold in table.items()}
+    present = sorted(set(folds.values()))
+    if len(present) < 2 or present != list(range(1, len(present) + 1)):
+        raise UserError(f"{path}: expected folds 1 to K, at least 2 of them, got {present}")
+    return folds

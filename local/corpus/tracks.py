@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.corpus import ids
+from local.corpus import ids, overlap
 from utils import cli, tables
 from utils.data_dir import invert
 
@@ -81,11 +82,16 @@ def name_tracks(recordings: Iterable[Recording]) -> list[Track]:
     return sorted(tracks, key=lambda track: track.utt)
 
 
-def add_exclude_option(parser: cli.KaldiParser) -> None:
-    """Give a program the option ``--exclude``."""
-    parser.add_argument(
-        "--exclude", metavar="FILE", help="utterances to leave out, one a line, a reason may follow it"
-    )
+def prepare_parser(usage: str, description: str | None) -> cli.KaldiParser:
+    """Return the parser of a program that prepares a corpus, with what all of these take."""
+    parser = cli.KaldiParser(usage, description)
+    add = parser.add_argument
+    add("--exclude", metavar="FILE", help="utterances to leave out, one a line, a reason may follow it")
+    text = "the same audio in train and a test set is an error"
+    add("--strict", type=cli.boolean, default=False, help=text)
+    add("corpus_root", type=Path)
+    add("data_dir", type=Path)
+    return parser
 
 
 def leave_out(tracks: Sequence[Track], path: str | None) -> list[Track]:
@@ -167,6 +173,24 @@ def write_data_dirs(
         per_class = " ".join(f"{genre} {counts[name][genre]}" for genre in genres)
         artists = len({track.spk for track in members})
         cli.log(f"{Path(root) / name}: {len(members)} tracks by {artists} artists: {per_class}")
+
+
+def write_corpus(
+    args: Namespace,
+    tracks: Sequence[Track],
+    genres: Sequence[str],
+    unknown: Mapping[str, str],
+    *,
+    others: Sequence[str] = ("test",),
+    names: Mapping[str, str] | None = None,
+) -> None:
+    """Write the data directories, and report what train shares with the ``others``.
+
+    See :func:`write_data_dirs`, :func:`local.corpus.overlap.report` and :func:`prepare_parser`.
+    """
+    write_data_dirs(args.data_dir, tracks, genres, names)
+    keys = overlap.content_keys({track.utt: track.path for track in tracks})
+    overlap.report(args.data_dir, others, keys=keys, strict=args.strict, unknown=unknown)
 
 
 def _write_data_dir(target: Path, tracks: Sequence[Track], genres: Sequence[str]) -> None:

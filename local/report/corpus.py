@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local.corpus.overlap import unknown_artists
+from local.corpus.overlap import shared_artists
 from steps import archive
 from steps.scoring.reference import read_reference
 from utils import tables
@@ -55,33 +55,14 @@ def summarise_data(data_dir: Path, sets: Sequence[str]) -> DataSummary:
     return DataSummary(digest.hexdigest(), tracks, frames)
 
 
-def _artists(data_dir: Path, test_set: str) -> tuple[dict[str, str], dict[str, str], bool]:
-    """Return utt2spk of train and of a test set, and whether every track has an artist of its own."""
-    train, test = (tables.read_table(data_dir / part / "utt2spk") for part in ("train", test_set))
-    known, heard = set(train.values()), set(test.values())
-    alone = len(known) == len(train) and len(heard) == len(test) > 1 and not known & heard
-    return train, test, alone
-
-
-def overlapping_tracks(data_dir: Path, test_set: str = "test") -> tuple[int | None, int]:
-    """Return how many tracks of a test set are by an artist of train (None: unknown), and how many it has."""
-    train, test, alone = _artists(data_dir, test_set)
-    known = set(train.values())
-    return None if alone else sum(artist in known for artist in test.values()), len(test)
-
-
 def overlap_line(data_dir: Path, test_set: str = "test") -> str:
     """Say how many tracks of a test set are by an artist of the training set."""
-    if reason := unknown_artists(data_dir).get(test_set):
-        return f"Artist overlap: unknown: {reason}"
-    train, test, alone = _artists(data_dir, test_set)
-    if alone:
-        return "Artist overlap: unknown, every track stands as an artist of its own in utt2spk"
-    known, heard = set(train.values()), set(test.values())
-    by_them, total = overlapping_tracks(data_dir, test_set)
+    found = shared_artists(data_dir, test_set)
+    if isinstance(found, str):
+        return f"Artist overlap: unknown: {found}"
     return (
-        f"Artist overlap: {len(known & heard)} of the {len(heard)} artists of {test_set} are also among the "
-        f"{len(known)} of train; {by_them} of {total} {test_set} tracks are by them"
+        f"Artist overlap: {found.both} of the {found.other} artists of {test_set} are also among the "
+        f"{found.train} of train; {found.tracks} of {found.total} {test_set} tracks are by them"
     )
 
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from local.corpus.overlap import unknown_artists
-from local.report.corpus import overlapping_tracks
+from local.corpus.overlap import ALONE, Shared, shared_artists
 from local.report.experiments import read_network
 from steps.scoring.measures import Measure
 from steps.scoring.predictions import Predictions
@@ -169,11 +168,9 @@ def describe_folds(data_dirs: Sequence[Path], division: str) -> str:
         f"{len(data_dirs)}-fold cross-validation, {division}. Each track was tested once; counts and "
         "intervals are those of all folds. Artist overlap within the folds: "
     )
-    for path in data_dirs:
-        if reason := unknown_artists(path).get("test"):
-            return f"{text}unknown: {reason}"
-    found = [overlapping_tracks(path) for path in data_dirs]
-    if all(shared is None for shared, _ in found):
-        return f"{text}unknown, every track stands as an artist of its own in utt2spk"
-    shared, total = (sum(number or 0 for number in numbers) for numbers in zip(*found, strict=True))
+    found = [shared_artists(path, "test") for path in data_dirs]
+    known = [item for item in found if isinstance(item, Shared)]
+    if reasons := [item for item in found if isinstance(item, str) and (item != ALONE or not known)]:
+        return f"{text}unknown: {reasons[0]}"
+    shared, total = sum(item.tracks for item in known), sum(item.total for item in known)
     return f"{text}{shared} of {total} test tracks are by an artist who is also in their fold's train"

@@ -149,7 +149,7 @@ def test_confident_errors_come_first_by_margin():
             "",
             "1 of the 2 artists of test are also among the 2 of train; 1 of 3 test tracks",
         ),
-        ("u v", "x y", "", "unknown, every track stands as an artist of its own"),
+        ("u v", "x y", "", "unknown: every track stands as an artist of its own"),
         (
             "A B",
             "1 2",
