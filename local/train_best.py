@@ -54,7 +54,7 @@ def get_parser() -> cli.KaldiParser:
     add("--parts", type=part_list, default=parts, help="LDAs, see conf/best/best.conf")
     add("--further-parts", type=part_list, default=(), help="those that must show their use")
     add("--shrinkages", type=positive_floats, default=(0.2, 0.4, 0.6), help="to choose from, up to 1")
-    add("--folds", type=fold_count, default=5, help="folds of the cross-validation (5)")
+    add("--folds", type=fold_count, default=10, help="folds of the cross-validation (10)")
     text = "standard errors that a part must be missed by"
     add("--part-doubt", type=cli.finite_float, default=-1.0, help=f"{text} (-1)")
     add("--further-doubt", type=cli.finite_float, default=1.0, help=f"{text}: further ones, networks (1)")

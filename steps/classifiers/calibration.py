@@ -46,6 +46,22 @@ def fit_sharpness(log_posteriors: np.ndarray, labels: np.ndarray) -> float:
     return float(np.exp(found.x))
 
 
+def fit_confidence(log_posteriors: np.ndarray, labels: np.ndarray) -> float:
+    """Return the factor of the log posteriors (num_tracks, C) with which they are as sure as they are right.
+
+    The mean probability of the hypotheses is that of the right ones, (right + 1) / (n + 2). Where tracks are
+    few, one that is surely wrong decides the smallest loss and makes all others less sure than they deserve;
+    it counts here as one.
+    """
+    target = ((log_posteriors.argmax(axis=1) == labels).sum() + 1.0) / (len(labels) + 2.0)
+    low, high = np.log(1e-3), np.log(10.0)
+    for _ in range(50):
+        middle = (low + high) / 2.0
+        sure = np.exp(log_softmax(np.exp(middle) * log_posteriors)).max(axis=1).mean()
+        low, high = (middle, high) if sure < target else (low, middle)
+    return float(np.exp(low))
+
+
 def calibrate(log_posteriors: np.ndarray, sharpness: float) -> np.ndarray:
     """Return the log posteriors (num_tracks, C) times the factor, normalised."""
     return log_softmax(sharpness * log_posteriors)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from steps.classifiers import lda
-from steps.classifiers.calibration import calibrate, fit_sharpness, track_losses
+from steps.classifiers.calibration import calibrate, fit_confidence, fit_sharpness, track_losses
 
 Folds = Sequence[tuple[np.ndarray, np.ndarray]]
 """Pairs of training and held-out track indices; every track is held out once."""
@@ -82,10 +82,19 @@ def choose_shrinkage(scores: np.ndarray, labels: np.ndarray) -> tuple[int, float
 def fuse(
     scores: Mapping[str, np.ndarray], parts: Sequence[str], labels: np.ndarray
 ) -> tuple[np.ndarray, float]:
-    """Return the sum of calibrated log posteriors of some parts, calibrated again, and its sharpness."""
+    """Return the sum of calibrated log posteriors of some parts, as sure as it is right, and its sharpness.
+
+    Parts whose errors were independent would have a sharpness of 1, which the sum never exceeds.
+    """
     total = np.sum([scores[name] for name in parts], axis=0)
-    sharpness = fit_sharpness(total, labels)
+    sharpness = min(1.0, fit_confidence(total, labels))
     return calibrate(total, sharpness), sharpness
+
+
+def fused_losses(scores: Mapping[str, np.ndarray], parts: Sequence[str], labels: np.ndarray) -> np.ndarray:
+    """Return the loss (num_tracks,) of the sum of some parts with the sharpness where it is smallest."""
+    total = np.sum([scores[name] for name in parts], axis=0)
+    return track_losses(fit_sharpness(total, labels) * total, labels)
 
 
 def choose_parts(
@@ -106,11 +115,11 @@ def choose_parts(
     """
     parts = list(scores)
     while len(parts) > 1:
-        losses = track_losses(fuse(scores, parts, labels)[0], labels)
+        losses = fused_losses(scores, parts, labels)
         gains = {}
         for name in parts:
             rest = [other for other in parts if other != name]
-            difference = track_losses(fuse(scores, rest, labels)[0], labels) - losses
+            difference = fused_losses(scores, rest, labels) - losses
             error = difference.std(ddof=1) / np.sqrt(len(labels))
             gains[name] = difference.mean() - doubts[name] * error
         least = min(parts, key=lambda name: gains[name])

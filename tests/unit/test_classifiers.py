@@ -7,11 +7,12 @@ import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from steps.classifiers import ensemble, lda, model
-from steps.classifiers.calibration import calibrate, fit_sharpness, track_losses
+from steps.classifiers.calibration import calibrate, fit_confidence, fit_sharpness, track_losses
 from steps.classifiers.pieces import LAGS, MOVEMENTS, movements, order, piece_bounds, piece_vectors
 from utils.cli import UserError
 
 NUM_CLASSES = 3
+FITS = (fit_sharpness, fit_confidence)
 
 
 def clouds(seed: int, tracks: int = 60, dim: int = 8, pieces: int = 1, gap: float = 2.0):
@@ -126,11 +127,12 @@ def test_absent_class_is_never_the_hypothesis_and_constant_columns_count_nothing
         lda.statistics(vectors, owner, labels, NUM_CLASSES).lda(0.0)
 
 
-def test_sharpness_undoes_a_known_factor():
+@pytest.mark.parametrize("fit", FITS)
+def test_sharpness_undoes_a_known_factor(fit):
     rng = np.random.default_rng(4)
     truth = lda.log_softmax(2 * rng.normal(size=(4000, NUM_CLASSES)))
     labels = (np.exp(truth).cumsum(axis=1) > rng.random((4000, 1))).argmax(axis=1)
-    factor = fit_sharpness(8 * truth, labels)
+    factor = fit(8 * truth, labels)
     assert factor == pytest.approx(1 / 8, rel=0.1)
     probabilities = np.exp(calibrate(8 * truth, factor))
     sure = probabilities.max(axis=1)
@@ -140,11 +142,20 @@ def test_sharpness_undoes_a_known_factor():
         assert right[inside].mean() == pytest.approx(sure[inside].mean(), abs=0.06)
 
 
-def test_sharpness_stays_finite_where_all_are_right():
+@pytest.mark.parametrize("fit", FITS)
+def test_sharpness_stays_finite_where_all_are_right(fit):
     labels = np.arange(30) % NUM_CLASSES
     scores = lda.log_softmax(np.eye(NUM_CLASSES)[labels])
-    sure = np.exp(calibrate(scores, fit_sharpness(scores, labels))).max(axis=1)
+    sure = np.exp(calibrate(scores, fit(scores, labels))).max(axis=1)
     np.testing.assert_allclose(sure, 31 / 32, rtol=1e-3)
+
+
+def test_confidence_counts_a_track_that_is_surely_wrong_as_one():
+    labels = np.arange(60) % NUM_CLASSES
+    scores = np.random.default_rng(13).uniform(2, 8, 60)[:, np.newaxis] * np.eye(NUM_CLASSES)[labels]
+    scores[:4] = 20 * np.eye(NUM_CLASSES)[labels[1:5]]
+    sure = [np.exp(calibrate(scores, fit(scores, labels)))[4:].max(axis=1).mean() for fit in FITS]
+    assert sure[0] < 0.7 < 0.9 < sure[1] < 1
 
 
 def test_impossible_class_costs_a_limited_loss():
