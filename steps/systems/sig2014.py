@@ -14,7 +14,8 @@ every 100 [S]; 500 trees [S]; a track is decided by the majority of its windows 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,6 +30,8 @@ from utils import cli, progress
 FRAME, HOP = 1024, 512
 WINDOW, WINDOW_HOP = 200, 100
 NUM_LAYERS = 3
+GROWN_TOGETHER = 25  # trees
+AT_ONCE = 2000  # windows that go down the trees together
 FIRST_MOMENTUM, LAST_MOMENTUM, RAMP = 0.5, 0.9, 0.25
 LAST_RATE = 0.01
 """Share of the learning rate that is left at the end of the linear decay."""
@@ -97,7 +100,7 @@ def fit_network(tracks: Tracks, options: Namespace) -> Arrays:
     train, held = tracks.folds(5, options.seed)[0]
     in_train = torch.from_numpy(np.isin(numbers, train))
     mean, deviation = frames[in_train].mean(dim=0), frames[in_train].std(dim=0).clamp_min(1e-8)
-    frames = ((frames - mean) / deviation).to(device)
+    frames = frames.sub_(mean).div_(deviation).to(device)  # half a gigabyte at ISMIR2004's size: no copies
     labels = torch.from_numpy(tracks.labels)[numbers].to(device)
     own, other = torch.nonzero(in_train)[:, 0], torch.nonzero(~in_train)[:, 0].to(device)
     network = make_network(options.num_units, len(tracks.classes), options.drop_rate).to(device)
@@ -178,27 +181,35 @@ def fit(tracks: Tracks, options: Namespace) -> Arrays:
 
     rows, labels = [], []
     for number, windows in tracks.matrices("activations"):
-        kept = windows[:: max(1, -(-len(windows) // options.windows_per_track))]
-        rows.append(kept)
-        labels.append(np.full(len(kept), tracks.labels[number]))
-    forest = RandomForestClassifier(options.num_trees, random_state=options.seed, n_jobs=1)
-    forest.fit(np.concatenate(rows), np.concatenate(labels))
-    trees = [tree.tree_ for tree in forest.estimators_]
-    offsets = np.cumsum([0] + [tree.node_count for tree in trees])
+        rows.append(windows[:: max(1, -(-len(windows) // options.windows_per_track))].copy())
+        labels.append(np.full(len(rows[-1]), tracks.labels[number]))
+    every, labels = np.concatenate(rows), np.concatenate(labels)
+    rows.clear()
+    parts = []
+    for number in range(0, options.num_trees, GROWN_TOGETHER):  # scikit-learn's trees are large
+        count = min(GROWN_TOGETHER, options.num_trees - number)
+        forest = RandomForestClassifier(count, random_state=options.seed + number, n_jobs=1).fit(
+            every, labels
+        )
+        parts += [_as_arrays(tree.tree_) for tree in forest.estimators_]
+    offsets = np.cumsum([0] + [len(part["leaf"]) for part in parts])
+    for part, offset in zip(parts, offsets, strict=False):
+        part["left"] += offset
+        part["right"] += offset
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return {"present": forest.classes_, "roots": offsets[:-1], **joined}
+
+
+def _as_arrays(tree: Any) -> Arrays:
+    """Return what :func:`forest_shares` needs of one of scikit-learn's trees."""
     return {
-        "present": forest.classes_,
-        "roots": offsets[:-1],
-        "left": _joined(tree.children_left + start for tree, start in zip(trees, offsets, strict=False)),
-        "right": _joined(tree.children_right + start for tree, start in zip(trees, offsets, strict=False)),
-        "leaf": np.concatenate([tree.children_left < 0 for tree in trees]),
-        "feature": _joined(tree.feature for tree in trees),
-        "threshold": np.concatenate([tree.threshold for tree in trees]),
-        "decision": np.concatenate([tree.value[:, 0].argmax(axis=1) for tree in trees]).astype(np.int16),
+        "left": tree.children_left.astype(np.int32),
+        "right": tree.children_right.astype(np.int32),
+        "leaf": tree.children_left < 0,
+        "feature": tree.feature.astype(np.int32),
+        "threshold": tree.threshold.copy(),
+        "decision": tree.value[:, 0].argmax(axis=1).astype(np.int16),
     }
-
-
-def _joined(parts: Iterable[NDArray]) -> NDArray[np.int32]:
-    return np.concatenate(list(parts)).astype(np.int32)
 
 
 def forest_shares(model: Arrays, rows: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -217,11 +228,29 @@ def forest_shares(model: Arrays, rows: NDArray[np.float32]) -> NDArray[np.float6
 def scores(model: Arrays, tracks: Tracks) -> NDArray:
     """Return the share of windows that vote for each class, (n, C); the shares of trees break ties."""
     total = np.zeros((len(tracks.utts), len(model["present"])))
-    for number, windows in tracks.matrices("activations"):
-        shares = forest_shares(model, windows)
-        votes = np.bincount(shares.argmax(axis=1), minlength=shares.shape[1]) / len(shares)
-        total[number] = (votes + 1e-6 * shares.mean(axis=0)) / (1.0 + 1e-6)
+    for batch in _batches(tracks):
+        every = forest_shares(model, np.concatenate([windows for _, windows in batch]))
+        for (number, _), shares in zip(batch, _parts(every, batch), strict=True):
+            votes = np.bincount(shares.argmax(axis=1), minlength=shares.shape[1]) / len(shares)
+            total[number] = (votes + 1e-6 * shares.mean(axis=0)) / (1.0 + 1e-6)
     return tracks.spread(total, model["present"])
+
+
+def _batches(tracks: Tracks) -> Iterator[list[tuple[int, NDArray[np.float32]]]]:
+    """Yield the numbers and windows of some tracks at a time, about ``AT_ONCE`` windows together."""
+    batch, count = [], 0
+    for number, windows in tracks.matrices("activations"):
+        batch.append((number, windows))
+        count += len(windows)
+        if count >= AT_ONCE:
+            yield batch
+            batch, count = [], 0
+    if batch:
+        yield batch
+
+
+def _parts(rows: NDArray, batch: list[tuple[int, NDArray[np.float32]]]) -> list[NDArray]:
+    return np.split(rows, np.cumsum([len(windows) for _, windows in batch])[:-1])
 
 
 KINDS = ("activations",)

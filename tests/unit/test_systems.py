@@ -368,3 +368,28 @@ def test_a_damaged_model_is_named(tmp_path):
 def test_absent_classes_lose_to_every_other():
     tracks = Tracks(["a"], ("x", "y", "z"), np.zeros(1, int), [], {})
     assert tracks.spread(np.array([[-5.0]]), np.array([1])).tolist() == [[ABSENT, -5.0, ABSENT]]
+
+
+@pytest.mark.parametrize("name", registry.NAMES)
+@pytest.mark.parametrize("lonely", [np.zeros(3 * RATE, np.float32), noise(0.3)], ids=["silent", "short"])
+def test_few_short_silent_tracks_and_a_class_of_one_are_learnt(tmp_path, name, lonely):
+    system, labels = registry.load(name), [0, 0, 0, 1]
+    small = ("--num-units=4", "--max-epochs=2", "--num-trees=5") if name == "sig2014" else ()
+    chosen, network = options(name, *small), {}
+    signals = [noise(7.0), noise(0.3, 1), np.zeros(2 * RATE, np.float32), lonely]
+    if name == "sig2014":
+        frames = [system.features(signal, chosen, {})["frames"] for signal in signals]
+        network = system.fit_network(make_tracks(tmp_path, {"frames": frames}, labels), chosen)
+    made = [system.features(signal, chosen, network) for signal in signals]
+    tracks = make_tracks(tmp_path, {kind: [item[kind] for item in made] for kind in system.KINDS}, labels)
+    tracks.require_spread()
+    model = system.fit(tracks, chosen)
+    for scores_of in system.SCORES.values():
+        scores = scores_of(model, tracks)
+        assert scores.shape == (4, 3) and np.isfinite(scores).all()
+
+
+def test_training_tracks_of_one_artist_cannot_be_cross_validated():
+    tracks = Tracks(["u", "v"], ("x", "y"), np.array([0, 1]), ["one", "one"], {})
+    with pytest.raises(UserError, match="at least two artists.*--systems"):
+        tracks.folds(5, 777)
