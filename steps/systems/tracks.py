@@ -101,8 +101,8 @@ class Tracks:
         num = min(num_folds, len(set(self.groups)), int(counts[counts > 0].max()))
         if num < 2:
             raise UserError(
-                "cross-validation needs training tracks of at least two artists; add some (utt2spk says whose "
-                "they are), or leave this system out (--systems)"
+                "cross-validation needs training tracks of at least two artists; add some (utt2spk says "
+                "whose they are), or leave this system out (--systems)"
             )
         splitter = StratifiedGroupKFold(num, shuffle=True, random_state=seed)
         with warnings.catch_warnings():
