@@ -16,14 +16,17 @@ e.g. steps/compute_scattering.py --config conf/scattering.conf scp:data/train/wa
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from steps import archive
-from steps.scattering import BACKENDS, columns, config, features, paths, wav
+from steps.scattering import BACKENDS, columns, config, features, features_of_tracks, paths, wav
 from utils import atomic, cli, kept, progress, tables
 
 
@@ -77,18 +80,21 @@ def transform(options: Namespace) -> config.Config:
     )
 
 
+def feature_options(options: Namespace, device: str) -> dict[str, Any]:
+    """Return the options of ``steps.scattering.features`` that the options of :func:`get_parser` say."""
+    return {
+        "config": transform(options),
+        "raw": options.raw,
+        "dtype": "float64" if options.double else "float32",
+        "device": device,
+        "num_threads": options.num_threads,
+        "backend": options.backend,
+    }
+
+
 def features_of(signal: wav.Samples, options: Namespace, device: str) -> np.ndarray:
     """Return the features of one track, float32 of shape (num_frames, dims)."""
-    frames = features(
-        signal,
-        transform(options),
-        raw=options.raw,
-        dtype="float64" if options.double else "float32",
-        device=device,
-        num_threads=options.num_threads,
-        backend=options.backend,
-    )
-    return frames.astype(np.float32, copy=False)
+    return features(signal, **feature_options(options, device)).astype(np.float32, copy=False)
 
 
 def print_dims(name: str, chosen: config.Config) -> None:
@@ -101,38 +107,62 @@ def print_dims(name: str, chosen: config.Config) -> None:
         file.write(text)
 
 
-def compute(options: Namespace, chosen: config.Config, before: int, total: int) -> dict[str, int]:
-    """Compute and write all tracks of one archive; return their numbers of frames.
+class Track(NamedTuple):
+    """A track on its way: the number of its archive, its name, where it is, and its samples."""
 
-    ``before`` of all ``total`` tracks of the job (0: not known) were done before them.
-    """
-    device = choose_device(options.use_gpu)
-    num_frames: dict[str, int] = {}
-    samples = 0
-    start = time.monotonic()
-    with archive.Writer(options.feats_wspecifier, compress=options.compress) as writer:
+    number: int
+    utt: str
+    where: str
+    samples: int
+
+    def __str__(self) -> str:
+        return self.where
+
+
+def read_tracks(archives: Mapping[int, Namespace], sample_rate: int) -> Iterator[tuple[Track, wav.Samples]]:
+    """Open the tracks of all archives one by one."""
+    for number, options in archives.items():
+        found = 0
         for utt, where, signal in wav.read_wavs(
-            options.wav_rspecifier, chosen.sample_rate, allow_pipes=options.allow_pipes
+            options.wav_rspecifier, sample_rate, allow_pipes=options.allow_pipes
         ):
-            progress.report(before + len(num_frames), total, "tracks")
             if signal.is_silent():
                 cli.warn(f"{where}: silence: every sample is 0")
-            try:
-                frames = features_of(signal, options, device)
-            except cli.UserError as error:
-                raise cli.UserError(f"{where}: {error}") from error
-            writer.write(utt, frames)
-            num_frames[utt] = len(frames)
-            samples += len(signal)
-        if not num_frames:
+            found += 1
+            yield Track(number, utt, where, len(signal)), signal
+        if not found:
             raise cli.UserError(f"{options.wav_rspecifier}: no tracks in it; convert the corpus first")
-    seconds = max(time.monotonic() - start, 1e-9)
-    audio = samples / chosen.sample_rate
-    cli.log(
-        f"{len(num_frames)} tracks, {audio / 3600:.3f} hours, {sum(num_frames.values())} frames on {device} "
-        f"in {seconds:.2f} s, {audio / seconds:.0f} times real time"
-    )
-    return num_frames
+
+
+def compute(
+    archives: Mapping[int, Namespace], chosen: config.Config, before: int, total: int
+) -> Iterator[tuple[int, dict[str, int]]]:
+    """Compute and write all tracks of archives; yield the number of each and its tracks' frames.
+
+    ``before`` of all ``total`` tracks of the job (0: not known) were done before them. On a GPU tracks of
+    several archives are computed together.
+    """
+    first = next(iter(archives.values()))
+    device = choose_device(first.use_gpu)
+    start = time.monotonic()
+    computed = features_of_tracks(read_tracks(archives, chosen.sample_rate), **feature_options(first, device))
+    for number, tracks in itertools.groupby(computed, key=lambda item: item[0].number):
+        options, num_frames, samples = archives[number], {}, 0
+        with archive.Writer(options.feats_wspecifier, compress=options.compress) as writer:
+            for track, frames in tracks:
+                progress.report(before, total, "tracks")
+                writer.write(track.utt, frames.astype(np.float32, copy=False))
+                num_frames[track.utt] = len(frames)
+                samples += track.samples
+                before += 1
+        seconds = max(time.monotonic() - start, 1e-9)
+        start = time.monotonic()
+        audio = samples / chosen.sample_rate
+        cli.log(
+            f"{len(num_frames)} tracks, {audio / 3600:.3f} hours, {sum(num_frames.values())} frames on "
+            f"{device} in {seconds:.2f} s, {audio / seconds:.0f} times real time"
+        )
+        yield number, num_frames
 
 
 def block_numbers(text: str) -> range:
@@ -162,16 +192,21 @@ def num_tracks(rspecifier: str) -> int:
 
 def compute_blocks(options: Namespace, chosen: config.Config) -> None:
     """Compute the blocks that are not kept from before, or the one archive if there are no blocks."""
-    blocks = blocks_of(options)
-    counts = [num_tracks(block.wav_rspecifier) for block in blocks]
-    for number, block in enumerate(blocks):
-        table = block.write_num_frames
-        if options.blocks and kept.is_kept(table, options.key):
-            cli.log(f"{table} is there already")
-            continue
-        if table:
-            kept.begin(table)
-        num_frames = compute(block, chosen, sum(counts[:number]), sum(counts))
+    blocks = dict(enumerate(blocks_of(options)))
+    counts = {number: num_tracks(block.wav_rspecifier) for number, block in blocks.items()}
+    there = [
+        number
+        for number in blocks
+        if options.blocks and kept.is_kept(blocks[number].write_num_frames, options.key)
+    ]
+    for number in there:
+        cli.log(f"{blocks.pop(number).write_num_frames} is there already")
+    for block in blocks.values():
+        if block.write_num_frames:
+            kept.begin(block.write_num_frames)
+    done = sum(counts[number] for number in there)
+    for number, num_frames in compute(blocks, chosen, done, sum(counts.values())) if blocks else ():
+        table = blocks[number].write_num_frames
         if table:
             tables.write_table(table, num_frames)
             kept.keep(table, options.key)

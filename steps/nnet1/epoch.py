@@ -15,7 +15,7 @@ from steps.nnet1.loss import REPORT_FRAMES, Xent
 from steps.nnet1.minibatches import Frames, Minibatch, Streams
 from steps.nnet1.net import Net
 from steps.nnet1.options import TrainOptions
-from steps.nnet1.recorded import Recorded, own_stream
+from steps.recorded import Recorded, own_stream
 from utils import cli
 from utils.cli import UserError
 
@@ -107,7 +107,7 @@ def over(
     feed = batches if isinstance(batches, Feed) else Feed(batches, net.device)
     update: Callable[[], None] = partial(one_update, net, xent, feed, options)
     if net.device.type == "cuda":
-        update = Recorded(update)
+        update = Recorded(update, "Updates on the GPU")
     frames = 0
     with torch.no_grad(), own_stream(net.device):
         for number in feed:

@@ -47,7 +47,7 @@ class Experiment:
         self.epochs: list[Epoch] = []
         self.initial: Epoch | None = None
         now = {"key": key, **(record or {})}
-        before = _record_under(directory, key)
+        before = record_under(directory, key)
         if before:
             self._read_epochs()
         if self.initial is None:
@@ -112,7 +112,7 @@ class Experiment:
             file.writelines(_format(row) for row in rows)
 
 
-def _record_under(directory: Path, key: str) -> dict[str, Any]:
+def record_under(directory: Path, key: str) -> dict[str, Any]:
     """Return what was recorded under the same key; empty if nothing was or it cannot be read."""
     try:
         record = provenance.read_record(directory)

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 
 from steps.nnet1 import components as nn
+from steps.nnet1 import kernels, lstm_native, products
 from steps.nnet1.inputs import check_features
 from steps.nnet1.layers import Layer, SigmoidLayer, TanhLayer
 from steps.nnet1.lstm import LstmLayer
-from steps.nnet1.lstm_native import NativeLstmLayer
 from steps.nnet1.lstm_triton import TritonLstmLayer
 from steps.nnet1.net import Net
 from utils import cli
@@ -138,8 +138,13 @@ def can_run(net: Net) -> bool:
     if not places:
         return False
     between = net.layers[places[0] : places[-1] + 1]
-    exact = NativeLstmLayer if net.device.type == "cpu" else LstmLayer
-    return all(isinstance(layer, exact | SigmoidLayer | TanhLayer) for layer in between)
+    framewise = all(isinstance(layer, LstmLayer | SigmoidLayer | TanhLayer) for layer in between)
+    return framewise and (net.device.type != "cpu" or _in_c())
+
+
+def _in_c() -> bool:
+    """Whether the C kernels can run, and nothing else was asked for: on the CPU they alone are exact."""
+    return products.asked("thin") in ("", "c") and kernels.library() is not None
 
 
 def side_by_side(
@@ -186,9 +191,11 @@ def _fresh(net: Net, layer: Layer) -> Layer:
     """Return a layer of our own over the same LSTM, or the layer itself if it has no memory."""
     if not isinstance(layer, LstmLayer):
         return layer
+    if net.device.type == "cpu":
+        native = lstm_native.layer_by(layer.lstm, 1, "c", "c")
+        native.each_alone = True
+        return native
     fresh = net.lstm_layer(layer.lstm)
-    if isinstance(fresh, NativeLstmLayer):
-        fresh.each_alone = True
     if isinstance(fresh, TritonLstmLayer) and not fresh.grid.keeps_all:
         # With so many streams a product a frame is faster than weights read again for every four of them.
         return LstmLayer(layer.lstm, 1)

@@ -7,7 +7,9 @@ For cells N, projection R and every frame t (gates in the order g, i, f, o)::
     o = s(a_o + p_o c);                 m = o tanh(c);              y = r = W_rm m
 
 Rows are interleaved: frame t of stream s is row ``t * S + s``. The state (c, r) of the last frame is
-carried to the next chunk unless the stream is reset; gradients end at the edge of the chunk.
+carried to the next chunk unless the stream is reset; gradients end at the edge of the chunk. The thin
+products, with as many rows as streams, are those of the library that ``thin`` names forward and ``back``
+back (see ``products``).
 """
 
 from __future__ import annotations
@@ -27,8 +29,12 @@ class LstmLayer(Layer):
 
     trainable = True
 
-    def __init__(self, component: nn.Lstm, num_stream: int = 1) -> None:
+    def __init__(
+        self, component: nn.Lstm, num_stream: int = 1, thin: str = "torch", back: str = "torch"
+    ) -> None:
         super().__init__(component)
+        self.thin, self.back = thin, back
+        self.each_alone = False
         self.lstm = component
         self.cell_dim = component.cell_dim
         self.num_stream = num_stream
@@ -61,10 +67,20 @@ class LstmLayer(Layer):
         return r[1:].reshape(len(x), self.output_dim)
 
     def _input_product(self, x: torch.Tensor, gates: torch.Tensor) -> None:
-        """Write ``Wx x + b`` of all frames into ``gates``."""
+        """Write ``Wx x + b`` into ``gates``; with ``each_alone`` by a product of its own for each stream.
+
+        Libraries sum in an order that may change with the number of rows: so a stream's bits would with
+        its company.
+        """
+        weight, bias = self.lstm.w_gifo_x.t(), self.lstm.bias
+        if self.each_alone:
+            for stream, rows in enumerate(x.view(*gates.shape[:2], -1).unbind(1)):
+                alone = bias.repeat(len(rows), 1)
+                gates[:, stream] = products.multiply(rows.contiguous(), weight, alone, beta=1.0)
+            return
         out = gates.view(len(x), -1)
-        out[:] = self.lstm.bias
-        products.multiply(x, self.lstm.w_gifo_x.t(), out, beta=1.0)
+        out[:] = bias
+        products.multiply(x, weight, out, beta=1.0)
 
     def _buffers(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return gates [T, S, 4N], c [T + 1, S, N], h and m [T, S, N] and r [T + 1, S, R] of a chunk."""
@@ -77,8 +93,10 @@ class LstmLayer(Layer):
         """Run all frames over what is kept: gates hold ``Wx x + b``, c and r begin with the state."""
         p, n = self.lstm, self.cell_dim
         gates, c, h, m, r = self.kept
+        from_r, to_r = (products.prepared(w.t(), self.thin, self.num_stream) for w in (p.w_gifo_r, p.w_r_m))
         for t in range(len(gates)):
-            a = gates[t].addmm_(r[t], p.w_gifo_r.t())
+            a = gates[t]
+            from_r(r[t], a, 1.0)
             a[:, :n].tanh_()
             a[:, n : 2 * n].addcmul_(p.peephole_i_c, c[t]).sigmoid_()
             a[:, 2 * n : 3 * n].addcmul_(p.peephole_f_c, c[t]).sigmoid_()
@@ -89,7 +107,7 @@ class LstmLayer(Layer):
             a[:, 3 * n :].addcmul_(p.peephole_o_c, c[t + 1]).sigmoid_()
             torch.tanh(c[t + 1], out=h[t])
             torch.mul(a[:, 3 * n :], h[t], out=m[t])
-            torch.mm(m[t], p.w_r_m.t(), out=r[t + 1])
+            to_r(m[t], r[t + 1], 0.0)
 
     def backpropagate(self, at: Signal) -> torch.Tensor:
         """Backpropagate through time; leaves the derivatives for :meth:`update`."""
@@ -109,11 +127,12 @@ class LstmLayer(Layer):
         gates, c, h, _, _ = self.kept
         d_gates, d_r = self.derivatives
         frames = len(gates)
-        d_c = torch.zeros_like(c[0])
+        to_r, to_m = (products.prepared(w, self.back, self.num_stream) for w in (p.w_gifo_r, p.w_r_m))
+        d_c, d_m = torch.zeros_like(c[0]), torch.empty_like(c[0])
         for t in range(frames - 1, -1, -1):
             if t + 1 < frames:
-                d_r[t].addmm_(d_gates[t + 1], p.w_gifo_r)
-            d_m = torch.mm(d_r[t], p.w_r_m)
+                to_r(d_gates[t + 1], d_r[t], 1.0)
+            to_m(d_r[t], d_m, 0.0)
             d_c = self._step_back(t, d_m, d_c, gates, c, h, d_gates)
             if p.diff_clip > 0:
                 d_gates[t].clamp_(-p.diff_clip, p.diff_clip)
@@ -167,14 +186,14 @@ class LstmLayer(Layer):
 
     def _accumulate(self, x: torch.Tensor, momentum: float) -> None:
         """Add the sums over all rows to the scaled former corrections: one product a matrix."""
-        n, r_dim, corr = self.cell_dim, self.output_dim, self.corr
+        n, corr = self.cell_dim, self.corr
         _, _, _, m, r = self.kept
         d_gates, d_r = self.derivatives
         rows = d_gates.view(len(x), 4 * n)
         pairs = {
             "w_gifo_x": (rows, x),
-            "w_gifo_r": (rows, r[:-1].flatten(0, 1)[:, :r_dim]),
-            "w_r_m": (d_r.flatten(0, 1)[:, :r_dim], m.flatten(0, 1)[:, :n]),
+            "w_gifo_r": (rows, r[:-1].flatten(0, 1)),
+            "w_r_m": (d_r.flatten(0, 1), m.flatten(0, 1)),
         }
         for name, (left, right) in pairs.items():
             products.multiply(left.t(), right, corr[name], beta=momentum)

@@ -1,7 +1,8 @@
 """The projected LSTM over the C kernels: whole chunks forward and back, the same numbers as in ``lstm.py``.
 
 The products over all frames at once (input, weight gradients) are those of ``products``; the recurrent
-ones, with as many rows as streams, and all arithmetic on the gates are in ``kernels/lstm.c``.
+ones, with as many rows as streams, and all arithmetic on the gates are in ``kernels/lstm.c``. Which of the
+two directions run there, and which by a library, is measured.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ import ctypes
 import torch
 
 from steps.nnet1 import components as nn
-from steps.nnet1 import products
+from steps.nnet1 import kernels, products
 from steps.nnet1.layers import Signal
 from steps.nnet1.lstm import LstmLayer
+from utils.cli import UserError
 
 PAD = 16
+TIMED = {"input_dim": 16, "output_dim": 256, "cell_dim": 400}
+TIMED_STREAMS, TIMED_FRAMES = 4, 20
 
 
 def padded_dim(size: int) -> int:
@@ -33,14 +37,59 @@ def padded(matrix: torch.Tensor) -> torch.Tensor:
     return wide
 
 
-class NativeLstmLayer(LstmLayer):
-    """:class:`LstmLayer` with the frames of a chunk in C; buffers are kept from chunk to chunk."""
+def fastest(component: nn.Lstm, num_stream: int) -> LstmLayer:
+    """Return the layer whose recurrence goes by what was asked for or is fastest in each direction."""
+    library = kernels.library()
+    if library is None and "c" in (products.asked("thin"), products.asked("back")):
+        raise UserError("--kernels: the recurrence in C was asked for and cannot be compiled, see the log")
+    without = ("c",) if library is None else ()
+    return layer_by(component, num_stream, *(products.chosen(k, _runs, without) for k in ("thin", "back")))
 
-    def __init__(self, component: nn.Lstm, num_stream: int, library: ctypes.CDLL) -> None:
+
+def layer_by(component: nn.Lstm, num_stream: int, thin: str, back: str) -> LstmLayer:
+    """Return the layer whose recurrence goes by these candidates of ``products``."""
+    library = kernels.library() if "c" in (thin, back) else None
+    if library is None:
+        return LstmLayer(component, num_stream, thin, back)
+    return NativeLstmLayer(component, num_stream, library, thin, back)
+
+
+def _runs(kind: str) -> dict[str, products.Run]:
+    """Make a chunk of a small LSTM, forward or back, by each candidate that there is."""
+    dims = nn.Dims(**TIMED)
+    own = torch.Generator().manual_seed(0)
+    params = {
+        name: 0.1 * torch.rand(*shape, generator=own) - 0.05 for name, shape in nn.Lstm.shapes(dims).items()
+    }
+    component = nn.Lstm(dims.input_dim, dims.output_dim, cell_dim=dims.cell_dim, **params)
+    x = torch.randn(TIMED_FRAMES * TIMED_STREAMS, dims.input_dim, generator=own)
+    there = {"c": kernels.library() is not None, "onednn": products.onednn_works(), "torch": True}
+    runs: dict[str, products.Run] = {}
+    for name in (name for name, works in there.items() if works):
+        layer = layer_by(component, TIMED_STREAMS, name, name)
+        dy = torch.zeros_like(layer.propagate(x))
+        layer.backpropagate(Signal(x, dy, dy))
+        runs[name] = layer._forward if kind == "thin" else layer._backward
+    return runs
+
+
+class NativeLstmLayer(LstmLayer):
+    """:class:`LstmLayer` with the frames of a chunk in C; buffers are kept from chunk to chunk.
+
+    Their rows are padded as the kernels want them; what the rest of the layer sees is without.
+    """
+
+    def __init__(
+        self,
+        component: nn.Lstm,
+        num_stream: int,
+        library: ctypes.CDLL,
+        thin: str = "c",
+        back: str = "c",
+    ) -> None:
         self.library = library
-        self.each_alone = False
         self.buffers: dict[str, torch.Tensor] = {}
-        super().__init__(component, num_stream)
+        super().__init__(component, num_stream, thin, back)
 
     def _buffer(self, name: str, *shape: int) -> torch.Tensor:
         """Return a buffer of zeros at its first use, then with what was in it."""
@@ -49,67 +98,52 @@ class NativeLstmLayer(LstmLayer):
             buffer = self.buffers[name] = self.lstm.bias.new_zeros(shape)
         return buffer
 
-    def _dims(self, frames: int) -> tuple[int, ...]:
-        r_dim = self.output_dim
-        return frames, self.num_stream, self.cell_dim, padded_dim(self.cell_dim), r_dim, padded_dim(r_dim)
+    def _buffers(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        n, r_dim, streams = self.cell_dim, self.output_dim, self.num_stream
+        frames = len(x) // streams
+        return (
+            self._buffer("gates", frames, streams, 4 * n),
+            self._buffer("c", frames + 1, streams, n),
+            self._buffer("h", frames, streams, n),
+            self._buffer("m", frames, streams, padded_dim(n))[..., :n],
+            self._buffer("r", frames + 1, streams, padded_dim(r_dim))[..., :r_dim],
+        )
 
-    def _weights(self) -> tuple[int, ...]:
-        """Return the addresses of W_r, W_rm and the peepholes; weights are padded anew for each chunk."""
-        p = self.lstm
-        self.wide = (padded(p.w_gifo_r), padded(p.w_r_m))
-        tensors = (*self.wide, p.peephole_i_c, p.peephole_f_c, p.peephole_o_c)
-        return tuple(tensor.data_ptr() for tensor in tensors)
-
-    def _call(self, name: str, *arguments: object) -> None:
-        """Call a kernel, on as many threads as torch has."""
-        getattr(self.library, name)(torch.get_num_threads(), *arguments)
-
-    def _input_product(self, x: torch.Tensor, gates: torch.Tensor) -> None:
-        """Write ``Wx x + b`` into ``gates``; with ``each_alone`` by a product of its own for each stream.
-
-        Libraries sum in an order that may change with the number of rows: so a stream's bits would with
-        its company.
-        """
-        if not self.each_alone:
-            super()._input_product(x, gates)
-            return
-        for stream in range(self.num_stream):
-            rows = x.view(len(gates), self.num_stream, -1)[:, stream].contiguous()
-            alone = self.lstm.bias.repeat(len(rows), 1)
-            gates[:, stream] = products.multiply(rows, self.lstm.w_gifo_x.t(), alone, beta=1.0)
+    def _derivative_buffers(self) -> tuple[torch.Tensor, torch.Tensor]:
+        frames, streams, _ = self.kept[0].shape
+        d_r = self._buffer("d_r", frames, streams, padded_dim(self.output_dim))
+        return self._buffer("d_gates", *self.kept[0].shape), d_r[..., : self.output_dim]
 
     def propagate(self, x: torch.Tensor) -> torch.Tensor:
-        """See :meth:`LstmLayer.propagate`."""
-        p = self.lstm
-        dims = self._dims(len(x) // self.num_stream)
-        frames, streams, n, n_wide, r_dim, r_wide = dims
-        gates = self._buffer("gates", frames, streams, 4 * n)
-        self._input_product(x, gates)
-        c = self._buffer("c", frames + 1, streams, n)
-        r = self._buffer("r", frames + 1, streams, r_wide)
-        h, m = self._buffer("h", frames, streams, n), self._buffer("m", frames, streams, n_wide)
-        c[0], r[0, :, :r_dim] = self.state_c, self.state_r
-        self.kept = (gates, c, h, m, r)
-        addresses = [tensor.data_ptr() for tensor in self.kept]
-        self._call("lstm_forward", *dims, *self._weights(), p.cell_clip, *addresses)
-        self.state_c, self.state_r = c[-1].clone(), r[-1, :, :r_dim].clone()
-        return r[1:, :, :r_dim].flatten(0, 1).clone()
+        """See :meth:`LstmLayer.propagate`; the output is no part of a buffer."""
+        return super().propagate(x).clone()
 
-    def backpropagate(self, at: Signal) -> torch.Tensor:
-        """See :meth:`LstmLayer.backpropagate`."""
-        p = self.lstm
+    def _call(self, name: str, *arguments: object) -> None:
+        """Call a kernel on as many threads as torch has; weights are padded anew for each chunk."""
+        p, r_dim = self.lstm, self.output_dim
+        frames, streams, _ = self.kept[0].shape
+        dims = (frames, streams, self.cell_dim, padded_dim(self.cell_dim), r_dim, padded_dim(r_dim))
+        weights = (padded(p.w_gifo_r), padded(p.w_r_m), p.peephole_i_c, p.peephole_f_c, p.peephole_o_c)
+        given = [part.data_ptr() if isinstance(part, torch.Tensor) else part for part in arguments]
+        pointers = [weight.data_ptr() for weight in weights]
+        getattr(self.library, name)(torch.get_num_threads(), *dims, *pointers, *given)
+
+    def _forward(self) -> None:
+        if self.thin != "c":
+            super()._forward()
+            return
+        self._call("lstm_forward", self.lstm.cell_clip, *self.kept)
+
+    def _backward(self) -> None:
+        if self.back != "c":
+            super()._backward()
+            return
+        n, streams = self.cell_dim, self.num_stream
         gates, c, h, _, _ = self.kept
-        dims = self._dims(len(gates))
-        frames, streams, n, n_wide, r_dim, r_wide = dims
-        d_r = self._buffer("d_r", frames, streams, r_wide)
-        d_r[:, :, :r_dim] = at.dy.view(frames, streams, r_dim)
-        d_gates = self._buffer("d_gates", frames, streams, 4 * n)
-        work = (self._buffer("d_m", streams, n_wide), self._buffer("d_c", streams, n))
-        addresses = [tensor.data_ptr() for tensor in (gates, c, h, d_r, d_gates, *work)]
-        clips = (p.diff_clip, p.cell_diff_clip)
-        self._call("lstm_backward", *dims, *self._weights(), *clips, *addresses)
-        self.derivatives = (d_gates, d_r)
-        return self._input_derivative(at, d_gates)
+        d_gates, d_r = self.derivatives
+        work = (self._buffer("d_m", streams, padded_dim(n)), self._buffer("d_c", streams, n))
+        clips = (self.lstm.diff_clip, self.lstm.cell_diff_clip)
+        self._call("lstm_backward", *clips, gates, c, h, d_r, d_gates, *work)
 
     def _accumulate_vectors(self, momentum: float) -> None:
         _, c, _, _, _ = self.kept

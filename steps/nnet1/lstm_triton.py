@@ -113,9 +113,9 @@ if triton is not None:
         """Add the products of one tile of weights [BK, rows] for four streams."""
         inside = k < K
         x0 = tl.load(x + k, mask=inside, other=0.0, cache_modifier=".cg")
-        x1 = tl.load(x + K + k, mask=inside & (left > 1), other=0.0, cache_modifier=".cg")
-        x2 = tl.load(x + 2 * K + k, mask=inside & (left > 2), other=0.0, cache_modifier=".cg")
-        x3 = tl.load(x + 3 * K + k, mask=inside & (left > 3), other=0.0, cache_modifier=".cg")
+        x1 = tl.load(x + K + k, mask=inside & (k < (left - 1) * K), other=0.0, cache_modifier=".cg")
+        x2 = tl.load(x + 2 * K + k, mask=inside & (k < (left - 2) * K), other=0.0, cache_modifier=".cg")
+        x3 = tl.load(x + 3 * K + k, mask=inside & (k < (left - 3) * K), other=0.0, cache_modifier=".cg")
         return a0 + x0[:, None] * w, a1 + x1[:, None] * w, a2 + x2[:, None] * w, a3 + x3[:, None] * w
 
     @triton.jit

@@ -8,11 +8,10 @@ from collections.abc import Callable
 import torch
 
 from steps.nnet1 import components as nn
-from steps.nnet1 import kernels, lstm_triton
 from steps.nnet1 import layers as base
+from steps.nnet1 import lstm_native, lstm_triton, products
 from steps.nnet1.affine import AffineLayer
 from steps.nnet1.lstm import LstmLayer
-from steps.nnet1.lstm_native import NativeLstmLayer
 from steps.nnet1.options import TrainOptions
 from utils import cli
 from utils.cli import UserError
@@ -65,10 +64,10 @@ class Net:
 
     def lstm_layer(self, component: nn.Lstm) -> LstmLayer:
         """Choose among ways to the same numbers; a chunk of one utterance has a length of its own."""
-        library = kernels.library() if self.device.type == "cpu" else None
-        if library is not None:
-            return NativeLstmLayer(component, self.num_stream, library)
-        grid = lstm_triton.choose(component.cell_dim, self.device) if kernels.choice() != "torch" else None
+        if self.device.type == "cpu":
+            return lstm_native.fastest(component, self.num_stream)
+        plain = products.asked("thin") == "torch"
+        grid = None if plain else lstm_triton.choose(component.cell_dim, self.device)
         if grid is not None:
             return lstm_triton.TritonLstmLayer(component, self.num_stream, grid)
         return LstmLayer(component, self.num_stream)

@@ -1,15 +1,18 @@
 """Products of matrices on the CPU by the fastest library of this processor; elsewhere by torch.
 
 The candidates are torch's own product (its BLAS is MKL, which leaves AVX-512 to Intel's processors) and
-oneDNN's, which torch brings for its inductor. ``auto`` times both once a process on a product of each kind,
-and takes oneDNN only where it is faster by more than ``MARGIN``, so that noise does not decide. They differ
-in the last bits; :func:`identity` is recorded with a training: as an option's value it repeats the choice.
+oneDNN's, which torch brings for its inductor; for the LSTM's recurrence (``thin`` forward, ``back`` back)
+also the kernels in C. ``auto`` times all of a kind once on a machine and takes the first that is within
+``MARGIN`` of the fastest, so that noise does not decide; what it took is kept beside the compiled kernels
+(see ``kernels``), because the candidates differ in the last bits: the next process, and the other jobs of
+this one, take the same. :func:`identity` is recorded with a training: as an option's value it repeats it.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 
 import torch
 
@@ -17,14 +20,21 @@ from steps.nnet1 import kernels
 from utils import cli
 from utils.cli import UserError
 
-CANDIDATES = ("torch", "onednn")
-KINDS = {"large": (256, 512, 512), "gradient": (512, 256, 512)}
-"""Kinds of products, and rows, depth and columns of the one that is timed."""
+Run = Callable[[], object]
+KINDS = {
+    "large": ("torch", "onednn"),
+    "gradient": ("torch", "onednn"),
+    "thin": ("c", "onednn", "torch"),
+    "back": ("c", "onednn", "torch"),
+}
+"""Kinds of products and the candidates for each, in the order that decides between equals."""
+SIZES = {"large": (256, 512, 512), "gradient": (512, 256, 512)}
+"""Rows, depth and columns of the product that is timed."""
 MARGIN = 0.05
-REPEATS = 8
+REPEATS = 5
 HELP = (
     "products and recurrence on the CPU: auto (the fastest by measurement), torch, c (the recurrence must "
-    "compile), or e.g. large=onednn,gradient=torch,thin=c (default: auto)"
+    "compile), or e.g. large=onednn,gradient=torch,thin=c,back=c (default: auto)"
 )
 
 _asked: dict[str, str] = {}
@@ -41,50 +51,71 @@ def use(text: str) -> None:
     """
     _asked.clear()
     _chosen.clear()
-    words = {"auto": "", "torch": "large=torch,gradient=torch,thin=torch", "c": "thin=c"}.get(text, text)
-    for word in filter(None, words.split(",")):
+    short = {"auto": "", "torch": ",".join(f"{kind}=torch" for kind in KINDS), "c": "thin=c,back=c"}
+    for word in filter(None, short.get(text, text).split(",")):
         kind, _, name = word.partition("=")
-        if name not in {"thin": ("torch", "c"), **dict.fromkeys(KINDS, CANDIDATES)}.get(kind, ()):
-            kinds = "large|gradient=torch|onednn and thin=torch|c"
+        if name not in KINDS.get(kind, ()):
+            kinds = "large|gradient=torch|onednn and thin|back=c|onednn|torch"
             raise UserError(f"--kernels={text}: expected auto, torch, c or {kinds}, with commas between")
         _asked[kind] = name
-    kernels.use(_asked.get("thin", "auto"))
 
 
-def chosen(kind: str) -> str:
-    """Return the candidate for a kind of product; the first call measures."""
+def asked(kind: str) -> str:
+    """Return what was asked for by name, or ''."""
+    return _asked.get(kind, "")
+
+
+def chosen(
+    kind: str, runs: Callable[[str], Mapping[str, Run]] | None = None, without: Collection[str] = ()
+) -> str:
+    """Return the candidate for a kind of product.
+
+    ``runs`` returns what is timed, by candidate, if none was asked for and none is kept that is not among
+    those ``without`` which this process must do.
+    """
     if kind not in _chosen:
-        _chosen[kind] = _asked.get(kind) or _fastest(kind)
+        name = asked(kind) or kernels.kept_choice(kind)
+        if name not in KINDS[kind] or name in without:
+            measured = _fastest(kind, (runs or _runs)(kind))
+            name = measured if name in without else kernels.keep_choice(kind, measured)
+        _chosen[kind] = name
     return _chosen[kind]
 
 
 def identity() -> str:
-    """Name what computes, as a value of ``--kernels`` that asks for the same."""
-    thin = "torch" if kernels.library() is None else "c"
-    return ",".join([*(f"{kind}={chosen(kind)}" for kind in KINDS), f"thin={thin}"])
+    """Name what computes, as far as it is chosen, as a value of ``--kernels`` that asks for the same."""
+    return ",".join(f"{kind}={chosen(kind)}" for kind in KINDS if kind in _chosen or kind in SIZES)
 
 
-def _fastest(kind: str) -> str:
-    """Time the candidates in turn, by processor time where there is one thread, and log the choice."""
-    if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
-        return "torch"
-    clock = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
-    rows, depth, columns = KINDS[kind]
+def onednn_works() -> bool:
+    """Whether torch brings oneDNN's packed product."""
+    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+def _runs(kind: str) -> dict[str, Run]:
+    """Make a product of each candidate."""
+    rows, depth, columns = SIZES[kind]
     own = torch.Generator().manual_seed(0)  # nobody else's random numbers change
     a, b = torch.randn(rows, depth, generator=own), torch.randn(depth, columns, generator=own)
-    out = torch.zeros(rows, columns)
     if kind == "gradient":
         a = a.t().contiguous().t()
-    best = dict.fromkeys(CANDIDATES, float("inf"))
+    rest = (a, b, torch.zeros(rows, columns), 1e-3, 0.9 if kind == "gradient" else 0.0)
+    return {name: partial(way, *rest) for name, way in _WAYS.items() if name == "torch" or onednn_works()}
+
+
+def _fastest(kind: str, runs: Mapping[str, Run]) -> str:
+    """Time the candidates in turn, by processor time where there is one thread, and log the choice."""
+    clock = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
+    best = dict.fromkeys((name for name in KINDS[kind] if name in runs), float("inf"))
     with torch.no_grad():
-        for _ in range(REPEATS):
-            for name in CANDIDATES:
+        for _ in range(REPEATS if len(best) > 1 else 0):
+            for name in best:
                 started = clock()
-                _WAYS[name](a, b, out, 1e-3, 0.9 if kind == "gradient" else 0.0)
+                runs[name]()
                 best[name] = min(best[name], clock() - started)
-    name = "onednn" if best["onednn"] < (1 - MARGIN) * best["torch"] else "torch"
-    speeds = (f"{each} {2e-9 * rows * depth * columns / best[each]:.0f}" for each in CANDIDATES)
-    cli.log(f"Products ({kind}): {name} (GFLOP/s: {', '.join(speeds)})")
+    name = next(name for name in best if (1 - MARGIN) * best[name] <= min(best.values()))
+    times = (f"{each} {1e3 * seconds:.3f} ms" for each, seconds in best.items())
+    cli.log(f"Products ({kind}): {name} ({', '.join(times)})")
     return name
 
 
@@ -111,10 +142,24 @@ def by_onednn(
     a: torch.Tensor, b: torch.Tensor, out: torch.Tensor, alpha: float = 1.0, beta: float = 0.0
 ) -> torch.Tensor:
     """See :func:`multiply`."""
-    product = torch.ops.mkldnn._linear_pointwise(a, b.t(), None, "none", [], "")
+    return _by_packed(a, b.t(), out, alpha, beta)
+
+
+def _by_packed(
+    a: torch.Tensor, b_t: torch.Tensor, out: torch.Tensor, alpha: float = 1.0, beta: float = 0.0
+) -> torch.Tensor:
+    product = torch.ops.mkldnn._linear_pointwise(a, b_t, None, "none", [], "")
     if beta == 0:
         return torch.mul(product, alpha, out=out) if alpha != 1 else out.copy_(product)
     return (out if beta == 1 else out.mul_(beta)).add_(product, alpha=alpha)
+
+
+def prepared(b: torch.Tensor, name: str, rows: int) -> Callable[[torch.Tensor, torch.Tensor, float], object]:
+    """Lay b [K, N] out once for many products with few rows: ``(a, out, beta) -> out = a b + beta out``."""
+    if name == "onednn":
+        packed = torch.ops.mkldnn._reorder_linear_weight(b.t(), rows)
+        return lambda a, out, beta: _by_packed(a, packed, out, 1.0, beta)
+    return lambda a, out, beta: by_torch(a, b, out, 1.0, beta)
 
 
 _WAYS: dict[str, Callable[..., torch.Tensor]] = {"torch": by_torch, "onednn": by_onednn}

@@ -7,6 +7,7 @@ training continues from the last epoch's network alone and ends with the same bi
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
@@ -15,10 +16,10 @@ from pathlib import Path
 import torch
 
 from steps.nnet1 import epoch as one_pass
-from steps.nnet1 import kernels, products, schedule
+from steps.nnet1 import kernels, lstm_native, products, schedule
 from steps.nnet1.components import AffineTransform, Lstm, LstmProjectedStreams, Network
 from steps.nnet1.convert import to_test_time
-from steps.nnet1.experiment import Experiment
+from steps.nnet1.experiment import Experiment, record_under
 from steps.nnet1.initialize import initialize
 from steps.nnet1.minibatches import Frames, Streams
 from steps.nnet1.model_file import read_network, write_network
@@ -60,11 +61,22 @@ def trainer_parser(program: str, description: str | None) -> cli.KaldiParser:
     return parser
 
 
-def machine(args: argparse.Namespace, device: torch.device) -> str:
-    """Describe what computes, e.g. ``cpu, kernels large=torch,thin=c, 1 threads, AMD EPYC``."""
+def machine(args: argparse.Namespace, device: torch.device, network: Network) -> str:
+    """Describe what computes, e.g. ``cpu, kernels large=torch,gradient=torch, 1 threads, AMD EPYC``."""
     if device.type == "cuda":
-        return f"{torch.cuda.get_device_name(device)}, kernels {kernels.choice()}"
+        return f"{torch.cuda.get_device_name(device)}, kernels {args.kernels}"
+    for component in network.components:
+        if isinstance(component, Lstm):
+            lstm_native.fastest(component, 1)
     return f"cpu, kernels {products.identity()}, {args.num_threads} threads, {kernels.processor_name()}"
+
+
+def repeat_kernels(args: argparse.Namespace) -> None:
+    """Let ``auto`` be what an interrupted training under the same key was begun with on such a processor."""
+    machines = record_under(Path(args.exp_dir), args.key).get("machines", [])
+    begun = re.fullmatch(r"cpu, kernels (\S+), \d+ threads, (.*)", machines[-1]) if machines else None
+    if begun is not None and args.kernels == "auto" and begun[2] == kernels.processor_name():
+        products.use(begun[1])
 
 
 def make_network(args: argparse.Namespace, data: TrainingSet, lines: Iterable[str], name: str) -> Network:
@@ -122,10 +134,11 @@ class Trainer:
         self.data, self.how, self.network = data, how, network
         self.options = TrainOptions(0.0, args.momentum, args.l1_penalty, args.l2_penalty)
         self.keep_networks = args.keep_networks
+        repeat_kernels(args)
         record = provenance.training_record(
             [args.config] if args.config else [],
             args.seed,
-            [machine(args, data.device)],
+            [machine(args, data.device, network)],
             network=topology(network),
         )
         self.experiment = Experiment(Path(args.exp_dir), args.key, record)

@@ -8,7 +8,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
 FRAMES_AT_ONCE = 512
 BACKENDS = ("fast", "kymatio")
+Label = TypeVar("Label")
 
-__all__ = ["BACKENDS", "Config", "columns", "features", "num_dims"]
+__all__ = ["BACKENDS", "Config", "columns", "features", "features_of_tracks", "num_dims"]
 
 
 def features(
@@ -69,23 +71,92 @@ def features(
     UserError
         If the signal is not one-dimensional, shorter than a window, or holds a NaN or an infinity.
     """
+    options = {
+        "raw": raw,
+        "dtype": dtype,
+        "num_threads": num_threads,
+        "num_hops": num_hops,
+        "backend": backend,
+    }
+    if device == "cpu":
+        return _on_cpu(signal, config or Config(), **options)
+    return next(features_of_tracks([("the signal", signal)], config, device=device, **options))[1]
+
+
+def features_of_tracks(
+    tracks: Iterable[tuple[Label, NDArray[np.floating] | Samples]],
+    config: Config | None = None,
+    *,
+    device: torch.device | str = "cpu",
+    **options: Any,
+) -> Iterator[tuple[Label, NDArray[np.floating]]]:
+    """Yield the features of tracks as :func:`features` has them, with the labels that they came with.
+
+    On CUDA, blocks of several tracks are computed together, and a thread takes the tracks from their iterator
+    ahead of use. An error in a track begins with its label.
+    """
+    config = config or Config()
+    if device == "cpu" or options.get("backend") == "kymatio":
+        for label, signal in tracks:
+            try:
+                yield label, _on_cpu(signal, config, **options)
+            except UserError as error:
+                raise UserError(f"{label}: {error}") from error
+        return
     import torch
 
-    from steps.scattering import fast, renormalise
+    from steps.scattering import batches
 
-    config = config or Config()
+    def checked() -> Iterator[tuple[Label, NDArray[np.floating] | Samples]]:
+        for label, signal in tracks:
+            try:
+                yield label, _checked(signal, config)
+            except UserError as error:
+                raise UserError(f"{label}: {error}") from error
+
+    dtype, where = getattr(torch, options.get("dtype", "float32")), torch.device(device)
+    for label, averages in batches.averages(checked(), config, dtype, where, options.get("num_hops")):
+        yield label, _finished(averages, config, raw=options.get("raw", False))
+
+
+def _checked(signal: NDArray[np.floating] | Samples, config: Config) -> NDArray[np.floating] | Samples:
     if not isinstance(signal, Samples):
         signal = np.asarray(signal)
         if signal.ndim != 1:
             raise UserError(f"expected one channel, got an array of shape {signal.shape}")
     if len(signal) < config.T:
         raise UserError(f"shorter than one window: expected {config.T} samples, got {len(signal)}")
+    return signal
+
+
+def _on_cpu(
+    signal: NDArray[np.floating] | Samples,
+    config: Config,
+    *,
+    raw: bool = False,
+    dtype: str = "float32",
+    num_threads: int = 1,
+    num_hops: int | None = None,
+    backend: str = "fast",
+) -> NDArray[np.floating]:
+    import torch
+
+    from steps.scattering import fast
+
+    signal = _checked(signal, config)
     if backend == "kymatio":
         from steps.scattering import reference
 
         averages = reference.averages(np.asarray(signal[0 : len(signal)]), config).astype(dtype)
     else:
-        averages = fast.averages(signal, config, getattr(torch, dtype), device, num_threads, num_hops)
+        averages = fast.averages(signal, config, getattr(torch, dtype), num_threads, num_hops)
+    return _finished(averages, config, raw=raw)
+
+
+def _finished(averages: NDArray[np.floating], config: Config, *, raw: bool) -> NDArray[np.floating]:
+    """Scale averages as ScatNet does, renormalise and take logarithms, in place."""
+    from steps.scattering import renormalise
+
     averages *= np.asarray(config.scale, dtype=averages.dtype)
     # A few frames at a time: the double precision in between takes memory.
     for low in range(0, 0 if raw else len(averages), FRAMES_AT_ONCE):

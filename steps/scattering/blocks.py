@@ -129,6 +129,21 @@ class Signal(Protocol):
         """Return some of the samples."""
 
 
+def finite(signal: Signal, low: int, high: int) -> NDArray[np.floating]:
+    """Take the samples ``low`` to ``high - 1``.
+
+    Raises
+    ------
+    UserError
+        If one is NaN or infinite.
+    """
+    samples = signal[low:high]
+    if not np.all(np.isfinite(samples)):
+        place = int(np.argmin(np.isfinite(samples)))
+        raise UserError(f"sample {low + place} is {samples[place]}; expected finite numbers in [-1, 1]")
+    return samples
+
+
 def cut(signal: Signal, start: int, size: int) -> NDArray[np.floating]:
     """Take ``size`` samples from ``start`` on, with the mirror images where the signal does not reach.
 
@@ -139,11 +154,7 @@ def cut(signal: Signal, start: int, size: int) -> NDArray[np.floating]:
     """
     low, high = max(0, start), min(len(signal), start + size)
     out = np.empty(size, dtype=signal.dtype)
-    out[low - start : high - start] = signal[low:high]
-    if not np.all(np.isfinite(out[low - start : high - start])):
-        place = int(np.argmin(np.isfinite(out[low - start : high - start])))
-        value = out[low - start + place]
-        raise UserError(f"sample {low + place} is {value}; expected finite numbers in [-1, 1]")
+    out[low - start : high - start] = finite(signal, low, high)
     for run in mirrored(start, size, len(signal)):
         count = run.high - run.low
         if run.upwards:
@@ -153,26 +164,28 @@ def cut(signal: Signal, start: int, size: int) -> NDArray[np.floating]:
     return out
 
 
-def outside(plan: Layout, block: int, resolution: int) -> list[Run]:
+def outside(plan: Layout, block: int, resolution: int, reach: int | None = None) -> list[Run]:
     """List the runs of a block at a resolution outside the track, with sources within the block.
 
-    A sample whose source is farther off than the block is in no run: no frame that is kept sees it.
+    A sample whose source is farther off than the block is in no run: no frame that is kept sees it. With
+    ``reach``, only samples up to so many hops from the hops that are kept are wanted.
     """
     size = (plan.num_hops * plan.hop) >> resolution
     start = plan.start(block) >> resolution
     length = 1 + ((plan.num_samples - 1) >> resolution)
+    hops = (0, plan.num_hops)
+    if reach is not None:
+        hops = max(0, plan.margin - reach), min(plan.num_hops, plan.num_hops - plan.margin + reach)
+    first, last = ((hop * plan.hop) >> resolution for hop in hops)
     runs = []
     for run in mirrored(start, size, length):
         source = run.source - start
         low, high = run.low, run.high
-        if run.upwards:
-            skip = max(0, -source)
-            low, source = low + skip, source + skip
-            high = min(high, low + size - source)
-        else:
-            skip = max(0, source - (size - 1))
-            low, source = low + skip, source - skip
-            high = min(high, low + source + 1)
+        step = 1 if run.upwards else -1
+        # Sources and samples that are wanted, from both ends.
+        skip = max(0, -source if run.upwards else source - (size - 1), first - low)
+        low, source = low + skip, source + step * skip
+        high = min(high, last, low + (size - source if run.upwards else source + 1))
         if low < high:
             runs.append(Run(low, high, source, run.upwards))
     return runs

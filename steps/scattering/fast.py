@@ -1,4 +1,4 @@
-"""The scattering transform on torch.fft: blockwise, on the CPU's threads or on CUDA.
+"""The scattering transform on torch.fft, block by block; on the CPU's threads here, on CUDA in ``batches``.
 
 Every spectrum is cut to the band of a filter, multiplied by it, folded to the filter's own rate and
 transformed back; wavelets of equal rate go together; the low-pass is a decimating matrix product. The
@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -21,11 +23,33 @@ from torch import Tensor
 from steps.scattering import bands, blocks, kernels, paths
 from steps.scattering.config import Config
 
-# Blocks that go through together: a GPU wants many, a CPU's cache one.
-BLOCKS_AT_ONCE = {"cpu": 1, "cuda": 8}
-# Samples of a signal that is quickly transformed.
-CHEAP = 32_768
-Runs = list[list[blocks.Run]]
+# Samples of a signal of which those of all groups of wavelets are computed together on the CPU: it is calls
+# that cost there. Longer ones are computed while they are in its cache.
+SMALL = 8192
+Jobs = Sequence[Callable[[], None]]
+
+
+class Edges(Protocol):
+    """What continues signals beyond the ends of their tracks."""
+
+    def extend(self, signals: Tensor, resolution: int, *, near: bool = False) -> Tensor:
+        """Return signals [shape=(blocks, rows, samples)], perhaps the same, with the mirror images.
+
+        ``near`` says that only their averages in the frames of the track are wanted.
+        """
+
+
+class _Second(NamedTuple):
+    rate: int
+    places: Tensor
+    band: kernels.Band
+    row: int | None
+
+
+def in_turn(jobs: Jobs) -> None:
+    """Do one job after the other."""
+    for job in jobs:
+        job()
 
 
 class Transform:
@@ -65,89 +89,134 @@ class Transform:
             [band(filter_, group.resolution) for filter_ in own]
             for group, own in zip(self.groups, made.first, strict=True)
         ]
-        self.second = [
-            [band(filter_, child.resolution) for child, filter_ in zip(group.children, own, strict=True)]
-            for group, own in zip(self.groups, made.second, strict=True)
-        ]
         self.taps = {resolution: taps(values) for resolution, values in made.taps.items()}
         self.zero = [taps(values) for values in made.zero]
+        # The second-order paths of each group: resolution, places in the output, filter, and the first row
+        # among all of that resolution where these are computed together.
+        self.second: list[list[_Second]] = []
+        together: dict[int, list[int]] = {}
+        for group, own in zip(self.groups, made.second, strict=True):
+            self.second.append([])
+            for child, filter_ in zip(group.children, own, strict=True):
+                rate, row = child.resolution, None
+                if device.type != "cpu" or self.num_samples >> rate <= SMALL:
+                    row = len(together.setdefault(rate, []))
+                    together[rate] += child.columns
+                places = torch.tensor(child.columns, device=device)
+                self.second[-1].append(_Second(rate, places, band(filter_, rate), row))
+        self.first_places = [torch.tensor(group.columns, device=device) for group in self.groups]
+        self.together = {rate: torch.tensor(own, device=device) for rate, own in together.items()}
         parts = [(g.resolution, g.columns) for g in self.groups]
         parts += [(child.resolution, child.columns) for g in self.groups for child in g.children]
-        self.places = {own: torch.tensor(own, device=device) for _, own in parts}
         self.coarse_columns = [c for rate, own in parts if rate not in self.taps for c in own]
         self.zero_columns = [c.dim for c in paths.columns(config) if c.order == 0]
 
-    def order_zero(self, signal: Tensor, out: Tensor) -> None:
-        """Low-pass the signal [shape=(blocks, samples)] into ``out`` [shape=(blocks, dims, frames)]."""
-        for column, taps in zip(self.zero_columns, self.zero, strict=True):
-            out[:, column] = kernels.decimate(signal, taps, self.margin, self.num_frames)
-
-    def group(self, index: int, spectrum: Tensor, edges: dict[int, Runs], out: Tensor) -> None:
-        """Compute orders 1 and 2 of one group of wavelets.
+    def __call__(self, signal: Tensor, edges: Edges, do: Callable[[Jobs], None] = in_turn) -> Tensor:
+        """Transform blocks.
 
         Parameters
         ----------
-        index : int
-            Place of the group in ``groups``.
-        spectrum : Tensor [shape=(blocks, 3 samples)]
-            Spectrum of the blocks from bin ``-samples / 2`` on, as pairs of real numbers.
-        edges : dict
-            For every resolution and block, the runs to be replaced by mirror images.
-        out : Tensor [shape=(blocks, dims, frames)]
-            Receives the columns of the group.
+        signal : Tensor [shape=(blocks, samples)]
+            The blocks, mirror images included.
+        edges : Edges
+            Where the tracks end.
+        do : callable
+            Does some jobs that do not depend on each other.
+
+        Returns
+        -------
+        Tensor [shape=(blocks, dims, frames)]
+        """
+        out = torch.empty(len(signal), self.num_dims, self.num_frames, dtype=self.dtype, device=self.device)
+        products = {rate: self._product(len(signal), len(own), rate) for rate, own in self.together.items()}
+        jobs: list[Callable[[], None]] = [partial(self._order_zero, signal, out)]
+        if self.groups:
+            half = kernels.forward(signal)
+            spectrum = kernels.as_pairs(kernels.two_sided(half, self.num_samples // 2, wrapped=True))
+            every = range(len(self.groups))
+            jobs += [partial(self._first_order, index, spectrum, edges, products, out) for index in every]
+        do(jobs)
+        do(
+            [
+                partial(self._second_order, rate, self.together[rate], product, edges, out)
+                for rate, product in products.items()
+            ]
+        )
+        return out
+
+    def _product(self, num_blocks: int, rows: int, resolution: int) -> Tensor:
+        samples = self.num_samples >> resolution
+        return torch.empty(num_blocks, rows, samples, dtype=self.dtype.to_complex(), device=self.device)
+
+    def _order_zero(self, signal: Tensor, out: Tensor) -> None:
+        for column, taps in zip(self.zero_columns, self.zero, strict=True):
+            out[:, column] = kernels.decimate(signal, taps, self.margin, self.num_frames)
+
+    def _first_order(
+        self, index: int, spectrum: Tensor, edges: Edges, products: dict[int, Tensor], out: Tensor
+    ) -> None:
+        """Do order 1 of a group of wavelets, and order 2 up to the products with its filters.
+
+        ``spectrum`` is that of the blocks from bin ``-samples / 2`` on, as pairs of real numbers.
         """
         group = self.groups[index]
-        num_blocks, width = len(spectrum), len(group.members)
-        num_in = self.num_samples >> group.resolution
-        product = torch.empty(num_blocks, width, num_in, dtype=self.dtype.to_complex(), device=self.device)
+        product = self._product(len(spectrum), len(group.members), group.resolution)
         for band, out_pairs in zip(self.first[index], kernels.as_pairs(product).unbind(1), strict=True):
             kernels.fold(spectrum, self.num_samples // 2, band, out_pairs)
         envelope = kernels.modulus(kernels.inverse(product))
         del product
-        extend(envelope, edges.get(group.resolution, []))
-        self._store(envelope, group.resolution, group.columns, out)
+        envelope = edges.extend(envelope, group.resolution)
+        self._store(envelope, group.resolution, self.first_places[index], out)
         if not group.children:
             return
-        negative = max(-band.start for band in self.second[index])
-        spectrum = kernels.as_pairs(kernels.two_sided(kernels.forward(envelope), negative))
+        negative = max(-part.band.start for part in self.second[index])
+        own = kernels.as_pairs(kernels.two_sided(kernels.forward(envelope), negative))
         del envelope
-        for child, band in zip(group.children, self.second[index], strict=True):
-            num_out = self.num_samples >> child.resolution
-            product = torch.empty(
-                num_blocks, child.count, num_out, dtype=self.dtype.to_complex(), device=self.device
-            )
-            kernels.fold(spectrum[:, : child.count], negative, band, kernels.as_pairs(product))
-            envelope = kernels.modulus(kernels.inverse(product))
-            if child.resolution in edges:
-                extend(envelope, edges[child.resolution])
-            self._store(envelope, child.resolution, child.columns, out)
+        for rate, places, band, row in self.second[index]:
+            parents = own[:, : len(places)]
+            if row is not None:
+                shared = kernels.as_pairs(products[rate])[:, row : row + len(places)]
+                kernels.fold(parents, negative, band, shared)
+                continue
+            product = self._product(len(spectrum), len(places), rate)
+            kernels.fold(parents, negative, band, kernels.as_pairs(product))
+            self._second_order(rate, places, product, edges, out)
 
-    def _store(self, envelope: Tensor, resolution: int, columns: tuple[int, ...], out: Tensor) -> None:
+    def _second_order(self, rate: int, places: Tensor, product: Tensor, edges: Edges, out: Tensor) -> None:
+        """Do what is left of second-order paths of one resolution."""
+        envelope = kernels.modulus(kernels.inverse(product))
+        if rate in self.taps:
+            envelope = edges.extend(envelope, rate, near=True)
+        self._store(envelope, rate, places, out)
+
+    def _store(self, envelope: Tensor, resolution: int, places: Tensor, out: Tensor) -> None:
         if resolution in self.taps:
             rows = envelope.flatten(0, 1)
             values = kernels.decimate(rows, self.taps[resolution], self.margin, self.num_frames)
-            values = values.view(len(envelope), len(columns), -1)
+            values = values.view(len(envelope), len(places), -1)
         else:
             values = envelope[..., self.margin : self.margin + self.num_frames]
-        out.index_copy_(1, self.places[columns], values)
+        out.index_copy_(1, places, values)
 
-    @property
-    def in_turn(self) -> list[int]:
-        """Indices of the groups in an order that keeps threads busy.
-
-        The dearest first, beside it the cheap ones, whose many small operations in two threads would wait
-        for Python's lock, then the others, the dearest first again, so that threads end together.
-        """
-        length = [self.num_samples >> group.resolution for group in self.groups]
-        cost = [len(group.members) * samples for group, samples in zip(self.groups, length, strict=True)]
-        dearest, *others = sorted(range(len(cost)), key=lambda g: -cost[g])
-        return [dearest, *sorted(others, key=lambda g: length[g] > CHEAP)]
+    def finish(self, averages: NDArray[np.floating]) -> None:
+        """Low-pass in place what has the frame rate already, over the whole track [shape=(frames, dims)]."""
+        if self.coarse_columns:
+            averages[:, self.coarse_columns] = lowpass_frames(averages[:, self.coarse_columns], self.config)
 
 
-def extend(envelope: Tensor, edges: Runs) -> None:
-    """Replace what lies outside the track by mirror images, in place [shape=(blocks, rows, samples)]."""
-    for block, runs in enumerate(edges):
-        kernels.mirror(envelope[block], runs)
+class HostEdges:
+    """Mirror images within a block on the CPU, written in place."""
+
+    def __init__(self, made: Transform, plan: blocks.Layout, block: int) -> None:
+        self.whole = {g.resolution: blocks.outside(plan, block, g.resolution) for g in made.groups}
+        self.near = {
+            rate: blocks.outside(plan, block, rate, len(taps) // 2) for rate, taps in made.taps.items()
+        }
+
+    def extend(self, signals: Tensor, resolution: int, *, near: bool = False) -> Tensor:
+        """See :class:`Edges`."""
+        kernels.mirror(signals[0], (self.near if near else self.whole)[resolution])
+        return signals
 
 
 _MAKING = threading.Lock()
@@ -176,11 +245,10 @@ def averages(
     signal: blocks.Signal,
     config: Config,
     dtype: torch.dtype = torch.float32,
-    device: torch.device | str = "cpu",
     num_threads: int = 1,
     num_hops: int | None = None,
 ) -> NDArray[np.floating]:
-    """Scattering coefficients before ScatNet's factor, renormalisation and logarithm.
+    """Scattering coefficients before ScatNet's factor, renormalisation and logarithm, on the CPU.
 
     Parameters
     ----------
@@ -190,10 +258,8 @@ def averages(
         The feature set.
     dtype : torch.dtype
         Precision of the work and of the result.
-    device : torch.device or str
-        ``cpu`` or ``cuda``.
     num_threads : int
-        Threads on the CPU; the result does not depend on it.
+        Threads; the result does not depend on it.
     num_hops : int, optional
         Length of the blocks in hops, chosen from the track's length if omitted.
 
@@ -202,30 +268,26 @@ def averages(
     array [shape=(frames, dims)]
     """
     plan = blocks.layout(config, len(signal), num_hops)
-    place = torch.device(device)
-    made = transform(config, plan.num_hops, dtype, place)
+    made = transform(config, plan.num_hops, dtype, torch.device("cpu"))
     result = np.empty((plan.num_frames, made.num_dims), dtype=str(dtype).removeprefix("torch."))
-    together = BLOCKS_AT_ONCE.get(place.type, 1)
 
-    def work(first: int, pool: ThreadPoolExecutor | None = None) -> None:
-        chosen = range(first, min(first + together, plan.num_blocks))
-        out = _some_blocks(made, plan, signal, chosen, pool).cpu().numpy()
-        for row, block in enumerate(chosen):
-            low, high = plan.frames(block)
-            result[low:high] = out[row, :, : high - low].T
+    def work(block: int, do: Callable[[Jobs], None] = in_turn) -> None:
+        with _READING:
+            samples = blocks.cut(signal, plan.start(block), made.num_samples)
+        given = torch.from_numpy(samples).to(dtype)[None]
+        out = made(given, HostEdges(made, plan, block), do)[0].numpy()
+        low, high = plan.frames(block)
+        result[low:high] = out[:, : high - low].T
 
-    starts = range(0, plan.num_blocks, together)
     # Whole blocks side by side keep the threads busiest; what is left over is shared by groups of wavelets.
-    alone = starts[: len(starts) - len(starts) % num_threads]
+    alone = plan.num_blocks - plan.num_blocks % num_threads
     threads = ThreadPoolExecutor(num_threads, initializer=torch.set_num_threads, initargs=(1,))
     with one_torch_thread(), threads as pool:
-        for _ in pool.map(work, alone) if num_threads > 1 else map(work, alone):
+        for _ in pool.map(work, range(alone)) if num_threads > 1 else map(work, range(alone)):
             pass
-        for first in starts[len(alone) :]:
-            work(first, pool)
-    coarse = made.coarse_columns
-    if coarse:
-        result[:, coarse] = lowpass_frames(result[:, coarse], config)
+        for block in range(alone, plan.num_blocks):
+            work(block, lambda jobs: list(pool.map(lambda job: job(), jobs)) and None)
+    made.finish(result)
     return result
 
 
@@ -240,41 +302,3 @@ def lowpass_frames(envelope: NDArray[np.floating], config: Config) -> NDArray[np
     spectrum = np.fft.rfft(np.concatenate([envelope, envelope[::-1]]), axis=0)
     smooth = np.fft.irfft(spectrum * response[:, None], 2 * frames, axis=0)
     return smooth[:frames].astype(envelope.dtype)
-
-
-def _some_blocks(
-    made: Transform,
-    plan: blocks.Layout,
-    track: blocks.Signal,
-    chosen: range,
-    pool: ThreadPoolExecutor | None,
-) -> Tensor:
-    """Transform some blocks of a track [shape=(blocks, dims, frames)]."""
-    size = made.num_samples
-    host = torch.empty(len(chosen), size, dtype=made.dtype)
-    with _READING:
-        for row, block in enumerate(chosen):
-            host[row] = torch.from_numpy(blocks.cut(track, plan.start(block), size))
-    signal = host.to(made.device)
-    edges = {
-        resolution: [blocks.outside(plan, block, resolution) for block in chosen]
-        for resolution in {group.resolution for group in made.groups} | set(made.taps)
-    }
-    out = torch.empty(len(chosen), made.num_dims, made.num_frames, dtype=made.dtype, device=made.device)
-    jobs: list[Future[None]] = []
-
-    def run(part: Callable[..., None], *arguments: object) -> None:
-        if pool is None:
-            part(*arguments)
-        else:
-            jobs.append(pool.submit(part, *arguments))
-
-    run(made.order_zero, signal, out)
-    if made.groups:
-        half = kernels.forward(signal)
-        spectrum = kernels.as_pairs(kernels.two_sided(half, size // 2, wrapped=True))
-        for index in made.in_turn:
-            run(made.group, index, spectrum, edges, out)
-    for job in jobs:
-        job.result()
-    return out

@@ -64,6 +64,27 @@ def mirror(signals: Tensor, runs: list[Run]) -> None:
             signals[:, run.low : run.high] = signals[:, first : run.source + 1].flip(-1)
 
 
+def mirror_places(start: Tensor, length: Tensor, size: int) -> Tensor:
+    """Say for each sample of blocks what it is a mirror image of, or itself: ``blocks.outside`` on a device.
+
+    Parameters
+    ----------
+    start, length : Tensor [shape=(blocks, 1)]
+        First sample of each block in its track, and samples of the track.
+    size : int
+        Samples of a block.
+
+    Returns
+    -------
+    Tensor [shape=(blocks, size)]
+        Places in the block; a sample whose source is farther off stands for itself.
+    """
+    place = torch.arange(size, device=start.device)
+    period = (place + start).remainder(2 * length)
+    source = torch.minimum(period, 2 * length - 1 - period) - start
+    return torch.where((source >= 0) & (source < size), source, place)
+
+
 def modulus(values: Tensor) -> Tensor:
     """Absolute values of a complex tensor."""
     if not on_host(values):

@@ -16,7 +16,7 @@ from utils import tables
 from utils.cli import UserError
 
 # Samples read at a time when a track is looked through.
-PIECE = 1 << 20
+PIECE = 1 << 16
 REMEDY = "convert the corpus with steps/convert_audio.sh"
 
 

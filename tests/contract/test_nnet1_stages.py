@@ -140,13 +140,22 @@ def test_another_machine_on_the_way_is_warned_of_and_recorded(corpus, tmp_path, 
     options = ["--max-iters=3", "--key=abc"]
     interrupt("dnn", corpus, tmp_path, *options)
     train("dnn", corpus, tmp_path, *options, "--kernels=torch", "--num-threads=2")
-    kernels = "large=torch,gradient=torch,thin=torch"
+    kernels = "large=torch,gradient=torch"
     warned = rf"WARNING .*begun on cpu, .* goes on on cpu, kernels {kernels}, 2 threads"
     assert re.search(warned, capsys.readouterr().err)
     record = json.loads((tmp_path / "training.json").read_text())
     assert ["1 threads" in record["machines"][0], "2 threads" in record["machines"][1]] == [True, True]
     assert record["network"] == {"kind": "DNN", "dims": [20, 8, 3]}
     assert (record["key"], record["seed"]) == ("abc", 777)
+
+
+def test_an_interrupted_training_goes_on_with_the_kernels_that_it_was_begun_with(corpus, tmp_path, capsys):
+    begun, auto = "large=onednn,gradient=torch,thin=torch,back=onednn", ["--max-iters=3", "--key=abc"]
+    interrupt("lstm", corpus, tmp_path, *auto, f"--kernels={begun}")
+    train("lstm", corpus, tmp_path, *auto)
+    assert "goes on on" not in capsys.readouterr().err
+    machines = json.loads((tmp_path / "training.json").read_text())["machines"]
+    assert [f"cpu, kernels {begun}, 1 threads" in machine for machine in machines] == [True]
 
 
 @pytest.mark.parametrize("stage", STAGES)

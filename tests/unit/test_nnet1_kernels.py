@@ -1,4 +1,4 @@
-"""The C kernels against plain torch, and what happens without a compiler."""
+"""The candidates for the recurrence against plain torch, and what happens without a compiler."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from steps.nnet1 import components as nn
-from steps.nnet1 import kernels
+from steps.nnet1 import kernels, products
 from steps.nnet1.layers import Signal
 from steps.nnet1.lstm import LstmLayer
-from steps.nnet1.lstm_native import NativeLstmLayer
+from steps.nnet1.lstm_native import NativeLstmLayer, layer_by
 from steps.nnet1.net import Net
 from steps.nnet1.options import TrainOptions
 from utils.cli import UserError
@@ -19,9 +19,10 @@ from utils.cli import UserError
 
 @pytest.fixture(autouse=True)
 def choose_again():
-    kernels.use("auto")
+    products.use("auto")
     yield
-    kernels.use("auto")
+    products.use("auto")
+    kernels.library.cache_clear()
 
 
 @pytest.fixture
@@ -56,13 +57,18 @@ SHAPES = [
 ]
 
 
+WAYS = [("c", "c"), ("onednn", "onednn"), ("c", "torch"), ("onednn", "c")]
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("ways", WAYS, ids="-".join)
 @pytest.mark.parametrize(("streams", "frames", "cells", "proj", "clips"), SHAPES)
-def test_c_and_torch_agree(library, streams, frames, cells, proj, clips):
+def test_all_candidates_agree_with_torch(streams, frames, cells, proj, clips, ways):
     pairs = []
-    for build in (LstmLayer, lambda *a: NativeLstmLayer(*a, library)):
+    for thin, back in (("torch", "torch"), ways):
         torch.manual_seed(0)
         component = make(5, proj, cells, **clips)
-        layer = build(component, streams)
+        layer = layer_by(component, streams, thin, back)
         for _ in range(2):
             x, dy = torch.randn(frames * streams, 5), torch.randn(frames * streams, proj)
             y = layer.propagate(x)
@@ -94,15 +100,23 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(library, dims):
         assert all(torch.equal(*pair) for pair in zip(results[0], others, strict=True))
 
 
-def test_a_stream_has_the_same_bits_in_any_company(library):
+@pytest.mark.parametrize("large", products.KINDS["large"])
+def test_a_stream_has_the_same_bits_in_any_company(library, large):
+    products.use(f"large={large}")
     state_c, state_r, x = torch.randn(9, 24), torch.randn(9, 12), torch.randn(6, 9, 5)
-    alone = NativeLstmLayer(make(5, 12, 24), 1, library)
+
+    def layer(streams: int) -> NativeLstmLayer:
+        made = NativeLstmLayer(make(5, 12, 24), streams, library)
+        made.each_alone = True
+        return made
+
+    alone = layer(1)
     for company in (2, 3, 5, 9):
-        together = NativeLstmLayer(make(5, 12, 24), company, library)
-        together.state_c, together.state_r = state_c[:company], state_r[:company]
+        together = layer(company)
+        together.state_c[:], together.state_r[:] = state_c[:company], state_r[:company]
         y = together.propagate(x[:, :company].reshape(-1, 5)).view(6, company, 12)
         for stream in range(company):
-            alone.state_c, alone.state_r = state_c[stream : stream + 1], state_r[stream : stream + 1]
+            alone.state_c[:], alone.state_r[:] = state_c[stream], state_r[stream]
             assert torch.equal(alone.propagate(x[:, stream].contiguous()), y[:, stream])
 
 
@@ -126,16 +140,20 @@ def test_tanh_and_sigmoid_are_right_to_the_last_bits_but_one(library):
     assert (one, minus_one) == (1, -1)
 
 
-def test_without_a_compiler_torch_does_the_work(monkeypatch, tmp_path, capsys):
+def test_without_a_compiler_a_library_does_the_work(monkeypatch, tmp_path, capsys):
+    kernels.library.cache_clear()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    kernels.keep_choice("thin", "c")  # found where there was a compiler
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CC", raising=False)
-    kernels.use("auto")
-    assert kernels.library() is None
-    assert "Recurrence: torch (no C compiler on PATH)" in capsys.readouterr().err
-    assert type(Net(nn.Network([make(5, 4, 3)])).lstms[0]) is LstmLayer
-    kernels.use("c")
-    with pytest.raises(UserError, match="--kernels=c: cannot compile the recurrence"):
-        kernels.library()
+    found = Net(nn.Network([make(5, 4, 3)])).lstms[0]
+    assert type(found) is LstmLayer and {found.thin, found.back} <= {"torch", "onednn"}
+    told = capsys.readouterr().err
+    assert "No recurrence in C: no C compiler on PATH" in told
+    assert f"Products (thin): {found.thin} (onednn " in told
+    products.use("c")
+    with pytest.raises(UserError, match="recurrence in C was asked for and cannot be compiled"):
+        Net(nn.Network([make(5, 4, 3)]))
 
 
 @pytest.mark.usefixtures("library")
@@ -149,13 +167,6 @@ def test_processes_may_compile_at_once_and_a_bad_compiler_is_survived(monkeypatc
     (tmp_path / "bin" / "cc").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "bin" / "cc").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}/bin")
-    kernels.use("auto")
+    kernels.library.cache_clear()
     assert kernels.library() is None
-    assert "Recurrence: torch" in capsys.readouterr().err
-
-
-def test_the_choice_is_heeded():
-    kernels.use("torch")
-    assert kernels.library() is None
-    with pytest.raises(ValueError, match="expected one of"):
-        kernels.use("fortran")
+    assert "No recurrence in C" in capsys.readouterr().err

@@ -14,6 +14,7 @@ SHAPES = [(1, 1, 16), (7, 5, 33), (13, 321, 6), (241, 9, 65), (256, 525, 96)]
 
 @pytest.fixture(autouse=True)
 def choose_again():
+    products.use("auto")
     yield
     products.use("auto")
 
@@ -29,7 +30,7 @@ def laid_out(rows: int, columns: int, how: str) -> torch.Tensor:
     return torch.randn(rows, columns)
 
 
-@pytest.mark.parametrize("name", products.CANDIDATES)
+@pytest.mark.parametrize("name", products.KINDS["large"])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("out_how", LAYOUTS)
 def test_products_of_all_layouts(name, shape, out_how):
@@ -50,7 +51,7 @@ def test_products_of_all_layouts(name, shape, out_how):
                 assert torch.equal(out._base[:, -3:], around[:, -3:])
 
 
-@pytest.mark.parametrize("name", products.CANDIDATES)
+@pytest.mark.parametrize("name", products.KINDS["large"])
 def test_numbers_that_are_not_finite_stay_in_their_rows_and_columns(name):
     products.use(f"large={name}")
     a, b = torch.randn(30, 50), torch.randn(50, 70)
@@ -61,27 +62,42 @@ def test_numbers_that_are_not_finite_stay_in_their_rows_and_columns(name):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "expected"),
+    ("kind", "seconds", "expected"),
     [
-        ({"torch": 1.0, "onednn": 0.97}, "torch"),
-        ({"torch": 1.0, "onednn": 0.9}, "onednn"),
-        ({"torch": 0.9, "onednn": 1.0}, "torch"),
+        ("large", {"torch": 1.0, "onednn": 0.97}, "torch"),
+        ("large", {"torch": 1.0, "onednn": 0.9}, "onednn"),
+        ("gradient", {"torch": 0.9, "onednn": 1.0}, "torch"),
+        ("thin", {"torch": 0.97, "onednn": 0.96, "c": 1.0}, "c"),
+        ("thin", {"torch": 0.97, "onednn": 0.94, "c": 1.0}, "onednn"),
+        ("back", {"torch": 0.5, "onednn": 1.0}, "torch"),
     ],
 )
-def test_the_fastest_by_more_than_the_margin_is_taken_and_named(seconds, expected, monkeypatch, capsys):
+def test_the_first_within_the_margin_is_taken_named_and_kept(
+    kind, seconds, expected, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     now = [0.0]
-    for name, time in seconds.items():
-        monkeypatch.setitem(products._WAYS, name, lambda *_, s=time: now.__setitem__(0, now[0] + s))
+    runs = {name: lambda s=time: now.__setitem__(0, now[0] + s) for name, time in seconds.items()}
     for clock in ("thread_time", "perf_counter"):
         monkeypatch.setattr(products.time, clock, lambda: now[0])
-    products.use("gradient=torch,thin=torch")
-    assert products.identity() == f"large={expected},gradient=torch,thin=torch"
-    assert f"Products (large): {expected} (GFLOP/s: torch " in capsys.readouterr().err
-    products.use(identity := products.identity())
-    assert (products.identity(), capsys.readouterr().err) == (identity, "")
+    products.use("large=torch,gradient=torch".replace(kind, "thin"))
+    assert products.chosen(kind, lambda _: runs) == expected
+    assert f"Products ({kind}): {expected} (" in capsys.readouterr().err
+    assert f"{kind}={expected}" in (identity := products.identity()).split(",")
+    for again in (identity, "auto"):  # named, or kept for the processes that follow
+        products.use(again)
+        assert products.chosen(kind, dict) == expected
+        assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("text", ["fortran", "large=c", "thin=onednn", "wide=torch", "large="])
+def test_of_two_processes_that_measure_at_once_the_first_decides_for_both(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert [products.kernels.keep_choice("large", name) for name in ("onednn", "torch")] == ["onednn"] * 2
+    assert products.chosen("large", dict) == "onednn"
+    assert products.kernels.kept_choice("gradient") == ""
+
+
+@pytest.mark.parametrize("text", ["fortran", "large=c", "thin=mkl", "wide=torch", "large="])
 def test_another_choice_is_refused(text):
     with pytest.raises(UserError, match=f"--kernels={text}: expected auto"):
         products.use(text)

@@ -55,20 +55,26 @@ def check_case(case: Case, run, num_stream: int, results: list[tuple[str, str]])
             assert distance(network, read_network(case.network(number))) <= 1e-5
 
 
+@pytest.fixture(autouse=True)
+def choose_kernels_again():
+    yield
+    products.use("auto")
+
+
+def every_candidate():
+    """Values of --kernels by which each candidate is used for each kind of product."""
+    for number in range(max(map(len, products.KINDS.values()))):
+        names = {kind: candidates[number % len(candidates)] for kind, candidates in products.KINDS.items()}
+        yield ",".join(f"{kind}={name}" for kind, name in names.items())
+    yield from ("thin=c,back=onednn", "thin=onednn,back=c")
+
+
+@pytest.mark.parametrize("kernels", every_candidate())
 @pytest.mark.parametrize(("case", "run", "num_stream"), [c for c in CASES if c[0].small], ids=case_id)
-def test_trains_as_kaldi(case, run, num_stream, monkeypatch):
+def test_trains_as_kaldi(case, run, num_stream, kernels, monkeypatch):
     monkeypatch.chdir(SMALL)
+    products.use(kernels)
     check_case(case, run, num_stream, case.results)
-
-
-@pytest.mark.parametrize(("case", "run", "num_stream"), [c for c in CASES if c[0].small], ids=case_id)
-def test_trains_as_kaldi_in_plain_torch(case, run, num_stream, monkeypatch):
-    monkeypatch.chdir(SMALL)
-    products.use("torch")
-    try:
-        check_case(case, run, num_stream, case.results)
-    finally:
-        products.use("auto")
 
 
 @pytest.mark.parametrize(("case", "run", "num_stream"), CASES, ids=case_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from steps.scattering import Config, columns, fast, features, kernels, num_dims, reference, renormalise
+from steps.scattering import Config, columns, features, num_dims, reference, renormalise
 from tests.fixtures.scattering import scatnet
 from utils.cli import UserError
 
@@ -149,19 +149,6 @@ def test_threads_and_repetition_change_nothing(known):
     assert np.array_equal(features(known["signal"], num_threads=2), one)
 
 
-def test_blocks_that_go_together_change_nothing(known, monkeypatch):
-    one = features(known["signal"], num_hops=32, dtype="float64")
-    monkeypatch.setitem(fast.BLOCKS_AT_ONCE, "cpu", 3)
-    assert np.allclose(features(known["signal"], num_hops=32, dtype="float64"), one, atol=1e-9)
-
-
-def test_what_runs_on_a_gpu_equals_what_runs_on_the_cpu(known, monkeypatch):
-    expected = features(known["signal"], num_hops=48)
-    monkeypatch.setattr(kernels, "on_host", lambda _: False)
-    monkeypatch.setitem(fast.BLOCKS_AT_ONCE, "cpu", 8)
-    assert rms(features(known["signal"], num_hops=48) - expected) <= 1e-4
-
-
 @pytest.mark.parametrize("num_samples", [8192, 8193, 12288, 50001])
 def test_tracks_from_one_window_up(tune, num_samples):
     got = features(tune[:num_samples])
@@ -191,11 +178,3 @@ def test_numbers_that_are_not_finite_are_refused(tune, value):
 def test_two_channels_are_refused(tune):
     with pytest.raises(UserError, match="one channel"):
         features(np.stack([tune, tune]))
-
-
-def test_cuda_equals_the_cpu(known):
-    torch = pytest.importorskip("torch")
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
-    difference = features(known["signal"], device="cuda") - features(known["signal"])
-    assert rms(difference) <= 1e-4

@@ -1,27 +1,28 @@
 """The recurrence of the LSTM in C: compiled at first use, kept in a cache, loaded with ctypes.
 
-Without a compiler the plain torch operations do the work; the log says which. The cache is
-``$XDG_CACHE_HOME`` or ``~/.cache``, in ``nnet1-kernels``; a file's name is a hash of source, flags, compiler
-and processor, and a file appears there whole, so processes may compile at the same time.
+Without a compiler the libraries do the work; the log says so. The cache is ``$XDG_CACHE_HOME`` or
+``~/.cache``, in ``nnet1-kernels``; a file's name is a hash of what it was made of (source, flags, compiler,
+processor), and a file appears there whole, so processes may compile at the same time. What ``products``
+measured to be fastest is kept there as well.
 """
 
 from __future__ import annotations
 
 import ctypes
+import functools
 import hashlib
 import os
 import platform
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 
 from utils import cli
-from utils.cli import UserError
 
-CHOICES = ("auto", "c", "torch")
 SOURCE = Path(__file__).with_name("lstm.c")
 HEADER = Path(__file__).with_name("vectors.h")
 FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-shared")
@@ -34,42 +35,9 @@ _SIGNATURES = {
 }
 
 
-class _State:
-    """The choice, and what has been loaded for it."""
-
-    choice = "auto"
-    loaded = False
-    library: ctypes.CDLL | None = None
-
-
-def use(choice: str) -> None:
-    """Choose ``c``, ``torch``, or ``auto``: c where it can be compiled."""
-    if choice not in CHOICES:
-        raise ValueError(f"expected one of {CHOICES}, got {choice!r}")
-    _State.choice, _State.loaded = choice, False
-
-
-def choice() -> str:
-    """Return what was chosen with :func:`use`."""
-    return _State.choice
-
-
+@functools.cache
 def library() -> ctypes.CDLL | None:
-    """Return the compiled kernels, or None where plain torch is to be used.
-
-    Raises
-    ------
-    UserError
-        If they were demanded (``c``) and cannot be compiled.
-    """
-    if not _State.loaded:
-        _State.library, _State.loaded = None, True
-        if _State.choice != "torch":
-            _load(demanded=_State.choice == "c")
-    return _State.library
-
-
-def _load(*, demanded: bool) -> None:
+    """Return the compiled kernels, or None where they cannot be had; the log says why."""
     try:
         path = compiled()
         _share_threads()
@@ -78,12 +46,43 @@ def _load(*, demanded: bool) -> None:
             function = getattr(loaded, name)
             function.argtypes, function.restype = signature, None
     except (OSError, AttributeError, subprocess.SubprocessError) as error:
-        if demanded:
-            raise UserError(f"--kernels=c: cannot compile the recurrence: {error}") from error
-        cli.log(f"Recurrence: torch ({error})")
-        return
-    _State.library = loaded
-    cli.log(f"Recurrence: C ({path.name})")
+        cli.log(f"No recurrence in C: {error}")
+        return None
+    return loaded
+
+
+def kept_choice(kind: str) -> str:
+    """Return what was found to be fastest on this machine before, or ''."""
+    try:
+        return _choice_file(kind).read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def keep_choice(kind: str, name: str) -> str:
+    """Keep what was found to be fastest, and return what is kept: of processes at once, the first decides."""
+    target = _choice_file(kind)
+    with suppress(OSError):  # there is no room, or it is there already
+        handle, temporary = tempfile.mkstemp(dir=target.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(name)
+            os.link(temporary, target)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+    return kept_choice(kind) or name
+
+
+def _choice_file(kind: str) -> Path:
+    return _cache() / f"{_hash(torch.__version__, _sources(), _processor())}.{kind}"
+
+
+def _sources() -> str:
+    return "".join(path.read_text(encoding="utf-8") for path in (SOURCE, HEADER))
+
+
+def _hash(*facts: str) -> str:
+    return hashlib.sha256(chr(0).join(facts).encode()).hexdigest()[:16]
 
 
 def compiled() -> Path:
@@ -107,10 +106,8 @@ def compiled() -> Path:
 
 def _compiled(compiler: str, *flags: str) -> Path:
     version = _run(compiler, "--version").partition("\n")[0]
-    sources = "".join(path.read_text(encoding="utf-8") for path in (SOURCE, HEADER))
-    facts = (sources, " ".join(flags), version, _processor())
     folder = _cache()
-    target = folder / f"{hashlib.sha256(chr(0).join(facts).encode()).hexdigest()[:16]}.so"
+    target = folder / f"{_hash(_sources(), ' '.join(flags), version, _processor())}.so"
     if not target.exists():
         handle, name = tempfile.mkstemp(suffix=".so", dir=folder)
         os.close(handle)
@@ -132,6 +129,11 @@ def _run(*command: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
 
 
+@functools.cache
+def _temporary() -> Path:
+    return Path(tempfile.mkdtemp(prefix="nnet1-kernels-"))
+
+
 def _cache() -> Path:
     """Return a folder of this user's for libraries, or one for this process if that cannot be written."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -142,9 +144,10 @@ def _cache() -> Path:
             return folder
     except OSError:
         pass
-    return Path(tempfile.mkdtemp(prefix="nnet1-kernels-"))
+    return _temporary()
 
 
+@functools.cache
 def _processor() -> str:
     """Name what ``-march=native`` looks at."""
     try:
@@ -157,9 +160,7 @@ def _processor() -> str:
 
 def processor_name() -> str:
     """Name the processor, for people."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    names = [
+        line.partition(":")[2].strip() for line in _processor().splitlines() if line.startswith("model name")
+    ]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,41 +1,55 @@
-"""Updates on CUDA as one recorded graph: hundreds of small kernels launched with one call."""
+"""Work on CUDA as one recorded graph: hundreds of small kernels launched with one call."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
 
+from utils import cli
+
 # Calls that are run as they are: libraries make ready, kernels are compiled, buffers of momentum made.
 UNRECORDED = 2
+
+_tell = functools.cache(cli.log)  # once a process
 
 
 class Recorded:
     """Calls a function, the first times as it is, then as the graph of what it does on the GPU.
 
-    What it reads and changes must stay in the same memory. To be called within :func:`own_stream`.
+    What it reads and changes must stay in the same memory. To be called within :func:`own_stream`. What
+    cannot be recorded goes on as it is; the log says which.
     """
 
-    def __init__(self, run: Callable[[], object]) -> None:
-        self.run = run
+    def __init__(self, run: Callable[[], object], what: str) -> None:
+        self.run, self.what = run, what
         self.calls = 0
         self.graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self) -> None:
         """Run it, record it, or replay the record."""
         self.calls += 1
-        if self.calls <= UNRECORDED:
-            self.run()
-            return
+        if self.calls == UNRECORDED + 1:
+            self._record()
         if self.graph is None:
-            self.graph = torch.cuda.CUDAGraph()
+            self.run()
+        else:
+            self.graph.replay()
+
+    def _record(self) -> None:
+        graph = torch.cuda.CUDAGraph()
+        try:
             # A thread may be reading ahead into pinned memory meanwhile.
-            with torch.cuda.graph(
-                self.graph, stream=torch.cuda.current_stream(), capture_error_mode="thread_local"
-            ):
+            stream = torch.cuda.current_stream()
+            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
                 self.run()
-        self.graph.replay()
+        except RuntimeError as error:
+            _tell(f"{self.what}: operation by operation; no graph of it can be recorded: {error}")
+        else:
+            _tell(f"{self.what}: a recorded graph")
+            self.graph = graph
 
 
 @contextmanager

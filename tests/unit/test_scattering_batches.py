@@ -1,0 +1,165 @@
+"""The path of CUDA where there is no GPU: tracks in batches, mirror images gathered, devices of tensors."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from steps import recorded
+from steps.scattering import Config, batches, blocks, fast, features, features_of_tracks, kernels
+from tests.unit.test_nnet1_gpu import META, OneDevice
+from utils.cli import UserError
+
+CPU = torch.device("cpu", 0)  # with a number it takes the path of a GPU
+CONFIGS = [Config(), Config(T=1500, Q=((8, 1),))]
+SECONDS = (2.0, 3.1, 11.0, 0.5, 2.1, 30.0, 2.0, 12.5, 2.2)
+
+
+@pytest.fixture
+def as_on_a_gpu(monkeypatch):
+    """Operations of torch alone, blocks three at a time, and no batch of other tests."""
+    monkeypatch.setattr(kernels, "on_host", lambda _: False)
+    monkeypatch.setattr(fast, "SMALL", 1 << 30)
+    monkeypatch.setattr(batches, "TOGETHER", 3)
+    monkeypatch.setattr(batches, "MOST_OPEN", 5)
+    batches.batch.cache_clear()
+    yield
+    batches.batch.cache_clear()
+
+
+def noise(seconds: float, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    count = round(22050 * seconds)
+    return (0.1 * rng.standard_normal(count) * np.linspace(0.2, 1, count)).astype(np.float32)
+
+
+def all_averages(tracks, config, **options):
+    return [array for _, array in batches.averages(enumerate(tracks), config, torch.float32, CPU, **options)]
+
+
+@pytest.mark.usefixtures("as_on_a_gpu")
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"T{config.T}")
+def test_tracks_in_batches_have_the_bits_that_they_have_alone_and_the_numbers_of_the_cpu(config):
+    tracks = [noise(seconds, number) for number, seconds in enumerate(SECONDS)]
+    found = all_averages(tracks, config)
+    assert [len(one) for one in found] == [config.num_frames(len(track)) for track in tracks]
+    for number in (2, 5, 8):
+        [alone] = all_averages([tracks[number]], config)
+        assert np.array_equal(found[number], alone)
+    for track, together in zip(tracks, found, strict=True):
+        on_cpu = fast.averages(track, config)
+        assert np.linalg.norm(together - on_cpu) <= 1e-5 * np.linalg.norm(on_cpu)
+
+
+@pytest.mark.usefixtures("as_on_a_gpu")
+def test_features_keep_labels_and_order_and_errors_name_the_track():
+    tracks = [(f"track{n}", noise(seconds, n)) for n, seconds in enumerate(SECONDS)]
+    calls = features_of_tracks(tracks, device=CPU), ((key, features(one)) for key, one in tracks)
+    for (key, ours), (label, expected) in zip(*calls, strict=True):
+        assert key == label
+        assert np.sqrt(np.mean(np.square(ours - expected))) <= 1e-4
+    tracks[7][1][100] = np.nan
+    with pytest.raises(UserError, match="track7: sample 100 is nan"):
+        list(features_of_tracks(tracks, device=CPU))
+    tracks[3] = ("short", tracks[3][1][:5000])
+    with pytest.raises(UserError, match="short: shorter than one window: expected 8192 samples, got 5000"):
+        list(features_of_tracks(tracks, device=CPU))
+
+
+@pytest.mark.usefixtures("as_on_a_gpu")
+def test_tracks_are_not_all_read_before_the_first_is_given_out():
+    begun = []
+
+    def tracks():
+        for number in range(200):
+            begun.append(number)
+            yield number, noise(0.4, number)
+
+    config = Config(T=256)
+    assert len(list(islice(batches.averages(tracks(), config, torch.float32, CPU), 2))) == 2
+    assert len(begun) < 60
+
+
+@pytest.mark.parametrize("num_samples", [3, 4096 * 3 + 5, 4096 * 17, 4096 * 40 + 1, 4096 * 95])
+@pytest.mark.parametrize("resolution", [0, 3, 12])
+def test_mirror_images_are_gathered_as_they_are_copied(num_samples, resolution):
+    plan = blocks.Layout(num_samples, Config().num_frames(num_samples), 4096, 32, 12)
+    size = (plan.num_hops * plan.hop) >> resolution
+    for block in range(plan.num_blocks):
+        signal = torch.arange(size, dtype=torch.float32)[None, None]
+        edges = batches.DeviceEdges(
+            torch.tensor([[plan.start(block)]]), torch.tensor([[num_samples]]), plan.num_hops * plan.hop
+        )
+        copied = signal[0].clone()
+        kernels.mirror(copied, blocks.outside(plan, block, resolution))
+        assert torch.equal(edges.extend(signal, resolution)[0], copied)
+
+
+def test_only_samples_that_averages_need_are_mirrored():
+    config, plan = Config(), blocks.layout(Config(), 12 * 22050)
+    taps = torch.rand(8, 4096 >> 4)
+    signals = torch.rand(1, 3, plan.num_hops * 4096 >> 4)
+    found = []
+    for reach in (None, len(taps) // 2):
+        rows = signals[0].clone()
+        kernels.mirror(rows, blocks.outside(plan, 0, 4, reach))
+        averages = kernels.decimate(rows, taps, plan.margin, plan.frames_per_block)
+        found.append((rows, averages[:, : config.num_frames(12 * 22050)]))
+    assert torch.equal(found[0][1], found[1][1])
+    assert not torch.equal(found[0][0], found[1][0])
+
+
+@pytest.mark.usefixtures("as_on_a_gpu")
+def test_every_tensor_of_a_batch_is_on_the_gpu():
+    config = Config(T=512)
+    with OneDevice():
+        one = batches.Batch(fast.Transform(config, 32, torch.float32, META))
+        plan = blocks.layout(config, 5000, 32)
+        track = batches.Track("a", plan, np.empty(0), 1)
+        pieces = [batches.Piece(track, 0, torch.zeros(one.made.num_samples))] * 2
+        averages, _ = one.start(pieces)
+    assert averages.device == META
+    assert averages.shape == (3, one.made.num_dims, one.made.num_frames)
+
+
+class Graph:
+    """What torch.cuda.CUDAGraph does, of the calls that a test sees."""
+
+    replays = 0
+
+    def replay(self):
+        Graph.replays += 1
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_what_cannot_be_recorded_goes_on_operation_by_operation(works, monkeypatch, capsys):
+    @contextmanager
+    def record(_graph, **_):
+        yield
+        if not works:
+            raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "graph", record)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: None)
+    recorded._tell.cache_clear()
+    calls, Graph.replays = [], 0
+    for _ in range(2):
+        run = recorded.Recorded(lambda: calls.append(1), "Scattering")
+        for _ in range(5):
+            run()
+    assert (len(calls), Graph.replays) == ((2 * 3, 2 * 3) if works else (2 * 6, 0))
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 1
+    assert ("a recorded graph" if works else "operation by operation; no graph of it can be") in told[0]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
+def test_cuda_equals_the_cpu():
+    tracks = [(str(n), noise(seconds, n)) for n, seconds in enumerate(SECONDS * 8)]
+    for (_, on_gpu), (_, track) in zip(features_of_tracks(tracks, device="cuda"), tracks, strict=True):
+        assert np.sqrt(np.mean(np.square(on_gpu - features(track)))) <= 1e-4
