@@ -8,6 +8,7 @@ two directions run there, and which by a library, is measured.
 from __future__ import annotations
 
 import ctypes
+from typing import Any
 
 import torch
 
@@ -58,7 +59,7 @@ def _runs(kind: str) -> dict[str, products.Run]:
     """Make a chunk of a small LSTM, forward or back, by each candidate that there is."""
     dims = nn.Dims(**TIMED)
     own = torch.Generator().manual_seed(0)
-    params = {
+    params: dict[str, Any] = {
         name: 0.1 * torch.rand(*shape, generator=own) - 0.05 for name, shape in nn.Lstm.shapes(dims).items()
     }
     component = nn.Lstm(dims.input_dim, dims.output_dim, cell_dim=dims.cell_dim, **params)

@@ -71,15 +71,9 @@ def features(
     UserError
         If the signal is not one-dimensional, shorter than a window, or holds a NaN or an infinity.
     """
-    options = {
-        "raw": raw,
-        "dtype": dtype,
-        "num_threads": num_threads,
-        "num_hops": num_hops,
-        "backend": backend,
-    }
-    if device == "cpu":
-        return _on_cpu(signal, config or Config(), **options)
+    options: dict[str, Any] = {"raw": raw, "dtype": dtype, "num_hops": num_hops}
+    if str(device) == "cpu" or backend == "kymatio":
+        return _on_cpu(signal, config or Config(), num_threads=num_threads, backend=backend, **options)
     return next(features_of_tracks([("the signal", signal)], config, device=device, **options))[1]
 
 
@@ -96,7 +90,7 @@ def features_of_tracks(
     ahead of use. An error in a track begins with its label.
     """
     config = config or Config()
-    if device == "cpu" or options.get("backend") == "kymatio":
+    if str(device) == "cpu" or options.get("backend") == "kymatio":
         for label, signal in tracks:
             try:
                 yield label, _on_cpu(signal, config, **options)

@@ -51,7 +51,7 @@ class Piece(NamedTuple):
 
 
 class DeviceEdges:
-    """Mirror images within blocks, gathered: columns of ``start`` in the track and ``length`` of the track."""
+    """Mirror images within blocks, gathered: columns of ``start`` in the track and of its ``length``."""
 
     def __init__(self, start: Tensor, length: Tensor, num_samples: int) -> None:
         self.start, self.length, self.num_samples = start, length, num_samples

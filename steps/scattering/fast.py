@@ -111,7 +111,7 @@ class Transform:
         self.coarse_columns = [c for rate, own in parts if rate not in self.taps for c in own]
         self.zero_columns = [c.dim for c in paths.columns(config) if c.order == 0]
 
-    def __call__(self, signal: Tensor, edges: Edges, do: Callable[[Jobs], None] = in_turn) -> Tensor:
+    def __call__(self, signal: Tensor, edges: Edges, do: Callable[[Jobs], object] = in_turn) -> Tensor:
         """Transform blocks.
 
         Parameters
@@ -271,7 +271,7 @@ def averages(
     made = transform(config, plan.num_hops, dtype, torch.device("cpu"))
     result = np.empty((plan.num_frames, made.num_dims), dtype=str(dtype).removeprefix("torch."))
 
-    def work(block: int, do: Callable[[Jobs], None] = in_turn) -> None:
+    def work(block: int, do: Callable[[Jobs], object] = in_turn) -> None:
         with _READING:
             samples = blocks.cut(signal, plan.start(block), made.num_samples)
         given = torch.from_numpy(samples).to(dtype)[None]
@@ -286,7 +286,7 @@ def averages(
         for _ in pool.map(work, range(alone)) if num_threads > 1 else map(work, range(alone)):
             pass
         for block in range(alone, plan.num_blocks):
-            work(block, lambda jobs: list(pool.map(lambda job: job(), jobs)) and None)
+            work(block, lambda jobs: list(pool.map(lambda job: job(), jobs)))
     made.finish(result)
     return result
 
