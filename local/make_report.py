@@ -18,7 +18,7 @@ from pathlib import Path
 from local.report import page
 from local.report.curves import draw_confusion, draw_figure3, draw_training, read_iterations
 from local.report.errors import confident_errors, draw_posteriorgrams
-from local.report.experiments import Run, figure_run, load_runs
+from local.report.experiments import Run, load_runs
 from local.report.figure2 import collect_scores, draw_figure2
 from steps.scoring.reference import read_reference
 from steps.scoring.svm import read_svm
@@ -26,13 +26,13 @@ from steps.scoring.sweep import read_sweep
 from utils import atomic, cli
 from utils.provenance import git_commit
 
+NUM_ERRORS = 8  # confident errors that are shown
+
 
 def get_parser() -> cli.KaldiParser:
     """Return the command line."""
     parser = cli.KaldiParser("local/make_report.py [options] <data-dir> <exp> <model>...", __doc__)
     parser.add_argument("--num-seeds", type=cli.positive_int, default=1, help="repetitions to average (1)")
-    parser.add_argument("--num-errors", type=int, default=8, help="confident errors to show (8)")
-    parser.add_argument("--figure2-model", default="", metavar="NAME", help="of Figure 2 (first LSTM)")
     parser.add_argument("--test-sets", default="test", metavar='"A B"', help="sets of <data-dir> (test)")
     parser.add_argument("data_dir", type=Path, help="corpus directory")
     parser.add_argument("exp", type=Path, help="experiment directories without _<model>")
@@ -84,7 +84,8 @@ def main(argv: list[str] | None = None) -> int:
     runs = load_runs(args.exp, args.models, args.num_seeds, first)
     figures = args.exp.with_name(f"{args.exp.name}_summary") / "figures"
     out = args.exp.with_name(f"{args.exp.name}_report")
-    shown = figure_run([run for run in runs if run.kind] or runs, args.figure2_model)
+    networks = [run for run in runs if run.kind] or runs
+    shown = next((run for run in networks if run.kind == "LSTM"), networks[0])
     draw_figures(runs, shown, data_dir, first, figures)
     sets = [name for name in ("train", first, *others) if (data_dir / name).is_dir()]
     sections = [page.systems_section(runs, corpus), page.networks_section(runs)]
@@ -94,7 +95,7 @@ def main(argv: list[str] | None = None) -> int:
     sections += [page.corpus_section(data_dir, first, sets), page.figures_section(runs, figures)]
     posteriors = shown.path / f"post_{first}" / "post.scp"
     if posteriors.is_file():
-        errors = confident_errors(shown.scores.predictions["Seg_acc"], args.num_errors)
+        errors = confident_errors(shown.scores.predictions["Seg_acc"], NUM_ERRORS)
         shift = frame_shift(data_dir / first)
         files = draw_posteriorgrams(errors, shown.scores.classes, f"scp:{posteriors}", shift, out)
         sections.append(page.errors_section(shown, errors, files))

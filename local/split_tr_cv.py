@@ -24,20 +24,13 @@ def get_parser() -> cli.KaldiParser:
     parser = cli.KaldiParser("split_tr_cv.py [options] <data-dir> <tr-dir> <cv-dir>", __doc__)
     parser.add_argument("--cv-percent", type=cli.finite_float, default=10.0, help="of the tracks of a class")
     parser.add_argument("--seed", type=int, default=777, help="decides among equally good divisions")
-    parser.add_argument("--by", choices=("spk", "utt"), default="spk", help="what is never divided")
-    parser.add_argument(
-        "--floor-percent",
-        type=cli.finite_float,
-        default=34.0,
-        help="a class without a track in cv gives its smallest artist, if that is at most this part of it",
-    )
     parser.add_argument("data_dir")
     parser.add_argument("tr_dir")
     parser.add_argument("cv_dir")
     return parser
 
 
-def choose_cv(data: DataDir, percent: float, seed: int, by: str, floor_percent: float) -> set[str]:
+def choose_cv(data: DataDir, percent: float, seed: int) -> set[str]:
     """Return the utterances of the cross-validation set.
 
     Raises
@@ -47,22 +40,20 @@ def choose_cv(data: DataDir, percent: float, seed: int, by: str, floor_percent: 
     """
     if not 0 < percent < 100:
         raise cli.UserError(f"--cv-percent {percent:g}: expected a percentage between 0 and 100")
-    utt2genre = data.tables["utt2genre"]
-    utt2group = {utt: utt for utt in data.utts} if by == "utt" else data.tables["utt2spk"]
-    groups = splits.group_counts(utt2group, utt2genre)
+    utt2spk = data.tables["utt2spk"]
+    groups = splits.group_counts(utt2spk, data.tables["utt2genre"])
     # Where every class has few and large artists, half of a class is better than no cross-validation.
-    held = splits.choose_held_out(groups, percent / 100, seed, floor_share=floor_percent / 100)
+    held = splits.choose_held_out(groups, percent / 100, seed)
     held = held or splits.choose_held_out(groups, percent / 100, seed, floor_share=0.5)
-    chosen = {utt for utt, group in utt2group.items() if group in held}
-    if not chosen:
+    if not held:
         raise cli.UserError(
-            f"{data.name}: no class can spare {'an artist' if by == 'spk' else 'a track'} for "
-            "cross-validation; give --by utt, a higher --cv-percent or more tracks"
+            f"{data.name}: no class can spare an artist for cross-validation; give a higher --cv-percent "
+            "or tracks of more artists"
         )
-    return chosen
+    return {utt for utt, spk in utt2spk.items() if spk in held}
 
 
-def report(data: DataDir, cv: Collection[str], by: str) -> None:
+def report(data: DataDir, cv: Collection[str]) -> None:
     """Log the sizes class by class, and warn where a class has no track in cv."""
     utt2genre, utt2spk = data.tables["utt2genre"], data.tables["utt2spk"]
     totals, held = Counter(utt2genre.values()), Counter(utt2genre[utt] for utt in cv)
@@ -70,9 +61,7 @@ def report(data: DataDir, cv: Collection[str], by: str) -> None:
         cli.log(f"{genre}: {totals[genre] - held[genre]} tracks in tr, {held[genre]} in cv")
         if not held[genre]:
             artists = {utt2spk[utt] for utt in data.utts if utt2genre[utt] == genre}
-            groups = totals[genre] if by == "utt" else len(artists)
-            unit = "track" if by == "utt" else "artist"
-            why = f"one {unit} only" if groups == 1 else f"its smallest {unit} is too large a part of it"
+            why = "one artist only" if len(artists) == 1 else "its smallest artist is too large a part of it"
             cli.warn(f"class {genre} stays in tr entirely: {why}")
     share = 100 * len(cv) / len(data.utts)
     cli.log(f"{len(data.utts) - len(cv)} tracks in tr, {len(cv)} in cv ({share:.1f} %)")
@@ -84,8 +73,8 @@ def main(argv: list[str] | None = None) -> int:
     data = read_data_dirs([args.data_dir])
     if "utt2genre" not in data.tables:
         raise cli.UserError(f"{args.data_dir}/utt2genre: no such file; prepare the corpus first")
-    cv = choose_cv(data, args.cv_percent, args.seed, args.by, args.floor_percent)
-    report(data, cv, args.by)
+    cv = choose_cv(data, args.cv_percent, args.seed)
+    report(data, cv)
     write_subset(data, [utt for utt in data.utts if utt not in cv], args.tr_dir)
     write_subset(data, cv, args.cv_dir)
     return 0

@@ -184,19 +184,3 @@ def load_runs(prefix: Path, models: Sequence[str], num_seeds: int = 1, test_set:
                     f"{path} was not scored on the tracks of {runs[0].path}; run stages 6 to 9 again for both"
                 )
     return runs
-
-
-def figure_run(runs: list[Run], name: str = "") -> Run:
-    """Return the run that Figure 2 and the confident errors are shown of: ``name`` or the first LSTM.
-
-    Raises
-    ------
-    UserError
-        If no run has that name.
-    """
-    if not name:
-        return next((run for run in runs if run.kind == "LSTM"), runs[0])
-    for run in runs:
-        if name in (run.model, run.path.name):
-            return run
-    raise UserError(f"--figure2-model: expected one of {' '.join(run.model for run in runs)}, got '{name}'")

@@ -47,8 +47,9 @@ mpl.rcParams.update(
 def save(figure: Figure, stem: Path, *, dpi: int = 160) -> None:
     """Write ``stem``.png and ``stem``.pdf atomically and without dates, and close the figure."""
     figure.set_dpi(dpi)
-    for _ in range(2):  # the layout settles in two passes; then it is the same for both files
-        figure.get_layout_engine().execute(figure)
+    if layout := figure.get_layout_engine():
+        for _ in range(2):  # it settles in two passes; then it is the same for both files
+            layout.execute(figure)
     figure.set_layout_engine("none")
     with atomic.replacing(stem.with_suffix(".png"), "wb") as file:  # savefig draws twice
         FigureCanvasAgg(figure).print_png(file, metadata={"Software": None})

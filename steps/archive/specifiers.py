@@ -26,7 +26,6 @@ class ReadSpec:
     path: str
     permissive: bool = False
     is_sorted: bool = False
-    is_called_sorted: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def parse_rspecifier(rspecifier: str) -> ReadSpec:
     ]
     if not colon or len(kinds) != 1 or unknown or not path.strip():
         raise UserError(f"'{rspecifier}' is no rspecifier; expected 'ark:FILE' or 'scp:FILE'")
-    return ReadSpec(kinds[0], path.strip(), "p" in words, "s" in words, "cs" in words)
+    return ReadSpec(kinds[0], path.strip(), "p" in words, "s" in words)
 
 
 def parse_wspecifier(wspecifier: str) -> WriteSpec:

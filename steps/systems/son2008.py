@@ -25,13 +25,6 @@ from steps.systems.leo2012 import median_of_pairs
 from steps.systems.tracks import Arrays, Tracks
 from utils import cli
 
-DISTANCES = (
-    "gaussian of MFCC",
-    "gaussian of slopes",
-    "fluctuation pattern",
-    "spectrum histogram",
-    "periodicity",
-)
 NEIGHBOURS = 10  # of the graph whose Laplacian is used
 AMBIENT = (1e-4, 1e-3, 1e-2, 1e-1)  # tried for the ridge
 INTRINSIC = (1e-2, 1e-1, 1.0)  # tried for the Laplacian
@@ -114,12 +107,6 @@ def soft_classes(scores: NDArray, labels: NDArray) -> NDArray:
     known = labels >= 0
     believed[known] = np.eye(scores.shape[1])[labels[known]]
     return believed
-
-
-def alignment(kernel: NDArray, target: NDArray) -> float:
-    """Return the cosine between two centred similarity matrices."""
-    a, b = _centred(kernel), _centred(target)
-    return float((a * b).sum() / max(np.sqrt((a * a).sum() * (b * b).sum()), 1e-300))
 
 
 def _centred(matrix: NDArray) -> NDArray:

@@ -156,7 +156,6 @@ TABLES = [
     ("shift", "frame_shift", "fast\n", r"frame_shift.*expected a positive number, got 'fast'"),
 ]
 VALIDATE, FIX = "utils/validate_data_dir.py --no-feats d", "utils/fix_data_dir.py d"
-SUBSET = "utils/subset_data_dir.py --utt-list l d e"
 CASES += [
     Case(f"validate_{name}", VALIDATE, {**GOOD, f"d/{table}": text}, said, many=True)
     for name, table, text, said in TABLES
@@ -169,8 +168,6 @@ CASES += [
     Case("fix_two_values", FIX, {**GOOD, "d/utt2genre": "u1 x\nu1 y\n"}, r"utt2genre:2: 'u1' has two values"),
     Case("fix_latin1", FIX, {**GOOD, "d/utt2genre": b"u1 \xe9\n"}, r"utt2genre:1: not UTF-8"),
     Case("fix_disjoint", FIX, {**GOOD, "d/utt2genre": "u9 x\n"}, r"no utterance is in all tables"),
-    Case("subset_no_folder", SUBSET, {"l": "u1\n"}, r"d/utt2spk: no such file"),
-    Case("subset_unknown", SUBSET, {**GOOD, "l": "u7\n"}, r"u7"),
     Case(
         "split_too_few", "utils/split_scp.py x 1 2 3", {"x": "u1 a\nu2 b\n"}, r"cannot split 2 lines into 3"
     ),

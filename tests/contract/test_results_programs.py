@@ -244,7 +244,7 @@ def test_figures_and_page(copy):
     summary, exp = copy / "exp/toy_summary", copy / "exp/toy"
     (copy / "exp/toy_lstm_512/log").mkdir()
     (copy / "exp/toy_lstm_512/log/train.log").write_text("x")
-    toy.run(make_report, "--num-errors=2", copy / "data/toy", exp, *MODELS)
+    toy.run(make_report, copy / "data/toy", exp, *MODELS)
     files = {path.name: path.read_bytes() for path in (summary / "figures").iterdir()}
     for stem in ("figure2", "figure3", "training", "confusion_toy_dnn1", "confusion_toy_sc"):
         assert {f"{stem}.png", f"{stem}.pdf", f"{stem}.csv"} <= files.keys()
@@ -256,7 +256,7 @@ def test_figures_and_page(copy):
     page = Page(text)
     sources = [attrs["src"] for _, attrs in page.tags if "src" in attrs]
     links = [attrs["href"] for _, attrs in page.tags if "href" in attrs]
-    assert len(sources) == 3 + 3 + 2 and all(s.startswith("data:image/png;base64,") for s in sources)
+    assert len(sources) == 3 + 3 + 8 and all(s.startswith("data:image/png;base64,") for s in sources)
     targets = {name for tag, attrs in page.tags if tag == "section" for name in [attrs["id"]]}
     assert all(
         link[1:] in targets if link[0] == "#" else (copy / "exp/toy_report" / link).is_file()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from local import make_folds, make_frame_labels, split_tr_cv
 from local.corpus import splits
 from steps import archive
-from utils import cli, subset_data_dir, tables
+from utils import cli, tables
 from utils import data_dir as data_dir_module
 
 one_class_each = st.dictionaries(
@@ -165,12 +165,6 @@ class TestTrCv:
         held = Counter(tables.read_table(cv / "utt2genre").values())
         assert all(held[genre] == 3 for genre in "xyz")  # whole artists of 3 tracks; 10 % would be 2
 
-    def test_by_utterance_hits_the_share(self, data_dir):
-        tr, cv = data_dir.with_name("tr"), data_dir.with_name("cv")
-        split_tr_cv.main(["--by", "utt", "--cv-percent=25", str(data_dir), str(tr), str(cv)])
-        held = Counter(tables.read_table(cv / "utt2genre").values())
-        assert held == {"x": 5, "y": 5, "z": 4}  # of 21, 21 and 18
-
     def test_again_is_the_same_and_another_seed_is_not(self, data_dir):
         chosen = []
         for seed in ("777", "777", "1"):
@@ -193,31 +187,18 @@ class TestTrCv:
             split_tr_cv.main([str(data_dir), str(data_dir.with_name("tr")), str(data_dir.with_name("cv"))])
 
 
-class TestSubset:
-    """utils/subset_data_dir.py."""
-
-    def test_lists_of_utterances_and_speakers(self, data_dir, tmp_path):
-        (tmp_path / "utts").write_text("artist01-track21 x\nartist00-track00\n")
-        subset_data_dir.main(["--utt-list", str(tmp_path / "utts"), str(data_dir), str(tmp_path / "out")])
-        assert keys(tmp_path / "out" / "feats.scp") == ["artist00-track00", "artist01-track21"]
-        (tmp_path / "spks").write_text("artist05\n")
-        subset_data_dir.main(["--spk-list", str(tmp_path / "spks"), str(data_dir), str(tmp_path / "out")])
-        assert tables.read_table(tmp_path / "out" / "spk2utt") == {
-            "artist05": "artist05-track05 artist05-track25 artist05-track45"
-        }
-
-    def test_pooling_wants_different_utterances_and_the_same_classes(self, data_dir, tmp_path):
-        with pytest.raises(cli.UserError, match="is also in"):
-            subset_data_dir.main([str(data_dir), str(data_dir), str(tmp_path / "out")])
-        half = tmp_path / "half"
-        (tmp_path / "spks").write_text("artist05\n")
-        subset_data_dir.main(["--spk-list", str(tmp_path / "spks"), str(data_dir), str(half)])
-        (half / "genres.txt").write_text("x\ny\nz\n")
-        for name in data_dir_module.read_data_dirs([half]).tables:
-            table = tables.read_table(half / name)
-            tables.write_table(half / name, {f"new-{utt}": value for utt, value in table.items()})
-        with pytest.raises(cli.UserError, match="genres.txt: differs"):
-            subset_data_dir.main([str(data_dir), str(half), str(tmp_path / "out")])
+def test_pooling_wants_different_utterances_and_the_same_classes(data_dir, tmp_path):
+    with pytest.raises(cli.UserError, match="is also in"):
+        data_dir_module.read_data_dirs([data_dir, data_dir])
+    data = data_dir_module.read_data_dirs([data_dir])
+    data_dir_module.write_subset(data, ["artist05-track25", "artist05-track05"], tmp_path / "half")
+    assert tables.read_table(tmp_path / "half/spk2utt") == {"artist05": "artist05-track05 artist05-track25"}
+    (tmp_path / "half/genres.txt").write_text("x\ny\nz\n")
+    for name in data.tables:
+        table = tables.read_table(tmp_path / "half" / name)
+        tables.write_table(tmp_path / "half" / name, {f"new-{utt}": value for utt, value in table.items()})
+    with pytest.raises(cli.UserError, match="genres.txt: differs"):
+        data_dir_module.read_data_dirs([data_dir, tmp_path / "half"])
 
 
 class TestMakeFolds:
