@@ -49,12 +49,13 @@ if [ "$folds" -gt 0 ]; then # this script for the corpus and for each fold, then
   fi
   [ "$stop_stage" -ge 3 ] || exit 0
   local/make_folds.sh --folds "$folds" --fold-by "$fold_by" --strict "$strict" --cmd "$score_cmd" "$corpus" "data/$name"
+  each=$(seq -s ' ' "$folds")
   if [ "$dry_run" = true ] && [ ! -f "data/${name}_fold1/train/feats.scp" ]; then
-    echo "The folds are not divided yet; a dry run tells more of them when that is done" >&2
-    exit 0
+    echo "The folds are not divided yet; what is said of fold 1 holds for each of the $folds" >&2
+    each=1
   fi
   # One fold after the other on this machine, whose cores each fold fills; all at once on a cluster.
-  utils/for_each.py --max-jobs-run "$([ "$cmd_backend" = local ] && echo 1 || echo "$folds")" "$(seq -s ' ' "$folds")" \
+  utils/for_each.py --max-jobs-run "$([ "$cmd_backend" = local ] && echo 1 || echo "$folds")" "$each" \
     "${again[@]}" --corpus "${name}_fold{}" --name "${name}_fold{}" --corpus-root "" --test-sets test --conf "$conf" \
     --stage "$((stage > 3 ? stage : 3))" --stop-stage "$stop_stage" >&2
   [ "$stop_stage" -ge 10 ] || exit 0
