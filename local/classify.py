@@ -37,12 +37,12 @@ def get_parser() -> cli.KaldiParser:
     """Return the command line."""
     parser = cli.KaldiParser("local/classify.sh [options] <exp-dir|system.zip> <file|folder>...", __doc__)
     add = parser.add_argument
-    add("--rule", choices=RULES, default="vote", help="how a network's frames decide (default: vote)")
-    add("--format", choices=("tsv", "json"), default="tsv", help="json: one object a line (default: tsv)")
-    add("--header", type=cli.boolean, default=False, help="name the columns first (default: false)")
+    add("--rule", choices=RULES, default="vote", help="how a network's frames decide")
+    add("--format", choices=("tsv", "json"), default="tsv", help="json: one object a line")
+    add("--header", type=cli.boolean, default=False, help="name the columns first")
     add("--timeline", default="", metavar="DIR", help="write posteriors over time, CSV and PNG a track")
-    add("--nj", type=cli.positive_int, default=1, help="tracks side by side (default: 1)")
-    add("--use-gpu", choices=("yes", "no", "optional"), default="no", help="(default: no)")
+    add("--nj", type=cli.positive_int, default=1, help="tracks side by side")
+    add("--use-gpu", choices=("yes", "no", "optional"), default="no", help="for networks")
     add("--data", type=Path, default=None, metavar="DIR", help="data/<corpus> of the experiment")
     add("system", type=Path)
     add("paths", nargs="+", type=Path)

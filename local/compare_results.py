@@ -37,8 +37,8 @@ COLUMNS = (
 def get_parser() -> cli.KaldiParser:
     """Return the command line."""
     parser = cli.KaldiParser("local/compare_results.sh [options] <exp-dir> <exp-dir>...", __doc__)
-    parser.add_argument("--measures", default="", metavar="A,B", help="accuracies to show (all)")
-    parser.add_argument("--test-set", default="test", metavar="SET", help="the set of the accuracies (test)")
+    parser.add_argument("--measures", default="", metavar="A,B", help="accuracies to show")
+    parser.add_argument("--test-set", default="test", metavar="SET", help="the set of the accuracies")
     parser.add_argument(
         "exp_dirs", nargs="+", metavar="exp_dir", help="scored experiments, the reference first"
     )

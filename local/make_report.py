@@ -32,8 +32,8 @@ NUM_ERRORS = 8  # confident errors that are shown
 def get_parser() -> cli.KaldiParser:
     """Return the command line."""
     parser = cli.KaldiParser("local/make_report.py [options] <data-dir> <exp> <model>...", __doc__)
-    parser.add_argument("--num-seeds", type=cli.positive_int, default=1, help="repetitions to average (1)")
-    parser.add_argument("--test-sets", default="test", metavar='"A B"', help="sets of <data-dir> (test)")
+    parser.add_argument("--num-seeds", type=cli.positive_int, default=1, help="repetitions to average")
+    parser.add_argument("--test-sets", default="test", metavar='"A B"', help="sets of <data-dir>")
     parser.add_argument("data_dir", type=Path, help="corpus directory")
     parser.add_argument("exp", type=Path, help="experiment directories without _<model>")
     parser.add_argument("models", nargs="+", metavar="model", help="in the order of the tables")

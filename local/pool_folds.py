@@ -27,9 +27,9 @@ UNITS = {"spk": "no artist in two folds", "utt": "tracks dealt one by one, whoev
 def get_parser() -> cli.KaldiParser:
     """Return the command line."""
     parser = cli.KaldiParser("local/pool_folds.py [options] <data> <exp> <model>...", __doc__)
-    parser.add_argument("--folds", type=cli.positive_int, default=5, help="how many there are (5)")
-    parser.add_argument("--fold-by", choices=tuple(UNITS), default="spk", help="how they were made (spk)")
-    parser.add_argument("--num-seeds", type=cli.positive_int, default=1, help="repetitions of a model (1)")
+    parser.add_argument("--folds", type=cli.positive_int, default=5, help="how many there are")
+    parser.add_argument("--fold-by", choices=tuple(UNITS), default="spk", help="how they were made")
+    parser.add_argument("--num-seeds", type=cli.positive_int, default=1, help="repetitions of a model")
     parser.add_argument("data", type=Path, help="data directories without _fold<k>")
     parser.add_argument("exp", type=Path, help="experiment directories without _fold<k>_<model>")
     parser.add_argument("models", nargs="+", metavar="model", help="in the order of the tables")

@@ -25,7 +25,7 @@ def get_parser() -> cli.KaldiParser:
     """Return the command line."""
     usage = "local/score_svm.py [options] <data-dir> <svm.npz> <vec-rspecifier> <out-dir>"
     parser = cli.KaldiParser(usage, __doc__)
-    parser.add_argument("--name", default="Svm_acc", help="name of the accuracy (default: Svm_acc)")
+    parser.add_argument("--name", default="Svm_acc", help="name of the accuracy")
     parser.add_argument("data_dir", help="data directory of the tracks")
     parser.add_argument("svm", help="file of train_svm.py")
     parser.add_argument("vectors", help="rspecifier of one vector a track")

@@ -26,10 +26,8 @@ def get_parser() -> cli.KaldiParser:
     """Return the command line."""
     usage = "local/segment_features.py [options] <feats-rspecifier|''> <post-rspecifier|''> <vec-wspecifier>"
     parser = cli.KaldiParser(usage, __doc__)
-    parser.add_argument("--type", default="lstm", choices=KINDS, help="which vector (default: lstm)")
-    parser.add_argument(
-        "--k", type=cli.finite_float, default=0.9, help="threshold of the share of frames (default: 0.9)"
-    )
+    parser.add_argument("--type", default="lstm", choices=KINDS, help="which vector")
+    parser.add_argument("--k", type=cli.finite_float, default=0.9, help="threshold of the share of frames")
     parser.add_argument("feats", help="rspecifier of the input frames, for sc and fusion")
     parser.add_argument("post", help="rspecifier of the posteriors, for lstm and fusion")
     parser.add_argument("vectors", help="wspecifier of the vectors")

@@ -42,10 +42,8 @@ def get_parser() -> cli.KaldiParser:
     """Return the command line."""
     parser = cli.KaldiParser("local/sweep_k.py [options] <data-dir> <sc-dir> <exp-dir>", __doc__)
     add_svm_options(parser)
-    parser.add_argument(
-        "--k-grid", type=thresholds, default=DEFAULT_GRID, help="thresholds (0.50, 0.51, ... 0.99)"
-    )
-    parser.add_argument("--test-set", default="test", metavar="SET", help="where it is tested (test)")
+    parser.add_argument("--k-grid", type=thresholds, default=DEFAULT_GRID, help="thresholds")
+    parser.add_argument("--test-set", default="test", metavar="SET", help="where it is tested")
     parser.add_argument("data_dir", help="corpus directory with train and test")
     parser.add_argument("sc_dir", help="folder of the mean frames, train.scp and test.scp")
     parser.add_argument("exp_dir", help="folder of the model")

@@ -28,23 +28,18 @@ def get_parser() -> cli.KaldiParser:
     parser = trainer_parser("local/train_dnn.py", __doc__)
     default = KarelOptions()
     add = parser.add_argument
-    add("--hid-layers", type=cli.positive_int, default=1, help="hidden layers (default: 1)")
-    add("--hid-dim", type=cli.positive_int, default=1024, help="units of a hidden layer (default: 1024)")
-    add("--learn-rate", type=learn_rate, default=default.learn_rate, help="initial one (default: 0.008)")
-    add("--minibatch-size", type=cli.positive_int, default=256, help="frames an update (default: 256)")
-    add("--randomize", type=cli.boolean, default=True, help="shuffle the frames (default: true)")
-    add(
-        "--randomizer-size",
-        type=cli.positive_int,
-        default=32768,
-        help="frames shuffled together (default: 32768)",
-    )
+    add("--hid-layers", type=cli.positive_int, default=1, help="hidden layers")
+    add("--hid-dim", type=cli.positive_int, default=1024, help="units of a hidden layer")
+    add("--learn-rate", type=learn_rate, default=default.learn_rate, help="initial one")
+    add("--minibatch-size", type=cli.positive_int, default=256, help="frames an update")
+    add("--randomize", type=cli.boolean, default=True, help="shuffle the frames")
+    add("--randomizer-size", type=cli.positive_int, default=32768, help="frames shuffled together")
     for name in ("max_iters", "min_iters", "keep_lr_iters"):
         value = getattr(default, name)
-        add(f"--{name.replace('_', '-')}", type=int, default=value, help=f"epochs (default: {value})")
+        add(f"--{name.replace('_', '-')}", type=int, default=value, help="epochs")
     for name in ("start_halving_impr", "end_halving_impr", "halving_factor"):
         value = getattr(default, name)
-        add(f"--{name.replace('_', '-')}", type=cli.finite_float, default=value, help=f"(default: {value})")
+        add(f"--{name.replace('_', '-')}", type=cli.finite_float, default=value, help="of the schedule")
     return parser
 
 

@@ -28,18 +28,20 @@ def get_parser() -> cli.KaldiParser:
     parser.set_defaults(momentum=0.9)
     default = KaldiLstmOptions()
     add = parser.add_argument
-    add("--num-layers", type=cli.positive_int, default=1, help="LSTM layers (default: 1)")
-    add("--cell-dim", type=cli.positive_int, default=800, help="cells of a layer (default: 800)")
-    add("--proj-dim", type=cli.positive_int, default=512, help="its recurrent projection (default: 512)")
-    add("--param-scale", type=cli.finite_float, default=0.01, help="range of initial weights (default: 0.01)")
-    add("--learn-rate", type=learn_rate, default=default.learn_rate, help="initial one (default: 0.00001)")
-    add("--num-stream", type=cli.positive_int, default=4, help="utterances side by side (default: 4)")
-    add("--batch-size", type=cli.positive_int, default=20, help="frames of BPTT (default: 20)")
-    add("--targets-delay", type=int, default=5, help="frames the output lags behind (default: 5)")
-    add("--max-iters", type=cli.positive_int, default=default.max_iters, help="epochs (default: 15)")
-    add("--start-halving", type=int, default=default.start_halving, help="first epoch, from 0 (default: 3)")
-    add("--halving-factor", type=cli.finite_float, default=default.halving_factor, help="(default: 0.8)")
-    add("--select", choices=("last", "best-cv"), default="last", help="final network (default: last)")
+    add("--num-layers", type=cli.positive_int, default=1, help="LSTM layers")
+    add("--cell-dim", type=cli.positive_int, default=800, help="cells of a layer")
+    add("--proj-dim", type=cli.positive_int, default=512, help="its recurrent projection")
+    add("--param-scale", type=cli.finite_float, default=0.01, help="range of initial weights")
+    add("--learn-rate", type=learn_rate, default=default.learn_rate, help="initial one")
+    add("--num-stream", type=cli.positive_int, default=4, help="utterances side by side")
+    add("--batch-size", type=cli.positive_int, default=20, help="frames of BPTT")
+    add("--targets-delay", type=int, default=5, help="frames the output lags behind")
+    add("--max-iters", type=cli.positive_int, default=default.max_iters, help="epochs")
+    add("--start-halving", type=int, default=default.start_halving, help="first epoch, from 0")
+    add(
+        "--halving-factor", type=cli.finite_float, default=default.halving_factor, help="of the learning rate"
+    )
+    add("--select", choices=("last", "best-cv"), default="last", help="final network")
     return parser
 
 

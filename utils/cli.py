@@ -89,6 +89,18 @@ def read_config(path: str | Path) -> list[tuple[int, str]]:
     return options
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Shows the default of every option that has one behind what it is for."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        values = action.default if isinstance(action.default, tuple) else (action.default,)
+        words = [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
+        plain = all(isinstance(value, (bool, int, float, str)) and value != "" for value in values)
+        if not action.option_strings or not plain or not words or argparse.SUPPRESS in words:
+            return action.help
+        return f"{action.help or ''} (default: {','.join(words)})"
+
+
 class KaldiParser(argparse.ArgumentParser):
     """An argument parser with Kaldi's manners.
 
@@ -101,7 +113,7 @@ class KaldiParser(argparse.ArgumentParser):
             prog=PROGRAM,
             usage=usage,
             description=description,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Help,
             allow_abbrev=False,
         )
         self.add_argument("--config", metavar="FILE", help="read options from FILE, one --name=value a line")

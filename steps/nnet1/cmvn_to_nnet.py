@@ -20,11 +20,11 @@ def get_parser() -> cli.KaldiParser:
     """Make the parser of the command line."""
     parser = cli.KaldiParser("%(prog)s [options] <stats-in> <nnet-out>", __doc__)
     add = parser.add_argument
-    add("--binary", type=cli.boolean, default=False, help="write in binary mode (default: false)")
-    add("--std-dev", type=cli.finite_float, default=1.0, help="standard deviation of the output (default: 1)")
-    add("--var-floor", type=cli.finite_float, default=1e-10, help="smallest variance (default: 1e-10)")
-    add("--learn-rate-coef", type=cli.finite_float, default=0.0, help="of both components (default: 0)")
-    add("--generation", choices=("2014", "modern"), default="modern", help="layout (default: modern)")
+    add("--binary", type=cli.boolean, default=False, help="write in binary mode")
+    add("--std-dev", type=cli.finite_float, default=1.0, help="standard deviation of the output")
+    add("--var-floor", type=cli.finite_float, default=1e-10, help="smallest variance")
+    add("--learn-rate-coef", type=cli.finite_float, default=0.0, help="of both components")
+    add("--generation", choices=("2014", "modern"), default="modern", help="layout")
     add_standard_options(parser)
     add("stats", metavar="<stats-in>")
     add("nnet", metavar="<nnet-out>")

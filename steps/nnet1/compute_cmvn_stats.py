@@ -23,10 +23,8 @@ from utils import cli
 def get_parser() -> cli.KaldiParser:
     """Make the parser of the command line."""
     parser = cli.KaldiParser("%(prog)s [options] <feats-rspecifier> <stats-wxfilename>", __doc__)
-    parser.add_argument(
-        "--binary", type=cli.boolean, default=True, help="write in binary mode (default: true)"
-    )
-    pipes_help = "run commands in the rspecifier (default: false)"
+    parser.add_argument("--binary", type=cli.boolean, default=True, help="write in binary mode")
+    pipes_help = "run commands in the rspecifier"
     parser.add_argument("--allow-pipes", type=cli.boolean, default=False, help=pipes_help)
     parser.add_argument("feats", metavar="<feats-rspecifier>")
     parser.add_argument("stats", metavar="<stats-wxfilename>")

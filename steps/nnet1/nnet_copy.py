@@ -30,13 +30,9 @@ def _count(text: str) -> int:
 def get_parser() -> cli.KaldiParser:
     """Make the parser of the command line."""
     parser = cli.KaldiParser("%(prog)s [options] <model-in> <model-out>", __doc__)
-    parser.add_argument(
-        "--binary", type=cli.boolean, default=True, help="write in binary mode (default: true)"
-    )
+    parser.add_argument("--binary", type=cli.boolean, default=True, help="write in binary mode")
     parser.add_argument("--to-test", type=cli.boolean, default=False, help="convert to the test-time form")
-    parser.add_argument(
-        "--shift", type=_count, default=5, help="frames for --to-test to shift by (default: 5)"
-    )
+    parser.add_argument("--shift", type=_count, default=5, help="frames for --to-test to shift by")
     parser.add_argument("--generation", choices=("2014", "modern"), help="default: as the input")
     for end in ("first", "last"):
         names = (f"--remove-{end}-components", f"--remove-{end}-layers")

@@ -34,17 +34,12 @@ def get_parser() -> cli.KaldiParser:
     add_device_options(parser)
     add = parser.add_argument
     add("--feature-transform", default="", help="network that the features pass first")
-    add("--no-softmax", type=cli.boolean, default=False, help="leave the last softmax out (default: false)")
-    add("--apply-log", type=cli.boolean, default=False, help="write log(y + 1e-20) (default: false)")
+    add("--no-softmax", type=cli.boolean, default=False, help="leave the last softmax out")
+    add("--apply-log", type=cli.boolean, default=False, help="write log(y + 1e-20)")
     add("--class-frame-counts", default="", help="file with one vector of counts: subtract log priors")
-    add("--prior-scale", type=cli.finite_float, default=1.0, help="factor of the log priors (default: 1)")
-    add(
-        "--prior-floor",
-        type=cli.finite_float,
-        default=1e-10,
-        help="rarer classes are impossible (default: 1e-10)",
-    )
-    add("--allow-pipes", type=cli.boolean, default=False, help="run commands in rspecifiers (default: false)")
+    add("--prior-scale", type=cli.finite_float, default=1.0, help="factor of the log priors")
+    add("--prior-floor", type=cli.finite_float, default=1e-10, help="rarer classes are impossible")
+    add("--allow-pipes", type=cli.boolean, default=False, help="run commands in rspecifiers")
     add_standard_options(parser)
     return parser
 

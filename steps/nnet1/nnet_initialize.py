@@ -23,10 +23,8 @@ from utils import cli
 def get_parser() -> cli.KaldiParser:
     """Make the parser of the command line."""
     parser = cli.KaldiParser("%(prog)s [options] <nnet-prototype-in> <nnet-out>", __doc__)
-    parser.add_argument(
-        "--binary", type=cli.boolean, default=True, help="write in binary mode (default: true)"
-    )
-    parser.add_argument("--seed", type=int, default=777, help="seed of the random numbers (default: 777)")
+    parser.add_argument("--binary", type=cli.boolean, default=True, help="write in binary mode")
+    parser.add_argument("--seed", type=int, default=777, help="seed of the random numbers")
     parser.add_argument("--generation", choices=("2014", "modern"), help="default: told from the prototype")
     add_standard_options(parser, verbose=1)
     parser.add_argument("prototype", metavar="<nnet-prototype-in>")

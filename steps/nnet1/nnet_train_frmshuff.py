@@ -21,17 +21,12 @@ def get_parser() -> cli.KaldiParser:
     """Return the parser of this program's options."""
     parser = training_parser("nnet_train_frmshuff.py", __doc__)
     add = parser.add_argument
-    text = f"log the loss of blocks of so many frames, 0: never (default: {REPORT_FRAMES})"
+    text = "log the loss of blocks of so many frames, 0: never"
     add("--loss-report-frames", type=int, default=REPORT_FRAMES, help=text)
-    add("--minibatch-size", type=cli.positive_int, default=256, help="frames an update (default: 256)")
-    add("--randomize", type=cli.boolean, default=True, help="shuffle the frames (default: true)")
-    add(
-        "--randomizer-size",
-        type=cli.positive_int,
-        default=32768,
-        help="frames shuffled together (default: 32768)",
-    )
-    add("--randomizer-seed", type=int, default=777, help="seed of the shuffling (default: 777)")
+    add("--minibatch-size", type=cli.positive_int, default=256, help="frames an update")
+    add("--randomize", type=cli.boolean, default=True, help="shuffle the frames")
+    add("--randomizer-size", type=cli.positive_int, default=32768, help="frames shuffled together")
+    add("--randomizer-seed", type=int, default=777, help="seed of the shuffling")
     return parser
 
 

@@ -24,15 +24,10 @@ def get_parser() -> cli.KaldiParser:
     """Return the parser of this program's options."""
     parser = training_parser("nnet_train_lstm_streams.py", __doc__)
     add = parser.add_argument
-    add("--batch-size", type=cli.positive_int, default=20, help="frames of BPTT (default: 20)")
-    add("--num-stream", type=cli.positive_int, default=4, help="utterances side by side (default: 4)")
-    add("--targets-delay", type=int, default=5, help="frames the output lags behind (default: 5)")
-    add(
-        "--dump-interval",
-        type=int,
-        default=50000,
-        help="write <model-out>_utt<N> every so often (default: 50000)",
-    )
+    add("--batch-size", type=cli.positive_int, default=20, help="frames of BPTT")
+    add("--num-stream", type=cli.positive_int, default=4, help="utterances side by side")
+    add("--targets-delay", type=int, default=5, help="frames the output lags behind")
+    add("--dump-interval", type=int, default=50000, help="write <model-out>_utt<N> every so often")
     # The shuffling trainer's options, which train_scheduler.sh gives to any --train-tool.
     dummies = parser.add_argument_group("accepted and without effect, as in Kaldi")
     for name, default in (("minibatch-size", 256), ("randomizer-size", 32768), ("randomizer-seed", 777)):

@@ -31,7 +31,7 @@ def add_train_options(parser: argparse.ArgumentParser) -> None:
     default = TrainOptions()
     for name in ("learn_rate", "momentum", "l1_penalty", "l2_penalty"):
         value = getattr(default, name)
-        text = f"{name.replace('_', ' ').replace('learn', 'learning')} (default: {value:g})"
+        text = f"{name.replace('_', ' ').replace('learn', 'learning')}"
         parser.add_argument(f"--{name.replace('_', '-')}", type=cli.finite_float, default=value, help=text)
 
 
@@ -42,7 +42,7 @@ def train_options(args: argparse.Namespace) -> TrainOptions:
 
 def add_standard_options(parser: argparse.ArgumentParser, verbose: int = 0) -> None:
     """Add ``--verbose`` and ``--print-args``, which every tool of Kaldi's takes; the second has no effect."""
-    parser.add_argument("--verbose", type=int, default=verbose, help=f"log more (default: {verbose})")
+    parser.add_argument("--verbose", type=int, default=verbose, help="log more")
     parser.add_argument("--print-args", type=cli.boolean, default=True, help="accepted for Kaldi's sake")
 
 
@@ -50,9 +50,9 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--use-gpu yes|no|optional``, ``--kernels`` and ``--num-threads``."""
     add = parser.add_argument
     choices = ("yes", "no", "optional")
-    add("--use-gpu", choices=choices, default="no", help="yes: fail without a GPU (default: no)")
+    add("--use-gpu", choices=choices, default="no", help="yes: fail without a GPU")
     add("--kernels", default="auto", help=products.HELP)
-    add("--num-threads", type=cli.positive_int, default=1, help="CPU threads (default: 1)")
+    add("--num-threads", type=cli.positive_int, default=1, help="CPU threads")
 
 
 def select_device(args: argparse.Namespace) -> torch.device:

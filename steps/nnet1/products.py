@@ -34,7 +34,7 @@ MARGIN = 0.05
 REPEATS = 5
 HELP = (
     "products and recurrence on the CPU: auto (the fastest by measurement), torch, c (the recurrence must "
-    "compile), or e.g. large=onednn,gradient=torch,thin=c,back=c (default: auto)"
+    "compile), or e.g. large=onednn,gradient=torch,thin=c,back=c"
 )
 
 _asked: dict[str, str] = {}

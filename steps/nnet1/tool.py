@@ -35,14 +35,14 @@ def training_parser(program: str, description: str | None) -> cli.KaldiParser:
     add_train_options(parser)
     add_device_options(parser)
     add = parser.add_argument
-    add("--cross-validate", type=cli.boolean, default=False, help="only measure the loss (default: false)")
+    add("--cross-validate", type=cli.boolean, default=False, help="only measure the loss")
     add("--feature-transform", default="", help="network that the features pass first")
     add("--frame-weights", default="", help="rspecifier of a weight for each frame")
     add("--objective-function", choices=("xent",), default="xent", help="cross-entropy, the only one")
-    add("--length-tolerance", type=int, default=5, help="cut lengths that differ by less (default: 5)")
-    add("--max-frames", type=int, default=360000, help="leave out longer utterances (default: 360000)")
-    add("--binary", type=cli.boolean, default=True, help="write the model in binary (default: true)")
-    add("--allow-pipes", type=cli.boolean, default=False, help="run commands in rspecifiers (default: false)")
+    add("--length-tolerance", type=int, default=5, help="cut lengths that differ by less")
+    add("--max-frames", type=int, default=360000, help="leave out longer utterances")
+    add("--binary", type=cli.boolean, default=True, help="write the model in binary")
+    add("--allow-pipes", type=cli.boolean, default=False, help="run commands in rspecifiers")
     add_standard_options(parser)
     return parser
 

@@ -48,14 +48,14 @@ def trainer_parser(program: str, description: str | None) -> cli.KaldiParser:
     for name in ("data_tr", "data_cv", "transform", "exp_dir"):
         parser.add_argument(name)
     add = parser.add_argument
-    add("--seed", type=int, default=777, help="of initial network, list order and shuffling (default: 777)")
-    add("--feat-dim", type=int, default=0, help="columns that the features must have (default: any)")
-    add("--nnet-init", default="", help="initial network (default: a new one)")
+    add("--seed", type=int, default=777, help="of initial network, list order and shuffling")
+    add("--feat-dim", type=int, default=0, help="columns that the features must have")
+    add("--nnet-init", default="", help="initial network")
     for name, what in (("momentum", "momentum"), ("l1-penalty", "L1 penalty"), ("l2-penalty", "L2 penalty")):
-        add(f"--{name}", type=cli.finite_float, default=0.0, help=f"{what} (default: 0)")
-    text = "finished epochs are kept from an interrupted run under the same key (default: start over)"
+        add(f"--{name}", type=cli.finite_float, default=0.0, help=what)
+    text = "finished epochs are kept from an interrupted run under the same key; without one: start over"
     add("--key", default="", help=text)
-    text = "keep the networks of all epochs, not of the last and the best alone (default: false)"
+    text = "keep the networks of all epochs, not of the last and the best alone"
     add("--keep-networks", type=cli.boolean, default=False, help=text)
     add_device_options(parser)
     return parser

@@ -67,7 +67,7 @@ def whitening(
 def get_parser() -> cli.KaldiParser:
     """Make the parser of the command line."""
     parser = cli.KaldiParser("%(prog)s [options] <feats-rspecifier> <utt2class> <nnet-out>", __doc__)
-    parser.add_argument("--shrinkage", type=cli.finite_float, default=0.03, help="above 0, up to 1 (0.03)")
+    parser.add_argument("--shrinkage", type=cli.finite_float, default=0.03, help="above 0, up to 1")
     for name in ("feats", "classes", "nnet"):
         parser.add_argument(name)
     return parser

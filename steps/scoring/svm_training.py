@@ -48,22 +48,16 @@ def fold_count(text: str) -> int:
 def add_svm_options(parser: cli.KaldiParser) -> None:
     """Add the options of the SVM to a command line."""
     default = SvmOptions()
-    grid = ",".join(f"{cost:g}" for cost in default.grid)
-    parser.add_argument("--c-grid", type=positive_floats, default=default.grid, help=f"costs to try ({grid})")
+    parser.add_argument("--c-grid", type=positive_floats, default=default.grid, help="costs to try")
     parser.add_argument(
-        "--folds", type=fold_count, default=default.folds, help="folds of the cross-validation (5)"
+        "--folds", type=fold_count, default=default.folds, help="folds of the cross-validation"
     )
-    parser.add_argument("--seed", type=int, default=default.seed, help="seed of the folds (777)")
-    parser.add_argument("--class-weight", default="none", choices=("none", "balanced"), help="weights (none)")
+    parser.add_argument("--seed", type=int, default=default.seed, help="seed of the folds")
+    parser.add_argument("--class-weight", default="none", choices=("none", "balanced"), help="weights")
     parser.add_argument(
-        "--tolerance",
-        type=cli.finite_float,
-        default=default.tolerance,
-        help="liblinear's stopping tolerance (0.001)",
+        "--tolerance", type=cli.finite_float, default=default.tolerance, help="liblinear's stopping tolerance"
     )
-    parser.add_argument(
-        "--max-iter", type=cli.positive_int, default=default.max_iter, help="its iterations (1000)"
-    )
+    parser.add_argument("--max-iter", type=cli.positive_int, default=default.max_iter, help="its iterations")
 
 
 def svm_options(args: argparse.Namespace) -> SvmOptions:

@@ -33,17 +33,12 @@ CHECK_EVERY, TOLERANCE = 10, 1e-4
 def add_options(parser: ArgumentParser) -> None:
     """Add the options of this system."""
     add = parser.add_argument
-    add("--rank", type=cli.positive_int, default=3, help="bases of a segment (default: 3)")
-    add("--max-iters", type=cli.positive_int, default=100, help="updates of the factorisation (default: 100)")
-    add("--num-ceps", type=int, default=20, help="cosine coefficients without the 0th; 0: dB (default: 20)")
-    add("--num-gauss", type=cli.positive_int, default=32, help="Gaussians of a genre (default: 32)")
-    add("--num-init", type=cli.positive_int, default=3, help="starts of a mixture (default: 3)")
-    add(
-        "--max-vectors",
-        type=cli.positive_int,
-        default=200_000,
-        help="of a genre in training (default: 200000)",
-    )
+    add("--rank", type=cli.positive_int, default=3, help="bases of a segment")
+    add("--max-iters", type=cli.positive_int, default=100, help="updates of the factorisation")
+    add("--num-ceps", type=int, default=20, help="cosine coefficients without the 0th; 0: dB")
+    add("--num-gauss", type=cli.positive_int, default=32, help="Gaussians of a genre")
+    add("--num-init", type=cli.positive_int, default=3, help="starts of a mixture")
+    add("--max-vectors", type=cli.positive_int, default=200_000, help="of a genre in training")
 
 
 @cache

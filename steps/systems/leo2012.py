@@ -26,10 +26,8 @@ Distances = Callable[[int], NDArray]
 
 def add_options(parser: ArgumentParser) -> None:
     """Add the options of this system."""
-    parser.add_argument("--num-axes", type=cli.positive_int, default=40, help="of FastMap (default: 40)")
-    parser.add_argument(
-        "--candidates", type=cli.finite_float, default=0.1, help="share that is refined (default: 0.1)"
-    )
+    parser.add_argument("--num-axes", type=cli.positive_int, default=40, help="of FastMap")
+    parser.add_argument("--candidates", type=cli.finite_float, default=0.1, help="share that is refined")
 
 
 def features(signal: spectra.Sliceable, _options: Namespace, _network: Arrays) -> dict[str, NDArray]:

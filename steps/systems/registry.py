@@ -52,7 +52,7 @@ def parse(parser: cli.KaldiParser, argv: Sequence[str]) -> Namespace:
     chooser.add_argument("--system", default="")
     name = chooser.parse_known_args(list(argv))[0].system
     parser.add_argument("--system", choices=NAMES, required=True, help="which of the systems")
-    parser.add_argument("--seed", type=int, default=777, help="of everything random (default: 777)")
+    parser.add_argument("--seed", type=int, default=777, help="of everything random")
     parser.add_argument("--use-gpu", choices=("yes", "no", "optional"), default="no", help="for sig2014")
     if name in NAMES:
         load(name).add_options(parser)

@@ -46,15 +46,15 @@ def select_device(use_gpu: str) -> torch.device:
 def add_options(parser: ArgumentParser) -> None:
     """Add the options of this system."""
     add = parser.add_argument
-    add("--num-units", type=cli.positive_int, default=500, help="of each hidden layer (default: 500)")
-    add("--drop-rate", type=cli.finite_float, default=0.25, help="of hidden outputs (default: 0.25)")
-    add("--learn-rate", type=cli.finite_float, default=0.1, help="initial one (default: 0.1)")
-    add("--batch-size", type=cli.positive_int, default=200, help="frames of an update (default: 200)")
-    add("--max-epochs", type=cli.positive_int, default=40, help="(default: 40)")
-    add("--patience", type=cli.positive_int, default=10, help="epochs without a better one (default: 10)")
-    add("--frames-per-track", type=cli.positive_int, default=300, help="to train on (default: 300)")
-    add("--windows-per-track", type=cli.positive_int, default=50, help="to grow trees on (default: 50)")
-    add("--num-trees", type=cli.positive_int, default=500, help="of the forest (default: 500)")
+    add("--num-units", type=cli.positive_int, default=500, help="of each hidden layer")
+    add("--drop-rate", type=cli.finite_float, default=0.25, help="of hidden outputs")
+    add("--learn-rate", type=cli.finite_float, default=0.1, help="initial one")
+    add("--batch-size", type=cli.positive_int, default=200, help="frames of an update")
+    add("--max-epochs", type=cli.positive_int, default=40, help="passes over the frames")
+    add("--patience", type=cli.positive_int, default=10, help="epochs without a better one")
+    add("--frames-per-track", type=cli.positive_int, default=300, help="to train on")
+    add("--windows-per-track", type=cli.positive_int, default=50, help="to grow trees on")
+    add("--num-trees", type=cli.positive_int, default=500, help="of the forest")
 
 
 def magnitudes(frames: NDArray[np.float32]) -> NDArray[np.float32]:

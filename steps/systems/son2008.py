@@ -34,7 +34,7 @@ ROUNDS, STEPS, RATE = 8, 20, 0.5
 
 def add_options(parser: ArgumentParser) -> None:
     """Add the options of this system."""
-    parser.add_argument("--num-folds", type=cli.positive_int, default=5, help="inside training (default: 5)")
+    parser.add_argument("--num-folds", type=cli.positive_int, default=5, help="inside training")
 
 
 def features(signal: spectra.Sliceable, _options: Namespace, _network: Arrays) -> dict[str, NDArray]:
