@@ -41,6 +41,7 @@ def provenance(exp_dir: Path, extra_conf: Mapping[str, str]) -> dict[str, Any]:
         "configuration_sha256": hash_texts(texts),
         "seed": str(record.get("seed", "-")),
         "machines": [str(name) for name in record.get("machines", [])],
+        "half_way": str(record.get("half_way", "")),
         "network": network and {"kind": network[0], "dims": list(network[1])},
     }
 
@@ -60,6 +61,8 @@ def header(made: Mapping[str, Any], data: DataSummary, corpus: str, scores: Scor
     if made["machines"]:
         mixed = "mixed, the last bits depend on who did what: " if len(made["machines"]) > 1 else ""
         lines.append(f"# trained on {mixed}{'; '.join(made['machines'])}")
+    if made["half_way"]:
+        lines.append(f"# {made['half_way']}")
     if made["reported_by"] != made["commit"]:
         lines.append(f"# scored and written by git commit {made['reported_by']}")
     notes = {name: item.extra["notes"] for name, item in scores.measures.items() if "notes" in item.extra}

@@ -296,6 +296,7 @@ def caveats(runs: Sequence[Run], corpus: str) -> list[str]:
         lines.append(
             "Networks of other dimensions than the paper's stand in the row of the one they replace."
         )
+    lines += [f"{run.model}: {run.record['half_way']}." for run in runs if run.record.get("half_way")]
     return lines
 
 

@@ -229,3 +229,18 @@ def over_fits(epochs: Sequence[Epoch], initial_loss: float) -> bool:
     """Tell when the cross-validation loss is above the initial one for the third epoch in a row."""
     above = [epoch.cv_loss > initial_loss for epoch in epochs[-DIVERGED_AFTER - 1 :]]
     return above[-DIVERGED_AFTER:] == [True] * DIVERGED_AFTER and above.count(True) == DIVERGED_AFTER
+
+
+def half_way(epochs: Sequence[Epoch], final: str, num_classes: int) -> str:
+    """Say that training ended half-way; empty if it did not.
+
+    It did where the loss of the final network is above half of a guess's, ``log(num_classes)``, on the tracks
+    that it was trained on: whatever a network of so many weights makes of others, those it can learn.
+    """
+    last = next(epoch for epoch in epochs if epoch.nnet == final)
+    if last.tr_loss <= 0.5 * math.log(num_classes):
+        return ""
+    return (
+        f"training ended half-way: the training loss is {last.tr_loss:g} (held out {last.cv_loss:g}), "
+        f"a guess's {math.log(num_classes):.4g}; small corpora want the larger steps of --conf conf/synth"
+    )

@@ -238,6 +238,10 @@ class Trainer:
         if any(isinstance(component, LstmProjectedStreams) for component in network.components):
             network = to_test_time(network, targets_delay)
         write_network(network, directory / "final_test.nnet")
+        text = schedule.half_way(self.experiment.epochs, name, self.data.num_classes)
+        if text:
+            cli.warn(text)
+        provenance.write_record(directory, {**provenance.read_record(directory), "half_way": text})
         cli.log(f"Succeeded training the Neural Network : '{directory}/final.nnet' ({name})")
 
 

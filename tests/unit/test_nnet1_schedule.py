@@ -209,3 +209,9 @@ def test_no_training_of_the_reference_is_called_divergence():
     losses = [tuple(map(float, re.findall(r"AvgLoss: (\S+)", line))) for line in lines]
     for end in range(len(losses) + 1):
         schedule.check_divergence(_epochs(*losses[:end]), 1.1)
+
+
+@pytest.mark.parametrize(("losses", "half"), [((0.4, 0.9), False), ((1.3, 1.3), True), ((0.92, 3.0), True)])
+def test_training_that_ended_half_way_is_told(losses, half):
+    epochs = [Epoch(1, "0.1", 1.7, 1.7, nnet="a"), Epoch(2, "0.1", *losses, nnet="b")]
+    assert schedule.half_way(epochs, "b", 6).startswith("training ended half-way") is half

@@ -88,6 +88,8 @@ def test_caveats(tmp_path):
     assert "another corpus" in other[0] and "other dimensions" in other[1]
     same = tables.caveats([_run(tmp_path, "lstm_512", {"Seg_acc": SEG}, "LSTM", (525, 512, 6))], "ismir04")
     assert len(same) == 1 and "729" in same[0] and "another corpus" not in same[0]
+    half = Run("dnn1", tmp_path, {"half_way": "training ended half-way"}, None, (_scores({"Seg_acc": SEG}),))
+    assert tables.caveats([half], "ismir04")[1] == "dnn1: training ended half-way."
 
 
 def test_seeds_are_averaged_and_counted(tmp_path):
