@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 r"""Compute scattering features: one row a frame, one column a path, in the order of ScatNet.
 
-Reads 'scp:wav.scp' (one-channel WAV of the configured sample rate); writes an archive of matrices.
+Reads 'scp:wav.scp' (one-channel WAV of the configured sample rate), or the --segments of what is in it;
+writes an archive of matrices.
 Audio shorter than one window is refused, silence is kept with a warning. --print-dims writes a table of
 what each column means, frequencies in Hz, and may stand without the two arguments.
 
-With --blocks FIRST:STEP:LAST, BLOCK in the arguments and in --write-num-frames stands for each of these
+With --blocks FIRST:STEP:LAST, BLOCK in the arguments, in --segments and --write-num-frames stands for each of these
 numbers in turn, and a block that was made under the same --key before is kept: steps/make_scattering.sh
 cuts a corpus into blocks whose limits do not depend on the number of jobs.
 
@@ -53,6 +54,7 @@ def get_parser() -> cli.KaldiParser:
     parser.add_argument("--print-dims", metavar="FILE", help="write what each column means; '-' is stdout")
     parser.add_argument("--write-num-frames", metavar="FILE", help="write '<utt> <frames>' lines")
     parser.add_argument("--write-frame-shift", metavar="FILE", help="write the seconds between frames")
+    parser.add_argument("--segments", default="", metavar="FILE", help="pieces of the recordings, as Kaldi's")
     parser.add_argument("--blocks", metavar="FIRST:STEP:LAST", help="numbers for BLOCK in the arguments")
     parser.add_argument("--key", default="", help="keep blocks that were made under this key (once.py)")
     parser.add_argument("wav_rspecifier", nargs="?")
@@ -124,7 +126,7 @@ def read_tracks(archives: Mapping[int, Namespace], sample_rate: int) -> Iterator
     for number, options in archives.items():
         found = 0
         for utt, where, signal in wav.read_wavs(
-            options.wav_rspecifier, sample_rate, allow_pipes=options.allow_pipes
+            options.wav_rspecifier, sample_rate, allow_pipes=options.allow_pipes, segments=options.segments
         ):
             if signal.is_silent():
                 cli.warn(f"{where}: silence: every sample is 0")
@@ -178,22 +180,24 @@ def blocks_of(options: Namespace) -> list[Namespace]:
     """Return the options of each block: BLOCK is replaced by its number."""
     if not options.blocks:
         return [options]
-    names = ("wav_rspecifier", "feats_wspecifier", "write_num_frames")
+    names = ("wav_rspecifier", "feats_wspecifier", "write_num_frames", "segments")
     return [
         Namespace(**vars(options) | {name: getattr(options, name).replace("BLOCK", str(n)) for name in names})
         for n in block_numbers(options.blocks)
     ]
 
 
-def num_tracks(rspecifier: str) -> int:
-    """Count the tracks of a script file; 0 of another specifier."""
-    return len(tables.read_scp(rspecifier[4:])) if rspecifier.startswith("scp:") else 0
+def num_tracks(options: Namespace) -> int:
+    """Count the tracks of a script file, or their segments; 0 of another specifier."""
+    rspecifier = options.wav_rspecifier
+    table = options.segments or (rspecifier[4:] if rspecifier.startswith("scp:") else "")
+    return len(tables.read_scp(table)) if table else 0
 
 
 def compute_blocks(options: Namespace, chosen: config.Config) -> None:
     """Compute the blocks that are not kept from before, or the one archive if there are no blocks."""
     blocks = dict(enumerate(blocks_of(options)))
-    counts = {number: num_tracks(block.wav_rspecifier) for number, block in blocks.items()}
+    counts = {number: num_tracks(block) for number, block in blocks.items()}
     there = [
         number
         for number in blocks

@@ -7,6 +7,7 @@ soxr resamples, nothing is dithered or normalised. Every track is judged: what d
 truncated, empty, shorter than one scattering window, holds NaN, or lies outside 8-192 kHz is an error
 that names it; a silent track, a DC offset and a peak beyond full scale are reported.
 
+With --segments the table is by recording, each is converted once, and its utterances are cut out of it.
 With --failed FILE a track that fails ends nothing: FILE says which and why, and steps/join_audio.py judges.
 With --key KEY a track that was converted under the same key before is kept (utils/kept.py).
 
@@ -18,11 +19,13 @@ Usage: steps/convert_audio.py [options] <wav-scp> <wav-dir> <wav22k-scp>
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
 
 from steps import audio
 from steps.audio.convert import CLIP_POLICIES
-from utils import atomic, cli, kept, progress, tables
+from utils import atomic, cli, kept, progress, segments, tables
+from utils.segments import Segment
 
 TAB = "\t"
 
@@ -59,6 +62,7 @@ def get_parser() -> cli.KaldiParser:
     parser = cli.KaldiParser("convert_audio.py [options] <wav-scp> <wav-dir> <wav22k-scp>", __doc__)
     add_options(parser)
     parser.add_argument("--utt2dur", help="also write the durations in seconds to this table")
+    parser.add_argument("--segments", metavar="FILE", help="cut the recordings into these utterances, as Kaldi")
     parser.add_argument("--report", help="also write what was found in each track to this TSV file")
     parser.add_argument("--failed", help="write '<utt> <reason>' of tracks that fail here, and do not fail")
     parser.add_argument("--key", default="", help="keep tracks that were made under this key (once.py)")
@@ -75,20 +79,26 @@ def conversion(args: Namespace) -> audio.Conversion:
 
 
 def convert_all(
-    sources: dict[str, str], wav_dir: Path, how: audio.Conversion, key: str = ""
+    sources: dict[str, str],
+    wav_dir: Path,
+    how: audio.Conversion,
+    key: str = "",
+    segments: Mapping[str, Segment] | None = None,
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Convert every source that is not kept from before.
 
     Parameters
     ----------
     sources : dict of str to str
-        Utterance to path.
+        Utterance, or recording of ``segments``, to path.
     wav_dir : Path
         Where ``<utt>.wav`` is written.
     how : audio.Conversion
         The settings.
     key : str
         What was made under the same key is kept.
+    segments : mapping of str to Segment, optional
+        The utterances that are cut out of the sources.
 
     Returns
     -------
@@ -99,28 +109,70 @@ def convert_all(
     """
     reports: dict[str, str] = {}
     failed: dict[str, str] = {}
-    for number, (utt, source) in enumerate(sources.items()):
+    pieces: dict[str, dict[str, Segment]] = {name: {} for name in sources}
+    for utt, segment in (segments or {}).items():
+        pieces.get(segment.recording, {})[utt] = segment
+    for number, (name, source) in enumerate(sources.items()):
         progress.report(number, len(sources), "tracks")
-        wav, notes = wav_dir / f"{utt}.wav", wav_dir / f".{utt}.tsv"
-        if wav.exists() and kept.is_kept(notes, key):
-            reports[utt] = tables.read_text(notes)
+        utts = [name] if segments is None else list(pieces[name])
+        lines = {utt: line for utt in utts if (line := _kept_line(wav_dir, utt, key))}
+        reports |= lines
+        if len(lines) == len(utts):
             continue
-        kept.begin(notes)
-        try:
-            report = audio.convert_track(source, wav, how)
-        except audio.AudioError as error:
-            failed[utt] = str(error)
-            wav.unlink(missing_ok=True)
-            cli.warn(f"{utt}: {error}")
-            continue
-        for text in report.warnings:
-            cli.warn(f"{utt}: {source}: {text}")
-        reports[utt] = report_line(utt, report)
-        if key:
-            with atomic.replacing(notes) as file:
-                file.write(reports[utt])
-            kept.keep(notes, key)
+        found = _convert(name, source, wav_dir, how, pieces[name])
+        for utt in utts:
+            kept.begin(_notes(wav_dir, utt))
+            report = found.get(utt, found.get(name))
+            if isinstance(report, audio.TrackReport):
+                reports[utt] = report_line(utt, report)
+                _keep_line(wav_dir, utt, key, reports[utt])
+            else:
+                reports.pop(utt, None)
+                failed[utt] = str(report)
+                (wav_dir / f"{utt}.wav").unlink(missing_ok=True)
+                cli.warn(f"{utt}: {report}")
     return reports, failed
+
+
+def _convert(
+    name: str, source: str, wav_dir: Path, how: audio.Conversion, pieces: Mapping[str, Segment]
+) -> dict[str, audio.TrackReport | cli.UserError]:
+    """Convert one source, and cut it if there are pieces; return what was found, or wrong, in each."""
+    wav = wav_dir / (f".{name}.whole.wav" if pieces else f"{name}.wav")
+    found: dict[str, audio.TrackReport | cli.UserError] = {}
+    try:
+        whole = audio.convert_track(source, wav, how)
+        for text in whole.warnings:
+            cli.warn(f"{name}: {source}: {text}")
+        for utt, segment in pieces.items():
+            try:
+                span = segment.span(whole.num_samples, how.sample_rate)
+                found[utt] = audio.cut_track(wav, whole, wav_dir / f"{utt}.wav", span, how)
+            except cli.UserError as error:
+                found[utt] = error
+        return found or {name: whole}
+    except audio.AudioError as error:
+        return {name: error}
+    finally:
+        if pieces:
+            wav.unlink(missing_ok=True)
+
+
+def _notes(wav_dir: Path, utt: str) -> Path:
+    return wav_dir / f".{utt}.tsv"
+
+
+def _kept_line(wav_dir: Path, utt: str, key: str) -> str:
+    """Return the report's line of a track that is there under this key; empty if it is not."""
+    notes = _notes(wav_dir, utt)
+    return tables.read_text(notes) if (wav_dir / f"{utt}.wav").exists() and kept.is_kept(notes, key) else ""
+
+
+def _keep_line(wav_dir: Path, utt: str, key: str, line: str) -> None:
+    if key:
+        with atomic.replacing(_notes(wav_dir, utt)) as file:
+            file.write(line)
+        kept.keep(_notes(wav_dir, utt), key)
 
 
 def report_line(utt: str, report: audio.TrackReport) -> str:
@@ -155,18 +207,21 @@ def main(argv: list[str] | None = None) -> int:
     sources = tables.read_scp(args.wav_scp)
     if not sources:
         raise cli.UserError(f"{args.wav_scp}: no recordings; prepare the corpus again")
-    for utt in sources:
+    pieces = segments.read(args.segments) if args.segments else None
+    for utt in (*sources, *(pieces or ())):
         if "/" in utt or utt.startswith("."):
-            raise cli.UserError(f"{args.wav_scp}: utterance '{utt}' cannot be the name of a file; rename it")
+            raise cli.UserError(
+                f"{args.segments or args.wav_scp}: '{utt}' cannot be the name of a file; rename it"
+            )
     how = conversion(args)
     args.wav_dir.mkdir(parents=True, exist_ok=True)
-    reports, failed = convert_all(sources, args.wav_dir, how, args.key)
+    reports, failed = convert_all(sources, args.wav_dir, how, args.key, pieces)
     if args.failed:
         tables.write_table(args.failed, failed)
     elif len(failed) > args.max_bad:
         shown = "\n  ".join(f"{utt}: {reason}" for utt, reason in failed.items())
         raise cli.UserError(
-            f"{len(failed)} of {len(sources)} tracks failed, --max-bad allows {args.max_bad}:\n  {shown}"
+            f"{len(failed)} of {len(failed) + len(reports)} tracks failed, --max-bad allows {args.max_bad}:\n  {shown}"
         )
     if args.report:
         with atomic.replacing(args.report) as file:
@@ -175,7 +230,7 @@ def main(argv: list[str] | None = None) -> int:
         tables.write_table(args.utt2dur, durations(reports, args.sample_rate))
     tables.write_table(args.wav22k_scp, {utt: str(args.wav_dir / f"{utt}.wav") for utt in reports})
     hours = sum(map(float, durations(reports, args.sample_rate).values())) / 3600
-    cli.log(f"converted {len(reports)} of {len(sources)} tracks, {hours:.3f} hours, to {args.wav_dir}")
+    cli.log(f"converted {len(reports)} of {len(failed) + len(reports)} tracks, {hours:.3f} hours, to {args.wav_dir}")
     return 0
 
 

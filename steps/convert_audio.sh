@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Converts the recordings of a data directory to 22 050 Hz, 16 bit, mono WAV, in parallel.
-# Reads <data-dir>/wav.scp; writes <wav-dir>/<utt>.wav, and in <data-dir> wav22k.scp, utt2dur
+# Reads <data-dir>/wav.scp, and segments if recordings are to be cut into utterances; writes <wav-dir>/<utt>.wav, and in <data-dir> wav22k.scp, utt2dur
 # and utt2hash (the SHA-256 of the samples, by which duplicates are found). What was found in each
 # track (codec, rate, peak, clipping, DC offset) is in <log-dir>/audio.tsv.
 # Kaldi has no counterpart: its recipes put a sox pipe into wav.scp and pay for it at every reading.
@@ -22,8 +22,10 @@ expect_arguments $# 3
 data=$1
 logdir=$2
 wavdir=$3
+sources=("$data/wav.scp")
+[ ! -f "$data/segments" ] || sources+=("$data/segments")
 # --max-bad takes tracks out of wav.scp and the other tables.
-once --wait true --in "$data/wav.scp" --in "$audio_config" --out "$data/wav.scp" --out "$data/wav22k.scp" \
+once --wait true "${sources[@]/#/--in=}" --in "$audio_config" "${sources[@]/#/--out=}" --out "$data/wav22k.scp" \
   --out "$data/utt2dur" --out "$data/utt2hash" "$data/.done/convert_audio"
 
 mkdir -p "$logdir" "$wavdir"
@@ -40,12 +42,14 @@ done
 utils/split_scp.py "$data/wav.scp" "${slices[@]}"
 
 options=(--config "$audio_config")
+cut=()
+[ ! -f "$data/segments" ] || cut=(--segments "$data/segments")
 [ -z "$max_bad" ] || options+=(--max-bad "$max_bad")
 [ -z "$allow_truncated" ] || options+=(--allow-truncated "$allow_truncated")
 read -r -a runner <<<"$cmd"
 RUNNER_OUTPUTS="$logdir/audio.JOB.tsv $logdir/failed.JOB" \
   "${runner[@]}" JOB=1:"$nj" "$logdir/convert_audio.JOB.log" \
-  steps/convert_audio.py "${options[@]}" --key "$ONCE_KEY" --report "$logdir/audio.JOB.tsv" \
+  steps/convert_audio.py "${options[@]}" "${cut[@]}" --key "$ONCE_KEY" --report "$logdir/audio.JOB.tsv" \
   --failed "$logdir/failed.JOB" "$logdir/wav.JOB.scp" "$wavdir" "$logdir/wav22k.JOB.scp"
 steps/join_audio.py "${options[@]}" "$data" "$wavdir" "$logdir" "$nj"
 cp "$audio_config" "$data/.audio.conf.tmp" # how further recordings are converted

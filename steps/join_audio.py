@@ -15,7 +15,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from steps import convert_audio
-from utils import atomic, cli, data_dir, kept, tables
+from utils import atomic, cli, data_dir, kept, segments, tables
 
 REMEDY = "leave them out (--exclude in conf/prepare_*.conf), or allow so many (--max-bad in conf/audio.conf)"
 
@@ -41,6 +41,26 @@ def read_jobs(log_dir: Path, nj: int) -> tuple[dict[str, str], dict[str, str]]:
     return reports, failed
 
 
+def utterances(folder: Path) -> set[str]:
+    """Return the utterances of a data directory: those of ``segments``, or else of wav.scp.
+
+    Raises
+    ------
+    UserError
+        If one is cut out of a recording that is not in wav.scp.
+    """
+    sources = tables.read_scp(folder / "wav.scp")
+    if not (folder / "segments").is_file():
+        return set(sources)
+    pieces = segments.read(folder / "segments")
+    for utt, segment in pieces.items():
+        if segment.recording not in sources:
+            raise cli.UserError(
+                f"{folder}/segments: {utt}: the recording '{segment.recording}' is not in {folder}/wav.scp"
+            )
+    return set(pieces)
+
+
 def leave_out(folder: Path, utts: Collection[str]) -> None:
     """Take utterances out of all tables of a data directory."""
     for path in data_dir.utterance_tables(folder):
@@ -54,8 +74,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run the program and return its exit status."""
     args = get_parser().parse_args(argv)
     reports, failed = read_jobs(args.log_dir, args.nj)
-    sources = tables.read_scp(args.data_dir / "wav.scp")
-    if lost := sources.keys() - reports.keys() - failed.keys():
+    sources = utterances(args.data_dir)
+    if lost := sources - reports.keys() - failed.keys():
         raise cli.UserError(f"{args.log_dir}: nothing is said of {min(lost)}; run the conversion again")
     for utt, reason in failed.items():
         cli.warn(f"{utt}: {reason}")

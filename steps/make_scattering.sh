@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Computes the scattering features of a data directory in parallel.
-# Reads <data-dir>/wav22k.scp (or --wav-scp); writes <feat-dir>/raw_scattering_<name>.BLOCK.{ark,scp}
+# Reads <data-dir>/wav22k.scp (or --wav-scp; wav.scp is cut by segments, if there are any); writes <feat-dir>/raw_scattering_<name>.BLOCK.{ark,scp}
 # and in <data-dir> feats.scp, utt2num_frames and frame_shift; <log-dir>/dims.csv says what each
 # column means. A corpus is cut into blocks of tracks that do not depend on --nj; a block that was
 # complete when a run was interrupted is kept.
@@ -39,21 +39,27 @@ if [ -z "$wav_scp" ]; then
   wav_scp=wav.scp
   [ ! -f "$data/wav22k.scp" ] || wav_scp=wav22k.scp
 fi
-once --wait true --in "$data/$wav_scp" --in "$scattering_config" \
+table=$wav_scp # a line a track
+segments=()
+if [ "$wav_scp" = wav.scp ] && [ -f "$data/segments" ]; then
+  table=segments
+  segments=(--in "$data/segments")
+fi
+once --wait true --in "$data/$wav_scp" "${segments[@]}" --in "$scattering_config" \
   --out "$data/feats$suffix.scp" --out "$data/utt2num_frames$suffix" --out "$data/frame_shift$suffix" \
   "$data/.done/make_scattering$suffix"
 
 mkdir -p "$logdir" "$featdir"
-num_tracks=$(wc -l <"$data/$wav_scp")
+num_tracks=$(wc -l <"$data/$table")
 num_blocks=$(((num_tracks + 3) / 4)) # four tracks a block, but not more than 200 blocks
 [ "$num_blocks" -le 200 ] || num_blocks=200
-[ "$num_blocks" -gt 0 ] || die "$data/$wav_scp: empty"
+[ "$num_blocks" -gt 0 ] || die "$data/$table: empty"
 [ "$nj" -le "$num_blocks" ] || nj=$num_blocks
 blocks=()
 for ((block = 1; block <= num_blocks; block++)); do
   blocks+=("$logdir/wav_$name.$block.scp")
 done
-utils/split_scp.py "$data/$wav_scp" "${blocks[@]}"
+utils/split_scp.py "$data/$table" "${blocks[@]}"
 
 options=(--config "$scattering_config")
 steps/compute_scattering.py "${options[@]}" \
@@ -63,12 +69,14 @@ steps/compute_scattering.py "${options[@]}" \
 [ -z "$compress" ] || options+=(--compress "$compress")
 [ -z "$use_gpu" ] || options+=(--use-gpu "$use_gpu")
 
+input=(scp:"$logdir/wav_$name.BLOCK.scp")
+[ "$table" = "$wav_scp" ] || input=(--segments "$logdir/wav_$name.BLOCK.scp" "scp:$data/wav.scp")
 read -r -a runner <<<"$cmd"
 RUNNER_OUTPUTS="$raw.JOB.scp $logdir/utt2num_frames_$name.JOB" \
   "${runner[@]}" --num-threads "$num_threads" JOB=1:"$nj" "$logdir/make_scattering_$name.JOB.log" \
   steps/compute_scattering.py "${options[@]}" --num-threads "$num_threads" --key "$ONCE_KEY" \
   --blocks "JOB:$nj:$num_blocks" --write-num-frames "$logdir/utt2num_frames_$name.BLOCK" \
-  "scp:$logdir/wav_$name.BLOCK.scp" "ark,scp:$raw.BLOCK.ark,$raw.BLOCK.scp" \
+  "${input[@]}" "ark,scp:$raw.BLOCK.ark,$raw.BLOCK.scp" \
   || die "$data: features failed; see $logdir/make_scattering_$name.*.log"
 
 # Blocks are contiguous: joined in order they are sorted. What a larger corpus left is removed.
@@ -81,7 +89,7 @@ for ((block = num_blocks + 1; ; block++)); do
   rm -f "$raw.$block".{ark,scp} "$logdir/utt2num_frames_$name.$block" "$logdir/wav_$name.$block.scp"
 done
 
-missing=$(awk 'NR == FNR {there[$1]; next} !($1 in there) {print $1}' "$data/.feats$suffix.scp.tmp" "$data/$wav_scp" | tr '\n' ' ')
+missing=$(awk 'NR == FNR {there[$1]; next} !($1 in there) {print $1}' "$data/.feats$suffix.scp.tmp" "$data/$table" | tr '\n' ' ')
 if [ -n "$missing" ]; then
   rm -f "$data/.feats$suffix.scp.tmp" "$data/.utt2num_frames$suffix.tmp"
   die "$data: $(wc -w <<<"$missing") of $num_tracks tracks have no features: $missing"
@@ -90,6 +98,7 @@ mv "$data/.utt2num_frames$suffix.tmp" "$data/utt2num_frames$suffix"
 cp "$logdir/frame_shift$suffix" "$data/.frame_shift$suffix.tmp"
 mv "$data/.frame_shift$suffix.tmp" "$data/frame_shift$suffix"
 cp "$scattering_config" "$data/.scattering$suffix.conf.tmp" # what features of further tracks are made with
+[ -z "$compress" ] || printf '\n--compress=%s\n' "$compress" >>"$data/.scattering$suffix.conf.tmp"
 mv "$data/.scattering$suffix.conf.tmp" "$data/scattering$suffix.conf"
 mv "$data/.feats$suffix.scp.tmp" "$data/feats$suffix.scp"
 rm -f "$logdir/utt2num_frames_$name".*.key

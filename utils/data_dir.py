@@ -108,7 +108,9 @@ def read_data_dirs(paths: Iterable[str | Path]) -> DataDir:
         if "utt2genre" in names and (lost := data.tables["utt2spk"].keys() - data.tables["utt2genre"].keys()):
             raise UserError(f"{path}/utt2genre: utterance '{min(lost)}' of {path}/utt2spk is missing")
         if "segments" in names and (path / "wav.scp").is_file():
-            _pool(data.recordings, path / "wav.scp", folders[0])
+            for name, place in tables.read_table(path / "wav.scp").items():  # its pieces may be in several
+                if data.recordings.setdefault(name, place) != place:
+                    raise UserError(f"{path}/wav.scp: another recording '{name}' is in {folders[0]}")
         _read_copied(data, path, first=number == 0)
     return data
 

@@ -20,7 +20,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from utils import cli, data_dir
+from utils import cli, data_dir, segments
 from utils import tables as text_tables
 from utils.tables import Table
 
@@ -136,6 +136,21 @@ def _check_classes(path: Path, utt2genre: Table | None, missing_classes: bool) -
     return wrong
 
 
+def _check_segments(folder: Path, table: Table) -> Iterable[str]:
+    """Yield a complaint for each segment that is none, or of a recording that is not there."""
+    wav_scp = folder / "wav.scp"
+    recordings = text_tables.scan(wav_scp) if wav_scp.is_file() else None
+    yield from recordings.problems if recordings else ()
+    for utt, value in table.entries.items():
+        try:
+            recording = segments.parse(value).recording
+        except ValueError as error:
+            yield f"{table.where(utt)}: '{utt}': {error}"
+            continue
+        if recordings and recording not in recordings.entries:
+            yield f"{table.where(utt)}: '{utt}': the recording '{recording}' is not in {wav_scp}"
+
+
 def _check_values(folder: Path, tables: dict[str, Table], *, pipes: bool) -> list[str]:
     wrong: list[str] = []
     for name, integer in (("utt2dur", False), ("utt2num_frames", True)):
@@ -151,6 +166,8 @@ def _check_values(folder: Path, tables: dict[str, Table], *, pipes: bool) -> lis
         for utt, value in tables[name].entries.items() if name in tables else ():
             if len(value.split()) != 1:
                 wrong.append(f"{tables[name].where(utt)}: '{utt}': expected one word, got '{value}'")
+    if "segments" in tables:
+        wrong += _check_segments(folder, tables["segments"])
     shift = folder / "frame_shift"
     if shift.is_file():
         table = Table(shift, {"frame_shift": shift.read_text(errors="replace").strip()}, {"frame_shift": 1})

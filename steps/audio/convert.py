@@ -11,7 +11,7 @@ import hashlib
 import math
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +108,43 @@ def convert_track(source: str | Path, target: str | Path, how: Conversion) -> Tr
             report = _write(source, file, how, gain=(FULL_SCALE - 1) / FULL_SCALE / report.peak)
         _judge(report, str(source), how)
     return report
+
+
+def cut_track(
+    whole: Path, report: TrackReport, target: Path, span: tuple[int, int], how: Conversion
+) -> TrackReport:
+    """Write some samples of a converted recording as a WAV file of their own.
+
+    Parameters
+    ----------
+    whole : Path
+        The recording as :func:`convert_track` wrote it.
+    report : TrackReport
+        What was found in it; its peak and number of samples become those of the piece.
+    target : Path
+        The WAV file, which appears whole or not at all.
+    span : tuple of int
+        The first sample and the one behind the last.
+    how : Conversion
+        The settings.
+
+    Raises
+    ------
+    AudioError
+        If the piece is shorter than a track may be.
+    """
+    first, last = span
+    with whole.open("rb") as file:
+        file.seek(len(wav_header(0, 0)) + 2 * first)
+        data = file.read(2 * (last - first))
+    peak = float(np.abs(np.frombuffer(data, "<i2").astype(np.int32)).max()) / FULL_SCALE / report.gain
+    digest = hashlib.sha256(data).hexdigest()
+    piece = replace(report, num_samples=last - first, peak=peak, sha256=digest, warnings=[])
+    if piece.num_samples < how.min_samples or piece.silent:
+        _judge(piece, str(target), how)
+    with atomic.replacing(target, "wb") as file:
+        file.write(wav_header(piece.num_samples, how.sample_rate) + data)
+    return piece
 
 
 def wav_header(num_samples: int, sample_rate: int) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from steps import archive
 from utils import tables
 from utils.cli import UserError
+from utils.segments import Segment
+from utils.segments import read as read_segments
 
 # Samples read at a time when a track is looked through.
 PIECE = 1 << 16
@@ -21,22 +23,23 @@ REMEDY = "convert the corpus with steps/convert_audio.sh"
 
 
 class Samples:
-    """One channel of audio in [-1, 1], read from its file piece by piece.
+    """One channel of audio in [-1, 1], read from its file, or from samples ``first`` to ``last`` of it.
 
     Has a length in samples, and slices of it are float32 arrays [shape=(samples,)].
     """
 
     dtype = np.dtype(np.float32)
 
-    def __init__(self, file: soundfile.SoundFile) -> None:
-        self._file = file
+    def __init__(self, file: soundfile.SoundFile, first: int = 0, last: int | None = None) -> None:
+        self._file, self._first = file, first
+        self._length = (file.frames if last is None else last) - first
 
     def __len__(self) -> int:
-        return self._file.frames
+        return self._length
 
     def __getitem__(self, piece: slice) -> NDArray[np.float32]:
         start, stop, _ = piece.indices(len(self))
-        self._file.seek(start)
+        self._file.seek(self._first + start)
         return self._file.read(stop - start, dtype="float32")
 
     def is_silent(self) -> bool:
@@ -45,7 +48,9 @@ class Samples:
 
 
 @contextmanager
-def open_wav(name: str, sample_rate: int, where: str, *, allow_pipes: bool = False) -> Iterator[Samples]:
+def open_wav(
+    name: str, sample_rate: int, where: str, *, allow_pipes: bool = False, segment: Segment | None = None
+) -> Iterator[Samples]:
     """Open one channel of audio.
 
     Parameters
@@ -58,11 +63,13 @@ def open_wav(name: str, sample_rate: int, where: str, *, allow_pipes: bool = Fal
         What an error is to name: the script file and the track.
     allow_pipes : bool
         Whether commands may be run.
+    segment : Segment, optional
+        The piece of it that is wanted.
 
     Raises
     ------
     UserError
-        If it is no audio, of another rate, of several channels, or ends early.
+        If it is no audio, of another rate, of several channels, or ends early, or there is no such piece.
     """
     with archive.open_input(name, allow_pipes=allow_pipes, where=where) as stream:
         source = stream if stream.seekable() else io.BytesIO(stream.read())
@@ -83,17 +90,29 @@ def open_wav(name: str, sample_rate: int, where: str, *, allow_pipes: bool = Fal
                 )
             if file.channels != 1:
                 raise UserError(f"{where}: {name}: expected one channel, got {file.channels}; {REMEDY}")
-            yield Samples(file)
+            try:
+                span = segment.span(file.frames, sample_rate) if segment else (0, file.frames)
+            except UserError as error:
+                raise UserError(f"{where}: {error}") from error
+            yield Samples(file, *span)
 
 
 def read_wavs(
-    rspecifier: str, sample_rate: int, *, allow_pipes: bool = False
+    rspecifier: str, sample_rate: int, *, allow_pipes: bool = False, segments: str | Path = ""
 ) -> Iterator[tuple[str, str, Samples]]:
-    """Open the tracks of ``scp:FILE`` one by one: utterance, what errors are to name, samples."""
+    """Open the tracks of ``scp:FILE`` one by one: utterance, what errors are to name, samples.
+
+    With a table of ``segments`` these are its utterances, and the file is by recording.
+    """
     spec = archive.parse_rspecifier(rspecifier)
     if spec.type != "scp" or spec.path.endswith("|"):
         raise UserError(f"'{rspecifier}': expected 'scp:FILE' with a line '<utt> <wav file>' for each track")
-    for utt, name in tables.read_scp(Path(spec.path)).items():
-        where = f"{spec.path}: {utt}"
-        with open_wav(name, sample_rate, where, allow_pipes=allow_pipes) as samples:
+    names = tables.read_scp(Path(spec.path))
+    pieces: Mapping[str, Segment | None] = read_segments(segments) if segments else dict.fromkeys(names)
+    for utt, segment in pieces.items():
+        where = f"{segments or spec.path}: {utt}"
+        name = names.get(segment.recording if segment else utt)
+        if name is None:
+            raise UserError(f"{where}: there is no recording '{segment and segment.recording}' in {spec.path}")
+        with open_wav(name, sample_rate, where, allow_pipes=allow_pipes, segment=segment) as samples:
             yield utt, where, samples

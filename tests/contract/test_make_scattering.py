@@ -199,3 +199,70 @@ def test_missing_files_and_failing_jobs(data, run_cli, tmp_path):
     assert not (data / "feats.scp").exists()
     logs = "".join(path.read_text() for path in (tmp_path / "log").glob("make_scattering_train.*.log"))
     assert "utt2" in logs
+
+
+SEGMENTS = {"a-1": "rec_a 0.25 1.0", "a-2": "rec_a 0.9 -1", "b-1": "rec_b 0.1 2.3"}
+CUT = {"a-1": (5512, 22050), "a-2": (19845, 40000), "b-1": (2205, 45000)}  # samples, towards zero
+
+
+@pytest.fixture
+def cut_data(tmp_path):
+    """A data directory of two recordings and three pieces of them, and the samples of these."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    recordings = {}
+    for name, length in (("rec_a", 40000), ("rec_b", 45000)):
+        samples = np.random.default_rng(length).integers(-9000, 9000, length).astype(np.int16)
+        soundfile.write(tmp_path / f"{name}.wav", samples, RATE, subtype="PCM_16")
+        recordings[name] = samples
+    archive.write_table(folder / "wav.scp", {name: tmp_path / f"{name}.wav" for name in recordings})
+    archive.write_table(folder / "segments", SEGMENTS)
+    archive.write_table(folder / "utt2spk", {utt: utt[0] for utt in SEGMENTS})
+    archive.write_table(folder / "spk2utt", {"a": "a-1 a-2", "b": "b-1"})
+    return folder, {utt: recordings[f"rec_{utt[0]}"][slice(*CUT[utt])] for utt in SEGMENTS}
+
+
+def test_segments_are_cut_out_as_kaldi_does(cut_data, run_cli, tmp_path):
+    data, pieces = cut_data
+    run_cli("utils/validate_data_dir.py", "--no-feats", "--no-genre", data, check=True)
+    run_cli("steps/make_scattering.sh", "--nj", 2, data, tmp_path / "log", tmp_path / "f", check=True)
+    direct = feats(data)
+    assert list(direct) == list(SEGMENTS)
+    for utt, samples in pieces.items():
+        assert np.array_equal(direct[utt], features((samples / 32768).astype(np.float32)))
+    run_cli("steps/convert_audio.sh", "--nj", 2, data, tmp_path / "log", tmp_path / "wav", check=True)
+    for utt, samples in pieces.items():
+        assert np.array_equal(soundfile.read(tmp_path / "wav" / f"{utt}.wav", dtype="int16")[0], samples)
+        assert float(archive.read_table(data / "utt2dur")[utt]) == pytest.approx(len(samples) / RATE, abs=1e-6)
+    assert list(archive.read_table(data / "wav22k.scp")) == list(archive.read_table(data / "utt2hash"))
+    assert not list((tmp_path / "wav").glob(".*"))
+    run_cli("steps/make_scattering.sh", "--nj", 1, data, tmp_path / "log", tmp_path / "f", check=True)
+    assert all(np.array_equal(direct[utt], found) for utt, found in feats(data).items())
+
+
+def test_segments_that_are_wrong_are_named(cut_data, run_cli, tmp_path):
+    data, _ = cut_data
+    for value, message in {
+        "rec_b 0.1": "segments:3: 'b-1': expected '<recording> <start> <end>'",
+        "rec_b 0 1 1": "without a channel",
+        "rec_b 2 1": "expected 0 <= start < end",
+        "rec_b nan 1": "expected 0 <= start < end",
+        "rec_c 0 1": "the recording 'rec_c' is not in",
+        "rec_b 0 2.6": "outside the recording 'rec_b' of 2.04 s",
+        "rec_b 2 -1": "too short",
+        "rec_b 1.7 -1": "shorter than one window",
+    }.items():
+        archive.write_table(data / "segments", SEGMENTS | {"b-1": value})
+        done = run_cli("steps/convert_audio.sh", "--nj", 1, data, tmp_path / "log", tmp_path / "wav")
+        assert done.returncode == 1 and message in done.stderr, done.stderr
+        assert "Traceback" not in done.stderr
+    done = run_cli("steps/convert_audio.sh", "--max-bad", 1, data, tmp_path / "log", tmp_path / "wav")
+    assert done.returncode == 0, done.stderr
+    for name in ("wav22k.scp", "segments", "utt2spk", "utt2dur"):
+        assert list(archive.read_table(data / name)) == ["a-1", "a-2"]
+    assert list(archive.read_table(data / "wav.scp")) == ["rec_a", "rec_b"]
+    archive.write_table(data / "segments", SEGMENTS | {"b-1": "rec_c 0 1"})
+    archive.write_table(data / "utt2spk", {utt: utt[0] for utt in SEGMENTS})
+    for words in (("--no-feats", "--no-genre", data), ("--no-wav", "--no-feats", "--no-genre", data)):
+        done = run_cli("utils/validate_data_dir.py", *words)
+        assert done.returncode == 1 and "recording 'rec_c' is not in" in done.stderr

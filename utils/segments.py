@@ -1,0 +1,86 @@
+"""Kaldi's ``segments``: utterances that are pieces of recordings, cut where ``extract-segments`` cuts them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from utils import tables
+from utils.cli import UserError
+
+OVERSHOOT = 0.5
+"""Seconds by which an end may lie beyond the recording's."""
+SHORTEST = 0.1
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A piece of a recording: seconds from ``start`` to ``end``, of which -1 is the recording's own."""
+
+    recording: str
+    start: float
+    end: float
+
+    def span(self, num_samples: int, sample_rate: int) -> tuple[int, int]:
+        """Return its first sample and the one behind its last.
+
+        Times are cut to samples towards zero; what reaches less than half a second beyond the recording
+        ends with it (featbin/extract-segments.cc).
+
+        Raises
+        ------
+        UserError
+            If it lies outside the recording or is shorter than 0.1 s.
+        """
+        first = int(self.start * sample_rate)
+        last = num_samples if self.end == -1 else int(self.end * sample_rate)
+        if first >= num_samples or last >= num_samples + int(OVERSHOOT * sample_rate):
+            raise UserError(
+                f"the segment from {self.start:g} to {self.end:g} s lies outside the recording "
+                f"'{self.recording}' of {num_samples / sample_rate:.2f} s; correct segments"
+            )
+        last = min(last, num_samples)
+        if last <= first + int(SHORTEST * sample_rate):
+            raise UserError(f"the segment is {(last - first) / sample_rate:.3f} s long, too short; take it out")
+        return first, last
+
+
+def parse(value: str) -> Segment:
+    """Read what follows the utterance in a line of ``segments``.
+
+    Raises
+    ------
+    ValueError
+        Saying what is wrong.
+    """
+    words = value.split()
+    if len(words) != 3:
+        raise ValueError(f"expected '<recording> <start> <end>' in seconds, without a channel, got '{value}'")
+    try:
+        start, end = map(float, words[1:])
+    except ValueError:
+        start = end = math.nan
+    if not (0 <= start < math.inf and (end == -1 or start < end < math.inf)):
+        raise ValueError(f"expected 0 <= start < end in seconds, or an end of -1, got '{value}'")
+    return Segment(words[0], start, end)
+
+
+def read(path: str | Path) -> dict[str, Segment]:
+    """Read ``segments``: the piece of each utterance.
+
+    Raises
+    ------
+    UserError
+        With ``path:line`` for a line that is wrong.
+    """
+    table = tables.scan(path)
+    found = {}
+    for utt, value in table.entries.items() if not table.problems else ():
+        try:
+            found[utt] = parse(value)
+        except ValueError as error:
+            table.problems.append(f"{table.where(utt)}: '{utt}': {error}")
+    if table.problems:
+        raise UserError(table.problems[0])
+    return found
