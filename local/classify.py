@@ -65,7 +65,10 @@ def open_system(path: Path, data: Path | None, folder: Path) -> parts.TrainedSys
         return parts.collect(path, data)
     if not path.is_file():
         raise cli.UserError(f"{path}: there is no such experiment or zip")
-    return parts.unpack(path, folder)
+    system = parts.unpack(path, folder)
+    if "rounded" in system.provenance:
+        cli.log(f"{path}: {system.provenance['rounded']}")
+    return system
 
 
 def _start_worker(system: parts.TrainedSystem, rule: str, use_gpu: str) -> None:

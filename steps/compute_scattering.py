@@ -6,9 +6,9 @@ writes an archive of matrices.
 Audio shorter than one window is refused, silence is kept with a warning. --print-dims writes a table of
 what each column means, frequencies in Hz, and may stand without the two arguments.
 
-With --blocks FIRST:STEP:LAST, BLOCK in the arguments, in --segments and --write-num-frames stands for each of these
-numbers in turn, and a block that was made under the same --key before is kept: steps/make_scattering.sh
-cuts a corpus into blocks whose limits do not depend on the number of jobs.
+With --blocks FIRST:STEP:LAST, BLOCK in the arguments, in --segments and --write-num-frames stands for each
+of these numbers in turn, and a block that was made under the same --key before is kept:
+steps/make_scattering.sh cuts a corpus into blocks whose limits do not depend on the number of jobs.
 
 e.g. steps/compute_scattering.py --config conf/scattering.conf scp:data/train/wav22k.scp \
        ark,scp:feats.ark,feats.scp
@@ -97,6 +97,11 @@ def feature_options(options: Namespace, device: str) -> dict[str, Any]:
 def features_of(signal: wav.Samples, options: Namespace, device: str) -> np.ndarray:
     """Return the features of one track, float32 of shape (num_frames, dims)."""
     return features(signal, **feature_options(options, device)).astype(np.float32, copy=False)
+
+
+def as_stored(frames: np.ndarray, options: Namespace) -> np.ndarray:
+    """Return features as an archive holds them: a little changed if it is compressed."""
+    return archive.as_compressed(frames) if options.compress else frames
 
 
 def print_dims(name: str, chosen: config.Config) -> None:

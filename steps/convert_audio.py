@@ -62,7 +62,7 @@ def get_parser() -> cli.KaldiParser:
     parser = cli.KaldiParser("convert_audio.py [options] <wav-scp> <wav-dir> <wav22k-scp>", __doc__)
     add_options(parser)
     parser.add_argument("--utt2dur", help="also write the durations in seconds to this table")
-    parser.add_argument("--segments", metavar="FILE", help="cut the recordings into these utterances, as Kaldi")
+    parser.add_argument("--segments", metavar="FILE", help="cut the recordings into these utterances")
     parser.add_argument("--report", help="also write what was found in each track to this TSV file")
     parser.add_argument("--failed", help="write '<utt> <reason>' of tracks that fail here, and do not fail")
     parser.add_argument("--key", default="", help="keep tracks that were made under this key (once.py)")
@@ -216,12 +216,13 @@ def main(argv: list[str] | None = None) -> int:
     how = conversion(args)
     args.wav_dir.mkdir(parents=True, exist_ok=True)
     reports, failed = convert_all(sources, args.wav_dir, how, args.key, pieces)
+    total = len(failed) + len(reports)
     if args.failed:
         tables.write_table(args.failed, failed)
     elif len(failed) > args.max_bad:
         shown = "\n  ".join(f"{utt}: {reason}" for utt, reason in failed.items())
         raise cli.UserError(
-            f"{len(failed)} of {len(failed) + len(reports)} tracks failed, --max-bad allows {args.max_bad}:\n  {shown}"
+            f"{len(failed)} of {total} tracks failed, --max-bad allows {args.max_bad}:\n  {shown}"
         )
     if args.report:
         with atomic.replacing(args.report) as file:
@@ -230,7 +231,7 @@ def main(argv: list[str] | None = None) -> int:
         tables.write_table(args.utt2dur, durations(reports, args.sample_rate))
     tables.write_table(args.wav22k_scp, {utt: str(args.wav_dir / f"{utt}.wav") for utt in reports})
     hours = sum(map(float, durations(reports, args.sample_rate).values())) / 3600
-    cli.log(f"converted {len(reports)} of {len(failed) + len(reports)} tracks, {hours:.3f} hours, to {args.wav_dir}")
+    cli.log(f"converted {len(reports)} of {total} tracks, {hours:.3f} hours, to {args.wav_dir}")
     return 0
 
 

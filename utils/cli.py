@@ -73,13 +73,13 @@ def read_config(path: str | Path) -> list[tuple[int, str]]:
         If the file cannot be read or a line is not ``--name=value``.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = Path(path).read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a UTF-8 text file"
         raise UserError(f"{path}: cannot read the configuration: {reason}") from error
     options = []
     for number, line in enumerate(lines, start=1):
-        text = line.split(" #")[0].split("\t#")[0].strip()
+        text = line.split(" #")[0].split("\t#")[0].strip(" \t")
         if not text or text.startswith("#"):
             continue
         name, equals, _ = text.partition("=")

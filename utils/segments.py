@@ -1,8 +1,9 @@
-"""Kaldi's ``segments``: utterances that are pieces of recordings, cut where ``extract-segments`` cuts them."""
+"""Kaldi's ``segments``: utterances that are pieces of recordings, cut as ``extract-segments`` cuts them."""
 
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +43,7 @@ class Segment:
             )
         last = min(last, num_samples)
         if last <= first + int(SHORTEST * sample_rate):
-            raise UserError(f"the segment is {(last - first) / sample_rate:.3f} s long, too short; take it out")
+            raise UserError(f"the segment is too short: {(last - first) / sample_rate:.3f} s; take it out")
         return first, last
 
 
@@ -54,7 +55,7 @@ def parse(value: str) -> Segment:
     ValueError
         Saying what is wrong.
     """
-    words = value.split()
+    words = re.split("[ \t]+", value)
     if len(words) != 3:
         raise ValueError(f"expected '<recording> <start> <end>' in seconds, without a channel, got '{value}'")
     try:

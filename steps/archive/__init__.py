@@ -5,6 +5,7 @@ duplicate keys and truncated files refused, dimensions checked before memory is 
 only on request and their failure noticed, and files that appear whole or not at all.
 """
 
+from steps.archive.compressed import as_compressed
 from steps.archive.objects import Posterior
 from steps.archive.reader import (
     RandomReader,
@@ -24,6 +25,7 @@ __all__ = [
     "Posterior",
     "RandomReader",
     "Writer",
+    "as_compressed",
     "open_input",
     "open_random",
     "parse_rspecifier",

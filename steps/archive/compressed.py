@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 
 from steps.archive.stream import Stream
@@ -41,6 +43,13 @@ def read_compressed(stream: Stream, token: bytes) -> np.ndarray:
     middle = p25 + (p75 - p25) * (codes - 64) * np.float32(1 / 128)
     upper = p75 + (p100 - p75) * (codes - 192) * np.float32(1 / 63)
     return np.where(codes <= 64, lower, np.where(codes <= 192, middle, upper)).astype(np.float32)
+
+
+def as_compressed(matrix: np.ndarray) -> np.ndarray:
+    """Return a matrix as it is read again once :func:`encode_compressed` wrote it."""
+    encoded = encode_compressed(matrix)
+    token, blank, body = encoded.partition(b" ")
+    return read_compressed(Stream(io.BytesIO(body), "a matrix"), token + blank)
 
 
 def _to_uint16(values: np.ndarray, low: np.float32, scale: np.float32) -> np.ndarray:

@@ -8,7 +8,6 @@ where it is one over the temperature).
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from steps.classifiers.lda import log_softmax
 
@@ -35,6 +34,8 @@ def fit_sharpness(log_posteriors: np.ndarray, labels: np.ndarray) -> float:
     Of n tracks none counts as entirely sure: the true class has a share of (n + 1) / (n + 2), so that the
     factor stays small where all are right (Platt, Probabilistic Outputs for Support Vector Machines, 1999).
     """
+    from scipy.optimize import minimize_scalar  # half a second to import, which classification does without
+
     others = 1.0 / (len(labels) + 2)
     share = np.full(log_posteriors.shape, others / (log_posteriors.shape[1] - 1))
     share[np.arange(len(labels)), labels] = 1.0 - others

@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import linalg
 
 ABSENT = -1e4
 """Bias of a class without a training track: it is never the hypothesis, and sums stay finite."""
@@ -112,6 +111,8 @@ def _eigen(residuals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return eigenvalues and eigenvectors of ``residuals' residuals``, by way of the smaller Gram matrix."""
     tall = len(residuals) >= residuals.shape[1]
     gram = residuals.T @ residuals if tall else residuals @ residuals.T
+    from scipy import linalg  # half a second to import, which classification does without
+
     values, vectors = linalg.eigh(gram)
     kept = values > 1e-12 * max(values[-1], 1e-300)
     values, vectors = values[kept], vectors[:, kept]

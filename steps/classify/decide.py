@@ -86,9 +86,14 @@ class Classifier:
         path = folder / "track.wav"
         try:
             audio.convert_track(str(recording), path, self.conversion)
-            return self.decide(path)
+            decision = self.decide(path)
+            if not np.isfinite(decision.probabilities).all():
+                raise ValueError("a probability is not finite")
+            return decision
         except audio.AudioError as error:
             raise UserError(str(error)) from error
+        except (ValueError, KeyError, IndexError, TypeError) as error:
+            raise UserError(f"the parts of the system do not fit each other: {error}") from error
         finally:
             path.unlink(missing_ok=True)
 
@@ -105,6 +110,11 @@ def read_options(parser: cli.KaldiParser, path: Path, num_arguments: int) -> Nam
         return parser.parse_args(["--config", str(path), *["-"] * num_arguments])
     except SystemExit:
         raise UserError(f"{path}: not understood by this version of the recipe") from None
+
+
+def features_of(signal: wav.Samples, options: Namespace, device: str) -> NDArray[np.float32]:
+    """Return the features (num_frames, dims) of a track, as the recipe reads them from their archive."""
+    return compute_scattering.as_stored(compute_scattering.features_of(signal, options, device), options)
 
 
 def softmax(scores: NDArray) -> NDArray[np.float64]:
@@ -153,10 +163,7 @@ def open_best(system: TrainedSystem, use_gpu: str) -> Decide:
 
     def decide(path: Path) -> Decision:
         with wav.open_wav(str(path), chosen.sample_rate, str(path)) as signal:
-            frames = {
-                feats: compute_scattering.features_of(signal, options, device)
-                for feats, options in scales.items()
-            }
+            frames = {feats: features_of(signal, options, device) for feats, options in scales.items()}
         posts = {name: posteriors_of(frames["feats"]) for name, posteriors_of in networks.items()}
         means = {name: vote(post).mean_log_posterior for name, post in posts.items()}
         chances = np.exp(ensemble.classify(frames, means))
@@ -201,7 +208,7 @@ def open_frames(system: TrainedSystem, rule: str, use_gpu: str) -> Decide:
 
     def decide(path: Path) -> Decision:
         with wav.open_wav(str(path), chosen.sample_rate, str(path)) as signal:
-            feats = compute_scattering.features_of(signal, options, device)
+            feats = features_of(signal, options, device)
         post = posteriors_of(feats) if posteriors_of else None
         if svm is None and post is not None:
             counted = vote(post)

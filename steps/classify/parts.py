@@ -9,28 +9,39 @@ A system is one of these kinds, each with the parts that it needs and no others:
 
 All have ``audio.conf``, how recordings become samples, and ``genres.txt``. The zip holds the parts and
 ``manifest.json`` with kind, format, sizes, checksums and provenance: no code, no pickle. Nothing in it is
-believed before size and checksum are right, and nothing else is unpacked.
+believed before size and checksum are right, and nothing else is unpacked. Where the weights of networks would
+make it too large, ``<network>.rounded`` holds them (:mod:`steps.classify.rounding`) and provenance says so.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import math
 import re
+import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+import numpy as np
 
 from steps.classifiers.model import read_ensemble
 from steps.systems import registry
 from utils import atomic
 from utils.cli import UserError
 from utils.provenance import read_record
+from utils.tables import read_classes
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+ROUNDED = ".rounded"
+MAX_MEGABYTES = 40.0
+BITS = (12, 10, 8, 6)
+"""Of a rounded weight: as many as make the zip small enough."""
 MAX_BYTES = 1 << 30
 """No part is larger; a manifest, which is read before its size is believed, is below a thousandth of it."""
 COMMON = ("audio.conf", "genres.txt")
@@ -51,22 +62,28 @@ class TrainedSystem:
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, in the order of all scores."""
-        names = tuple(self.parts["genres.txt"].read_text(encoding="utf-8").split())
-        if len(names) < 2 or len(set(names)) != len(names):
-            raise UserError(
-                f"{self.parts['genres.txt']}: expected at least two different classes, got {names}"
-            )
-        return names
+        return read_classes(self.parts["genres.txt"])
 
 
 def needed(kind: str, parts: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of the parts that a system of this kind has; ``parts`` tells an SVM with a network.
+    """Return the names of the parts that a system of this kind has.
+
+    ``parts`` tells an SVM with a network, the networks of ``best``, and rounded weights.
 
     Raises
     ------
     UserError
         For a kind that this version does not know.
     """
+    names = _needed(kind, parts)
+    return (*names, *(name + ROUNDED for name in names if _has_weights(name) and name + ROUNDED in parts))
+
+
+def _has_weights(name: str) -> bool:
+    return name == NETWORK[1] or name.startswith("network_") and name.endswith(".nnet")
+
+
+def _needed(kind: str, parts: Mapping[str, Any]) -> tuple[str, ...]:
     if kind == "network":
         return (*COMMON, *FRAMES, *NETWORK)
     if kind == "svm":
@@ -159,24 +176,68 @@ def find_data(exp_dir: Path) -> Path:
     raise UserError(f"{exp_dir}: no folder of data/ belongs to it by its name; give --data DIR")
 
 
-def export(system: TrainedSystem, path: Path) -> None:
-    """Write a system into one zip, the same bytes for the same system."""
+def export(
+    system: TrainedSystem, path: Path, *, exact: bool = False, max_megabytes: float = MAX_MEGABYTES
+) -> str:
+    """Write a system into one zip, the same bytes for the same system; return what was rounded, if anything.
+
+    Parameters
+    ----------
+    exact : bool
+        Whether the weights of networks keep all their bits, however large the zip is.
+    max_megabytes : float
+        The zip is smaller; otherwise weights are rounded.
+
+    Raises
+    ------
+    UserError
+        If it is not small enough with rounded weights either.
+    """
     contents = {name: source.read_bytes() for name, source in sorted(system.parts.items())}
+    networks = [name for name in contents if _has_weights(name)]
+    with atomic.replacing(path, "wb") as file:
+        for bits in (0, *(BITS if networks and not exact else ())):
+            rounded = ""
+            if bits:
+                rounded = f"weights of {', '.join(networks)} rounded to {bits} bits"
+                contents |= _rounded(system, networks, bits)
+            file.seek(0)
+            file.truncate()
+            _write(file, system, contents, rounded)
+            if exact or file.tell() < 1e6 * max_megabytes:
+                return rounded
+        raise UserError(
+            f"{path}: {file.tell() / 1e6:.1f} MB, expected less than {max_megabytes:g}; "
+            "give --exact true, or a larger --max-megabytes"
+        )
+
+
+def _rounded(system: TrainedSystem, networks: list[str], bits: int) -> dict[str, bytes]:
+    """Return networks without weights, and these rounded."""
+    from steps.classify import rounding
+
+    found = {}
+    with tempfile.TemporaryDirectory(prefix="export-") as folder:
+        for name in networks:
+            empty = Path(folder) / name
+            found[name + ROUNDED] = rounding.take_out(system.parts[name], bits, empty)
+            found[name] = empty.read_bytes()
+    return found
+
+
+def _write(file: IO[bytes], system: TrainedSystem, contents: Mapping[str, bytes], rounded: str) -> None:
     manifest = {
         "format": FORMAT,
         "kind": system.kind,
         "classes": list(system.classes),
-        "provenance": dict(system.provenance),
+        "provenance": dict(system.provenance) | ({"rounded": rounded} if rounded else {}),
         "parts": {
             name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
             for name, content in contents.items()
         },
     }
     text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
-    with (
-        atomic.replacing(path, "wb") as file,
-        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive,
-    ):
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name, content in {MANIFEST: text.encode(), **contents}.items():
             archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED, 9)
 
@@ -198,10 +259,39 @@ def unpack(path: Path, folder: Path) -> TrainedSystem:
                 content = _read(archive, name, fact["bytes"], path)
                 if len(content) != fact["bytes"] or hashlib.sha256(content).hexdigest() != fact["sha256"]:
                     raise UserError(f"{path}: {name} is not what the manifest says; export the system again")
+                if name.endswith(".npz"):
+                    _check_npz(name, content)
                 (folder / name).write_bytes(content)
+            for name in [name for name in facts if name.endswith(ROUNDED)]:
+                _put_back(folder / name)
+                del facts[name]
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
         raise UserError(f"{path}: not a system of export_system.sh ({error})") from error
     return TrainedSystem(kind, {name: folder / name for name in facts}, dict(manifest["provenance"]))
+
+
+def _put_back(planes: Path) -> None:
+    from steps.classify import rounding
+
+    rounding.put_back(planes.with_suffix(""), planes.read_bytes())
+    planes.unlink()
+
+
+def _check_npz(name: str, content: bytes) -> None:
+    """Refuse arrays that are compressed, or that promise more than is there: they could fill the memory."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as arrays:
+            for info in arrays.infolist():
+                with arrays.open(info) as entry:
+                    if info.compress_type != zipfile.ZIP_STORED or info.file_size > len(content):
+                        raise ValueError(f"{info.filename} is compressed")
+                    if np.lib.format.read_magic(entry) != (1, 0):
+                        raise ValueError(f"{info.filename} is no array of npy format 1.0")
+                    shape, _, dtype = np.lib.format.read_array_header_1_0(entry)
+                    if math.prod(shape) * dtype.itemsize != info.file_size - entry.tell():
+                        raise ValueError(f"{info.filename} is not of its shape {shape}")
+    except Exception as error:  # noqa: BLE001 (zip, tokenizer and value errors of many kinds)
+        raise ValueError(f"{name}: {error}") from error
 
 
 def _read(archive: zipfile.ZipFile, name: str, limit: int, path: Path) -> bytes:

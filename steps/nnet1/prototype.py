@@ -61,7 +61,7 @@ def read_prototype(path: str | Path) -> tuple[list[ProtoLine], list[str]]:
     except UnicodeDecodeError as error:
         raise UserError(f"{name}: not a text file (byte {error.start})") from error
     protos: list[ProtoLine] = []
-    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     for number, line in lines:
         if line in BRACKETS:
             continue

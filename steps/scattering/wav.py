@@ -113,6 +113,6 @@ def read_wavs(
         where = f"{segments or spec.path}: {utt}"
         name = names.get(segment.recording if segment else utt)
         if name is None:
-            raise UserError(f"{where}: there is no recording '{segment and segment.recording}' in {spec.path}")
+            raise UserError(f"{where}: its recording is not in {spec.path}")
         with open_wav(name, sample_rate, where, allow_pipes=allow_pipes, segment=segment) as samples:
             yield utt, where, samples

@@ -149,6 +149,7 @@ def test_a_configuration_can_ask_for_compressed_archives(data, repo, tmp_path):
     values = dict(archive.read_matrices(f"ark:{small}"))
     for utt, exact in archive.read_matrices(f"ark:{plain}"):
         assert np.abs(values[utt] - exact).max() < 0.05 * np.ptp(exact)
+        assert np.array_equal(values[utt], archive.as_compressed(exact))  # what classify computes
 
 
 def test_complete_blocks_outlive_a_kill_whatever_the_number_of_jobs_then(data, tmp_path):
@@ -233,11 +234,14 @@ def test_segments_are_cut_out_as_kaldi_does(cut_data, run_cli, tmp_path):
     run_cli("steps/convert_audio.sh", "--nj", 2, data, tmp_path / "log", tmp_path / "wav", check=True)
     for utt, samples in pieces.items():
         assert np.array_equal(soundfile.read(tmp_path / "wav" / f"{utt}.wav", dtype="int16")[0], samples)
-        assert float(archive.read_table(data / "utt2dur")[utt]) == pytest.approx(len(samples) / RATE, abs=1e-6)
+        seconds = float(archive.read_table(data / "utt2dur")[utt])
+        assert seconds == pytest.approx(len(samples) / RATE, abs=1e-6)
     assert list(archive.read_table(data / "wav22k.scp")) == list(archive.read_table(data / "utt2hash"))
     assert not list((tmp_path / "wav").glob(".*"))
-    run_cli("steps/make_scattering.sh", "--nj", 1, data, tmp_path / "log", tmp_path / "f", check=True)
-    assert all(np.array_equal(direct[utt], found) for utt, found in feats(data).items())
+    words = ("steps/make_scattering.sh", "--nj", 1, "--compress", "true")
+    run_cli(*words, data, tmp_path / "log", tmp_path / "f", check=True)
+    assert all(np.array_equal(archive.as_compressed(direct[utt]), found) for utt, found in feats(data).items())
+    assert (data / "scattering.conf").read_text().endswith("\n--compress=true\n")
 
 
 def test_segments_that_are_wrong_are_named(cut_data, run_cli, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import re
 import shutil
@@ -150,6 +151,21 @@ def put(entries, manifest, name, content):
     manifest["parts"][name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
+def npz(save, **arrays) -> bytes:
+    file = io.BytesIO()
+    save(file, **arrays)
+    return file.getvalue()
+
+
+def larger(content: bytes) -> bytes:
+    """Let the header of the first array with a shape promise more than there is."""
+    with np.load(io.BytesIO(content)) as arrays:
+        (dim,) = arrays["mean"].shape
+    shape = f"({dim},), }}".encode().ljust(24)
+    assert shape in content
+    return content.replace(shape, f"({10**13},), }}".encode().ljust(24))
+
+
 HOSTILE = {
     "another version": (lambda _, manifest: manifest.update(format=99), "format 99"),
     "unknown kind": (lambda _, manifest: manifest.update(kind="oracle"), "oracle"),
@@ -176,6 +192,14 @@ HOSTILE = {
     "other classes": (lambda *zip_: put(*zip_, "genres.txt", b"a\nb\n"), "classes"),
     "no SVM": (lambda *zip_: put(*zip_, "svm.npz", b"PK"), "svm.npz"),
     "a foreign option": (lambda *zip_: put(*zip_, "scattering.conf", b"--rm=1\n"), "scattering.conf"),
+    "a compressed array": (
+        lambda *zip_: put(*zip_, "svm.npz", npz(np.savez_compressed, weight=np.zeros(10**6))),
+        "weight.npy is compressed",
+    ),
+    "an array of terabytes": (
+        lambda entries, m: put(entries, m, "svm.npz", larger(entries["svm.npz"])),
+        "is not of its shape",
+    ),
     "other features": (lambda *zip_: put(*zip_, "scattering.conf", b"--T=4096\n"), "the SVM takes"),
 }
 
@@ -190,6 +214,52 @@ def test_damaged_and_hostile_zips_are_refused(folder, tmp_path, name):
             Path(next(iter(recordings(folder).values()))), tmp_path
         )
     assert not (tmp_path / "evil.sh").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "array"), [("lee2009", "model.npz", "low"), ("best", "best.npz", ".weight")]
+)
+def test_arrays_of_other_shapes_are_refused(folder, tmp_path, name, part, array):
+    def cut(entries, manifest):
+        with np.load(io.BytesIO(entries[part])) as arrays:
+            found = {key: arrays[key][..., 1:] if key.endswith(array) else arrays[key] for key in arrays}
+        put(entries, manifest, part, npz(np.savez, **found))
+
+    path = change(folder / f"zips/{name}.zip", tmp_path / "bad.zip", cut)
+    done = call(folder, "classify.sh", path, next(iter(recordings(folder).values())))
+    assert done.returncode == 1 and "do not fit" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_zip_that_would_be_too_large_has_rounded_weights(folder, tmp_path):
+    source, exact = SYSTEMS["network"], folder / "zips/network.zip"
+    limit = 0.95 * exact.stat().st_size / 1e6
+    small = tmp_path / "small.zip"
+    done = call(folder, "export_system.sh", "--max-megabytes", limit, source, small)
+    assert done.returncode == 0 and "final_test.nnet rounded to 12 bits" in done.stderr
+    assert small.stat().st_size < 1e6 * limit
+    words = ("--max-megabytes", limit, "--exact", "true")
+    done = call(folder, "export_system.sh", *words, source, tmp_path / "x")
+    assert done.returncode == 0 and (tmp_path / "x").read_bytes() == exact.read_bytes()
+    done = call(folder, "export_system.sh", "--max-megabytes", "0.001", source, tmp_path / "none")
+    assert done.returncode == 1 and "--exact true" in done.stderr and not (tmp_path / "none").exists()
+    found = [
+        call(folder, "classify.sh", "--rule", "mean", path, *recordings(folder).values())
+        for path in (exact, small)
+    ]
+    assert "rounded to 12 bits" in found[1].stderr and "rounded" not in found[0].stderr
+    rows, others = (table(done.stdout) for done in found)
+    assert [row[1] for row in rows] == [row[1] for row in others]
+    chances, near = (np.array([row[3:] for row in each], float) for each in (rows, others))
+    assert 0 < np.abs(chances - near).max() < 1e-3
+    planes = "final_test.nnet.rounded"
+    for edit, message in (
+        (lambda entries, m: put(entries, m, planes, entries[planes][:-2]), "other shapes"),
+        (lambda entries, m: put(entries, m, planes, b"\xff" * len(entries[planes])), "not finite"),
+    ):
+        path = change(small, tmp_path / "bad.zip", edit)
+        (tmp_path / "parts").mkdir(exist_ok=True)
+        with pytest.raises(UserError, match=message):
+            unpack(path, tmp_path / "parts")
 
 
 def test_what_is_no_system_is_told(folder, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils import tables
+from utils import cli, tables
 from utils.cli import UserError
 
 
@@ -36,6 +36,8 @@ def test_only_a_line_feed_ends_a_line(odd, tmp_path):
     assert tables.read_table(tmp_path / "t") == entries
     rows = tables.csv_rows("t", f"path,artist\na{odd}b,c\n")
     assert list(rows) == [(1, ["path", "artist"]), (2, [f"a{odd}b", "c"])]
+    (tmp_path / "x.conf").write_text(f"--csv=a{odd}b.csv # {odd}\n--seed=1{odd}\n", encoding="utf-8")
+    assert cli.read_config(tmp_path / "x.conf") == [(1, f"--csv=a{odd}b.csv"), (2, f"--seed=1{odd}")]
 
 
 @pytest.mark.parametrize(

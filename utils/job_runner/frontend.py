@@ -111,7 +111,7 @@ def explain(code: int, log: str) -> str:
 def show_error(log: str) -> None:
     """Show what a program's log says from its last ``ERROR`` line on, as far as it is the program's."""
     try:
-        lines = Path(log).read_text(errors="replace").splitlines()
+        lines = Path(log).read_text(errors="replace").split("\n")
     except OSError:
         return
     starts = [number for number, line in enumerate(lines) if line.startswith("ERROR (")]
