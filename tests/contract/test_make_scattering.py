@@ -216,10 +216,10 @@ def cut_data(tmp_path):
         samples = np.random.default_rng(length).integers(-9000, 9000, length).astype(np.int16)
         soundfile.write(tmp_path / f"{name}.wav", samples, RATE, subtype="PCM_16")
         recordings[name] = samples
-    archive.write_table(folder / "wav.scp", {name: tmp_path / f"{name}.wav" for name in recordings})
-    archive.write_table(folder / "segments", SEGMENTS)
-    archive.write_table(folder / "utt2spk", {utt: utt[0] for utt in SEGMENTS})
-    archive.write_table(folder / "spk2utt", {"a": "a-1 a-2", "b": "b-1"})
+    tables.write_table(folder / "wav.scp", {name: tmp_path / f"{name}.wav" for name in recordings})
+    tables.write_table(folder / "segments", SEGMENTS)
+    tables.write_table(folder / "utt2spk", {utt: utt[0] for utt in SEGMENTS})
+    tables.write_table(folder / "spk2utt", {"a": "a-1 a-2", "b": "b-1"})
     return folder, {utt: recordings[f"rec_{utt[0]}"][slice(*CUT[utt])] for utt in SEGMENTS}
 
 
@@ -234,13 +234,15 @@ def test_segments_are_cut_out_as_kaldi_does(cut_data, run_cli, tmp_path):
     run_cli("steps/convert_audio.sh", "--nj", 2, data, tmp_path / "log", tmp_path / "wav", check=True)
     for utt, samples in pieces.items():
         assert np.array_equal(soundfile.read(tmp_path / "wav" / f"{utt}.wav", dtype="int16")[0], samples)
-        seconds = float(archive.read_table(data / "utt2dur")[utt])
+        seconds = float(tables.read_table(data / "utt2dur")[utt])
         assert seconds == pytest.approx(len(samples) / RATE, abs=1e-6)
-    assert list(archive.read_table(data / "wav22k.scp")) == list(archive.read_table(data / "utt2hash"))
+    assert list(tables.read_table(data / "wav22k.scp")) == list(archive.read_table(data / "utt2hash"))
     assert not list((tmp_path / "wav").glob(".*"))
     words = ("steps/make_scattering.sh", "--nj", 1, "--compress", "true")
     run_cli(*words, data, tmp_path / "log", tmp_path / "f", check=True)
-    assert all(np.array_equal(archive.as_compressed(direct[utt]), found) for utt, found in feats(data).items())
+    assert all(
+        np.array_equal(archive.as_compressed(direct[utt]), found) for utt, found in feats(data).items()
+    )
     assert (data / "scattering.conf").read_text().endswith("\n--compress=true\n")
 
 
@@ -256,17 +258,17 @@ def test_segments_that_are_wrong_are_named(cut_data, run_cli, tmp_path):
         "rec_b 2 -1": "too short",
         "rec_b 1.7 -1": "shorter than one window",
     }.items():
-        archive.write_table(data / "segments", SEGMENTS | {"b-1": value})
+        tables.write_table(data / "segments", SEGMENTS | {"b-1": value})
         done = run_cli("steps/convert_audio.sh", "--nj", 1, data, tmp_path / "log", tmp_path / "wav")
         assert done.returncode == 1 and message in done.stderr, done.stderr
         assert "Traceback" not in done.stderr
     done = run_cli("steps/convert_audio.sh", "--max-bad", 1, data, tmp_path / "log", tmp_path / "wav")
     assert done.returncode == 0, done.stderr
     for name in ("wav22k.scp", "segments", "utt2spk", "utt2dur"):
-        assert list(archive.read_table(data / name)) == ["a-1", "a-2"]
-    assert list(archive.read_table(data / "wav.scp")) == ["rec_a", "rec_b"]
-    archive.write_table(data / "segments", SEGMENTS | {"b-1": "rec_c 0 1"})
-    archive.write_table(data / "utt2spk", {utt: utt[0] for utt in SEGMENTS})
+        assert list(tables.read_table(data / name)) == ["a-1", "a-2"]
+    assert list(tables.read_table(data / "wav.scp")) == ["rec_a", "rec_b"]
+    tables.write_table(data / "segments", SEGMENTS | {"b-1": "rec_c 0 1"})
+    tables.write_table(data / "utt2spk", {utt: utt[0] for utt in SEGMENTS})
     for words in (("--no-feats", "--no-genre", data), ("--no-wav", "--no-feats", "--no-genre", data)):
         done = run_cli("utils/validate_data_dir.py", *words)
         assert done.returncode == 1 and "recording 'rec_c' is not in" in done.stderr
