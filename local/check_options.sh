@@ -23,7 +23,7 @@ done
 [ "$folds" -ne 1 ] || option_error "--folds: expected 0, or at least 2 folds"
 case $fold_by in spk | utt) ;; *) option_error "--fold-by: expected spk or utt, got '$fold_by'" ;; esac
 [ "$num_seeds" -ge 1 ] || option_error "--num-seeds: expected at least 1"
-nj=${nj:-$(nproc)}
+nj=${nj:-$(env -u OMP_NUM_THREADS nproc)} # nproc would take that for the number of cores
 [[ $nj =~ ^[1-9][0-9]*$ ]] || option_error "--nj: expected a number of jobs, got '$nj'"
 [[ $k =~ ^0?\.[0-9]+$ ]] || option_error "--k: expected a threshold between 0 and 1, got '$k'"
 case $use_gpu in yes | no | optional) ;; *) option_error "--use-gpu: expected yes, no or optional, got '$use_gpu'" ;; esac
