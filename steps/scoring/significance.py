@@ -85,13 +85,15 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
     McNemar
         Discordant counts and the two-sided binomial p value; p is 1 when no track is discordant.
     """
+    from scipy.stats import binomtest  # a second; intervals do without it
+
     first, second = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
     if first.shape != second.shape:
         raise ValueError(f"the systems have {first.shape} and {second.shape} tracks")
     only_first, only_second = int(np.sum(first & ~second)), int(np.sum(second & ~first))
     discordant = only_first + only_second
-    tail = sum(math.comb(discordant, number) for number in range(min(only_first, only_second) + 1))
-    return McNemar(only_first, only_second, min(1.0, 2 * tail / 2**discordant))
+    p_value = float(binomtest(only_first, discordant).pvalue) if discordant else 1.0
+    return McNemar(only_first, only_second, p_value)
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
