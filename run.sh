@@ -133,5 +133,5 @@ if stage 10 "the tables beside the paper's, the figures, and one page with all o
   [ "$corpus" != synth ] || local/show_synth.sh --dnns "$dnns" --lstms "$lstms" --seed "$seed" \
     --use-gpu "$use_gpu" --cmd "$cuda_cmd" "$data" "$dir"
   local/report.sh --num-seeds "$num_seeds" --test-sets "$test_sets" --scattering-config "${scattering_config%% *}" \
-    --cmd "$score_cmd" "$data" "$dir" "${best_config:+best }$dnns $lstms sc $systems"
+    --nj "$nj" --cmd "$score_cmd" "$data" "$dir" "${best_config:+best }$dnns $lstms sc $systems"
 fi

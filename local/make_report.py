@@ -12,8 +12,12 @@ e.g.:  local/make_report.py data/synth exp/synth dnn1 lstm_512 sc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from local.report import page
 from local.report.curves import draw_confusion, draw_figure3, draw_training, read_iterations
@@ -33,6 +37,7 @@ def get_parser() -> cli.KaldiParser:
     """Return the command line."""
     parser = cli.KaldiParser("local/make_report.py [options] <data-dir> <exp> <model>...", __doc__)
     parser.add_argument("--num-seeds", type=cli.positive_int, default=1, help="repetitions to average")
+    parser.add_argument("--nj", type=cli.positive_int, default=1, help="figures drawn side by side")
     parser.add_argument("--test-sets", default="test", metavar='"A B"', help="sets of <data-dir>")
     parser.add_argument("data_dir", type=Path, help="corpus directory")
     parser.add_argument("exp", type=Path, help="experiment directories without _<model>")
@@ -40,13 +45,15 @@ def get_parser() -> cli.KaldiParser:
     return parser
 
 
-def draw_figures(runs: Sequence[Run], shown: Run, data_dir: Path, test_set: str, out: Path) -> None:
-    """Draw everything that the experiments have data for."""
+def figures_of(
+    runs: Sequence[Run], shown: Run, data_dir: Path, test_set: str, out: Path
+) -> Iterator[Callable[[], object]]:
+    """Yield what draws each of the figures that the experiments have data for, the longest first."""
     posteriors = shown.path / f"post_{test_set}" / "post.scp"
     if posteriors.is_file():
         title = f"Figure 2. Scores of {shown.label} on the test set of {data_dir.name}"
         scores = collect_scores(read_reference(data_dir / test_set), f"scp:{posteriors}")
-        draw_figure2(scores, title, out / "figure2")
+        yield partial(draw_figure2, scores, title, out / "figure2")
     networks = [run for run in runs if run.kind]
     names = [run.label for run in networks]
     labels = {
@@ -57,14 +64,23 @@ def draw_figures(runs: Sequence[Run], shown: Run, data_dir: Path, test_set: str,
     if swept:
         k = read_svm(next(iter(swept.values())).path / "svm_lstm/svm.npz").k
         sweeps = {label: read_sweep(run.path / "sweep_k.tsv") for label, run in swept.items()}
-        draw_figure3(sweeps, k, out / "figure3")
+        yield partial(draw_figure3, sweeps, k, out / "figure3")
     trained = {label: run.path / "iters.tsv" for label, run in labels.items()}
     curves = {label: read_iterations(path) for label, path in trained.items() if path.is_file()}
     if curves:
-        draw_training(curves, out / "training")
+        yield partial(draw_training, curves, out / "training")
     for run in runs:
         title = f"{run.label}, {run.path.name}"
-        draw_confusion(run.scores.measures, run.scores.classes, title, out / f"confusion_{run.path.name}")
+        stem = out / f"confusion_{run.path.name}"
+        yield partial(draw_confusion, run.scores.measures, run.scores.classes, title, stem)
+
+
+def in_jobs(calls: Sequence[Callable[[], Any]], nj: int) -> list[Any]:
+    """Return the results of some calls, nj of them side by side."""
+    if nj == 1:
+        return [call() for call in calls]
+    with ProcessPoolExecutor(nj, multiprocessing.get_context("fork")) as pool:
+        return [future.result() for future in [pool.submit(call) for call in calls]]
 
 
 def frame_shift(data_dir: Path) -> float:
@@ -86,19 +102,21 @@ def main(argv: list[str] | None = None) -> int:
     out = args.exp.with_name(f"{args.exp.name}_report")
     networks = [run for run in runs if run.kind] or runs
     shown = next((run for run in networks if run.kind == "LSTM"), networks[0])
-    draw_figures(runs, shown, data_dir, first, figures)
+    drawings: list[Callable[[], Any]] = list(figures_of(runs, shown, data_dir, first, figures))
+    posteriors = shown.path / f"post_{first}" / "post.scp"
+    errors = confident_errors(shown.scores.predictions["Seg_acc"], NUM_ERRORS)
+    if posteriors.is_file():
+        shift, classes = frame_shift(data_dir / first), shown.scores.classes
+        drawings.append(partial(draw_posteriorgrams, errors, classes, f"scp:{posteriors}", shift, out))
+    drawn = in_jobs(drawings, args.nj)
     sets = [name for name in ("train", first, *others) if (data_dir / name).is_dir()]
     sections = [page.systems_section(runs, corpus), page.networks_section(runs)]
     for name in others:
         found = load_runs(args.exp, args.models, args.num_seeds, name)
         sections.append(page.set_section(found, name, data_dir))
     sections += [page.corpus_section(data_dir, first, sets), page.figures_section(runs, figures)]
-    posteriors = shown.path / f"post_{first}" / "post.scp"
     if posteriors.is_file():
-        errors = confident_errors(shown.scores.predictions["Seg_acc"], NUM_ERRORS)
-        shift = frame_shift(data_dir / first)
-        files = draw_posteriorgrams(errors, shown.scores.classes, f"scp:{posteriors}", shift, out)
-        sections.append(page.errors_section(shown, errors, files))
+        sections.append(page.errors_section(shown, errors, drawn[-1]))
     sections += [page.tests_section(runs), page.experiments_section(runs, out)]
     subtitle = (
         f"Corpus {corpus}, {len(runs[0].scores.first_predictions().utts)} test tracks. After Dai, Liang, "

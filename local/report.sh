@@ -8,6 +8,7 @@ num_seeds=1                            # trainings of each model
 test_sets="test"                       # test sets of <data>, the first is that of the tables
 svm_config=conf/svm.conf               # options of the SVMs
 scattering_config=conf/scattering.conf # options of the features
+nj=1                                   # figures drawn side by side, at most 4
 cmd=utils/run.py                       # job runner and its options
 
 help_message="Usage: $0 [options] <data> <dir> <models>
@@ -16,6 +17,7 @@ help_message="Usage: $0 [options] <data> <dir> <models>
 . ./path.sh
 . utils/parse_options.sh
 expect_arguments $# 3
+[ "$nj" -le 4 ] || nj=4
 data=$1
 dir=$2
 read -ra models <<<"$3"
@@ -58,7 +60,7 @@ for experiment in "${experiments[@]}"; do
     [ ! -e "$file" ] || inputs+=(--in "$file")
   done
 done
-utils/once.py --cmd "$cmd" "${inputs[@]}" --out "$summary/figures" --out "${dir}_report/index.html" \
+utils/once.py --cmd "$cmd --num-threads $nj" "${inputs[@]}" --out "$summary/figures" --out "${dir}_report/index.html" \
   "$summary/.done/report" -- "$summary/log/make_report.log" \
-  local/make_report.py "${options[@]}" "$data" "$dir" "${models[@]}"
+  local/make_report.py --nj "$nj" "${options[@]}" "$data" "$dir" "${models[@]}"
 [ "${RECIPE_DRY_RUN:-false}" = true ] || cat "$summary/tables.txt"
