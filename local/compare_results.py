@@ -5,8 +5,9 @@ The first directory is what the others are compared with, each with the accuracy
 test needs the same test tracks; where they differ, and for frames, p is '-'. p is not corrected for the
 number of rows: "p Holm" is. Pooled results of a cross-validation can be compared with each other.
 
-Usage: local/compare_results.py [options] <exp-dir> <exp-dir>...
-e.g.:  local/compare_results.py exp/synth_lstm_512 exp/synth_lstm_1024 exp/synth_dnn1
+Usage: local/compare_results.sh [options] <exp-dir> <exp-dir>...
+e.g.:  local/compare_results.sh --measures Seg_acc,FSeg_acc exp/synth_*_512
+       local/compare_results.sh exp/ismir04_folds_dnn1 exp/ismir04_folds_lstm_512
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ COLUMNS = (
 def get_parser() -> cli.KaldiParser:
     """Return the command line."""
     parser = cli.KaldiParser("local/compare_results.sh [options] <exp-dir> <exp-dir>...", __doc__)
-    parser.add_argument("--measures", default="", metavar="A,B", help="accuracies to show")
+    parser.add_argument("--measures", default="", metavar="A,B", help="accuracies to show, if not all")
     parser.add_argument("--test-set", default="test", metavar="SET", help="the set of the accuracies")
     parser.add_argument(
         "exp_dirs", nargs="+", metavar="exp_dir", help="scored experiments, the reference first"

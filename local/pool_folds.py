@@ -17,8 +17,8 @@ from pathlib import Path
 from local.report.experiments import load_scores, seed_paths
 from local.report.folds import describe_folds, fold_table, pool_records, pool_scores
 from local.report.tables import EXTRA_TABLES
-from steps.scoring.scores import write_json, write_scores
-from utils import cli
+from steps.scoring.scores import write_scores
+from utils import atomic, cli
 from utils.provenance import write_record
 
 UNITS = {"spk": "no artist in two folds", "utt": "tracks dealt one by one, whoever their artist"}
@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
             cli.log(f"wrote {target}/score_test")
     data_dirs = [args.data.with_name(f"{args.data.name}_{name}") for name in names]
     about = {"text": describe_folds(data_dirs, UNITS[args.fold_by]), **fold_table(shown)}
-    write_json(args.data.with_name(f"{args.data.name}_folds") / EXTRA_TABLES, [about])
+    atomic.write_json(args.data.with_name(f"{args.data.name}_folds") / EXTRA_TABLES, [about])
     return 0
 
 

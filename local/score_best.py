@@ -21,9 +21,8 @@ from steps.classifiers.model import Ensemble, read_ensemble
 from steps.classifiers.score import write_score
 from steps.classifiers.tracks import mean_log_posteriors, read_pieces
 from steps.scoring.reference import read_reference
-from steps.scoring.scores import write_json
 from steps.scoring.significance import mcnemar
-from utils import cli, provenance
+from utils import atomic, cli, provenance
 
 
 def get_parser() -> cli.KaldiParser:
@@ -92,7 +91,7 @@ def main(argv: list[str] | None = None) -> int:
     notes = provenance.read_record(out).get("notes", "")
     predictions = write_score(out / f"score_{args.set}", reference, fused, notes)
     if args.set == "test":
-        write_json(out / "tables.json", [table(ensemble, scores, predictions.ref)])
+        atomic.write_json(out / "tables.json", [table(ensemble, scores, predictions.ref)])
     cli.log(f"{args.set}: {predictions.right.sum()} of {len(predictions.right)} tracks right")
     return 0
 

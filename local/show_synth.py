@@ -12,7 +12,6 @@ Writes <data-dir>/tables.json, which the report shows: every claim, what was fou
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from local import synth
+from steps.scoring.scores import read_scores
 from utils import atomic, cli
 
 TEXT = (
@@ -62,14 +62,10 @@ def read_confusions(folder: Path) -> dict[str, np.ndarray]:
     UserError
         If it is not there, or is of other classes.
     """
-    path = folder / "accuracy.json"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise cli.UserError(f"{path}: cannot read the accuracies ({error}); run stages 7 and 8") from error
-    if content["classes"] != list(synth.GENRES):
-        raise cli.UserError(f"{path}: expected the classes of the embedded corpus, got {content['classes']}")
-    return {item["name"]: np.array(item["confusion"]) for item in content["measures"]}
+    scores = read_scores(folder)
+    if scores.classes != tuple(synth.GENRES):
+        raise cli.UserError(f"{folder}: expected the classes of the embedded corpus, got {scores.classes}")
+    return {name: measure.confusion for name, measure in scores.measures.items()}
 
 
 def accuracy(confusion: np.ndarray, *, of_pairs: bool = False) -> float:
@@ -126,9 +122,7 @@ def main(argv: list[str] | None = None) -> int:
         "columns": ["claim", "system", "found (%)", "holds"],
         "rows": [claim.row() for claim in claims],
     }
-    with atomic.replacing(args.data_dir / "tables.json") as file:
-        json.dump([table], file, indent=1)
-        file.write("\n")
+    atomic.write_json(args.data_dir / "tables.json", [table])
     failed = [claim for claim in claims if not claim.holds]
     for claim in failed:
         cli.warn(f"{claim.system}: {claim.text}: does not hold: {claim.got}")

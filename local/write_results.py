@@ -27,7 +27,6 @@ from local.report.comparison import test_families
 from local.report.corpus import DataSummary, count_tracks, overlap_line, summarise_data
 from local.report.experiments import Run, load_runs, seed_paths
 from local.report.results import write_results
-from steps.scoring.scores import write_json
 from utils import atomic, cli
 from utils.provenance import read_texts
 
@@ -99,7 +98,7 @@ def main(argv: list[str] | None = None) -> int:
     for name, text in (("results.txt", lines), ("tables.txt", shown)):
         with atomic.replacing(out / name) as file:
             file.write("\n".join(text) + "\n")
-    write_json(
+    atomic.write_json(
         out / "results.json", {"corpus": data_dir.name, "accuracies": rows, "mcnemar": tests, "text": shown}
     )
     print("\n".join(shown))

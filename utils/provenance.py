@@ -76,9 +76,7 @@ def training_record(
 
 def write_record(exp_dir: Path, record: Mapping[str, Any]) -> None:
     """Write ``training.json``."""
-    with atomic.replacing(exp_dir / RECORD) as file:
-        json.dump(record, file, indent=1, sort_keys=True)
-        file.write("\n")
+    atomic.write_json(exp_dir / RECORD, record)
 
 
 def read_record(exp_dir: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from local.report import tables
 from local.report.corpus import DataSummary
 from local.report.experiments import load_scores, read_network
-from steps.scoring.scores import Scores, write_json
+from steps.scoring.scores import Scores
 from utils import atomic
 from utils.cli import UserError
 from utils.provenance import git_commit, hash_texts, read_record
@@ -138,6 +138,6 @@ def write_results(exp_dir: Path, data_dir: Path, data: DataSummary, sets: list[s
             name: [item.as_json() for item in scores.measures.values()] for name, scores in found.items()
         },
     }
-    write_json(exp_dir / "results.json", content)
+    atomic.write_json(exp_dir / "results.json", content)
     with atomic.replacing(exp_dir / "results.txt") as file:
         file.write("\n".join(lines) + "\n")

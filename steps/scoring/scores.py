@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -30,20 +29,13 @@ class Scores:
         return next(iter(self.predictions.values()))
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON atomically, sorted and indented, so that a rerun is the same file."""
-    with atomic.replacing(path) as file:
-        json.dump(value, file, indent=1, sort_keys=True, allow_nan=False)
-        file.write("\n")
-
-
 def write_scores(folder: Path, measures: list[Measure], predictions: dict[str, Predictions]) -> None:
     """Write accuracy.json and the predictions, which are named as their accuracies are."""
     for name, table in predictions.items():
         write_predictions(folder / f"predictions_{name}.tsv", table)
     classes = next(iter(predictions.values())).classes
     content = {"classes": list(classes), "measures": [measure.as_json() for measure in measures]}
-    write_json(folder / ACCURACY, content)
+    atomic.write_json(folder / ACCURACY, content)
 
 
 def _read_measures(path: Path) -> tuple[tuple[str, ...], list[Measure]]:
