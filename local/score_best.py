@@ -61,7 +61,7 @@ def table(ensemble: Ensemble, scores: Mapping[str, np.ndarray], labels: np.ndarr
         rows.append(
             [title, f"{100 * hits.mean():.2f}", f"{hits.sum()} / {len(hits)}", str(here), str(there), p]
         )
-    shrinkages = ", ".join(f"{m.name} {m.shrinkage:g}" for m in ensemble.members if m.part)
+    shrinkages = ", ".join(f"{m.name} {m.shrinkage:g}" for m in ensemble.members if m.model)
     return {
         "title": "What each part of `best` adds",
         "text": "On the test tracks, which took no part in any choice; McNemar's test against all parts. "

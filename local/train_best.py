@@ -2,7 +2,8 @@
 """Train the system `best`: shrinkage LDAs on pieces of each track and on the order of its frames.
 
 Reads utt2genre, utt2spk and the frames of <data-dir>/train that conf/best/best.conf names, and with
---networks "A B" the out-of-fold posteriors <exp>_A/post_train_crossfit/post.scp. Settings, parts and
+--networks "A B" the out-of-fold posteriors <exp>_A/post_train_crossfit/post.scp; networks of --dnn-config,
+--lstm-config and --attention-config are trained here (steps/classifiers/networks.py). Settings, parts and
 calibration are chosen by cross-validation on these tracks, by artist where artists are known. Writes
 <exp>_best/best.npz, training.json and score_train/: predictions of the training tracks, each by LDAs, parts
 and calibration that it had no part in.
@@ -14,33 +15,39 @@ e.g.:  local/train_best.py --config conf/best/best.conf data/synth exp/synth
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 
 from steps.classifiers.ensemble import Folds
-from steps.classifiers.model import Part, Trained, cross_calibrated, train, write_ensemble
+from steps.classifiers.model import NETWORK, Part, Trained, cross_calibrated, train, write_ensemble
 from steps.classifiers.pieces import STATISTICS
 from steps.classifiers.score import write_score
-from steps.classifiers.tracks import mean_log_posteriors, read_pieces, with_projections
+from steps.classifiers.tracks import mean_log_posteriors, read_frames, read_pieces, with_projections
 from steps.scoring.reference import Reference, read_artists, read_reference
 from steps.scoring.svm_training import SvmOptions, fold_count, make_folds, positive_floats
 from utils import cli, provenance
+
+NETWORKS = ("dnn", "lstm", "attention")
+"""Of conf/best."""
+NETWORK_FOLDS = 5
 
 
 def part_list(text: str) -> tuple[Part, ...]:
     """Parse ``name:feats:frames:statistics,…``."""
     parts = []
     for word in text.split(","):
-        fields = word.split(":")
-        if len(fields) != 4 or not set(fields[3].split("+")) <= set(STATISTICS):
+        words = word.split(":")
+        if len(words) != 4 or not set(words[3].split("+")) <= set(STATISTICS):
             raise argparse.ArgumentTypeError(
                 f"expected <name>:<features>:<frames>:<{'|'.join(STATISTICS)}>, got '{word}'"
             )
-        frames = cli.finite_float(fields[2])
+        frames = cli.finite_float(words[2])
         if frames < 0:
             raise argparse.ArgumentTypeError(f"expected a length of at least 0 frames, got '{word}'")
-        parts.append(Part(fields[0], fields[1], frames, fields[3]))
+        parts.append(Part(words[0], words[1], frames, words[3]))
     if len({part.name for part in parts}) != len(parts):
         raise argparse.ArgumentTypeError(f"a part has the name of another one: '{text}'")
     return tuple(parts)
@@ -60,6 +67,8 @@ def get_parser() -> cli.KaldiParser:
     add("--further-doubt", type=cli.finite_float, default=1.0, help=f"{text}: further ones, networks")
     add("--seed", type=int, default=777, help="of the folds")
     add("--networks", default="", metavar='"A B"', help="networks with out-of-fold posteriors")
+    for name in NETWORKS:
+        add(f"--{name}-config", default="", metavar="FILE", help=f"networks {name} of conf/best take part")
     add("data_dir", type=Path)
     add("exp", type=Path, help="experiments without _<model>")
     return parser
@@ -81,6 +90,34 @@ def known_parts(parts: tuple[Part, ...], data_dir: Path) -> list[Part]:
     return kept
 
 
+def train_networks(
+    reference: Reference, labels: np.ndarray, args: argparse.Namespace
+) -> Iterator[tuple[Part, np.ndarray]]:
+    """Cross-fit the networks that have a configuration; return them and log posteriors of their tracks."""
+    from steps.classifiers.networks import NetworkOptions, cross_fit
+
+    folds, _ = split(reference, labels, NETWORK_FOLDS, args.seed)
+    for name, path in network_configs(args).items():
+        parser = cli.KaldiParser("conf/best/<network>.conf", "Networks that see whole tracks.")
+        for item in fields(NetworkOptions):
+            parser.add_argument(
+                f"--{item.name.replace('_', '-')}", type=type(item.default), default=item.default
+            )
+        values = parser.parse_args(["--config", path])
+        options = NetworkOptions(**{item.name: getattr(values, item.name) for item in fields(NetworkOptions)})
+        (part,) = known_parts((Part(name, options.feats, 0.0, NETWORK),), reference.path)
+        frames = dict(read_frames(reference, part.feats))
+        tracks = [frames[utt] for utt in reference.genre]
+        networks, held = cross_fit(tracks, labels, len(reference.classes), folds, options)
+        yield replace(part, networks=networks), held
+
+
+def network_configs(args: argparse.Namespace) -> dict[str, str]:
+    """Return the configurations of the networks that may take part, by name."""
+    given = {name: getattr(args, f"{name}_config") for name in NETWORKS}
+    return {name: path for name, path in given.items() if path}
+
+
 def describe(trained: Trained, labels: np.ndarray, how: str) -> str:
     """Say how the system was chosen."""
     words = []
@@ -91,14 +128,14 @@ def describe(trained: Trained, labels: np.ndarray, how: str) -> str:
     return f"right in {how} cross-validation on train, of {len(labels)}: {', '.join(words)}"
 
 
-def split(reference: Reference, labels: np.ndarray, options: argparse.Namespace) -> tuple[Folds, str]:
+def split(reference: Reference, labels: np.ndarray, folds: int, seed: int) -> tuple[Folds, str]:
     """Return the folds of the training tracks, and what they keep apart."""
-    given = SvmOptions(folds=options.folds, seed=options.seed)
-    folds, grouped = make_folds(labels, read_artists(reference), reference.classes, given)
-    held = np.concatenate([part for _, part in folds])
+    given = SvmOptions(folds=folds, seed=seed)
+    pairs, grouped = make_folds(labels, read_artists(reference), reference.classes, given)
+    held = np.concatenate([part for _, part in pairs])
     if len(held) != len(labels):
-        raise cli.UserError(f"{reference.path}: too few tracks of a class for {options.folds} folds")
-    return folds, f"{len(folds)}-fold {'artist-grouped' if grouped else 'stratified'}"
+        raise cli.UserError(f"{reference.path}: too few tracks of a class for {folds} folds")
+    return pairs, f"{len(pairs)}-fold {'artist-grouped' if grouped else 'stratified'}"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -106,9 +143,10 @@ def main(argv: list[str] | None = None) -> int:
     args = get_parser().parse_args(argv)
     reference = read_reference(args.data_dir / "train")
     labels = reference.labels
-    folds, how = split(reference, labels, args)
-    if shared := {part.name for part in args.parts} & {part.name for part in args.further_parts}:
-        raise cli.UserError(f"--further-parts: '{min(shared)}' is among --parts; give it another name")
+    folds, how = split(reference, labels, args.folds, args.seed)
+    names = [part.name for part in args.parts + args.further_parts] + list(network_configs(args))
+    if len(set(names)) < len(names):
+        raise cli.UserError(f"--parts, --further-parts: a name stands twice in '{' '.join(names)}'")
     parts = with_projections(reference, known_parts(args.parts + args.further_parts, reference.path))
     given: dict = dict(read_pieces(reference, parts))
     doubts = {part.name: args.part_doubt if part in args.parts else args.further_doubt for part in parts}
@@ -116,6 +154,10 @@ def main(argv: list[str] | None = None) -> int:
         post = args.exp.with_name(f"{args.exp.name}_{name}") / "post_train_crossfit" / "post.scp"
         given[name] = mean_log_posteriors(reference, post)
         doubts[name] = args.further_doubt
+    if network_configs(args):
+        for part, scores in train_networks(reference, labels, args):
+            parts.append(part)
+            given[part.name], doubts[part.name] = scores, args.further_doubt
     trained = train(parts, given, labels, reference.classes, folds, sorted(args.shrinkages), doubts)
     out = args.exp.with_name(f"{args.exp.name}_best")
     held = cross_calibrated(trained.out_of_fold, labels, folds, doubts)
@@ -123,7 +165,9 @@ def main(argv: list[str] | None = None) -> int:
     write_score(out / "score_train", reference, held, f"out of fold; {notes}")
     write_ensemble(out / "best.npz", trained.ensemble)
     chosen = {member.name: member.shrinkage for member in trained.ensemble.members}
-    record = provenance.training_record([args.config], args.seed, notes=notes, shrinkages=chosen)
+    record = provenance.training_record(
+        [args.config, *network_configs(args).values()], args.seed, notes=notes, shrinkages=chosen
+    )
     provenance.write_record(out, record)
     cli.log(f"{notes}; wrote {out}/best.npz")
     return 0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,12 +15,17 @@ from steps.classifiers.calibration import calibrate, fit_sharpness
 from steps.classifiers.ensemble import Folds, Pieces, choose_parts, choose_shrinkage, fuse, held_out
 from steps.classifiers.pieces import piece_vectors
 
+if TYPE_CHECKING:
+    from steps.classifiers.networks import TrackNetworks
+
 FORMAT = 1
+NETWORK = "network"
+"""Of a part with networks, in place of statistics."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """An LDA on statistics of pieces of one kind of frames."""
+    """An LDA on statistics of pieces of one kind of frames, or networks that see whole tracks of them."""
 
     name: str
     feats: str
@@ -27,18 +33,21 @@ class Part:
     frames: float
     """Length of a piece; 0 stands for the whole track."""
     statistics: str
-    """See :func:`steps.classifiers.pieces.piece_vectors`."""
+    """See :func:`steps.classifiers.pieces.piece_vectors`; ``network`` where there are networks."""
     projection: np.ndarray | None = field(default=None, compare=False)
     """Of the training frames, where the order of frames is among the statistics; (dim, dims)."""
+    networks: TrackNetworks | None = field(default=None, compare=False)
 
     def vectors(self, frames: np.ndarray) -> np.ndarray:
-        """Return the vectors of a track's pieces, float32 of shape (pieces, dim)."""
+        """Return the vectors of a track's pieces, (pieces, dim); of networks log posteriors, (1, C)."""
+        if self.networks is not None:
+            return self.networks.log_posteriors(frames)[np.newaxis]
         return piece_vectors(frames, self.frames, self.statistics, self.projection)
 
 
 @dataclass(frozen=True)
 class Member:
-    """A part as it was trained; ``model`` is None where log posteriors come from elsewhere."""
+    """A part as it was trained; without a model it takes log posteriors, of networks or from elsewhere."""
 
     name: str
     sharpness: float
@@ -67,9 +76,7 @@ class Ensemble:
         for member in self.members:
             given = tracks[member.name]
             if isinstance(given, Pieces):
-                if member.model is None:
-                    raise ValueError(f"part '{member.name}' takes log posteriors, not vectors")
-                scores = given.log_posteriors(member.model)
+                scores = given.log_posteriors(member.model) if member.model else given.vectors
             else:
                 scores = given
             found[member.name] = calibrate(scores, member.sharpness)
@@ -122,7 +129,7 @@ def train(
     Parameters
     ----------
     parts : sequence of Part
-        The LDAs; further names of ``tracks`` stand for log posteriors that come from elsewhere.
+        LDAs and networks; further names of ``tracks`` stand for log posteriors that come from elsewhere.
     tracks : mapping of str to Pieces or array of shape (num_tracks, C)
         Vectors of every part; out-of-fold log posteriors of everything else.
     labels : int array of shape (num_tracks,)
@@ -141,7 +148,8 @@ def train(
     for name, given in tracks.items():
         if not isinstance(given, Pieces):
             sharpness = fit_sharpness(given, labels)
-            members[name], scores[name] = Member(name, sharpness), calibrate(given, sharpness)
+            members[name] = Member(name, sharpness, part=by_name.get(name))
+            scores[name] = calibrate(given, sharpness)
             continue
         found = held_out(given, labels, len(classes), folds, grid)
         best, sharpness = choose_shrinkage(found, labels)
@@ -179,27 +187,35 @@ def write_ensemble(path: Path, ensemble: Ensemble) -> None:
         "numbers": np.array([[member.sharpness, member.shrinkage] for member in ensemble.members]),
     }
     for member in ensemble.members:
-        if member.part is not None and member.model is not None:
+        if member.part is not None:
             arrays[f"{member.name}.feats"] = np.array(member.part.feats)
             arrays[f"{member.name}.statistics"] = np.array(member.part.statistics)
             arrays[f"{member.name}.frames"] = np.array(member.part.frames)
             if member.part.projection is not None:
                 arrays[f"{member.name}.projection"] = member.part.projection
+            if member.part.networks is not None:
+                found = member.part.networks.arrays.items()
+                arrays |= {f"{member.name}.networks.{key}": array for key, array in found}
+        if member.model is not None:
             arrays[f"{member.name}.weight"] = member.model.weight
             arrays[f"{member.name}.bias"] = member.model.bias
     write_arrays(path, arrays)
 
 
 def _member(values: Mapping[str, np.ndarray], name: str, sharpness: float, shrinkage: float) -> Member:
-    if f"{name}.weight" not in values:
+    if f"{name}.feats" not in values:
         return Member(name, sharpness, shrinkage)
-    part = Part(
-        name,
-        str(values[f"{name}.feats"]),
-        float(values[f"{name}.frames"]),
-        str(values[f"{name}.statistics"]),
-        values.get(f"{name}.projection"),
-    )
+    feats, statistics = str(values[f"{name}.feats"]), str(values[f"{name}.statistics"])
+    part = Part(name, feats, float(values[f"{name}.frames"]), statistics, values.get(f"{name}.projection"))
+    if statistics == NETWORK:
+        from steps.classifiers.networks import TrackNetworks
+
+        start = f"{name}.networks."
+        arrays = {key.removeprefix(start): array for key, array in values.items() if key.startswith(start)}
+        networks = TrackNetworks(feats, arrays)
+        if {len(network.leave.bias) for network in networks.networks} != {values["classes"].size}:
+            raise ValueError(f"the networks of part '{name}' do not fit {values['classes'].size} classes")
+        return Member(name, sharpness, shrinkage, replace(part, networks=networks))
     model = lda.Linear(values[f"{name}.weight"], values[f"{name}.bias"])
     if model.weight.shape[:1] != model.bias.shape or model.bias.shape != values["classes"].shape:
         raise ValueError(f"the shapes of part '{name}' do not fit {values['classes'].size} classes")

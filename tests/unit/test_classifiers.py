@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from steps.classifiers import ensemble, lda, model
+from steps.classifiers import ensemble, lda, model, networks
 from steps.classifiers.calibration import calibrate, fit_confidence, fit_sharpness, track_losses
 from steps.classifiers.pieces import LAGS, MOVEMENTS, movements, order, piece_bounds, piece_vectors
 from utils.cli import UserError
@@ -265,4 +267,44 @@ def test_file_with_wrong_shapes_is_refused(tmp_path):
         values = {name: arrays[name] for name in arrays.files}
     np.savez(path, **{**values, "a.bias": np.zeros(2)})
     with pytest.raises(UserError, match="shapes of part 'a'"):
+        model.read_ensemble(path)
+
+
+def beats(seed: int, tracks: int = 36, num_frames: int = 20):
+    """Return tracks of three classes: a mean of its own, or one circle walked in either direction."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(tracks) % NUM_CLASSES
+    frames = []
+    for label in labels:
+        angle = rng.uniform(0, 6) + np.arange(num_frames) * (1 if label == 1 else -1)
+        circle = 2 * np.stack([np.cos(angle), np.sin(angle)], axis=1) @ np.eye(2, 6)
+        track = 0.3 * rng.normal(size=(num_frames, 6)) + (np.eye(6)[5] if label == 0 else circle)
+        frames.append(track.astype(np.float32))
+    return frames, labels
+
+
+@pytest.mark.parametrize(("options", "least"), [({"memory": 8}, 30), ({"attention": 1}, 20), ({}, 20)])
+def test_cross_fitted_networks_learn_and_survive_their_file(options, least, tmp_path):
+    frames, labels = beats(14)
+    given = networks.NetworkOptions(hidden=16, streams=9, crop=16, learn_rate=0.02, **options)
+    folds = split(len(labels), 3)
+    found, held = networks.cross_fit(frames, labels, NUM_CLASSES, folds, replace(given, max_updates=100))
+    assert (held.argmax(axis=1) == labels).sum() >= least
+    assert ((held.argmax(axis=1) == 0) == (labels == 0)).sum() >= 34
+    other = labels.copy()
+    other[folds[0][1]] = (other[folds[0][1]] + 1) % NUM_CLASSES  # seen by the others' networks alone
+    _, moved = networks.cross_fit(frames, other, NUM_CLASSES, folds[:1], replace(given, max_updates=20))
+    _, kept = networks.cross_fit(frames, labels, NUM_CLASSES, folds[:1], replace(given, max_updates=20))
+    np.testing.assert_array_equal(moved, kept)
+
+    part = model.Part("net", "feats", 0.0, model.NETWORK, networks=found)
+    path = tmp_path / "best.npz"
+    model.write_ensemble(path, model.Ensemble(("x", "y", "z"), (model.Member("net", 0.9, part=part),), 1.0))
+    restored = model.read_ensemble(path)
+    expected = calibrate(found.log_posteriors(frames[1])[np.newaxis], 0.9)[0]
+    np.testing.assert_array_equal(restored.classify({"feats": frames[1]}, {}), expected)
+    with np.load(path) as arrays:
+        values = {name: arrays[name] for name in arrays.files}
+    np.savez(path, **{**values, "net.networks.0.leave.bias": np.zeros(2, np.float32)})
+    with pytest.raises(UserError, match="not a network of this version"):
         model.read_ensemble(path)

@@ -1,0 +1,214 @@
+"""Small networks in plain torch that see whole tracks, cross-fitted: parts of the fused system.
+
+Frames are whitened within their tracks, pass a layer with dropout and perhaps an LSTM in both directions,
+and are pooled over the track, whose label is the target. One network is trained on each fold's training
+tracks, by AdamW on random crops, all side by side; training ends for all when their mean loss on the tracks
+that each has not seen ceases to fall, so that every track has a say in it. The same held-out posteriors are
+those of the training tracks: none comes from a network that saw the track or, where artists are known, its
+artist. A new track gets the mean log posteriors of all the networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import nn
+
+from steps.classifiers.calibration import track_losses
+from steps.classifiers.ensemble import Folds
+from steps.nnet1.whitening_to_nnet import whitening
+from utils import cli
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """Options of conf/best/{dnn,lstm,attention}.conf; none depends on the number of tracks or frames."""
+
+    feats: str = "feats"
+    """Which frames."""
+    hidden: int = 128
+    """Units of the first layer."""
+    memory: int = 0
+    """Cells of the LSTM in each direction; 0 for none."""
+    attention: int = 0
+    """Whether (1) frames are weighed as another layer says, or (0) all the same."""
+    dropout: float = 0.5
+    weight_decay: float = 0.01
+    learn_rate: float = 0.001
+    shrinkage: float = 0.1
+    """Of the covariance that whitens."""
+    streams: int = 16
+    """Tracks of an update."""
+    crop: int = 32
+    """Frames of each of them."""
+    interval: int = 20
+    """Updates between two looks at the tracks that were held out."""
+    patience: int = 5
+    """Looks without a loss that is smaller by 1 % until training ends."""
+    max_updates: int = 4000
+    seed: int = 777
+
+
+class TrackNetwork(nn.Module):
+    """From whitened frames (streams, num_frames, dim) to logits (streams, C) of the track."""
+
+    def __init__(
+        self, dim: int, num_classes: int, hidden: int, memory: int, attention: int, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.drop = nn.Dropout(dropout)
+        self.enter = nn.Linear(dim, hidden)
+        self.memory = nn.LSTM(hidden, memory, batch_first=True, bidirectional=True) if memory else None
+        width = 2 * memory or hidden
+        self.attend = nn.Linear(width, 1) if attention else None
+        self.leave = nn.Linear(width, num_classes)
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        """Pool the frames' logits by their mean, which is that of log posteriors, or units by attention."""
+        units = self.drop(torch.relu(self.enter(frames)))
+        if self.memory is not None:
+            units = self.drop(self.memory(units)[0])
+        if self.attend is None:
+            return self.leave(units).mean(dim=1)
+        return self.leave((torch.softmax(self.attend(units), dim=1) * units).sum(dim=1))
+
+
+@dataclass(frozen=True)
+class TrackNetworks:
+    """Trained networks and what whitens their frames, as named arrays."""
+
+    feats: str
+    arrays: Mapping[str, np.ndarray]
+    """``weight`` and ``bias`` of the whitening; the state of network n under ``n.<parameter>``."""
+
+    @cached_property
+    def networks(self) -> list[TrackNetwork]:
+        """The networks, ready for use."""
+        states: dict[str, dict[str, torch.Tensor]] = {}
+        for name, array in self.arrays.items():
+            number, _, parameter = name.partition(".")
+            if parameter:
+                states.setdefault(number, {})[parameter] = torch.from_numpy(np.asarray(array))
+        return [_restored(state) for state in states.values()]
+
+    def log_posteriors(self, frames: np.ndarray) -> np.ndarray:
+        """Return the mean log posteriors of the networks, float64 of shape (C,), of a track's frames."""
+        white = _whitened(frames, self.arrays["weight"], self.arrays["bias"])
+        return np.mean([_log_posteriors(network, [white])[0] for network in self.networks], axis=0)
+
+
+def _restored(state: dict[str, torch.Tensor]) -> TrackNetwork:
+    hidden, dim = state["enter.weight"].shape
+    memory = state["memory.weight_hh_l0"].shape[1] if "memory.weight_hh_l0" in state else 0
+    network = TrackNetwork(dim, len(state["leave.bias"]), hidden, memory, int("attend.weight" in state))
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(f"not a network of this version ({error})") from error
+    return network
+
+
+def _whitened(frames: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy((frames @ weight.T + bias).astype(np.float32))
+
+
+def _log_posteriors(network: TrackNetwork, tracks: Sequence[torch.Tensor]) -> np.ndarray:
+    """Return log posteriors, float64 of shape (len(tracks), C), of whitened frames (num_frames, dim)."""
+    network.eval()
+    with torch.no_grad():
+        logits = torch.cat([network(frames[None]) for frames in tracks])
+        return torch.log_softmax(logits.double(), dim=1).numpy()
+
+
+class _Training:
+    """One network on the training tracks of one fold."""
+
+    def __init__(
+        self,
+        tracks: Sequence[torch.Tensor],
+        labels: np.ndarray,
+        num_classes: int,
+        options: NetworkOptions,
+        seed: int,
+    ) -> None:
+        torch.manual_seed(seed)
+        self.rng = np.random.default_rng(seed)
+        self.tracks, self.labels, self.options = tracks, labels, options
+        self.queue: list[int] = []
+        shape = (options.hidden, options.memory, options.attention, options.dropout)
+        self.network = TrackNetwork(tracks[0].shape[1], num_classes, *shape)
+        self.adam = torch.optim.AdamW(
+            self.network.parameters(), options.learn_rate, weight_decay=options.weight_decay
+        )
+
+    def _crops(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the next crops, equally long; every track comes once before one comes again."""
+        count = min(self.options.streams, len(self.tracks))
+        if len(self.queue) < count:
+            self.queue += self.rng.permutation(len(self.tracks)).tolist()
+        chosen, self.queue = self.queue[:count], self.queue[count:]
+        length = min(self.options.crop, *(len(self.tracks[t]) for t in chosen))
+        starts = [self.rng.integers(len(self.tracks[t]) - length + 1) for t in chosen]
+        crops = [self.tracks[t][s : s + length] for t, s in zip(chosen, starts, strict=True)]
+        return torch.stack(crops), torch.from_numpy(self.labels[chosen])
+
+    def run(self, updates: int) -> None:
+        """Train."""
+        self.network.train()
+        for _ in range(updates):
+            crops, labels = self._crops()
+            self.adam.zero_grad()
+            nn.functional.cross_entropy(self.network(crops), labels).backward()
+            nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+            self.adam.step()
+
+
+def cross_fit(
+    tracks: Sequence[np.ndarray], labels: np.ndarray, num_classes: int, folds: Folds, options: NetworkOptions
+) -> tuple[TrackNetworks, np.ndarray]:
+    """Train a network for each fold; return them, and the held-out log posteriors (num_tracks, C).
+
+    Parameters
+    ----------
+    tracks : sequence of arrays of shape (num_frames, dim)
+        The frames of every training track.
+    labels : int array of shape (num_tracks,)
+        Their classes.
+    num_classes : int
+        C.
+    folds : sequence of pairs of index arrays
+        Training and held-out tracks; every track is held out once.
+    options : NetworkOptions
+        What is trained, and how.
+    """
+    names = [str(number) for number in range(len(tracks))]
+    each = dict(zip(names, names, strict=True))  # within tracks: no class is needed
+    weight, bias = whitening(zip(names, tracks, strict=True), each, options.shrinkage)
+    white = [_whitened(frames, weight, bias) for frames in tracks]
+    trainings = [
+        _Training([white[t] for t in train], labels[train], num_classes, options, options.seed + number)
+        for number, (train, _) in enumerate(folds)
+    ]
+    arrays, best, least, since = {}, np.zeros((len(labels), num_classes)), np.inf, 0
+    updates = 0
+    while since < options.patience and updates < options.max_updates:
+        updates += options.interval
+        found = np.zeros_like(best)
+        for training, (_, held) in zip(trainings, folds, strict=True):
+            training.run(options.interval)
+            found[held] = _log_posteriors(training.network, [white[t] for t in held])
+        loss = float(track_losses(found, labels).mean())
+        since += 1
+        if loss < 0.99 * least:
+            best, least, since = found, loss, 0
+            arrays = {
+                f"{number}.{name}": value.numpy().copy()
+                for number, training in enumerate(trainings)
+                for name, value in training.network.state_dict().items()
+            }
+    cli.log(f"{updates} updates of {len(folds)} networks; held-out loss {least:.4f}")
+    return TrackNetworks(options.feats, {"weight": weight, "bias": bias, **arrays}), best
