@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.forkserver import ForkServer
+from tests.contract.forkserver import ForkServer, write_shim
 from tests.workspace import make_workspace, run_recipe
 
 REPO = Path(__file__).resolve().parents[1]
@@ -37,10 +37,20 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def fork_server():
+def fork_server(tmp_path_factory):
     """Server that runs the recipe's Python programs at a tenth of the cost of a process."""
-    server = ForkServer()
+    server = ForkServer(tmp_path_factory.mktemp("fork") / "socket")
     yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def forked_programs(tmp_path_factory):
+    """Let runs of the recipe in copies of it fork their programs, too."""
+    folder = tmp_path_factory.mktemp("forks")
+    server = ForkServer(folder / "socket", ours=False)
+    os.environ.update(FORK_SERVER=str(server.path), TESTS_PYTHON=str(write_shim(folder / "bin")))
+    yield
     server.close()
 
 
@@ -68,7 +78,7 @@ def run_cli(fork_server):
 
 
 @pytest.fixture(scope="session")
-def whole_run(tmp_path_factory) -> Path:
+def whole_run(tmp_path_factory, forked_programs) -> Path:  # noqa: ARG001
     """A run of all models on the tiny corpus, once for all processes, in ``copy``; ``stdout``, ``stderr``."""
     root = tmp_path_factory.getbasetemp()
     folder = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "whole_run"

@@ -54,10 +54,10 @@ def make_workspace(folder: Path) -> Path:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment in which the copy uses the Python that runs the tests."""
+    """Return the environment in which the copy uses the Python that runs the tests, or one that forks."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RECIPE_")}
     kept.pop("PYTHONPATH", None)
-    return {**kept, "RECIPE_PYTHON": sys.executable}
+    return {**kept, "RECIPE_PYTHON": os.environ.get("TESTS_PYTHON", sys.executable)}
 
 
 def run_recipe(folder: Path, *options: str, timeout: float = 900) -> subprocess.CompletedProcess:

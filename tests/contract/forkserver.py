@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """A process that has imported the heavy packages once and forks for every program it is to run.
 
-A client starts it and sends one request a line, ``{"argv": [...], "cwd": ..., "seconds": ..., "extra_mib":
-...}``; for each the server forks, runs the program as ``__main__`` under limits of time and address space,
-and answers ``{"status", "stdout", "stderr", "peak_mib"}``. It stands apart from pytest so that the fork
-happens in a process without other threads.
+It listens on a socket and stands apart from pytest so that the fork happens in a process without other
+threads. A request is a working directory, arguments and the environment, with the client's standard input,
+output and error; the program runs as ``__main__`` under the limits that FORK_LIMITS names, and the answer
+is its status and its peak memory. Who is gone has its program killed.
+
+:class:`ForkServer` is the client of tests; :func:`write_shim` writes a ``python3`` that runs programs of
+local/ and steps/ in forks and all else as it is, for runs of the whole recipe.
 """
 
 from __future__ import annotations
@@ -12,12 +15,12 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
-import json
 import os
 import resource
 import runpy
 import selectors
 import signal
+import socket
 import subprocess
 import sys
 import traceback
@@ -28,16 +31,26 @@ from typing import NamedTuple, NoReturn
 
 REPO = Path(__file__).resolve().parents[2]
 HEAVY = (
-    "matplotlib.pyplot",
-    "numpy",
-    "scipy.signal",
-    "scipy.stats",
-    "torch",
-    "soundfile",
-    "soxr",
-    "sklearn.svm",
-    "kaldi_io",
+    *("numpy", "scipy.signal", "scipy.stats", "torch", "soundfile", "soxr", "matplotlib.pyplot", "kaldi_io"),
+    *("sklearn.svm", "sklearn.model_selection", "sklearn.ensemble", "sklearn.mixture"),
 )
+CLIENT = """#!{python} -ISE
+import os, socket, sys
+words, server = sys.argv[1:], os.environ.get("FORK_SERVER")
+ours = words and words[0].endswith(".py") and ("/local/" in "/" + words[0] or "/steps/" in "/" + words[0])
+if not (server and ours):
+    os.execv("{python}", ["{python}", *words])
+client = socket.socket(socket.AF_UNIX)
+client.connect(server)
+parts = [os.getcwd(), str(len(words)), *words, *(f"{{k}}={{v}}" for k, v in os.environ.items())]
+data = os.fsencode("\\0".join(parts))
+socket.send_fds(client, [len(data).to_bytes(4, "big")], [0, 1, 2])
+client.sendall(data)
+status = int(client.recv(99).split()[0])
+if status < 0:
+    os.kill(os.getpid(), -status)
+sys.exit(status)
+"""
 
 
 class Done(NamedTuple):
@@ -50,17 +63,16 @@ class Done(NamedTuple):
 
 
 class ForkServer:
-    """The client's side: start it once, run many programs."""
+    """The client's side: start it once, run many programs; it has imported ours unless it is told not to."""
 
-    def __init__(self) -> None:
-        environment = dict(os.environ, LC_ALL="C", OMP_NUM_THREADS="1", PYTHONUTF8="1", PYTHONPATH=str(REPO))
-        self._process = subprocess.Popen(
-            [sys.executable, __file__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment,
-            text=True,
-        )
+    def __init__(self, path: Path, *, ours: bool = True) -> None:
+        self.path = path
+        self._environment = dict(os.environ, LC_ALL="C", OMP_NUM_THREADS="1", PYTHONUTF8="1")
+        self._environment["PYTHONPATH"] = str(REPO) if ours else ""
+        words = [sys.executable, __file__, str(path), *(["ours"] if ours else [])]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self._process = subprocess.Popen(words, env=self._environment, **pipes)
+        self._process.stdout.readline()
 
     def run(
         self,
@@ -73,23 +85,44 @@ class ForkServer:
         env: Mapping[str, str] = MappingProxyType({}),
     ) -> Done:
         """Run a program of the recipe, named from its root, in ``cwd``; limits of 0 are none."""
-        request = {"argv": argv, "cwd": str(cwd), "seconds": seconds, "extra_mib": extra_mib}
-        request |= {"file_bytes": file_bytes, "env": dict(env)}
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        return Done(**json.loads(self._process.stdout.readline()))
+        limits = f"{seconds} {extra_mib} {file_bytes}"
+        environment = {**self._environment, "FORK_LIMITS": limits, **env}
+        parts = [str(cwd), str(len(argv)), str(REPO / argv[0]), *argv[1:]]
+        data = os.fsencode("\0".join([*parts, *(f"{k}={v}" for k, v in environment.items())]))
+        (output, output_end), (errors, errors_end) = os.pipe(), os.pipe()
+        with socket.socket(socket.AF_UNIX) as client, open(os.devnull) as nothing:  # noqa: PTH123
+            client.connect(str(self.path))
+            socket.send_fds(
+                client, [len(data).to_bytes(4, "big")], [nothing.fileno(), output_end, errors_end]
+            )
+            client.sendall(data)
+            os.close(output_end)
+            os.close(errors_end)
+            texts = drain(output, errors)
+            status, peak = client.recv(99).split()
+        return Done(int(status), *texts, float(peak))
 
     def close(self) -> None:
         """End the server."""
         self._process.stdin.close()
+        self._process.stdout.close()
         self._process.wait(timeout=10)
 
 
-def preload() -> None:
+def write_shim(folder: Path) -> Path:
+    """Write a ``python3`` that has FORK_SERVER run the recipe's programs, and return it."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "python3"
+    path.write_text(CLIENT.format(python=sys.executable))
+    path.chmod(0o755)
+    return path
+
+
+def preload(*, ours: bool) -> None:
     """Import what the programs import and what takes long."""
     for name in HEAVY:
         importlib.import_module(name)
-    for path in sorted((REPO / "steps").glob("*/*.py")):
+    for path in sorted((REPO / "steps").glob("*/*.py")) if ours else ():
         text = path.read_text(encoding="utf-8")
         if not text.startswith("#!"):
             with contextlib.suppress(ImportError, SyntaxError):
@@ -102,37 +135,52 @@ def address_space() -> int:
     return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 
 
-def become(request: dict, output: int, errors: int) -> NoReturn:
+def receive(connection: socket.socket) -> tuple[list[str], list[int]]:
+    """Return the words of a request and its three files."""
+    head, files, _, _ = socket.recv_fds(connection, 4, 3)
+    data = b""
+    while len(data) < int.from_bytes(head, "big"):
+        data += connection.recv(1 << 20)
+    return os.fsdecode(data).split("\0"), files
+
+
+def become(words: list[str], files: list[int]) -> NoReturn:
     """In the child: run the program and end with its exit status."""
     status = 70
     try:
-        status = run_program(request, output, errors)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        count = int(words[1])
+        os.environ.clear()
+        os.environ.update(word.split("=", 1) for word in words[2 + count :])
+        status = run_program(words[0], words[2 : 2 + count], files)
         sys.stdout.flush()
         sys.stderr.flush()
     finally:
         os._exit(status)
 
 
-def run_program(request: dict, output: int, errors: int) -> int:
-    """Run a program with limits, its standard output and error going to pipes; return its status."""
-    signal.alarm(request["seconds"])
-    os.environ.update(request["env"])
-    if request["extra_mib"]:
-        limit = address_space() + (request["extra_mib"] << 20)
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    if request["file_bytes"]:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_bytes"],) * 2)
-    for source, number in ((os.open(os.devnull, os.O_RDONLY), 0), (output, 1), (errors, 2)):
+def run_program(folder: str, argv: list[str], files: list[int]) -> int:
+    """Run a program with limits and with its own standard streams; return its status."""
+    seconds, extra_mib, file_bytes = map(int, os.environ.pop("FORK_LIMITS", "0 0 0").split())
+    signal.alarm(seconds)
+    if extra_mib:
+        resource.setrlimit(resource.RLIMIT_AS, (address_space() + (extra_mib << 20),) * 2)
+    if file_bytes:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes,) * 2)
+    for number, source in enumerate(files):
         os.dup2(source, number)
+    os.closerange(3, max(files) + 64)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115, PTH123
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115, PTH123
     sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115, PTH123
-    os.chdir(request["cwd"])
-    program = REPO / request["argv"][0]
-    sys.argv = [str(program), *request["argv"][1:]]
-    sys.path.insert(0, str(program.parent))
+    os.chdir(folder)
+    program = Path(argv[0]).resolve()
+    sys.argv = argv
+    sys.path[:1] = [str(program.parent), *os.environ.get("PYTHONPATH", "").split(":")]
+    if "utils.cli" in sys.modules:
+        sys.modules["utils.cli"].PROGRAM = program.name  # type: ignore[attr-defined]
     try:
-        importlib.import_module("utils.cli").PROGRAM = program.name  # type: ignore[attr-defined]
         runpy.run_path(str(program), run_name="__main__")
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else int(error.code is not None)
@@ -158,23 +206,58 @@ def drain(*pipes: int) -> list[str]:
     return [text.decode(errors="replace") for text in texts.values()]
 
 
-def serve() -> None:
-    """Answer requests until the client closes its end."""
-    preload()
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    for line in sys.stdin:
-        (output, output_end), (errors, errors_end) = os.pipe(), os.pipe()
-        child = os.fork()
+def serve(path: str) -> None:
+    """Answer requests until the one who started it closes its end."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen(64)
+    awake, wakeup = os.pipe()
+    os.set_blocking(wakeup, False)
+    signal.set_wakeup_fd(wakeup)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    running: dict[int, socket.socket] = {}
+    with selectors.DefaultSelector() as selector:
+        for source in (listener, awake, sys.stdin):
+            selector.register(source, selectors.EVENT_READ)
+        print("ready", flush=True)
+        while True:
+            for key, _ in selector.select():
+                if key.fileobj is listener:
+                    connection, _ = listener.accept()
+                    words, files = receive(connection)
+                    child = os.fork()
+                    if child == 0:
+                        become(words, files)
+                    for file in files:
+                        os.close(file)
+                    running[child] = connection
+                    selector.register(connection, selectors.EVENT_READ)
+                elif key.fileobj is awake:
+                    os.read(awake, 512)
+                    answer(running, selector)
+                else:
+                    for child, connection in running.items():
+                        if key.fileobj in (connection, sys.stdin):
+                            os.kill(child, signal.SIGKILL)
+                    if key.fileobj is sys.stdin:
+                        return
+                    selector.unregister(key.fileobj)
+
+
+def answer(running: dict[int, socket.socket], selector: selectors.BaseSelector) -> None:
+    """Tell the clients of the programs that have ended."""
+    while running:
+        child, code, usage = os.wait4(-1, os.WNOHANG)
         if child == 0:
-            become(json.loads(line), output_end, errors_end)
-        os.close(output_end)
-        os.close(errors_end)
-        texts = drain(output, errors)
-        _, code, usage = os.wait4(child, 0)
-        done = Done(os.waitstatus_to_exitcode(code), *texts, usage.ru_maxrss / 1024)
-        answers.write(json.dumps(done._asdict()) + "\n")
-        answers.flush()
+            return
+        connection = running.pop(child)
+        with contextlib.suppress(KeyError):
+            selector.unregister(connection)
+        with contextlib.suppress(OSError), connection:
+            status = os.waitstatus_to_exitcode(code)
+            connection.sendall(f"{status} {usage.ru_maxrss / 1024}".encode())
 
 
 if __name__ == "__main__":
-    serve()
+    preload(ours="ours" in sys.argv)
+    serve(sys.argv[1])

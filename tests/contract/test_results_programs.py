@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import html.parser
+import io
 import json
 import re
 import shutil
@@ -37,13 +39,17 @@ def root(tmp_path_factory) -> Path:
     return toy.build(tmp_path_factory.mktemp("toy"))
 
 
+def copied(root: Path, folder: Path) -> Path:
+    shutil.copytree(root, folder)
+    for scp in folder.rglob("*.scp"):
+        scp.write_text(scp.read_text().replace(str(root), str(folder)))
+    return folder
+
+
 @pytest.fixture
 def copy(root, tmp_path) -> Path:
     """Return a copy of it to change."""
-    shutil.copytree(root, tmp_path / "copy")
-    for scp in (tmp_path / "copy").rglob("*.scp"):
-        scp.write_text(scp.read_text().replace(str(root), str(tmp_path / "copy")))
-    return tmp_path / "copy"
+    return copied(root, tmp_path / "copy")
 
 
 def add_system(root: Path, name: str, wrong: int, **record: object) -> Path:
@@ -189,31 +195,41 @@ def test_seeds(root, tmp_path, capsys):
         toy.run(write_results, "--num-seeds=3", root / "data/toy", exp, "lstm_512")
 
 
-def test_systems_without_a_network_are_shown_like_any_other(copy, capsys):
-    add_system(copy, "lee2009", 9)
-    best = add_system(copy, "best", 2)
+@pytest.fixture(scope="module")
+def report(root, tmp_path_factory) -> tuple[Path, str]:
+    """Return a copy with two systems without networks, further tables and a page, and what was printed."""
+    folder = copied(root, tmp_path_factory.mktemp("report") / "copy")
+    add_system(folder, "lee2009", 9)
+    best = add_system(folder, "best", 2)
     extra = {"title": "What each part adds", "text": "t", "columns": ["part", "%"], "rows": [["a", "1"]]}
     atomic.write_json(best / EXTRA_TABLES, [extra])
     atomic.write_json(
-        copy / "data/toy" / EXTRA_TABLES, [{**extra, "title": "What this corpus was made to show"}]
+        folder / "data/toy" / EXTRA_TABLES, [{**extra, "title": "What this corpus was made to show"}]
     )
-    toy.run(write_results, copy / "data/toy", copy / "exp/toy", *MODELS, "lee2009", "best")
-    printed = capsys.readouterr().out
+    (folder / "exp/toy_lstm_512/log").mkdir()
+    (folder / "exp/toy_lstm_512/log/train.log").write_text("x")
+    words = (folder / "data/toy", folder / "exp/toy", *MODELS, "lee2009", "best")
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        toy.run(write_results, *words)
+        toy.run(make_report, *words)
+    return folder, printed.getvalue()
+
+
+def test_systems_without_a_network_are_shown_like_any_other(report):
+    folder, printed = report
     assert re.search(r"^lee2009 \(Lee.*\) +75\.68 .* - +- +\| +86\.80 ", printed, re.MULTILINE)
-    assert (
-        re.search(r"^best +94\.59 \[", printed, re.MULTILINE) and "son2008 (Song & Zhang), quoted" in printed
-    )
+    assert re.search(r"^best +94\.59 \[", printed, re.MULTILINE)
+    assert "son2008 (Song & Zhang), quoted" in printed
     assert "What this corpus was made to show" in printed
-    text = (best / "results.txt").read_text()
+    text = (folder / "exp/toy_best/results.txt").read_text()
     for word in ("# seed 5", "%Seg_acc 94.59 [ 35 / 37 ]", "# Seg_acc: made up", "What each part adds"):
         assert word in text
     assert "# calibration of Seg_acc: expected calibration error 14.59 points" in text  # 35 / 37 - 0.8
-    tests = json.loads((copy / "exp/toy_summary/results.json").read_text())["mcnemar"]
+    tests = json.loads((folder / "exp/toy_summary/results.json").read_text())["mcnemar"]
     families = {(test["family"], test["first"], test["second"]) for test in tests}
     assert ("systems of others against best", "lee2009 Seg", "best Seg") in families
     assert ("best against our other systems", "best Seg", "sc ScSeg") in families
-    toy.run(make_report, copy / "data/toy", copy / "exp/toy", "dnn1", "lee2009", "best")
-    page = (copy / "exp/toy_report/index.html").read_text()
+    page = (folder / "exp/toy_report/index.html").read_text()
     assert page.index("Table 4.") < page.index("What each part adds") < page.index("Table 2.")
     assert page.index('id="corpus"') < page.index("What this corpus was made to show")
 
@@ -242,11 +258,9 @@ class Page(html.parser.HTMLParser):
         self.text += data
 
 
-def test_figures_and_page(copy):
+def test_figures_and_page(report):
+    copy, _ = report
     summary, exp = copy / "exp/toy_summary", copy / "exp/toy"
-    (copy / "exp/toy_lstm_512/log").mkdir()
-    (copy / "exp/toy_lstm_512/log/train.log").write_text("x")
-    toy.run(make_report, copy / "data/toy", exp, *MODELS)
     files = {path.name: path.read_bytes() for path in (summary / "figures").iterdir()}
     for stem in ("figure2", "figure3", "training", "confusion_toy_dnn1", "confusion_toy_sc"):
         assert {f"{stem}.png", f"{stem}.pdf", f"{stem}.csv"} <= files.keys()
@@ -258,7 +272,7 @@ def test_figures_and_page(copy):
     page = Page(text)
     sources = [attrs["src"] for _, attrs in page.tags if "src" in attrs]
     links = [attrs["href"] for _, attrs in page.tags if "href" in attrs]
-    assert len(sources) == 3 + 3 + 8 and all(s.startswith("data:image/png;base64,") for s in sources)
+    assert len(sources) == 3 + 5 + 8 and all(s.startswith("data:image/png;base64,") for s in sources)
     targets = {name for tag, attrs in page.tags if tag == "section" for name in [attrs["id"]]}
     assert all(
         link[1:] in targets if link[0] == "#" else (copy / "exp/toy_report" / link).is_file()
@@ -268,9 +282,7 @@ def test_figures_and_page(copy):
     assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.tags}
     assert all(attrs["alt"] for tag, attrs in page.tags if tag == "img")
     assert "Table 4." in page.text and "--seed=778" in page.text
-    toy.run(
-        make_report, copy / "data/toy", exp, "dnn1"
-    )  # tests/reliability compares the figures of whole runs
+    toy.run(make_report, copy / "data/toy", exp, "dnn1")  # of whole runs: tests/reliability
     for suffix in ("png", "pdf", "csv"):
         name = f"confusion_toy_dnn1.{suffix}"
         assert (summary / "figures" / name).read_bytes() == files[name]
@@ -317,10 +329,9 @@ def test_compare_results(root, capsys):
 def test_two_sets_have_results_of_their_own(copy, capsys):
     """The test set a second time, as the set again: the same accuracies under both names."""
     shutil.copytree(copy / "data/toy/test", copy / "data/toy/again")
-    for model in ("dnn1", "lstm_512"):
-        shutil.copytree(copy / f"exp/toy_{model}/post_test", copy / f"exp/toy_{model}/post_again")
-        toy.score(copy / "data/toy", copy / f"exp/toy_{model}", ("test", "again"))
-    words = ("--test-sets=test again", copy / "data/toy", copy / "exp/toy", "dnn1", "lstm_512")
+    shutil.copytree(copy / "exp/toy_lstm_512/post_test", copy / "exp/toy_lstm_512/post_again")
+    toy.score(copy / "data/toy", copy / "exp/toy_lstm_512", ("test", "again"))
+    words = ("--test-sets=test again", copy / "data/toy", copy / "exp/toy", "lstm_512")
     toy.run(write_results, *words)
     lines = (copy / "exp/toy_lstm_512/results.txt").read_text().splitlines()
     first = [line for line in lines if line.startswith("%") and not line.startswith("%again_")]

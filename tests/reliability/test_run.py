@@ -21,9 +21,11 @@ STAGE_4 = ("--stage", "4", "--stop-stage", "4", *ONE_MODEL)
 
 @pytest.fixture(scope="module")
 def workspace(workspace):
-    """A copy of the recipe that is ready for training."""
+    """A copy of the recipe that is ready for training; its programs are no forks, which nobody could kill."""
     shutil.rmtree(workspace / "exp")
-    return workspace
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("TESTS_PYTHON", raising=False)
+        yield workspace
 
 
 def start(folder, lock: str, *options: str) -> subprocess.Popen:
