@@ -39,7 +39,9 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def fork_server(tmp_path_factory):
     """Server that runs the recipe's Python programs at a tenth of the cost of a process."""
-    server = ForkServer(tmp_path_factory.mktemp("fork") / "socket")
+    folder = tmp_path_factory.mktemp("fork")
+    write_shim(folder)
+    server = ForkServer(folder / "socket")
     yield server
     server.close()
 
@@ -56,7 +58,7 @@ def forked_programs(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def run_cli(fork_server):
-    """Run a program of the recipe in its environment (Python by forking) and return the completed process."""
+    """Run a program of the recipe, Python by forking, also below a script; return the completed process."""
 
     def run(*argv, cwd=REPO, check=False, env=None):
         words = [str(word) for word in argv]
@@ -65,8 +67,9 @@ def run_cli(fork_server):
             found = fork_server.run(words, cwd, seconds=300, extra_mib=0, env=variables)
             done = subprocess.CompletedProcess(words, found.status, found.stdout, found.stderr)
         else:
-            path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-            variables = {**os.environ, "PATH": path, **variables}
+            path, server = f"{Path(sys.executable).parent}:{os.environ['PATH']}", fork_server.path
+            forks = {"FORK_SERVER": str(server), "RECIPE_PYTHON": str(server.with_name("python3"))}
+            variables = {**os.environ, "PATH": path, **forks, **variables}
             done = subprocess.run(
                 words, cwd=cwd, env=variables, capture_output=True, text=True, errors="replace", check=False
             )

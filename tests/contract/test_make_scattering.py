@@ -174,13 +174,13 @@ def test_complete_blocks_outlive_a_kill_whatever_the_number_of_jobs_then(data, t
     assert made("a", "3:1:3") == {"f.3.ark"}
 
 
-def test_kymatio_is_a_part_of_the_recipe(data, run_cli, tmp_path, signals):
+def test_kymatio_is_a_part_of_the_recipe(data, repo, tmp_path, signals):
     """The same numbers, but for the ends of a track, which it extends once."""
-    args = ("steps/make_scattering.sh", "--nj", 1, "--scattering-config", "conf/scattering_kymatio.conf")
     rng = np.random.default_rng(7)
     soundfile.write(tmp_path / "wav/utt4.wav", 0.1 * rng.standard_normal(40 * 4096), RATE, subtype="PCM_16")
-    run_cli(*args, data, tmp_path / "log", tmp_path / "kymatio", check=True)
-    found = feats(data)
+    config = repo / "conf/scattering_kymatio.conf"
+    compute("--config", config, f"scp:{data}/wav22k.scp", f"ark:{tmp_path}/f.ark")
+    found = dict(archive.read_matrices(f"ark:{tmp_path}/f.ark"))
     assert list(found) == sorted(signals)
     ours = features(soundfile.read(tmp_path / "wav/utt4.wav", dtype="float32")[0])
     assert found["utt4"].shape == ours.shape and np.abs(found["utt4"] - ours)[12:-12].max() < 0.02
