@@ -78,7 +78,6 @@ def call(script: Path, *argv: str) -> tuple[int, dict[str, str], list[str], str]
     ],
 )  # fmt: skip
 def test_accepted(toy: Path, argv: list[str], changed: dict[str, str], rest: list[str]) -> None:
-    """Options set variables; what follows them is left alone."""
     status, values, remaining, stderr = call(toy, *argv)
     assert (status, stderr) == (0, "")
     assert values == DEFAULTS | changed
@@ -110,7 +109,6 @@ def test_accepted(toy: Path, argv: list[str], changed: dict[str, str], rest: lis
     ],
 )
 def test_refused(toy: Path, argv: list[str], message: str) -> None:
-    """A mistake is named on stderr and exits 2."""
     status, values, _, stderr = call(toy, *argv)
     assert status == 2
     assert values == {}
@@ -121,7 +119,6 @@ def test_refused(toy: Path, argv: list[str], message: str) -> None:
 
 @pytest.mark.parametrize("argv", [["--help"], ["-h"], ["--nj", "8", "--help"]])
 def test_help(toy: Path, argv: list[str]) -> None:
-    """--help prints the script's own message and its variables, and succeeds."""
     done = subprocess.run(["bash", str(toy), *argv], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     usage, _, *options = done.stdout.splitlines()
@@ -149,7 +146,6 @@ def test_help(toy: Path, argv: list[str]) -> None:
     ],
 )
 def test_config(toy: Path, tmp_path: Path, text: str, changed: dict[str, str]) -> None:
-    """Config lines set variables literally."""
     conf = tmp_path / "toy.conf"
     conf.write_text(text)
     status, values, _, stderr = call(toy, "--config", str(conf))
@@ -159,7 +155,6 @@ def test_config(toy: Path, tmp_path: Path, text: str, changed: dict[str, str]) -
 
 @pytest.mark.parametrize("argv", [["--nj", "9", "--config"], ["--nj=9", "--config"]])
 def test_config_yields_to_the_command_line(toy: Path, tmp_path: Path, argv: list[str]) -> None:
-    """An explicit option wins even if it stands before --config; a later config wins over an earlier."""
     first, second = tmp_path / "1.conf", tmp_path / "2.conf"
     first.write_text("nj=2\nname=first\nk=1\n")
     second.write_text("nj=3\nname=second\n")
@@ -202,7 +197,6 @@ def test_config_yields_to_the_command_line(toy: Path, tmp_path: Path, argv: list
     ],
 )
 def test_config_refused(toy: Path, tmp_path: Path, text: str, message: str) -> None:
-    """A wrong line is named with file and number, and nothing of it runs."""
     conf = tmp_path / "bad.conf"
     conf.write_text(text, newline="")
     status, _, _, stderr = call(toy, "--config", str(conf))
@@ -223,26 +217,12 @@ def test_the_call_is_told_or_goes_to_the_log(toy: Path, tmp_path: Path) -> None:
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(value=st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=30))
 def test_any_value_arrives_unchanged(toy: Path, value: str) -> None:
-    """Whatever the value holds, the variable holds the same bytes and nothing is run."""
     status, values, _, _ = call(toy, "--name", value)
     assert status == 0
     assert values["name"] == value
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
-@given(text=st.text(st.sampled_from("nj=name -#'\"$`;()\\\n\r\t8"), max_size=25))
-def test_any_config_ends_cleanly(toy: Path, tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
-    """A config of any content is applied or refused with its line number."""
-    conf = tmp_path_factory.mktemp("fuzz") / "f.conf"
-    conf.write_text(text, newline="")
-    status, _, _, stderr = call(toy, "--config", str(conf))
-    assert status in (0, 2)
-    assert (status == 0) == (stderr == "")
-    assert status == 0 or "f.conf:" in stderr
-
-
 def test_leaves_nothing_behind(tmp_path: Path) -> None:
-    """No function or variable of the parser stays in the script that sourced it."""
     script = tmp_path / "left.sh"
     script.write_text(
         f". {REPO}/utils/parse_options.sh\ncompgen -A function -A variable | grep -i _po_ || true\n"
@@ -253,7 +233,6 @@ def test_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_empty_runner_is_refused(tmp_path: Path) -> None:
-    """--cmd "" would run jobs under nothing at all; Kaldi refuses it and so do we."""
     script = tmp_path / "cmd.sh"
     script.write_text(f"cmd=run.py\n. {REPO}/utils/parse_options.sh\n")
     status, _, _, stderr = call(script, "--cmd", "")

@@ -181,8 +181,7 @@ def test_controller_that_stays_down(runner) -> None:
 @on_clusters
 def test_no_scheduler_at_all(runner) -> None:
     err = run(runner, "log/a.log", "true", code=1, PATH="/nowhere")
-    assert any(program in err for program in ("sbatch", "scontrol", "qsub", "qconf"))
-    assert "Traceback" not in err
+    assert re.search("sbatch|scontrol|qsub|qconf", err) and "Traceback" not in err
 
 
 def leave(runner, name: str, **facts) -> Path:
@@ -239,7 +238,7 @@ def test_task_whose_node_is_not_heard_of(sge_runner) -> None:
     argv = ["touch", "up.JOB;", "test", "JOB", "=", "1", "||", "sleep", "300"]
     err = run(sge_runner, *ARRAY, *argv, code=1, RUNNER_UNREACHABLE_SECONDS="1")
     assert re.search(
-        r"job 2 ended with state r: all.q@host2 is not heard of for \d s, log is in log/a.2.log", err
+        r"job 2 ended with state r: all.q@host2 is not heard of for \d s, log is in log/a.2", err
     )
     assert "100 -t 2" in cancelled(sge_runner)
     # It stays in the queue until its node is back, which must not block the next runner.
@@ -249,11 +248,8 @@ def test_task_whose_node_is_not_heard_of(sge_runner) -> None:
 
 def test_reason_that_comes_late_is_waited_for(slurm_runner) -> None:
     trouble(slurm_runner, term="2")
-    err = run(slurm_runner, *ARRAY, *STARTED, code=1)
-    assert (
-        "job 2 ended with code 0; signal 15 (Slurm says TIMEOUT, exit code 137:0), log is in log/a.2.log"
-        in err
-    )
+    wanted = "job 2 ended with code 0; signal 15 (Slurm says TIMEOUT, exit code 137:0), log is in log/a.2.log"
+    assert wanted in run(slurm_runner, *ARRAY, *STARTED, code=1)
 
 
 @on_clusters

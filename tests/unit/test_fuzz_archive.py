@@ -111,16 +111,3 @@ def test_specifiers_are_parsed_or_refused(spec):
     for parse in (archive.parse_rspecifier, archive.parse_wspecifier):
         with contextlib.suppress(UserError):
             parse(spec)
-
-
-@FEW
-@given(
-    table=st.dictionaries(
-        KEYS, st.text(st.characters(exclude_categories=("Z", "C"), codec="utf-8"), min_size=1), max_size=5
-    )
-)
-def test_tables_are_read_as_they_were_written(tmp_path, table):
-    path = tmp_path / "utt2genre"
-    tables.write_table(path, table)
-    assert tables.read_table(path) == table
-    assert list(tables.read_table(path)) == sorted(table, key=str.encode)

@@ -6,6 +6,7 @@ import contextlib
 import io
 import shutil
 import subprocess
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -36,14 +37,18 @@ TOKENS = st.sampled_from((*(f"<{word}>" for word in (*KINDS, *OPTIONS)), *NUMBER
 def test_damaged_networks_are_read_or_refused(which, changes, tmp_path):
     path = tmp_path / "x.nnet"
     path.write_bytes(damaged(which.read_bytes(), changes))
+    tracemalloc.start()
     try:
         network = read_network(path)
     except UserError as error:
         assert str(path) in str(error)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
     else:
         write_network(network, tmp_path / "y.nnet", binary=True)
         again = read_network(tmp_path / "y.nnet")
         assert [c.kind for c in again.components] == [c.kind for c in network.components]
+    finally:
+        tracemalloc.stop()
 
 
 @MANY
