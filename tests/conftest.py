@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -37,23 +38,23 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def fork_server(tmp_path_factory):
+def fork_server():
     """Server that runs the recipe's Python programs at a tenth of the cost of a process."""
-    folder = tmp_path_factory.mktemp("fork")
-    write_shim(folder)
-    server = ForkServer(folder / "socket")
-    yield server
-    server.close()
+    with tempfile.TemporaryDirectory() as folder:  # a socket's path may be of 107 bytes only
+        write_shim(Path(folder))
+        server = ForkServer(Path(folder) / "socket")
+        yield server
+        server.close()
 
 
 @pytest.fixture(scope="session")
-def forked_programs(tmp_path_factory):
+def forked_programs():
     """Let runs of the recipe in copies of it fork their programs, too."""
-    folder = tmp_path_factory.mktemp("forks")
-    server = ForkServer(folder / "socket", ours=False)
-    os.environ.update(FORK_SERVER=str(server.path), TESTS_PYTHON=str(write_shim(folder / "bin")))
-    yield
-    server.close()
+    with tempfile.TemporaryDirectory() as folder:
+        server = ForkServer(Path(folder) / "socket", ours=False)
+        os.environ.update(FORK_SERVER=str(server.path), TESTS_PYTHON=str(write_shim(Path(folder))))
+        yield
+        server.close()
 
 
 @pytest.fixture(scope="session")

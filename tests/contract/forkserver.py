@@ -112,7 +112,6 @@ class ForkServer:
 
 def write_shim(folder: Path) -> Path:
     """Write a ``python3`` that has FORK_SERVER run the recipe's programs, and return it."""
-    folder.mkdir(exist_ok=True)
     path = folder / "python3"
     path.write_text(CLIENT.format(python=sys.executable))
     path.chmod(0o755)
