@@ -56,7 +56,7 @@ def draw_posteriorgrams(
     folder : Path
         Where error_1.png (.pdf, .csv), error_2.png … are written.
     """
-    posts = archive.open_random(rspecifier)
+    posts = archive.RandomReader(rspecifier)
     files = []
     for number, error in enumerate(errors, start=1):
         if error.utt not in posts:

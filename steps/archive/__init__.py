@@ -9,12 +9,9 @@ from steps.archive.compressed import as_compressed
 from steps.archive.objects import Posterior
 from steps.archive.reader import (
     RandomReader,
-    open_random,
-    read_int_vectors,
     read_matrices,
     read_matrix_file,
     read_objects,
-    read_posteriors,
     read_vectors,
 )
 from steps.archive.specifiers import ArchiveError, open_input, parse_rspecifier, parse_wspecifier
@@ -27,14 +24,11 @@ __all__ = [
     "Writer",
     "as_compressed",
     "open_input",
-    "open_random",
     "parse_rspecifier",
     "parse_wspecifier",
-    "read_int_vectors",
     "read_matrices",
     "read_matrix_file",
     "read_objects",
-    "read_posteriors",
     "read_vectors",
     "write_matrix_file",
 ]

@@ -71,18 +71,6 @@ def read_vectors(rspecifier: str, *, allow_pipes: bool = False) -> Iterator[tupl
     return read_objects(rspecifier, "vector", allow_pipes=allow_pipes)
 
 
-def read_int_vectors(rspecifier: str, *, allow_pipes: bool = False) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield ``(key, vector)``, each vector [shape=(n,), int32]; see :func:`read_objects`."""
-    return read_objects(rspecifier, "int_vector", allow_pipes=allow_pipes)
-
-
-def read_posteriors(
-    rspecifier: str, *, allow_pipes: bool = False
-) -> Iterator[tuple[str, list[list[tuple[int, float]]]]]:
-    """Yield ``(key, frames)``, each frame a list of (class, weight); see :func:`read_objects`."""
-    return read_objects(rspecifier, "posterior", allow_pipes=allow_pipes)
-
-
 def read_matrix_file(path: str | Path) -> np.ndarray:
     """Read a file that holds one matrix and no key, such as CMVN statistics; float64 stays float64."""
     with open_input(str(path)) as file:
@@ -230,8 +218,3 @@ class RandomReader:
         if self._entries is None or self._permissive:
             return self._cache[key]
         return self._opener.read(*self._entries[key])
-
-
-def open_random(rspecifier: str, kind: str = "matrix", *, allow_pipes: bool = False) -> RandomReader:
-    """Open an archive or script file for access by key; see :class:`RandomReader`."""
-    return RandomReader(rspecifier, kind, allow_pipes=allow_pipes)

@@ -85,10 +85,10 @@ class TrainingData:
     def __iter__(self) -> Iterator[Utterance]:
         """Yield the utterances that can be trained on, and count all of them."""
         self.counts, self.reading = Counts(), 0.0
-        targets = archive.open_random(self.targets, "posterior_arrays", allow_pipes=self.allow_pipes)
+        targets = archive.RandomReader(self.targets, "posterior_arrays", allow_pipes=self.allow_pipes)
         weights = None
         if self.frame_weights:
-            weights = archive.open_random(self.frame_weights, "vector", allow_pipes=self.allow_pipes)
+            weights = archive.RandomReader(self.frame_weights, "vector", allow_pipes=self.allow_pipes)
         source = archive.read_matrices(self.feats, allow_pipes=self.allow_pipes)
         while True:
             started = time.monotonic()

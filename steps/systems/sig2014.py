@@ -183,13 +183,13 @@ def fit(tracks: Tracks, options: Namespace) -> Arrays:
     for number, windows in tracks.matrices("activations"):
         rows.append(windows[:: max(1, -(-len(windows) // options.windows_per_track))].copy())
         labels.append(np.full(len(rows[-1]), tracks.labels[number]))
-    every, labels = np.concatenate(rows), np.concatenate(labels)
+    every, classes = np.concatenate(rows), np.concatenate(labels)
     rows.clear()
     parts = []
     for number in range(0, options.num_trees, GROWN_TOGETHER):  # scikit-learn's trees are large
         count = min(GROWN_TOGETHER, options.num_trees - number)
         forest = RandomForestClassifier(count, random_state=options.seed + number, n_jobs=1).fit(
-            every, labels
+            every, classes
         )
         parts += [_as_arrays(tree.tree_) for tree in forest.estimators_]
     offsets = np.cumsum([0] + [len(part["leaf"]) for part in parts])

@@ -28,7 +28,7 @@ FEATS, POST = f"ark:{SMALL}/feats.ark", f"ark:{SMALL}/post.ark"
 def corpus(tmp_path_factory) -> Path:
     """Data directories ``tr`` (utt01 to utt09) and ``cv`` (the rest) of the fixtures."""
     root = tmp_path_factory.mktemp("corpus")
-    post = archive.open_random(POST, "posterior")
+    post = archive.RandomReader(POST, "posterior")
     for part, first, last in (("tr", 1, 9), ("cv", 10, 12)):
         folder = root / part
         folder.mkdir()

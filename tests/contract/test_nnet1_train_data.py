@@ -38,7 +38,7 @@ def test_frames_of_weight_zero_are_frames_that_are_not_there(tmp_path, capsys):
     keep = {key: np.arange(LENGTHS[key]) % 3 > 0 for key in KEYS}
     weights = write(tmp_path / "w", "vector", ((key, keep[key].astype(np.float32)) for key in KEYS))
     feats = write(tmp_path / "f", "matrix", ((key, x[keep[key]]) for key, x in archive.read_matrices(FEATS)))
-    post = archive.open_random(POST, "posterior")
+    post = archive.RandomReader(POST, "posterior")
     cut = ((key, [frame for frame, kept in zip(post[key], keep[key], strict=True) if kept]) for key in KEYS)
     targets = write(tmp_path / "p", "posterior", cut)
     train(tmp_path / "weighted", f"--frame-weights={weights}")
@@ -131,7 +131,7 @@ def test_forward_names_the_priors_and_counts_the_impossible_classes(tmp_path, ca
 
 
 def test_targets_that_cannot_be_read_are_missing_where_the_rspecifier_is_permissive(tmp_path, capsys):
-    posts = ((key, frames) for key, frames in archive.read_posteriors(POST))
+    posts = ((key, frames) for key, frames in archive.read_objects(POST, "posterior"))
     with archive.Writer(f"ark,scp:{tmp_path}/p.ark,{tmp_path}/p.scp", kind="posterior") as writer:
         for key, frames in posts:
             writer.write(key, frames)

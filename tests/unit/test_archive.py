@@ -76,7 +76,7 @@ def test_script_file_ranges_and_random_access(tmp_path):
         for key, value in values.items():
             writer.write(key, value)
     assert read_all(f"scp:{scp}") == {key: value.tolist() for key, value in values.items()}
-    for reader in (archive.open_random(f"scp:{scp}"), archive.open_random(f"ark:{ark}")):
+    for reader in (archive.RandomReader(f"scp:{scp}"), archive.RandomReader(f"ark:{ark}")):
         assert reader["utt2"].shape == (4, 3)
         assert reader["utt0"].shape == (2, 3)
         assert "utt9" not in reader

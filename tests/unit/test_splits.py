@@ -242,7 +242,7 @@ class TestFrameLabels:
 
     def test_one_class_for_every_frame(self, data_dir):
         make_frame_labels.main([str(data_dir)])
-        labels = dict(archive.read_posteriors(f"scp:{data_dir}/labels.scp"))
+        labels = dict(archive.read_objects(f"scp:{data_dir}/labels.scp", "posterior"))
         assert list(labels) == keys(data_dir / "utt2genre")
         index = {"z": 0, "x": 1, "y": 2}
         genre = tables.read_table(data_dir / "utt2genre")
