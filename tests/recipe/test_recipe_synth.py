@@ -34,5 +34,5 @@ def test_what_the_corpus_was_made_to_show(tmp_path):
         predictions = read_predictions(folder / f"exp/synth_{name}/score_test/predictions_Seg_acc.tsv")
         paired = np.isin(predictions.ref, [predictions.classes.index(genre) for genre in sum(PAIRS, ())])
         assert predictions.right[~paired].mean() >= 0.8, name
-        assert 0.28 <= predictions.right[paired].mean() <= 0.72, name  # of 27 tracks, where one half is chance
+        assert 0.25 <= predictions.right[paired].mean() <= 0.75, name  # of 27 tracks
     assert table["title"] in (folder / "exp/synth_report/index.html").read_text()
