@@ -120,5 +120,8 @@ def over(
         xent.read()
         xent.check_finite(where)
     if xent.num_frames == 0:
-        raise UserError(f"{where}: not one minibatch of frames with targets. {data.counts}")
+        raise UserError(
+            f"{where}: not one minibatch of frames with targets; give a smaller --minibatch-size, "
+            f"or more data. {data.counts}"
+        )
     return EpochResult(xent, data.counts, time.monotonic() - started, frames, data.reading)

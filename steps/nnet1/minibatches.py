@@ -37,7 +37,8 @@ class Frames:
     Utterances are appended until the buffer holds more than ``randomizer_size`` frames; then it is emptied.
     What is left over goes to the front of the next fill, and at the end of the data it is dropped. ``seed``
     is that of the permutations (its low 32 bits); with ``None``, and in cross-validation, frames stay in the
-    order of the data. Frames of weight zero are taken out before they reach the buffer.
+    order of the data. Frames of weight zero are taken out before they reach the buffer. Data for
+    cross-validation that are less than a minibatch are one of their own; Kaldi would measure nothing.
     """
 
     minibatch_size: int = 256
@@ -52,16 +53,19 @@ class Frames:
         shuffles = training and self.seed is not None
         generator = np.random.default_rng(self.seed % 2**32) if shuffles else None  # type: ignore[operator]
         waiting: list[tuple[torch.Tensor, ...]] = []
-        frames = 0
+        frames = total = 0
         for utterance in utterances:
             rows = _weighted_rows(utterance)
             waiting.append(rows)
             frames += len(rows[0])
+            total += len(rows[0])
             if frames > self.randomizer_size:
                 rest = yield from self._empty(waiting, generator)
                 waiting, frames = [rest], len(rest[0])
         if waiting:
-            yield from self._empty(waiting, generator)
+            rest = yield from self._empty(waiting, generator)
+            if not training and 0 < len(rest[0]) == total:
+                yield Minibatch(*rest, total)
 
     def _empty(self, waiting: list[tuple[torch.Tensor, ...]], generator: np.random.Generator | None):
         """Yield the minibatches of a full buffer and return its rest."""

@@ -97,6 +97,14 @@ def test_minibatches_in_order_carry_the_rest_on_and_drop_the_last():
     assert sum(batches, []) == [*range(6), *range(100, 105), *range(200, 205)]
 
 
+def test_held_out_data_of_less_than_a_minibatch_are_one():
+    def sizes(frames, training):
+        return [batch.frames for batch in Frames(8).of([utterance(0, frames)], training=training)]
+
+    assert [sizes(frames, False) for frames in (5, 8, 12)] == [[5], [8], [8]]
+    assert [sizes(frames, True) for frames in (5, 8, 12)] == [[], [8], [8]]
+
+
 def test_the_buffer_is_emptied_once_it_is_above_its_size():
     drawn = []
 
