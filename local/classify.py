@@ -27,7 +27,7 @@ from pathlib import Path
 
 from local.corpus.folder import EXTENSIONS
 from steps.classify import parts, timeline
-from steps.classify.decide import RULES, Classifier, Decision
+from steps.classify.decide import RULES, SIDE_BY_SIDE, Classifier, Decision
 from utils import cli, progress
 
 _worker: dict[str, Classifier] = {}
@@ -75,31 +75,26 @@ def _start_worker(system: parts.TrainedSystem, rule: str, use_gpu: str) -> None:
     _worker["classifier"] = Classifier(system, rule, use_gpu)
 
 
-def classify_one(recording: Path) -> tuple[Decision | None, str]:
-    """Return the decision about a recording, or None and why there is none."""
-    with tempfile.TemporaryDirectory(prefix="classify-") as folder:
-        try:
-            return _worker["classifier"].classify(recording, Path(folder)), ""
-        except (cli.UserError, OSError) as error:
-            return None, str(error)
+def classify_some(recordings: list[Path]) -> list[Decision | str]:
+    """Return the decisions about some recordings, or why there is none."""
+    return list(_worker["classifier"].classify(recordings))
 
 
 def decisions(
     recordings: list[Path], system: parts.TrainedSystem, args: Namespace
-) -> Iterator[tuple[Path, Decision | None, str]]:
-    """Yield recording, decision and error in the order of the recordings."""
+) -> Iterator[Decision | str]:
+    """Yield the decision about each recording, or why there is none."""
     settings = (system, args.rule, args.use_gpu)
-    if min(args.nj, len(recordings)) < 2:
-        _start_worker(*settings)
-        for recording in recordings:
-            yield recording, *classify_one(recording)
+    nj = min(args.nj, len(recordings))
+    if nj < 2:
+        yield from Classifier(*settings).classify(recordings)
         return
-    with ProcessPoolExecutor(
-        min(args.nj, len(recordings)), get_context("spawn"), _start_worker, settings
-    ) as pool:
+    size = max(1, min(SIDE_BY_SIDE + 1, len(recordings) // nj))
+    groups = [recordings[first : first + size] for first in range(0, len(recordings), size)]
+    with ProcessPoolExecutor(nj, get_context("spawn"), _start_worker, settings) as pool:
         try:
-            for recording, found in zip(recordings, pool.map(classify_one, recordings), strict=True):
-                yield recording, *found
+            for found in pool.map(classify_some, groups):
+                yield from found
         except BrokenProcessPool:
             raise cli.UserError("a process of --nj ended; see above, or use --nj 1") from None
 
@@ -146,9 +141,11 @@ def main(argv: list[str] | None = None) -> int:
         classes = system.classes
         if args.header and args.format == "tsv":
             print("\t".join(["path", "genre", "probability", *classes]), flush=True)
-        for number, (recording, decision, why) in enumerate(decisions(recordings, system, args), start=1):
-            if decision is None:
+        found = zip(recordings, decisions(recordings, system, args), strict=True)
+        for number, (recording, decision) in enumerate(found, start=1):
+            if isinstance(decision, str):
                 failed += 1
+                why = decision.removeprefix(f"{recording}: ")
                 print(f"ERROR ({cli.PROGRAM}) {recording}: {why}", file=sys.stderr, flush=True)
             else:
                 print(line(recording, decision, classes, args.format), flush=True)

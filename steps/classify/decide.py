@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from argparse import Namespace
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,8 @@ from utils import cli
 from utils.cli import UserError
 
 RULES = ("vote", "mean")
+MISFIT = (UserError, ValueError, KeyError, IndexError, TypeError, RuntimeError)
+"""What is raised where the arrays of a system have other shapes than each other or the features."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,20 @@ class Decision:
     frame_shift: float = 0.0
 
 
-Decide = Callable[[Path], Decision]
-"""From a WAV file at the system's sample rate to the decision."""
+Frames = Mapping[str, NDArray[np.float32]]
+"""What is computed of a track: matrices by the kind of features."""
+SIDE_BY_SIDE = 8
+MAX_BYTES = 1 << 28
+"""Of tracks whose posteriors are computed together: recurrent weights are read once for all of them."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How a system decides: frames of a WAV at its sample rate, posteriors of several tracks, decision."""
+
+    read: Callable[[Path], Frames]
+    conclude: Callable[[Frames, Mapping[str, NDArray]], Decision]
+    networks: Mapping[str, Callable[[Sequence[NDArray]], list[NDArray]]] = field(default_factory=dict)
 
 
 class Classifier:
@@ -69,33 +84,58 @@ class Classifier:
         audio_options = read_options(convert_audio.get_parser(), system.parts["audio.conf"], 3)
         self.conversion = convert_audio.conversion(audio_options)
         if system.kind == "best":
-            self.decide = open_best(system, use_gpu)
+            self.steps = open_best(system, use_gpu)
         elif system.kind in registry.NAMES:
-            self.decide = open_published(system, self.conversion.sample_rate, use_gpu)
+            self.steps = open_published(system, self.conversion.sample_rate, use_gpu)
         else:
-            self.decide = open_frames(system, rule, use_gpu)
+            self.steps = open_frames(system, rule, use_gpu)
 
-    def classify(self, recording: Path, folder: Path) -> Decision:
-        """Convert a recording into a WAV in ``folder``, decide, and remove the WAV.
+    def classify(self, recordings: Iterable[Path]) -> Iterator[Decision | str]:
+        """Yield for each recording, in their order, the decision, or why there is none.
 
-        Raises
-        ------
-        UserError
-            If the recording cannot be used, saying why.
+        The first one comes alone; then networks take some side by side, which changes no bit.
         """
-        path = folder / "track.wav"
-        try:
-            audio.convert_track(str(recording), path, self.conversion)
-            decision = self.decide(path)
-            if not np.isfinite(decision.probabilities).all():
-                raise ValueError("a probability is not finite")
-            return decision
-        except audio.AudioError as error:
-            raise UserError(str(error)) from error
-        except (ValueError, KeyError, IndexError, TypeError) as error:
-            raise UserError(f"the parts of the system do not fit each other: {error}") from error
-        finally:
-            path.unlink(missing_ok=True)
+        waiting: list[Frames | str] = []
+        size, most = 0, 1
+        for recording in recordings:
+            frames = self._read(recording)
+            waiting.append(frames)
+            size += 0 if isinstance(frames, str) else sum(matrix.nbytes for matrix in frames.values())
+            if len(waiting) >= most or size > MAX_BYTES:
+                yield from self._conclude(waiting)
+                waiting, size = [], 0
+                most = SIDE_BY_SIDE if self.steps.networks else 1
+        yield from self._conclude(waiting)
+
+    def _read(self, recording: Path) -> Frames | str:
+        """Convert a recording into a WAV for a while; return its frames, or what is wrong with it."""
+        with tempfile.TemporaryDirectory(prefix="classify-") as folder:
+            path = Path(folder) / "track.wav"
+            try:
+                audio.convert_track(str(recording), path, self.conversion)
+                return self.steps.read(path)
+            except (UserError, OSError) as error:
+                return str(error)
+            except MISFIT as error:
+                return f"the parts of the system do not fit each other: {error}"
+
+    def _conclude(self, tracks: Sequence[Frames | str]) -> Iterator[Decision | str]:
+        usable = [frames for frames in tracks if not isinstance(frames, str)]
+        posts = {
+            name: iter(run([frames["feats"] for frames in usable]))
+            for name, run in self.steps.networks.items()
+        }
+        for frames in tracks:
+            if isinstance(frames, str):
+                yield frames
+                continue
+            try:
+                decision = self.steps.conclude(frames, {name: next(each) for name, each in posts.items()})
+                if not np.isfinite(decision.probabilities).all():
+                    raise ValueError("a probability is not finite")
+                yield decision
+            except MISFIT as error:
+                yield f"the parts of the system do not fit each other: {error}"
 
 
 def read_options(parser: cli.KaldiParser, path: Path, num_arguments: int) -> Namespace:
@@ -123,7 +163,7 @@ def softmax(scores: NDArray) -> NDArray[np.float64]:
     return powers / powers.sum()
 
 
-def open_published(system: TrainedSystem, sample_rate: int, use_gpu: str) -> Decide:
+def open_published(system: TrainedSystem, sample_rate: int, use_gpu: str) -> Steps:
     """Return the decision of one of the systems of Table 4."""
     module = registry.load(system.kind)
     model = registry.read_arrays(system.parts["model.npz"])
@@ -131,18 +171,21 @@ def open_published(system: TrainedSystem, sample_rate: int, use_gpu: str) -> Dec
     options = registry.read_options(system.kind, system.parts["system.conf"], use_gpu)
     scores_of = next(iter(module.SCORES.values()))
 
-    def decide(path: Path) -> Decision:
+    def read(path: Path) -> Frames:
         with wav.open_wav(str(path), sample_rate, str(path)) as signal:
             found = module.features(signal, options, network)
-        kinds = {kind: {"track": matrix.astype(np.float32)} for kind, matrix in found.items()}
+        return {kind: matrix.astype(np.float32) for kind, matrix in found.items()}
+
+    def conclude(frames: Frames, _: Mapping[str, NDArray]) -> Decision:
+        kinds = {kind: {"track": matrix} for kind, matrix in frames.items()}
         track = Tracks(["track"], system.classes, np.array([-1]), ["track"], kinds)
         scores = scores_of(model, track)[0]
         return Decision(int(scores.argmax()), softmax(scores))
 
-    return decide
+    return Steps(read, conclude)
 
 
-def open_best(system: TrainedSystem, use_gpu: str) -> Decide:
+def open_best(system: TrainedSystem, use_gpu: str) -> Steps:
     """Return the decision of ``best``; its probabilities are calibrated."""
     ensemble = read_ensemble(system.parts["best.npz"])
     if ensemble.classes != system.classes:
@@ -161,22 +204,23 @@ def open_best(system: TrainedSystem, use_gpu: str) -> Decide:
         if not member.part
     }
 
-    def decide(path: Path) -> Decision:
+    def read(path: Path) -> Frames:
         with wav.open_wav(str(path), chosen.sample_rate, str(path)) as signal:
-            frames = {feats: features_of(signal, options, device) for feats, options in scales.items()}
-        posts = {name: posteriors_of(frames["feats"]) for name, posteriors_of in networks.items()}
+            return {feats: features_of(signal, options, device) for feats, options in scales.items()}
+
+    def conclude(frames: Frames, posts: Mapping[str, NDArray]) -> Decision:
         means = {name: vote(post).mean_log_posterior for name, post in posts.items()}
         chances = np.exp(ensemble.classify(frames, means))
         first = next(iter(posts.values()), None)
         return Decision(int(chances.argmax()), chances / chances.sum(), first, chosen.frame_shift)
 
-    return decide
+    return Steps(read, conclude, networks)
 
 
 def open_network(
     system: TrainedSystem, dims: int, use_gpu: str, part: str = NETWORK[1]
-) -> Callable[[NDArray], NDArray]:
-    """Return what makes posteriors (num_frames, C) of features (num_frames, dims)."""
+) -> Callable[[Sequence[NDArray]], list[NDArray]]:
+    """Return what makes posteriors (num_frames, C) of the features (num_frames, dims) of some tracks."""
     from steps.nnet1.forward import Forward
     from steps.nnet1.model_file import read_network
     from steps.nnet1.net import Net
@@ -191,25 +235,27 @@ def open_network(
             f"{len(system.classes)} classes"
         )
     forward = Forward(network, transform)
-    return lambda feats: next(forward.all([("track", feats)]))[1]
+    return lambda tracks: [post for _, post in forward.all((str(n), feats) for n, feats in enumerate(tracks))]
 
 
-def open_frames(system: TrainedSystem, rule: str, use_gpu: str) -> Decide:
+def open_frames(system: TrainedSystem, rule: str, use_gpu: str) -> Steps:
     """Return the decision of a network, or of an SVM on segment features."""
     options = read_options(compute_scattering.get_parser(), system.parts["scattering.conf"], 2)
     chosen = compute_scattering.transform(options)
     device = compute_scattering.choose_device(use_gpu)
-    posteriors_of = (
-        open_network(system, paths.num_dims(chosen), use_gpu) if NETWORK[0] in system.parts else None
+    networks = (
+        {"post": open_network(system, paths.num_dims(chosen), use_gpu)} if NETWORK[0] in system.parts else {}
     )
     svm = read_svm(system.parts["svm.npz"]) if "svm.npz" in system.parts else None
     if svm and svm.classes != system.classes:
         raise UserError(f"{system.parts['svm.npz']}: its classes are not those of genres.txt")
 
-    def decide(path: Path) -> Decision:
+    def read(path: Path) -> Frames:
         with wav.open_wav(str(path), chosen.sample_rate, str(path)) as signal:
-            feats = features_of(signal, options, device)
-        post = posteriors_of(feats) if posteriors_of else None
+            return {"feats": features_of(signal, options, device)}
+
+    def conclude(frames: Frames, posts: Mapping[str, NDArray]) -> Decision:
+        post = posts.get("post")
         if svm is None and post is not None:
             counted = vote(post)
             chances = counted.shares if rule == "vote" else counted.mean_posterior
@@ -219,7 +265,7 @@ def open_frames(system: TrainedSystem, rule: str, use_gpu: str) -> Decide:
             raise UserError("the system has neither a network nor an SVM")
         parts = []
         if svm.kind in ("sc", "fusion"):
-            parts.append(segment.mean_frame(feats))
+            parts.append(segment.mean_frame(frames["feats"]))
         if svm.kind in ("lstm", "fusion") and post is not None:
             parts.append(segment.posterior_statistics(post, svm.k))
         vector = np.concatenate(parts).astype(np.float32)  # as archives hold it
@@ -228,4 +274,4 @@ def open_frames(system: TrainedSystem, rule: str, use_gpu: str) -> Decide:
         scores = svm.scores(vector[np.newaxis].astype(np.float64))[0]
         return Decision(int(scores.argmax()), softmax(scores), post, chosen.frame_shift)
 
-    return decide
+    return Steps(read, conclude, networks)
