@@ -1,0 +1,94 @@
+"""Out-of-fold posteriors: of DNN and LSTM, each by a network that knew neither the track nor its artist."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import numpy as np
+import pytest
+
+from steps import archive
+from steps.nnet1 import nnet_forward
+from tests.workspace import REPO, environment
+
+CONF = {
+    "dnn": "--hid-dim=8\n--max-iters=2\n--minibatch-size=8\n--learn-rate=0.05\n",
+    "lstm": "--cell-dim=6\n--proj-dim=4\n--max-iters=2\n--batch-size=5\n--learn-rate=0.01\n",
+}
+TRACKS = {
+    f"{artist}-{genre}-{n}": artist
+    for genre in "xyz"
+    for artist in (f"{genre}{i}" for i in range(5))
+    for n in "12"
+}
+
+
+def call(program, *words):
+    done = subprocess.run(
+        [REPO / "local" / program, "--num-folds", "2", *map(str, words)],
+        cwd=REPO,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A data directory of thirty tracks by fifteen artists, and its folds."""
+    folder = tmp_path_factory.mktemp("crossfit")
+    train = folder / "data" / "train"
+    train.mkdir(parents=True)
+    (folder / "conf").mkdir()
+    for name, text in CONF.items():
+        (folder / "conf" / f"{name}.conf").write_text(text)
+    rng = np.random.default_rng(0)
+    with archive.Writer(f"ark,scp:{train}/feats.ark,{train}/feats.scp") as writer:
+        for utt in sorted(TRACKS):
+            writer.write(utt, rng.normal(size=(12, 5)).astype(np.float32) + "xyz".index(utt[0]))
+    tables = {"utt2spk": "{1}", "utt2genre": "{0[0]}", "utt2num_frames": "12", "utt2dur": "2.2"}
+    for name, value in tables.items():
+        (train / name).write_text(
+            "".join(f"{utt} {value.format(utt, TRACKS[utt])}\n" for utt in sorted(TRACKS))
+        )
+    artists = sorted(set(TRACKS.values()))
+    lines = (" ".join([a, *(u for u in sorted(TRACKS) if TRACKS[u] == a)]) for a in artists)
+    (train / "spk2utt").write_text("".join(f"{line}\n" for line in lines))
+    (train / "genres.txt").write_text("x\ny\nz\n")
+    (train / "frame_shift").write_text("0.185759637188\n")
+    call("make_crossfit_data.sh", folder / "data")
+    return folder
+
+
+@pytest.mark.parametrize("model", CONF)
+def test_posteriors_are_of_networks_that_knew_neither_track_nor_artist(model, data):
+    call(
+        "crossfit_posteriors.sh", "--conf", data / "conf", "--dnns", "dnn", data / "data", data / "exp", model
+    )
+    lines = (data / f"exp_{model}/post_train_crossfit/post.scp").read_text().splitlines()
+    where = dict(line.split() for line in lines)
+    assert list(where) == sorted(TRACKS)
+    for utt, path in where.items():
+        fold = re.search(r"/(fold[12])", path)[1]
+        for part in ("train_tr", "train_cv"):
+            known = (data / f"data/crossfit2/{fold}/{part}/utt2spk").read_text().split()
+            assert known and utt not in known and TRACKS[utt] not in known
+        topology = (data / f"exp_{model}/crossfit/{fold}_{model}/nnet.proto").read_text()
+        assert ("Lstm" in topology) is (model == "lstm")
+    found = dict(archive.read_matrices(f"scp:{data}/exp_{model}/post_train_crossfit/post.scp"))
+    fold, other = ({u for u in where if f"/fold{n}" in where[u]} for n in "12")
+    assert fold and other
+    for post in found.values():
+        assert post.shape == (12, 3) and np.allclose(post.sum(axis=1), 1, atol=1e-4)
+    # By that fold's network, from its own transform: the tool says the same.
+    utt = min(fold)
+    home, folder = data / f"exp_{model}/crossfit/fold1_{model}", data / "data/crossfit2/fold1"
+    transform = f"--feature-transform={folder}/cmvn/feature_transform.nnet"
+    words = [transform, f"{home}/final_test.nnet", f"scp:{folder}/test/feats.scp", f"ark:{data}/again.ark"]
+    assert nnet_forward.main(words) == 0
+    np.testing.assert_allclose(
+        dict(archive.read_matrices(f"ark:{data}/again.ark"))[utt], found[utt], atol=1e-6
+    )
