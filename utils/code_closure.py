@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 NEUTRAL = frozenset(
     f"utils/{name}"
     for name in (
-        *("run.py", "sge.py", "slurm.py", "for_each.py", "job_runner"),
+        *("run.py", "sge.py", "slurm.py", "for_each.py", "in_turn.py", "job_runner"),
         *(
             "once.py",
             "once.sh",

@@ -80,6 +80,21 @@ def test_a_dry_run_tells_what_and_why_and_how_long_and_writes_nothing(finished, 
     assert re.search(r"\d+ of \d+ pieces of work are to be done; about \d+ (s|min) one after the other", text)
 
 
+@pytest.mark.parametrize(
+    ("name", "stamp"),
+    [
+        ("data/synth/overlap.txt", "results"),
+        ("exp/synth_lstm_512/training.json", "results"),
+        ("data/synth/train/utt2dur", "results"),
+        ("exp/synth_lstm_512/iters.tsv", "report"),
+    ],
+)
+def test_what_the_report_reads_is_its_input(finished, edit, name, stamp):
+    edit(name, "\n")
+    done = run_recipe(finished, "--dry-run", "true", "--stage", "10", *MODEL)
+    assert f"exp/synth_summary {stamp}: input {name} changed" in done.stdout + done.stderr
+
+
 def test_another_corpus_under_a_name_that_is_there_is_refused(finished, tmp_path):
     (tmp_path / "music").mkdir()
     options = ("--corpus", "folder", "--corpus-root", str(tmp_path / "music"), "--name", "synth")
