@@ -9,6 +9,7 @@ number of modulus 1: nothing is lost, for a modulus always follows.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,24 +64,29 @@ def first_band(bank: filters.Bank, n: int, num_bins: int, num_out: int, negligib
     return Band(start, bank.response(n, np.arange(start, start + size) * (2.0 * math.pi / num_bins)))
 
 
-def second_band(
-    bank: filters.Bank, n: int, num_bins: int, num_in: int, num_out: int, negligible: float
-) -> Band:
-    """Cut a second-layer wavelet for the spectrum of a signal of ``num_in`` samples.
+def second_bands(
+    bank: filters.Bank, n: int, cuts: list[tuple[int, int]], num_bins: int, negligible: float
+) -> Iterator[Band]:
+    """Cut a second-layer wavelet for spectra of signals of (``num_in``, then ``num_out``) samples each.
 
-    The filter of that rate is the full-rate filter up to the rate's Nyquist frequency and half of it
+    The filter of a rate is the full-rate filter up to the rate's Nyquist frequency and half of it
     there, as ScatNet has it; the spectrum is known from bin ``-num_in / 2`` to ``num_in / 2 - 1``.
     """
-    first, size = band_edges(*bank.interval(n, negligible), num_bins)
-    half = num_in // 2
-    start, end = max(first, -half), min(first + size, half)
-    end = max(end, start + num_out)
-    start, end = start - max(0, end - half), min(end, half)
+    low, size = band_edges(*bank.interval(n, negligible), num_bins)
+    ranges = []
+    for num_in, num_out in cuts:
+        half = num_in // 2
+        start, end = max(low, -half), min(low + size, half)
+        end = max(end, start + num_out)
+        ranges.append((start - max(0, end - half), min(end, half)))
+    first = min(start for start, _ in ranges)
     step = 2.0 * math.pi / num_bins
-    values = bank.response(n, np.arange(start, end) * step)
-    if start == -half and num_in < num_bins:
-        values[0] = 0.5 * float(np.sum(bank.response(n, np.array([-half, half]) * step)))
-    return Band(start, values)
+    whole = bank.response(n, np.arange(first, max(end for _, end in ranges)) * step)
+    for (num_in, _), (start, end) in zip(cuts, ranges, strict=True):
+        values = whole[start - first : end - first].copy()
+        if start == -num_in // 2 and num_in < num_bins:
+            values[0] = 0.5 * float(np.sum(bank.response(n, np.array([start, -start]) * step)))
+        yield Band(start, values)
 
 
 def lowpass_at_nyquist(width: float, resolution: int) -> float:
@@ -112,23 +118,23 @@ def build(config: Config, num_hops: int, dtype: str) -> Bands:
     """Evaluate all filters for blocks of ``num_hops`` hops, an even number, in ``dtype``."""
     negligible = filters.NEGLIGIBLE[dtype]
     num_bins = num_hops * config.hop
-    first, second = [], []
-    resolutions = set()
-    for group in paths.groups(config):
-        num_in = num_bins >> group.resolution
-        first.append(
-            [
-                first_band(config.banks(block)[0], n, num_bins, num_in, negligible)
-                for block, n in group.members
-            ]
-        )
-        second.append(
-            [
-                second_band(group.second, c.n2, num_bins, num_in, num_bins >> c.resolution, negligible)
-                for c in group.children
-            ]
-        )
-        resolutions |= {group.resolution, *(child.resolution for child in group.children)}
+    groups = paths.groups(config)
+    first = [
+        [
+            first_band(config.banks(block)[0], n, num_bins, num_bins >> group.resolution, negligible)
+            for block, n in group.members
+        ]
+        for group in groups
+    ]
+    cuts: dict[tuple[filters.Bank, int], list[tuple[int, int]]] = {}
+    for group in groups:
+        for child in group.children:
+            cut = (num_bins >> group.resolution, num_bins >> child.resolution)
+            cuts.setdefault((group.second, child.n2), []).append(cut)
+    seconds = {key: second_bands(*key, own, num_bins, negligible) for key, own in cuts.items()}
+    second = [[next(seconds[group.second, child.n2]) for child in group.children] for group in groups]
+    resolutions = {group.resolution for group in groups}
+    resolutions |= {child.resolution for group in groups for child in group.children}
     banks = [config.banks(block) for block in range(len(config.Q))]
     margin = blocks.margin_hops(config)
 

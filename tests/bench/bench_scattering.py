@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ from utils import cli
 ROOT = Path(__file__).resolve().parents[2]
 
 RATE = 22050
+CUDA_TRACKS = 64  # of which the time of one is told
 SYSTEMS = ("kymatio numpy", "kymatio torch", "core numpy", "core torch", "ours")
 LABELS = {
     "kymatio numpy": "kymatio.numpy, J=13 (747 paths)",
@@ -79,11 +80,26 @@ def kymatio_core(audio: np.ndarray, backend: str, threads: int) -> Callable[[], 
     return lambda: reference.averages(audio, Config(), made)
 
 
-def ours(audio: np.ndarray, threads: int, device: str = "cpu") -> Callable[[], object]:
+def ours(audio: np.ndarray, threads: int) -> Callable[[], object]:
     """Return the fast path, logarithm included."""
     from steps.scattering import features
 
-    return lambda: features(audio, num_threads=threads, device=device)
+    return lambda: features(audio, num_threads=threads)
+
+
+def ours_on_cuda(folder: str, audio: np.ndarray) -> Callable[[], object]:
+    """Return the path of a GPU over ``CUDA_TRACKS`` tracks in WAV files, reading included."""
+    from steps.scattering import features_of_tracks, wav
+
+    path = f"{folder}/track.wav"
+    soundfile.write(path, audio, RATE, "PCM_16")
+
+    def opened() -> Iterator[tuple[int, wav.Samples]]:
+        for number in range(CUDA_TRACKS):
+            with wav.open_wav(path, RATE, str(number)) as samples:
+                yield number, samples
+
+    return lambda: [len(frames) for _, frames in features_of_tracks(opened(), device="cuda")]
 
 
 def measure_hour() -> dict[str, float]:
@@ -108,16 +124,20 @@ def measure(system: str, seconds: float, threads: int, repeats: int) -> dict[str
     """Time one system in this process."""
     name, _, backend = system.partition(" ")
     audio = signal(seconds)
-    if name == "ours":
-        job = ours(audio, threads, backend or "cpu")
-    else:
-        job = (kymatio_front_end if name == "kymatio" else kymatio_core)(audio, backend, threads)
     walls, cpus = [], []
-    for _ in range(repeats + 1):
-        wall, cpu = time.perf_counter(), time.process_time()
-        job()
-        walls.append(time.perf_counter() - wall)
-        cpus.append(time.process_time() - cpu)
+    with tempfile.TemporaryDirectory() as folder:
+        tracks = CUDA_TRACKS if backend == "cuda" else 1
+        if backend == "cuda":
+            job = ours_on_cuda(folder, audio)
+        elif name == "ours":
+            job = ours(audio, threads)
+        else:
+            job = (kymatio_front_end if name == "kymatio" else kymatio_core)(audio, backend, threads)
+        for _ in range(repeats + 1):
+            wall, cpu = time.perf_counter(), time.process_time()
+            job()
+            walls.append((time.perf_counter() - wall) / tracks)
+            cpus.append((time.process_time() - cpu) / tracks)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     return {"wall": min(walls[1:]), "cpu": min(cpus[1:]), "peak": peak}
 
