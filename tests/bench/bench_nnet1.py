@@ -137,7 +137,7 @@ def get_parser() -> cli.KaldiParser:
     add("--repeats", type=cli.positive_int, default=5, help="runs of which the median counts (default: 5)")
     add("--threads", default="1", help="numbers of threads, e.g. 1,2 (default: 1)")
     add("--models", default="", help="only models whose name has this in it")
-    add("--busy", type=cli.boolean, default=False, help="go by processor time; one thread (default: false)")
+    add("--busy", type=cli.boolean, default=False, help="go by processor time, for one thread")
     add("--peers", type=cli.boolean, default=True, help="time torch's own ways, too (default: true)")
     add("--use-gpu", choices=("yes", "no"), default="no", help="time the GPU instead (default: no)")
     add("--kernels", default="auto", help="as the trainers' option (default: auto)")

@@ -13,6 +13,19 @@
  */
 #include "vectors.h"
 
+/* BLOCK(rows, streams) for all rows m of m_dim and streams s of s_dim, as many at a time as registers hold. */
+#define IN_BLOCKS(BLOCK)                               \
+  int m = 0;                                           \
+  for (; m + ROWS <= m_dim; m += ROWS) {               \
+    int s = 0;                                         \
+    for (; s + 4 <= s_dim; s += 4) BLOCK(ROWS, 4);     \
+    if (s_dim - s == 3) BLOCK(ROWS, 3);                \
+    else if (s_dim - s == 2) BLOCK(ROWS, 2);           \
+    else if (s_dim - s == 1) BLOCK(ROWS, 1);           \
+  }                                                    \
+  for (; m < m_dim; m++)                               \
+    for (int s = 0; s < s_dim; s++) BLOCK(1, 1);
+
 /* y[s][row] (+)= x[s] . w[row] for a few rows and streams: rows * streams sums in registers. */
 INLINE void dot_block(const int rows, const int streams, const float *w, int k_dim, const float *x, float *y,
                       int ldy, int add) {
@@ -46,16 +59,7 @@ static void dot_product(int s_dim, int m_dim, int k_dim, const float *w, const f
 #define DOT(rows, streams) \
   dot_block(rows, streams, w + (ptrdiff_t)m * k_dim, k_dim, x + (ptrdiff_t)s * k_dim, \
             y + (ptrdiff_t)s * ldy + m, ldy, add)
-  int m = 0;
-  for (; m + ROWS <= m_dim; m += ROWS) {
-    int s = 0;
-    for (; s + 4 <= s_dim; s += 4) DOT(ROWS, 4);
-    if (s_dim - s == 3) DOT(ROWS, 3);
-    else if (s_dim - s == 2) DOT(ROWS, 2);
-    else if (s_dim - s == 1) DOT(ROWS, 1);
-  }
-  for (; m < m_dim; m++)
-    for (int s = 0; s < s_dim; s++) DOT(1, 1);
+  IN_BLOCKS(DOT)
 #undef DOT
 }
 
@@ -88,16 +92,7 @@ static void scale_product(int s_dim, int m_dim, int k_dim, range columns, const 
 #define SCALE(rows, streams) \
   scale_block(rows, streams, w + (ptrdiff_t)m * k_dim, k_dim, columns, d + (ptrdiff_t)s * ldd + m, ldd, \
               y + (ptrdiff_t)s * k_dim)
-  int m = 0;
-  for (; m + ROWS <= m_dim; m += ROWS) {
-    int s = 0;
-    for (; s + 4 <= s_dim; s += 4) SCALE(ROWS, 4);
-    if (s_dim - s == 3) SCALE(ROWS, 3);
-    else if (s_dim - s == 2) SCALE(ROWS, 2);
-    else if (s_dim - s == 1) SCALE(ROWS, 1);
-  }
-  for (; m < m_dim; m++)
-    for (int s = 0; s < s_dim; s++) SCALE(1, 1);
+  IN_BLOCKS(SCALE)
 #undef SCALE
 }
 
