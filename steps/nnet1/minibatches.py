@@ -65,7 +65,8 @@ class Frames:
         if waiting:
             rest = yield from self._empty(waiting, generator)
             if not training and 0 < len(rest[0]) == total:
-                yield Minibatch(*rest, total)
+                feats, targets, weights = rest
+                yield Minibatch(feats, targets, weights, total)
 
     def _empty(self, waiting: list[tuple[torch.Tensor, ...]], generator: np.random.Generator | None):
         """Yield the minibatches of a full buffer and return its rest."""
