@@ -130,7 +130,7 @@ def _open_source(path: str) -> SourceFile:
     try:
         file = SourceFile(path)
     except OSError as error:
-        raise AudioError(f"{path}: {error.strerror}; check the path in wav.scp") from error
+        raise AudioError(f"{path}: {error.strerror}; check the path") from error
     if file.size == 0:
         file.close()
         raise AudioError(f"{path}: zero bytes long; replace the file or leave the track out")
