@@ -152,7 +152,7 @@ class TestMp3Counts:
 
 @pytest.mark.parametrize("length", [0xFFFFFFFF, 0x7FFFFFFF])
 def test_wav_of_open_length_is_read_to_the_end(sounds, tmp_path, length):
-    (tmp_path / "pipe.wav").write_bytes(patched((sounds / "a.wav").read_bytes(), b"data", length))
+    (tmp_path / "pipe.wav").write_bytes(patched((sounds / "a.wav").read_bytes(), b"data", 4, length, "<I"))
     assert len(decode(tmp_path / "pipe.wav")[0]) == RATE * SECONDS
 
 
