@@ -211,7 +211,7 @@ def main(argv: list[str] | None = None) -> int:
     for utt in (*sources, *(pieces or ())):
         if "/" in utt or utt.startswith("."):
             raise cli.UserError(
-                f"{args.segments or args.wav_scp}: '{utt}' cannot be the name of a file; rename it"
+                f"{args.segments or args.wav_scp}: utterance '{utt}' cannot be the name of a file; rename it"
             )
     how = conversion(args)
     args.wav_dir.mkdir(parents=True, exist_ok=True)

@@ -54,6 +54,8 @@ class SourceFile:
 
     def at(self, offset: int, size: int) -> bytes:
         """Return up to ``size`` of the original bytes from ``offset`` on."""
+        if offset >= self.size:
+            return b""  # also where a header leads beyond what a file system can seek
         self._raw.seek(self.start + max(0, offset))
         return self._raw.read(max(0, min(size, self.size - offset)))
 

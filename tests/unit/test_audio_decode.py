@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import stat
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -287,6 +288,15 @@ def test_more_than_the_header_counts_is_used_and_said(more, name):
     assert np.array_equal(samples, whole)
     shown = f"{SECONDS / 4:.2f} s, {SECONDS:.2f} s are there and used"
     assert [text for text in track.warnings if f"the header states {shown}" in text], track.warnings
+
+
+@pytest.mark.parametrize(
+    ("name", "mark", "distance", "form"), [("j.caf", b"desc", 4, ">Q"), ("i.w64", b"fmt ", 16, "<Q")]
+)
+def test_a_chunk_beyond_all_files_is_no_system_error(more, name, mark, distance, form):
+    (more / name).write_bytes(patched((more / name).read_bytes(), mark, distance, (1 << 63) - 1, form))
+    with suppress(AudioError):
+        assert len(decode(more / name)[0]) == RATE * SECONDS
 
 
 def test_a_data_size_of_zero_is_no_empty_file(more):
