@@ -32,7 +32,7 @@ for model in "${models[@]}"; do
 done
 inputs=(--in "$svm_config" --in "$scattering_config")
 for x in train $test_sets; do
-  for file in feats.scp utt2genre utt2spk utt2dur; do
+  for file in feats.scp utt2genre utt2spk utt2dur genre2name; do
     [ ! -e "$data/$x/$file" ] || inputs+=(--in "$data/$x/$file")
   done
 done

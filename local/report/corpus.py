@@ -76,15 +76,21 @@ def _hours(folder: Path, utts: list[str]) -> float | None:
         raise UserError(f"{folder}/utt2dur: no duration in seconds for {error}; run stage 1 again") from error
 
 
+def class_labels(folder: Path, classes: Sequence[str]) -> list[str]:
+    """Return how classes are shown: with the name that people write, where it is another."""
+    path = folder / "genre2name"
+    named = tables.read_table(path, is_sorted=False) if path.is_file() else {}
+    return [f"{name} ({named[name]})" if name in named else name for name in classes]
+
+
 def count_tracks(data_dir: Path, sets: Sequence[str]) -> list[dict[str, Any]]:
     """Return tracks and hours of each set, a row a class and one for their total."""
     parts = {part: read_reference(data_dir / part) for part in sets}
     classes = parts[sets[0]].classes
-    path = data_dir / sets[0] / "genre2name"  # how people write a class, where that is not its name
-    named = tables.read_table(path, is_sorted=False) if path.is_file() else {}
+    labels = class_labels(data_dir / sets[0], classes)
     rows = []
     for index, name in enumerate((*classes, "total")):
-        row: dict[str, Any] = {"class": name, "label": f"{name} ({named[name]})" if name in named else name}
+        row: dict[str, Any] = {"class": name, "label": [*labels, "total"][index]}
         for part, reference in parts.items():
             utts = [utt for utt, label in reference.genre.items() if name == "total" or label == index]
             row[f"{part}_tracks"] = len(utts)

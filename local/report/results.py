@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from local.report import tables
-from local.report.corpus import DataSummary
+from local.report.corpus import DataSummary, class_labels
 from local.report.experiments import load_scores, read_network
 from steps.scoring.scores import Scores
 from utils import atomic
@@ -69,11 +69,11 @@ def header(made: Mapping[str, Any], data: DataSummary, corpus: str, scores: Scor
     return lines + [f"# {name}: {text}" for name, text in notes.items()]
 
 
-def set_lines(scores: Scores, prefix: str) -> tuple[list[str], list[str]]:
+def set_lines(scores: Scores, prefix: str, labels: list[str]) -> tuple[list[str], list[str]]:
     """Return the greppable lines of one set; then classes, confusion matrices, calibration."""
     lines = [f"%{prefix}{measure.line()[1:]}" for measure in scores.measures.values()]
-    found = [tables.class_table(scores)]
-    found += [tables.confusion_table(measure, scores.classes) for measure in scores.measures.values()]
+    found = [tables.class_table(scores, labels)]
+    found += [tables.confusion_table(measure, scores.classes, labels) for measure in scores.measures.values()]
     found += [
         tables.calibration_table(name, table)
         for name, table in scores.predictions.items()
@@ -114,13 +114,14 @@ def write_results(exp_dir: Path, data_dir: Path, data: DataSummary, sets: list[s
         found[OUT_OF_FOLD] = load_scores(exp_dir, OUT_OF_FOLD)
     made = provenance(exp_dir, extra)
     lines = header(made, data, data_dir.name, found[sets[0]])
+    labels = class_labels(data_dir / sets[0], found[sets[0]].classes)
     details: list[str] = []
     for name, scores in found.items():
         first = name == sets[0]
         if not first:
             what = "out of fold on train" if name == OUT_OF_FOLD else f"test set {name}"
             details += ["", f"# {what}"]
-        accuracies, tail = set_lines(scores, "" if first else f"{name}_")
+        accuracies, tail = set_lines(scores, "" if first else f"{name}_", labels)
         lines += accuracies
         details += tail
     lines += details

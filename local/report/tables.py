@@ -221,10 +221,10 @@ def mcnemar_table(pairs: Sequence[Pair]) -> Table:
     return Table(title, columns, rows, text, left=3)
 
 
-def class_table(scores: Scores) -> Table:
+def class_table(scores: Scores, labels: Sequence[str]) -> Table:
     """Return the accuracies by class, a row a class and a column a measure."""
     rows = []
-    for index, name in enumerate(scores.classes):
+    for index, name in enumerate(labels):
         cells = []
         for measure in scores.measures.values():
             right, total = int(measure.confusion[index, index]), int(measure.confusion[index].sum())
@@ -233,10 +233,10 @@ def class_table(scores: Scores) -> Table:
     return Table("# accuracy by class, right / all and %", ("class", *scores.measures), rows)
 
 
-def confusion_table(measure: Measure, classes: Sequence[str]) -> Table:
-    """Return a confusion matrix with the names of the classes."""
+def confusion_table(measure: Measure, classes: Sequence[str], labels: Sequence[str]) -> Table:
+    """Return a confusion matrix with the names of the classes, and their labels before the rows."""
     rows = [
-        [name, *map(str, counts)] for name, counts in zip(classes, measure.confusion.tolist(), strict=True)
+        [label, *map(str, counts)] for label, counts in zip(labels, measure.confusion.tolist(), strict=True)
     ]
     title = f"# confusion matrix of {measure.name}: a row a true class, a column a hypothesis"
     return Table(title, ("", *classes), rows)

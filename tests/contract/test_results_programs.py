@@ -120,6 +120,15 @@ def test_only_the_training_says_what_trained(copy, record, line):
     assert line in (exp / "results.txt").read_text().splitlines()
 
 
+def test_classes_are_shown_as_people_write_them(copy):
+    (copy / "data/toy/test/genre2name").write_text(f"{toy.CLASSES[1]} ロック\n")
+    toy.run(write_results, copy / "data/toy", copy / "exp/toy", "dnn1")
+    lines = (copy / "exp/toy_dnn1/results.txt").read_text().splitlines()
+    rows = [line for line in lines if line.startswith(f"{toy.CLASSES[1]} (ロック) ")]
+    assert len(rows) == 1 + 5  # accuracy by class, and a confusion matrix of each measure
+    assert any(line.split() == list(toy.CLASSES) for line in lines)  # its columns keep the names of files
+
+
 def test_rerun_overwrites_with_the_same_bytes(root):
     exp, data = root / "exp/toy_lstm_512", root / "data/toy"
     names = (
