@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from local.corpus import artists, gtzan, ids, overlap
 from local.corpus.tracks import Recording, name_tracks, write_data_dirs
+from local.report.corpus import overlap_line
 from steps import audio
 from steps.audio import tags
 from utils import cli, tables
@@ -122,6 +123,12 @@ class TestOverlap:
         overlap.report(tmp_path / "data", ["test"], unknown={"test": "nobody told"})
         overlap.report(tmp_path / "data", ["test"])
         assert "unknown: nobody told" in (tmp_path / "data" / "overlap.txt").read_text()
+
+    def test_where_each_track_has_an_artist_of_its_own_file_and_tables_agree(self, tmp_path):
+        write(tmp_path, [[*row[:2], row[0], row[3]] for row in ROWS])
+        overlap.report(tmp_path / "data", ["test"])
+        assert f"unknown: {overlap.ALONE}" in (tmp_path / "data" / "overlap.txt").read_text()
+        assert overlap_line(tmp_path / "data", "test") == f"Artist overlap: unknown: {overlap.ALONE}"
 
     def test_empty_and_missing_files_equal_nothing(self, tmp_path):
         (tmp_path / "a").touch()
