@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Converts the recordings of a data directory to 22 050 Hz, 16 bit, mono WAV, in parallel.
-# Reads <data-dir>/wav.scp, and segments if recordings are to be cut into utterances; writes <wav-dir>/<utt>.wav, and in <data-dir> wav22k.scp, utt2dur
-# and utt2hash (the SHA-256 of the samples, by which duplicates are found). What was found in each
-# track (codec, rate, peak, clipping, DC offset) is in <log-dir>/audio.tsv.
+# Reads <data-dir>/wav.scp, and segments if recordings are to be cut into utterances; writes
+# <wav-dir>/<utt>.wav, and in <data-dir> wav22k.scp, utt2dur and utt2hash (the SHA-256 of the samples, by
+# which duplicates are found). What was found in each track (codec, rate, peak, clipping, DC offset) is in
+# <log-dir>/audio.tsv.
 # Kaldi has no counterpart: its recipes put a sox pipe into wav.scp and pay for it at every reading.
 set -euo pipefail
 
