@@ -35,4 +35,5 @@ done
 utils/once.py --cmd "$cmd" "${inputs[@]}" "${outputs[@]}" "${exp}_folds_summary/.done/pool" -- \
   "${exp}_folds_summary/log/pool_folds.log" \
   local/pool_folds.py --folds "$folds" --fold-by "$fold_by" --num-seeds "$num_seeds" "$data" "$exp" "${names[@]}"
-local/report.sh --num-seeds "$num_seeds" --scattering-config "$scattering_config" --cmd "$cmd" "${data}_folds" "${exp}_folds" "${names[*]}"
+local/report.sh --num-seeds "$num_seeds" --scattering-config "$scattering_config" --cmd "$cmd" \
+  "${data}_folds" "${exp}_folds" "${names[*]}"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Computes the scattering features of a data directory in parallel.
 # Reads <data-dir>/wav22k.scp (or --wav-scp; wav.scp is cut by segments, if there are any); writes
-# <feat-dir>/raw_scattering_<name>.BLOCK.{ark,scp} and in <data-dir> feats.scp, utt2num_frames and frame_shift; <log-dir>/dims.csv says what each
-# column means. A corpus is cut into blocks of tracks that do not depend on --nj; a block that was
-# complete when a run was interrupted is kept.
+# <feat-dir>/raw_scattering_<name>.BLOCK.{ark,scp} and in <data-dir> feats.scp, utt2num_frames and frame_shift;
+# <log-dir>/dims.csv says what each column means. A corpus is cut into blocks of tracks that do not depend on
+# --nj; a block that was complete when a run was interrupted is kept.
 # Kaldi's counterpart: steps/make_mfcc.sh.
 set -euo pipefail
 
