@@ -23,14 +23,12 @@ def get_parser() -> cli.KaldiParser:
     parser.add_argument(
         "--data", type=Path, default=None, metavar="DIR", help="data/<corpus> of the experiment"
     )
-    parser.add_argument(
-        "--exact", type=cli.boolean, default=False, help="keep all bits of large networks (default: false)"
-    )
+    parser.add_argument("--exact", type=cli.boolean, default=False, help="keep all bits of large networks")
     parser.add_argument(
         "--max-megabytes",
         type=cli.finite_float,
         default=parts.MAX_MEGABYTES,
-        help=f"round weights if the zip would be larger (default: {parts.MAX_MEGABYTES:g})",
+        help="round weights if the zip would be larger",
     )
     parser.add_argument("exp_dir", type=Path)
     parser.add_argument("zip", type=Path)

@@ -78,7 +78,7 @@ def test_file_system_without_locks(tmp_path: Path, monkeypatch, capfd, number: i
     monkeypatch.setattr("fcntl.flock", flock)
     assert_refused(
         tmp_path / "x.lock",
-        "this file system has no locks .* --without-locks true, or set WITHOUT_LOCKS=true",
+        "has no locks .* --without-locks true, or set WITHOUT_LOCKS=true",
     )
     monkeypatch.setenv("WITHOUT_LOCKS", "true")
     with lock.held(tmp_path / "x.lock", "x"):
