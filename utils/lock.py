@@ -52,8 +52,8 @@ def try_lock(descriptor: int, path: Path) -> bool:
         if os.environ.get("WITHOUT_LOCKS", "").lower() not in ("true", "t", "1"):
             raise cli.UserError(
                 f"{path}: this file system has no locks ({os.strerror(error.errno)}); to go on without them, "
-                "give run.sh --without-locks true, or set WITHOUT_LOCKS=true in the environment, and see to it that "
-                "no two runs do the same work"
+                "give run.sh --without-locks true, or set WITHOUT_LOCKS=true in the environment, and see to "
+                "it that no two runs do the same work"
             ) from error
         _warn(path)
     return True
