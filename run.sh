@@ -15,7 +15,7 @@ best_config=conf/best/best.conf # the system that one would choose; empty: witho
 dnns="dnn1 dnn2"
 lstms="lstm_512 lstm_1024 lstm_512_512 lstm_1024_1024"
 systems="sig2014 hol2008 lee2009 son2008 leo2012" # of the paper's Table 4, or of conf/systems; "" for none
-transform=cmvn  # of the frames for all networks: cmvn, as Kaldi's recipes, or whiten: within the classes
+transform_config=conf/transform.conf # of the frames of all networks: cmvn, or whiten
 nj=             # jobs side by side; default: the cores that this process may use (nproc)
 use_gpu=no      # yes, no or optional: training and posteriors
 k=0.9           # threshold of the segment feature's share of confident frames (eq. 14)
@@ -88,10 +88,10 @@ if stage 2 "scattering frames: 525 coefficients over 370 ms, every 186 ms"; then
   done
 fi
 
-if stage 3 "what training needs: a tenth of the artists held out, a label for each frame, CMVN"; then
-  local/make_training_data.sh --transform "$transform" --cmd "$score_cmd" --seed "$seed" "$data"
-  local/make_crossfit_data.sh --num-folds "$post_crossfit" --transform "$transform" --cmd "$score_cmd" --seed "$seed" \
-    "$data"
+if stage 3 "what training needs: a tenth of the artists held out, a label for each frame, a transform"; then
+  local/make_training_data.sh --transform-config "$transform_config" --cmd "$score_cmd" --seed "$seed" "$data"
+  local/make_crossfit_data.sh --num-folds "$post_crossfit" --transform-config "$transform_config" --cmd "$score_cmd" \
+    --seed "$seed" "$data"
 fi
 
 train=(local/train_model.sh --conf "$conf" --dnns "$dnns" --seed "$seed" --use-gpu "$use_gpu" --cmd "$train_cmd")

@@ -5,7 +5,7 @@
 
 : "${stage:?}" "${stop_stage:?}" "${num_seeds:?}" "${corpus:?}" "${k:?}" "${use_gpu:?}" "${caller:?}"
 : "${dnns?}" "${lstms?}" "${systems?}" "${post_crossfit:?}" "${fold_by:?}" "${test_sets?}" "${name?}"
-: "${scattering_config?}" "${best_config?}" "${dry_run:?}" "${verbose:?}" "${without_locks:?}"
+: "${scattering_config?}" "${best_config?}" "${transform_config:?}" "${dry_run:?}" "${verbose:?}" "${without_locks:?}"
 
 option_error() {
   echo "ERROR (run.sh) $1; see ./run.sh --help" >&2
@@ -56,7 +56,7 @@ folders of data/$name beside train and test, got '$x'"
 done
 
 # Job runners hand their arguments to a shell, as Kaldi's do.
-for option in corpus_root conf scattering_config best_config; do
+for option in corpus_root conf scattering_config best_config transform_config; do
   case ${!option} in
     *[\$\`\"\\\'\;\&\|\<\>\(\)\*\?]* | *$'\n'*)
       option_error "--${option/_/-} '${!option}' holds a character that a shell would act on; give it by a link (ln -s)"
@@ -75,8 +75,8 @@ if [ -z "$conf" ]; then
 tracks; with a hundred, training stops half-way: then give --conf conf/synth" >&2
 fi
 [ -d "$conf" ] || option_error "--conf: there is no folder '$conf'"
-for config in $scattering_config $best_config; do
-  [ -f "$config" ] || option_error "--scattering-config, --best-config: there is no file '$config'"
+for config in $scattering_config $best_config $transform_config; do
+  [ -f "$config" ] || option_error "--scattering-config, --best-config, --transform-config: there is no file '$config'"
 done
 for x in $dnns $lstms; do
   [ -f "$conf/$x.conf" ] || option_error "model '$x' has no configuration '$conf/$x.conf'"

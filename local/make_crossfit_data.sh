@@ -3,10 +3,10 @@
 # Reads <data>/train; writes <data>/crossfitK/foldN/{train,test,train_tr,train_cv,cmvn}.
 set -euo pipefail
 
-num_folds=2      # how many, or 0: nothing is made
-transform=cmvn   # as of make_training_data.sh
-seed=777         # of the folds and of their tr/cv splits
-cmd=utils/run.py # job runner and its options
+num_folds=2                          # how many, or 0: nothing is made
+transform_config=conf/transform.conf # as of make_training_data.sh
+seed=777                             # of the folds and of their tr/cv splits
+cmd=utils/run.py                     # job runner and its options
 
 help_message="Usage: $0 [options] <data>
   e.g. $0 --num-folds 2 data/synth"
@@ -26,5 +26,5 @@ utils/once.py --wait true --cmd "$cmd" --in "$data/train/feats.scp" --in "$data/
   --in "$data/train/utt2genre" "${outputs[@]}" "$folds/.done/make_folds" -- "$folds/log/make_folds.log" \
   local/make_folds.py --folds "$num_folds" --fold-by spk --seed "$seed" "$data/train" "$folds/fold"
 for fold in $(seq "$num_folds"); do
-  local/make_training_data.sh --transform "$transform" --cmd "$cmd" --seed "$seed" "$folds/fold$fold"
+  local/make_training_data.sh --transform-config "$transform_config" --cmd "$cmd" --seed "$seed" "$folds/fold$fold"
 done

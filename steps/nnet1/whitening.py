@@ -1,8 +1,4 @@
-#!/usr/bin/env python3
-"""Make a feature transform that whitens frames within their classes: one <AffineTransform>.
-
-Usage: whitening_to_nnet.py [options] <feats-rspecifier> <utt2class> <nnet-out>
-e.g.: whitening_to_nnet.py scp:data/train_tr/feats.scp data/train_tr/utt2genre feature_transform.nnet
+"""The network that whitens frames within their classes: one <AffineTransform>.
 
 The covariance within the classes is standardised to a correlation matrix R, shrunk, (1 - s) R + s I, and its
 inverse square root is applied to the centred and standardised frames. Kaldi reads the file as any network.
@@ -15,10 +11,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import torch
 
-from steps import archive
 from steps.nnet1.components import AffineTransform, Network
-from steps.nnet1.model_file import write_network
-from utils import cli, tables
 from utils.cli import UserError
 
 
@@ -64,32 +57,9 @@ def whitening(
     return weight, -weight @ mean
 
 
-def get_parser() -> cli.KaldiParser:
-    """Make the parser of the command line."""
-    parser = cli.KaldiParser("%(prog)s [options] <feats-rspecifier> <utt2class> <nnet-out>", __doc__)
-    parser.add_argument("--shrinkage", type=cli.finite_float, default=0.03, help="above 0, up to 1")
-    for name in ("feats", "classes", "nnet"):
-        parser.add_argument(name)
-    return parser
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run the program."""
-    parser = get_parser()
-    args = parser.parse_args(argv)
-    if not 0.0 < args.shrinkage <= 1.0:
-        parser.error(f"--shrinkage: expected above 0 and up to 1, got {args.shrinkage:g}")
-    weight, bias = whitening(
-        archive.read_matrices(args.feats), tables.read_table(args.classes), args.shrinkage
-    )
-    values = [torch.from_numpy(array.astype(np.float32)) for array in (weight, bias)]
-    dim = len(bias)
-    write_network(
-        Network([AffineTransform(dim, dim, weight=values[0], bias=values[1])], "modern"), args.nnet, True
-    )
-    cli.log(f"wrote a whitening transform of {dim} dimensions to {args.nnet}")
-    return 0
-
-
-if __name__ == "__main__":
-    cli.run(main)
+def whitening_network(
+    feats: Iterable[tuple[str, np.ndarray]], classes: Mapping[str, str], shrinkage: float
+) -> Network:
+    """Return :func:`whitening` as a network, in float32."""
+    weight, bias = (torch.from_numpy(x.astype(np.float32)) for x in whitening(feats, classes, shrinkage))
+    return Network([AffineTransform(len(bias), len(bias), weight=weight, bias=bias)], "modern")
