@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from steps.classifiers.ensemble import Folds
+from steps.classifiers.ensemble import CLASSIFIERS, LDA, Folds
 from steps.classifiers.model import NETWORK, Part, Trained, cross_calibrated, train, write_ensemble
 from steps.classifiers.pieces import STATISTICS
 from steps.classifiers.score import write_score
@@ -36,18 +36,18 @@ NETWORK_FOLDS = 5
 
 
 def part_list(text: str) -> tuple[Part, ...]:
-    """Parse ``name:feats:frames:statistics,…``."""
+    """Parse ``name:feats:frames:statistics[:classifier],…``."""
     parts = []
     for word in text.split(","):
         words = word.split(":")
-        if len(words) != 4 or not set(words[3].split("+")) <= set(STATISTICS):
-            raise argparse.ArgumentTypeError(
-                f"expected <name>:<features>:<frames>:<{'|'.join(STATISTICS)}>, got '{word}'"
-            )
+        words += [LDA] * (len(words) == 4)
+        if len(words) != 5 or not set(words[3].split("+")) <= set(STATISTICS) or words[4] not in CLASSIFIERS:
+            expected = f"<name>:<features>:<frames>:<{'|'.join(STATISTICS)}>[:<{'|'.join(CLASSIFIERS)}>]"
+            raise argparse.ArgumentTypeError(f"expected {expected}, got '{word}'")
         frames = cli.finite_float(words[2])
         if frames < 0:
             raise argparse.ArgumentTypeError(f"expected a length of at least 0 frames, got '{word}'")
-        parts.append(Part(words[0], words[1], frames, words[3]))
+        parts.append(Part(words[0], words[1], frames, words[3], words[4]))
     if len({part.name for part in parts}) != len(parts):
         raise argparse.ArgumentTypeError(f"a part has the name of another one: '{text}'")
     return tuple(parts)
@@ -61,6 +61,7 @@ def get_parser() -> cli.KaldiParser:
     add("--parts", type=part_list, default=parts, help="LDAs, see conf/best/best.conf")
     add("--further-parts", type=part_list, default=(), help="those that must show their use")
     add("--shrinkages", type=positive_floats, default=(0.2, 0.4, 0.6), help="to choose from, up to 1")
+    add("--costs", type=positive_floats, default=(0.01, 0.1, 1.0, 10.0), help="of svm, rbf and logistic")
     add("--folds", type=fold_count, default=10, help="folds of the cross-validation")
     text = "standard errors that a part must be missed by"
     add("--part-doubt", type=cli.finite_float, default=-1.0, help=text)
@@ -94,15 +95,16 @@ def train_networks(
     reference: Reference, labels: np.ndarray, args: argparse.Namespace
 ) -> Iterator[tuple[Part, np.ndarray]]:
     """Cross-fit the networks that have a configuration; return them and log posteriors of their tracks."""
+    if not network_configs(args):
+        return  # without torch, which takes seconds to import
     from steps.classifiers.networks import NetworkOptions, cross_fit
 
     folds, _ = split(reference, labels, NETWORK_FOLDS, args.seed)
     for name, path in network_configs(args).items():
         parser = cli.KaldiParser("conf/best/<network>.conf", "Networks that see whole tracks.")
         for item in fields(NetworkOptions):
-            parser.add_argument(
-                f"--{item.name.replace('_', '-')}", type=type(item.default), default=item.default
-            )
+            kind = positive_floats if isinstance(item.default, tuple) else type(item.default)
+            parser.add_argument(f"--{item.name.replace('_', '-')}", type=kind, default=item.default)
         values = parser.parse_args(["--config", path])
         options = NetworkOptions(**{item.name: getattr(values, item.name) for item in fields(NetworkOptions)})
         (part,) = known_parts((Part(name, options.feats, 0.0, NETWORK),), reference.path)
@@ -138,10 +140,15 @@ def split(reference: Reference, labels: np.ndarray, folds: int, seed: int) -> tu
     return pairs, f"{len(pairs)}-fold {'artist-grouped' if grouped else 'stratified'}"
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Train the system."""
-    args = get_parser().parse_args(argv)
-    reference = read_reference(args.data_dir / "train")
+def train_system(reference: Reference, args: argparse.Namespace) -> tuple[Trained, np.ndarray, str]:
+    """Train as the command line says, on the tracks of the data directory ``reference``.
+
+    Returns
+    -------
+    tuple
+        What was trained; calibrated log posteriors (num_tracks, C) of these tracks, each by what it had no
+        part in; and how the system was chosen.
+    """
     labels = reference.labels
     folds, how = split(reference, labels, args.folds, args.seed)
     names = [part.name for part in args.parts + args.further_parts] + list(network_configs(args))
@@ -154,14 +161,21 @@ def main(argv: list[str] | None = None) -> int:
         post = args.exp.with_name(f"{args.exp.name}_{name}") / "post_train_crossfit" / "post.scp"
         given[name] = mean_log_posteriors(reference, post)
         doubts[name] = args.further_doubt
-    if network_configs(args):
-        for part, scores in train_networks(reference, labels, args):
-            parts.append(part)
-            given[part.name], doubts[part.name] = scores, args.further_doubt
-    trained = train(parts, given, labels, reference.classes, folds, sorted(args.shrinkages), doubts)
-    out = args.exp.with_name(f"{args.exp.name}_best")
+    for part, scores in train_networks(reference, labels, args):
+        parts.append(part)
+        given[part.name], doubts[part.name] = scores, args.further_doubt
+    grids = sorted(args.shrinkages), sorted(args.costs)
+    trained = train(parts, given, labels, reference.classes, folds, grids[0], doubts, grids[1])
     held = cross_calibrated(trained.out_of_fold, labels, folds, doubts)
-    notes = describe(trained, labels, how)
+    return trained, held, describe(trained, labels, how)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train the system."""
+    args = get_parser().parse_args(argv)
+    reference = read_reference(args.data_dir / "train")
+    trained, held, notes = train_system(reference, args)
+    out = args.exp.with_name(f"{args.exp.name}_best")
     write_score(out / "score_train", reference, held, f"out of fold; {notes}")
     write_ensemble(out / "best.npz", trained.ensemble)
     chosen = {member.name: member.shrinkage for member in trained.ensemble.members}

@@ -1,23 +1,26 @@
 """Several classifiers of a track, their calibrated log posteriors added.
 
-A part is an LDA on pieces of one kind of frames (:mod:`steps.classifiers.pieces`), or log posteriors that
-something else made, out of fold for the training tracks (a network's). Settings and parts are chosen by
-cross-validation on the training tracks alone: for every LDA the shrinkage with the smallest held-out loss;
-of the parts those that are missed when they are left out (:func:`choose_parts`).
+A part is an LDA, or one of :mod:`steps.classifiers.machines`, on pieces of one kind of frames
+(:mod:`steps.classifiers.pieces`), or log posteriors that something else made, out of fold for the training
+tracks (a network's). Settings and parts are chosen by cross-validation on the training tracks alone: for
+every LDA the shrinkage, for other machines the cost with the smallest held-out loss; of the parts those that
+are missed when they are left out (:func:`choose_parts`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from steps.classifiers import lda
+from steps.classifiers import lda, machines
 from steps.classifiers.calibration import calibrate, fit_confidence, fit_sharpness, track_losses
 
 Folds = Sequence[tuple[np.ndarray, np.ndarray]]
 """Pairs of training and held-out track indices; every track is held out once."""
+LDA = "lda"
+CLASSIFIERS = (LDA, *machines.MACHINES)
 
 
 @dataclass(frozen=True)
@@ -40,24 +43,40 @@ class Pieces:
         rows = np.concatenate([np.arange(starts[t], starts[t] + self.counts[t]) for t in tracks])
         return Pieces(self.vectors[rows], self.counts[tracks])
 
-    def log_posteriors(self, model: lda.Linear) -> np.ndarray:
+    def log_posteriors(self, model: lda.Linear | machines.Kernel) -> np.ndarray:
         """Return the mean log posteriors of each track, float64 of shape (num_tracks, C)."""
         starts = np.cumsum(self.counts) - self.counts
         sums = np.add.reduceat(model.log_posteriors(self.vectors), starts, axis=0)
         return sums / self.counts[:, np.newaxis]
 
 
+def fits(
+    pieces: Pieces, labels: np.ndarray, num_classes: int, grid: Sequence[float], classifier: str
+) -> Iterator[lda.Linear | machines.Kernel]:
+    """Train with one value of the grid after the other: shrinkages of an LDA, costs of what else there is."""
+    if classifier == LDA:
+        moments = lda.statistics(pieces.vectors, pieces.tracks, labels, num_classes)
+        yield from (moments.lda(shrinkage) for shrinkage in grid)
+        return
+    for cost in grid:
+        yield machines.fit(classifier, cost, pieces.vectors, pieces.tracks, labels, num_classes)
+
+
 def held_out(
-    pieces: Pieces, labels: np.ndarray, num_classes: int, folds: Folds, grid: Sequence[float]
+    pieces: Pieces,
+    labels: np.ndarray,
+    num_classes: int,
+    folds: Folds,
+    grid: Sequence[float],
+    classifier: str = LDA,
 ) -> np.ndarray:
-    """Return out-of-fold log posteriors for every shrinkage, float64 of shape (len(grid), num_tracks, C)."""
+    """Return out-of-fold log posteriors for every value, float64 of shape (len(grid), num_tracks, C)."""
     found = np.zeros((len(grid), len(labels), num_classes))
     for train, held in folds:
-        part = pieces.take(train)
-        moments = lda.statistics(part.vectors, part.tracks, labels[train], num_classes)
+        models = fits(pieces.take(train), labels[train], num_classes, grid, classifier)
         rest = pieces.take(held)
-        for position, shrinkage in enumerate(grid):
-            found[position, held] = rest.log_posteriors(moments.lda(shrinkage))
+        for position, model in enumerate(models):
+            found[position, held] = rest.log_posteriors(model)
     return found
 
 

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from steps.arrays import read_model, write_arrays
-from steps.classifiers import lda
+from steps.classifiers import lda, machines
 from steps.classifiers.calibration import calibrate, fit_sharpness
-from steps.classifiers.ensemble import Folds, Pieces, choose_parts, choose_shrinkage, fuse, held_out
+from steps.classifiers.ensemble import (
+    LDA,
+    Folds,
+    Pieces,
+    choose_parts,
+    choose_shrinkage,
+    fits,
+    fuse,
+    held_out,
+)
 from steps.classifiers.pieces import piece_vectors
 
 if TYPE_CHECKING:
     from steps.classifiers.networks import TrackNetworks
 
-FORMAT = 1
+FORMAT = 2
 NETWORK = "network"
 """Of a part with networks, in place of statistics."""
 
@@ -34,6 +43,8 @@ class Part:
     """Length of a piece; 0 stands for the whole track."""
     statistics: str
     """See :func:`steps.classifiers.pieces.piece_vectors`; ``network`` where there are networks."""
+    classifier: str = LDA
+    """One of :data:`steps.classifiers.ensemble.CLASSIFIERS`."""
     projection: np.ndarray | None = field(default=None, compare=False)
     """Of the training frames, where the order of frames is among the statistics; (dim, dims)."""
     networks: TrackNetworks | None = field(default=None, compare=False)
@@ -52,8 +63,9 @@ class Member:
     name: str
     sharpness: float
     shrinkage: float = 0.0
+    """Of an LDA; the cost of another classifier."""
     part: Part | None = None
-    model: lda.Linear | None = None
+    model: lda.Linear | machines.Kernel | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +125,8 @@ class Trained:
     ensemble: Ensemble
     out_of_fold: dict[str, np.ndarray]
     """Calibrated log posteriors (num_tracks, C) of every part, kept or not."""
+    candidates: tuple[Member, ...]
+    """Every part, kept or not."""
 
 
 def train(
@@ -123,6 +137,7 @@ def train(
     folds: Folds,
     grid: Sequence[float],
     doubts: Mapping[str, float],
+    costs: Sequence[float] = (0.01, 0.1, 1.0, 10.0),
 ) -> Trained:
     """Choose shrinkages and parts on held-out training tracks, and train on all of them.
 
@@ -142,6 +157,8 @@ def train(
         Shrinkages to choose from.
     doubts : mapping of str to float
         By part; see :func:`steps.classifiers.ensemble.choose_parts`.
+    costs : sequence of float
+        To choose from where the classifier is no LDA.
     """
     by_name = {part.name: part for part in parts}
     members, scores = {}, {}
@@ -151,14 +168,17 @@ def train(
             members[name] = Member(name, sharpness, part=by_name.get(name))
             scores[name] = calibrate(given, sharpness)
             continue
-        found = held_out(given, labels, len(classes), folds, grid)
+        classifier = by_name[name].classifier
+        values = grid if classifier == LDA else costs
+        found = held_out(given, labels, len(classes), folds, values, classifier)
         best, sharpness = choose_shrinkage(found, labels)
-        model = lda.statistics(given.vectors, given.tracks, labels, len(classes)).lda(grid[best])
-        members[name] = Member(name, sharpness, grid[best], by_name[name], model)
+        (model,) = fits(given, labels, len(classes), values[best : best + 1], classifier)
+        members[name] = Member(name, sharpness, values[best], by_name[name], model)
         scores[name] = calibrate(found[best], sharpness)
     kept = choose_parts(scores, labels, doubts)
     _, sharpness = fuse(scores, kept, labels)
-    return Trained(Ensemble(tuple(classes), tuple(members[name] for name in kept), sharpness), scores)
+    system = Ensemble(tuple(classes), tuple(members[name] for name in kept), sharpness)
+    return Trained(system, scores, tuple(members.values()))
 
 
 def cross_calibrated(
@@ -190,6 +210,7 @@ def write_ensemble(path: Path, ensemble: Ensemble) -> None:
         if member.part is not None:
             arrays[f"{member.name}.feats"] = np.array(member.part.feats)
             arrays[f"{member.name}.statistics"] = np.array(member.part.statistics)
+            arrays[f"{member.name}.classifier"] = np.array(member.part.classifier)
             arrays[f"{member.name}.frames"] = np.array(member.part.frames)
             if member.part.projection is not None:
                 arrays[f"{member.name}.projection"] = member.part.projection
@@ -197,8 +218,7 @@ def write_ensemble(path: Path, ensemble: Ensemble) -> None:
                 found = member.part.networks.arrays.items()
                 arrays |= {f"{member.name}.networks.{key}": array for key, array in found}
         if member.model is not None:
-            arrays[f"{member.name}.weight"] = member.model.weight
-            arrays[f"{member.name}.bias"] = member.model.bias
+            arrays |= {f"{member.name}.{key}": array for key, array in vars(member.model).items()}
     write_arrays(path, arrays)
 
 
@@ -206,7 +226,8 @@ def _member(values: Mapping[str, np.ndarray], name: str, sharpness: float, shrin
     if f"{name}.feats" not in values:
         return Member(name, sharpness, shrinkage)
     feats, statistics = str(values[f"{name}.feats"]), str(values[f"{name}.statistics"])
-    part = Part(name, feats, float(values[f"{name}.frames"]), statistics, values.get(f"{name}.projection"))
+    frames, classifier = float(values[f"{name}.frames"]), str(values[f"{name}.classifier"])
+    part = Part(name, feats, frames, statistics, classifier, values.get(f"{name}.projection"))
     if statistics == NETWORK:
         from steps.classifiers.networks import TrackNetworks
 
@@ -216,8 +237,10 @@ def _member(values: Mapping[str, np.ndarray], name: str, sharpness: float, shrin
         if {len(network.leave.bias) for network in networks.networks} != {values["classes"].size}:
             raise ValueError(f"the networks of part '{name}' do not fit {values['classes'].size} classes")
         return Member(name, sharpness, shrinkage, replace(part, networks=networks))
-    model = lda.Linear(values[f"{name}.weight"], values[f"{name}.bias"])
-    if model.weight.shape[:1] != model.bias.shape or model.bias.shape != values["classes"].shape:
+    kind = machines.Kernel if f"{name}.support" in values else lda.Linear
+    model = kind(**{item.name: values[f"{name}.{item.name}"] for item in fields(kind)})
+    columns = model.weight.shape[1:] if isinstance(model, machines.Kernel) else model.weight.shape[:1]
+    if columns != model.bias.shape or model.bias.shape != values["classes"].shape:
         raise ValueError(f"the shapes of part '{name}' do not fit {values['classes'].size} classes")
     return Member(name, sharpness, shrinkage, part, model)
 

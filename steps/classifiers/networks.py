@@ -36,7 +36,8 @@ class NetworkOptions:
     """Cells of the LSTM in each direction; 0 for none."""
     attention: int = 0
     """Whether (1) frames are weighed as another layer says, or (0) all the same."""
-    dropout: float = 0.5
+    dropout: tuple[float, ...] = (0.5,)
+    """Shares; of several the one with the smallest held-out loss."""
     weight_decay: float = 0.01
     learn_rate: float = 0.001
     shrinkage: float = 0.1
@@ -133,13 +134,14 @@ class _Training:
         labels: np.ndarray,
         num_classes: int,
         options: NetworkOptions,
+        dropout: float,
         seed: int,
     ) -> None:
         torch.manual_seed(seed)
         self.rng = np.random.default_rng(seed)
         self.tracks, self.labels, self.options = tracks, labels, options
         self.queue: list[int] = []
-        shape = (options.hidden, options.memory, options.attention, options.dropout)
+        shape = (options.hidden, options.memory, options.attention, dropout)
         self.network = TrackNetwork(tracks[0].shape[1], num_classes, *shape)
         self.adam = torch.optim.AdamW(
             self.network.parameters(), options.learn_rate, weight_decay=options.weight_decay
@@ -189,15 +191,34 @@ def cross_fit(
     each = dict(zip(names, names, strict=True))  # within tracks: no class is needed
     weight, bias = whitening(zip(names, tracks, strict=True), each, options.shrinkage)
     white = [_whitened(frames, weight, bias) for frames in tracks]
-    trainings = [
-        _Training([white[t] for t in train], labels[train], num_classes, options, options.seed + number)
-        for number, (train, _) in enumerate(folds)
-    ]
-    arrays, best, least, since = {}, np.zeros((len(labels), num_classes)), np.inf, 0
-    updates = 0
+    arrays, held, least = {}, np.zeros((0, 0)), np.inf
+    for dropout in options.dropout:
+        trainings = [
+            _Training(
+                [white[t] for t in train], labels[train], num_classes, options, dropout, options.seed + n
+            )
+            for n, (train, _) in enumerate(folds)
+        ]
+        found, scores, loss, updates = _train(trainings, white, labels, folds, options)
+        cli.log(f"dropout {dropout:g}: held-out loss {loss:.4f}, {updates} updates of {len(folds)} networks")
+        if loss < least:
+            arrays, held, least = found, scores, loss
+    return TrackNetworks(options.feats, {"weight": weight, "bias": bias, **arrays}), held
+
+
+def _train(
+    trainings: Sequence[_Training],
+    white: Sequence[torch.Tensor],
+    labels: np.ndarray,
+    folds: Folds,
+    options: NetworkOptions,
+) -> tuple[dict[str, np.ndarray], np.ndarray, float, int]:
+    """Train until the held-out loss ceases to fall; return states, log posteriors and loss there; updates."""
+    arrays: dict[str, np.ndarray] = {}
+    best, least, since, updates = np.zeros((0, 0)), np.inf, 0, 0
     while since < options.patience and updates < options.max_updates:
         updates += options.interval
-        found = np.zeros_like(best)
+        found = np.zeros((len(labels), trainings[0].network.leave.out_features))
         for training, (_, held) in zip(trainings, folds, strict=True):
             training.run(options.interval)
             found[held] = _log_posteriors(training.network, [white[t] for t in held])
@@ -210,5 +231,4 @@ def cross_fit(
                 for number, training in enumerate(trainings)
                 for name, value in training.network.state_dict().items()
             }
-    cli.log(f"{updates} updates of {len(folds)} networks; held-out loss {least:.4f}")
-    return TrackNetworks(options.feats, {"weight": weight, "bias": bias, **arrays}), best
+    return arrays, best, least, updates

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-STATISTICS = ("mean", "extremes", "deviation", "order")
+STATISTICS = ("mean", "extremes", "deviation", "quantiles", "changes", "order")
+QUANTILES = (0.1, 0.5, 0.9)
 MOVEMENTS = 20
 """Directions in which the frames of a track move most, whose order counts."""
 LAGS = (1, 2, 4, 8, 16)
@@ -95,7 +96,8 @@ def piece_vectors(
         Frames of a piece; 0 stands for the whole track.
     statistics : str
         ``mean``; ``extremes``, the minimum and the maximum of every column, as the paper takes them of
-        posteriors (equations 11 and 12); ``deviation``; or :func:`order`. Several are joined by ``+``.
+        posteriors (equations 11 and 12); ``deviation``; :data:`QUANTILES`; ``changes``, the mean distance of
+        neighbouring frames; or :func:`order`. Several are joined by ``+``.
     projection : array of shape (dim, dims), optional
         The :func:`movements` whose order is told.
 
@@ -122,6 +124,15 @@ def piece_vectors(
             if projection is None:
                 raise ValueError("expected a projection for the order of frames, got none")
             columns.append(np.stack([order(piece) for piece in np.split(values @ projection, bounds[1:])]))
+            continue
+        if name == "quantiles":
+            found = [np.quantile(piece, QUANTILES, axis=0).ravel() for piece in np.split(values, bounds[1:])]
+            columns.append(np.stack(found))
+            continue
+        if name == "changes":
+            steps = np.abs(np.diff(values, axis=0, append=values[-1:]))
+            steps[bounds[1:] - 1] = 0.0  # the next frame is another piece's
+            columns.append(np.add.reduceat(steps, bounds) / np.maximum(counts - 1, 1))
             continue
         mean = np.add.reduceat(values, bounds) / counts
         if name == "mean":

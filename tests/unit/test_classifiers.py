@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from steps.classifiers import ensemble, lda, model, networks
+from steps.classifiers import ensemble, lda, machines, model, networks
 from steps.classifiers.calibration import calibrate, fit_confidence, fit_sharpness, track_losses
 from steps.classifiers.pieces import LAGS, MOVEMENTS, movements, order, piece_bounds, piece_vectors
 from utils.cli import UserError
@@ -38,8 +38,10 @@ def test_pieces_cover_a_track_evenly(num_frames, length):
 
 def test_piece_statistics_by_hand():
     frames = np.array([[1.0, 10.0], [3.0, 0.0], [5.0, 2.0], [5.0, 4.0]])
-    found = piece_vectors(frames, 2, "mean+extremes+deviation")
-    np.testing.assert_allclose(found, [[2, 5, 1, 0, 3, 10, 1, 5], [5, 3, 5, 2, 5, 4, 0, 1]])
+    found = piece_vectors(frames, 2, "mean+extremes+deviation+changes")
+    np.testing.assert_allclose(found, [[2, 5, 1, 0, 3, 10, 1, 5, 2, 10], [5, 3, 5, 2, 5, 4, 0, 1, 0, 2]])
+    quantiles = piece_vectors(np.arange(22.0)[:, np.newaxis], 11, "quantiles+changes")
+    np.testing.assert_allclose(quantiles, [[1, 5, 9, 1], [12, 16, 20, 1]])
     with pytest.raises(ValueError, match="expected statistics among"):
         piece_vectors(frames, 2, "median")
 
@@ -207,7 +209,10 @@ def make(seed: int, gap: float):
 
 
 LOYAL = {"a": -1.0, "b": -1.0, "net": -1.0}
-PARTS = (model.Part("a", "feats", 6.0, "order", np.eye(8, 3)), model.Part("b", "feats_slow", 0.0, "extremes"))
+PARTS = (
+    model.Part("a", "feats", 6.0, "order", projection=np.eye(8, 3)),
+    model.Part("b", "feats_slow", 0.0, "extremes"),
+)
 
 
 def test_fused_system_beats_its_parts_and_its_file_says_the_same(tmp_path):
@@ -245,6 +250,26 @@ def test_held_out_tracks_have_no_part_in_their_own_scores():
     expected = ensemble.Pieces(vectors, given.counts).take(held).log_posteriors(fit.lda(0.3))
     np.testing.assert_allclose(moved[0, held], expected)
     assert not np.allclose(moved[0, held], before[0, held])
+
+
+@pytest.mark.parametrize("kind", machines.MACHINES)
+def test_machines_tell_what_they_can_and_survive_their_file(kind, tmp_path):
+    vectors, _, labels = clouds(15, 90, pieces=3)
+    if kind == "rbf":  # rings: no plane tells them apart
+        rings = 1.0 + 2 * np.repeat(labels, 3)[:, np.newaxis]
+        vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True) * rings
+    vectors[:, 3] = 7.0
+    given = {"a": ensemble.Pieces(vectors.astype(np.float32), np.full(90, 3))}
+    part = model.Part("a", "feats", 6.0, "mean", kind)
+    costs = (0.01, 1.0, 100.0)
+    trained = model.train([part], given, labels, ("x", "y", "z", "none"), split(90), (), LOYAL, costs)
+    assert (trained.out_of_fold["a"].argmax(axis=1) == labels).mean() > 0.9
+    model.write_ensemble(tmp_path / "best.npz", trained.ensemble)
+    again = model.read_ensemble(tmp_path / "best.npz")
+    assert again.members[0].part == part
+    found = again.log_posteriors(given)
+    np.testing.assert_array_equal(found, trained.ensemble.log_posteriors(given))
+    assert found[:, 3].max() < np.log(0.01)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 broken", None])

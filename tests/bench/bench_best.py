@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""Cross-validate the system `best`, its parts, and what else one would try, several times over.
+
+Reads a data directory, or any folder with utt2genre and feats.ark (feats_t32768.ark …); without utt2spk every
+track counts as an artist of its own. Each fold is trained by local/train_best.py as the configuration says.
+Prints how many are right and how sure `best` and each part are (expected calibration error of calibrated
+posteriors), seconds, and a paired test against `best` and against f_sc with a linear SVM: Student's t of the
+differences by fold with the variance that overlapping training sets call for (Nadeau and Bengio, Inference
+for the Generalization Error, 2003).
+
+Usage: tests/bench/bench_best.py [options] <data-dir> [options of train_best.py]
+e.g.:  tests/bench/bench_best.py --repeats 4 --outer-folds 5 DIR --config conf/best/best.conf
+       tests/bench/bench_best.py DIR --config conf/best/best.conf --dnn-config conf/best/dnn.conf
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from scipy.special import stdtr
+
+from local import train_best
+from local.corpus import splits
+from steps import archive
+from steps.classifiers.calibration import calibrate
+from steps.classifiers.tracks import read_frames, read_pieces
+from steps.scoring.calibration import expected_calibration_error, reliability
+from steps.scoring.reference import Reference, read_artists, read_reference
+from steps.scoring.svm_training import SvmOptions, train
+from utils import cli, data_dir, tables
+
+SVM = "f_sc, linear SVM"
+ALONE = {"f_sc, shrinkage LDA": "f_sc:feats:0:mean", "T=32768, shrinkage LDA": "t32768:feats_t32768:0:mean"}
+"""Parts that are measured, and are not in `best`."""
+TWO = "these two LDAs added"
+
+
+def prepare(source: Path, target: Path) -> data_dir.DataDir:
+    """Write what a data directory has and ``source`` lacks; return all of it."""
+    target.mkdir()
+    utt2genre = tables.read_table(source / "utt2genre")
+    artists = source / "utt2spk"
+    tables.write_table(target / "utt2genre", utt2genre)
+    tables.write_table(
+        target / "utt2spk",
+        tables.read_table(artists) if artists.is_file() else {utt: utt for utt in utt2genre},
+    )
+    tables.write_classes(target / "genres.txt", sorted(set(utt2genre.values())))
+    for path in source.glob("feats*.ark"):
+        with archive.Writer(
+            f"ark,scp:{target}/{path.name},{target}/{path.stem}.scp", kind="matrix"
+        ) as writer:
+            for utt, frames in archive.read_matrices(f"ark:{path}"):
+                writer.write(utt, frames)
+    for path in source.glob("feats*.scp"):
+        tables.write_table(target / path.name, tables.read_table(path))
+    return data_dir.read_data_dirs([target])
+
+
+def svm_scores(train_set: Reference, test_set: Reference) -> np.ndarray:
+    """Return the decision values (num_tracks, C) of the paper's SVM on mean frames."""
+    vectors = [
+        np.stack([frames.mean(axis=0) for _, frames in sorted(read_frames(reference, "feats"))])
+        for reference in (train_set, test_set)
+    ]
+    options = SvmOptions(grid=(1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0))
+    machine = train(vectors[0], train_set.labels, read_artists(train_set), train_set.classes, options)
+    return machine.scores(vectors[1])
+
+
+def one_fold(
+    fold: Path, args: argparse.Namespace
+) -> tuple[Reference, dict[str, np.ndarray], dict[str, float]]:
+    """Return the test tracks, log posteriors (num_tracks, C) by system, and seconds of training."""
+    train_set, test_set = (read_reference(fold / part) for part in ("train", "test"))
+    started = time.perf_counter()
+    trained, _, notes = train_best.train_system(train_set, args)
+    seconds = {"best": time.perf_counter() - started}
+    cli.log(notes)
+    alone = [train_best.part_list(text)[0] for text in ALONE.values()]
+    others = argparse.Namespace(**vars(args) | {name: "" for name in vars(args) if name.endswith("_config")})
+    others.parts, others.further_parts, others.part_doubt = tuple(alone), (), -np.inf
+    further, _, _ = train_best.train_system(train_set, others)
+    scores: dict[str, np.ndarray] = {}
+    for system in (trained, further):
+        ensemble = replace(system.ensemble, members=system.candidates)
+        pieces = read_pieces(test_set, [member.part for member in system.candidates if member.part])
+        found = ensemble.part_scores(pieces)
+        kept = [found[member.name] for member in system.ensemble.members]
+        fused = calibrate(np.sum(kept, axis=0), system.ensemble.sharpness)
+        scores |= {"best": fused, **found} if system is trained else {TWO: fused, **found}
+    for title, text in ALONE.items():
+        scores[title] = scores.pop(text.partition(":")[0])
+    started = time.perf_counter()
+    scores[SVM] = svm_scores(train_set, test_set)
+    seconds[SVM] = time.perf_counter() - started
+    return test_set, scores, seconds
+
+
+def paired(differences: np.ndarray, share: float) -> float:
+    """Return the two-sided p of differences by fold, (n,), ``share`` the tests' size over the training's."""
+    error = np.sqrt(differences.var(ddof=1) * (1 / len(differences) + share))
+    t = abs(differences.mean()) / error if error else 0.0
+    return float(2 * stdtr(len(differences) - 1, -t))
+
+
+def print_table(right: dict, confidence: dict, seconds: dict, folds: int) -> None:
+    """Print a row for each system, of arrays of a value a track by fold, and of seconds by fold."""
+    by_fold = {name: np.array([hits.mean() for hits in found]) for name, found in right.items()}
+    print("| system | % right | by repeat | ECE, points | seconds a fold | p, against best; the SVM |")
+    print("|---|---|---|---|---|---|")
+    for name, found in right.items():
+        hits = np.concatenate(found)
+        repeats = " ".join(
+            f"{100 * np.concatenate(found[n : n + folds]).mean():.1f}" for n in range(0, len(found), folds)
+        )
+        bins = reliability(np.concatenate(confidence[name]), hits)
+        error = "" if name == SVM else f"{100 * expected_calibration_error(bins):.1f}"
+        cost = f"{np.mean(seconds[name]):.1f}" if name in seconds else ""
+        differences = [by_fold[name] - by_fold[other] for other in ("best", SVM)]
+        p = "; ".join(
+            f"{paired(values, 1 / (folds - 1)):.3f}" if values.any() else "" for values in differences
+        )
+        print(f"| {name} | {100 * hits.mean():.2f} | {repeats} | {error} | {cost} | {p} |")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run all folds and print a table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--repeats", type=cli.positive_int, default=4)
+    parser.add_argument("--outer-folds", type=cli.positive_int, default=5)
+    parser.add_argument("data", type=Path)
+    args, rest = parser.parse_known_args(argv)
+    options = train_best.get_parser().parse_args([*rest, str(args.data), "none"])
+    right, confidence, seconds = (defaultdict(list) for _ in range(3))
+    with tempfile.TemporaryDirectory() as work:
+        data = prepare(args.data, Path(work) / "all")
+        for repeat in range(args.repeats):
+            folds = splits.deal(data.tables["utt2spk"], data.tables["utt2genre"], args.outer_folds, repeat)
+            for fold in sorted(set(folds.values())):
+                for part in ("train", "test"):
+                    chosen = [utt for utt in data.utts if (folds[utt] == fold) == (part == "test")]
+                    data_dir.write_subset(data, chosen, Path(work) / part)
+                test, scores, spent = one_fold(Path(work), options)
+                for name, score in scores.items():
+                    right[name].append(score.argmax(axis=1) == test.labels)
+                    confidence[name].append(np.exp(score).max(axis=1))
+                for name, value in spent.items():
+                    seconds[name].append(value)
+    print_table(right, confidence, seconds, args.outer_folds)
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)
