@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from tests.workspace import compare, doing, make_workspace, results, run_recipe, set_options
+from tests.workspace import compare, doing, make_workspace, results, run_recipe
 
 pytestmark = pytest.mark.xdist_group("recipe")
 MODELS = ("dnn1", "dnn2", "lstm_512", "lstm_1024", "lstm_512_512", "lstm_1024_1024")
@@ -62,15 +62,10 @@ def test_one_stage_alone(workspace):
 
 def test_the_number_of_jobs_changes_no_result(workspace, tmp_path):
     other = make_workspace(tmp_path / "other")
-    options = ("--dnns", "dnn1", "--lstms", "", "--stop-stage", "7")
-    done = run_recipe(other, "--nj", "3", *options)
+    done = run_recipe(other, "--nj", "3", "--stop-stage", "3")
     assert done.returncode == 0, done.stderr[-2000:]
-    for name in (
-        "data/synth/cmvn/feature_transform.nnet",
-        "exp/synth_dnn1/final.nnet",
-        "exp/synth_dnn1/score_test/accuracy.json",
-    ):
-        assert (other / name).read_bytes() == (workspace / name).read_bytes(), name
+    for name in ("train/utt2dur", "train_cv/utt2num_frames", "cmvn/feature_transform.nnet"):
+        assert (other / "data/synth" / name).read_bytes() == (workspace / "data/synth" / name).read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -93,13 +88,6 @@ def test_wrong_options_are_refused_before_anything_is_made(empty, options, messa
     done = run_recipe(empty, *options)
     assert done.returncode == 2 and message in done.stderr
     assert not (empty / "exp").exists() and not (empty / "data").exists()
-
-
-def test_a_changed_configuration_redoes_what_depends_on_it_alone(workspace):
-    set_options(workspace / "conf/synth/lstm_512.conf", {"max-iters": "2"})
-    stamps = doing(run_recipe(workspace, "--stop-stage", "8"))
-    assert "exp/synth_lstm_512/.done/train" in stamps
-    assert all("synth_lstm_512/" in stamp for stamp in stamps), stamps
 
 
 def test_help_says_how_to_use_it(empty):

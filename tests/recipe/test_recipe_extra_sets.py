@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from local.corpus.ismir04 import COUNTS, GENRES, SUBSETS
-from tests.workspace import compare, doing, environment, make_workspace, results, run_recipe, set_options
+from tests.workspace import environment, make_workspace, run_recipe, set_options
 
 pytestmark = pytest.mark.xdist_group("extra")
 PER_CLASS = {"train": 3, "test": 1, "evaluation": 2}
@@ -127,14 +127,6 @@ def test_the_second_set_can_be_compared(finished, run_cli):
     options = ("--test-set", "evaluation", "--measures", "Seg_acc")
     done = run_cli("local/compare_results.sh", *options, *models, cwd=finished[0], env=environment())
     assert done.returncode == 0 and done.stdout.count("/ 12 ]") == 2, done.stderr
-
-
-def test_a_second_run_does_nothing_and_changes_nothing(finished):
-    folder, _ = finished
-    before = results(folder)
-    done = run_recipe(folder, *OPTIONS, *MODELS)
-    assert doing(done) == []
-    assert compare(before, results(folder)) == []
 
 
 def test_without_the_second_set_nothing_of_the_first_changes(finished):
