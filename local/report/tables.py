@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tqdm.utils import disp_len
+
 from local.report import paper
 from local.report.comparison import OURS, Pair
 from local.report.experiments import EXPLANATIONS, Run
@@ -50,19 +52,20 @@ class Table:
     def lines(self) -> list[str]:
         """Lay the table out as text, without trailing blanks; a bar stands before the paper's figures."""
         cells = [list(self.columns), *self.rows]
-        widths = [max(len(row[c]) for row in cells) for c in range(len(self.columns))]
+        widths = [max(disp_len(row[c]) for row in cells) for c in range(len(self.columns))]  # 音 takes two
 
         def line(row: Sequence[str]) -> str:
+            blanks = [" " * (width - disp_len(text)) for text, width in zip(row, widths, strict=True)]
             parts = [
-                text.ljust(width) if flush else text.rjust(width)
-                for text, width, flush in zip(row, widths, self.flush, strict=True)
+                text + blank if flush else blank + text
+                for text, blank, flush in zip(row, blanks, self.flush, strict=True)
             ]
             if self.paper:
                 parts.insert(self.paper.start, "|")
             return "  ".join(parts).rstrip()
 
         body = [line(row) for row in cells]
-        rule = "-" * max(map(len, body))
+        rule = "-" * max(map(disp_len, body))
         return [self.title, *([self.text] if self.text else []), "", body[0], rule, *body[1:]]
 
     def paper_first(self) -> Table:

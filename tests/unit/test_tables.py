@@ -105,11 +105,11 @@ def test_seeds_are_averaged_and_counted(tmp_path):
 
 
 def test_layout_aligns_columns():
-    table = Table("t", ("name", "x"), [["a", "1.00"], ["longer", "10.00"]], paper=range(1, 2))
+    table = Table("t", ("name", "x"), [["音楽", "1.00"], ["longer", "10.00"]], paper=range(1, 2))
     assert table.lines()[2:] == [
         "name    |      x",
         "----------------",
-        "a       |   1.00",
+        "音楽    |   1.00",
         "longer  |  10.00",
     ]
     assert (tables.percent(None), tables.percent(83.849)) == ("-", "83.85")
