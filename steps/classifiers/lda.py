@@ -91,29 +91,36 @@ def statistics(vectors: np.ndarray, tracks: np.ndarray, labels: np.ndarray, num_
     share = 1.0 / np.bincount(tracks, minlength=len(labels))[tracks]
     classes = labels[tracks]
     counts = np.bincount(labels, minlength=num_classes).astype(np.float64)
-    residuals = np.array(vectors, dtype=np.float64)
-    means = np.zeros((num_classes, residuals.shape[1]))
-    for index in np.flatnonzero(counts):
-        rows = classes == index
-        means[index] = share[rows] @ residuals[rows] / counts[index]
-    residuals -= means[classes]
-    residuals *= np.sqrt(share / len(labels))[:, np.newaxis]
+    means = np.zeros((num_classes, vectors.shape[1]))
+    tall = len(vectors) >= vectors.shape[1]
+    blocks, gram = [], np.zeros((vectors.shape[1],) * 2)
+    for index in np.flatnonzero(counts):  # one class after the other, for the memory
+        rows = np.flatnonzero(classes == index)
+        values = np.asarray(vectors[rows], dtype=np.float64)
+        means[index] = share[rows] @ values / counts[index]
+        values = (values - means[index]) * np.sqrt(share[rows] / len(labels))[:, np.newaxis]
+        if tall:
+            gram += values.T @ values
+        else:
+            blocks.append(values)
+    residuals = np.zeros((0, len(gram))) if tall else np.concatenate(blocks)
     centre = counts @ means / counts.sum()
-    scale = np.sqrt(np.einsum("nd,nd->d", residuals, residuals))
+    scale = np.sqrt(np.diag(gram) if tall else np.einsum("nd,nd->d", residuals, residuals))
     scale[scale <= 1e-8 * np.maximum(1.0, np.abs(centre))] = 1.0
-    residuals /= scale
-    values, directions = _eigen(residuals)
+    if tall:
+        values, directions = _eigen(gram / np.outer(scale, scale))
+    else:  # by way of the smaller Gram matrix
+        residuals /= scale
+        values, directions = _eigen(residuals @ residuals.T)
+        directions = residuals.T @ directions / np.sqrt(values)
     means = np.where(counts[:, np.newaxis] > 0, (means - centre) / scale, 0.0)
     return Statistics(centre, means, scale, values, directions, counts / counts.sum())
 
 
-def _eigen(residuals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return eigenvalues and eigenvectors of ``residuals' residuals``, by way of the smaller Gram matrix."""
-    tall = len(residuals) >= residuals.shape[1]
-    gram = residuals.T @ residuals if tall else residuals @ residuals.T
+def _eigen(gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the eigenvalues that are not zero, and their eigenvectors."""
     from scipy import linalg  # half a second to import, which classification does without
 
     values, vectors = linalg.eigh(gram)
     kept = values > 1e-12 * max(values[-1], 1e-300)
-    values, vectors = values[kept], vectors[:, kept]
-    return values, vectors if tall else residuals.T @ vectors / np.sqrt(values)
+    return values[kept], vectors[:, kept]
