@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,12 +20,11 @@ REPO = Path(__file__).resolve().parents[2]
 
 @contextmanager
 def other_run(path: Path, command: str) -> Iterator[subprocess.Popen[str]]:
-    """Run a command under a lock, which it has when the block begins; it is stopped when the block ends."""
-    words = [sys.executable, str(REPO / "utils/lock.py"), str(path), "bash", "-c", command]
-    environment = {**os.environ, "PYTHONPATH": str(REPO)}
-    with subprocess.Popen(words, env=environment, start_new_session=True, text=True) as run:
-        while not (path.exists() and path.read_text()):
-            time.sleep(0.02)
+    """Run a command under a lock; it runs when the block begins, and is stopped when the block ends."""
+    words = [sys.executable, str(REPO / "utils/lock.py"), str(path), "bash", "-c", f"echo runs; {command}"]
+    pipes = {"env": {**os.environ, "PYTHONPATH": str(REPO)}, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(words, start_new_session=True, **pipes) as run:
+        assert run.stdout.readline() == "runs\n"
         yield run
         with suppress(ProcessLookupError):
             os.killpg(run.pid, signal.SIGKILL)
