@@ -14,6 +14,8 @@ import numpy as np
 
 ABSENT = -1e4
 """Bias of a class without a training track: it is never the hypothesis, and sums stay finite."""
+ROWS = 8192
+"""Of a block of vectors in double precision."""
 
 
 @dataclass(frozen=True)
@@ -94,15 +96,17 @@ def statistics(vectors: np.ndarray, tracks: np.ndarray, labels: np.ndarray, num_
     means = np.zeros((num_classes, vectors.shape[1]))
     tall = len(vectors) >= vectors.shape[1]
     blocks, gram = [], np.zeros((vectors.shape[1],) * 2)
-    for index in np.flatnonzero(counts):  # one class after the other, for the memory
+    for index in np.flatnonzero(counts):
         rows = np.flatnonzero(classes == index)
-        values = np.asarray(vectors[rows], dtype=np.float64)
-        means[index] = share[rows] @ values / counts[index]
-        values = (values - means[index]) * np.sqrt(share[rows] / len(labels))[:, np.newaxis]
-        if tall:
-            gram += values.T @ values
-        else:
-            blocks.append(values)
+        parts = np.array_split(rows, len(rows) // ROWS + 1)
+        sums = [share[part] @ vectors[part].astype(np.float64) for part in parts]
+        means[index] = np.sum(sums, axis=0) / counts[index]
+        for part in parts:
+            values = (vectors[part] - means[index]) * np.sqrt(share[part] / len(labels))[:, np.newaxis]
+            if tall:
+                gram += values.T @ values
+            else:
+                blocks.append(values)
     residuals = np.zeros((0, len(gram))) if tall else np.concatenate(blocks)
     centre = counts @ means / counts.sum()
     scale = np.sqrt(np.diag(gram) if tall else np.einsum("nd,nd->d", residuals, residuals))
