@@ -8,7 +8,7 @@ the probability of every class, separated by tabs. Those of `best` are calibrate
 from its frames (--rule vote: the share of frames that vote for a class, mean: the mean posterior); SVMs and
 the systems of Table 4 give the softmax of their scores, which nobody has calibrated. What cannot be read is
 told on stderr; the others go on, and the exit status is 1. Memory grows with the length of a track by its
-frames only, some 33 kB a second: the coarsest wavelets are averaged over a whole track.
+frames and what networks make of them.
 
 Usage: local/classify.sh [options] <exp-dir|system.zip> <file|folder>...
 e.g.:  local/classify.sh exp/ismir04_lstm_512/svm_fusion ~/new_music track.mp3
@@ -16,7 +16,10 @@ e.g.:  local/classify.sh exp/ismir04_lstm_512/svm_fusion ~/new_music track.mp3
 
 from __future__ import annotations
 
+import gc
 import json
+import os
+import signal
 import sys
 import tempfile
 from argparse import Namespace
@@ -51,11 +54,14 @@ def get_parser() -> cli.KaldiParser:
 
 
 def find_recordings(paths: list[Path]) -> Iterator[Path]:
-    """Yield the files among the paths, and the recordings in the folders, sorted."""
+    """Yield the files among the paths, and what is in folders, sorted: recordings and locked folders."""
     for path in paths:
         if path.is_dir():
-            below = (item for item in path.rglob("*") if item.suffix.lower().lstrip(".") in EXTENSIONS)
-            found = sorted(item for item in below if item.is_file())
+            failed: list[OSError] = []
+            tree = os.walk(path, onerror=failed.append)
+            below = (Path(folder, name) for folder, _, names in tree for name in names)
+            wanted = (item for item in below if item.suffix.lower().lstrip(".") in EXTENSIONS)
+            found = sorted([*filter(Path.is_file, wanted), *(Path(error.filename) for error in failed)])
             if not found:
                 cli.warn(f"{path}: no recordings in it")
             yield from found
@@ -76,6 +82,8 @@ def open_system(path: Path, data: Path | None, folder: Path) -> parts.TrainedSys
 
 
 def _start_worker(system: parts.TrainedSystem, rule: str, use_gpu: str) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(130))  # without a word, and without files left behind
     _worker["classifier"] = Classifier(system, rule, use_gpu)
 
 
@@ -115,7 +123,7 @@ def line(recording: Path, decision: Decision, classes: tuple[str, ...], how: str
             "probabilities": chances,
         }
         return json.dumps(facts, ensure_ascii=False)
-    path = str(recording).replace("\t", " ").replace("\n", " ")
+    path = str(recording).translate(dict.fromkeys(map(ord, "\t\n\r"), " "))
     return "\t".join([path, genre, f"{chances[genre]:.6f}", *(f"{value:.6f}" for value in chances.values())])
 
 
@@ -125,15 +133,17 @@ def write_timeline(
     """Write CSV and PNG of a track; the number keeps apart tracks of the same name."""
     if decision.posteriors is None:
         raise cli.UserError("--timeline: this system has no posteriors of frames; use one with a network")
-    name = folder / f"{number:04d}_{recording.stem}"
+    name = folder / f"{number:04d}_{recording.stem[:50]}"
     timeline.write_table(Path(f"{name}.csv"), classes, decision.posteriors, decision.frame_shift)
-    title = f"{recording.name}: {classes[decision.genre]}"
+    title = f"{recording.name.encode(errors='replace').decode()}: {classes[decision.genre]}"
     timeline.draw(Path(f"{name}.png"), title, classes, decision.posteriors, decision.frame_shift)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Classify all recordings; returns 1 if any of them failed."""
     args = get_parser().parse_args(argv)
+    gc.disable()  # what imports make need not be looked through before the first answer
+    sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # any name of a file
     recordings = list(find_recordings(args.paths))
     if not recordings:
         raise cli.UserError(f"there are no recordings in {' '.join(map(str, args.paths))}")
@@ -155,6 +165,7 @@ def main(argv: list[str] | None = None) -> int:
                 print(line(recording, decision, classes, args.format), flush=True)
                 if args.timeline:
                     write_timeline(Path(args.timeline), number, recording, decision, classes)
+            gc.enable()
             progress.report(number, len(recordings), "tracks")
     if failed:
         cli.warn(f"{failed} of {len(recordings)} tracks could not be classified")

@@ -43,6 +43,11 @@ class Pieces:
         rows = np.concatenate([np.arange(starts[t], starts[t] + self.counts[t]) for t in tracks])
         return Pieces(self.vectors[rows], self.counts[tracks])
 
+    def alone(self) -> Iterator[Pieces]:
+        """Yield the vectors of each track: sums over them do not depend on what other tracks there are."""
+        for end, count in zip(np.cumsum(self.counts), self.counts, strict=True):
+            yield Pieces(self.vectors[end - count : end], np.array([count]))
+
     def log_posteriors(self, model: lda.Linear | machines.Kernel) -> np.ndarray:
         """Return the mean log posteriors of each track, float64 of shape (num_tracks, C)."""
         starts = np.cumsum(self.counts) - self.counts

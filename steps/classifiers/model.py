@@ -88,7 +88,9 @@ class Ensemble:
         for member in self.members:
             given = tracks[member.name]
             if isinstance(given, Pieces):
-                scores = given.log_posteriors(member.model) if member.model else given.vectors
+                model = member.model
+                alone = [one.log_posteriors(model) for one in given.alone()] if model else [given.vectors]
+                scores = np.concatenate(alone)
             else:
                 scores = given
             found[member.name] = calibrate(scores, member.sharpness)

@@ -39,7 +39,8 @@ def draw(path: Path, title: str, classes: Sequence[str], posteriors: NDArray, fr
     axes = figure.add_subplot()
     colours = [colormaps["tab20"](number % 20) for number in range(len(classes))]
     axes.stackplot(minutes, heights.T, labels=list(classes), colors=colours)
-    axes.set(title=title, xlabel="time (minutes)", ylabel="posterior", ylim=(0, 1))
+    axes.set_title(title, parse_math=False)
+    axes.set(xlabel="time (minutes)", ylabel="posterior", ylim=(0, 1))
     axes.set_xlim(0, max(minutes[-1], frame_shift / 60))
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     with atomic.replacing(path, "wb") as file:

@@ -28,7 +28,7 @@ from utils.cli import UserError
 from utils.read_ahead import read_ahead
 
 FLOOR = 1e-20
-NUM_STREAM = 8  # utterances side by side on the CPU
+NUM_STREAM = 16  # utterances side by side on the CPU
 MANY, VERY_MANY = 64, 128  # on a GPU, in Triton's kernels and in plain torch
 CHUNK = 64
 AHEAD = 16
@@ -176,6 +176,7 @@ def side_by_side(
         while len(runs) < num_stream and (item := next(source, None)) is not None:
             number, (key, x) = item
             runs.append(_start(number, key, _apply(front, x), middle))
+            del x, item  # as large as the features
         if not runs:
             return
         _advance(runs, middle, len(runs) if net.device.type == "cpu" else num_stream)

@@ -26,6 +26,7 @@ from steps.scattering.config import Config
 # Samples of a signal of which those of all groups of wavelets are computed together on the CPU: it is calls
 # that cost there. Longer ones are computed while they are in its cache.
 SMALL = 8192
+COARSE_AT_ONCE = 8
 Jobs = Sequence[Callable[[], None]]
 
 
@@ -200,8 +201,9 @@ class Transform:
 
     def finish(self, averages: NDArray[np.floating]) -> None:
         """Low-pass in place what has the frame rate already, over the whole track [shape=(frames, dims)]."""
-        if self.coarse_columns:
-            averages[:, self.coarse_columns] = lowpass_frames(averages[:, self.coarse_columns], self.config)
+        for first in range(0, len(self.coarse_columns), COARSE_AT_ONCE):  # double precision takes memory
+            columns = self.coarse_columns[first : first + COARSE_AT_ONCE]
+            averages[:, columns] = lowpass_frames(averages[:, columns], self.config)
 
 
 class HostEdges:

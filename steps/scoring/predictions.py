@@ -55,7 +55,7 @@ class Predictions:
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write the TSV: utt, ref, hyp, the integer columns, and ``score:CLASS`` or ``prob:CLASS`` by class."""
+    """Write the TSV: utt, ref, hyp, the integer columns, and ``score:CLASS`` or ``prob:CLASS``, all bits."""
     names = list(predictions.counts)
     kind = "prob" if predictions.probabilities else "score"
     header = [*COLUMNS, *names, *(f"{kind}:{name}" for name in predictions.classes)]
@@ -67,7 +67,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
                 *(predictions.classes[int(side[row])] for side in (predictions.ref, predictions.hyp)),
             ]
             words += [str(int(predictions.counts[name][row])) for name in names]
-            words += [f"{score:.8g}" for score in predictions.scores[row]]
+            words += [repr(float(score)).removesuffix(".0") for score in predictions.scores[row]]
             file.write("\t".join(words) + "\n")
 
 

@@ -30,9 +30,13 @@ class Fit:
     """float64 of shape (C,)."""
 
     def scores(self, vectors: np.ndarray) -> np.ndarray:
-        """Return decision values, float64 of shape (n, C), of ``vectors`` of shape (n, dim)."""
+        """Return decision values, float64 of shape (n, C), of ``vectors`` of shape (n, dim).
+
+        Each has a product of its own: libraries sum in an order that changes with the number of rows.
+        """
         standard = (np.asarray(vectors, dtype=np.float64) - self.mean) / self.scale
-        return standard @ self.weight.T + self.bias
+        products = [self.weight @ row for row in standard]
+        return np.reshape(products, (len(standard), len(self.bias))) + self.bias
 
 
 @dataclass(frozen=True)

@@ -197,7 +197,8 @@ def scores(model: Arrays, tracks: Tracks) -> NDArray:
     scaled = (tracks.vectors("modulation") - model["low"]) * model["scale"]
     total = np.zeros((len(scaled), len(model["present"])))
     for name, columns in part_slices().items():
-        projected = scaled[:, columns] @ model[f"{name}_projection"]
+        weight = model[f"{name}_projection"]
+        projected = np.stack([row @ weight for row in scaled[:, columns]])  # each alone, with the same bits
         total -= cdist(projected, model[f"{name}_centroids"], "sqeuclidean")
     return tracks.spread(total, model["present"])
 
