@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from steps.nnet1.options import TrainOptions
 from steps.recorded import Recorded, own_stream
 from utils import cli
 from utils.cli import UserError
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 
 @dataclass
@@ -67,6 +70,7 @@ def run(
     """
     if isinstance(how, Frames) and net.lstms:
         raise UserError("a network with an LSTM is trained by nnet_train_lstm_streams.py, not frame by frame")
+    _keep_memory()
     for lstm in net.lstms:
         lstm.start_utterance()
     feed = open_feed(data, how, net.device, training=options is not None)
@@ -77,6 +81,14 @@ def run(
             "the streams without one ran on frames of weight 0"
         )
     return result
+
+
+def _keep_memory() -> None:
+    """Let glibc keep what is freed: it would map the tensors of every minibatch anew, a page at a time."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+        mallopt(_M_MMAP_MAX, 0)
 
 
 def one_update(net: Net, xent: Xent, feed: Feed, options: TrainOptions | None) -> None:

@@ -59,23 +59,20 @@ class Xent:
         """
         if self.generation == "modern":
             weights = weights * targets.sum(dim=1)
-        diff = (y - targets) * weights[:, None]
-        weighted = targets * weights[:, None]
-        logs = y.log() if self.generation == "2014" else (y + FLOOR).log()
-        hit = (y.argmax(dim=1) == targets.argmax(dim=1)).to(weights.dtype) * weights
-        self._sums += torch.stack(
-            [
-                weighted.sum(dim=0, dtype=torch.float64),
-                -torch.where(weighted == 0, weighted, weighted * logs).sum(dim=0, dtype=torch.float64),
-                -(weighted * (targets + FLOOR).log()).sum(dim=0, dtype=torch.float64),
-                torch.zeros(self.num_classes, dtype=torch.float64, device=y.device).index_add_(
-                    0, targets.argmax(dim=1), hit.double()
-                ),
-            ]
+        column = weights[:, None]
+        weighted = targets * column
+        best = targets.argmax(dim=1, keepdim=True)
+        hit = (y.argmax(dim=1, keepdim=True) == best) * column
+        terms = (
+            weighted,
+            torch.xlogy(weighted, y if self.generation == "2014" else y + FLOOR),
+            torch.xlogy(weighted, targets + FLOOR),
+            torch.zeros_like(weighted).scatter_(1, best, hit),
         )
+        self._sums += torch.stack(terms).sum(dim=1, dtype=torch.float64)
         if not self._behind:
             self.read()
-        return diff
+        return (y - targets).mul_(column)
 
     def note(self, frames: int) -> bool:
         """Count a minibatch, and read the sums if it is time; whether they were read.
@@ -95,7 +92,8 @@ class Xent:
 
     def read(self) -> None:
         """Bring the sums of all minibatches so far from the device."""
-        self.frames, self.xent, self.entropy, self.correct = self._sums.cpu().numpy().copy()
+        self.frames, xent, entropy, self.correct = self._sums.cpu().numpy().copy()
+        self.xent, self.entropy = -xent, -entropy
         self._unread, self._looked = 0, time.monotonic()
         self._note_progress()
 
