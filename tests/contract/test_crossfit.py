@@ -12,6 +12,7 @@ from steps import archive
 from steps.nnet1 import nnet_forward
 from tests.workspace import REPO, environment
 
+pytestmark = pytest.mark.xdist_group("crossfit")  # one process divides the folds
 CONF = {
     "dnn": "--hid-dim=8\n--max-iters=2\n--minibatch-size=8\n--learn-rate=0.05\n",
     "lstm": "--cell-dim=6\n--proj-dim=4\n--max-iters=2\n--batch-size=5\n--learn-rate=0.01\n",

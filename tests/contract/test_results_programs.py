@@ -25,11 +25,13 @@ from steps.scoring.predictions import Predictions, read_predictions
 from steps.scoring.reference import read_reference
 from steps.scoring.scores import write_scores
 from steps.scoring.svm import read_svm
+from tests.browser import CHROMIUM, browser
 from tests.fixtures.scoring import scoring_tree as toy
 from utils import atomic, tables
 from utils.cli import UserError
 from utils.provenance import training_record, write_record
 
+pytestmark = pytest.mark.xdist_group("results")  # one process builds the tree
 MODELS = ("dnn1", "lstm_512", "sc")
 
 
@@ -269,7 +271,7 @@ class Page(html.parser.HTMLParser):
 
 def test_figures_and_page(report):
     copy, _ = report
-    summary, exp = copy / "exp/toy_summary", copy / "exp/toy"
+    summary = copy / "exp/toy_summary"
     files = {path.name: path.read_bytes() for path in (summary / "figures").iterdir()}
     for stem in ("figure2", "figure3", "training", "confusion_toy_dnn1", "confusion_toy_sc"):
         assert {f"{stem}.png", f"{stem}.pdf", f"{stem}.csv"} <= files.keys()
@@ -291,10 +293,54 @@ def test_figures_and_page(report):
     assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.tags}
     assert all(attrs["alt"] for tag, attrs in page.tags if tag == "img")
     assert "Table 4." in page.text and "--seed=778" in page.text
-    toy.run(make_report, copy / "data/toy", exp, "dnn1")  # of whole runs: tests/reliability
-    for suffix in ("png", "pdf", "csv"):
-        name = f"confusion_toy_dnn1.{suffix}"
-        assert (summary / "figures" / name).read_bytes() == files[name]
+
+
+CONTRAST = """(() => {
+  const part = c => { c /= 255; return c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4; };
+  const luminance = ([r, g, b]) => 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
+  const rgb = text => text.match(/[\\d.]+/g).map(Number);
+  const bad = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  let count = 0;
+  while (walker.nextNode()) {
+    const node = walker.currentNode.parentElement;
+    if (!walker.currentNode.textContent.trim()) continue;
+    let back = node, colour;
+    do { colour = rgb(getComputedStyle(back).backgroundColor); back = back.parentElement; }
+    while (back && colour[3] === 0);
+    if (colour[3] === 0) colour = [255, 255, 255];
+    const pair = [luminance(colour), luminance(rgb(getComputedStyle(node).color))].sort((a, b) => b - a);
+    const ratio = (pair[0] + 0.05) / (pair[1] + 0.05);
+    count += 1;
+    if (ratio < 4.5) bad.push([node.tagName, node.className, ratio]);
+  }
+  return [count, bad];
+})()"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium")
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_is_whole_readable_and_alone(report, tmp_path, width):
+    """In a real browser, on a desk and on a telephone."""
+    page = report[0] / "exp/toy_report/index.html"
+    with browser(tmp_path) as tab:
+        tab.open(page, width)
+        assert tab.value("innerWidth") == width
+        assert tab.value("document.documentElement.scrollWidth") <= width  # tables scroll in themselves
+        pictures = "[...document.images].map(i => [i.complete && i.naturalWidth > 0, i.alt.length > 10])"
+        assert tab.value(pictures) and all(all(facts) for facts in tab.value(pictures))
+        tab.value("document.querySelectorAll('details').forEach(d => d.open = true)")
+        assert tab.value("document.documentElement.scrollWidth") <= width
+        count, bad = tab.value(CONTRAST)
+        assert count > 200 and bad == []
+        links = "[...document.querySelectorAll('nav a')].every(a => document.querySelector(a.hash))"
+        assert tab.value(links)
+        sent = [event for event in tab.events if event.get("method") == "Network.requestWillBeSent"]
+        urls = {event["params"]["request"]["url"].partition(":")[0] for event in sent}
+        assert len([event for event in sent if event["params"]["request"]["url"].startswith("file:")]) == 1
+        assert urls <= {"file", "data"}
+        spoken = ("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown")
+        assert [event for event in tab.events if event.get("method") in spoken] == []
 
 
 def test_page_shows_any_text_and_never_obeys_it(copy):
@@ -352,9 +398,6 @@ def test_two_sets_have_results_of_their_own(copy, capsys):
     rows = json.loads((copy / "exp/toy_summary/results.json").read_text())["accuracies"]
     again = [dict(row, set="test") for row in rows if row["set"] == "again"]
     assert again == [dict(row, paper=None) for row in rows if row["set"] == "test"]
-    toy.run(make_report, *words)
-    page = (copy / "exp/toy_report/index.html").read_text()
-    assert page.index('id="networks"') < page.index('id="set-again"') < page.index('id="corpus"')
     with pytest.raises(UserError, match="toy_sc: nothing of the set again was scored"):
         toy.run(write_results, *words, "sc")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import shutil
 import subprocess
@@ -82,6 +83,7 @@ def test_svms_of_random_bytes_are_refused(data, tmp_path):
         read_svm(path)
 
 
+@functools.cache
 def sound(kind: str) -> bytes:
     """Return half a second of noise in a format."""
     buffer = io.BytesIO()
