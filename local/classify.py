@@ -8,7 +8,7 @@ the probability of every class, separated by tabs. Those of `best` are calibrate
 from its frames (--rule vote: the share of frames that vote for a class, mean: the mean posterior); SVMs and
 the systems of Table 4 give the softmax of their scores, which nobody has calibrated. What cannot be read is
 told on stderr; the others go on, and the exit status is 1. Memory grows with the length of a track by its
-frames and what networks make of them.
+frames, some 11 kB a second, and by what networks make of them.
 
 Usage: local/classify.sh [options] <exp-dir|system.zip> <file|folder>...
 e.g.:  local/classify.sh exp/ismir04_lstm_512/svm_fusion ~/new_music track.mp3

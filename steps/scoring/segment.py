@@ -20,7 +20,7 @@ def mean_frame(feats: np.ndarray) -> np.ndarray:
     float64 array of shape (feat_dim,)
         Mean over the frames.
     """
-    return np.asarray(feats, dtype=np.float64).mean(axis=0)
+    return np.asarray(feats).mean(axis=0, dtype=np.float64)
 
 
 def share_above(post: np.ndarray, k: float) -> np.ndarray:
