@@ -108,9 +108,11 @@ def train_networks(
         values = parser.parse_args(["--config", path])
         options = NetworkOptions(**{item.name: getattr(values, item.name) for item in fields(NetworkOptions)})
         (part,) = known_parts((Part(name, options.feats, 0.0, NETWORK),), reference.path)
-        frames = dict(read_frames(reference, part.feats))
-        tracks = [frames[utt] for utt in reference.genre]
-        networks, held = cross_fit(tracks, labels, len(reference.classes), folds, options)
+
+        def read(feats: str = part.feats) -> Iterator[np.ndarray]:
+            return (frames for _, frames in read_frames(reference, feats))  # as sorted as utt2genre
+
+        networks, held = cross_fit(read, labels, len(reference.classes), folds, options)
         yield replace(part, networks=networks), held
 
 

@@ -10,7 +10,7 @@ artist. A new track gets the mean log posteriors of all the networks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -121,7 +121,7 @@ def _log_posteriors(network: TrackNetwork, tracks: Sequence[torch.Tensor]) -> np
     """Return log posteriors, float64 of shape (len(tracks), C), of whitened frames (num_frames, dim)."""
     network.eval()
     with torch.no_grad():
-        logits = torch.cat([network(frames[None]) for frames in tracks])
+        logits = torch.cat([network(frames[None].float()) for frames in tracks])
         return torch.log_softmax(logits.double(), dim=1).numpy()
 
 
@@ -156,7 +156,7 @@ class _Training:
         length = min(self.options.crop, *(len(self.tracks[t]) for t in chosen))
         starts = [self.rng.integers(len(self.tracks[t]) - length + 1) for t in chosen]
         crops = [self.tracks[t][s : s + length] for t, s in zip(chosen, starts, strict=True)]
-        return torch.stack(crops), torch.from_numpy(self.labels[chosen])
+        return torch.stack(crops).float(), torch.from_numpy(self.labels[chosen])
 
     def run(self, updates: int) -> None:
         """Train."""
@@ -170,14 +170,18 @@ class _Training:
 
 
 def cross_fit(
-    tracks: Sequence[np.ndarray], labels: np.ndarray, num_classes: int, folds: Folds, options: NetworkOptions
+    tracks: Callable[[], Iterable[np.ndarray]],
+    labels: np.ndarray,
+    num_classes: int,
+    folds: Folds,
+    options: NetworkOptions,
 ) -> tuple[TrackNetworks, np.ndarray]:
     """Train a network for each fold; return them, and the held-out log posteriors (num_tracks, C).
 
     Parameters
     ----------
-    tracks : sequence of arrays of shape (num_frames, dim)
-        The frames of every training track.
+    tracks : callable that returns arrays of shape (num_frames, dim)
+        Reads the frames of every training track, one after the other; they are kept in half precision.
     labels : int array of shape (num_tracks,)
         Their classes.
     num_classes : int
@@ -187,10 +191,10 @@ def cross_fit(
     options : NetworkOptions
         What is trained, and how.
     """
-    names = [str(number) for number in range(len(tracks))]
+    names = [str(number) for number in range(len(labels))]
     each = dict(zip(names, names, strict=True))  # within tracks: no class is needed
-    weight, bias = whitening(zip(names, tracks, strict=True), each, options.shrinkage)
-    white = [_whitened(frames, weight, bias) for frames in tracks]
+    weight, bias = whitening(zip(names, tracks(), strict=True), each, options.shrinkage)
+    white = [_whitened(frames, weight, bias).half() for frames in tracks()]
     arrays, held, least = {}, np.zeros((0, 0)), np.inf
     for dropout in options.dropout:
         trainings = [

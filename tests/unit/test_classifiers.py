@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -311,15 +312,22 @@ def beats(seed: int, tracks: int = 36, num_frames: int = 20):
 @pytest.mark.parametrize(("options", "least"), [({"memory": 8}, 30), ({"attention": 1}, 20), ({}, 20)])
 def test_cross_fitted_networks_learn_and_survive_their_file(options, least, tmp_path):
     frames, labels = beats(14)
+    learn = partial(networks.cross_fit, lambda: frames)
     given = networks.NetworkOptions(hidden=16, streams=9, crop=16, learn_rate=0.02, **options)
     folds = split(len(labels), 3)
-    found, held = networks.cross_fit(frames, labels, NUM_CLASSES, folds, replace(given, max_updates=100))
+    found, held = networks.cross_fit(
+        lambda: frames, labels, NUM_CLASSES, folds, replace(given, max_updates=100)
+    )
     assert (held.argmax(axis=1) == labels).sum() >= least
     assert ((held.argmax(axis=1) == 0) == (labels == 0)).sum() >= 34
     other = labels.copy()
     other[folds[0][1]] = (other[folds[0][1]] + 1) % NUM_CLASSES  # seen by the others' networks alone
-    _, moved = networks.cross_fit(frames, other, NUM_CLASSES, folds[:1], replace(given, max_updates=20))
-    _, kept = networks.cross_fit(frames, labels, NUM_CLASSES, folds[:1], replace(given, max_updates=20))
+    _, moved = networks.cross_fit(
+        lambda: frames, other, NUM_CLASSES, folds[:1], replace(given, max_updates=20)
+    )
+    _, kept = networks.cross_fit(
+        lambda: frames, labels, NUM_CLASSES, folds[:1], replace(given, max_updates=20)
+    )
     np.testing.assert_array_equal(moved, kept)
 
     part = model.Part("net", "feats", 0.0, model.NETWORK, networks=found)
