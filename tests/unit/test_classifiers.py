@@ -315,19 +315,13 @@ def test_cross_fitted_networks_learn_and_survive_their_file(options, least, tmp_
     learn = partial(networks.cross_fit, lambda: frames)
     given = networks.NetworkOptions(hidden=16, streams=9, crop=16, learn_rate=0.02, **options)
     folds = split(len(labels), 3)
-    found, held = networks.cross_fit(
-        lambda: frames, labels, NUM_CLASSES, folds, replace(given, max_updates=100)
-    )
+    found, held = learn(labels, NUM_CLASSES, folds, replace(given, max_updates=100))
     assert (held.argmax(axis=1) == labels).sum() >= least
     assert ((held.argmax(axis=1) == 0) == (labels == 0)).sum() >= 34
     other = labels.copy()
     other[folds[0][1]] = (other[folds[0][1]] + 1) % NUM_CLASSES  # seen by the others' networks alone
-    _, moved = networks.cross_fit(
-        lambda: frames, other, NUM_CLASSES, folds[:1], replace(given, max_updates=20)
-    )
-    _, kept = networks.cross_fit(
-        lambda: frames, labels, NUM_CLASSES, folds[:1], replace(given, max_updates=20)
-    )
+    _, moved = learn(other, NUM_CLASSES, folds[:1], replace(given, max_updates=20))
+    _, kept = learn(labels, NUM_CLASSES, folds[:1], replace(given, max_updates=20))
     np.testing.assert_array_equal(moved, kept)
 
     part = model.Part("net", "feats", 0.0, model.NETWORK, networks=found)
