@@ -109,7 +109,7 @@ def _restored(state: dict[str, torch.Tensor]) -> TrackNetwork:
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        raise ValueError(f"not a network of this version ({error})") from error
+        raise ValueError(f"its arrays do not fit a network of this version ({error})") from error
     return network
 
 
