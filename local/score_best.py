@@ -81,11 +81,11 @@ def main(argv: list[str] | None = None) -> int:
         expected, got = " ".join(ensemble.classes), " ".join(reference.classes)
         raise cli.UserError(f"{out}/best.npz knows the classes '{expected}', {reference.path} has '{got}'")
     parts = [member.part for member in ensemble.members if member.part]
-    tracks: dict = dict(read_pieces(reference, parts))
+    posteriors = f"{args.exp}_{{}}/post_{args.set}/post.scp"
+    tracks: dict = dict(read_pieces(reference, parts, posteriors))
     for member in ensemble.members:
         if not member.part:
-            folder = args.exp.with_name(f"{args.exp.name}_{member.name}") / f"post_{args.set}"
-            tracks[member.name] = mean_log_posteriors(reference, folder / "post.scp")
+            tracks[member.name] = mean_log_posteriors(reference, Path(posteriors.replace("{}", member.name)))
     scores = ensemble.part_scores(tracks)
     fused = calibrate(np.sum(list(scores.values()), axis=0), ensemble.sharpness)
     notes = provenance.read_record(out).get("notes", "")

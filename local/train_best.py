@@ -15,7 +15,7 @@ e.g.:  local/train_best.py --config conf/best/best.conf data/synth exp/synth
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -25,7 +25,13 @@ from steps.classifiers.ensemble import CLASSIFIERS, LDA, Folds
 from steps.classifiers.model import NETWORK, Part, Trained, cross_calibrated, train, write_ensemble
 from steps.classifiers.pieces import STATISTICS
 from steps.classifiers.score import write_score
-from steps.classifiers.tracks import mean_log_posteriors, read_frames, read_pieces, with_projections
+from steps.classifiers.tracks import (
+    frames_file,
+    mean_log_posteriors,
+    read_frames,
+    read_pieces,
+    with_projections,
+)
 from steps.scoring.reference import Reference, read_artists, read_reference
 from steps.scoring.svm_training import SvmOptions, fold_count, make_folds, positive_floats
 from utils import cli, provenance
@@ -75,17 +81,18 @@ def get_parser() -> cli.KaldiParser:
     return parser
 
 
-def known_parts(parts: tuple[Part, ...], data_dir: Path) -> list[Part]:
+def known_parts(
+    parts: tuple[Part, ...], data_dir: Path, posteriors: str = "", networks: Collection[str] = ()
+) -> list[Part]:
     """Return the parts whose frames are there, and say which are left out."""
     kept = []
     for part in parts:
-        scp = data_dir / f"{part.feats}.scp"
-        if scp.is_file():
-            kept.append(part)
+        if part.network and part.network not in networks:
+            cli.log(f"part '{part.name}' is left out: it takes --post-crossfit and the model {part.network}")
+        elif not (scp := frames_file(data_dir, part.feats, posteriors)).is_file():
+            cli.log(f"{scp}: no such file; part '{part.name}' is left out (see --scattering-config)")
         else:
-            cli.log(
-                f"{scp}: no such file; part '{part.name}' is left out (--scattering-config makes features)"
-            )
+            kept.append(part)
     if not kept:
         raise cli.UserError(f"{data_dir}: no features of any part; run stage 2")
     return kept
@@ -156,12 +163,13 @@ def train_system(reference: Reference, args: argparse.Namespace) -> tuple[Traine
     names = [part.name for part in args.parts + args.further_parts] + list(network_configs(args))
     if len(set(names)) < len(names):
         raise cli.UserError(f"--parts, --further-parts: a name stands twice in '{' '.join(names)}'")
-    parts = with_projections(reference, known_parts(args.parts + args.further_parts, reference.path))
-    given: dict = dict(read_pieces(reference, parts))
+    posteriors = f"{args.exp}_{{}}/post_train_crossfit/post.scp"
+    known = known_parts(args.parts + args.further_parts, reference.path, posteriors, args.networks.split())
+    parts = with_projections(reference, known, posteriors)
+    given: dict = dict(read_pieces(reference, parts, posteriors))
     doubts = {part.name: args.part_doubt if part in args.parts else args.further_doubt for part in parts}
     for name in args.networks.split():
-        post = args.exp.with_name(f"{args.exp.name}_{name}") / "post_train_crossfit" / "post.scp"
-        given[name] = mean_log_posteriors(reference, post)
+        given[name] = mean_log_posteriors(reference, Path(posteriors.replace("{}", name)))
         doubts[name] = args.further_doubt
     for part, scores in train_networks(reference, labels, args):
         parts.append(part)
@@ -182,7 +190,10 @@ def main(argv: list[str] | None = None) -> int:
     write_ensemble(out / "best.npz", trained.ensemble)
     chosen = {member.name: member.shrinkage for member in trained.ensemble.members}
     record = provenance.training_record(
-        [args.config, *network_configs(args).values()], args.seed, notes=notes, shrinkages=chosen
+        [*filter(None, [args.config]), *network_configs(args).values()],
+        args.seed,
+        notes=notes,
+        shrinkages=chosen,
     )
     provenance.write_record(out, record)
     cli.log(f"{notes}; wrote {out}/best.npz")

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 FORMAT = 2
 NETWORK = "network"
 """Of a part with networks, in place of statistics."""
+POSTERIORS = "post_"
+"""Before the name of a network of the recipe whose posteriors are a part's frames."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Part:
 
     name: str
     feats: str
-    """Which frames: the name of their script file without ``.scp``."""
+    """Which frames: the name of their script file without ``.scp``, or posteriors, ``post_<network>``."""
     frames: float
     """Length of a piece; 0 stands for the whole track."""
     statistics: str
@@ -48,6 +50,11 @@ class Part:
     projection: np.ndarray | None = field(default=None, compare=False)
     """Of the training frames, where the order of frames is among the statistics; (dim, dims)."""
     networks: TrackNetworks | None = field(default=None, compare=False)
+
+    @property
+    def network(self) -> str:
+        """The network of the recipe whose posteriors are the frames; empty if they are features."""
+        return self.feats.removeprefix(POSTERIORS) if self.feats.startswith(POSTERIORS) else ""
 
     def vectors(self, frames: np.ndarray) -> np.ndarray:
         """Return the vectors of a track's pieces, (pieces, dim); of networks log posteriors, (1, C)."""
@@ -66,6 +73,11 @@ class Member:
     """Of an LDA; the cost of another classifier."""
     part: Part | None = None
     model: lda.Linear | machines.Kernel | None = None
+
+    @property
+    def network(self) -> str:
+        """The network of the recipe whose posteriors it takes; empty if it takes features."""
+        return self.part.network if self.part else self.name
 
 
 @dataclass(frozen=True)

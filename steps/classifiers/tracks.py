@@ -10,22 +10,32 @@ import numpy as np
 
 from steps import archive
 from steps.classifiers.ensemble import Pieces
-from steps.classifiers.model import Part
+from steps.classifiers.model import POSTERIORS, Part
 from steps.classifiers.pieces import movements
 from steps.scoring.reference import Reference
 from steps.scoring.votes import read_posteriors, vote
 from utils.cli import UserError
 
 
-def read_frames(reference: Reference, feats: str) -> Iterator[tuple[str, np.ndarray]]:
-    """Read the frames ``<feats>.scp`` of all tracks, one after the other.
+def frames_file(folder: Path, feats: str, posteriors: str = "") -> Path:
+    """Return the script file of some frames: ``<folder>/<feats>.scp``.
+
+    Of ``post_<network>`` it is the path ``posteriors`` with the network in the place of ``{}``.
+    """
+    if feats.startswith(POSTERIORS):
+        return Path(posteriors.replace("{}", feats.removeprefix(POSTERIORS)))
+    return folder / f"{feats}.scp"
+
+
+def read_frames(reference: Reference, feats: str, posteriors: str = "") -> Iterator[tuple[str, np.ndarray]]:
+    """Read the frames of all tracks, one after the other; see :func:`frames_file`.
 
     Raises
     ------
     UserError
         If a track is missing, unknown, has no frames, or frames that are not finite.
     """
-    rspecifier = f"scp:{reference.path}/{feats}.scp"
+    rspecifier = f"scp:{frames_file(reference.path, feats, posteriors)}"
     found = []
     for utt, frames in archive.read_matrices(rspecifier):
         reference.require(utt, rspecifier)
@@ -36,11 +46,12 @@ def read_frames(reference: Reference, feats: str) -> Iterator[tuple[str, np.ndar
     reference.require_all(found, rspecifier)
 
 
-def with_projections(reference: Reference, parts: Sequence[Part]) -> list[Part]:
+def with_projections(reference: Reference, parts: Sequence[Part], posteriors: str = "") -> list[Part]:
     """Return the parts, those that tell the order of frames with the movements of these tracks."""
     kinds = {part.feats for part in parts if "order" in part.statistics.split("+")}
     found = {
-        feats: movements(frames for _, frames in read_frames(reference, feats)) for feats in sorted(kinds)
+        feats: movements(frames for _, frames in read_frames(reference, feats, posteriors))
+        for feats in sorted(kinds)
     }
     return [
         replace(part, projection=found[part.feats]) if "order" in part.statistics.split("+") else part
@@ -48,11 +59,11 @@ def with_projections(reference: Reference, parts: Sequence[Part]) -> list[Part]:
     ]
 
 
-def read_pieces(reference: Reference, parts: Sequence[Part]) -> dict[str, Pieces]:
+def read_pieces(reference: Reference, parts: Sequence[Part], posteriors: str = "") -> dict[str, Pieces]:
     """Read each archive of frames once and return the vectors of the parts that are made of it."""
     found: dict[str, dict[str, np.ndarray]] = {part.name: {} for part in parts}
     for feats in sorted({part.feats for part in parts}):
-        for utt, frames in read_frames(reference, feats):
+        for utt, frames in read_frames(reference, feats, posteriors):
             for part in parts:
                 if part.feats == feats:
                     found[part.name][utt] = part.vectors(frames)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steps import audio, compute_scattering, convert_audio
-from steps.classifiers.model import read_ensemble
+from steps.classifiers.model import POSTERIORS, read_ensemble
 from steps.classify.parts import NETWORK, TrainedSystem
 from steps.scattering import paths, wav
 from steps.scoring import segment
@@ -210,16 +210,16 @@ def open_best(system: TrainedSystem, use_gpu: str) -> Steps:
         raise UserError(f"{system.parts['best.npz']}: its classes are not those of genres.txt")
     device = compute_scattering.choose_device(use_gpu)
     scales = {}
-    for feats in {"feats"} | {member.part.feats for member in ensemble.members if member.part}:
+    members = ensemble.members
+    for feats in {"feats"} | {member.part.feats for member in members if member.part and not member.network}:
         name = f"scattering{feats.removeprefix('feats')}.conf"
         if name not in system.parts:
             raise UserError(f"{name} is missing, whose frames a part of the system reads")
         scales[feats] = read_options(compute_scattering.get_parser(), system.parts[name], 2)
     chosen = compute_scattering.transform(scales["feats"])
     networks = {
-        member.name: open_network(system, paths.num_dims(chosen), use_gpu, f"network_{member.name}.nnet")
-        for member in ensemble.members
-        if not member.part
+        name: open_network(system, paths.num_dims(chosen), use_gpu, f"network_{name}.nnet")
+        for name in sorted({member.network for member in members if member.network})
     }
 
     def read(path: Path) -> Frames:
@@ -228,7 +228,8 @@ def open_best(system: TrainedSystem, use_gpu: str) -> Steps:
 
     def conclude(frames: Frames, posts: Mapping[str, NDArray]) -> Decision:
         means = {name: vote(post).mean_log_posterior for name, post in posts.items()}
-        chances = np.exp(ensemble.classify(frames, means))
+        of_networks = {f"{POSTERIORS}{name}": post for name, post in posts.items()}
+        chances = np.exp(ensemble.classify({**frames, **of_networks}, means))
         first = next(iter(posts.values()), None)
         return Decision(int(chances.argmax()), chances / chances.sum(), first, chosen.frame_shift)
 

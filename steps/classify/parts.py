@@ -155,13 +155,13 @@ def _parts_of_best(exp_dir: Path, data: Path) -> dict[str, Path]:
     """Return the configurations of all frames that ``best`` reads, and the networks that take part."""
     found = {}
     for member in read_ensemble(exp_dir / "best.npz").members:
-        if member.part:
+        if member.network:
+            found["feature_transform.nnet"] = data / "cmvn" / "feature_transform.nnet"
+            home = exp_dir.with_name(exp_dir.name.removesuffix("best") + member.network)
+            found[f"network_{member.network}.nnet"] = home / "final_test.nnet"
+        elif member.part:
             name = f"scattering{member.part.feats.removeprefix('feats')}.conf"
             found[name] = data / "train" / name
-        else:
-            found["feature_transform.nnet"] = data / "cmvn" / "feature_transform.nnet"
-            home = exp_dir.with_name(exp_dir.name.removesuffix("best") + member.name)
-            found[f"network_{member.name}.nnet"] = home / "final_test.nnet"
     return found
 
 

@@ -15,11 +15,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from local import compare_results, make_report, score_svm, segment_features, write_results
+from local import (
+    compare_results,
+    make_report,
+    score_best,
+    score_svm,
+    segment_features,
+    train_best,
+    write_results,
+)
 from local.report import figure2
 from local.report.experiments import load_scores
 from local.report.tables import EXTRA_TABLES
 from steps import archive
+from steps.classifiers.model import read_ensemble
 from steps.scoring.measures import Measure
 from steps.scoring.predictions import Predictions, read_predictions
 from steps.scoring.reference import read_reference
@@ -67,6 +76,21 @@ def add_system(root: Path, name: str, wrong: int, **record: object) -> Path:
     write_scores(exp / "score_test", [measure], {"Seg_acc": table})
     write_record(exp, {**training_record([], 5), **record})
     return exp
+
+
+def test_posteriors_out_of_fold_can_be_the_frames_of_a_part_of_best(copy):
+    data, exp = copy / "data/toy", copy / "exp/toy"
+    shutil.copytree(f"{exp}_lstm_512/post_train", f"{exp}_lstm_512/post_train_crossfit")
+    parts = "--parts=spread:post_lstm_512:0:mean+deviation+quantiles+changes"
+    with pytest.raises(UserError, match="no features of any part"):
+        train_best.main([parts, "--folds=2", str(data), str(exp)])
+    train_best.main([parts, "--folds=2", "--networks=lstm_512", str(data), str(exp)])
+    score_best.main([str(data), str(exp), "test"])
+    (member, *_) = read_ensemble(f"{exp}_best/best.npz").members
+    assert member.part.network == member.network == "lstm_512"
+    assert member.model.weight.shape[-1] == 6 * (1 + 1 + 3 + 1)
+    predictions = read_predictions(Path(f"{exp}_best/score_test/predictions_Seg_acc.tsv"))
+    assert predictions.right.mean() > 0.45  # the largest class has 0.38
 
 
 def test_votes_agree_with_a_count_by_hand(root):
