@@ -17,7 +17,7 @@ import torch
 
 from steps import archive
 from steps.classify.decide import Classifier, softmax
-from steps.classify.parts import unpack
+from steps.classify.parts import collect, unpack
 from steps.scoring.predictions import read_predictions
 from tests.workspace import environment, make_workspace, run_recipe
 from utils.cli import UserError
@@ -85,12 +85,21 @@ def test_the_test_set_gets_the_predictions_of_the_results(folder, name, tmp_path
         monkeypatch.chdir(folder)
         posts = dict(archive.read_matrices("scp:exp/synth_lstm_512/post_test/post.scp"))
         assert all(np.array_equal(found[i].posteriors, posts[utt]) for i, utt in enumerate(tracks))
-    done = call(folder, "classify.sh", "--nj", "2", f"zips/{name}.zip", *tracks.values())
+    of_experiment = Classifier(collect(exp, None)).classify(map(Path, list(tracks.values())[:2]))
+    assert [one.probabilities.tolist() for one in of_experiment] == chances[:2].tolist()
+
+
+def test_the_command_prints_what_the_system_decides(folder, tmp_path):
+    tracks = list(recordings(folder).values())
+    (tmp_path / "parts").mkdir()
+    classifier = Classifier(unpack(folder / "zips/fusion.zip", tmp_path / "parts"))
+    chances = [decision.probabilities for decision in classifier.classify(map(Path, tracks))]
+    done = call(folder, "classify.sh", "--nj", "2", "zips/fusion.zip", *tracks)
     assert done.returncode == 0, done.stderr
     rows = table(done.stdout)
-    assert [row[0] for row in rows] == list(tracks.values())
+    assert [row[0] for row in rows] == tracks
     assert [row[3:] for row in rows] == [[f"{value:.6f}" for value in row] for row in chances]
-    of_experiment = call(folder, "classify.sh", SYSTEMS[name], *list(tracks.values())[:3])
+    of_experiment = call(folder, "classify.sh", SYSTEMS["fusion"], *tracks[:3])
     assert table(of_experiment.stdout) == rows[:3], of_experiment.stderr
 
 

@@ -177,7 +177,7 @@ def test_wrong_options_of_the_normalisation_are_refused(options):
 
 
 def test_an_lstm_of_the_papers_size_is_drawn_whole():
-    line = "<LstmProjectedStreams> <InputDim> 525 <OutputDim> 1024 <CellDim> 1500 <ParamScale> 0.01"
+    line = "<LstmProjectedStreams> <InputDim> 525 <OutputDim> 512 <CellDim> 800 <ParamScale> 0.01"
     lstm = initialize([parse_line(line, "x:1")], 777, "2014").components[0]
-    assert lstm.w_gifo_x.shape == (6000, 525)
+    assert lstm.w_gifo_x.shape == (3200, 525)
     assert lstm.w_gifo_r.std().item() == pytest.approx(0.01 / math.sqrt(3), rel=1e-3)
