@@ -16,7 +16,6 @@ e.g.:  local/classify.sh exp/ismir04_lstm_512/svm_fusion ~/new_music track.mp3
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import signal
@@ -142,7 +141,6 @@ def write_timeline(
 def main(argv: list[str] | None = None) -> int:
     """Classify all recordings; returns 1 if any of them failed."""
     args = get_parser().parse_args(argv)
-    gc.disable()  # what imports make need not be looked through before the first answer
     sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # any name of a file
     recordings = list(find_recordings(args.paths))
     if not recordings:
@@ -165,7 +163,6 @@ def main(argv: list[str] | None = None) -> int:
                 print(line(recording, decision, classes, args.format), flush=True)
                 if args.timeline:
                     write_timeline(Path(args.timeline), number, recording, decision, classes)
-            gc.enable()
             progress.report(number, len(recordings), "tracks")
     if failed:
         cli.warn(f"{failed} of {len(recordings)} tracks could not be classified")

@@ -6,7 +6,6 @@ import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,6 @@ from steps.systems import registry
 from steps.systems.tracks import Tracks
 from utils import cli
 from utils.cli import UserError
-from utils.read_ahead import read_ahead
 
 RULES = ("vote", "mean")
 MISFIT = (UserError, ValueError, KeyError, IndexError, TypeError, RuntimeError)
@@ -83,55 +81,39 @@ class Classifier:
 
     def __init__(self, system: TrainedSystem, rule: str = "vote", use_gpu: str = "no") -> None:
         self.classes = system.classes
-        self._settings = system, rule, use_gpu
         audio_options = read_options(convert_audio.get_parser(), system.parts["audio.conf"], 3)
         self.conversion = convert_audio.conversion(audio_options)
-
-    @cached_property
-    def steps(self) -> Steps:
-        """How the system decides; opened at its first use, for torch takes seconds to import."""
-        system, rule, use_gpu = self._settings
         if system.kind == "best":
-            return open_best(system, use_gpu)
-        if system.kind in registry.NAMES:
-            return open_published(system, self.conversion.sample_rate, use_gpu)
-        return open_frames(system, rule, use_gpu)
+            self.steps = open_best(system, use_gpu)
+        elif system.kind in registry.NAMES:
+            self.steps = open_published(system, self.conversion.sample_rate, use_gpu)
+        else:
+            self.steps = open_frames(system, rule, use_gpu)
 
     def classify(self, recordings: Iterable[Path]) -> Iterator[Decision | str]:
         """Yield for each recording, in their order, the decision, or why there is none.
 
-        A thread converts the next one meanwhile, and the first one while the system is opened. That comes
-        alone; then networks take some side by side, which changes no bit.
+        The first one comes alone; then networks take some side by side, which changes no bit.
         """
-        converted = read_ahead(map(self._convert, recordings), 1)
         waiting: list[Frames | str] = []
         size, most = 0, 1
-        steps = self.steps
-        for folder in converted:
-            frames = folder if isinstance(folder, str) else self._read(folder)
+        for recording in recordings:
+            frames = self._read(recording)
             waiting.append(frames)
             size += 0 if isinstance(frames, str) else sum(matrix.nbytes for matrix in frames.values())
             if len(waiting) >= most or size > MAX_BYTES:
                 yield from self._conclude(waiting)
                 waiting, size = [], 0
-                most = SIDE_BY_SIDE if steps.networks else 1
+                most = SIDE_BY_SIDE if self.steps.networks else 1
         yield from self._conclude(waiting)
 
-    def _convert(self, recording: Path) -> tempfile.TemporaryDirectory | str:
-        """Convert a recording into ``track.wav`` of a folder; return it, or what is wrong with it."""
-        folder = tempfile.TemporaryDirectory(prefix="classify-")
-        try:
-            audio.convert_track(str(recording), Path(folder.name) / "track.wav", self.conversion)
-        except (UserError, OSError) as error:
-            folder.cleanup()
-            return str(error)
-        return folder
-
-    def _read(self, folder: tempfile.TemporaryDirectory) -> Frames | str:
-        """Return the frames of a converted recording, or what is wrong with it; the folder goes."""
-        with folder:
+    def _read(self, recording: Path) -> Frames | str:
+        """Convert a recording into a WAV for a while; return its frames, or what is wrong with it."""
+        with tempfile.TemporaryDirectory(prefix="classify-") as folder:
+            path = Path(folder) / "track.wav"
             try:
-                return self.steps.read(Path(folder.name) / "track.wav")
+                audio.convert_track(str(recording), path, self.conversion)
+                return self.steps.read(path)
             except (UserError, OSError) as error:
                 return str(error)
             except MISFIT as error:
