@@ -78,8 +78,6 @@ def chosen(
         if name not in KINDS[kind] or name in without:
             measured = _fastest(kind, (runs or _runs)(kind))
             name = measured if name in without else kernels.keep_choice(kind, measured)
-        elif not asked(kind):
-            cli.log(f"Products ({kind}): {name} (measured before)")
         _chosen[kind] = name
     return _chosen[kind]
 

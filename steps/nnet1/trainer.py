@@ -135,10 +135,12 @@ class Trainer:
         self.options = TrainOptions(0.0, args.momentum, args.l1_penalty, args.l2_penalty)
         self.keep_networks = args.keep_networks
         repeat_kernels(args)
+        here = machine(args, data.device, network)
+        cli.log(f"Training on {here}")
         record = provenance.training_record(
             [args.config] if args.config else [],
             args.seed,
-            [machine(args, data.device, network)],
+            [here],
             network=topology(network),
         )
         self.experiment = Experiment(Path(args.exp_dir), args.key, record)
