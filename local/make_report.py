@@ -104,8 +104,8 @@ def main(argv: list[str] | None = None) -> int:
     shown = next((run for run in networks if run.kind == "LSTM"), networks[0])
     drawings: list[Callable[[], Any]] = list(figures_of(runs, shown, data_dir, first, figures))
     posteriors = shown.path / f"post_{first}" / "post.scp"
-    errors = confident_errors(shown.scores.predictions["Seg_acc"], NUM_ERRORS)
     if posteriors.is_file():
+        errors = confident_errors(shown.scores.predictions["Seg_acc"], NUM_ERRORS)
         shift, classes = frame_shift(data_dir / first), shown.scores.classes
         drawings.append(partial(draw_posteriorgrams, errors, classes, f"scp:{posteriors}", shift, out))
     drawn = in_jobs(drawings, args.nj)

@@ -49,7 +49,9 @@ def summary_lines(
     """Return what is printed, what stands before it in results.txt, and the tables that stand after it."""
     first, *others = by_set
     runs = by_set[first]
-    shown = [*tables.table2(runs).lines(), "", *tables.table4(runs).lines(), ""]
+    networks = tables.table2(runs)
+    shown = [*networks.lines(), ""] if networks.rows else []
+    shown += [*tables.table4(runs).lines(), ""]
     shown += ["Intervals: Wilson's for tracks; for frames the one that takes tracks as the trials."]
     shown += tables.caveats(runs, data_dir.name)
     known = [name for name in data.num_tracks if name in by_set and (data_dir / "train").is_dir()]

@@ -269,6 +269,14 @@ def test_systems_without_a_network_are_shown_like_any_other(report):
     assert page.index('id="corpus"') < page.index("What this corpus was made to show")
 
 
+def test_systems_without_any_network_have_tables_and_a_page(copy):
+    for program in (write_results, make_report):
+        toy.run(program, copy / "data/toy", copy / "exp/toy", "sc")
+    text = (copy / "exp/toy_summary/tables.txt").read_text()
+    assert text.startswith("Table 4.") and "SVM on f_sc" in text
+    assert "SVM on f_sc" in (copy / "exp/toy_report/index.html").read_text()
+
+
 def test_out_of_fold_results_of_train_are_said_apart(copy):
     exp = add_system(copy, "best", 2)
     shutil.copytree(exp / "score_test", exp / "score_train")
