@@ -16,9 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from steps import archive
-from steps.nnet1.cmvn import global_stats, stats_to_network
+from steps.nnet1.feature_transform import global_stats, stats_to_network, whitening_network
 from steps.nnet1.model_file import write_network
-from steps.nnet1.whitening import whitening_network
 from utils import cli, tables
 
 
@@ -42,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     feats = archive.read_matrices(f"scp:{args.data_dir}/feats.scp")
     args.dir.mkdir(parents=True, exist_ok=True)
     if args.transform == "cmvn":
-        stats = global_stats(feats)[0].astype(np.float32)
+        stats = global_stats(feats).astype(np.float32)
         archive.write_matrix_file(args.dir / "cmvn.stats", stats)
         network = stats_to_network(stats)
     else:

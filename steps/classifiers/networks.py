@@ -20,7 +20,7 @@ from torch import nn
 
 from steps.classifiers.calibration import track_losses
 from steps.classifiers.ensemble import Folds
-from steps.nnet1.whitening import whitening
+from steps.nnet1.feature_transform import whitening
 from utils import cli
 
 

@@ -10,7 +10,7 @@ The output is text by default, as Kaldi's, and so rounded to 7 digits.
 from __future__ import annotations
 
 from steps import archive
-from steps.nnet1.cmvn import stats_to_network
+from steps.nnet1.feature_transform import stats_to_network
 from steps.nnet1.model_file import write_network
 from steps.nnet1.options import add_standard_options
 from utils import cli

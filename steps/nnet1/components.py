@@ -1,9 +1,10 @@
 """The components of an nnet1 network: dimensions, parameters and options, no arithmetic.
 
 A kind of component is declared once, as a dataclass: its fields say which of them are tensors and of what
-shape (:func:`parameter`), which stand as options in model files and prototypes (:func:`option`), and in the
-order of the model files. The equations are those of Kaldi's ``nnet1`` (``AffineTransform`` … ``Splice``)
-and of kaldi-lstm (``Transmit``, ``TimeShift``, ``LstmProjectedStreams``).
+shape (:func:`parameter`), which are vectors of integers (:func:`vector`) and which stand as options in model
+files and prototypes (:func:`option`), in the order of the model files. The equations are those of Kaldi's
+``nnet1`` (``AffineTransform`` … ``Splice``) and of kaldi-lstm (``Transmit``, ``TimeShift``,
+``LstmProjectedStreams``).
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import torch
 from utils.cli import UserError
 
 Generation = Literal["2014", "modern"]
-END_OF_COMPONENT = "<!EndOfComponent>"
 Shape = tuple[int, ...]
 
 
@@ -53,16 +53,19 @@ def parameter(shape: Callable[[Dims], Shape]) -> Any:
     return field(kw_only=True, metadata={"shape": shape})
 
 
+def vector(size: Callable[[Dims], int], first: int) -> Any:
+    """Declare a field that holds so many integers, which count from 0 here and from ``first`` in files."""
+    return field(kw_only=True, metadata={"size": size, "first": first})
+
+
 @dataclass(eq=False)
 class Component:
     """One layer of a network, from ``input_dim`` to ``output_dim`` columns a frame.
 
-    Class attributes: ``kind``, the name in files and of the class; ``only_2014``, whether today's Kaldi lacks
-    it; ``changes_dim``, whether both dimensions may differ; ``drawn_by``, options of prototypes that say how
-    the parameters are drawn.
+    ``only_2014`` says that today's Kaldi lacks it, ``changes_dim`` that the dimensions may differ, and
+    ``drawn_by`` has the options of prototypes that say how its parameters are drawn.
     """
 
-    kind: ClassVar[str] = "Component"
     only_2014: ClassVar[bool] = False
     changes_dim: ClassVar[bool] = False
     drawn_by: ClassVar[dict[str, type]] = {}
@@ -70,33 +73,29 @@ class Component:
     input_dim: int
     output_dim: int
 
-    def __init_subclass__(cls) -> None:
-        cls.kind = cls.__name__
-
     def __post_init__(self) -> None:
-        if self.input_dim < 1 or self.output_dim < 1:
-            dims = f"{self.input_dim} to {self.output_dim}"
-            raise NnetFormatError(f"<{self.kind}>: dimensions must be at least 1, got {dims}")
-        self.check()
-
-    def check(self) -> None:
-        """Check the dimensions, and the tensors against the declared shapes.
-
-        Raises
-        ------
-        NnetFormatError
-            With the name of the parameter, the expected and the present shape.
-        """
+        dims = Dims(self.input_dim, self.output_dim, getattr(self, "cell_dim", 0))
+        if min(dims[:2]) < 1:
+            self._fail(f"dimensions must be at least 1, got {self.input_dim} to {self.output_dim}")
         if not self.changes_dim and self.input_dim != self.output_dim:
-            dims = f"{self.input_dim} and {self.output_dim}"
-            raise NnetFormatError(f"<{self.kind}>: input and output dimension must agree, got {dims}")
-        shapes = self.shapes(Dims(self.input_dim, self.output_dim, getattr(self, "cell_dim", 0)))
+            self._fail(f"input and output dimension must agree, got {self.input_dim} and {self.output_dim}")
+        shapes = self.shapes(dims)
         for name, value in self.params().items():
-            if value.dtype != torch.float32:
-                raise NnetFormatError(f"<{self.kind}>: {name} must be float32, got {value.dtype}")
-            if tuple(value.shape) != shapes[name]:
-                expected, got = (" x ".join(map(str, dims)) for dims in (shapes[name], tuple(value.shape)))
-                raise NnetFormatError(f"<{self.kind}>: expected {name} of {expected}, got {got}")
+            if value.dtype != torch.float32 or tuple(value.shape) != shapes[name]:
+                expected, got = (" x ".join(map(str, dims)) for dims in (shapes[name], value.shape))
+                self._fail(f"expected {name} of {expected} in float32, got {got} in {value.dtype}")
+        self._check()
+
+    def _check(self) -> None:
+        """Check what only this kind has."""
+
+    def _fail(self, message: str) -> None:
+        raise NnetFormatError(f"<{self.kind}>: {message}")
+
+    @property
+    def kind(self) -> str:
+        """The name in files and of the class."""
+        return type(self).__name__
 
     def params(self) -> dict[str, torch.Tensor]:
         """Trainable float32 tensors by name, in the order of the model file; changed in place by training."""
@@ -108,15 +107,19 @@ class Component:
         return {item.name: item.metadata["shape"](dims) for item in fields(cls) if "shape" in item.metadata}
 
     @classmethod
+    def vectors(cls, dims: Dims) -> list[tuple[str, int, int]]:
+        """Return name, size and the number that stands for 0 in files of the vectors of integers."""
+        data = ((item.name, item.metadata) for item in fields(cls) if "size" in item.metadata)
+        return [(name, metadata["size"](dims), metadata["first"]) for name, metadata in data]
+
+    @classmethod
     def options(cls, generation: Generation = "modern") -> list[Option]:
         """Return the options that a file of this generation holds, in their order."""
-        found = []
-        for item in fields(cls):
-            token, modern_only = item.metadata.get("token"), item.metadata.get("modern_only", False)
-            if token and (generation == "modern" or not modern_only):
-                kind = int if item.type == "int" else float
-                found.append(Option(token, item.name, kind, modern_only))
-        return found
+        return [
+            Option(data["token"], item.name, int if item.type == "int" else float, data["modern_only"])
+            for item, data in ((item, item.metadata) for item in fields(cls))
+            if "token" in data and (generation == "modern" or not data["modern_only"])
+        ]
 
 
 class Sigmoid(Component):
@@ -148,7 +151,7 @@ class TimeShift(Component):
 
 @dataclass(eq=False)
 class AffineTransform(Component):
-    """``y = W x + b`` with W [output_dim, input_dim] and b [output_dim]."""
+    """``y = W x + b``."""
 
     changes_dim = True
     drawn_by = {"<BiasMean>": float, "<BiasRange>": float, "<ParamStddev>": float}
@@ -162,7 +165,7 @@ class AffineTransform(Component):
 
 @dataclass(eq=False)
 class AddShift(Component):
-    """``y = x + shift`` with shift [dim]."""
+    """``y = x + shift``."""
 
     drawn_by = {"<InitParam>": float}
 
@@ -172,7 +175,7 @@ class AddShift(Component):
 
 @dataclass(eq=False)
 class Rescale(Component):
-    """``y = x * scale`` with scale [dim]."""
+    """``y = x * scale``."""
 
     drawn_by = {"<InitParam>": float}
 
@@ -187,33 +190,31 @@ class Splice(Component):
     changes_dim = True
     drawn_by = {"<BuildVector>": list}
 
-    offsets: list[int] = field(kw_only=True)
+    offsets: list[int] = vector(lambda dims: dims.output_dim // dims.input_dim, 0)
 
-    def check(self) -> None:
-        """Check that the output is one input a offset."""
-        if self.output_dim != self.input_dim * len(self.offsets):
-            raise NnetFormatError(
-                f"<Splice>: {len(self.offsets)} offsets of {self.input_dim} columns make "
-                f"{self.input_dim * len(self.offsets)} outputs, not {self.output_dim}"
+    def _check(self) -> None:
+        count, made = len(self.offsets), len(self.offsets) * self.input_dim
+        if self.output_dim != made:
+            self._fail(
+                f"{count} offsets of {self.input_dim} columns make {made} outputs, not {self.output_dim}"
             )
 
 
 @dataclass(eq=False)
 class Copy(Component):
-    """``y[j] = x[indices[j]]``; indices count from 0 here and from 1 in the files."""
+    """``y[j] = x[indices[j]]``."""
 
     changes_dim = True
     drawn_by = {"<BuildVector>": list}
 
-    indices: list[int] = field(kw_only=True)
+    indices: list[int] = vector(lambda dims: dims.output_dim, 1)
 
-    def check(self) -> None:
-        """Check the number and the range of the indices."""
+    def _check(self) -> None:
         if self.output_dim != len(self.indices):
-            raise NnetFormatError(f"<Copy>: {len(self.indices)} indices for {self.output_dim} outputs")
-        outside = [index + 1 for index in self.indices if not 0 <= index < self.input_dim]
-        if outside:
-            raise NnetFormatError(f"<Copy>: index {outside[0]} is outside 1..{self.input_dim}")
+            self._fail(f"{len(self.indices)} indices for {self.output_dim} outputs")
+        for index in self.indices:
+            if not 0 <= index < self.input_dim:
+                self._fail(f"index {index + 1} is outside 1..{self.input_dim}")
 
 
 @dataclass(eq=False)
@@ -250,11 +251,9 @@ class LstmProjectedStreams(Lstm):
 
     num_stream: int = option("<NumStream>", 4)
 
-    def check(self) -> None:
-        """Check the number of streams and the shapes of the seven parameters."""
+    def _check(self) -> None:
         if self.num_stream < 1:
-            raise NnetFormatError(f"<{self.kind}>: <NumStream> must be at least 1, got {self.num_stream}")
-        super().check()
+            self._fail(f"<NumStream> must be at least 1, got {self.num_stream}")
 
 
 @dataclass(eq=False)
@@ -272,28 +271,18 @@ class LstmProjected(Lstm):
 
 
 KINDS: dict[str, type[Component]] = {
-    kind.__name__: kind
+    f"<{kind.__name__}>".lower(): kind
     for kind in (
         *(AffineTransform, Sigmoid, Tanh, Softmax, AddShift, Rescale, Splice, Copy),
         *(Transmit, TimeShift, LstmProjectedStreams, LstmProjected),
     )
 }
-
-
-def kind_of(marker: str) -> str:
-    """Return the kind that a marker such as ``<Sigmoid>`` names, in any case as Kaldi does; '' if none."""
-    return next((kind for kind in KINDS if f"<{kind}>".lower() == marker.lower()), "")
+"""The kinds by their marker in lower case; Kaldi takes it in any case."""
 
 
 @dataclass(eq=False)
 class Network:
-    """Components in order; each one's input is the output of the one before.
-
-    Raises
-    ------
-    NnetFormatError
-        If there is no component or two neighbours' dimensions differ.
-    """
+    """Components in order; each one's input is the output of the one before, else ``NnetFormatError``."""
 
     components: list[Component]
     generation: Generation = "modern"
@@ -301,12 +290,13 @@ class Network:
     def __post_init__(self) -> None:
         if not self.components:
             raise NnetFormatError("the network has no component")
-        for index in range(1, len(self.components)):
-            before, here = self.components[index - 1 : index + 1]
+        for number, (before, here) in enumerate(
+            zip(self.components, self.components[1:], strict=False), start=1
+        ):
             if before.output_dim != here.input_dim:
                 raise NnetFormatError(
-                    f"component {index + 1} <{here.kind}> takes {here.input_dim} inputs, but component "
-                    f"{index} <{before.kind}> gives {before.output_dim}"
+                    f"component {number + 1} <{here.kind}> takes {here.input_dim} inputs, but component "
+                    f"{number} <{before.kind}> gives {before.output_dim}"
                 )
 
     @property
@@ -324,3 +314,24 @@ class Network:
         for index, component in enumerate(self.components):
             for name, value in component.params().items():
                 yield index, name, value
+
+
+def to_test_time(network: Network, shift: int) -> Network:
+    """Return the form in which a network of kaldi-lstm's trainer runs on whole utterances.
+
+    The leading ``Transmit`` becomes a ``TimeShift`` by the delay of the targets in frames, so that the
+    posteriors come with their frames; every ``LstmProjectedStreams`` becomes an ``LstmProjected``. The
+    tensors are shared.
+    """
+    if not any(isinstance(component, LstmProjectedStreams) for component in network.components):
+        raise UserError("the network has no <LstmProjectedStreams>: there is nothing to convert to test time")
+    first = network.components[0]
+    if not isinstance(first, Transmit):
+        raise UserError(f"expected a network that begins with <Transmit>, got <{first.kind}>")
+    converted: list[Component] = [TimeShift(first.input_dim, first.output_dim, shift)]
+    for component in network.components[1:]:
+        if isinstance(component, LstmProjectedStreams):
+            values = {item.name: getattr(component, item.name) for item in fields(LstmProjected)}
+            component = LstmProjected(**values)
+        converted.append(component)
+    return Network(converted, "2014")

@@ -18,42 +18,24 @@ import numpy as np
 import torch
 
 from steps.nnet1.components import (
-    END_OF_COMPONENT,
     KINDS,
     Component,
-    Copy,
     Dims,
     Generation,
     Lstm,
     LstmProjected,
     Network,
     NnetFormatError,
-    Splice,
     TimeShift,
-    kind_of,
 )
-from steps.nnet1.model_file_scan import BinaryScanner, Scanner, TextScanner
+from steps.nnet1.model_file_scan import BINARY_MARK, Scanner
 from utils import atomic
 
-__all__ = ["NnetFormatError", "read_network", "write_network"]
-
-_BINARY_MARK = b"\0B"
-_GRAD_CLIP_OF_2015 = "<ClipGradient>"  # the name that Kaldi gave <GradClip> then
-_STARTS = tuple(f"<{kind}>".lower().encode() for kind in ("Nnet", *KINDS))
+END_OF_COMPONENT = "<!EndOfComponent>"
 
 
 def read_network(path: str | Path) -> Network:
-    """Read a network.
-
-    Parameters
-    ----------
-    path : str or Path
-        An nnet1 file, or ``-`` for the standard input. The generation is told from the content.
-
-    Returns
-    -------
-    Network
-        With float32 tensors of their own memory.
+    """Read a network of either generation from a file, or from the standard input if it is ``-``.
 
     Raises
     ------
@@ -61,32 +43,29 @@ def read_network(path: str | Path) -> Network:
         With path, component and byte offset: truncated, wrong or inconsistent dimensions, unknown
         component or option, something behind the end.
     """
-    name = "standard input" if str(path) == "-" else str(path)
     if str(path) == "-":
-        return _parse(sys.stdin.buffer, name)
+        return _parse(sys.stdin.buffer, "standard input")
     with Path(path).open("rb") as file:
-        return _parse(file, name)
+        return _parse(file, str(path))
 
 
 def _parse(file: BinaryIO, name: str) -> Network:
     head = file.read(64)
-    begins = head.lower()  # Kaldi takes names of components in any case
-    if begins.startswith(tuple(_BINARY_MARK.lower() + start + b" " for start in _STARTS)):
-        scanner: Scanner = BinaryScanner(head + file.read(), name, position=len(_BINARY_MARK))
-    elif begins.lstrip().startswith(_STARTS):
-        scanner = TextScanner(head + file.read(), name)
-    else:
+    first = head.removeprefix(BINARY_MARK).lower().split(maxsplit=1)
+    if not first or first[0].decode("ascii", "replace") not in ("<nnet>", *KINDS):
         raise NnetFormatError(
             f"{name}: header, byte 0: not an nnet1 file: it does not begin with <Nnet> or a component"
         )
-    return _read_components(scanner)
+    scanner = Scanner(head + file.read(), name)
+    network = _read_components(scanner)
+    if scanner.peek():
+        scanner.place = "end"
+        scanner.fail(f"{len(scanner.data) - scanner.position} bytes follow </Nnet>")
+    return network
 
 
 def _read_components(scanner: Scanner) -> Network:
-    """Read from ``<Nnet>`` to ``</Nnet>`` and check that nothing comes behind it.
-
-    Without ``<Nnet>``, ``</Nnet>`` may be missing, too.
-    """
+    """Read from ``<Nnet>`` to ``</Nnet>``; if the first is missing, the other may be, too."""
     start = scanner.position
     enclosed = scanner.token() == "<Nnet>"
     if not enclosed:
@@ -103,15 +82,14 @@ def _read_components(scanner: Scanner) -> Network:
             generation, closed = "modern", True
             continue
         scanner.place = f"component {len(components) + 1}"
-        if not (kind := kind_of(token)):
+        if token.lower() not in KINDS:
             scanner.fail(f"unknown component {token}", start)
         scanner.place += f" {token}"
-        components.append(_read_component(scanner, KINDS[kind], start))
+        components.append(_read_component(scanner, KINDS[token.lower()], start))
         closed = False
-    if scanner.peek():
-        scanner.place = "end"
-        scanner.fail(f"{len(scanner.data) - scanner.position} bytes follow </Nnet>")
-    _forget_clips(components, generation)
+    for component in components:
+        if generation == "2014" and isinstance(component, LstmProjected):  # clips that came later
+            component.diff_clip = component.cell_diff_clip = component.grad_clip = 0.0
     scanner.place = "network"
     try:
         return Network(components, generation)
@@ -125,17 +103,12 @@ def _read_component(scanner: Scanner, kind: type[Component], start: int) -> Comp
     if output_dim < 1 or input_dim < 1:
         scanner.fail(f"dimensions must be at least 1, got output {output_dim}, input {input_dim}", start)
     attributes: dict = _read_options(scanner, kind)
-    if kind is Splice:
-        if output_dim % input_dim:
-            scanner.fail(f"{output_dim} outputs are not a multiple of {input_dim} inputs", start)
-        attributes["offsets"] = scanner.integers("frame offsets", output_dim // input_dim)
-    elif kind is Copy:
-        attributes["indices"] = [index - 1 for index in scanner.integers("indices", output_dim)]
-    elif issubclass(kind, Lstm) and attributes.get("cell_dim", 0) < 1:
+    if issubclass(kind, Lstm) and attributes.get("cell_dim", 0) < 1:
         scanner.fail(f"<CellDim> must be at least 1, got {attributes.get('cell_dim', 'none')}")
     dims = Dims(input_dim, output_dim, attributes.get("cell_dim", 0))
+    for name, size, first in kind.vectors(dims):
+        attributes[name] = [value - first for value in scanner.integers(name, size)]
     for name, shape in kind.shapes(dims).items():
-        scanner.skip_blanks()
         attributes[name] = scanner.tensor(name, shape)
     try:
         return kind(input_dim, output_dim, **attributes)
@@ -147,7 +120,7 @@ def _read_options(scanner: Scanner, kind: type[Component]) -> dict[str, int | fl
     """Read the options that are there, in any order."""
     known = {option.token: option for option in kind.options()}
     if kind is LstmProjected:
-        known[_GRAD_CLIP_OF_2015] = known["<GradClip>"]
+        known["<ClipGradient>"] = known["<GradClip>"]  # its name in 2015
     found: dict[str, int | float] = {}
     most = 1 if kind is TimeShift else len(known)  # what follows a TimeShift is the next component
     while len(found) < most and scanner.peek() == b"<":
@@ -160,24 +133,8 @@ def _read_options(scanner: Scanner, kind: type[Component]) -> dict[str, int | fl
     return found
 
 
-def _forget_clips(components: list[Component], generation: Generation) -> None:
-    """Take the derivative and gradient clips, which today's Kaldi defaults to, from an LSTM of 2014."""
-    for component in components:
-        if generation == "2014" and isinstance(component, LstmProjected):
-            component.diff_clip = component.cell_diff_clip = component.grad_clip = 0.0
-
-
 def write_network(network: Network, path: str | Path, binary: bool = True) -> None:
-    """Write a network in the layout of its generation.
-
-    Parameters
-    ----------
-    network : Network
-        What to write.
-    path : str or Path
-        The file, which is replaced as a whole, or ``-`` for the standard output.
-    binary : bool
-        False for text, with 7 significant digits.
+    """Write a network in the layout of its generation to a file, or to the standard output if it is ``-``.
 
     Raises
     ------
@@ -212,7 +169,7 @@ def _check_generation(network: Network) -> None:
 def _pieces(network: Network, binary: bool) -> Iterator[bytes]:
     """Give the bytes of a file piece by piece."""
     end_of_line = b"" if binary else b"\n"
-    yield (_BINARY_MARK if binary else b"") + b"<Nnet> " + end_of_line
+    yield (BINARY_MARK if binary else b"") + b"<Nnet> " + end_of_line
     for component in network.components:
         dims = _number(component.output_dim, binary) + _number(component.input_dim, binary)
         yield f"<{component.kind}> ".encode() + dims + end_of_line
@@ -230,10 +187,12 @@ def _body(component: Component, generation: Generation, binary: bool) -> Iterato
         yield b"\n"  # in both formats: a slip of kaldi-lstm's that every reader skips
     if generation == "modern" and component.kind in ("AffineTransform", "LstmProjected") and not binary:
         yield b"\n"
-    if isinstance(component, Splice):
-        yield _integers(component.offsets, binary)
-    if isinstance(component, Copy):
-        yield _integers([index + 1 for index in component.indices], binary)
+    for name, size, first in component.vectors(Dims(component.input_dim, component.output_dim)):
+        values = [value + first for value in getattr(component, name)]
+        if binary:
+            yield b"\4" + struct.pack(f"<i{size}i", size, *values)
+        else:
+            yield b"[ " + b"".join(b"%d " % value for value in values) + b"]\n"
     for tensor in component.params().values():
         yield from _tensor(tensor, binary)
 
@@ -242,12 +201,6 @@ def _number(value: int | float, binary: bool) -> bytes:
     if binary:
         return b"\4" + struct.pack("<i" if isinstance(value, int) else "<f", value)
     return (b"%d " if isinstance(value, int) else b"%.7g ") % value
-
-
-def _integers(values: list[int], binary: bool) -> bytes:
-    if binary:
-        return b"\4" + struct.pack(f"<i{len(values)}i", len(values), *values)
-    return b"[ " + b"".join(b"%d " % value for value in values) + b"]\n"
 
 
 def _tensor(tensor: torch.Tensor, binary: bool) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 
-from steps.nnet1.convert import to_generation, to_test_time, without_components
+from steps.nnet1.components import Network, to_test_time
 from steps.nnet1.model_file import read_network, write_network
 from steps.nnet1.options import add_standard_options
 from utils import cli
@@ -36,7 +36,9 @@ def get_parser() -> cli.KaldiParser:
     parser.add_argument("--generation", choices=("2014", "modern"), help="default: as the input")
     for end in ("first", "last"):
         names = (f"--remove-{end}-components", f"--remove-{end}-layers")
-        parser.add_argument(*names, type=_count, default=0, metavar="N", help=f"leave out the {end} N")
+        parser.add_argument(
+            *names, type=_count, default=0, dest=f"remove_{end}", help=f"leave out the {end} N"
+        )
     add_standard_options(parser)
     parser.add_argument("model_in", metavar="<model-in>")
     parser.add_argument("model_out", metavar="<model-out>")
@@ -49,9 +51,11 @@ def main(argv: list[str] | None = None) -> int:
     network = read_network(options.model_in)
     if options.to_test:
         network = to_test_time(network, options.shift)
-    network = without_components(network, options.remove_first_components, options.remove_last_components)
-    network = to_generation(network, options.generation or network.generation)
-    write_network(network, options.model_out, options.binary)
+    first, last, count = options.remove_first, options.remove_last, len(network.components)
+    if first + last >= count:
+        raise cli.UserError(f"cannot remove {first} + {last} of {count} components: none would be left")
+    left = Network(network.components[first : count - last], options.generation or network.generation)
+    write_network(left, options.model_out, options.binary)
     cli.log(f"Written model to {options.model_out}")
     return 0
 

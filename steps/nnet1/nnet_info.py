@@ -9,10 +9,80 @@ The text goes to stdout. Parameters that are infinite or not a number are counte
 
 from __future__ import annotations
 
-from steps.nnet1.info import bad_parameters, describe
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from steps.nnet1 import components as nn
 from steps.nnet1.model_file import read_network
 from steps.nnet1.options import add_standard_options
 from utils import cli
+
+
+def moments(values: torch.Tensor) -> str:
+    """Kaldi's ``( min ..., max ..., mean ..., stddev ..., skewness ..., kurtosis ... )`` of all elements.
+
+    Skewness is m3 / m2**1.5 and kurtosis m4 / m2**2 - 3 of the central moments, summed in float64.
+    """
+    x = values.detach().cpu().numpy().astype(np.float64).ravel()
+    with np.errstate(all="ignore"):
+        low, high, mean = x.min(), x.max(), x.mean()
+        x -= mean
+        square = x * x
+        variance, third, fourth = square.mean(), square @ x / len(x), square @ square / len(x)
+        found = (low, high, mean, np.sqrt(variance), third / variance**1.5, fourth / variance**2 - 3)
+    names = ("min", "max", "mean", "stddev", "skewness", "kurtosis")
+    return " ( " + ", ".join(f"{name} {value:g}" for name, value in zip(names, found, strict=True)) + " ) "
+
+
+def describe(network: nn.Network) -> str:
+    """Describe a network as ``nnet-info`` prints it, without the last end of line."""
+    count = sum(value.numel() for _, _, value in network.params())
+    lines = [
+        f"num-components {len(network.components)}",
+        f"input-dim {network.input_dim}",
+        f"output-dim {network.output_dim}",
+        f"number-of-parameters {np.float32(count) / 1e6:g} millions",
+    ]
+    for index, component in enumerate(network.components, start=1):
+        dims = f"input-dim {component.input_dim}, output-dim {component.output_dim}"
+        lines.append(f"component {index} : <{component.kind}>, {dims}, {_details(component)}")
+    return "\n".join(lines)
+
+
+def _details(component: nn.Component) -> str:
+    match component:
+        case nn.AffineTransform():
+            return (
+                f"\n  linearity{moments(component.weight)}, lr-coef {component.learn_rate_coef:g}, "
+                f"max-norm {component.max_norm:g}"
+                f"\n  bias{moments(component.bias)}, lr-coef {component.bias_learn_rate_coef:g}"
+            )
+        case nn.AddShift() | nn.Rescale():
+            ((name, values),) = component.params().items()
+            return f"\n  {name}_data{moments(values)}, lr-coef {component.learn_rate_coef:g}"
+        case nn.Splice():
+            return f"\n  frame_offsets [ {' '.join(map(str, component.offsets))} ]"
+        case nn.Copy():
+            return f"\n  min {min(component.indices)}, max {max(component.indices)}"
+        case nn.TimeShift():
+            return f"shift {component.shift}"
+        case nn.Lstm():
+            names = ["learn_rate_coef", "bias_learn_rate_coef", "cell_clip", "diff_clip", "grad_clip"]
+            options = ", ".join(f"{name}_ {getattr(component, name):g}" for name in names)
+            tensors = "".join(f"\n  {name}_  {moments(value)}" for name, value in component.params().items())
+            return f"cell-dim {component.cell_dim} ( {options} ){tensors}"
+    return ""
+
+
+def bad_parameters(network: nn.Network) -> Iterator[str]:
+    """Name every tensor with elements that are NaN or infinite, and count these."""
+    for index, name, value in network.params():
+        nan, infinite = int(torch.isnan(value).sum()), int(torch.isinf(value).sum())
+        if nan or infinite:
+            where = f"component {index + 1} <{network.components[index].kind}>: {name}"
+            yield f"{where} has {nan} NaN and {infinite} infinite elements of {value.numel()}"
 
 
 def get_parser() -> cli.KaldiParser:

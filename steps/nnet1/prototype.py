@@ -6,18 +6,15 @@ The lines ``<NnetProto>`` and ``</NnetProto>`` may be there or not, as for Kaldi
 from __future__ import annotations
 
 import math
-import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from steps.nnet1.components import KINDS, Generation, kind_of
+from steps.nnet1.components import KINDS, Component, Generation
 from utils.cli import UserError
 
 BRACKETS = ("<NnetProto>", "</NnetProto>")
 LARGEST_DIM = 1 << 20
-_INTEGER = re.compile(r"[+-]?[0-9]{1,9}")
-_REAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 
 
 @dataclass
@@ -25,35 +22,21 @@ class ProtoLine:
     """A component to be made: ``options`` by token, with integers, floats or a list of integers."""
 
     where: str
-    text: str
-    kind: str
+    kind: type[Component]
     input_dim: int
     output_dim: int
     options: dict
 
     def fail(self, message: str) -> UserError:
         """Make the error that names the file and the line."""
-        return UserError(f"{self.where}: <{self.kind}>: {message}")
+        return UserError(f"{self.where}: <{self.kind.__name__}>: {message}")
 
 
 def read_prototype(path: str | Path) -> tuple[list[ProtoLine], list[str]]:
-    """Read a prototype.
+    """Read a prototype from a file, or from the standard input if it is ``-``.
 
-    Parameters
-    ----------
-    path : str or Path
-        The file, or ``-`` for the standard input.
-
-    Returns
-    -------
-    tuple of (list of ProtoLine, list of str)
-        The components, and all lines that are not empty.
-
-    Raises
-    ------
-    UserError
-        With file and line: unknown component or option, missing or bad value, dimensions that do not
-        follow each other, no component at all.
+    Returns the components and all lines that are not empty. What is wrong is a ``UserError`` with file and
+    line.
     """
     name = "standard input" if str(path) == "-" else str(path)
     try:
@@ -81,19 +64,20 @@ def parse_line(text: str, where: str) -> ProtoLine:
     """Parse one component's line; ``where`` (file:line) begins every error."""
     words = text.split()
     marker = words.pop(0)
-    if not (kind := kind_of(marker)):
-        raise UserError(f"{where}: unknown component '{marker}'; known are {' '.join(sorted(KINDS))}")
-    proto = ProtoLine(where, text, kind, 0, 0, {})
-    declared = KINDS[proto.kind]
-    known = {"<InputDim>": int, "<OutputDim>": int, **declared.drawn_by}
-    known |= {option.token: option.kind for option in declared.options()}
+    if marker.lower() not in KINDS:
+        known = " ".join(sorted(f"<{kind.__name__}>" for kind in KINDS.values()))
+        raise UserError(f"{where}: unknown component '{marker}'; known are {known}")
+    kind = KINDS[marker.lower()]
+    proto = ProtoLine(where, kind, 0, 0, {})
+    types = {"<InputDim>": int, "<OutputDim>": int, **kind.drawn_by}
+    types |= {option.token: option.kind for option in kind.options()}
     while words:
         token = words.pop(0)
-        if token not in known:
-            raise proto.fail(f"unknown option '{token}'; this component has {' '.join(known)}")
+        if token not in types:
+            raise proto.fail(f"unknown option '{token}'; this component has {' '.join(types)}")
         if token in proto.options:
             raise proto.fail(f"{token} is given twice")
-        proto.options[token] = _take_value(proto, token, known[token], words)
+        proto.options[token] = _take_value(proto, token, types[token], words)
     for token in ("<InputDim>", "<OutputDim>"):
         if not 1 <= proto.options.get(token, 0) <= LARGEST_DIM:
             found = proto.options.get(token, "none")
@@ -106,11 +90,13 @@ def _take_value(proto: ProtoLine, token: str, kind: type, words: list[str]) -> i
     if kind is list:
         return _take_vector(proto, words)
     word = words.pop(0) if words else "nothing"
-    if not (_INTEGER if kind is int else _REAL).fullmatch(word):
+    try:
+        value = kind(word)
+    except ValueError:
+        value = math.nan
+    if not abs(value) < (2**31 if kind is int else 1e30):
         raise proto.fail(f"{token} needs {'an integer' if kind is int else 'a number'}, got '{word}'")
-    if kind is float and abs(float(word)) > 1e30:
-        raise proto.fail(f"{token} {word} is too large")
-    return kind(word)
+    return value
 
 
 def _take_vector(proto: ProtoLine, words: list[str]) -> list[int]:
@@ -120,32 +106,30 @@ def _take_vector(proto: ProtoLine, words: list[str]) -> list[int]:
         word = words.pop(0)
         if word == "</BuildVector>":
             return values
-        parts = word.split(":")
-        if len(parts) > 3 or not all(_INTEGER.fullmatch(part) for part in parts):
-            raise proto.fail(f"expected n, min:max or first:step:last in <BuildVector>, got '{word}'")
-        numbers = [int(part) for part in parts]
-        first, last = numbers[0], numbers[-1]
-        step = numbers[1] if len(numbers) == 3 else 1
-        if step == 0 or (last - first) * step < 0:
+        try:
+            first, *between, last = [int(part) for part in word.split(":") * (1 if ":" in word else 2)]
+            (step,) = between or [1]
+            steps = range(first, last + (1 if step > 0 else -1), step)
+        except ValueError as error:
+            raise proto.fail(
+                f"expected n, min:max or first:step:last in <BuildVector>, got '{word}'"
+            ) from error
+        if not steps:
             raise proto.fail(f"'{word}' in <BuildVector> never reaches its end")
-        if len(values) + (last - first) // step >= LARGEST_DIM:
+        if max(abs(first), abs(last)) > LARGEST_DIM or len(values) + len(steps) > LARGEST_DIM:
             raise proto.fail(f"'{word}' in <BuildVector> is too long")
-        values += range(first, last + (1 if step > 0 else -1), step)
+        values += steps
     raise proto.fail("<BuildVector> needs </BuildVector> at its end")
 
 
 def default_generation(protos: list[ProtoLine]) -> Generation:
     """Return ``2014`` if only kaldi-lstm's Kaldi knows what the prototype asks for, else ``modern``."""
-    old = any(KINDS[proto.kind].only_2014 or "<ParamScale>" in proto.options for proto in protos)
+    old = any(proto.kind.only_2014 or "<ParamScale>" in proto.options for proto in protos)
     return "2014" if old else "modern"
 
 
 def dnn_prototype(feat_dim: int, num_leaves: int, hid_layers: int, hid_dim: int) -> list[str]:
-    """Return the prototype of a DNN as Kaldi's ``utils/nnet/make_nnet_proto.py`` makes it by default.
-
-    Weights are normal with a standard deviation of 0.1 * 35 * sqrt(2 / (in + out)), in the first layer times
-    sqrt(1/12), the deviation of the sigmoids' outputs that feed the other layers.
-    """
+    """Return the prototype of a DNN as Kaldi's ``utils/nnet/make_nnet_proto.py`` makes it by default."""
 
     def stddev(before: int, after: int) -> float:
         return 3.5 * math.sqrt(2 / (before + after))

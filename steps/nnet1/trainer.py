@@ -17,8 +17,7 @@ import torch
 
 from steps.nnet1 import epoch as one_pass
 from steps.nnet1 import kernels, lstm_native, products, schedule
-from steps.nnet1.components import AffineTransform, Lstm, LstmProjectedStreams, Network
-from steps.nnet1.convert import to_test_time
+from steps.nnet1.components import AffineTransform, Lstm, LstmProjectedStreams, Network, to_test_time
 from steps.nnet1.experiment import Experiment, record_under
 from steps.nnet1.initialize import initialize
 from steps.nnet1.minibatches import Frames, Streams

@@ -193,7 +193,7 @@ def forward_run(
 
     network = model.network()
     if model.kind == "lstm":
-        from steps.nnet1.convert import to_test_time
+        from steps.nnet1.components import to_test_time
 
         network = to_test_time(network, 5)
 

@@ -33,7 +33,6 @@ FILES = {
     "wav.scp": "u1 x.wav\n",
     "x.wav": wav(),
     "f.ark": ark(*((utt, matrix(rows(9))) for utt in UTTS)),
-    "wide.ark": ark(*((utt, matrix(rows(2, 525))) for utt in UTTS)),
     "p.ark": ark(*((utt, matrix(posteriors(9))) for utt in UTTS)),
     "l.ark": ark(*((utt, posterior([0, 1, 2] * 3)) for utt in UTTS)),
     "v.ark": ark(*((utt, vector(rows(1, 90, n)[0])) for n, utt in enumerate(UTTS))),
@@ -48,7 +47,6 @@ FILES = {
 COMMANDS = {
     "convert": "steps/convert_audio.py wav.scp wav wav22k.scp",
     "scattering": "steps/compute_scattering.py scp:wav.scp ark,scp:o.ark,o.scp",
-    "cmvn": "steps/nnet1/compute_cmvn_stats.py ark:wide.ark o.stats",
     "forward": "steps/nnet1/nnet_forward.py x.nnet ark:f.ark ark,scp:o.ark,o.scp",
     "initialize": "steps/nnet1/nnet_initialize.py x.proto o.nnet",
     "labels": "local/make_frame_labels.py d",

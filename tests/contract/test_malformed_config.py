@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from tests.contract.malformed import Case, ark, check_refused, check_works, matrix, refusal, rows, write_files
+from tests.contract.malformed import (
+    Case,
+    ark,
+    check_refused,
+    check_works,
+    matrix,
+    nnet,
+    refusal,
+    rows,
+    write_files,
+)
 
 SCRIPT = "steps/convert_audio.sh --config @/x.conf @/data @/log @/wav"
 PROGRAM = "steps/convert_audio.py --config x.conf wav.scp wav wav22k.scp"
@@ -102,8 +112,9 @@ NAMES = ("with blank", 'it\'s "quoted"', "$(touch canary)", "`touch canary`;", "
 
 @pytest.mark.parametrize("name", [f"{name}.ark" for name in NAMES])
 def test_odd_but_legal_names_of_archives_work(name, tmp_path, fork_server):
-    write_files(tmp_path, {name: FEATS, "x.scp": f"u1 {name}:3\n"})
-    check_works("steps/nnet1/compute_cmvn_stats.py scp:x.scp cmvn.1", tmp_path, fork_server)
+    write_files(tmp_path, {name: FEATS, "x.scp": f"u1 {name}:3\n", "x.nnet": nnet("<Tanh> 3 3 \n")})
+    forward = "steps/nnet1/nnet_forward.py x.nnet"
+    check_works(f"{forward} scp:x.scp ark:1.out", tmp_path, fork_server)
     quoted = name.replace("'", "'\"'\"'")
-    check_works(f"steps/nnet1/compute_cmvn_stats.py 'ark:{quoted}' './{quoted}.cmvn'", tmp_path, fork_server)
-    assert (tmp_path / "cmvn.1").read_bytes() == (tmp_path / f"{name}.cmvn").read_bytes()
+    check_works(f"{forward} 'ark:{quoted}' 'ark:./{quoted}.out'", tmp_path, fork_server)
+    assert (tmp_path / "1.out").read_bytes() == (tmp_path / f"{name}.out").read_bytes()

@@ -100,7 +100,6 @@ SCORED = {
 WAVS = {"wav.scp": table("1.wav", "2.wav", "3.wav")}
 PROGRAMS = [
     Program("convert", "steps/convert_audio.py wav.scp wav wav22k.scp", WAVS, "wav.scp", TABLE),
-    Program("cmvn", "steps/nnet1/compute_cmvn_stats.py scp:f.scp cmvn", TRAINING, "f.scp", READ_SCP),
     Program("train", TRAIN, TRAINING, "f.scp", READ_SCP),
     Program("forward", "steps/nnet1/nnet_forward.py x.nnet scp:f.scp ark:out", TRAINING, "f.scp", TABLE),
     Program("vote", "local/majority_vote.py d ark:p.ark out", SCORED, "d/utt2genre", SORTED),

@@ -12,7 +12,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from steps import archive
 from steps.nnet1.model_file import read_network
 from steps.nnet1.prototype import dnn_prototype, lstm_prototype
 from utils import cli
@@ -20,7 +19,7 @@ from utils.cli import UserError
 
 FILES = Path(__file__).resolve().parents[1] / "fixtures" / "nnet1" / "files"
 STEPS = Path(__file__).resolve().parents[2] / "steps" / "nnet1"
-TOOLS = ("nnet_initialize.py", "nnet_copy.py", "nnet_info.py", "cmvn_to_nnet.py", "compute_cmvn_stats.py")
+TOOLS = ("nnet_initialize.py", "nnet_copy.py", "nnet_info.py", "cmvn_to_nnet.py")
 
 
 @pytest.fixture
@@ -178,42 +177,6 @@ def test_cmvn_to_nnet_options(call, tmp_path):
     expected = read_network(FILES / "transf.nnet").components[1].scale.numpy()
     np.testing.assert_allclose(rescale.scale.numpy(), 2 * expected, rtol=1e-5)
     assert shift.learn_rate_coef == rescale.learn_rate_coef == 0.5
-
-
-def test_compute_cmvn_stats_is_kaldis(call, shared, tmp_path, monkeypatch):
-    folder = shared / "reference" / "kaldi_nnet1"
-    monkeypatch.chdir(folder)
-    tool = "compute_cmvn_stats.py"
-    for rspecifier, name in (("ark:feats.ark", "cmvn-g.stats"), ("scp:feats.scp", "cmvn-g.stats.txt")):
-        binary = "false" if name.endswith(".txt") else "true"
-        call(tool, f"--binary={binary}", rspecifier, tmp_path / "stats", check=True)
-        assert (tmp_path / "stats").read_bytes() == (FILES / name).read_bytes()
-
-
-def test_compute_cmvn_stats_does_not_depend_on_how_archives_are_split(call, tmp_path):
-    rng = np.random.default_rng(3)
-    feats = {f"utt{i:02d}": rng.normal(-9, 2, (50 + i, 6)).astype(np.float32) for i in range(12)}
-    outputs = []
-    for parts in (1, 3):
-        lines = []
-        for part in range(parts):
-            keys = sorted(feats)[part * 12 // parts : (part + 1) * 12 // parts]
-            ark, scp = tmp_path / f"{parts}.{part}.ark", tmp_path / f"{parts}.{part}.scp"
-            with archive.Writer(f"ark,scp:{ark},{scp}") as writer:
-                for key in keys:
-                    writer.write(key, feats[key])
-            lines += scp.read_text().splitlines(keepends=True)
-        (tmp_path / "feats.scp").write_text("".join(lines))
-        arguments = (f"scp:{tmp_path / 'feats.scp'}", tmp_path / f"stats{parts}")
-        done = call("compute_cmvn_stats.py", *arguments, check=True)
-        assert "of 12 utterances, 666 frames" in done.stderr
-        outputs.append((tmp_path / f"stats{parts}").read_bytes())
-    assert outputs[0] == outputs[1]
-    expected = np.concatenate(list(feats.values())).astype(np.float64)
-    stats = archive.read_matrix_file(tmp_path / "stats1")
-    np.testing.assert_allclose(stats[0, :-1], expected.sum(axis=0), rtol=1e-7)
-    np.testing.assert_allclose(stats[1, :-1], (expected**2).sum(axis=0), rtol=1e-7)
-    assert stats[:, -1].tolist() == [666, 0]
 
 
 def test_dnn_prototype_is_kaldis():

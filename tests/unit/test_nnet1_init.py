@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from steps.nnet1 import glibc_random
-from steps.nnet1.cmvn import global_stats, stats_to_network
-from steps.nnet1.glibc_random import RAND_MAX, gauss, rand, rand_r, srand, uniform
-from steps.nnet1.initialize import initialize
+from steps import archive
+from steps.nnet1.components import LstmProjectedStreams
+from steps.nnet1.feature_transform import global_stats, stats_to_network
+from steps.nnet1.initialize import RAND_MAX, gauss, initialize, rand, rand_r, srand, uniform
 from steps.nnet1.model_file import write_network
 from steps.nnet1.prototype import default_generation, parse_line, read_prototype
 from utils.cli import UserError
@@ -65,14 +65,6 @@ def test_gauss_has_the_moments_of_a_normal_distribution():
     assert abs(values.std() - 1) < 0.02
 
 
-def test_gauss_without_the_c_librarys_mathematics_differs_by_rounding_only(monkeypatch):
-    srand(3)
-    with_library = gauss(1000)
-    monkeypatch.setattr(glibc_random, "_math_function", lambda _: None)
-    srand(3)
-    np.testing.assert_allclose(gauss(1000), with_library, rtol=1e-5, atol=1e-6)
-
-
 @pytest.mark.parametrize("name", KALDI)
 def test_initial_network_is_kaldis_bit_for_bit(name, tmp_path):
     expected, generation = KALDI[name]
@@ -107,7 +99,7 @@ def test_defaults_of_the_options():
     assert affine.weight.std().item() == pytest.approx(0.1, rel=0.1)
     assert -3 <= affine.bias.min() < affine.bias.max() <= -1
     assert 0.099 < lstm.w_gifo_x.abs().max().item() <= 0.1
-    protos[1].kind = "LstmProjectedStreams"
+    protos[1].kind = LstmProjectedStreams
     streams = initialize(protos, 777, "2014").components[1]
     assert 0.0199 < streams.w_gifo_x.abs().max().item() <= 0.02
     assert (streams.num_stream, streams.grad_clip) == (4, 0)
@@ -136,15 +128,35 @@ def test_todays_generation_refuses_what_it_does_not_know():
 
 def test_statistics_by_hand():
     feats = [("a", np.array([[1, 2], [3, 4]], np.float32)), ("b", np.array([[-1, 0]], np.float32))]
-    stats, utterances = global_stats(feats)
-    np.testing.assert_array_equal(stats, [[3, 6, 3], [11, 20, 0]])
-    assert utterances == 2
+    np.testing.assert_array_equal(global_stats(feats), [[3, 6, 3], [11, 20, 0]])
+
+
+def test_statistics_are_kaldis(shared, tmp_path, monkeypatch):
+    monkeypatch.chdir(shared / "reference" / "kaldi_nnet1")
+    for rspecifier, name in (("ark:feats.ark", "cmvn-g.stats"), ("scp:feats.scp", "cmvn-g.stats.txt")):
+        stats = global_stats(archive.read_matrices(rspecifier)).astype(np.float32)
+        archive.write_matrix_file(tmp_path / "stats", stats, binary=not name.endswith(".txt"))
+        assert (tmp_path / "stats").read_bytes() == (FILES / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        (np.zeros((2, 4)), "b: expected 3 columns, got 4"),
+        (np.array([[0, 1, np.nan]]), "b: column 2 .*not finite"),
+    ],
+)
+def test_features_that_cannot_be_normalised_are_named(second, message):
+    with pytest.raises(UserError, match=message):
+        global_stats([("a", np.ones((2, 3))), ("b", second)])
+    with pytest.raises(UserError, match="no features"):
+        global_stats([("a", np.ones((0, 3)))])
 
 
 def test_statistics_are_precise_far_from_zero():
     rng = np.random.default_rng(1)
     feats = [(str(i), rng.normal(-40, 0.5, (1000, 3)).astype(np.float32)) for i in range(20)]
-    stats, _ = global_stats(feats)
+    stats = global_stats(feats)
     whole = np.concatenate([matrix for _, matrix in feats]).astype(np.float64)
     mean = stats[0, :-1] / stats[0, -1]
     np.testing.assert_allclose(stats[1, :-1] / stats[0, -1] - mean**2, whole.var(axis=0), rtol=1e-10)
@@ -152,7 +164,7 @@ def test_statistics_are_precise_far_from_zero():
 
 def test_normalisation_has_zero_mean_and_the_deviation_asked_for():
     feats = np.random.default_rng(2).normal(3, 5, (500, 4)).astype(np.float32)
-    stats, _ = global_stats([("a", feats)])
+    stats = global_stats([("a", feats)])
     shift, rescale = stats_to_network(stats, std_dev=2).components
     out = (feats + shift.shift.numpy()) * rescale.scale.numpy()
     np.testing.assert_allclose(out.mean(axis=0), 0, atol=1e-5)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from local import make_feature_transform
+from steps.nnet1.feature_transform import whitening
 from steps.nnet1.model_file import read_network
-from steps.nnet1.whitening import whitening
 from utils.cli import UserError
 
 

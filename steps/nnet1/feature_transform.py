@@ -1,0 +1,125 @@
+"""The networks that normalise features: by global mean and variance, or by whitening within the classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+import torch
+
+from steps.nnet1.components import AddShift, AffineTransform, Generation, Network, Rescale
+from utils import cli
+from utils.cli import UserError
+
+Features = Iterable[tuple[str, np.ndarray]]
+
+
+def _checked(feats: Features) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield in float64 the utterances that have frames; all must be of one width and finite."""
+    width = 0
+    for utt, matrix in feats:
+        if not len(matrix):
+            cli.warn(f"utterance {utt} has no frames")
+            continue
+        width = width or matrix.shape[1]
+        if matrix.shape[1] != width:
+            raise UserError(f"utterance {utt}: expected {width} columns, got {matrix.shape[1]}")
+        if not np.isfinite(matrix).all():
+            column = int(np.flatnonzero(~np.isfinite(matrix).all(axis=0))[0])
+            raise UserError(f"utterance {utt}: column {column} holds a value that is not finite")
+        yield utt, matrix.astype(np.float64)
+    if not width:
+        raise UserError("no features to make a transform from: every utterance is missing or empty")
+
+
+def global_stats(feats: Features) -> np.ndarray:
+    """Accumulate Kaldi's CMVN statistics over all utterances, one at a time, in float64.
+
+    Returns
+    -------
+    array [shape=(2, D + 1)]
+        Row 0: sums and, last, the number of frames; row 1: sums of squares and 0.
+    """
+    stats = np.zeros(0)
+    for _, values in _checked(feats):
+        if not stats.size:
+            stats = np.zeros((2, values.shape[1] + 1))
+        stats[0, :-1] += values.sum(axis=0)
+        stats[0, -1] += len(values)
+        stats[1, :-1] += np.square(values).sum(axis=0)
+    return stats
+
+
+def stats_to_network(
+    stats: np.ndarray,
+    *,
+    generation: Generation = "modern",
+    std_dev: float = 1.0,
+    var_floor: float = 1e-10,
+    learn_rate_coef: float = 0.0,
+) -> Network:
+    """Make the network that gives features zero mean and a standard deviation of ``std_dev``.
+
+    As ``cmvn-to-nnet``: mean and variance of the statistics [shape=(2, D + 1)] are rounded to float32,
+    ``var = E[x^2] - mean^2``, ``<AddShift>`` by -mean and ``<Rescale>`` by ``std_dev / sqrt(var)``. Variances
+    below ``var_floor`` are raised to it, with a warning; the generation 2014 has no ``learn_rate_coef``.
+    """
+    if stats.ndim != 2 or stats.shape[0] != 2 or stats.shape[1] < 2:
+        raise UserError(f"expected CMVN statistics of 2 x (dim + 1), got {' x '.join(map(str, stats.shape))}")
+    for name, value in (("std-dev", std_dev), ("var-floor", var_floor), ("learn-rate-coef", learn_rate_coef)):
+        if not 0 <= value < 1e30 or (value == 0 and name == "std-dev"):
+            raise UserError(f"--{name} must be positive and fit into a float32, got {value:g}")
+    stats = stats.astype(np.float64)
+    count = stats[0, -1]
+    if not np.isfinite(stats).all() or count < 1:
+        raise UserError(f"the CMVN statistics are of {count:g} frames or hold values that are not finite")
+    mean = (stats[0, :-1] / count).astype(np.float32)
+    var = (stats[1, :-1] / count - mean * mean).astype(np.float32)
+    floored = np.flatnonzero(var <= np.float32(var_floor))
+    if len(floored):
+        which = f"{len(floored)} of {len(var)} dimensions, dimension {floored[0]} first"
+        cli.warn(f"the variance of {which}, is raised to {var_floor:g}")
+        var[floored] = np.float32(var_floor)
+    scale = (np.float64(std_dev) / np.sqrt(var.astype(np.float64))).astype(np.float32)
+    dim = len(mean)
+    shift = AddShift(dim, dim, shift=torch.from_numpy(-mean), learn_rate_coef=learn_rate_coef)
+    rescale = Rescale(dim, dim, scale=torch.from_numpy(scale), learn_rate_coef=learn_rate_coef)
+    return Network([shift, rescale], generation)
+
+
+def whitening(feats: Features, classes: Mapping[str, str], shrinkage: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return weight (dim, dim) and bias (dim,), float64, that whiten frames within their classes.
+
+    The covariance within the classes is standardised to a correlation matrix R, shrunk, (1 - s) R + s I, and
+    its inverse square root is applied to the centred and standardised frames.
+    """
+    offset = scatter = np.zeros(0)
+    sums: dict[str, np.ndarray] = {}
+    counts: dict[str, int] = {}
+    for utt, values in _checked(feats):
+        if utt not in classes:
+            raise UserError(f"utterance {utt} has no class")
+        if not offset.size:  # large means would cost digits
+            offset = values.mean(axis=0)
+            scatter = np.zeros((len(offset), len(offset)))
+        values = values - offset
+        scatter += values.T @ values
+        label = classes[utt]
+        sums[label] = sums.get(label, 0.0) + values.sum(axis=0)
+        counts[label] = counts.get(label, 0) + len(values)
+    total = sum(counts.values())
+    within = scatter / total
+    for label, count in counts.items():
+        within -= np.outer(sums[label], sums[label]) / count / total
+    scale = np.sqrt(np.maximum(np.diag(within), 1e-10))
+    correlation = (1.0 - shrinkage) * within / np.outer(scale, scale) + shrinkage * np.eye(len(scale))
+    values, vectors = np.linalg.eigh(correlation)
+    weight = (vectors / np.sqrt(np.maximum(values, 1e-10))) @ vectors.T / scale
+    mean = offset + np.sum(list(sums.values()), axis=0) / total
+    return weight, -weight @ mean
+
+
+def whitening_network(feats: Features, classes: Mapping[str, str], shrinkage: float) -> Network:
+    """Return :func:`whitening` as a network of one ``AffineTransform``, in float32."""
+    weight, bias = (torch.from_numpy(x.astype(np.float32)) for x in whitening(feats, classes, shrinkage))
+    return Network([AffineTransform(len(bias), len(bias), weight=weight, bias=bias)], "modern")
