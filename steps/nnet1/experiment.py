@@ -9,7 +9,6 @@ written after the network of its last line, so an epoch without a line is simply
 
 from __future__ import annotations
 
-import math
 import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -25,78 +24,40 @@ COLUMNS = ("iter", "lr", "tr_loss", "tr_acc", "cv_loss", "cv_acc", "accepted", "
 
 
 class Experiment:
-    """An experiment's directory.
+    """An experiment's directory, made if it is missing; what it holds under another key is removed.
 
-    Parameters
-    ----------
-    directory : Path
-        Made if it is missing.
-    key : str
-        What is kept is valid only under this key; nothing is kept under an empty one.
-    record : mapping
-        What to record, see ``utils.provenance.training_record``.
-
-    Raises
-    ------
-    UserError
-        For an ``iters.tsv`` that cannot be read.
+    ``record`` is what to write into ``training.json``, see ``utils.provenance.training_record``.
     """
 
     def __init__(self, directory: Path, key: str = "", record: Mapping[str, Any] | None = None) -> None:
         self.directory = directory
-        self.epochs: list[Epoch] = []
-        self.initial: Epoch | None = None
         now = {"key": key, **(record or {})}
         before = record_under(directory, key)
-        if before:
-            self._read_epochs()
-        if self.initial is None:
-            self._clear()
-        else:
+        table = directory / "iters.tsv"
+        there = before and table.exists()
+        rows = tables.read_tsv(table, COLUMNS, _parse, "remove it to start over") if there else []
+        self.initial, self.epochs = rows[0] if rows else None, rows[1:]
+        if rows:
             now = _joined(directory, before, now)
+        else:
+            directory.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(directory / "nnet", ignore_errors=True)
+            for name in (provenance.RECORD, "iters.tsv", "final.nnet", "final_test.nnet"):
+                (directory / name).unlink(missing_ok=True)
         provenance.write_record(directory, now)
-
-    def _clear(self) -> None:
-        """Remove the networks and results of a former training."""
-        self.epochs, self.initial = [], None
-        self.directory.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(self.directory / "nnet", ignore_errors=True)
-        for name in (provenance.RECORD, "iters.tsv", "final.nnet", "final_test.nnet"):
-            (self.directory / name).unlink(missing_ok=True)
-
-    def _read_epochs(self) -> None:
-        path = self.directory / "iters.tsv"
-        if not path.exists():
-            return
-        lines = tables.read_text(path).removesuffix("\n").split("\n")
-        if not lines or lines[0].split("\t") != list(COLUMNS):
-            raise UserError(
-                f"{path}:1: expected the columns {' '.join(COLUMNS)}; remove the file to start over"
-            )
-        for number, line in enumerate(lines[1:], start=2):
-            try:
-                epoch = _parse(line)
-            except ValueError as error:
-                raise UserError(f"{path}:{number}: {error}; remove the file to start over") from error
-            if epoch.iteration != number - 2:
-                raise UserError(f"{path}:{number}: expected iteration {number - 2}, got {epoch.iteration}")
-            if epoch.iteration:
-                self.epochs.append(epoch)
-            else:
-                self.initial = epoch
 
     def save_network(self, network: Network, name: str) -> None:
         """Write ``nnet/<name>``."""
         write_network(network, self.directory / "nnet" / name)
 
     def load_network(self, name: str) -> Network:
-        """Read ``nnet/<name>``."""
-        return read_network(self.directory / "nnet" / name)
+        """Read ``nnet/<name>``, or ``<name>`` if it is the initial network."""
+        is_initial = self.initial is not None and name == self.initial.nnet
+        return read_network(self.directory / ("." if is_initial else "nnet") / name)
 
     def keep_networks(self, names: Collection[str]) -> None:
         """Remove all networks from ``nnet/`` but these."""
-        folder = self.directory / "nnet"
-        for path in folder.iterdir() if folder.is_dir() else ():
+        for path in (self.directory / "nnet").glob("*"):
             if path.name not in names:
                 path.unlink()
 
@@ -137,35 +98,13 @@ def _joined(directory: Path, before: Mapping[str, Any], now: Mapping[str, Any]) 
 
 
 def _format(epoch: Epoch) -> str:
-    values = (
-        str(epoch.iteration),
-        epoch.learn_rate,
-        f"{epoch.tr_loss:g}",
-        f"{epoch.tr_acc:g}",
-        f"{epoch.cv_loss:g}",
-        f"{epoch.cv_acc:g}",
-        "true" if epoch.accepted else "false",
-        f"{epoch.seconds:.1f}",
-        epoch.nnet,
-    )
-    return "\t".join(values) + "\n"
+    numbers = (epoch.tr_loss, epoch.tr_acc, epoch.cv_loss, epoch.cv_acc)
+    words = [str(epoch.iteration), epoch.learn_rate, *(f"{number:g}" for number in numbers)]
+    words += ["true" if epoch.accepted else "false", f"{epoch.seconds:.1f}", epoch.nnet]
+    return "\t".join(words) + "\n"
 
 
-def _parse(line: str) -> Epoch:
-    words = line.split("\t")
-    if len(words) != len(COLUMNS):
-        raise ValueError(f"expected {len(COLUMNS)} columns, got {len(words)}")
-    tr_loss, tr_acc, cv_loss, cv_acc = (float(word) for word in words[2:6])
-    if not math.isfinite(cv_loss):
-        raise ValueError(f"the cross-validation loss is {cv_loss}")
-    return Epoch(
-        int(words[0]),
-        words[1],
-        tr_loss,
-        cv_loss,
-        tr_acc,
-        cv_acc,
-        words[6] == "true",
-        float(words[7]),
-        words[8],
-    )
+def _parse(row: dict[str, str]) -> Epoch:
+    tr_loss, tr_acc, cv_loss, cv_acc = (float(row[name]) for name in COLUMNS[2:6])
+    done = (row["accepted"] == "true", float(row["seconds"]), row["nnet"])
+    return Epoch(int(row["iter"]), row["lr"], tr_loss, cv_loss, tr_acc, cv_acc, *done)

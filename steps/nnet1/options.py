@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 
@@ -28,11 +28,9 @@ class TrainOptions:
 
 def add_train_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--learn-rate --momentum --l1-penalty --l2-penalty`` with Kaldi's defaults."""
-    default = TrainOptions()
-    for name in ("learn_rate", "momentum", "l1_penalty", "l2_penalty"):
-        value = getattr(default, name)
-        text = f"{name.replace('_', ' ').replace('learn', 'learning')}"
-        parser.add_argument(f"--{name.replace('_', '-')}", type=cli.finite_float, default=value, help=text)
+    for item in fields(TrainOptions):
+        name, text = item.name.replace("_", "-"), item.name.replace("_", " ")
+        parser.add_argument(f"--{name}", type=cli.finite_float, default=item.default, help=text)
 
 
 def train_options(args: argparse.Namespace) -> TrainOptions:
@@ -49,8 +47,7 @@ def add_standard_options(parser: argparse.ArgumentParser, verbose: int = 0) -> N
 def add_device_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--use-gpu yes|no|optional``, ``--kernels`` and ``--num-threads``."""
     add = parser.add_argument
-    choices = ("yes", "no", "optional")
-    add("--use-gpu", choices=choices, default="no", help="yes: fail without a GPU")
+    add("--use-gpu", choices=("yes", "no", "optional"), default="no", help="yes: fail without a GPU")
     add("--kernels", default="auto", help=products.HELP)
     add("--num-threads", type=cli.positive_int, default=1, help="CPU threads")
 
@@ -63,23 +60,17 @@ def select_device(args: argparse.Namespace) -> torch.device:
 
 
 def open_device(use_gpu: str) -> torch.device:
-    """Choose the device for Kaldi's ``--use-gpu``: ``yes``, ``no`` or ``optional``.
-
-    Raises
-    ------
-    UserError
-        If a GPU is demanded and there is none.
-    """
+    """Choose the device for Kaldi's ``--use-gpu``: ``yes``, ``no`` or ``optional``."""
     present = use_gpu != "no" and torch.cuda.is_available()
     if use_gpu == "yes" and not present:
         raise UserError("--use-gpu=yes: no CUDA GPU is available; use --use-gpu=no or optional")
-    if present:
-        torch.backends.cuda.matmul.allow_tf32 = False
-        number = freest_gpu()
-        cli.log(f"Selected device: CUDA GPU {number}, {torch.cuda.get_device_name(number)}")
-        torch.cuda.set_device(number)
-        return torch.device("cuda", number)
-    return torch.device("cpu")
+    if not present:
+        return torch.device("cpu")
+    torch.backends.cuda.matmul.allow_tf32 = False
+    number = freest_gpu()
+    cli.log(f"Selected device: CUDA GPU {number}, {torch.cuda.get_device_name(number)}")
+    torch.cuda.set_device(number)
+    return torch.device("cuda", number)
 
 
 def freest_gpu() -> int:

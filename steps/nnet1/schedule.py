@@ -40,6 +40,9 @@ class Epoch:
     seconds: float = 0.0
     nnet: str = ""
 
+    def __str__(self) -> str:
+        return f"epoch {self.iteration}, learning rate {self.learn_rate}"
+
 
 @dataclass(frozen=True)
 class KarelOptions:
@@ -56,7 +59,7 @@ class KarelOptions:
 
 @dataclass(frozen=True)
 class KarelState:
-    """Where the scheduler stands: the best network, its loss, and the next learning rate.
+    """Where the scheduler stands: the next learning rate, the best network and its loss.
 
     ``finished`` is the reason for the end, with the words of the script; empty while it goes on. ``notice``
     is what the script says when ``min_iters`` alone keeps it from the end.
@@ -71,59 +74,31 @@ class KarelState:
     notice: str = ""
 
 
-def karel_start(options: KarelOptions, initial_loss: float, initial_nnet: str) -> KarelState:
-    """Return the state before the first epoch, given the cross-validation loss of the initial network."""
-    return KarelState(options.learn_rate, six_digits(initial_loss), initial_nnet)
-
-
-def karel_step(
-    options: KarelOptions, state: KarelState, tr_loss: float, cv_loss: float, base: str
-) -> tuple[KarelState, Epoch]:
+def karel_step(options: KarelOptions, state: KarelState, epoch: Epoch, base: str) -> tuple[KarelState, Epoch]:
     """Judge an epoch as ``train_scheduler.sh`` does.
 
-    Parameters
-    ----------
-    options : KarelOptions
-        Thresholds; an epoch is accepted if its loss is below the best, or up to ``keep_lr_iters`` or
-        ``min_iters``.
-    state : KarelState
-        From :func:`karel_start` or the step before.
-    tr_loss, cv_loss : float
-        Average losses of the epoch; rounded to six digits here.
-    base : str
-        Name of the networks, ``nnet/<base>_iter<nn>_…``.
-
-    Returns
-    -------
-    state : KarelState
-        For the next epoch.
-    epoch : Epoch
-        With the decision and the name of the epoch's network.
+    It is accepted if its loss is below the best, or up to ``keep_lr_iters`` or ``min_iters``. Returns the
+    state for the next epoch, and this one with the decision and its network's name, ``<base>_iter<nn>_…``.
     """
-    iteration, tr_loss, cv_loss = state.iteration + 1, six_digits(tr_loss), six_digits(cv_loss)
-    kept, forced = iteration <= options.keep_lr_iters, iteration <= options.min_iters
-    accepted = cv_loss < state.loss or kept or forced
-    name = _karel_name(options, state, tr_loss, cv_loss, base, accepted)
-    epoch = Epoch(iteration, state.learn_rate, tr_loss, cv_loss, accepted=accepted, nnet=name)
-    previous, state = state.loss, replace(state, iteration=iteration, notice="")
-    if accepted:
-        state = replace(state, loss=cv_loss, best=name)
+    kept, forced = epoch.iteration <= options.keep_lr_iters, epoch.iteration <= options.min_iters
+    epoch = replace(epoch, accepted=epoch.cv_loss < state.loss or kept or forced)
+    epoch = replace(epoch, nnet=_karel_name(options, epoch, base))
+    previous, state = state.loss, replace(state, iteration=epoch.iteration, notice="")
+    if epoch.accepted:
+        state = replace(state, loss=epoch.cv_loss, best=epoch.nnet)
     if not kept:
         state = _karel_rate(options, state, previous, forced)
     return state, epoch
 
 
-def _karel_name(
-    options: KarelOptions, state: KarelState, tr_loss: float, cv_loss: float, base: str, accepted: bool
-) -> str:
-    iteration = state.iteration + 1
-    width = len(str(options.max_iters))
-    name = f"{base}_iter{iteration:0{width}d}_learnrate{state.learn_rate}_tr{tr_loss:.4f}_cv{cv_loss:.4f}"
-    if not accepted:
+def _karel_name(options: KarelOptions, epoch: Epoch, base: str) -> str:
+    name = f"{base}_iter{epoch.iteration:0{len(str(options.max_iters))}d}_learnrate{epoch.learn_rate}"
+    name += f"_tr{epoch.tr_loss:.4f}_cv{epoch.cv_loss:.4f}"
+    if not epoch.accepted:
         return f"{name}_rejected"
-    if iteration <= options.min_iters:
+    if epoch.iteration <= options.min_iters:
         name += f"_min-iters-{options.min_iters}"
-    if iteration <= options.keep_lr_iters:
+    if epoch.iteration <= options.keep_lr_iters:
         name += f"_keep-lr-iters-{options.keep_lr_iters}"
     return name
 
@@ -139,28 +114,6 @@ def _karel_rate(options: KarelOptions, state: KarelState, previous: float, force
     halving = state.halving or improvement < options.start_halving_impr
     rate = scaled(state.learn_rate, options.halving_factor) if halving else state.learn_rate
     return replace(state, halving=halving, learn_rate=rate)
-
-
-def karel_replay(options: KarelOptions, start: KarelState, epochs: Sequence[Epoch], base: str) -> KarelState:
-    """Return the state after ``epochs`` that were already done.
-
-    Raises
-    ------
-    UserError
-        If one of them was judged otherwise than these options do.
-    """
-    state = start
-    for epoch in epochs:
-        if state.finished:
-            break
-        rate = state.learn_rate
-        state, judged = karel_step(options, state, epoch.tr_loss, epoch.cv_loss, base)
-        same = judged.accepted == epoch.accepted and float(rate) == float(epoch.learn_rate)
-        if not same or judged.iteration != epoch.iteration:
-            raise UserError(f"epoch {epoch.iteration} was made with another schedule; start over elsewhere")
-        if epoch.accepted:
-            state = replace(state, best=epoch.nnet)
-    return state
 
 
 @dataclass(frozen=True)
@@ -189,37 +142,27 @@ def iteration_line(epoch: Epoch, max_iters: int) -> str:
     return (
         f"ITERATION {epoch.iteration:0{len(str(max_iters))}d}: TRAIN AVG.LOSS {epoch.tr_loss:.4f}, "
         f"(lrate{float(epoch.learn_rate):.6g}), CROSSVAL AVG.LOSS {epoch.cv_loss:.4f}, "
-        f"nnet {verdict} ({epoch.nnet.rpartition('/')[2]})"
+        f"nnet {verdict} ({epoch.nnet})"
     )
 
 
 def check_divergence(epochs: Sequence[Epoch], initial_loss: float) -> None:
-    """Refuse to go on when training has run away.
+    """Refuse to go on when a loss is no number, or when training has run away.
 
-    Both losses must be above that of the initial network: the one in cross-validation alone is
-    over-fitting (see :func:`over_fits`), the one in training alone a network that has not begun to learn.
-
-    Raises
-    ------
-    UserError
-        Naming epoch and learning rate, if a loss is no number or if both losses of each of the last three
-        epochs were above the initial network's.
+    It has if in three epochs both losses were above that of the initial network: the one in cross-validation
+    alone is over-fitting (see :func:`over_fits`), the one in training alone has not begun to learn.
     """
     if not epochs:
         return
-    last = epochs[-1]
-    where = f"epoch {last.iteration}, learning rate {last.learn_rate}"
-    if not (math.isfinite(last.tr_loss) and math.isfinite(last.cv_loss)):
+    last, tail = epochs[-1], epochs[-DIVERGED_AFTER:]
+    if not math.isfinite(last.tr_loss) or not math.isfinite(last.cv_loss):
         raise UserError(
-            f"{where}: training loss {last.tr_loss:g}, cross-validation loss {last.cv_loss:g}; "
+            f"{last}: training loss {last.tr_loss:g}, cross-validation loss {last.cv_loss:g}; "
             "training diverged; use a lower --learn-rate"
         )
-    tail = epochs[-DIVERGED_AFTER:]
-    if len(tail) == DIVERGED_AFTER and all(
-        min(epoch.tr_loss, epoch.cv_loss) > initial_loss for epoch in tail
-    ):
+    if len(tail) == DIVERGED_AFTER and all(min(each.tr_loss, each.cv_loss) > initial_loss for each in tail):
         raise UserError(
-            f"{where}: the losses have been above the initial {initial_loss:g} for {DIVERGED_AFTER} epochs "
+            f"{last}: the losses have been above the initial {initial_loss:g} for {DIVERGED_AFTER} epochs "
             f"(now {last.tr_loss:g} and {last.cv_loss:g}); training diverged; use a lower --learn-rate, "
             "or where the losses hardly move a higher one"
         )
@@ -231,16 +174,15 @@ def over_fits(epochs: Sequence[Epoch], initial_loss: float) -> bool:
     return above[-DIVERGED_AFTER:] == [True] * DIVERGED_AFTER and above.count(True) == DIVERGED_AFTER
 
 
-def half_way(epochs: Sequence[Epoch], final: str, num_classes: int) -> str:
+def half_way(final: Epoch, num_classes: int) -> str:
     """Say that training ended half-way; empty if it did not.
 
     It did where the loss of the final network is above half of a guess's, ``log(num_classes)``, on the tracks
     that it was trained on: whatever a network of so many weights makes of others, those it can learn.
     """
-    last = next(epoch for epoch in epochs if epoch.nnet == final)
-    if last.tr_loss <= 0.5 * math.log(num_classes):
+    if final.tr_loss <= 0.5 * math.log(num_classes):
         return ""
     return (
-        f"training ended half-way: the training loss is {last.tr_loss:g} (held out {last.cv_loss:g}), "
+        f"training ended half-way: the training loss is {final.tr_loss:g} (held out {final.cv_loss:g}), "
         f"a guess's {math.log(num_classes):.4g}; small corpora want the larger steps of --conf conf/synth"
     )

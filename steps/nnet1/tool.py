@@ -58,19 +58,16 @@ def parse_training(parser: cli.KaldiParser, argv: list[str] | None) -> argparse.
 
 
 def open_transform(path: str, device: torch.device | str = "cpu", *, framewise: bool = False) -> Net | None:
-    """Read a feature transform; None for an empty path.
-
-    ``framewise`` demands that it never looks at neighbouring frames.
-    """
+    """Read a feature transform, None for no path; a ``framewise`` one must not look at other frames."""
     if not path:
         return None
     transform = Net(read_network(path), device)
-    kinds = [component.kind for component in transform.network.components]
-    if framewise and (wrong := sorted({"Splice", "TimeShift"} & set(kinds))):
-        raise cli.UserError(
-            f"{path}: <{wrong[0]}> would mix the streams that this trainer interleaves; delay the targets "
-            "with --targets-delay, or splice the features before"
-        )
+    for component in transform.network.components:
+        if framewise and isinstance(component, nn.Splice | nn.TimeShift):
+            raise cli.UserError(
+                f"{path}: <{component.kind}> would mix the streams that this trainer interleaves; delay the "
+                "targets with --targets-delay, or splice the features before"
+            )
     return transform
 
 
@@ -113,19 +110,7 @@ def run_training(
     report_frames: int = REPORT_FRAMES,
     after_minibatch: Callable[[Net, TrainingData], None] | None = None,
 ) -> None:
-    """Read the model, go through the data once, write the model, with Kaldi's log lines.
-
-    Parameters
-    ----------
-    args : Namespace
-        Of a :func:`training_parser`.
-    how : Frames or Streams
-        How the data are cut into minibatches.
-    report_frames : int
-        See ``Xent``.
-    after_minibatch : callable, optional
-        Called in training.
-    """
+    """Read the model, go through the data once, write the model, with Kaldi's log lines."""
     device = select_device(args)
     net = Net(read_network(args.model_in), device, num_stream=how.num_stream)
     check_streams(net.network, how.num_stream, args.model_in)
@@ -142,17 +127,13 @@ def run_training(
     result = epoch.run(net, data, how, options, where=args.model_in, report_frames=report_frames, watch=watch)
     if not args.cross_validate:
         write_network(net.export(), args.model_out, binary=args.binary)
-    _log_end(result, [what, "RANDOMIZED" if args.randomize else "NOT-RANDOMIZED"], isinstance(how, Frames))
-
-
-def _log_end(result: epoch.EpochResult, words: list[str], of_frames: bool) -> None:
-    """Log counts, speed and loss."""
-    seconds, modern = max(result.seconds, 1e-9), result.xent.generation == "modern"
+    seconds, modern = max(result.seconds, 1e-9), net.network.generation == "modern"
     speed = f"fps{result.frames / seconds:g}"
-    if of_frames and modern:
+    if isinstance(how, Frames) and modern:
         share = 100 * result.reading / seconds
         speed = f"processing {result.frames / seconds:g} frames per sec; i/o time {share:g}%"
-    cli.log(f"{result.counts} [{', '.join([*words, f'{seconds / 60:g} min', speed])}]")
+    order = "RANDOMIZED" if args.randomize else "NOT-RANDOMIZED"
+    cli.log(f"{result.counts} [{what}, {order}, {seconds / 60:g} min, {speed}]")
     if modern:
         cli.log(result.xent.report_per_class())
     cli.log(result.xent.report())

@@ -7,10 +7,10 @@ training continues from the last epoch's network alone and ends with the same bi
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -50,8 +50,8 @@ def trainer_parser(program: str, description: str | None) -> cli.KaldiParser:
     add("--seed", type=int, default=777, help="of initial network, list order and shuffling")
     add("--feat-dim", type=int, default=0, help="columns that the features must have")
     add("--nnet-init", default="", help="initial network")
-    for name, what in (("momentum", "momentum"), ("l1-penalty", "L1 penalty"), ("l2-penalty", "L2 penalty")):
-        add(f"--{name}", type=cli.finite_float, default=0.0, help=what)
+    for name in ("momentum", "l1-penalty", "l2-penalty"):
+        add(f"--{name}", type=cli.finite_float, default=0.0, help=name.replace("-", " "))
     text = "finished epochs are kept from an interrupted run under the same key; without one: start over"
     add("--key", default="", help=text)
     text = "keep the networks of all epochs, not of the last and the best alone"
@@ -79,13 +79,7 @@ def repeat_kernels(args: argparse.Namespace) -> None:
 
 
 def make_network(args: argparse.Namespace, data: TrainingSet, lines: Iterable[str], name: str) -> Network:
-    """Write ``<exp-dir>/nnet.proto`` and ``<exp-dir>/<name>``, the initial network, and return it.
-
-    Raises
-    ------
-    UserError
-        If ``--nnet-init`` does not fit the data.
-    """
+    """Write ``<exp-dir>/nnet.proto`` and ``<exp-dir>/<name>``, the initial network, and return it."""
     directory = Path(args.exp_dir)
     if args.nnet_init:
         network = read_network(args.nnet_init)
@@ -112,79 +106,62 @@ def topology(network: Network) -> dict[str, object]:
 
 
 class Trainer:
-    """An experiment, its data, and how to go through them.
+    """An experiment, its data, and how to go through them; ``network`` is the initial one.
 
-    Parameters
-    ----------
-    args : Namespace
-        Of a :func:`trainer_parser`.
-    data : TrainingSet
-        From :func:`open_training_set`.
-    how : Frames or Streams
-        The minibatches.
-    network : Network
-        The initial one.
+    ``args`` are those of a :func:`trainer_parser` with ``--max-iters``.
     """
 
     def __init__(
         self, args: argparse.Namespace, data: TrainingSet, how: Frames | Streams, network: Network
     ) -> None:
         check_streams(network, how.num_stream, args.nnet_init)
-        self.data, self.how, self.network = data, how, network
-        self.options = TrainOptions(0.0, args.momentum, args.l1_penalty, args.l2_penalty)
-        self.keep_networks = args.keep_networks
+        self.args, self.data, self.how, self.network = args, data, how, network
         repeat_kernels(args)
         here = machine(args, data.device, network)
         cli.log(f"Training on {here}")
-        record = provenance.training_record(
-            [args.config] if args.config else [],
-            args.seed,
-            [here],
-            network=topology(network),
-        )
+        configuration = [args.config] if args.config else []
+        record = provenance.training_record(configuration, args.seed, [here], network=topology(network))
         self.experiment = Experiment(Path(args.exp_dir), args.key, record)
+        self.initial_loss = math.nan
 
     def _net(self, network: Network) -> Net:
         return Net(network, self.data.device, num_stream=self.how.num_stream)
 
     def start(self, name: str) -> Epoch:
-        """Measure the initial network, unless that was done; returns iteration 0."""
-        if self.experiment.initial is None:
-            where = "the initial network"
-            result = one_pass.run(self._net(self.network), self.data.cv, self.how, None, where=where)
-            loss = schedule.six_digits(result.xent.avg_loss)
-            self.experiment.record(
-                Epoch(
-                    0,
-                    "0",
-                    float("nan"),
-                    loss,
-                    cv_acc=result.xent.frame_accuracy,
-                    seconds=result.seconds,
-                    nnet=name,
-                )
-            )
+        """Measure the initial network and log the epochs, unless that was done; return iteration 0."""
         initial = self.experiment.initial
         if initial is None:
-            raise UserError("the initial network was not measured")
+            where = "the initial network"
+            result = one_pass.run(self._net(self.network), self.data.cv, self.how, None, where=where)
+            loss, accuracy = schedule.six_digits(result.xent.avg_loss), result.xent.frame_accuracy
+            initial = Epoch(0, "0", math.nan, loss, cv_acc=accuracy, seconds=result.seconds, nnet=name)
+            self.experiment.record(initial)
+        self.initial_loss = initial.cv_loss
         cli.log(f"CROSSVAL PRERUN AVG.LOSS {initial.cv_loss:.4f} (Xent),")
+        for epoch in self.experiment.epochs:
+            cli.log(f"{schedule.iteration_line(epoch, self.args.max_iters)} (done before)")
+        schedule.check_divergence(self.experiment.epochs, initial.cv_loss)
         return initial
 
-    def resumed(self, initial: Epoch, max_iters: int) -> list[Epoch]:
-        """Log the epochs that were done before and return them."""
-        for epoch in self.experiment.epochs:
-            cli.log(f"{schedule.iteration_line(epoch, max_iters)} (done before)")
-        schedule.check_divergence(self.experiment.epochs, initial.cv_loss)
-        return self.experiment.epochs
-
-    def epoch(
-        self, network: Network, iteration: int, learn_rate: str, max_iters: int
-    ) -> tuple[Network, Epoch]:
+    def epoch(self, network: Network, iteration: int, learn_rate: str) -> tuple[Network, Epoch]:
         """Train a network for one epoch and cross-validate it; the epoch has no name and verdict yet."""
         where = f"epoch {iteration}, learning rate {learn_rate}"
-        net = self._net(network)
-        options = replace(self.options, learn_rate=float(learn_rate))
-        watch = partial(self._tell, iteration, max_iters)
+        net, args = self._net(network), self.args
+        options = TrainOptions(float(learn_rate), args.momentum, args.l1_penalty, args.l2_penalty)
+        held_out = self.experiment.epochs[-1].cv_loss if self.experiment.epochs else self.initial_loss
+
+        def watch(frames: int, loss: float) -> None:
+            progress.report(
+                frames,
+                self.data.tr_frames,
+                "frames",
+                label=self.experiment.directory.name,
+                epoch=iteration,
+                epochs=args.max_iters,
+                train_loss=loss,
+                held_out_loss=held_out,
+            )
+
         trained = one_pass.run(net, self.data.tr, self.how, options, where=where, watch=watch)
         self.data.tr_frames = trained.frames
         valid = one_pass.run(net, self.data.cv, self.how, None, where=where)
@@ -199,88 +176,65 @@ class Trainer:
         )
         return net.export(), done
 
-    def _tell(self, iteration: int, max_iters: int, frames: int, loss: float) -> None:
-        before = [*filter(None, [self.experiment.initial]), *self.experiment.epochs]
-        progress.report(
-            frames,
-            self.data.tr_frames,
-            "frames",
-            label=self.experiment.directory.name,
-            epoch=iteration,
-            epochs=max_iters,
-            train_loss=loss,
-            held_out_loss=before[-1].cv_loss,
-        )
-
-    def finish_epoch(self, network: Network, epoch: Epoch, initial: Epoch, max_iters: int) -> None:
+    def finish_epoch(self, network: Network, epoch: Epoch) -> None:
         """Keep the network, the line, and look whether training has run away."""
-        schedule.check_divergence([epoch], float("inf"))
+        epochs = self.experiment.epochs
+        schedule.check_divergence([epoch], math.inf)
         self.experiment.save_network(network, epoch.nnet)
         self.experiment.record(epoch)
-        cli.log(schedule.iteration_line(epoch, max_iters))
-        schedule.check_divergence(self.experiment.epochs, initial.cv_loss)
-        if schedule.over_fits(self.experiment.epochs, initial.cv_loss):
+        cli.log(schedule.iteration_line(epoch, self.args.max_iters))
+        schedule.check_divergence(epochs, self.initial_loss)
+        if schedule.over_fits(epochs, self.initial_loss):
             cli.warn(
-                f"epoch {epoch.iteration}, learning rate {epoch.learn_rate}: the cross-validation loss was "
-                f"above the initial {initial.cv_loss:g} for {schedule.DIVERGED_AFTER} epochs (now "
-                f"{epoch.cv_loss:g}, in training {epoch.tr_loss:g}): over-fitting, or too high a --learn-rate"
+                f"{epoch}: the cross-validation loss was above the initial {self.initial_loss:g} for "
+                f"{schedule.DIVERGED_AFTER} epochs (now {epoch.cv_loss:g}, in training {epoch.tr_loss:g}): "
+                "over-fitting, or too high a --learn-rate"
             )
-        if not self.keep_networks:
-            accepted = [done for done in self.experiment.epochs if done.accepted]
-            best = min(self.experiment.epochs, key=lambda done: done.cv_loss)
-            kept = {done.nnet for done in (*accepted[-1:], best, epoch)}
-            self.experiment.keep_networks(kept)
+        if not self.args.keep_networks:
+            accepted = [done for done in epochs if done.accepted]
+            best = min(epochs, key=lambda done: done.cv_loss)
+            self.experiment.keep_networks({done.nnet for done in (*accepted[-1:], best, epoch)})
 
-    def write_final(self, name: str, targets_delay: int) -> None:
+    def write_final(self, chosen: Epoch, targets_delay: int = 0) -> None:
         """Write ``final.nnet`` and ``final_test.nnet``, its form for whole utterances."""
         directory = self.experiment.directory
-        network = self.experiment.load_network(name)
+        network = self.experiment.load_network(chosen.nnet)
         write_network(network, directory / "final.nnet")
         if any(isinstance(component, LstmProjectedStreams) for component in network.components):
             network = to_test_time(network, targets_delay)
         write_network(network, directory / "final_test.nnet")
-        text = schedule.half_way(self.experiment.epochs, name, self.data.num_classes)
-        if text:
+        if text := schedule.half_way(chosen, self.data.num_classes):
             cli.warn(text)
         provenance.write_record(directory, {**provenance.read_record(directory), "half_way": text})
-        cli.log(f"Succeeded training the Neural Network : '{directory}/final.nnet' ({name})")
+        cli.log(f"Succeeded training the Neural Network : '{directory}/final.nnet' ({chosen.nnet})")
 
 
 def train_karel(trainer: Trainer, options: schedule.KarelOptions, base: str) -> None:
     """Train as ``steps/nnet/train_scheduler.sh`` does, and write ``final.nnet``, the best network.
 
-    Raises
-    ------
-    UserError
-        If training diverges or no epoch is better than the initial network.
+    A training that diverges, or without an epoch better than the initial network, is a ``UserError``.
     """
-    experiment = trainer.experiment
-    initial = trainer.start(f"{base}.init")
-    state = schedule.karel_start(options, initial.cv_loss, initial.nnet)
-    done_before = trainer.resumed(initial, options.max_iters)
-    state = schedule.karel_replay(options, state, done_before, base)
+    experiment, initial = trainer.experiment, trainer.start(f"{base}.init")
+    state = schedule.KarelState(options.learn_rate, initial.cv_loss, initial.nnet)
+    for done in experiment.epochs:
+        state, _ = schedule.karel_step(options, state, done, base)
     while not state.finished and state.iteration < options.max_iters:
-        if state.best == initial.nnet:
-            network = read_network(experiment.directory / initial.nnet)
-        else:
-            network = experiment.load_network(state.best)
-        network, done = trainer.epoch(network, state.iteration + 1, state.learn_rate, options.max_iters)
-        state, judged = schedule.karel_step(options, state, done.tr_loss, done.cv_loss, base)
-        judged = replace(judged, tr_acc=done.tr_acc, cv_acc=done.cv_acc, seconds=done.seconds)
-        trainer.finish_epoch(network, judged, initial, options.max_iters)
+        network = experiment.load_network(state.best)
+        network, done = trainer.epoch(network, state.iteration + 1, state.learn_rate)
+        state, done = schedule.karel_step(options, state, done, base)
+        trainer.finish_epoch(network, done)
         if state.notice:
             cli.log(state.notice)
     if state.finished:
         cli.log(state.finished)
     if state.best == initial.nnet:
-        last = experiment.epochs[-1] if experiment.epochs else initial
-        other = "a lower" if last.cv_loss > initial.cv_loss else "another"
+        last = (experiment.epochs or [initial])[-1]
         raise UserError(
-            f"epoch {last.iteration}, learning rate {last.learn_rate}: none of the epochs in "
-            f"{experiment.directory} was better than the initial network, whose cross-validation loss was "
-            f"{initial.cv_loss:g} (now {last.cv_loss:g}); use {other} --learn-rate"
+            f"{last}: none of the epochs in {experiment.directory} was better than the initial network, "
+            f"whose cross-validation loss was {initial.cv_loss:g} (now {last.cv_loss:g}); use "
+            f"{'a lower' if last.cv_loss > initial.cv_loss else 'another'} --learn-rate"
         )
-    trainer.write_final(state.best, 0)
+    trainer.write_final(next(epoch for epoch in experiment.epochs if epoch.nnet == state.best))
 
 
 def train_kaldi_lstm(
@@ -290,23 +244,16 @@ def train_kaldi_lstm(
 
     ``select`` says which network that is: ``last`` as in kaldi-lstm, or ``best-cv``, the one with the lowest
     cross-validation loss.
-
-    Raises
-    ------
-    UserError
-        If training diverges.
     """
     experiment, network = trainer.experiment, trainer.network
-    initial = trainer.start("nnet.init")
+    trainer.start("nnet.init")
     rates = schedule.kaldi_lstm_rates(options)
-    done_before = trainer.resumed(initial, options.max_iters)
-    if done_before:
-        network = experiment.load_network(done_before[-1].nnet)
-    for iteration in range(len(done_before) + 1, options.max_iters + 1):
-        network, done = trainer.epoch(network, iteration, rates[iteration - 1], options.max_iters)
-        done = replace(done, nnet=f"nnet.iter{iteration}")
-        trainer.finish_epoch(network, done, initial, options.max_iters)
+    if experiment.epochs:
+        network = experiment.load_network(experiment.epochs[-1].nnet)
+    for iteration in range(len(experiment.epochs) + 1, options.max_iters + 1):
+        network, done = trainer.epoch(network, iteration, rates[iteration - 1])
+        trainer.finish_epoch(network, replace(done, nnet=f"nnet.iter{iteration}"))
     chosen = experiment.epochs[-1]
     if select == "best-cv":
         chosen = min(experiment.epochs, key=lambda epoch: epoch.cv_loss)
-    trainer.write_final(chosen.nnet, targets_delay)
+    trainer.write_final(chosen, targets_delay)

@@ -39,18 +39,8 @@ class TrainingSet:
 def open_training_set(args: argparse.Namespace, how: Frames | Streams) -> TrainingSet:
     """Choose the device, check two data directories, and write ``<exp-dir>/train.scp`` in shuffled order.
 
-    Parameters
-    ----------
-    args : Namespace
-        Of a :func:`trainer_parser`. The data directories have ``feats.scp`` and ``labels.scp``, the first
-        one ``genres.txt``, too.
-    how : Frames or Streams
-        How the data will be cut into minibatches.
-
-    Raises
-    ------
-    UserError
-        If a file is missing or empty, or the features have another width than configured or transformed.
+    The directories have ``feats.scp`` and ``labels.scp``, the first one ``genres.txt``, too. That a file is
+    missing or empty or the features are not as wide as the configuration says is a ``UserError``.
     """
     device = select_device(args)
     transform = open_transform(args.transform, framewise=isinstance(how, Streams))

@@ -85,11 +85,11 @@ def interrupt(stage: str, corpus: Path, directory: Path, *more: str, epochs: int
     """Train until an epoch has begun, and end as if killed, its network written and its line not yet."""
     whole = trainer.Trainer.epoch
 
-    def epoch(self, network, iteration, learn_rate, max_iters):
+    def epoch(self, network, iteration, learn_rate):
         if iteration > epochs:
             (directory / "nnet" / "nnet.torn").write_bytes(b"torn")
             raise KeyboardInterrupt
-        return whole(self, network, iteration, learn_rate, max_iters)
+        return whole(self, network, iteration, learn_rate)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trainer.Trainer, "epoch", epoch)
@@ -132,7 +132,9 @@ def test_fewer_epochs_or_another_selection_give_what_a_fresh_run_gives(stage, fe
     again, fresh = tmp_path / "again", tmp_path / "fresh"
     common = ("--max-iters=4", "--momentum=0.5")  # the last epoch is not the best one
     train(stage, corpus, again, *common, "--key=of four")
+    first = (again / "final.nnet").read_bytes()
     train(stage, corpus, again, *common, fewer, "--key=of the other")
+    assert (again / "final.nnet").read_bytes() != first
     train(stage, corpus, fresh, *common, fewer, "--key=of the other")
     assert files(again) == files(fresh)
 

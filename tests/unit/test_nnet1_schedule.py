@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,10 +17,11 @@ LOGS = Path(__file__).parents[1] / "fixtures" / "nnet1" / "training"
 
 def run_karel(options, initial, losses, base="dnn"):
     """Feed (training loss, cross-validation loss) pairs until the scheduler ends; return its lines."""
-    state = schedule.karel_start(options, initial, f"{base}.init")
+    state = schedule.KarelState(options.learn_rate, initial, f"{base}.init")
     epochs = []
-    for tr_loss, cv_loss in losses:
-        state, epoch = schedule.karel_step(options, state, tr_loss, cv_loss, base)
+    for number, pair in enumerate(losses, start=1):
+        epoch = Epoch(number, state.learn_rate, *map(schedule.six_digits, pair))
+        state, epoch = schedule.karel_step(options, state, epoch, base)
         epochs.append(epoch)
         if state.finished or state.iteration == options.max_iters:
             break
@@ -133,16 +133,6 @@ def test_a_loss_of_zero_cannot_be_improved():
     assert state.finished == "finished, too small rel. improvement 0"
 
 
-def test_karel_replay_gives_the_state_back():
-    options = KarelOptions(learn_rate="0.1")
-    losses = [(0.5, 0.9), (0.4, 0.899), (0.3, 0.95), (0.3, 0.8)]
-    state, epochs = run_karel(options, 1.0, losses)
-    start = schedule.karel_start(options, 1.0, "dnn.init")
-    assert schedule.karel_replay(options, start, epochs, "dnn") == state
-    with pytest.raises(UserError, match="another schedule"):
-        schedule.karel_replay(options, replace(start, learn_rate="0.2"), epochs, "dnn")
-
-
 def _epochs(*losses):
     return [Epoch(i, "0.5", tr, cv) for i, (tr, cv) in enumerate(losses, start=1)]
 
@@ -213,5 +203,4 @@ def test_no_training_of_the_reference_is_called_divergence():
 
 @pytest.mark.parametrize(("losses", "half"), [((0.4, 0.9), False), ((1.3, 1.3), True), ((0.92, 3.0), True)])
 def test_training_that_ended_half_way_is_told(losses, half):
-    epochs = [Epoch(1, "0.1", 1.7, 1.7, nnet="a"), Epoch(2, "0.1", *losses, nnet="b")]
-    assert schedule.half_way(epochs, "b", 6).startswith("training ended half-way") is half
+    assert schedule.half_way(Epoch(2, "0.1", *losses), 6).startswith("training ended half-way") is half
