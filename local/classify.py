@@ -149,6 +149,7 @@ def main(argv: list[str] | None = None) -> int:
         Path(args.timeline).mkdir(parents=True, exist_ok=True)
     failed = 0
     with tempfile.TemporaryDirectory(prefix="system-") as folder:
+        os.environ["TMPDIR"] = folder  # of the processes of --nj, so that one that is killed leaves nothing
         system = open_system(args.system, args.data, Path(folder))
         classes = system.classes
         if args.header and args.format == "tsv":

@@ -201,16 +201,14 @@ def fit(tracks: Tracks, options: Namespace) -> Arrays:
     }
 
 
-def _scaled_to(model: Arrays, gaussians: NDArray, patterns: NDArray) -> NDArray:
-    """Return the scaled distances from tracks to the training tracks, of shape (5, n, num_train)."""
-    between = distances(gaussians, patterns, model["gaussians"], model["patterns"])
-    return between / model["medians"][:, np.newaxis, np.newaxis]
-
-
 def scores(model: Arrays, tracks: Tracks) -> NDArray:
-    """Return the inductive scores, of shape (n, C)."""
-    scaled = _scaled_to(model, tracks.stacked("gaussians"), tracks.vectors("patterns"))
-    return similarity(scaled, model["weights"]) @ model["coefficients"]
+    """Return the inductive scores, of shape (n, C), each track's alone: with the same bits in any company."""
+    stored, medians = (model["gaussians"], model["patterns"]), model["medians"][:, np.newaxis, np.newaxis]
+    result = []
+    for gaussians, patterns in zip(tracks.stacked("gaussians"), tracks.vectors("patterns"), strict=True):
+        scaled = distances(gaussians[np.newaxis], patterns[np.newaxis], *stored) / medians
+        result.append(similarity(scaled, model["weights"])[0] @ model["coefficients"])
+    return np.stack(result)
 
 
 def transductive_scores(model: Arrays, tracks: Tracks) -> NDArray:

@@ -9,7 +9,9 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -152,6 +154,22 @@ def test_a_folder_that_cannot_be_read_is_among_what_is_asked_for(tmp_path, monke
 
     monkeypatch.setattr(os, "scandir", refuse)
     assert list(find_recordings([tmp_path])) == [tmp_path / "locked", tmp_path / "open/a.wav"]
+
+
+def test_a_killed_process_is_told_and_leaves_nothing(folder, tmp_path):
+    tracks = list(recordings(folder).values()) * 200
+    words = [folder / "local/classify.sh", "--nj", "2", folder / "zips/sc.zip", *tracks]
+    own = {**environment(), "RECIPE_PYTHON": sys.executable, "TMPDIR": str(tmp_path)}
+    settings = {"env": own, "cwd": folder, "text": True}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(list(map(str, words)), **settings, **pipes) as process:
+        assert process.stdout.readline()  # the workers work
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        worker = next(pid for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes())
+        os.kill(int(worker), signal.SIGKILL)
+        errors = process.communicate()[1]
+    assert process.returncode == 1 and "a process of --nj ended" in errors and "Traceback" not in errors
+    assert not list(tmp_path.iterdir())
 
 
 def test_header_and_timeline(folder, tmp_path):

@@ -307,6 +307,20 @@ def test_a_system_learns_classes_that_differ_by_timbre(tmp_path, name):
         assert scores.shape == (6, 4) and np.isfinite(scores).all()
         assert scores.argmax(axis=1).tolist() == labels[12:]
         assert (scores[:, 3] < scores.max(axis=1)).all()  # class d has no training track
+    alone = [
+        Tracks(
+            [utt],
+            test.classes,
+            test.labels[[i]],
+            [utt],
+            {kind: {utt: features[kind][12 + i].astype(np.float32)} for kind in features},
+        )
+        for i, utt in enumerate(test.utts)
+    ]
+    found = np.concatenate([system.SCORES["Seg_acc"](model, track) for track in alone])
+    assert np.array_equal(
+        found, system.SCORES["Seg_acc"](model, test)
+    )  # as classify.sh asks, with the same bits
     assert set(system.NOTES) == set(system.SCORES)
 
 
