@@ -130,7 +130,7 @@ def test_epochs_under_another_key_or_none_are_not_kept(key, corpus, tmp_path, ca
 @pytest.mark.parametrize(("stage", "fewer"), [("lstm", "--max-iters=2"), ("lstm", "--select=best-cv")])
 def test_fewer_epochs_or_another_selection_give_what_a_fresh_run_gives(stage, fewer, corpus, tmp_path):
     again, fresh = tmp_path / "again", tmp_path / "fresh"
-    common = ("--max-iters=4", "--momentum=0.5")  # the last epoch is not the best one
+    common = ("--max-iters=4", "--momentum=0.9")  # the first epoch is the best one
     train(stage, corpus, again, *common, "--key=of four")
     first = (again / "final.nnet").read_bytes()
     train(stage, corpus, again, *common, fewer, "--key=of the other")
@@ -227,9 +227,10 @@ def test_over_fitting_goes_on_and_is_told_once(corpus, tmp_path, capsys):
 
 
 def test_best_cv_is_the_epoch_with_the_lowest_loss(corpus, tmp_path):
-    train("lstm", corpus, tmp_path, "--max-iters=4", "--momentum=0.5", "--select=best-cv")
+    train("lstm", corpus, tmp_path, "--max-iters=4", "--momentum=0.9", "--select=best-cv")
     lines = [line.split("\t") for line in (tmp_path / "iters.tsv").read_text().splitlines()[2:]]
     best = min(lines, key=lambda line: float(line[4]))[-1]
+    assert best != lines[-1][-1]
     assert (tmp_path / "final.nnet").read_bytes() == (tmp_path / "nnet" / best).read_bytes()
 
 
