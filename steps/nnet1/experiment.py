@@ -24,27 +24,47 @@ COLUMNS = ("iter", "lr", "tr_loss", "tr_acc", "cv_loss", "cv_acc", "accepted", "
 
 
 class Experiment:
-    """An experiment's directory, made if it is missing; what it holds under another key is removed.
+    """An experiment's directory, made if it is missing; what it holds under another key is removed."""
 
-    ``record`` is what to write into ``training.json``, see ``utils.provenance.training_record``.
-    """
-
-    def __init__(self, directory: Path, key: str = "", record: Mapping[str, Any] | None = None) -> None:
-        self.directory = directory
-        now = {"key": key, **(record or {})}
-        before = record_under(directory, key)
-        table = directory / "iters.tsv"
-        there = before and table.exists()
-        rows = tables.read_tsv(table, COLUMNS, _parse, "remove it to start over") if there else []
+    def __init__(self, directory: Path, key: str = "") -> None:
+        self.directory, self.key = directory, key
+        table, rows = directory / "iters.tsv", []
+        try:
+            self.record = provenance.read_record(directory)
+        except UserError as error:
+            cli.warn(f"{error}: starting over")
+            self.record = {}
+        if key and self.record.get("key") == key and table.exists():
+            rows = tables.read_tsv(table, COLUMNS, _parse, "remove it to start over")
         self.initial, self.epochs = rows[0] if rows else None, rows[1:]
-        if rows:
-            now = _joined(directory, before, now)
-        else:
+        if not rows:
+            self.record = {}
             directory.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(directory / "nnet", ignore_errors=True)
             for name in (provenance.RECORD, "iters.tsv", "final.nnet", "final_test.nnet"):
                 (directory / name).unlink(missing_ok=True)
-        provenance.write_record(directory, now)
+
+    def begin(self, record: Mapping[str, Any]) -> None:
+        """Write ``training.json``, see ``utils.provenance.training_record``, and warn of another machine.
+
+        The commits and machines of an interrupted training are kept in it.
+        """
+        commits = {*str(self.record.get("commit", "")).split(", "), str(record["commit"])} - {""}
+        machines = [*self.record.get("machines", [])]
+        for machine in record["machines"]:
+            if machines and machine not in machines:
+                cli.warn(
+                    f"{self.directory}: begun on {machines[-1]}, goes on on {machine}: "
+                    "not to the bit what an uninterrupted training gives"
+                )
+            if machine not in machines:
+                machines.append(machine)
+        self.write(**{**record, "key": self.key, "commit": ", ".join(sorted(commits)), "machines": machines})
+
+    def write(self, **facts: Any) -> None:
+        """Add to what ``training.json`` says."""
+        self.record |= facts
+        provenance.write_record(self.directory, self.record)
 
     def save_network(self, network: Network, name: str) -> None:
         """Write ``nnet/<name>``."""
@@ -61,7 +81,7 @@ class Experiment:
             if path.name not in names:
                 path.unlink()
 
-    def record(self, epoch: Epoch) -> None:
+    def add(self, epoch: Epoch) -> None:
         """Add an epoch, or the cross-validation of the initial network as iteration 0, to ``iters.tsv``."""
         if epoch.iteration:
             self.epochs.append(epoch)
@@ -71,30 +91,6 @@ class Experiment:
         with atomic.replacing(self.directory / "iters.tsv") as file:
             file.write("\t".join(COLUMNS) + "\n")
             file.writelines(_format(row) for row in rows)
-
-
-def record_under(directory: Path, key: str) -> dict[str, Any]:
-    """Return what was recorded under the same key; empty if nothing was or it cannot be read."""
-    try:
-        record = provenance.read_record(directory)
-    except UserError as error:
-        cli.warn(f"{error}: starting over")
-        return {}
-    return record if key and record.get("key") == key else {}
-
-
-def _joined(directory: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a record with the commits and machines of both, and warn where they differ."""
-    commits = {*str(before.get("commit", "")).split(", "), str(now.get("commit", ""))} - {""}
-    machines = [*before.get("machines", [])]
-    for machine in now.get("machines", []):
-        if machines and machine not in machines:
-            cli.warn(
-                f"{directory}: begun on {machines[-1]}, goes on on {machine}: "
-                "not to the bit what an uninterrupted training gives"
-            )
-            machines.append(machine)
-    return {**now, "commit": ", ".join(sorted(commits)), "machines": machines}
 
 
 def _format(epoch: Epoch) -> str:

@@ -35,10 +35,7 @@ def _checked(feats: Features) -> Iterator[tuple[str, np.ndarray]]:
 def global_stats(feats: Features) -> np.ndarray:
     """Accumulate Kaldi's CMVN statistics over all utterances, one at a time, in float64.
 
-    Returns
-    -------
-    array [shape=(2, D + 1)]
-        Row 0: sums and, last, the number of frames; row 1: sums of squares and 0.
+    Returned [shape=(2, D + 1)] are sums and, last, the number of frames; sums of squares and 0.
     """
     stats = np.zeros(0)
     for _, values in _checked(feats):

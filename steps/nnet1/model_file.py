@@ -156,14 +156,9 @@ def _check_generation(network: Network) -> None:
         if network.generation == "modern" and component.only_2014:
             raise NnetFormatError(f"{place}: only the files of 2014 have this component")
         if network.generation == "2014" and isinstance(component, LstmProjected):
-            clips = (component.diff_clip, component.cell_diff_clip, component.grad_clip)
-            coefs = (component.learn_rate_coef, component.bias_learn_rate_coef)
-            if any(clips) or component.cell_clip != 50 or coefs != (1, 1):
-                raise NnetFormatError(
-                    f"{place}: the files of 2014 clip cells at 50 and nothing else and have no learning-rate "
-                    f"coefficients, but this component has cell_clip {component.cell_clip:g}, derivative and "
-                    f"gradient clips {clips} and coefficients {coefs}"
-                )
+            for _, name, *_ in (option for option in component.options() if option.modern_only):
+                if (value := getattr(component, name)) != getattr(Lstm, name):
+                    raise NnetFormatError(f"{place}: the files of 2014 have no {name}, here {value:g}")
 
 
 def _pieces(network: Network, binary: bool) -> Iterator[bytes]:

@@ -4,12 +4,10 @@
 Usage: nnet_info.py <nnet-in>
 e.g.: nnet_info.py final.nnet
 
-The text goes to stdout. Parameters that are infinite or not a number are counted in warnings.
+The text goes to stdout.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -76,15 +74,6 @@ def _details(component: nn.Component) -> str:
     return ""
 
 
-def bad_parameters(network: nn.Network) -> Iterator[str]:
-    """Name every tensor with elements that are NaN or infinite, and count these."""
-    for index, name, value in network.params():
-        nan, infinite = int(torch.isnan(value).sum()), int(torch.isinf(value).sum())
-        if nan or infinite:
-            where = f"component {index + 1} <{network.components[index].kind}>: {name}"
-            yield f"{where} has {nan} NaN and {infinite} infinite elements of {value.numel()}"
-
-
 def get_parser() -> cli.KaldiParser:
     """Make the parser of the command line."""
     parser = cli.KaldiParser("%(prog)s <nnet-in>", __doc__)
@@ -96,10 +85,7 @@ def get_parser() -> cli.KaldiParser:
 def main(argv: list[str] | None = None) -> int:
     """Run the program."""
     options = get_parser().parse_args(argv)
-    network = read_network(options.nnet)
-    print(describe(network), flush=True)
-    for warning in bad_parameters(network):
-        cli.warn(f"{options.nnet}: {warning}")
+    print(describe(read_network(options.nnet)), flush=True)
     cli.log(f"Printed info about {options.nnet}")
     return 0
 

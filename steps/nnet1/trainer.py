@@ -18,7 +18,7 @@ import torch
 from steps.nnet1 import epoch as one_pass
 from steps.nnet1 import kernels, lstm_native, products, schedule
 from steps.nnet1.components import AffineTransform, Lstm, LstmProjectedStreams, Network, to_test_time
-from steps.nnet1.experiment import Experiment, record_under
+from steps.nnet1.experiment import Experiment
 from steps.nnet1.initialize import initialize
 from steps.nnet1.minibatches import Frames, Streams
 from steps.nnet1.model_file import read_network, write_network
@@ -70,11 +70,10 @@ def machine(args: argparse.Namespace, device: torch.device, network: Network) ->
     return f"cpu, kernels {products.identity()}, {args.num_threads} threads, {kernels.processor_name()}"
 
 
-def repeat_kernels(args: argparse.Namespace) -> None:
-    """Let ``auto`` be what an interrupted training under the same key was begun with on such a processor."""
-    machines = record_under(Path(args.exp_dir), args.key).get("machines", [])
+def repeat_kernels(machines: list[str]) -> None:
+    """Use what an interrupted training was computed with last, if that was on such a processor."""
     begun = re.fullmatch(r"cpu, kernels (\S+), \d+ threads, (.*)", machines[-1]) if machines else None
-    if begun is not None and args.kernels == "auto" and begun[2] == kernels.processor_name():
+    if begun is not None and begun[2] == kernels.processor_name():
         products.use(begun[1])
 
 
@@ -116,13 +115,14 @@ class Trainer:
     ) -> None:
         check_streams(network, how.num_stream, args.nnet_init)
         self.args, self.data, self.how, self.network = args, data, how, network
-        repeat_kernels(args)
+        self.experiment, self.initial_loss = Experiment(Path(args.exp_dir), args.key), math.nan
+        if args.kernels == "auto":
+            repeat_kernels(self.experiment.record.get("machines", []))
         here = machine(args, data.device, network)
         cli.log(f"Training on {here}")
         configuration = [args.config] if args.config else []
-        record = provenance.training_record(configuration, args.seed, [here], network=topology(network))
-        self.experiment = Experiment(Path(args.exp_dir), args.key, record)
-        self.initial_loss = math.nan
+        shape = topology(network)
+        self.experiment.begin(provenance.training_record(configuration, args.seed, [here], network=shape))
 
     def _net(self, network: Network) -> Net:
         return Net(network, self.data.device, num_stream=self.how.num_stream)
@@ -135,7 +135,7 @@ class Trainer:
             result = one_pass.run(self._net(self.network), self.data.cv, self.how, None, where=where)
             loss, accuracy = schedule.six_digits(result.xent.avg_loss), result.xent.frame_accuracy
             initial = Epoch(0, "0", math.nan, loss, cv_acc=accuracy, seconds=result.seconds, nnet=name)
-            self.experiment.record(initial)
+            self.experiment.add(initial)
         self.initial_loss = initial.cv_loss
         cli.log(f"CROSSVAL PRERUN AVG.LOSS {initial.cv_loss:.4f} (Xent),")
         for epoch in self.experiment.epochs:
@@ -181,7 +181,7 @@ class Trainer:
         epochs = self.experiment.epochs
         schedule.check_divergence([epoch], math.inf)
         self.experiment.save_network(network, epoch.nnet)
-        self.experiment.record(epoch)
+        self.experiment.add(epoch)
         cli.log(schedule.iteration_line(epoch, self.args.max_iters))
         schedule.check_divergence(epochs, self.initial_loss)
         if schedule.over_fits(epochs, self.initial_loss):
@@ -205,7 +205,7 @@ class Trainer:
         write_network(network, directory / "final_test.nnet")
         if text := schedule.half_way(chosen, self.data.num_classes):
             cli.warn(text)
-        provenance.write_record(directory, {**provenance.read_record(directory), "half_way": text})
+        self.experiment.write(half_way=text)
         cli.log(f"Succeeded training the Neural Network : '{directory}/final.nnet' ({chosen.nnet})")
 
 

@@ -143,7 +143,7 @@ def test_components_that_a_generation_does_not_have_are_not_written(tmp_path):
         write_network(Network([transmit], "modern"), tmp_path / "nnet")
     lstm = read_network(FILES / "head.bin").components[4]
     with pytest.raises(
-        NnetFormatError, match="component 1 <LstmProjected>: the files of 2014 clip cells at 50"
+        NnetFormatError, match="component 1 <LstmProjected>: the files of 2014 have no diff_clip, here 1"
     ):
         write_network(Network([lstm], "2014"), tmp_path / "nnet")
     assert list(tmp_path.iterdir()) == []
