@@ -47,12 +47,8 @@ def get_parser() -> cli.KaldiParser:
 
 
 def test_against_first(systems: dict[str, Scores], measures: Sequence[str]) -> dict[tuple[str, str], Pair]:
-    """Test every system's measures against the first system's, Holm-corrected over all of the tests.
-
-    Returns
-    -------
-    dict
-        By measure and directory; without those that the first system lacks or has of other tracks.
+    """Test every system's measures against the first system's, Holm-corrected over all tests; by measure and
+    directory.
     """
     first, *others = systems
     pairs = []

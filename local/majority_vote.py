@@ -43,10 +43,7 @@ def get_parser() -> cli.KaldiParser:
 def collect_votes(reference: Reference, rspecifier: str) -> dict[str, TrackVote]:
     """Stream the posteriors and return the votes of every utterance, C-sorted.
 
-    Raises
-    ------
-    UserError
-        If an utterance is missing, unknown, of another length than utt2num_frames says, or not finite.
+    UserError if an utterance is missing, unknown, of another length than utt2num_frames says, or not finite.
     """
     num_frames = read_num_frames(reference)
     votes = {utt: vote(post) for utt, post in read_posteriors(reference, rspecifier, num_frames)}

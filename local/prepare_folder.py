@@ -46,10 +46,7 @@ def get_parser() -> cli.KaldiParser:
 def find_rows(args, root: Path) -> list[tuple[str, str, str, str]]:
     """Return (class, path, artist, split) of every recording, from the sources that were asked for.
 
-    Raises
-    ------
-    UserError
-        If more than one source of artists is given, or one fails.
+    UserError if more than one source of artists is given, or one fails.
     """
     if bool(args.artist_pattern) + bool(args.csv) + args.artist_tags > 1:
         raise cli.UserError("give one of --artist-pattern, --csv and --artist-tags true, not several")
@@ -75,10 +72,7 @@ def find_rows(args, root: Path) -> list[tuple[str, str, str, str]]:
 def divide(args, tracks: list[Track], utts: dict[str, str]) -> list[Track]:
     """Put every track into train or test.
 
-    Raises
-    ------
-    UserError
-        If the lists, the table's column and the seed do not give one answer.
+    UserError if the lists, the table's column and the seed do not give one answer.
     """
     named = [track for track in tracks if track.subset]
     if named and (args.train_list or args.test_list):

@@ -37,10 +37,7 @@ def get_parser() -> cli.KaldiParser:
 def check_missing(missing: list[str], allowed: int) -> None:
     """Refuse or report missing excerpts; the corrupt one does not count.
 
-    Raises
-    ------
-    UserError
-        If more than ``allowed`` are missing.
+    UserError if more than ``allowed`` are missing.
     """
     missing = [name for name in missing if name != gtzan.CORRUPT]
     if not missing:

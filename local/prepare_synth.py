@@ -28,13 +28,7 @@ def get_parser() -> cli.KaldiParser:
 
 
 def read_tracks(corpus: Path) -> list[Track]:
-    """Read tracks.csv.
-
-    Raises
-    ------
-    UserError
-        With ``path:line`` for a missing table, column or file.
-    """
+    """Read tracks.csv; UserError with ``path:line`` for a missing table, column or file."""
     table = corpus / "tracks.csv"
     if not table.is_file():
         raise cli.UserError(f"{table}: not found; make the corpus first: local/make_synth_corpus.py {corpus}")

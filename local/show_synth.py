@@ -57,10 +57,7 @@ def get_parser() -> cli.KaldiParser:
 def read_confusions(folder: Path) -> dict[str, np.ndarray]:
     """Return the confusion matrices in a folder's accuracy.json by the names of the accuracies.
 
-    Raises
-    ------
-    UserError
-        If it is not there, or is of other classes.
+    UserError if it is not there, or is of other classes.
     """
     scores = read_scores(folder)
     if scores.classes != tuple(synth.GENRES):

@@ -33,10 +33,7 @@ def get_parser() -> cli.KaldiParser:
 def choose_cv(data: DataDir, percent: float, seed: int) -> set[str]:
     """Return the utterances of the cross-validation set.
 
-    Raises
-    ------
-    UserError
-        If ``percent`` is not between 0 and 100, or no artist of any class can be spared.
+    UserError if ``percent`` is not between 0 and 100, or no artist of any class can be spared.
     """
     if not 0 < percent < 100:
         raise cli.UserError(f"--cv-percent {percent:g}: expected a percentage between 0 and 100")

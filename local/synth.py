@@ -126,10 +126,7 @@ def generator(seed: int, *names: str | int) -> np.random.Generator:
 def apportion(total: int) -> dict[str, int]:
     """Share ``total`` tracks among the classes by largest remainders, none below three (or two).
 
-    Raises
-    ------
-    UserError
-        If ``total`` is less than two a class.
+    UserError if ``total`` is less than two a class.
     """
     if total < 2 * len(GENRES):
         raise UserError(
@@ -154,13 +151,9 @@ def partner(genre: str) -> str:
 def make_plan(options: Options) -> list[Track]:
     """Return every track of the corpus, train first, in the classes' order.
 
-    The classes of a pair have the same artists, and an artist's tracks of the same number are the same piece.
-    A piece's length, format, rate and channels are dealt without a look at the class.
-
-    Raises
-    ------
-    UserError
-        If the options cannot be met.
+    The classes of a pair have the same artists, and an artist's tracks of the same number are the same
+    piece. A piece's length, format, rate and channels are dealt without a look at the class. UserError if
+    the options cannot be met.
     """
     if options.seed < 0:
         raise UserError(f"--seed must be at least 0, got {options.seed}")

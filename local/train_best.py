@@ -152,11 +152,8 @@ def split(reference: Reference, labels: np.ndarray, folds: int, seed: int) -> tu
 def train_system(reference: Reference, args: argparse.Namespace) -> tuple[Trained, np.ndarray, str]:
     """Train as the command line says, on the tracks of the data directory ``reference``.
 
-    Returns
-    -------
-    tuple
-        What was trained; calibrated log posteriors (num_tracks, C) of these tracks, each by what it had no
-        part in; and how the system was chosen.
+    Returns what was trained; calibrated log posteriors (num_tracks, C) of these tracks, each by what it had
+    no part in; and how the system was chosen.
     """
     labels = reference.labels
     folds, how = split(reference, labels, args.folds, args.seed)

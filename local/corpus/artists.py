@@ -19,10 +19,7 @@ MEANT |= {name: "artist" for name in ("performer", "band", "singer", "albumartis
 def compile_pattern(pattern: str) -> re.Pattern[str]:
     """Compile a regular expression with the group ``artist``.
 
-    Raises
-    ------
-    UserError
-        If it is no regular expression or has no such group.
+    UserError if it is no regular expression or has no such group.
     """
     try:
         compiled = re.compile(pattern)
@@ -39,10 +36,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
 def from_path(pattern: re.Pattern[str], place: str) -> str:
     """Return the artist that the pattern finds in a path relative to the corpus.
 
-    Raises
-    ------
-    UserError
-        If it finds none.
+    UserError if it finds none.
     """
     match = pattern.search(place)
     if match is None or not match["artist"]:
@@ -51,13 +45,7 @@ def from_path(pattern: re.Pattern[str], place: str) -> str:
 
 
 def _columns(path: str, written: list[str]) -> list[str]:
-    """Return the names of a table's columns, of which case and blanks do not count.
-
-    Raises
-    ------
-    UserError
-        If there is no ``path``, a name is there twice, or one looks like one of ours but is not.
-    """
+    """Return a table's columns, refusing a name that is there twice or looks like one of ours but is not."""
     header = [name.strip().casefold() for name in written]
     if "path" not in header or len(set(header)) != len(header):
         raise UserError(f"{path}:1: expected a header with 'path' and others, got '{','.join(written)}'")
@@ -74,18 +62,10 @@ def _columns(path: str, written: list[str]) -> list[str]:
 
 
 def read_csv(path: str | Path) -> dict[str, dict[str, str]]:
-    """Read a table of tracks: a header with at least ``path``, then one track a line.
+    """Read a table of tracks as a dict from paths, relative to the corpus, to the other columns.
 
-    Returns
-    -------
-    dict of str to dict
-        For each path (relative to the corpus) the other columns, of which ``artist``, ``genre`` and
-        ``split`` are used. Neither case nor blanks around a column's name count.
-
-    Raises
-    ------
-    UserError
-        With ``path:line`` for a wrong number of columns, an empty or a repeated path.
+    Neither case nor blanks around a column's name count. UserError with ``path:line`` for a wrong number of
+    columns, an empty or a repeated path.
     """
     rows = tables.csv_rows(path, tables.read_text(path, "the table of tracks").removeprefix("\ufeff"))
     _, written = next(rows, (1, []))

@@ -25,12 +25,7 @@ def scan(root: Path) -> list[tuple[str, str]]:
     """Return (class folder, path relative to the root) of every recording, in C order.
 
     Hidden files and folders are passed over. A class may be a symbolic link; links to folders below it are
-    not followed.
-
-    Raises
-    ------
-    UserError
-        If a folder cannot be read, or there are fewer than two class folders with audio.
+    not followed. UserError if a folder cannot be read, or there are fewer than two class folders with audio.
     """
     if not root.is_dir():
         raise cli.UserError(f"{root}: no such folder; --corpus-root must hold one sub-folder a class")
@@ -76,10 +71,7 @@ def _refuse(error: OSError) -> None:
 def class_names(folders: Sequence[str]) -> dict[str, str]:
     """Return the name of each class, ASCII and without blanks, from the names of the folders.
 
-    Raises
-    ------
-    UserError
-        If two folders would be one class.
+    UserError if two folders would be one class.
     """
     names: dict[str, str] = {}
     for folder in sorted(set(folders)):
@@ -97,19 +89,8 @@ def class_names(folders: Sequence[str]) -> dict[str, str]:
 def read_list(path: str, places: Sequence[str], utts: Mapping[str, str]) -> set[str]:
     """Read a list of tracks, by path relative to the corpus or by utterance id, as utterance ids.
 
-    Parameters
-    ----------
-    path : str
-        The list, one track a line.
-    places : sequence of str
-        Every path of the corpus.
-    utts : mapping of str to str
-        The utterance id of each path.
-
-    Raises
-    ------
-    UserError
-        With ``path:line`` for a track that is not in the corpus, or is listed twice.
+    ``utts`` has the id of each path. UserError with ``path:line`` for one that is not in the corpus or
+    listed twice.
     """
     known = {utt: utt for utt in utts.values()}
     known |= {unicodedata.normalize("NFC", place): utts[place] for place in places}
@@ -129,10 +110,7 @@ def read_list(path: str, places: Sequence[str], utts: Mapping[str, str]) -> set[
 def split_by_seed(tracks: Sequence[Track], percent: float, seed: int) -> list[Track]:
     """Divide the tracks into train and test: stratified, and no artist on both sides.
 
-    Raises
-    ------
-    UserError
-        If ``percent`` is not between 0 and 100, or a class has one artist only.
+    UserError if ``percent`` is not between 0 and 100, or a class has one artist only.
     """
     if not 0 < percent < 100:
         raise cli.UserError(f"--test-percent {percent:g}: expected a percentage between 0 and 100")
@@ -149,13 +127,7 @@ def split_by_seed(tracks: Sequence[Track], percent: float, seed: int) -> list[Tr
 
 
 def split_by_lists(tracks: Sequence[Track], train: set[str], test: set[str]) -> list[Track]:
-    """Divide the tracks by lists; a track in neither is left out.
-
-    Raises
-    ------
-    UserError
-        If a track is in both.
-    """
+    """Divide the tracks by lists; a track in neither is left out; UserError if a track is in both."""
     if both := sorted(train & test):
         raise cli.UserError(f"{len(both)} tracks are in both lists: {' '.join(both[:3])}; list each once")
     subset = {utt: "train" for utt in train} | {utt: "test" for utt in test}
@@ -170,10 +142,7 @@ def merge_table(
 ) -> list[tuple[str, str, str, str]]:
     """Return (class, path, artist, split) of the recordings that a table lists; the others are left out.
 
-    Raises
-    ------
-    UserError
-        If the table lists a path that is not there.
+    UserError if the table lists a path that is not there.
     """
     places = {place: genre for genre, place in found}
     spelled = {unicodedata.normalize("NFC", place): place for place in places}

@@ -80,10 +80,7 @@ def repetition_groups() -> dict[str, str]:
 def find_genres(root: Path) -> Path:
     """Return the folder that holds the ten genres: the root itself, or ``genres`` in it.
 
-    Raises
-    ------
-    UserError
-        If there is none.
+    UserError if there is none.
     """
     for folder in (root / "genres", root / "genres_original", root):
         if (folder / GENRES[0]).is_dir():
@@ -96,10 +93,7 @@ def find_genres(root: Path) -> Path:
 def find_excerpts(root: Path) -> tuple[dict[str, Path], list[str]]:
     """Return the excerpts ``<genre>.NNNNN`` with their files, and the names of those that are missing.
 
-    Raises
-    ------
-    UserError
-        If an excerpt is there as .au and as .wav, or a file's genre is not its folder's.
+    UserError if an excerpt is there as .au and as .wav, or a file's genre is not its folder's.
     """
     folder = find_genres(root)
     found: dict[str, Path] = {}

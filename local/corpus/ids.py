@@ -61,15 +61,10 @@ def transliterated(text: str) -> str:
 
 
 def slug(text: str) -> str:
-    """Return a text as ``[0-9a-z_]+``.
+    """Return a text as ``[0-9a-z_]+``: ``"L'Oiseau-Lyre"`` becomes ``l_oiseau_lyre``.
 
     Accents are dropped. Where letters of another script are lost, or more than ``MAX_LENGTH`` characters
     would remain, a hash of the whole text is appended, so that different names stay different.
-
-    Parameters
-    ----------
-    text : str
-        A name; ``"L'Oiseau-Lyre"`` becomes ``l_oiseau_lyre``.
     """
     text = unicodedata.normalize("NFC", text)
     plain = unicodedata.normalize("NFKD", text.translate(_LETTERS))

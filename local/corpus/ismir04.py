@@ -37,11 +37,8 @@ ANONYMOUS = "the archive replaced the artists of development by numbers; it is l
 def read_tracklist(path: Path) -> list[tuple[int, list[str]]]:
     """Read a tracklist.csv as (line, columns): class, artist, album, track, number, path, and more.
 
-    Raises
-    ------
-    UserError
-        If it cannot be read, or with ``path:line`` for a row with fewer than six columns, an unknown
-        class, or a path that leaves the archive or occurs twice.
+    UserError if it cannot be read, or with ``path:line`` for a row with fewer than six columns, an unknown
+    class, or a path that leaves the archive or occurs twice.
     """
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
@@ -83,10 +80,7 @@ def find_file(audio: Path, name: str) -> Path | None:
 def read_subset(root: Path, subset: str) -> tuple[list[Recording], list[str]]:
     """Return the recordings of ``train``, ``test`` or ``evaluation``, and the paths that are missing.
 
-    Raises
-    ------
-    UserError
-        If the metadata are damaged, or there is no folder ``audio``.
+    UserError if the metadata are damaged, or there is no folder ``audio``.
     """
     split = SUBSETS[subset]
     audio = root / "audio" / split
@@ -112,10 +106,7 @@ def read_subset(root: Path, subset: str) -> tuple[list[Recording], list[str]]:
 def check_counts(found: dict[str, list[Recording]], missing: list[str], allowed: int) -> None:
     """Compare the classes with Table 1.
 
-    Raises
-    ------
-    UserError
-        If more than ``allowed`` tracks are missing, or a class has more tracks than it should.
+    UserError if more than ``allowed`` tracks are missing, or a class has more tracks than it should.
     """
     lacking, lines = 0, []
     for subset, recordings in found.items():

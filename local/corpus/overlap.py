@@ -42,16 +42,8 @@ class Shared:
 def shared_artists(data_dir: str | Path, name: str, unknown: Mapping[str, str] | None = None) -> Shared | str:
     """Compare the artists of a set with train's; a text says why that cannot be done.
 
-    Where every track has an artist that no other track has, artists are not known.
-
-    Parameters
-    ----------
-    data_dir : str or Path
-        Holds ``train`` and the other set.
-    name : str
-        Of the other set.
-    unknown : mapping of str to str, optional
-        As :func:`unknown_artists` returns it, which is asked if it is not given.
+    Where every track has an artist that no other track has, artists are not known. ``unknown`` is what
+    :func:`unknown_artists` returns, which is asked if it is not given.
     """
     unknown = unknown_artists(data_dir) if unknown is None else unknown
     if name in unknown:
@@ -104,27 +96,12 @@ def report(
     strict: bool = False,
     unknown: Mapping[str, str] | None = None,
 ) -> None:
-    """Report what ``train`` of a data directory shares with its other sets.
+    """Report what ``train`` of a data directory shares with its other sets, and write ``overlap.txt`` there.
 
-    Parameters
-    ----------
-    data_dir : str or Path
-        Holds ``train`` and the others; ``overlap.txt`` is written there.
-    others : sequence of str
-        For example ``["test", "evaluation"]``.
-    keys : mapping of str to str, optional
-        Content keys of all utterances (:func:`content_keys`). Without them the tables ``utt2hash`` are
-        used, which stage 1 writes from the decoded samples, and if there are none nothing is said.
-    strict : bool
-        Whether the same content in train and another set is an error.
-    unknown : mapping of str to str, optional
-        Sets whose artists cannot be compared with train's, and why. Without it, what an earlier
-        ``overlap.txt`` says about that still holds.
-
-    Raises
-    ------
-    UserError
-        If ``strict`` and a recording is in train and another set.
+    ``keys`` are content keys of all utterances (:func:`content_keys`). Without them the tables ``utt2hash``
+    are used, which stage 1 writes from the decoded samples, and if there are none nothing is said. Without
+    ``unknown``, what an earlier ``overlap.txt`` says about artists still holds. With ``strict``, UserError
+    if a recording is in train and another set.
     """
     data_dir = Path(data_dir)
     unknown = unknown_artists(data_dir) if unknown is None else unknown

@@ -42,28 +42,12 @@ def class_totals(groups: Groups) -> dict[str, int]:
 
 
 def choose_held_out(groups: Groups, share: float, seed: int, *, floor_share: float = 0.34) -> set[str]:
-    """Choose groups that hold about ``share`` of the tracks of every class.
+    """Choose groups that hold about ``share`` (0 to 1) of the tracks of every class.
 
-    Where no group spans two classes the number held out of each class is the closest to its share that
-    any set of groups reaches; groups that span classes are chosen by local search on the squared
-    deviations. A class never loses its last group. A class that would lose none gives its smallest
-    group, if that has at most ``floor_share`` of the class.
-
-    Parameters
-    ----------
-    groups : mapping of str to mapping of str to int
-        For each group, its number of tracks in each class (:func:`group_counts`).
-    share : float
-        The part to hold out, between 0 and 1.
-    seed : int
-        Decides among equally good choices.
-    floor_share : float
-        See above; 0 turns this rule off.
-
-    Returns
-    -------
-    set of str
-        The groups held out.
+    Where no group spans two classes the number held out of each class is the closest to its share that any
+    set of groups reaches; groups that span classes are chosen by local search on the squared deviations. A
+    class never loses its last group. A class that would lose none gives its smallest group, if that has at
+    most ``floor_share`` of the class.
     """
     totals = class_totals(groups)
     order = stable_order(groups, seed)
@@ -148,28 +132,10 @@ def _smallest(groups: Groups, order: list[str], chosen: set[str], genre: str, mo
 
 
 def assign_folds(groups: Groups, num_folds: int, seed: int) -> dict[str, int]:
-    """Deal groups into folds so that every fold has about the same number of tracks of every class.
+    """Deal groups into folds 1 to K so that every fold has about the same number of tracks of every class.
 
-    scikit-learn deals them, the most uneven groups first.
-
-    Parameters
-    ----------
-    groups : mapping of str to mapping of str to int
-        For each group, its number of tracks in each class.
-    num_folds : int
-        K.
-    seed : int
-        Decides among groups of the same size.
-
-    Returns
-    -------
-    dict of str to int
-        The fold of each group, from 1 to K.
-
-    Raises
-    ------
-    UserError
-        If K is less than 2, or a class has fewer groups than K: some fold would lack the class.
+    scikit-learn deals them, the most uneven groups first. UserError if K is less than 2, or a class has
+    fewer groups than K: some fold would lack the class.
     """
     if num_folds < 2:
         raise UserError(f"{num_folds} folds: at least 2 are needed")
@@ -202,10 +168,7 @@ def deal(
 def read_folds(path: str, utts: Collection[str], source: str) -> dict[str, int]:
     """Read a table of folds and check it against the utterances of ``source``.
 
-    Raises
-    ------
-    UserError
-        If it does not list these utterances, or the folds are not numbered 1 to K without gaps.
+    UserError if it does not list these utterances, or the folds are not numbered 1 to K without gaps.
     """
     table = tables.read_table(path)
     if different := sorted(table.keys() ^ set(utts)):

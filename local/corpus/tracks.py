@@ -15,22 +15,10 @@ from utils.data_dir import invert
 
 @dataclass(frozen=True)
 class Recording:
-    """One recording of a corpus.
+    """One recording of a corpus; ``place`` is its path within the corpus, the same wherever that lies.
 
-    Attributes
-    ----------
-    path : str
-        Where it lies, absolute.
-    genre : str
-        Its class.
-    artist : str
-        As the corpus names the artist; empty if that is unknown, and then the track is its own artist.
-    title : str
-        What tells it from the artist's other recordings.
-    place : str
-        Its path within the corpus, which is the same wherever the corpus lies.
-    subset : str
-        ``train``, ``test``, ...; empty while it is undecided.
+    Without an artist the track is its own artist. The title tells it from the artist's other recordings. A
+    subset, ``train`` or ``test``, may be undecided yet.
     """
 
     path: str
@@ -56,12 +44,8 @@ def name_tracks(recordings: Iterable[Recording]) -> list[Track]:
     """Give every recording its utterance id.
 
     Where two recordings would have the same one, each gets a hash of its place appended, so that an id
-    depends on nothing but the recording and those it would be confused with.
-
-    Raises
-    ------
-    UserError
-        If a path cannot stand in a Kaldi table.
+    depends on nothing but the recording and those it would be confused with. UserError if a path cannot
+    stand in a Kaldi table.
     """
     named = []
     for recording in recordings:
@@ -97,10 +81,7 @@ def prepare_parser(usage: str, description: str | None) -> cli.KaldiParser:
 def leave_out(tracks: Sequence[Track], path: str | None) -> list[Track]:
     """Return the tracks that the list of ``--exclude`` does not name.
 
-    Raises
-    ------
-    UserError
-        With ``path:line`` for an utterance that is not in the corpus.
+    UserError with ``path:line`` for an utterance that is not in the corpus.
     """
     if not path:
         return list(tracks)
@@ -132,21 +113,8 @@ def write_data_dirs(
 ) -> None:
     """Write ``<root>/<subset>``: wav.scp utt2genre utt2spk spk2utt genres.txt, for every subset.
 
-    Parameters
-    ----------
-    root : str or Path
-        For example ``data/gtzan``.
-    tracks : sequence of Track
-        Each with its subset.
-    genres : sequence of str
-        The classes in the order of their indices.
-    names : mapping of str to str, optional
-        What people call a class, where that is not its name here; written to ``genre2name``.
-
-    Raises
-    ------
-    UserError
-        If there is no track in test, or a class has none in train; nothing is written then.
+    ``names``, what people call a class where that is not its name here, go to ``genre2name``. UserError,
+    before anything is written, if there is no track in test, or a class has none in train.
     """
     subsets: dict[str, list[Track]] = defaultdict(list)
     for track in tracks:

@@ -38,10 +38,7 @@ class Pair:
 def compare(family: str, pairs: Sequence[tuple[str, Predictions, str, Predictions]]) -> list[Pair]:
     """Test pairs of systems, each with its name; their Holm-adjusted p values count all pairs.
 
-    Raises
-    ------
-    ValueError
-        If the systems of a pair were not scored on the same tracks.
+    ValueError if the systems of a pair were not scored on the same tracks.
     """
     tests = []
     for first, one, second, other in pairs:

@@ -27,10 +27,7 @@ class DataSummary:
 def summarise_data(data_dir: Path, sets: Sequence[str]) -> DataSummary:
     """Hash labels, artists and features of the sets, wherever they lie and however they are split.
 
-    Raises
-    ------
-    UserError
-        If a file is missing, or features and labels are not of the same tracks.
+    UserError if a file is missing, or features and labels are not of the same tracks.
     """
     digest = hashlib.sha256()
     tracks, frames = {}, {}

@@ -19,16 +19,8 @@ ITERS = ("iter", "lr", "tr_loss", "tr_acc", "cv_loss", "cv_acc", "accepted", "se
 
 
 def draw_figure3(sweeps: Mapping[str, Sequence[SweepPoint]], k: float, stem: Path) -> None:
-    """Draw accuracy against k, f_lstm on the left and f_fusion on the right, a line a model.
-
-    Parameters
-    ----------
-    sweeps : mapping of str to points
-        By the model's label.
-    k : float
-        The k of the tables, marked.
-    stem : Path
-        File name without suffix of the picture and its CSV.
+    """Draw accuracy against k, f_lstm on the left and f_fusion on the right, a line a model; ``k`` of the
+    tables is marked.
     """
     figure, panels = plt.subplots(1, 2, figsize=(7.5, 3.9), sharey=True)
     rows = []
@@ -82,10 +74,7 @@ class Iteration:
 def read_iterations(path: Path) -> list[Iteration]:
     """Read iters.tsv; columns beyond the known ones are ignored, 'nan' and '-' are gaps.
 
-    Raises
-    ------
-    UserError
-        Naming the line that does not fit.
+    UserError naming the line that does not fit.
     """
 
     def parse(row: dict[str, str]) -> Iteration:

@@ -41,20 +41,10 @@ def confident_errors(predictions: Predictions, count: int) -> list[ConfidentErro
 def draw_posteriorgrams(
     errors: list[ConfidentError], classes: tuple[str, ...], rspecifier: str, frame_shift: float, folder: Path
 ) -> list[Path]:
-    """Draw the posteriors of each track as a picture, class against time, and return the files.
+    """Draw the posteriors of each track, class against time, as error_1.png (.pdf, .csv) …, and return the
+    files.
 
-    Parameters
-    ----------
-    errors : list of ConfidentError
-        Which tracks.
-    classes : tuple of str
-        Rows of the pictures.
-    rspecifier : str
-        The posteriors.
-    frame_shift : float
-        Seconds from frame to frame; 0 where it is unknown, the axis then counts frames.
-    folder : Path
-        Where error_1.png (.pdf, .csv), error_2.png … are written.
+    A frame shift of 0 is unknown; the axis then counts frames.
     """
     posts = archive.RandomReader(rspecifier)
     files = []

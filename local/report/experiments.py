@@ -36,10 +36,7 @@ EXPLANATIONS = {
 def load_scores(exp_dir: Path, test_set: str = "test") -> Scores:
     """Read everything that an experiment scored on a set.
 
-    Raises
-    ------
-    UserError
-        If nothing was scored there, or files are of different classes, tracks or runs.
+    UserError if nothing was scored there, or files are of different classes, tracks or runs.
     """
     folders = [path for pattern in ("", "*/") for path in sorted(exp_dir.glob(f"{pattern}score_{test_set}"))]
     found = read_scores(*(path for path in folders if (path / ACCURACY).is_file()))
@@ -163,11 +160,7 @@ def load_runs(prefix: Path, models: Sequence[str], num_seeds: int = 1, test_set:
     """Load ``<prefix>_<model>`` and its repetitions ``_seed2`` … ``_seed<num_seeds>``.
 
     What has no network is averaged over the repetitions that there are: most have nothing random in them.
-
-    Raises
-    ------
-    UserError
-        If results are missing, or are not of the same tracks.
+    UserError if results are missing, or are not of the same tracks.
     """
     runs: list[Run] = []
     for model in models:

@@ -20,20 +20,7 @@ from utils.provenance import read_record
 
 
 def pool_predictions(folds: Sequence[Predictions], sources: Sequence[str]) -> Predictions:
-    """Put the tables of several folds into one, in C order.
-
-    Parameters
-    ----------
-    folds : sequence of Predictions
-        Of different tracks, with the same classes and columns.
-    sources : sequence of str
-        Where each comes from, for messages.
-
-    Raises
-    ------
-    UserError
-        If a track is in two folds, or the classes or columns differ.
-    """
+    """Put the tables of several folds into one, in C order; UserError if a track is in two or columns differ."""
     seen: dict[str, str] = {}
     for fold, source in zip(folds, sources, strict=True):
         if fold.classes != folds[0].classes or list(fold.counts) != list(folds[0].counts):
@@ -65,13 +52,7 @@ def pool_predictions(folds: Sequence[Predictions], sources: Sequence[str]) -> Pr
 def pool_measures(folds: Sequence[Measure], votes: Predictions | None = None) -> Measure:
     """Add up the confusion counts and the ties of one accuracy.
 
-    Parameters
-    ----------
-    folds : sequence of Measure
-        The accuracy in each fold.
-    votes : Predictions, optional
-        Pooled majority votes with the columns ``frames`` and ``frames_correct``, from which the interval
-        by track is computed where the folds have one.
+    The interval by track, where the folds have one, is computed from the pooled majority votes.
     """
     extra: dict[str, Any] = {"folds": [item.percent for item in folds]}
     if all("ties" in item.extra for item in folds):
@@ -88,10 +69,7 @@ def pool_measures(folds: Sequence[Measure], votes: Predictions | None = None) ->
 def pool_scores(folds: Sequence[Scores], sources: Sequence[str]) -> Scores:
     """Pool one training's results over the folds.
 
-    Raises
-    ------
-    UserError
-        If a fold has other accuracies, classes or columns than the first, or a track is in two folds.
+    UserError if a fold has other accuracies, classes or columns than the first, or a track is in two folds.
     """
     first = folds[0]
     for fold, source in zip(folds, sources, strict=True):
@@ -118,13 +96,7 @@ def pool_scores(folds: Sequence[Scores], sources: Sequence[str]) -> Scores:
 
 
 def pool_records(folds: Sequence[Path]) -> dict[str, Any]:
-    """Return training.json of the pooled results, empty where the folds have none.
-
-    Raises
-    ------
-    UserError
-        If the folds were not trained with the same configuration, seed and dimensions.
-    """
+    """Return training.json of the pooled results, empty where the folds have none; they must agree."""
     records = [read_record(path) for path in folds]
     if not any(records):
         return {}

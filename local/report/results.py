@@ -22,13 +22,7 @@ def provenance(exp_dir: Path, extra_conf: Mapping[str, str]) -> dict[str, Any]:
     """Return what made an experiment, as its own training recorded it.
 
     What was not trained (an SVM on features, made by the stage before) is of the commit that writes this.
-
-    Parameters
-    ----------
-    exp_dir : Path
-        The experiment.
-    extra_conf : mapping of str to str
-        Path and content of configurations beside the training's: of features and SVMs.
+    ``extra_conf``: path and content of configurations beside the training's.
     """
     record = read_record(exp_dir)
     now = git_commit()
@@ -85,22 +79,9 @@ def set_lines(scores: Scores, prefix: str, labels: list[str]) -> tuple[list[str]
 def write_results(exp_dir: Path, data_dir: Path, data: DataSummary, sets: list[str], extra: dict) -> None:
     """Write results.txt and results.json of one training.
 
-    Parameters
-    ----------
-    exp_dir, data_dir : Path
-        The experiment and its corpus.
-    data : DataSummary
-        Of train and the test sets.
-    sets : list of str
-        Test sets. Lines of all but the first begin with their name: ``%evaluation_Seg_acc``; so do
-        ``%train_Seg_acc`` of out-of-fold predictions, where there are any.
-    extra : dict
-        Configurations beside the training's, path to content.
-
-    Raises
-    ------
-    UserError
-        If a set was not scored, or with other tracks than it has.
+    Lines of all test sets but the first begin with their name: ``%evaluation_Seg_acc``; so do
+    ``%train_Seg_acc`` of out-of-fold predictions, where there are any. ``extra`` is that of
+    :func:`provenance`. UserError if a set was not scored, or with other tracks than it has.
     """
     found = {name: load_scores(exp_dir, name) for name in sets}
     for name, scores in found.items():

@@ -260,10 +260,7 @@ def calibration_table(name: str, predictions: Predictions) -> Table:
 def extra_tables(folder: Path) -> list[Table]:
     """Read the tables that an experiment or a corpus brings with it, if it does.
 
-    Raises
-    ------
-    UserError
-        If the file is not a list of tables: title, text, columns, rows of as many cells.
+    UserError if the file is not a list of tables: title, text, columns, rows of as many cells.
     """
     path = folder / EXTRA_TABLES
     if not path.is_file():

@@ -9,20 +9,7 @@ from steps.systems.tracks import Tracks
 
 
 def open_tracks(data_dir: str, feats_dir: str, kinds: Sequence[str]) -> Tracks:
-    """Read classes and artists of a data directory, and name the archives of its tracks' features.
-
-    Parameters
-    ----------
-    data_dir : str
-        Has utt2genre, utt2spk and genres.txt.
-    feats_dir : str
-        Has <kind>.scp for each of ``kinds``.
-
-    Raises
-    ------
-    UserError
-        If a table is missing, or a label is not among the classes.
-    """
+    """Read classes and artists of a data directory, and name the archives of its tracks' features."""
     reference = read_reference(data_dir)
     return Tracks(
         list(reference.genre),

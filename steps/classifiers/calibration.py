@@ -16,14 +16,8 @@ FLOOR = np.log(1e-10)
 
 
 def track_losses(log_posteriors: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return minus the log posterior of the true class of every track, float64 of shape (num_tracks,).
-
-    Parameters
-    ----------
-    log_posteriors : array of shape (num_tracks, C)
-        Or scores, which are normalised.
-    labels : int array of shape (num_tracks,)
-        True classes.
+    """Return minus the log posterior of the true class (num_tracks,) from scores or log posteriors (num_tracks,
+    C).
     """
     return -np.maximum(log_softmax(log_posteriors)[np.arange(len(labels)), labels], FLOOR)
 

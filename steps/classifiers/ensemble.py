@@ -88,12 +88,7 @@ def held_out(
 def choose_shrinkage(scores: np.ndarray, labels: np.ndarray) -> tuple[int, float]:
     """Return the position of the shrinkage with the smallest calibrated loss, and the sharpness there.
 
-    Parameters
-    ----------
-    scores : array of shape (num_shrinkages, num_tracks, C)
-        Out-of-fold log posteriors.
-    labels : int array of shape (num_tracks,)
-        True classes.
+    ``scores`` (num_shrinkages, num_tracks, C) are out-of-fold log posteriors.
     """
     sharpness = [fit_sharpness(score, labels) for score in scores]
     losses = [
@@ -126,16 +121,9 @@ def choose_parts(
 ) -> list[str]:
     """Leave out parts, the least useful first, until each of the rest is missed.
 
-    Parameters
-    ----------
-    scores : mapping of str to array of shape (num_tracks, C)
-        Calibrated out-of-fold log posteriors by part.
-    labels : int array of shape (num_tracks,)
-        True classes.
-    doubts : mapping of str to float
-        A part stays if the loss without it is larger by more than this many standard errors of the
-        difference: 1 wants evidence that a part helps (the simpler system is preferred), -1 evidence that
-        it does harm before it leaves.
+    ``scores`` are calibrated out-of-fold log posteriors (num_tracks, C). A part stays if the loss without it
+    is larger by more than its ``doubts`` standard errors of the difference: 1 wants evidence that a part
+    helps (the simpler system is preferred), -1 evidence that it does harm before it leaves.
     """
     parts = list(scores)
     while len(parts) > 1:

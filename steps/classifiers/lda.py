@@ -52,10 +52,7 @@ class Statistics:
     def lda(self, shrinkage: float) -> Linear:
         """Return the LDA with covariance ``(1 - shrinkage) S + shrinkage trace(S) / dim I``.
 
-        Raises
-        ------
-        ValueError
-            If not 0 < shrinkage <= 1.
+        ValueError if not 0 < shrinkage <= 1.
         """
         if not 0.0 < shrinkage <= 1.0:
             raise ValueError(f"expected a shrinkage above 0 and up to 1, got {shrinkage:g}")
@@ -79,16 +76,8 @@ def log_softmax(scores: np.ndarray) -> np.ndarray:
 def statistics(vectors: np.ndarray, tracks: np.ndarray, labels: np.ndarray, num_classes: int) -> Statistics:
     """Gather the statistics of an LDA.
 
-    Parameters
-    ----------
-    vectors : array of shape (n, dim)
-        Vectors of all tracks.
-    tracks : int array of shape (n,)
-        The track of each vector, an index into ``labels``; every track has at least one.
-    labels : int array of shape (num_tracks,)
-        Class of every track.
-    num_classes : int
-        C; a class may be absent.
+    ``vectors`` (n, dim) are of the ``tracks`` (n,), indices into ``labels``; every track has one or more, a
+    class may be absent.
     """
     share = 1.0 / np.bincount(tracks, minlength=len(labels))[tracks]
     classes = labels[tracks]

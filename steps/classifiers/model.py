@@ -91,10 +91,8 @@ class Ensemble:
     def part_scores(self, tracks: Mapping[str, Pieces | np.ndarray]) -> dict[str, np.ndarray]:
         """Return the calibrated log posteriors (num_tracks, C) of every member.
 
-        Parameters
-        ----------
-        tracks : mapping of str to Pieces or array of shape (num_tracks, C)
-            For every member its vectors, or log posteriors that come from elsewhere.
+        ``tracks`` has for every member its vectors, or log posteriors (num_tracks, C) that come from
+        elsewhere.
         """
         found = {}
         for member in self.members:
@@ -115,12 +113,8 @@ class Ensemble:
     def classify(self, frames: Mapping[str, np.ndarray], posteriors: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the log posteriors (C,) of one track.
 
-        Parameters
-        ----------
-        frames : mapping of str to array of shape (num_frames, dim)
-            By the kind of frames, ``part.feats`` of the members.
-        posteriors : mapping of str to array of shape (C,)
-            Mean log frame posteriors by network, for members without a part.
+        ``frames`` (num_frames, dim) are by their kind, ``part.feats`` of the members; ``posteriors``, mean
+        log frame posteriors (C,), by network, for members without a part.
         """
         tracks: dict[str, Pieces | np.ndarray] = {}
         for member in self.members:
@@ -153,26 +147,11 @@ def train(
     doubts: Mapping[str, float],
     costs: Sequence[float] = (0.01, 0.1, 1.0, 10.0),
 ) -> Trained:
-    """Choose shrinkages and parts on held-out training tracks, and train on all of them.
+    """Choose shrinkages, costs and parts on held-out training tracks, and train on all of them.
 
-    Parameters
-    ----------
-    parts : sequence of Part
-        LDAs and networks; further names of ``tracks`` stand for log posteriors that come from elsewhere.
-    tracks : mapping of str to Pieces or array of shape (num_tracks, C)
-        Vectors of every part; out-of-fold log posteriors of everything else.
-    labels : int array of shape (num_tracks,)
-        True classes.
-    classes : sequence of str
-        Their names.
-    folds : sequence of pairs of index arrays
-        The cross-validation.
-    grid : sequence of float
-        Shrinkages to choose from.
-    doubts : mapping of str to float
-        By part; see :func:`steps.classifiers.ensemble.choose_parts`.
-    costs : sequence of float
-        To choose from where the classifier is no LDA.
+    ``tracks`` has the vectors of every part; what else it has, out-of-fold log posteriors (num_tracks, C),
+    comes from elsewhere. ``grid`` are shrinkages, ``costs`` for classifiers other than LDAs; ``doubts``: see
+    :func:`steps.classifiers.ensemble.choose_parts`.
     """
     by_name = {part.name: part for part in parts}
     members, scores = {}, {}
@@ -262,10 +241,7 @@ def _member(values: Mapping[str, np.ndarray], name: str, sharpness: float, shrin
 def read_ensemble(path: str | Path) -> Ensemble:
     """Read the npz back; nothing in it is executed.
 
-    Raises
-    ------
-    UserError
-        If the file is missing or is not one of :func:`write_ensemble`.
+    UserError if the file is missing or is not one of :func:`write_ensemble`.
     """
 
     def build(values: dict[str, np.ndarray]) -> Ensemble:

@@ -178,18 +178,8 @@ def cross_fit(
 ) -> tuple[TrackNetworks, np.ndarray]:
     """Train a network for each fold; return them, and the held-out log posteriors (num_tracks, C).
 
-    Parameters
-    ----------
-    tracks : callable that returns arrays of shape (num_frames, dim)
-        Reads the frames of every training track, one after the other; they are kept in half precision.
-    labels : int array of shape (num_tracks,)
-        Their classes.
-    num_classes : int
-        C.
-    folds : sequence of pairs of index arrays
-        Training and held-out tracks; every track is held out once.
-    options : NetworkOptions
-        What is trained, and how.
+    ``tracks`` reads the frames (num_frames, dim) of every training track, one after the other; they are kept
+    in half precision. Every track is held out once.
     """
     names = [str(number) for number in range(len(labels))]
     each = dict(zip(names, names, strict=True))  # within tracks: no class is needed

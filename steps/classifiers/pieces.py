@@ -15,19 +15,10 @@ LAGS = (1, 2, 4, 8, 16)
 
 
 def piece_bounds(num_frames: int, length: float) -> np.ndarray:
-    """Return the bounds of pieces of about ``length`` frames, all of them equally long but for one frame.
+    """Return the bounds, int64 of shape (pieces + 1,), of pieces of about ``length`` frames, 0 for the whole
+    track.
 
-    Parameters
-    ----------
-    num_frames : int
-        At least 1.
-    length : float
-        Frames of a piece; 0 stands for the whole track.
-
-    Returns
-    -------
-    int64 array of shape (pieces + 1,)
-        From 0 to ``num_frames``, strictly ascending.
+    All are equally long but for one frame.
     """
     count = 1 if length <= 0 else max(1, min(num_frames, round(num_frames / length)))
     return np.linspace(0, num_frames, count + 1).round().astype(np.int64)
@@ -36,15 +27,8 @@ def piece_bounds(num_frames: int, length: float) -> np.ndarray:
 def movements(tracks: Iterable[np.ndarray]) -> np.ndarray:
     """Return the principal directions of frames around the mean of their track, scaled to a deviation of one.
 
-    Parameters
-    ----------
-    tracks : iterable of arrays of shape (num_frames, dim)
-        Read once. No class is needed, so that tracks that a cross-validation holds out may be among them.
-
-    Returns
-    -------
-    float64 array of shape (dim, :data:`MOVEMENTS` or fewer)
-        To multiply frames by.
+    Of frames (num_frames, dim), float64 of shape (dim, :data:`MOVEMENTS` or fewer). No class is needed, so
+    that tracks that a cross-validation holds out may be among them.
     """
     scatter, count = np.zeros(()), 0
     for frames in tracks:
@@ -61,17 +45,9 @@ def order(moves: np.ndarray) -> np.ndarray:
     """Return what of the covariances of movements at :data:`LAGS` changes its sign when time runs backwards.
 
     Covariances and means at no lag, as all statistics of single frames, are the same for a piece and for its
-    reverse; the antisymmetric part ``C(lag) - C(lag)'`` is not.
-
-    Parameters
-    ----------
-    moves : float64 array of shape (num_frames, dims)
-        Frames times :func:`movements`.
-
-    Returns
-    -------
-    float64 array of shape (len(LAGS) * dims * (dims - 1) / 2,)
-        In units of the variance of the piece; zeros for lags that it is too short for.
+    reverse; the antisymmetric part ``C(lag) - C(lag)'`` is not. ``moves`` (num_frames, dims) are frames
+    times :func:`movements`; the result, of shape (len(LAGS) * dims * (dims - 1) / 2,), is in units of the
+    variance of the piece, with zeros for lags that it is too short for.
     """
     moves = moves - moves.mean(axis=0)
     moves = moves / np.sqrt(max(float((moves**2).mean()), 1e-10))
@@ -86,29 +62,13 @@ def order(moves: np.ndarray) -> np.ndarray:
 def piece_vectors(
     frames: np.ndarray, length: float, statistics: str, projection: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return one vector a piece.
+    """Return one vector a piece, float32 of shape (pieces, dim or a multiple of it), of frames (num_frames,
+    dim).
 
-    Parameters
-    ----------
-    frames : array of shape (num_frames, dim)
-        At least one frame.
-    length : float
-        Frames of a piece; 0 stands for the whole track.
-    statistics : str
-        ``mean``; ``extremes``, the minimum and the maximum of every column, as the paper takes them of
-        posteriors (equations 11 and 12); ``deviation``; :data:`QUANTILES`; ``changes``, the mean distance of
-        neighbouring frames; or :func:`order`. Several are joined by ``+``.
-    projection : array of shape (dim, dims), optional
-        The :func:`movements` whose order is told.
-
-    Returns
-    -------
-    float32 array of shape (pieces, dim or a multiple of it)
-
-    Raises
-    ------
-    ValueError
-        If a statistic has another name, or there is no projection for the order.
+    ``length`` is in frames, 0 for the whole track. ``statistics`` are joined by ``+``: ``mean``;
+    ``extremes``, the minimum and the maximum of every column, as the paper takes them of posteriors
+    (equations 11 and 12); ``deviation``; :data:`QUANTILES`; ``changes``, the mean distance of neighbouring
+    frames; or :func:`order`, which needs ``projection``, the :func:`movements`. ValueError for another name.
     """
     bounds = piece_bounds(len(frames), length)[:-1]
     counts = np.diff(np.append(bounds, len(frames)))[:, np.newaxis]

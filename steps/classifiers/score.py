@@ -13,18 +13,8 @@ from steps.scoring.scores import write_scores
 
 
 def write_score(out: Path, reference: Reference, log_posteriors: np.ndarray, notes: str) -> Predictions:
-    """Write accuracy.json and predictions of one set; return the predictions.
-
-    Parameters
-    ----------
-    out : Path
-        The folder ``score_<set>``.
-    reference : Reference
-        The tracks.
-    log_posteriors : array of shape (num_tracks, C)
-        In their order.
-    notes : str
-        How the system was chosen, for results.txt.
+    """Write accuracy.json and predictions of one set from log posteriors (num_tracks, C); return the
+    predictions.
     """
     predictions = Predictions(
         classes=reference.classes,

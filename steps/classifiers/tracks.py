@@ -30,10 +30,7 @@ def frames_file(folder: Path, feats: str, posteriors: str = "") -> Path:
 def read_frames(reference: Reference, feats: str, posteriors: str = "") -> Iterator[tuple[str, np.ndarray]]:
     """Read the frames of all tracks, one after the other; see :func:`frames_file`.
 
-    Raises
-    ------
-    UserError
-        If a track is missing, unknown, has no frames, or frames that are not finite.
+    UserError if a track is missing, unknown, has no frames, or frames that are not finite.
     """
     rspecifier = f"scp:{frames_file(reference.path, feats, posteriors)}"
     found = []
@@ -79,10 +76,7 @@ def read_pieces(reference: Reference, parts: Sequence[Part], posteriors: str = "
 def mean_log_posteriors(reference: Reference, scp: Path) -> np.ndarray:
     """Return the mean log frame posteriors of each track, float64 of shape (num_tracks, C).
 
-    Raises
-    ------
-    UserError
-        If a track is missing or unknown, or its posteriors are none.
+    UserError if a track is missing or unknown, or its posteriors are none.
     """
     posteriors = read_posteriors(reference, f"scp:{scp}")
     found = {utt: vote(post).mean_log_posterior for utt, post in posteriors}

@@ -21,16 +21,9 @@ class Bin:
 
 
 def reliability(confidence: np.ndarray, right: np.ndarray, num_bins: int = 10) -> list[Bin]:
-    """Compare confidence and accuracy in bins of equal width; empty bins are left out.
+    """Compare confidence, in [0, 1], and accuracy in bins of equal width; empty bins are left out.
 
-    Parameters
-    ----------
-    confidence : array of shape (num_tracks,)
-        Probability of each hypothesis, in [0, 1].
-    right : bool array of shape (num_tracks,)
-        Whether it is right.
-    num_bins : int
-        Bins between 0 and 1; each includes its upper end.
+    Each bin includes its upper end.
     """
     values = np.asarray(confidence, dtype=np.float64)
     index = np.clip(np.ceil(values * num_bins).astype(int) - 1, 0, num_bins - 1)

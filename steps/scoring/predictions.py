@@ -74,10 +74,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
 def read_predictions(path: Path) -> Predictions:
     """Read the TSV back.
 
-    Raises
-    ------
-    UserError
-        If the file is missing, or a line does not fit the header; names the line.
+    UserError if the file is missing, or a line does not fit the header; names the line.
     """
 
     def parse(row: dict[str, str]) -> tuple[str, int, int, dict[str, float], dict[str, int]]:

@@ -53,10 +53,7 @@ class Reference:
 def read_reference(data_dir: str | Path) -> Reference:
     """Read ``utt2genre`` of a data directory, and ``genres.txt`` there or one folder above.
 
-    Raises
-    ------
-    UserError
-        If a file is missing or a label is not among the classes.
+    UserError if a file is missing or a label is not among the classes.
     """
     folder = Path(data_dir)
     lists = [path / "genres.txt" for path in (folder, folder.parent)]

@@ -65,10 +65,7 @@ def _read_measures(path: Path) -> tuple[tuple[str, ...], list[Measure]]:
 def read_scores(*folders: Path) -> Scores:
     """Read what was scored in some folders, and check that it belongs together.
 
-    Raises
-    ------
-    UserError
-        If a file is missing or broken, or of other tracks, classes or another run than the others.
+    UserError if a file is missing or broken, or of other tracks, classes or another run than the others.
     """
     classes: tuple[str, ...] = ()
     measures: dict[str, Measure] = {}

@@ -8,18 +8,7 @@ KINDS = ("sc", "lstm", "fusion")
 
 
 def mean_frame(feats: np.ndarray) -> np.ndarray:
-    """Return f_sc, the mean input frame (equation 10).
-
-    Parameters
-    ----------
-    feats : array of shape (num_frames, feat_dim)
-        Input frames.
-
-    Returns
-    -------
-    float64 array of shape (feat_dim,)
-        Mean over the frames.
-    """
+    """Return f_sc, the mean of the input frames (num_frames, feat_dim), float64 (equation 10)."""
     return np.asarray(feats).mean(axis=0, dtype=np.float64)
 
 
@@ -29,19 +18,10 @@ def share_above(post: np.ndarray, k: float) -> np.ndarray:
 
 
 def posterior_statistics(post: np.ndarray, k: float) -> np.ndarray:
-    """Return f_lstm, four statistics of the frame posteriors (equations 11-14).
+    """Return f_lstm, four statistics of the frame posteriors (num_frames, C) (equations 11-14).
 
-    Parameters
-    ----------
-    post : array of shape (num_frames, C)
-        Frame posteriors.
-    k : float
-        Threshold of the share, 0.9 in the paper's tables.
-
-    Returns
-    -------
-    float64 array of shape (4 * C,)
-        Maxima, minima, means and shares of frames above ``k``, each C values in class order.
+    float64 of shape (4 * C,): maxima, minima, means and shares of frames above ``k``, each C values in class
+    order.
     """
     values = np.asarray(post, dtype=np.float64)
     return np.concatenate(

@@ -31,21 +31,10 @@ def interval_by_track(
 ) -> tuple[float, float]:
     """Return an interval of a frame accuracy that takes tracks, not frames, as the independent trials.
 
-    Frames of one track are right or wrong together, so that Wilson's interval over frames is far too
-    narrow. This is the usual interval of a ratio of cluster sums: ``R = sum x_i / sum n_i`` with
-    variance ``m / (m - 1) * sum (x_i - R n_i)^2 / (sum n_i)^2`` and Student's t with m - 1 degrees.
-
-    Parameters
-    ----------
-    correct, total : array of shape (m,)
-        Right frames and frames of every track.
-    confidence : float
-        Coverage.
-
-    Returns
-    -------
-    tuple of float
-        Lower and upper end, cut to [0, 1]; (0, 1) where there are fewer than two tracks.
+    Frames of one track are right or wrong together, so that Wilson's interval over frames is far too narrow.
+    This is the usual interval of a ratio of cluster sums: ``R = sum x_i / sum n_i`` with variance ``m / (m -
+    1) * sum (x_i - R n_i)^2 / (sum n_i)^2`` and Student's t with m - 1 degrees, from right frames and frames
+    of m tracks. It is (0, 1) where there are fewer than two tracks.
     """
     from scipy.special import stdtrit  # half a second; most programs do without it
 
@@ -75,15 +64,8 @@ class McNemar:
 def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
     """Test whether two systems are right equally often, from the tracks on which they disagree.
 
-    Parameters
-    ----------
-    first, second : bool array of shape (num_tracks,)
-        Whether each system is right, track by track in one order.
-
-    Returns
-    -------
-    McNemar
-        Discordant counts and the two-sided binomial p value; p is 1 when no track is discordant.
+    ``first`` and ``second`` (num_tracks,) say whether each system is right; p is 1 when no track is
+    discordant.
     """
     from scipy.stats import binomtest  # a second; intervals do without it
 
@@ -99,16 +81,7 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     """Adjust p values of one family of tests by Holm's step-down method (SciPy has none).
 
-    Parameters
-    ----------
-    p_values : array of shape (m,)
-        Unadjusted p values.
-
-    Returns
-    -------
-    float64 array of shape (m,)
-        The i-th smallest p becomes ``max over j <= i of (m - j + 1) p_(j)``, at most 1, in the order
-        given.
+    The i-th smallest p becomes ``max over j <= i of (m - j + 1) p_(j)``, at most 1.
     """
     values = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(values, kind="stable")

@@ -82,13 +82,7 @@ def write_svm(path: Path, svm: LinearSvm) -> None:
 
 
 def read_svm(path: str | Path) -> LinearSvm:
-    """Read the npz back.
-
-    Raises
-    ------
-    UserError
-        If the file is missing, is not such an npz, or its shapes disagree.
-    """
+    """Read the npz back; UserError if the file is missing, is not such an npz, or its shapes disagree."""
 
     def build(values: dict[str, np.ndarray]) -> LinearSvm:
         if (version := int(values.pop("format"))) != FORMAT:

@@ -67,13 +67,7 @@ def svm_options(args: argparse.Namespace) -> SvmOptions:
 
 
 def standardisation(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation by column; a constant column has deviation 1.
-
-    Parameters
-    ----------
-    vectors : array of shape (n, dim)
-        Training vectors.
-    """
+    """Return mean and standard deviation by column of (n, dim); a constant column has deviation 1."""
     mean = vectors.mean(axis=0)
     scale = vectors.std(axis=0)
     constant = scale <= 1e-8 * np.maximum(1.0, np.abs(mean))
@@ -81,24 +75,12 @@ def standardisation(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fit(vectors: np.ndarray, labels: np.ndarray, num_classes: int, cost: float, options: SvmOptions) -> Fit:
-    """Train one-against-rest linear SVMs (squared hinge, primal) on standardised vectors.
+    """Train one-against-rest linear SVMs (squared hinge, primal) on standardised vectors (n, dim).
 
     The primal solver of liblinear has no random choice in it, so that the result is the same each time.
-    Where there are fewer vectors than dimensions the problem is solved in the space that the vectors
-    span, where the solution of a linear SVM lies anyway, and turned back: the same weights, sooner.
-
-    Parameters
-    ----------
-    vectors : float64 array of shape (n, dim)
-        Training vectors.
-    labels : int array of shape (n,)
-        Class indices below ``num_classes``; at least two different ones.
-    num_classes : int
-        Rows of the weights; a class without a vector gets the score minus infinity.
-    cost : float
-        C of the SVM.
-    options : SvmOptions
-        Tolerance, iterations, class weights.
+    Where there are fewer vectors than dimensions the problem is solved in the space that the vectors span,
+    where the solution of a linear SVM lies anyway, and turned back: the same weights, sooner. There must be
+    two classes; one without a vector gets the score minus infinity.
     """
     mean, scale = standardisation(vectors)
     standard = (vectors - mean) / scale
@@ -137,24 +119,10 @@ def make_folds(
 ) -> tuple[list[tuple[np.ndarray, np.ndarray]], bool]:
     """Split the training tracks for cross-validation, stratified and with every artist on one side.
 
-    Parameters
-    ----------
-    labels : int array of shape (n,)
-        Class indices.
-    artists : sequence of n str
-        Artist of every track.
-    classes : sequence of str
-        Class names, for messages.
-    options : SvmOptions
-        Number of folds and the seed of the shuffle.
-
-    Returns
-    -------
-    tuple
-        Pairs of training and held-out indices, and whether artists are kept apart, of which there is no
-        telling where every track stands as an artist of its own. They are not, with
-        a warning, where a class has a single artist, since a fold would then have nothing to learn it
-        from; a class with fewer artists than folds is absent from some held-out parts, also with a warning.
+    Returns pairs of training and held-out indices, and whether artists are kept apart, of which there is no
+    telling where every track stands as an artist of its own. They are not, with a warning, where a class has
+    a single artist, since a fold would then have nothing to learn it from; a class with fewer artists than
+    folds is absent from some held-out parts, also with a warning.
     """
     per_class = {
         c: len({a for a, y in zip(artists, labels, strict=True) if y == c}) for c in np.unique(labels)
@@ -216,27 +184,10 @@ def train(
     kind: str = "",
     k: float = math.nan,
 ) -> LinearSvm:
-    """Choose C by cross-validation and train on all tracks with it.
+    """Choose C by cross-validation and train on all tracks with it; ``kind`` and ``k`` are recorded in the
+    result.
 
-    Parameters
-    ----------
-    vectors : float array of shape (n, dim)
-        One feature vector a training track.
-    labels : int array of shape (n,)
-        Class indices; every class must have a track.
-    artists : sequence of n str
-        Artist of every track.
-    classes : sequence of str
-        Class names.
-    options : SvmOptions
-        Grid, folds, seed.
-    kind, k : str, float
-        Recorded in the result.
-
-    Raises
-    ------
-    UserError
-        If a class has no track, or too few tracks to cross-validate.
+    UserError if a class has no track.
     """
     for index, name in enumerate(classes):
         if not np.any(labels == index):

@@ -63,20 +63,9 @@ def sweep(
     costs: tuple[float, float],
     options: SvmOptions,
 ) -> list[SweepPoint]:
-    """Train and test at every k with fixed costs.
+    """Train and test at every k of ``grid`` with fixed costs.
 
-    Parameters
-    ----------
-    train, test : SweepData
-        Statistics of the two sets over the same ``grid``.
-    num_classes : int
-        C.
-    grid : tuple of float
-        Thresholds.
-    costs : tuple of two float
-        C of the SVM on f_lstm and on f_fusion, as chosen on the training set for the tables.
-    options : SvmOptions
-        Solver options.
+    ``costs``: of the SVM on f_lstm and on f_fusion, as chosen on the training set for the tables.
     """
     points = []
     for position, k in enumerate(grid):

@@ -10,13 +10,7 @@ from utils.cli import UserError
 
 
 def read_vector_table(rspecifier: str) -> dict[str, np.ndarray]:
-    """Read an archive of vectors of one length, without NaN.
-
-    Returns
-    -------
-    dict of str to float32 array of shape (dim,)
-        C-sorted by utterance.
-    """
+    """Read an archive of finite vectors of one length, float32 (dim,), C-sorted by utterance."""
     vectors: dict[str, np.ndarray] = {}
     dim = 0
     for utt, vector in archive.read_vectors(rspecifier):
@@ -32,17 +26,8 @@ def read_vector_table(rspecifier: str) -> dict[str, np.ndarray]:
 
 
 def read_labelled(reference: Reference, rspecifier: str) -> tuple[np.ndarray, np.ndarray]:
-    """Read exactly the vectors of a data directory's tracks.
-
-    Returns
-    -------
-    tuple
-        float64 array of shape (n, dim) and class indices of shape (n,), in the order of ``reference.genre``.
-
-    Raises
-    ------
-    UserError
-        If an utterance is missing or unknown.
+    """Read exactly the vectors of the reference's tracks, float64 (n, dim), and class indices (n,), in its
+    order.
     """
     vectors = read_vector_table(rspecifier)
     for utt in vectors:

@@ -47,18 +47,10 @@ class TrackVote:
 
 
 def vote(post: np.ndarray) -> TrackVote:
-    """Count the votes of one track.
+    """Count the votes of one track's posteriors (num_frames, C).
 
-    Parameters
-    ----------
-    post : array of shape (num_frames, C)
-        Frame posteriors.
-
-    Returns
-    -------
-    TrackVote
-        A frame votes for its largest posterior (the first of equal ones). Among classes with the most
-        frames the one with the larger summed posterior wins.
+    A frame votes for its largest posterior (the first of equal ones). Among classes with the most frames the
+    one with the larger summed posterior wins.
     """
     values = np.asarray(post, dtype=np.float64)
     counts = np.bincount(values.argmax(axis=1), minlength=values.shape[1])
@@ -76,23 +68,8 @@ def vote(post: np.ndarray) -> TrackVote:
 def check_posteriors(
     utt: str, post: np.ndarray, num_classes: int, num_frames: int | None, source: str
 ) -> None:
-    """Refuse posteriors that cannot be scored.
-
-    Parameters
-    ----------
-    utt, source : str
-        Names for the message.
-    post : array of shape (num_frames, C)
-        Frame posteriors.
-    num_classes : int
-        Expected number of columns.
-    num_frames : int or None
-        Expected number of rows, None where it is unknown.
-
-    Raises
-    ------
-    UserError
-        On a wrong shape, on NaN, and where rows are not distributions (within 1 %).
+    """Refuse posteriors of a wrong shape (``num_frames`` None: any), with NaN, or that are no distributions
+    (within 1 %).
     """
     where = f"{source}: utterance '{utt}'"
     if post.ndim != 2 or post.shape[0] < 1:
@@ -121,16 +98,8 @@ def check_posteriors(
 def read_posteriors(
     reference: Reference, rspecifier: str, num_frames: Mapping[str, int] | None = None
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the posteriors of exactly the tracks of a data directory, checked by :func:`check_posteriors`.
-
-    Parameters
-    ----------
-    reference : Reference
-        The tracks.
-    rspecifier : str
-        The posteriors, each of shape (num_frames, C).
-    num_frames : mapping of str to int, optional
-        Expected length of each track.
+    """Yield the posteriors (num_frames, C) of exactly the reference's tracks, checked by
+    :func:`check_posteriors`.
     """
     seen = []
     for utt, post in archive.read_matrices(rspecifier):
