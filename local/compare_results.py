@@ -47,9 +47,7 @@ def get_parser() -> cli.KaldiParser:
 
 
 def test_against_first(systems: dict[str, Scores], measures: Sequence[str]) -> dict[tuple[str, str], Pair]:
-    """Test every system's measures against the first system's, Holm-corrected over all tests; by measure and
-    directory.
-    """
+    """Test all systems' measures against the first's, Holm-corrected over all; by measure and directory."""
     first, *others = systems
     pairs = []
     for name in measures:

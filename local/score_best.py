@@ -35,7 +35,7 @@ def get_parser() -> cli.KaldiParser:
 
 
 def table(ensemble: Ensemble, scores: Mapping[str, np.ndarray], labels: np.ndarray) -> dict:
-    """Return what each part adds, as tables.json holds it, from its calibrated log posteriors (num_tracks, C)."""
+    """Return what each part adds, as tables.json holds it, from its log posteriors (num_tracks, C)."""
     systems = {"all parts": list(scores)}
     if len(scores) > 1:
         systems |= {f"without {name}": [other for other in scores if other != name] for name in scores}

@@ -45,7 +45,7 @@ def from_path(pattern: re.Pattern[str], place: str) -> str:
 
 
 def _columns(path: str, written: list[str]) -> list[str]:
-    """Return a table's columns, refusing a name that is there twice or looks like one of ours but is not."""
+    """Return a table's columns; refuse a name that is there twice or looks like one of ours but is not."""
     header = [name.strip().casefold() for name in written]
     if "path" not in header or len(set(header)) != len(header):
         raise UserError(f"{path}:1: expected a header with 'path' and others, got '{','.join(written)}'")

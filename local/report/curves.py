@@ -19,9 +19,7 @@ ITERS = ("iter", "lr", "tr_loss", "tr_acc", "cv_loss", "cv_acc", "accepted", "se
 
 
 def draw_figure3(sweeps: Mapping[str, Sequence[SweepPoint]], k: float, stem: Path) -> None:
-    """Draw accuracy against k, f_lstm on the left and f_fusion on the right, a line a model; ``k`` of the
-    tables is marked.
-    """
+    """Draw accuracy against k, f_lstm left and f_fusion right, a line a model; ``k`` is marked."""
     figure, panels = plt.subplots(1, 2, figsize=(7.5, 3.9), sharey=True)
     rows = []
     for axes, kind, title in zip(

@@ -41,10 +41,9 @@ def confident_errors(predictions: Predictions, count: int) -> list[ConfidentErro
 def draw_posteriorgrams(
     errors: list[ConfidentError], classes: tuple[str, ...], rspecifier: str, frame_shift: float, folder: Path
 ) -> list[Path]:
-    """Draw the posteriors of each track, class against time, as error_1.png (.pdf, .csv) …, and return the
-    files.
+    """Draw the posteriors of each track, class against time, and return the files.
 
-    A frame shift of 0 is unknown; the axis then counts frames.
+    They are error_1.png (.pdf, .csv) …. A frame shift of 0 is unknown; the axis then counts frames.
     """
     posts = archive.RandomReader(rspecifier)
     files = []

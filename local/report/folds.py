@@ -20,7 +20,7 @@ from utils.provenance import read_record
 
 
 def pool_predictions(folds: Sequence[Predictions], sources: Sequence[str]) -> Predictions:
-    """Put the tables of several folds into one, in C order; UserError if a track is in two or columns differ."""
+    """Put the tables of several folds into one, in C order; a track in two, or other columns, is an error."""
     seen: dict[str, str] = {}
     for fold, source in zip(folds, sources, strict=True):
         if fold.classes != folds[0].classes or list(fold.counts) != list(folds[0].counts):

@@ -16,9 +16,7 @@ FLOOR = np.log(1e-10)
 
 
 def track_losses(log_posteriors: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return minus the log posterior of the true class (num_tracks,) from scores or log posteriors (num_tracks,
-    C).
-    """
+    """Return minus the log posterior of the true class (num_tracks,), of scores (num_tracks, C)."""
     return -np.maximum(log_softmax(log_posteriors)[np.arange(len(labels)), labels], FLOOR)
 
 

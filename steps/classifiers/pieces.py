@@ -15,10 +15,9 @@ LAGS = (1, 2, 4, 8, 16)
 
 
 def piece_bounds(num_frames: int, length: float) -> np.ndarray:
-    """Return the bounds, int64 of shape (pieces + 1,), of pieces of about ``length`` frames, 0 for the whole
-    track.
+    """Return the bounds, int64 of shape (pieces + 1,), of pieces of about ``length`` frames.
 
-    All are equally long but for one frame.
+    All are equally long but for one frame; a length of 0 stands for the whole track.
     """
     count = 1 if length <= 0 else max(1, min(num_frames, round(num_frames / length)))
     return np.linspace(0, num_frames, count + 1).round().astype(np.int64)
@@ -62,8 +61,7 @@ def order(moves: np.ndarray) -> np.ndarray:
 def piece_vectors(
     frames: np.ndarray, length: float, statistics: str, projection: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return one vector a piece, float32 of shape (pieces, dim or a multiple of it), of frames (num_frames,
-    dim).
+    """Return one vector a piece, float32 of shape (pieces, …), of frames (num_frames, dim).
 
     ``length`` is in frames, 0 for the whole track. ``statistics`` are joined by ``+``: ``mean``;
     ``extremes``, the minimum and the maximum of every column, as the paper takes them of posteriors

@@ -13,9 +13,7 @@ from steps.scoring.scores import write_scores
 
 
 def write_score(out: Path, reference: Reference, log_posteriors: np.ndarray, notes: str) -> Predictions:
-    """Write accuracy.json and predictions of one set from log posteriors (num_tracks, C); return the
-    predictions.
-    """
+    """Write accuracy.json and predictions of one set from its log posteriors; return the predictions."""
     predictions = Predictions(
         classes=reference.classes,
         utts=tuple(reference.genre),

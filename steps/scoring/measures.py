@@ -12,9 +12,7 @@ from steps.scoring.significance import wilson
 
 
 def confusion_matrix(ref: np.ndarray, hyp: np.ndarray, num_classes: int) -> np.ndarray:
-    """Count pairs of class indices (num_tracks,), int64 of shape (C, C): a row a true class, a column a
-    hypothesis.
-    """
+    """Count pairs of class indices, int64 of shape (C, C): a row a true class, a column a hypothesis."""
     flat = np.asarray(ref, dtype=np.int64) * num_classes + np.asarray(hyp, dtype=np.int64)
     return np.bincount(flat, minlength=num_classes * num_classes).reshape(num_classes, num_classes)
 

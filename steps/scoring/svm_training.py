@@ -184,8 +184,7 @@ def train(
     kind: str = "",
     k: float = math.nan,
 ) -> LinearSvm:
-    """Choose C by cross-validation and train on all tracks with it; ``kind`` and ``k`` are recorded in the
-    result.
+    """Choose C by cross-validation and train on all tracks with it; ``kind`` and ``k`` are recorded.
 
     UserError if a class has no track.
     """

@@ -26,9 +26,7 @@ def read_vector_table(rspecifier: str) -> dict[str, np.ndarray]:
 
 
 def read_labelled(reference: Reference, rspecifier: str) -> tuple[np.ndarray, np.ndarray]:
-    """Read exactly the vectors of the reference's tracks, float64 (n, dim), and class indices (n,), in its
-    order.
-    """
+    """Read the vectors (n, dim) and class indices (n,) of exactly the reference's tracks, in its order."""
     vectors = read_vector_table(rspecifier)
     for utt in vectors:
         reference.require(utt, rspecifier)

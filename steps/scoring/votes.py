@@ -68,9 +68,7 @@ def vote(post: np.ndarray) -> TrackVote:
 def check_posteriors(
     utt: str, post: np.ndarray, num_classes: int, num_frames: int | None, source: str
 ) -> None:
-    """Refuse posteriors of a wrong shape (``num_frames`` None: any), with NaN, or that are no distributions
-    (within 1 %).
-    """
+    """Refuse posteriors of a wrong shape, with NaN, or that are no distributions (within 1 %)."""
     where = f"{source}: utterance '{utt}'"
     if post.ndim != 2 or post.shape[0] < 1:
         raise UserError(f"{where} has no frames")
@@ -98,9 +96,7 @@ def check_posteriors(
 def read_posteriors(
     reference: Reference, rspecifier: str, num_frames: Mapping[str, int] | None = None
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the posteriors (num_frames, C) of exactly the reference's tracks, checked by
-    :func:`check_posteriors`.
-    """
+    """Yield the posteriors (num_frames, C) of exactly the reference's tracks, checked."""
     seen = []
     for utt, post in archive.read_matrices(rspecifier):
         reference.require(utt, rspecifier)
