@@ -13,6 +13,8 @@ from typing import IO
 
 import numpy as np
 
+from steps.audio.source import SourceFile
+
 
 class FfmpegError(Exception):
     """The decoding process failed; the message is what it said."""
@@ -23,23 +25,22 @@ def is_available() -> bool:
     return shutil.which("ffmpeg") is not None
 
 
-def _probe(path: str, *words: str) -> dict:
-    """Return what ffprobe says; the ``file:`` prefix keeps a name from being an option or a URL."""
-    command = ["ffprobe", "-v", "error", *words, "-of", "json", "-i", f"file:{path}"]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    try:
-        return json.loads(done.stdout)
-    except ValueError:
-        return {}
+def address(file: SourceFile) -> str:
+    """Return what ffmpeg calls these bytes: a ``file:`` prefix keeps a name from being an option or a URL."""
+    if file.is_whole:
+        return f"file:{file.path}"
+    return f"subfile,,start,{file.start},end,{file.start + file.size},,:file:{file.path}"
 
 
-def tags(path: str) -> dict[str, str]:
-    """Return the tags that ffprobe finds in a file, by their names in lower case; none if it is not there."""
+def artist_tag(path: str) -> str:
+    """Return the artist in a file's tags as ffprobe finds it, empty if there is none or no ffprobe."""
     if shutil.which("ffprobe") is None:
-        return {}
-    found = _probe(path, "-show_entries", "format_tags:stream_tags")
-    parts = [*found.get("streams", []), found.get("format", {})]
-    return {key.lower(): text.strip() for part in parts for key, text in part.get("tags", {}).items()}
+        return ""
+    command = ["ffprobe", "-v", "error", "-show_entries", "format_tags=artist:stream_tags=artist"]
+    command += ["-of", "default=noprint_wrappers=1:nokey=1", "-i", f"file:{path}"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    lines = done.stdout.decode("utf-8", "replace").strip().split("\n")
+    return lines[0].strip() if done.returncode == 0 else ""
 
 
 def stated_seconds(path: str) -> float | None:
@@ -52,8 +53,13 @@ def stated_seconds(path: str) -> float | None:
     """
     if shutil.which("ffprobe") is None:
         raise FfmpegError("ffprobe, which knows the stated length, is not there; install it beside ffmpeg")
-    entries = "stream=duration:stream_tags=DURATION:format=duration"
-    found = _probe(path, "-select_streams", "a:0", "-show_entries", entries)
+    command = ["ffprobe", "-v", "error", "-select_streams", "a:0", "-show_entries"]
+    command += ["stream=duration:stream_tags=DURATION:format=duration", "-of", "json", "-i", path]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    try:
+        found = json.loads(done.stdout)
+    except ValueError:
+        return None
     stream: dict = next(iter(found.get("streams", [])), {})
     said = [stream.get("duration"), stream.get("tags", {}).get("DURATION")]
     said.append(found.get("format", {}).get("duration"))
@@ -74,11 +80,19 @@ def _seconds(text: str) -> float | None:
 class Pipe:
     """A recording read through ``ffmpeg``, in the manner of ``soundfile.SoundFile``.
 
-    Raises :class:`FfmpegError` if the file holds nothing that ffmpeg decodes.
+    Parameters
+    ----------
+    address : str
+        The recording as :func:`address` writes it.
+
+    Raises
+    ------
+    FfmpegError
+        If the file holds nothing that ffmpeg decodes.
     """
 
-    def __init__(self, path: str) -> None:
-        command = ["ffmpeg", "-nostdin", "-v", "error", "-xerror", "-i", f"file:{path}"]
+    def __init__(self, address: str) -> None:
+        command = ["ffmpeg", "-nostdin", "-v", "error", "-xerror", "-i", address]
         command += ["-map", "0:a:0", "-f", "au", "-c:a", "pcm_f32be", "pipe:1"]
         self._messages = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._process = subprocess.Popen(
@@ -108,7 +122,10 @@ class Pipe:
     def read_frames(self, frames: int) -> np.ndarray:
         """Return up to ``frames`` frames ``[frames, channels]`` in float64; none at the end.
 
-        Raises :class:`FfmpegError` if the process ended with a status other than 0.
+        Raises
+        ------
+        FfmpegError
+            If the process ended with a status other than 0.
         """
         data = self._stream.read(frames * self.channels * 4)
         if not data and self._process.wait() != 0:

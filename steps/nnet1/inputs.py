@@ -1,8 +1,7 @@
 """Utterances for training: features through the feature transform, targets and frame weights beside them.
 
-An utterance without targets or of another length is counted
-and warned about as Kaldi does; a class outside the network's outputs or a feature that is no number is an
-error that names the utterance.
+An utterance without targets or of another length is counted and warned about as Kaldi does; a class outside
+the network's outputs, or a feature or weight that is no number, is an error that names utterance and frame.
 """
 
 from __future__ import annotations
@@ -47,26 +46,11 @@ class Counts:
 
 @dataclass
 class TrainingData:
-    """One pass over features and targets; iterate again for the next epoch.
+    """One pass over features and targets (rspecifiers); iterate again for the next epoch.
 
-    Parameters
-    ----------
-    feats, targets : str
-        Rspecifiers of matrices and posteriors.
-    input_dim, num_classes : int
-        Columns of the features and classes of the targets that are allowed.
-    transform : Net, optional
-        Maps features [frames, input_dim] of an utterance to the network's input, where it computes.
-    frame_weights : str
-        Rspecifier of vectors, or ``""``.
-    length_tolerance : int
-        Features, targets and weights that differ by less are cut to the shortest; 0: none may differ.
-    max_frames : int
-        Longer utterances are left out.
-    counts, reading
-        What became of the utterances so far, and the seconds it took to read them.
-    tables
-        The utterances on GPUs, see ``feeds``.
+    Features have ``input_dim`` columns before the transform. Features, targets and weights whose lengths
+    differ by less than ``length_tolerance`` are cut to the shortest; utterances longer than ``max_frames``
+    are left out. ``reading`` are the seconds of reading, ``tables`` the utterances on GPUs, see ``feeds``.
     """
 
     feats: str
@@ -143,13 +127,7 @@ class TrainingData:
 
 
 def check_features(key: str, feats: np.ndarray, input_dim: int) -> None:
-    """Refuse features of a wrong width or with values that are no numbers.
-
-    Raises
-    ------
-    UserError
-        Naming the utterance, and the frame and column of the first such value.
-    """
+    """Refuse features of a wrong width or with values that are no numbers."""
     if feats.shape[1] != input_dim:
         raise UserError(f"{key}: the features have {feats.shape[1]} columns, the network takes {input_dim}")
     if not np.isfinite(feats).all():
@@ -158,13 +136,7 @@ def check_features(key: str, feats: np.ndarray, input_dim: int) -> None:
 
 
 def check_weights(key: str, weights: np.ndarray) -> np.ndarray:
-    """Return the weights [frames] as float32.
-
-    Raises
-    ------
-    UserError
-        Naming the utterance and the first frame whose weight is negative or no finite number.
-    """
+    """Return the weights [frames] as float32; none may be negative or no finite number."""
     bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
     if len(bad):
         raise UserError(
@@ -175,14 +147,7 @@ def check_weights(key: str, weights: np.ndarray) -> np.ndarray:
 
 
 def dense_targets(key: str, posterior: Any, num_classes: int) -> np.ndarray:
-    """Posterior arrays as a matrix [frames, num_classes] float32; equal classes in a frame add up.
-
-    Raises
-    ------
-    UserError
-        Naming the utterance and the frame, if a class lies outside the network's outputs or a weight
-        is no number.
-    """
+    """Posterior arrays as a matrix [frames, num_classes] float32; equal classes in a frame add up."""
     classes, weights = posterior.classes, posterior.weights
     frames = np.repeat(np.arange(len(posterior.offsets) - 1), np.diff(posterior.offsets))
     outside = (classes < 0) | (classes >= num_classes)

@@ -37,11 +37,7 @@ END_OF_COMPONENT = "<!EndOfComponent>"
 def read_network(path: str | Path) -> Network:
     """Read a network of either generation from a file, or from the standard input if it is ``-``.
 
-    Raises
-    ------
-    NnetFormatError
-        With path, component and byte offset: truncated, wrong or inconsistent dimensions, unknown
-        component or option, something behind the end.
+    Whatever is wrong with it is a ``NnetFormatError`` with path, component and byte offset.
     """
     if str(path) == "-":
         return _parse(sys.stdin.buffer, "standard input")
@@ -136,10 +132,7 @@ def _read_options(scanner: Scanner, kind: type[Component]) -> dict[str, int | fl
 def write_network(network: Network, path: str | Path, binary: bool = True) -> None:
     """Write a network in the layout of its generation to a file, or to the standard output if it is ``-``.
 
-    Raises
-    ------
-    NnetFormatError
-        If the generation has no place for a component, or for a clip that an LSTM was given.
+    It is a ``NnetFormatError`` if the generation has no place for a component or the clips of an LSTM.
     """
     _check_generation(network)
     if str(path) == "-":

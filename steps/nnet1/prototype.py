@@ -128,28 +128,29 @@ def default_generation(protos: list[ProtoLine]) -> Generation:
     return "2014" if old else "modern"
 
 
+def _line(kind: str, before: int, after: int, **options: object) -> str:
+    words = [f"<{name}> {value}" for name, value in options.items()]
+    return " ".join([f"<{kind}> <InputDim> {before} <OutputDim> {after}", *words])
+
+
 def dnn_prototype(feat_dim: int, num_leaves: int, hid_layers: int, hid_dim: int) -> list[str]:
     """Return the prototype of a DNN as Kaldi's ``utils/nnet/make_nnet_proto.py`` makes it by default."""
 
-    def stddev(before: int, after: int) -> float:
-        return 3.5 * math.sqrt(2 / (before + after))
+    def stddev(before: int, after: int, factor: float = 1.0) -> str:
+        return f"{3.5 * math.sqrt(2 / (before + after)) * factor:f}"
 
-    lines = ["<NnetProto>"]
-    before = feat_dim
+    lines, before = ["<NnetProto>"], feat_dim
+    bias = {"BiasMean": "-2.000000", "BiasRange": "4.000000"}
     for layer in range(hid_layers):
-        deviation = stddev(before, hid_dim) * (math.sqrt(1 / 12) if layer == 0 else 1)
-        lines.append(
-            f"{_dims('<AffineTransform>', before, hid_dim)} <BiasMean> -2.000000 <BiasRange> 4.000000 "
-            f"<ParamStddev> {deviation:f} <MaxNorm> 0.000000"
-        )
-        lines.append(_dims("<Sigmoid>", hid_dim, hid_dim))
+        deviation = stddev(before, hid_dim, math.sqrt(1 / 12) if layer == 0 else 1.0)
+        options = {**bias, "ParamStddev": deviation, "MaxNorm": "0.000000"}
+        lines += [_line("AffineTransform", before, hid_dim, **options), _line("Sigmoid", hid_dim, hid_dim)]
         before = hid_dim
-    slower_bias = " <LearnRateCoef> 1.000000 <BiasLearnRateCoef> 0.100000" if hid_layers else ""
-    lines.append(
-        f"{_dims('<AffineTransform>', before, num_leaves)} <BiasMean> 0.000000 <BiasRange> 0.000000 "
-        f"<ParamStddev> {stddev(before, num_leaves):f}{slower_bias}"
-    )
-    return [*lines, _dims("<Softmax>", num_leaves, num_leaves), "</NnetProto>"]
+    last = {"BiasMean": "0.000000", "BiasRange": "0.000000", "ParamStddev": stddev(before, num_leaves)}
+    if hid_layers:
+        last |= {"LearnRateCoef": "1.000000", "BiasLearnRateCoef": "0.100000"}
+    lines += [_line("AffineTransform", before, num_leaves, **last), _line("Softmax", num_leaves, num_leaves)]
+    return [*lines, "</NnetProto>"]
 
 
 def lstm_prototype(
@@ -167,19 +168,9 @@ def lstm_prototype(
     The leading <Transmit> matters: without it the first LSTM of kaldi-lstm gets no gradient. The recurrent
     projection of ``proj_dim`` units is what the paper calls the size of a layer.
     """
-    lines = ["<NnetProto>", _dims("<Transmit>", feat_dim, feat_dim)]
-    before = feat_dim
-    for _ in range(num_layers):
-        lines.append(
-            f"{_dims('<LstmProjectedStreams>', before, proj_dim)} <CellDim> {cell_dim} "
-            f"<ParamScale> {param_scale:g} <NumStream> {num_stream}"
-        )
-        before = proj_dim
-    lines.append(
-        f"{_dims('<AffineTransform>', before, num_leaves)} <BiasMean> 0 <BiasRange> 0 <ParamStddev> 0.04"
-    )
-    return [*lines, _dims("<Softmax>", num_leaves, num_leaves), "</NnetProto>"]
-
-
-def _dims(kind: str, before: int, after: int) -> str:
-    return f"{kind} <InputDim> {before} <OutputDim> {after}"
+    options = {"CellDim": cell_dim, "ParamScale": f"{param_scale:g}", "NumStream": num_stream}
+    dims = [feat_dim] + [proj_dim] * num_layers
+    lines = ["<NnetProto>", _line("Transmit", feat_dim, feat_dim)]
+    lines += [_line("LstmProjectedStreams", before, proj_dim, **options) for before in dims[:-1]]
+    lines.append(_line("AffineTransform", dims[-1], num_leaves, BiasMean=0, BiasRange=0, ParamStddev="0.04"))
+    return [*lines, _line("Softmax", num_leaves, num_leaves), "</NnetProto>"]

@@ -128,12 +128,15 @@ def test_epochs_under_another_key_or_none_are_not_kept(key, corpus, tmp_path, ca
 
 
 @pytest.mark.parametrize(("stage", "fewer"), [("lstm", "--max-iters=2"), ("lstm", "--select=best-cv")])
-def test_fewer_epochs_or_another_selection_give_what_a_fresh_run_gives(stage, fewer, corpus, tmp_path):
+def test_fewer_epochs_or_another_selection_give_what_a_fresh_run_gives(
+    stage, fewer, corpus, tmp_path, capsys
+):
     again, fresh = tmp_path / "again", tmp_path / "fresh"
     common = ("--max-iters=4", "--momentum=0.9")  # the first epoch is the best one
     train(stage, corpus, again, *common, "--key=of four")
     first = (again / "final.nnet").read_bytes()
     train(stage, corpus, again, *common, fewer, "--key=of the other")
+    assert "(done before)" not in capsys.readouterr().err
     assert (again / "final.nnet").read_bytes() != first
     train(stage, corpus, fresh, *common, fewer, "--key=of the other")
     assert files(again) == files(fresh)
