@@ -64,9 +64,11 @@ def get_parser() -> cli.KaldiParser:
 
 def choose_device(use_gpu: str) -> str:
     """Return 'cuda' or 'cpu' for yes, no or optional."""
+    if use_gpu == "no":
+        return "cpu"
     import torch
 
-    available = use_gpu != "no" and torch.cuda.is_available()
+    available = torch.cuda.is_available()
     if use_gpu == "yes" and not available:
         raise cli.UserError("--use-gpu=yes: no CUDA device is available; use --use-gpu=optional or no")
     return "cuda" if available else "cpu"

@@ -28,22 +28,10 @@ CLIP_POLICIES = ("report", "scale", "error")
 class Conversion:
     """How tracks are converted.
 
-    Attributes
-    ----------
-    sample_rate : int
-        Of the output, in Hz.
-    quality : str
-        soxr's quality: ``VHQ``, ``HQ``, ``MQ`` or ``LQ``.
-    clip : str
-        What happens to a track that exceeds full scale after resampling: ``report`` saturates it and
-        says so, ``scale`` divides the whole track by its peak, ``error`` refuses it.
-    max_over_db : float
-        With ``report``, how far beyond full scale a peak may lie; beyond it the track is refused, for
-        then it is no overshoot but a float file that was never meant to have full scale at 1.0.
-    min_samples : int
-        A track that is shorter at the output rate is refused: one scattering window.
-    allow_truncated : bool
-        Whether a file that ends before its header says is a warning, not an error.
+    A track that exceeds full scale after resampling is saturated and reported, divided by its peak
+    (``clip="scale"``), or refused (``"error"``). One whose peak lies further beyond than ``max_over_db`` is
+    always refused: that is a float file that was never meant to have full scale at 1.0. So is a track that is
+    shorter than ``min_samples`` at the output rate, one scattering window. ``quality`` is soxr's.
     """
 
     sample_rate: int = 22050
@@ -86,19 +74,7 @@ def decibels(peak: float) -> float:
 def convert_track(source: str | Path, target: str | Path, how: Conversion) -> TrackReport:
     """Convert one recording and return what was found in it.
 
-    Parameters
-    ----------
-    source : str or Path
-        A recording in any format that :class:`steps.audio.decode.Track` opens.
-    target : str or Path
-        The WAV file, which appears whole or not at all.
-    how : Conversion
-        The settings.
-
-    Raises
-    ------
-    AudioError
-        If the recording is refused; nothing is written then.
+    Raises :class:`AudioError` if the recording is refused; nothing is written then.
     """
     with atomic.replacing(target, "wb") as file:
         report = _write(source, file, how, gain=1.0)
@@ -113,25 +89,10 @@ def convert_track(source: str | Path, target: str | Path, how: Conversion) -> Tr
 def cut_track(
     whole: Path, report: TrackReport, target: Path, span: tuple[int, int], how: Conversion
 ) -> TrackReport:
-    """Write some samples of a converted recording as a WAV file of their own.
+    """Write some samples of a recording that :func:`convert_track` wrote as a WAV file of their own.
 
-    Parameters
-    ----------
-    whole : Path
-        The recording as :func:`convert_track` wrote it.
-    report : TrackReport
-        What was found in it; its peak and number of samples become those of the piece.
-    target : Path
-        The WAV file, which appears whole or not at all.
-    span : tuple of int
-        The first sample and the one behind the last.
-    how : Conversion
-        The settings.
-
-    Raises
-    ------
-    AudioError
-        If the piece is shorter than a track may be.
+    ``report`` is that of the whole recording; ``span`` is the first sample and the one behind the last.
+    Raises :class:`AudioError` if the piece is shorter than a track may be.
     """
     first, last = span
     with whole.open("rb") as file:

@@ -1,7 +1,8 @@
-"""Opening a recording, whatever its format, as blocks of samples.
+"""One open recording, decoded by libsndfile or ffmpeg, and the judgement of its length.
 
 libsndfile reads wav, flac, ogg, opus, mp3, au, aiff and more, and goes by content, not by name. What it
-cannot open is given to ``ffmpeg`` if that is installed.
+cannot open is given to ``ffmpeg`` if that is installed. Nothing is lost without a word: what was decoded is
+compared with what the header states, and with the bytes that are there, in one place for every format.
 """
 
 from __future__ import annotations
@@ -9,32 +10,53 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import soundfile
 
-from steps.audio import containers
+from steps.audio import containers, ffmpeg, mpeg
 from steps.audio.source import SourceFile
-from steps.audio.stream import AudioError, Stream
+from utils.cli import UserError
+
+#: Frames decoded at a time: 64 Ki frames of 6 channels in float64 are 3 MiB.
+BLOCK_FRAMES = 65536
+MIN_RATE, MAX_RATE = 8000, 192000
+#: A deficit below both is a warning: some published files promise a little more than they hold.
+SMALL_SECONDS, SMALL_SHARE = 0.5, 0.01
+#: What a lossy codec may hold back without a word, in frames: its largest block.
+_BLOCK = 4096
+_LOSSLESS = ("FLAC", "PCM", "FLOAT", "DOUBLE", "ULAW", "ALAW")
+_UNKNOWN_FRAMES = 1 << 60
+_ERRORS = (soundfile.SoundFileError, RuntimeError, TypeError)
+
+
+class AudioError(UserError):
+    """A recording that cannot be used; the message begins with its path."""
+
+
+class _Sound(soundfile.SoundFile):
+    """A ``SoundFile`` read strictly forward: the header's frame count is no limit, and nothing seeks."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def read_frames(self, frames: int) -> np.ndarray:
+        return self.read(frames, dtype="float64", always_2d=True)
 
 
 class Track:
-    """One open recording: the stream in a file, or the streams that follow each other in it.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file. Its content decides the format.
-    allow_truncated : bool
-        Whether a file that ends before its header says is a warning, not an error.
+    """A recording to be read once, from its beginning to its end.
 
     Attributes
     ----------
-    codec, sample_rate, channels
-        Of the first stream; see :class:`steps.audio.stream.Stream`.
+    codec : str
+        For example ``MP3/MPEG_LAYER_III``.
+    sample_rate, channels : int
+        As the file states them.
     header_frames : int or None
-        The number of frames that the headers state, ``None`` where one leaves it open.
+        The number of frames that the container states, ``None`` where it leaves that open.
     frames : int
         The number of frames decoded so far.
     warnings : list of str
-        What was odd about the file, filled while it is read.
+        What is odd about the file, complete when all blocks have been read.
 
     Raises
     ------
@@ -44,25 +66,25 @@ class Track:
 
     def __init__(self, path: object, *, allow_truncated: bool = False) -> None:
         self.path = str(path)
-        self.warnings: list[str] = []
         self.frames = 0
+        self.header_frames: int | None = None
+        self.warnings: list[str] = []
         self._allow_truncated = allow_truncated
-        file = _open_source(self.path)
-        self._spans = containers.split(file)
-        if len(self._spans) > 1:
-            file.close()
-            file = SourceFile(self.path, *self._spans[0])
+        self._failure = ""
+        self._mpeg: mpeg.Stream | None = None
+        self._file = _open_source(self.path)
         try:
-            self._stream = Stream(file)
+            self._sound: _Sound | ffmpeg.Pipe = self._open()
         except BaseException:
-            file.close()
+            self._file.close()
             raise
-        self.codec, self.sample_rate, self.channels = (
-            self._stream.codec,
-            self._stream.sample_rate,
-            self._stream.channels,
-        )
-        self.header_frames = self._stream.stated
+        self.sample_rate, self.channels = int(self._sound.samplerate), int(self._sound.channels)
+        if not MIN_RATE <= self.sample_rate <= MAX_RATE:
+            self.close()
+            raise AudioError(
+                f"{self.path}: sample rate {self.sample_rate} Hz, expected {MIN_RATE} to {MAX_RATE} Hz; "
+                "repair its header or leave the track out"
+            )
 
     def __enter__(self) -> Track:
         return self
@@ -72,7 +94,62 @@ class Track:
 
     def close(self) -> None:
         """Release the file or the decoding process."""
-        self._stream.close()
+        self._sound.close()
+        self._file.close()
+
+    def _open(self) -> _Sound | ffmpeg.Pipe:
+        try:
+            sound = _Sound(self._file)
+        except _ERRORS as error:
+            return self._open_with_ffmpeg(error)
+        self.codec = f"{sound.format}/{sound.subtype}"
+        self.header_frames = sound.frames if sound.frames < _UNKNOWN_FRAMES else None
+        if sound.format == "FLAC":
+            count, head = containers.flac_frames(self._file)
+            self.header_frames = count or None
+            self._file.replace_beginning(head, 42)
+            return _Sound(self._file)
+        if self.codec.startswith("MP3"):
+            self._mpeg = mpeg.find_stream(self._file)
+            if self._mpeg is not None and self._mpeg.count_at is None:
+                self.header_frames = None
+                return self._uncounted(self._mpeg)
+        elif data := containers.find_data(self._file):
+            self._compare(data, sound.frames)
+        return sound
+
+    def _compare(self, data: containers.Data, frames: int) -> None:
+        """Compare the bytes of samples that a header counts with those that are there."""
+        if data.stated is None:
+            self.header_frames = None
+        elif data.stated > data.there > 0:
+            self.header_frames = frames * data.stated // data.there
+        elif data.stated < data.there:
+            text = f"the header counts {data.stated} bytes of samples, {data.there} are there"
+            if data.there > (1 + SMALL_SHARE) * data.stated:
+                raise AudioError(f"{self.path}: {text}; repair its header or replace the file")
+            self.warnings.append(f"{text}: the rest is left out")
+
+    def _open_with_ffmpeg(self, error: Exception) -> ffmpeg.Pipe:
+        if data := containers.find_data(self._file):
+            self._compare(data, 0)
+        if not ffmpeg.is_available():
+            remedy = "install ffmpeg if another decoder knows it, else replace the file"
+            raise AudioError(f"{self.path}: {_why_not_audio(self._file, error)}; {remedy}") from error
+        self.codec = "ffmpeg"
+        try:
+            seconds = ffmpeg.stated_seconds(self.path)
+            pipe = ffmpeg.Pipe(self.path)
+        except ffmpeg.FfmpegError as also:
+            why = f"{_why_not_audio(self._file, error)}, nor ffmpeg ({also})"
+            raise AudioError(f"{self.path}: {why}; replace the file") from also
+        self.header_frames = None if seconds is None else round(seconds * pipe.samplerate)
+        return pipe
+
+    def _uncounted(self, stream: mpeg.Stream) -> _Sound:
+        """Open an MP3 stream so that its decoder reads to the end of the file."""
+        self._file.replace_beginning(*mpeg.uncounted(stream, self._file))
+        return _Sound(self._file)
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Yield the samples ``[frames, channels]`` as float64, full scale 1.0, to the end of the file.
@@ -81,47 +158,95 @@ class Track:
         ------
         AudioError
             If the decoder fails or the track ends early (unless that is allowed), if a sample is NaN or
-            infinite, if there is none, or if streams that follow each other are not alike.
+            infinite, or if there is none.
         """
-        lengths = []
-        for number, (start, end) in enumerate(self._spans):
-            if number:
-                self._stream.close()
-                self._stream = self._next(start, end)
-            yield from self._blocks_of(self._stream)
-            lengths.append(self._stream.seconds(self._stream.frames))
-        if len(lengths) > 1:
-            shown = " + ".join(lengths[:4]) + (" + ..." if len(lengths) > 4 else "")
-            self.warnings.append(f"{len(lengths)} streams follow each other in it ({shown}): all are used")
+        yield from self._decoded()
+        if self._mpeg is not None and self._goes_on():
+            done = self.frames
+            self._sound.close()
+            self._sound = self._uncounted(self._mpeg)
+            self._mpeg, self.frames = None, 0
+            yield from self._decoded(skip=done)
+        if problem := self._judge():
+            text = f"{problem}: truncated or corrupt"
+            if not self._allow_truncated or self.frames == 0:
+                remedy = "replace it, leave the track out, or give --allow-truncated=true in conf/audio.conf"
+                raise AudioError(f"{self.path}: {text}; {remedy}")
+            self.warnings.append(text)
         if self.frames == 0:
             raise AudioError(f"{self.path}: no samples; replace the file or leave the track out")
 
-    def _next(self, start: int, end: int) -> Stream:
-        stream = Stream(SourceFile(self.path, start, end))
-        if (stream.sample_rate, stream.channels) != (self.sample_rate, self.channels):
-            kinds = (
-                f"{self.sample_rate} Hz {self.channels} ch, then {stream.sample_rate} Hz {stream.channels} ch"
-            )
-            raise AudioError(
-                f"{self.path}: at byte {start} another stream begins ({kinds}); cut the file there"
-            )
-        if self.header_frames is not None:
-            self.header_frames = None if stream.stated is None else self.header_frames + stream.stated
-        return stream
-
-    def _blocks_of(self, stream: Stream) -> Iterator[np.ndarray]:
-        for block in stream.blocks():
+    def _decoded(self, *, skip: int = 0) -> Iterator[np.ndarray]:
+        """Yield the blocks of the open decoder without the first ``skip`` frames."""
+        while True:
+            stated = self.header_frames
+            beyond = stated is not None and self.frames >= stated
+            wanted = _BLOCK if beyond else BLOCK_FRAMES if stated is None else stated - self.frames
+            try:
+                block = self._sound.read_frames(min(wanted, BLOCK_FRAMES))
+            except (soundfile.SoundFileError, ffmpeg.FfmpegError) as error:
+                if beyond:
+                    self.warnings.append(f"what follows the {self._seconds(self.frames)} is no {self.codec}")
+                    return
+                reason = str(error).strip() or "corrupt data"
+                self._failure = f"{self.codec} decoding failed after {self._seconds(self.frames)} ({reason})"
+                return
+            if not len(block):
+                return
+            if not np.isfinite(block).all():
+                at = self.frames + int(np.argmax(~np.isfinite(block).all(axis=1)))
+                raise AudioError(f"{self.path}: sample {at} is NaN or infinite; replace the file")
             self.frames += len(block)
-            yield block
-        problem = stream.judge()
-        self.warnings += stream.warnings
-        if problem is None:
-            return
-        text = f"{problem}: truncated or corrupt"
-        if not self._allow_truncated or self.frames == 0:
-            remedy = "replace it, leave the track out, or give --allow-truncated=true in conf/audio.conf"
-            raise AudioError(f"{self.path}: {text}; {remedy}")
-        self.warnings.append(text)
+            if self.frames > skip:
+                yield block[max(0, skip - (self.frames - len(block))) :]
+
+    def _seconds(self, frames: int) -> str:
+        return f"{frames / self.sample_rate:.2f} s"
+
+    def _bytes_left(self) -> int:
+        """Return how many bytes the decoder has not asked for."""
+        return self._file.size - self._file.reached - containers.trailing_tag_bytes(self._file)
+
+    def _goes_on(self) -> bool:
+        """Whether an MP3 stream decoded up to its header's count has more than that behind it."""
+        counted = not self._failure and self._mpeg is not None and self._mpeg.count_at is not None
+        if not counted or self.frames < (self.header_frames or 0) or self._bytes_left() < 4096:
+            return False
+        return mpeg.find_stream(self._file, self._file.reached) is not None
+
+    def _judge(self) -> str:
+        """Compare what was decoded with what is stated; add to the warnings, or return what is wrong."""
+        broken = containers.ogg_fault(self._file)
+        problem = broken or self._failure or self._unread()
+        if not problem and self._mpeg is not None and self._mpeg.missing_bytes(self._file):
+            problem = f"the file ends after {self._seconds(self.frames)}, before its own header says"
+        stated = self.header_frames
+        if stated is None or broken:  # of Ogg, the last page that is there is all that states a length
+            return problem
+        lacking = stated - self.frames
+        both = f"the header states {self._seconds(stated)}, {self._seconds(self.frames)} are there"
+        small = min(SMALL_SHARE * stated, SMALL_SECONDS * self.sample_rate)
+        is_small = lacking <= 0 or lacking < small
+        if not is_small and not self.codec.startswith("MP3"):
+            return f"{problem}; {both}" if problem else both
+        if problem and not is_small:
+            return problem
+        exact = any(word in self.codec for word in _LOSSLESS)
+        if problem or abs(lacking) > (0 if exact else _BLOCK):
+            self.warnings.append(f"{both} and used" + (f" ({problem})" if problem else ""))
+        return ""
+
+    def _unread(self) -> str:
+        """Return what is wrong if a decoder of a compressed stream gave up well before its end."""
+        left, stated = self._bytes_left(), self.header_frames
+        is_mp3 = self.codec.startswith("MP3")
+        if not (is_mp3 or self.codec.startswith("FLAC")) or (is_mp3 and stated and self.frames >= stated):
+            return ""
+        short = stated is not None and self.frames < (1 - SMALL_SHARE) * stated
+        if left <= max(0.02 * self._file.size, 4096 if short else 65536):
+            return ""
+        at = f"at byte {self._file.size - left} of {self._file.size} ({self._seconds(self.frames)})"
+        return f"the decoder lost the stream {at}"
 
 
 def _open_source(path: str) -> SourceFile:
@@ -135,3 +260,10 @@ def _open_source(path: str) -> SourceFile:
         file.close()
         raise AudioError(f"{path}: zero bytes long; replace the file or leave the track out")
     return file
+
+
+def _why_not_audio(file: SourceFile, error: Exception) -> str:
+    head = file.at(0, 8)
+    kind = "text" if head.isascii() and head.decode("ascii", "replace").isprintable() else "content"
+    detail = str(error).rsplit(": ", 1)[-1].rstrip(".")
+    return f"not audio that libsndfile reads ({kind} beginning {head!r}; {detail})"

@@ -13,8 +13,6 @@ from typing import IO
 
 import numpy as np
 
-from steps.audio.source import SourceFile
-
 
 class FfmpegError(Exception):
     """The decoding process failed; the message is what it said."""
@@ -25,22 +23,23 @@ def is_available() -> bool:
     return shutil.which("ffmpeg") is not None
 
 
-def address(file: SourceFile) -> str:
-    """Return what ffmpeg calls these bytes: a ``file:`` prefix keeps a name from being an option or a URL."""
-    if file.is_whole:
-        return f"file:{file.path}"
-    return f"subfile,,start,{file.start},end,{file.start + file.size},,:file:{file.path}"
-
-
-def artist_tag(path: str) -> str:
-    """Return the artist in a file's tags as ffprobe finds it, empty if there is none or no ffprobe."""
-    if shutil.which("ffprobe") is None:
-        return ""
-    command = ["ffprobe", "-v", "error", "-show_entries", "format_tags=artist:stream_tags=artist"]
-    command += ["-of", "default=noprint_wrappers=1:nokey=1", "-i", f"file:{path}"]
+def _probe(path: str, *words: str) -> dict:
+    """Return what ffprobe says; the ``file:`` prefix keeps a name from being an option or a URL."""
+    command = ["ffprobe", "-v", "error", *words, "-of", "json", "-i", f"file:{path}"]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    lines = done.stdout.decode("utf-8", "replace").strip().split("\n")
-    return lines[0].strip() if done.returncode == 0 else ""
+    try:
+        return json.loads(done.stdout)
+    except ValueError:
+        return {}
+
+
+def tags(path: str) -> dict[str, str]:
+    """Return the tags that ffprobe finds in a file, by their names in lower case; none if it is not there."""
+    if shutil.which("ffprobe") is None:
+        return {}
+    found = _probe(path, "-show_entries", "format_tags:stream_tags")
+    parts = [*found.get("streams", []), found.get("format", {})]
+    return {key.lower(): text.strip() for part in parts for key, text in part.get("tags", {}).items()}
 
 
 def stated_seconds(path: str) -> float | None:
@@ -53,13 +52,8 @@ def stated_seconds(path: str) -> float | None:
     """
     if shutil.which("ffprobe") is None:
         raise FfmpegError("ffprobe, which knows the stated length, is not there; install it beside ffmpeg")
-    command = ["ffprobe", "-v", "error", "-select_streams", "a:0", "-show_entries"]
-    command += ["stream=duration:stream_tags=DURATION:format=duration", "-of", "json", "-i", path]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    try:
-        found = json.loads(done.stdout)
-    except ValueError:
-        return None
+    entries = "stream=duration:stream_tags=DURATION:format=duration"
+    found = _probe(path, "-select_streams", "a:0", "-show_entries", entries)
     stream: dict = next(iter(found.get("streams", [])), {})
     said = [stream.get("duration"), stream.get("tags", {}).get("DURATION")]
     said.append(found.get("format", {}).get("duration"))
@@ -80,19 +74,11 @@ def _seconds(text: str) -> float | None:
 class Pipe:
     """A recording read through ``ffmpeg``, in the manner of ``soundfile.SoundFile``.
 
-    Parameters
-    ----------
-    address : str
-        The recording as :func:`address` writes it.
-
-    Raises
-    ------
-    FfmpegError
-        If the file holds nothing that ffmpeg decodes.
+    Raises :class:`FfmpegError` if the file holds nothing that ffmpeg decodes.
     """
 
-    def __init__(self, address: str) -> None:
-        command = ["ffmpeg", "-nostdin", "-v", "error", "-xerror", "-i", address]
+    def __init__(self, path: str) -> None:
+        command = ["ffmpeg", "-nostdin", "-v", "error", "-xerror", "-i", f"file:{path}"]
         command += ["-map", "0:a:0", "-f", "au", "-c:a", "pcm_f32be", "pipe:1"]
         self._messages = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._process = subprocess.Popen(
@@ -122,10 +108,7 @@ class Pipe:
     def read_frames(self, frames: int) -> np.ndarray:
         """Return up to ``frames`` frames ``[frames, channels]`` in float64; none at the end.
 
-        Raises
-        ------
-        FfmpegError
-            If the process ended with a status other than 0.
+        Raises :class:`FfmpegError` if the process ended with a status other than 0.
         """
         data = self._stream.read(frames * self.channels * 4)
         if not data and self._process.wait() != 0:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+from steps.audio.containers import UNKNOWN_SIZES
 from steps.audio.source import SourceFile
 
 _BITRATES_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)  # kbit/s, MPEG-1 layer III
@@ -22,18 +23,10 @@ _MIN_FRAME_BYTES = 24
 
 @dataclass(frozen=True)
 class Stream:
-    """The beginning of an MPEG layer III stream.
+    """The beginning of an MPEG layer III stream: offset and 4-byte header of its first frame.
 
-    Attributes
-    ----------
-    start : int
-        Offset of its first frame in the file, in bytes.
-    header : bytes
-        The 4 bytes of that frame's header.
-    count_at : int or None
-        Offset of the frame count of a Xing or Info header, ``None`` without one.
-    num_bytes : int or None
-        The length in bytes that a Xing or Info header states, from ``start`` on.
+    A Xing or Info header there has its frame count at the offset ``count_at`` and states ``num_bytes`` from
+    ``start`` on; both are ``None`` without one.
     """
 
     start: int
@@ -41,9 +34,15 @@ class Stream:
     count_at: int | None
     num_bytes: int | None
 
+    def missing_bytes(self, file: SourceFile) -> int:
+        """Return how many bytes its header promises beyond the end of the file."""
+        if self.num_bytes is None or self.num_bytes in UNKNOWN_SIZES:
+            return 0
+        return max(0, self.start + self.num_bytes - file.size)
 
-def id3v2_size(head: bytes) -> int:
-    """Return the length in bytes of the ID3v2 tag that ``head`` (10 bytes or more) begins, 0 if none."""
+
+def _id3v2_size(head: bytes) -> int:
+    """Return the length in bytes of the ID3v2 tag that ``head`` (10 bytes) begins, 0 if none."""
     if len(head) < 10 or head[:3] != b"ID3":
         return 0
     size = 0
@@ -64,17 +63,8 @@ def frame_size(header: bytes) -> int:
 
 
 def find_stream(file: SourceFile, start: int = 0) -> Stream | None:
-    """Find the first of two successive layer III frames from offset ``start`` on, past ID3v2 tags.
-
-    Returns
-    -------
-    Stream or None
-        ``None`` if there are none within 128 KiB after the tags.
-    """
-    while True:
-        tag = id3v2_size(file.at(start, 10))
-        if not tag:
-            break
+    """Find the first of two successive layer III frames in the 128 KiB from ``start`` on, past ID3v2 tags."""
+    while tag := _id3v2_size(file.at(start, 10)):
         start += tag
     data = file.at(start, _SEARCH)
     at = data.find(b"\xff")
@@ -103,20 +93,8 @@ def _counts(frame: bytes, start: int) -> tuple[int | None, int | None]:
 def uncounted(stream: Stream, file: SourceFile) -> tuple[bytes, int]:
     """Return a beginning for the stream that claims more frames than the file can hold.
 
-    Parameters
-    ----------
-    stream : Stream
-        As :func:`find_stream` found it.
-    file : SourceFile
-        The same file.
-
-    Returns
-    -------
-    prefix : bytes
-        What a decoder is to read instead of the first ``skip`` bytes: the original with its frame count
-        replaced, or an Info frame with a count and nothing else.
-    skip : int
-        The offset at which the file goes on.
+    It is to be read instead of the file's first bytes, as many as the second value says: the original with
+    its frame count replaced, or an Info frame with a count and nothing else.
     """
     count = struct.pack(">I", file.size // _MIN_FRAME_BYTES + 1)
     if stream.count_at is not None:

@@ -1,63 +1,29 @@
-"""The bytes of a recording as a decoder sees them: nameless, a part of a file, its beginning replaced."""
+"""The bytes of a recording as a decoder sees them: nameless, and with another beginning where that helps."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import BinaryIO
 
 
 class SourceFile:
-    """A file, or some of its bytes, opened for a decoder.
+    """A file opened for a decoder; ``reached`` is how many of its bytes have been read, from the first on.
 
     It has no name, so that the extension has no say in what the content is, and a decoder that seeks to
     nowhere (as they do on corrupt headers) is left where it can read nothing.
-
-    Parameters
-    ----------
-    path : str
-        The file.
-    start, end : int
-        The bytes of the file that are seen; ``end`` is the file's own end if it is not given.
-
-    Attributes
-    ----------
-    path : str
-        The file.
-    start, size : int
-        Where in the file the bytes begin, and how many there are.
-    is_whole : bool
-        Whether that is all of the file.
-    reached : int
-        How many of the bytes have been read, from the first on.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be opened.
     """
 
-    def __init__(self, path: str, start: int = 0, end: int | None = None) -> None:
-        self.path, self.start = path, start
-        self._raw: BinaryIO = Path(path).open("rb")  # noqa: SIM115 - closed by close()
-        whole = os.fstat(self._raw.fileno()).st_size
-        self.size = (whole if end is None else min(end, whole)) - start
-        self.is_whole = self.size == whole
-        self.reached = 0
-        self._prefix = b""
-        self._skip = 0
-        self._position = 0
-
-    def window(self, start: int, end: int) -> SourceFile:
-        """Open some of these bytes anew."""
-        return SourceFile(self.path, self.start + start, self.start + end)
+    def __init__(self, path: str) -> None:
+        self._raw = Path(path).open("rb")  # noqa: SIM115 - closed by close()
+        self.size = os.fstat(self._raw.fileno()).st_size
+        self.replace_beginning(b"", 0)
 
     def at(self, offset: int, size: int) -> bytes:
         """Return up to ``size`` of the original bytes from ``offset`` on."""
         if offset >= self.size:
             return b""  # also where a header leads beyond what a file system can seek
-        self._raw.seek(self.start + max(0, offset))
-        return self._raw.read(max(0, min(size, self.size - offset)))
+        self._raw.seek(max(0, offset))
+        return self._raw.read(size)
 
     def replace_beginning(self, prefix: bytes, skip: int) -> None:
         """Put ``prefix`` in the place of the first ``skip`` bytes, and go to the start."""

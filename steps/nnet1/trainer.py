@@ -15,8 +15,9 @@ from pathlib import Path
 
 import torch
 
+from steps import native
 from steps.nnet1 import epoch as one_pass
-from steps.nnet1 import kernels, lstm_native, products, schedule
+from steps.nnet1 import lstm_native, products, schedule
 from steps.nnet1.components import AffineTransform, Lstm, LstmProjectedStreams, Network, to_test_time
 from steps.nnet1.experiment import Experiment
 from steps.nnet1.initialize import initialize
@@ -67,13 +68,13 @@ def machine(args: argparse.Namespace, device: torch.device, network: Network) ->
     for component in network.components:
         if isinstance(component, Lstm):
             lstm_native.fastest(component, 1)
-    return f"cpu, kernels {products.identity()}, {args.num_threads} threads, {kernels.processor_name()}"
+    return f"cpu, kernels {products.identity()}, {args.num_threads} threads, {native.processor_name()}"
 
 
 def repeat_kernels(machines: list[str]) -> None:
     """Use what an interrupted training was computed with last, if that was on such a processor."""
     begun = re.fullmatch(r"cpu, kernels (\S+), \d+ threads, (.*)", machines[-1]) if machines else None
-    if begun is not None and begun[2] == kernels.processor_name():
+    if begun is not None and begun[2] == native.processor_name():
         products.use(begun[1])
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from steps.scattering import fast, renormalise
 from steps.scattering.config import Config
 from steps.scattering.paths import columns, num_dims
 from steps.scattering.wav import Samples
@@ -133,24 +134,18 @@ def _on_cpu(
     num_hops: int | None = None,
     backend: str = "fast",
 ) -> NDArray[np.floating]:
-    import torch
-
-    from steps.scattering import fast
-
     signal = _checked(signal, config)
     if backend == "kymatio":
         from steps.scattering import reference
 
         averages = reference.averages(np.asarray(signal[0 : len(signal)]), config).astype(dtype)
     else:
-        averages = fast.averages(signal, config, getattr(torch, dtype), num_threads, num_hops)
+        averages = fast.averages(signal, config, dtype, num_threads, num_hops)
     return _finished(averages, config, raw=raw)
 
 
 def _finished(averages: NDArray[np.floating], config: Config, *, raw: bool) -> NDArray[np.floating]:
     """Scale averages as ScatNet does, renormalise and take logarithms, in place."""
-    from steps.scattering import renormalise
-
     averages *= np.asarray(config.scale, dtype=averages.dtype)
     # A few frames at a time: the double precision in between takes memory.
     for low in range(0, 0 if raw else len(averages), FRAMES_AT_ONCE):

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from steps.recorded import Recorded, own_stream
-from steps.scattering import blocks, fast, kernels
+from steps.scattering import blocks, device, fast, transform
 from steps.scattering.config import Config
 from utils.cli import UserError
 from utils.read_ahead import read_ahead
@@ -50,46 +50,32 @@ class Piece(NamedTuple):
     samples: Tensor
 
 
-class DeviceEdges:
-    """Mirror images within blocks, gathered: columns of ``start`` in the track and of its ``length``."""
-
-    def __init__(self, start: Tensor, length: Tensor, num_samples: int) -> None:
-        self.start, self.length, self.num_samples = start, length, num_samples
-        self.places: dict[int, Tensor] = {}
-
-    def extend(self, signals: Tensor, resolution: int, *, near: bool = False) -> Tensor:  # noqa: ARG002
-        """See ``fast.Edges``."""
-        if resolution not in self.places:
-            length = 1 + ((self.length - 1) >> resolution)
-            size = self.num_samples >> resolution
-            self.places[resolution] = kernels.mirror_places(self.start >> resolution, length, size)
-        return signals.gather(-1, self.places[resolution][:, None].expand_as(signals))
-
-
 class Batch:
     """The transform of ``TOGETHER`` blocks, always in the same memory; unused rows do not matter."""
 
-    def __init__(self, made: fast.Transform) -> None:
-        self.made = made
-        self.signal = torch.zeros(TOGETHER, made.num_samples, dtype=made.dtype, device=made.device)
-        self.ends = torch.tensor([[0, made.num_samples]] * TOGETHER, device=made.device)
-        what = f"Scattering of {TOGETHER} blocks of {made.num_samples} samples on the GPU"
-        self.compute = Recorded(self._compute, what) if made.device.type == "cuda" else self._compute
+    def __init__(self, config: Config, num_hops: int, dtype: torch.dtype, where: torch.device) -> None:
+        kernels, precision = device.Kernels(dtype, where), str(dtype).removeprefix("torch.")
+        self.made = transform.Transform(config, num_hops, precision, kernels)
+        self.device = where
+        self.signal = torch.zeros(TOGETHER, self.made.num_samples, dtype=dtype, device=where)
+        self.ends = torch.tensor([[0, self.made.num_samples]] * TOGETHER, device=where)
+        what = f"Scattering of {TOGETHER} blocks of {self.made.num_samples} samples on the GPU"
+        self.compute = Recorded(self._compute, what) if where.type == "cuda" else self._compute
 
     def _compute(self) -> None:
         start, length = self.ends.unsqueeze(2).unbind(1)
-        edges = DeviceEdges(start, length, self.made.num_samples)
+        edges = device.Edges(start, length, self.made.num_samples)
         self.out = self.made(edges.extend(self.signal[:, None], 0)[:, 0], edges)
 
     def start(self, pieces: list[Piece]) -> tuple[Tensor, torch.cuda.Event | None]:
         """Begin with some blocks; returns what will hold their averages, and when."""
         ends = [[piece.track.plan.start(piece.block), piece.track.plan.num_samples] for piece in pieces]
-        with own_stream(self.made.device):
+        with own_stream(self.device):
             for row, piece in enumerate(pieces):
                 self.signal[row].copy_(piece.samples, non_blocking=True)
             self.ends[: len(pieces)].copy_(torch.tensor(ends))
             self.compute()
-            if self.made.device.type != "cuda":
+            if self.device.type != "cuda":
                 return self.out.clone(), None
             averages = torch.empty(self.out.shape, dtype=self.out.dtype, pin_memory=True)
             averages.copy_(self.out, non_blocking=True)
@@ -98,10 +84,7 @@ class Batch:
         return averages, done
 
 
-@functools.lru_cache(maxsize=8)
-def batch(config: Config, num_hops: int, dtype: torch.dtype, device: torch.device) -> Batch:
-    """Return the batch for a block length, made once: recording takes longer than some batches."""
-    return Batch(fast.Transform(config, num_hops, dtype, device))
+batch = functools.lru_cache(maxsize=8)(Batch)  # recording takes longer than some batches
 
 
 def cut(track: blocks.Signal, start: int, size: int) -> NDArray[np.floating]:
@@ -116,7 +99,7 @@ def averages(
     tracks: Iterable[tuple[Label, blocks.Signal]],
     config: Config,
     dtype: torch.dtype,
-    device: torch.device,
+    where: torch.device,
     num_hops: int | None = None,
 ) -> Iterator[tuple[Label, NDArray[np.floating]]]:
     """Scattering coefficients as ``fast.averages`` has them, of tracks with labels, in their order.
@@ -128,7 +111,7 @@ def averages(
     def pieces() -> Iterator[Piece]:
         for label, signal in tracks:
             plan = blocks.layout(config, len(signal), num_hops)
-            made = batch(config, plan.num_hops, dtype, device).made
+            made = batch(config, plan.num_hops, dtype, where).made
             shape = (plan.num_frames, made.num_dims)
             empty = np.empty(shape, dtype=str(dtype).removeprefix("torch."))
             track = Track(label, plan, empty, plan.num_blocks)
@@ -137,7 +120,7 @@ def averages(
                     samples = torch.from_numpy(cut(signal, plan.start(block), made.num_samples))
                 except UserError as error:
                     raise UserError(f"{label}: {error}") from error
-                yield Piece(track, block, samples.pin_memory() if device.type == "cuda" else samples)
+                yield Piece(track, block, samples.pin_memory() if where.type == "cuda" else samples)
 
     waiting: dict[int, list[Piece]] = {}
     begun: deque[Track] = deque()
@@ -145,7 +128,7 @@ def averages(
 
     def start(num_hops: int) -> None:
         together = waiting.pop(num_hops)
-        running.append((together, *batch(config, num_hops, dtype, device).start(together)))
+        running.append((together, *batch(config, num_hops, dtype, where).start(together)))
 
     def take() -> None:
         """Take what the batch that was begun first has computed."""
@@ -160,7 +143,7 @@ def averages(
     def finished() -> Iterator[tuple[Label, NDArray[np.floating]]]:
         while begun and begun[0].left == 0:
             track = begun.popleft()
-            batch(config, track.plan.num_hops, dtype, device).made.finish(track.averages)
+            fast.finish(track.averages, config)
             yield track.label, track.averages
 
     for piece in read_ahead(pieces(), AHEAD):

@@ -143,6 +143,13 @@ def groups(config: Config) -> list[Group]:
     return found
 
 
+def coarse_columns(config: Config) -> list[int]:
+    """Columns of the paths that are sampled at the frame rate already."""
+    parts = [(g.resolution, g.columns) for g in groups(config)]
+    parts += [(child.resolution, child.columns) for g in groups(config) for child in g.children]
+    return [column for rate, own in parts if config.hop >> rate == 1 for column in own]
+
+
 def csv_lines(described: Iterable[Column]) -> Iterable[str]:
     """Format columns as comma-separated lines under a header, frequencies with six decimals."""
     yield CSV_HEADER

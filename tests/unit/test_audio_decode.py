@@ -238,8 +238,9 @@ class TestFfmpeg:
 
     def test_tags_are_read_by_ffprobe(self, tmp_path):
         program = tmp_path / "bin" / "ffprobe"
+        said = '{"format": {"tags": {"ALBUM_ARTIST": "Various", "Artist": " Ann  "}}}'
         program.write_text(
-            "#!/bin/sh\nfor word; do last=$word; done\n[ -f ${last#file:} ] && echo ' Ann  '\n"
+            f"#!/bin/sh\nfor word; do last=$word; done\n[ -f ${{last#file:}} ] && echo '{said}'\n"
         )
         program.chmod(0o755)
         assert tags.artist(tmp_path / "good.m4a") == "Ann"
@@ -281,13 +282,16 @@ def more(sounds, tmp_path):
 
 
 @pytest.mark.parametrize("name", MORE)
-def test_more_than_the_header_counts_is_used_and_said(more, name):
+def test_more_than_the_header_counts_is_refused_or_used(more, name):
     whole, _ = decode(more / name)
     (more / name).write_bytes(patched((more / name).read_bytes(), *MORE[name]))
+    if name != "d.flac":
+        with pytest.raises(AudioError, match=f"{name}: the header counts .* bytes of samples, .* are there"):
+            decode(more / name)
+        return
     samples, track = decode(more / name)
     assert np.array_equal(samples, whole)
-    shown = f"{SECONDS / 4:.2f} s, {SECONDS:.2f} s are there and used"
-    assert [text for text in track.warnings if f"the header states {shown}" in text], track.warnings
+    assert [text for text in track.warnings if "states 1.25 s, 5.00 s are there and used" in text]
 
 
 @pytest.mark.parametrize(
@@ -301,28 +305,22 @@ def test_a_chunk_beyond_all_files_is_no_system_error(more, name, mark, distance,
 
 def test_a_data_size_of_zero_is_no_empty_file(more):
     (more / "a.wav").write_bytes(patched((more / "a.wav").read_bytes(), b"data", 4, 0, "<I"))
-    samples, track = decode(more / "a.wav")
-    assert len(samples) == RATE * SECONDS
-    assert "the header states 0.00 s" in track.warnings[0]
+    with pytest.raises(AudioError, match="the header counts 0 bytes of samples, 220500 are there"):
+        decode(more / "a.wav")
 
 
-@pytest.mark.parametrize("name", [*MORE, "e.ogg"])
-def test_joined_files_are_read_to_the_end_and_said(more, sounds, name):
-    source = more if name in MORE else sounds
-    data = (source / name).read_bytes()
+@pytest.mark.parametrize("name", [*MORE, "e.ogg", "f.mp3"])
+def test_of_joined_files_nothing_is_lost_without_a_word(more, sounds, monkeypatch, name):
+    monkeypatch.setenv("PATH", "")
+    data = (sounds / name).read_bytes()
     (more / "joined").write_bytes(data + data)
-    samples, track = decode(more / "joined")
-    assert len(samples) == 2 * RATE * SECONDS
-    if name != "j.caf":
-        assert "2 streams follow each other" in track.warnings[0]
-    assert track.warnings
-
-
-def test_joined_files_that_are_not_alike_are_refused(more):
-    soundfile.write(more / "b.wav", tone(), 2 * RATE, subtype="PCM_16")
-    (more / "joined").write_bytes((more / "a.wav").read_bytes() + (more / "b.wav").read_bytes())
-    with pytest.raises(AudioError, match="at byte .* another stream begins .*cut the file there"):
-        decode(more / "joined")
+    try:
+        samples, track = decode(more / "joined")
+    except AudioError as error:
+        assert name not in ("d.flac", "f.mp3"), error
+    else:
+        assert track.warnings
+        assert name != "f.mp3" or 0 <= len(samples) - 2 * RATE * SECONDS < 4 * 1152
 
 
 def test_metadata_behind_the_samples_is_no_sound(more):
@@ -333,14 +331,6 @@ def test_metadata_behind_the_samples_is_no_sound(more):
         samples, track = decode(more / "b.wav")
         assert len(samples) == RATE * SECONDS
         assert not track.warnings
-
-
-def test_a_padding_byte_may_be_missing(more):
-    data = (more / "a.wav").read_bytes()
-    odd = b"note" + struct.pack("<I", 3) + b"abc"
-    at = data.find(b"data")
-    (more / "b.wav").write_bytes(data[:at] + odd + data[at:])
-    assert len(decode(more / "b.wav")[0]) == RATE * SECONDS
 
 
 @pytest.mark.parametrize("lost", [100, 3000])

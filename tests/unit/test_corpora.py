@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
 from collections import Counter
 
@@ -201,15 +202,6 @@ def id3(frames: dict[str, str], version: int = 3) -> bytes:
     return b"ID3" + bytes((version, 0, 0, 0, 0, len(body) >> 7, len(body) & 127)) + body
 
 
-def ape(**items: str) -> bytes:
-    """Return an APEv2 tag without a header."""
-    body = b"".join(
-        struct.pack("<II", len(text.encode()), 0) + name.replace("_", " ").encode() + b"\0" + text.encode()
-        for name, text in items.items()
-    )
-    return body + b"APETAGEX" + struct.pack("<IIII", 2000, len(body) + 32, len(items), 0) + bytes(8)
-
-
 def comment(data: bytes, text: str) -> bytes:
     """Put a Vorbis comment block behind the first block of a FLAC file."""
     body = struct.pack("<I", 1) + b"x" + struct.pack("<II", 1, len(text.encode())) + text.encode()
@@ -223,15 +215,11 @@ def chunk(name: bytes, order: str, content: bytes) -> bytes:
 
 ARTISTS = {
     "wav": lambda data: data + chunk(b"id3 ", "<", id3({"TPE1": "Ånn"})),
-    "aiff": lambda data: data
-    + b"ID3 "
-    + struct.pack(">I", len(id3({"TPE1": "Ånn"}, 4)))
-    + id3({"TPE1": "Ånn"}, 4),
-    "mp3": lambda data: data + ape(Title="x", Artist="Ånn"),
     "flac": lambda data: comment(data, "ALBUMARTIST=Ånn"),
 }
 
 
+@pytest.mark.skipif(shutil.which("ffprobe") is None, reason="there is no ffprobe")
 @pytest.mark.parametrize("kind", ARTISTS)
 def test_artists_where_libsndfile_does_not_look(tmp_path, kind):
     sound = np.random.default_rng(1).uniform(-0.1, 0.1, 22050)

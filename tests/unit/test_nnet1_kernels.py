@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
+from steps import native
 from steps.nnet1 import components as nn
 from steps.nnet1 import kernels, products
 from steps.nnet1.layers import Signal
@@ -76,8 +77,8 @@ def test_all_candidates_agree_with_torch(streams, frames, cells, proj, clips, wa
             dx = layer.backpropagate(at)
             layer.update(at, TrainOptions(0.01, 0.5))
         pairs.append([y, dx, layer.state_c, layer.state_r, *component.params().values()])
-    for plain, native in zip(*pairs, strict=True):
-        torch.testing.assert_close(native, plain, atol=3e-6, rtol=1e-5)
+    for plain, ours in zip(*pairs, strict=True):
+        torch.testing.assert_close(ours, plain, atol=3e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize("dims", [(4, 12, 24), (3, 33, 50)], ids=str)
@@ -160,9 +161,9 @@ def test_without_a_compiler_a_library_does_the_work(monkeypatch, tmp_path, capsy
 def test_processes_may_compile_at_once_and_a_bad_compiler_is_survived(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with ThreadPoolExecutor() as pool:
-        paths = set(pool.map(lambda _: kernels.compiled(), range(3)))
+        paths = set(pool.map(lambda _: native.compiled((kernels.SOURCE, kernels.HEADER)), range(3)))
     assert len(paths) == 1
-    assert [path.name for path in (tmp_path / "nnet1-kernels").iterdir()] == [paths.pop().name]
+    assert [path.name for path in (tmp_path / "compiled-kernels").iterdir()] == [paths.pop().name]
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "cc").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "bin" / "cc").chmod(0o755)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from steps import recorded
-from steps.scattering import Config, batches, blocks, fast, features, features_of_tracks, kernels
+from steps.scattering import Config, batches, blocks, device, fast, features, features_of_tracks, host
 from tests.unit.test_nnet1_gpu import META, OneDevice
 from utils.cli import UserError
 
@@ -21,9 +21,7 @@ SECONDS = (2.0, 3.1, 11.0, 0.5, 2.1, 14.0, 2.0, 6.5, 2.2)
 
 @pytest.fixture
 def as_on_a_gpu(monkeypatch):
-    """Operations of torch alone, blocks three at a time, and no batch of other tests."""
-    monkeypatch.setattr(kernels, "on_host", lambda _: False)
-    monkeypatch.setattr(fast, "SMALL", 1 << 30)
+    """Blocks three at a time, and no batch of other tests."""
     monkeypatch.setattr(batches, "TOGETHER", 3)
     monkeypatch.setattr(batches, "MOST_OPEN", 5)
     batches.batch.cache_clear()
@@ -91,33 +89,33 @@ def test_mirror_images_are_gathered_as_they_are_copied(num_samples, resolution):
     size = (plan.num_hops * plan.hop) >> resolution
     for block in range(plan.num_blocks):
         signal = torch.arange(size, dtype=torch.float32)[None, None]
-        edges = batches.DeviceEdges(
+        edges = device.Edges(
             torch.tensor([[plan.start(block)]]), torch.tensor([[num_samples]]), plan.num_hops * plan.hop
         )
-        copied = signal[0].clone()
-        kernels.mirror(copied, blocks.outside(plan, block, resolution))
-        assert torch.equal(edges.extend(signal, resolution)[0], copied)
+        copied = signal.numpy().copy()
+        host.mirror(copied, blocks.outside(plan, block, resolution))
+        assert np.array_equal(edges.extend(signal, resolution), copied)
 
 
 def test_only_samples_that_averages_need_are_mirrored():
     config, plan = Config(), blocks.layout(Config(), 12 * 22050)
-    taps = torch.rand(8, 4096 >> 4)
-    signals = torch.rand(1, 3, plan.num_hops * 4096 >> 4)
+    rng = np.random.default_rng(0)
+    taps, signals = rng.random((8, 4096 >> 4)), rng.random((3, plan.num_hops * 4096 >> 4))
     found = []
     for reach in (None, len(taps) // 2):
-        rows = signals[0].clone()
-        kernels.mirror(rows, blocks.outside(plan, 0, 4, reach))
-        averages = kernels.decimate(rows, taps, plan.margin, plan.frames_per_block)
+        rows = signals.copy()
+        host.mirror(rows, blocks.outside(plan, 0, 4, reach))
+        averages = host.Kernels("float64").decimate(rows, taps, plan.margin, plan.frames_per_block)
         found.append((rows, averages[:, : config.num_frames(12 * 22050)]))
-    assert torch.equal(found[0][1], found[1][1])
-    assert not torch.equal(found[0][0], found[1][0])
+    assert np.array_equal(found[0][1], found[1][1])
+    assert not np.array_equal(found[0][0], found[1][0])
 
 
 @pytest.mark.usefixtures("as_on_a_gpu")
 def test_every_tensor_of_a_batch_is_on_the_gpu():
     config = Config(T=512)
     with OneDevice():
-        one = batches.Batch(fast.Transform(config, 32, torch.float32, META))
+        one = batches.Batch(config, 32, torch.float32, META)
         plan = blocks.layout(config, 5000, 32)
         track = batches.Track("a", plan, np.empty(0), 1)
         pieces = [batches.Piece(track, 0, torch.zeros(one.made.num_samples))] * 2

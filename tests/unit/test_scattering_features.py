@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from steps.scattering import Config, columns, features, num_dims, reference, renormalise
+from steps.scattering import Config, columns, compiled, fast, features, num_dims, reference, renormalise
 from tests.fixtures.scattering import scatnet
 from utils.cli import UserError
 
@@ -134,6 +134,35 @@ def test_shift_by_a_hop_shifts_the_frames():
     later = features(signal[4096:])
     assert rms(later[INNER] - features(signal)[1:][INNER]) <= 3e-3
     assert rms(later[INNER] - features(signal)[:-1][INNER]) > 0.05
+
+
+@pytest.fixture
+def without_a_compiler(monkeypatch):
+    monkeypatch.setattr(compiled, "library", lambda: None)
+    fast.transform.cache_clear()
+    yield
+    fast.transform.cache_clear()
+
+
+@pytest.mark.skipif(compiled.library() is None, reason="no compiler")
+@pytest.mark.parametrize("num_hops", [32, 48, 96, 160, 192])
+def test_what_is_compiled_is_in_use_and_has_numpys_numbers(known, num_hops):
+    signal = known["signal"][: 7 * 22050]
+    got = fast.averages(signal, CONFIG, num_hops=num_hops)
+    assert isinstance(fast.transform(CONFIG, num_hops, "float32"), compiled.Transform)
+    exact = fast.averages(signal, CONFIG, "float64", num_hops=num_hops)
+    for order in range(3):
+        assert distance(got, exact, order) <= 1e-6
+
+
+@pytest.mark.usefixtures("without_a_compiler")
+def test_without_a_compiler_numpy_equals_scatnet_whatever_the_threads(known):
+    raw = features(known["signal"], raw=True)
+    assert raw.dtype == np.float32
+    assert [
+        distance(raw, known["raw"], order) <= limit for order, limit in enumerate((1e-5, 1e-5, 2e-4))
+    ] == [True] * 3
+    assert np.array_equal(features(known["signal"], raw=True, num_threads=2), raw)
 
 
 def test_silence_gives_finite_features():

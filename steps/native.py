@@ -1,0 +1,130 @@
+"""C compiled at first use and kept in a cache: ``compiled-kernels`` in ``$XDG_CACHE_HOME`` or ``~/.cache``.
+
+A file's name is a hash of what it was made of (source, flags, compiler, processor), and a file appears there
+whole, so processes may compile at the same time.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from utils import cli
+
+FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-shared")
+
+
+def load(
+    what: str, sources: Sequence[Path], signatures: Mapping[str, list], *flags: str
+) -> ctypes.CDLL | None:
+    """Return a library that :func:`compiled` makes, its functions with the types of their arguments.
+
+    None where it cannot be had; the log says why there is no ``what``.
+    """
+    try:
+        library = ctypes.CDLL(str(compiled(sources, *flags)))
+        for name, signature in signatures.items():
+            function = getattr(library, name)
+            function.argtypes, function.restype = signature, None
+    except (OSError, AttributeError, subprocess.SubprocessError) as error:
+        cli.log(f"No {what} in C: {error}")
+        return None
+    return library
+
+
+def compiled(sources: Sequence[Path], *flags: str) -> Path:
+    """Compile the first of the sources, which includes the others, unless the cache has it.
+
+    Parameters
+    ----------
+    sources : sequence of Path
+        Source files.
+    flags : str
+        Flags to leave out if the compiler does not know them.
+
+    Raises
+    ------
+    OSError
+        If there is no compiler or nowhere to write.
+    subprocess.SubprocessError
+        If the compiler fails.
+    """
+    compiler = shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc") or shutil.which("clang")
+    if compiler is None:
+        raise FileNotFoundError("no C compiler on PATH")
+    try:
+        return _compiled(compiler, sources, *FLAGS, *flags)
+    except subprocess.SubprocessError:
+        if not flags:
+            raise
+        return _compiled(compiler, sources, *FLAGS)
+
+
+def _compiled(compiler: str, sources: Sequence[Path], *flags: str) -> Path:
+    version = _run(compiler, "--version").partition("\n")[0]
+    folder = cache()
+    texts = [path.read_text(encoding="utf-8") for path in sources]
+    target = folder / f"{hash_of(*texts, ' '.join(flags), version, processor())}.so"
+    if not target.exists():
+        handle, name = tempfile.mkstemp(suffix=".so", dir=folder)
+        os.close(handle)
+        try:
+            _run(compiler, *flags, "-o", name, str(sources[0]), "-lm")
+            Path(name).replace(target)
+        finally:
+            Path(name).unlink(missing_ok=True)
+    return target
+
+
+def _run(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+
+
+def hash_of(*facts: str) -> str:
+    """Return a short name for some facts."""
+    return hashlib.sha256(chr(0).join(facts).encode()).hexdigest()[:16]
+
+
+@functools.cache
+def _temporary() -> Path:
+    return Path(tempfile.mkdtemp(prefix="compiled-kernels-"))
+
+
+def cache() -> Path:
+    """Return a folder of this user's for libraries, or one for this process if that cannot be written."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = home / "compiled-kernels"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if os.access(folder, os.W_OK) and folder.stat().st_uid == os.getuid():
+            return folder
+    except OSError:
+        pass
+    return _temporary()
+
+
+@functools.cache
+def processor() -> str:
+    """Name what ``-march=native`` looks at."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    wanted = ("vendor_id", "cpu family", "model", "model name", "flags", "Features", "CPU part")
+    return "\n".join(line for line in dict.fromkeys(lines) if line.partition(":")[0].strip() in wanted)
+
+
+def processor_name() -> str:
+    """Name the processor, for people."""
+    names = [
+        line.partition(":")[2].strip() for line in processor().splitlines() if line.startswith("model name")
+    ]
+    return names[0] if names else platform.processor() or platform.machine()
