@@ -21,13 +21,7 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def read_model(path: str | Path, what: str, build: Callable[[dict[str, np.ndarray]], Model]) -> Model:
-    """Return what ``build`` makes of the arrays of a file.
-
-    Raises
-    ------
-    UserError
-        If the file cannot be read, is not ``what`` (such as ``an SVM``), or is refused by ``build``.
-    """
+    """Return what ``build`` makes of the arrays of a file, which holds ``what`` (such as ``an SVM``)."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return build({name: arrays[name] for name in arrays.files})

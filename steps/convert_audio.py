@@ -85,27 +85,9 @@ def convert_all(
     key: str = "",
     segments: Mapping[str, Segment] | None = None,
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Convert every source that is not kept from before.
+    """Convert every source, or cut the utterances of ``segments`` out of it, unless it is kept under ``key``.
 
-    Parameters
-    ----------
-    sources : dict of str to str
-        Utterance, or recording of ``segments``, to path.
-    wav_dir : Path
-        Where ``<utt>.wav`` is written.
-    how : audio.Conversion
-        The settings.
-    key : str
-        What was made under the same key is kept.
-    segments : mapping of str to Segment, optional
-        The utterances that are cut out of the sources.
-
-    Returns
-    -------
-    reports : dict of str to str
-        The line of the TSV report of each track that came out.
-    failed : dict of str to str
-        The reason why each other track did not.
+    Returns the line of the TSV report of each track that came out, and why each other one did not.
     """
     reports: dict[str, str] = {}
     failed: dict[str, str] = {}

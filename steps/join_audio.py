@@ -42,13 +42,7 @@ def read_jobs(log_dir: Path, nj: int) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def utterances(folder: Path) -> set[str]:
-    """Return the utterances of a data directory: those of ``segments``, or else of wav.scp.
-
-    Raises
-    ------
-    UserError
-        If one is cut out of a recording that is not in wav.scp.
-    """
+    """Return the utterances of a data directory: those of ``segments``, or else of wav.scp."""
     sources = tables.read_scp(folder / "wav.scp")
     if not (folder / "segments").is_file():
         return set(sources)

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from utils.process import is_alive
+
 
 def temporary_name(path: str | Path) -> Path:
     """Return the name under which this process writes ``path`` until it is complete.
@@ -21,36 +23,16 @@ def temporary_name(path: str | Path) -> Path:
     prefix = f".{path.name}.tmp.{socket.gethostname()}."
     for other in path.parent.iterdir() if path.parent.is_dir() else ():
         number = other.name.removeprefix(prefix)
-        if other.name.startswith(prefix) and number.isdecimal() and not _is_alive(int(number)):
+        if other.name.startswith(prefix) and number.isdecimal() and not is_alive(int(number)):
             other.unlink(missing_ok=True)
     return path.with_name(f"{prefix}{os.getpid()}")
 
 
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        pass
-    return True
-
-
 @contextmanager
 def replacing(path: str | Path, mode: str = "w") -> Iterator[IO]:
-    """Open a temporary file that replaces ``path`` when the block ends without an exception.
+    """Open a temporary file that replaces ``path`` when the block ends; it is removed if the block raises.
 
-    Parameters
-    ----------
-    path : str or Path
-        The file to write; its folder is made if it is missing.
-    mode : str
-        ``"w"`` for UTF-8 text with Unix line ends, ``"wb"`` for bytes.
-
-    Yields
-    ------
-    IO
-        The open temporary file. It is removed if the block raises.
+    Folders that are missing are made. ``mode`` is ``"w"`` for UTF-8 with Unix line ends, ``"wb"`` for bytes.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -65,12 +65,7 @@ def read_config(path: str | Path) -> list[tuple[int, str]]:
     """Read a configuration file as ``(line number, '--name=value')`` pairs.
 
     Empty lines and comments (a ``#`` at the start or after a blank) are skipped. A value is taken as it
-    stands: nothing is expanded and nothing is run.
-
-    Raises
-    ------
-    UserError
-        If the file cannot be read or a line is not ``--name=value``.
+    stands: nothing is expanded and nothing is run. Anything else is a UserError.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8").split("\n")

@@ -17,18 +17,8 @@ NEUTRAL = frozenset(
     f"utils/{name}"
     for name in (
         *("run.py", "sge.py", "slurm.py", "for_each.py", "in_turn.py", "job_runner"),
-        *(
-            "once.py",
-            "once.sh",
-            "code_closure.py",
-            "plan.py",
-            "lock.py",
-            "process.py",
-            "progress.py",
-            "display.py",
-            "terminal.py",
-        ),
-        *("parse_options.sh", "setup_env.sh"),
+        *("once.py", "once.sh", "code_closure.py", "plan.py", "lock.py", "process.py"),
+        *("progress.py", "display.py", "parse_options.sh", "setup_env.sh"),
     )
 )
 _BESIDE = (".c", ".h", ".cu", ".html", ".css", ".js", ".j2")

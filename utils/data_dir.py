@@ -32,16 +32,8 @@ COPIED = ("genres.txt", "genre2name", "frame_shift", "cmvn_opts")
 class DataDir:
     """The tables of one data directory, or of several pooled.
 
-    Attributes
-    ----------
-    name : str
-        The paths, for messages.
-    tables : dict
-        Table name to its entries by utterance: ``utt2spk``, ``utt2genre``, ``wav.scp``, ...
-    copied : dict
-        File name to text, of the files that do not depend on the utterances.
-    recordings : dict
-        The entries of ``wav.scp`` where it is by recording, because there are ``segments``.
+    ``tables`` holds those by utterance, ``copied`` the texts of the files that do not depend on utterances,
+    ``recordings`` the entries of ``wav.scp`` where it is by recording, because there are ``segments``.
     """
 
     name: str
@@ -85,11 +77,8 @@ def split_evenly(items: list[T], parts: int) -> list[list[T]]:
 def read_data_dirs(paths: Iterable[str | Path]) -> DataDir:
     """Read one data directory, or pool several.
 
-    Raises
-    ------
-    UserError
-        If there is no utt2spk, an utterance occurs in two directories, a table exists in only some of
-        them, or genres.txt or frame_shift differ.
+    Raises UserError if there is no utt2spk, an utterance occurs in two directories, a table exists in only
+    some of them, or genres.txt or frame_shift differ.
     """
     folders = [Path(path) for path in paths]
     data = DataDir(" ".join(map(str, folders)))
@@ -132,21 +121,9 @@ def _read_copied(data: DataDir, path: Path, *, first: bool) -> None:
 
 
 def write_subset(data: DataDir, utts: Collection[str], target: str | Path) -> None:
-    """Write the data directory of some utterances.
+    """Write the data directory of some utterances; its files are replaced one by one.
 
-    Parameters
-    ----------
-    data : DataDir
-        What they are taken from.
-    utts : collection of str
-        Which; the order does not matter.
-    target : str or Path
-        The directory, made if it is missing; its files are replaced one by one.
-
-    Raises
-    ------
-    UserError
-        If ``utts`` is empty or an utterance is missing in a table; nothing is written then.
+    Raises UserError if there are none, or one is missing in a table; nothing is written then.
     """
     wanted = sorted(utts, key=str.encode)
     if not wanted:

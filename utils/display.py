@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
-from utils import terminal
+from utils import progress
 from utils.cli import PROGRAM
-from utils.progress import Status, clock, parse
+from utils.progress import Status, clock
 
 MARK = "\x1e"  # begins a line that for_each.py takes as a status, not as text
 PLAIN_SECONDS = 60.0
@@ -24,18 +24,10 @@ SILENT_SECONDS = 1.5  # what is done in a moment needs no line
 
 
 class Board:
-    """Shows where the jobs of one call stand.
+    """Shows where the ``count`` jobs of one call stand, which ``label`` names together.
 
-    Parameters
-    ----------
-    label : str
-        What the jobs are together.
-    count : int
-        How many there are.
-    look : callable
-        Returns where a running job stands, None if it does not say.
-    each : bool
-        Whether a plain line goes to each job, not only to all of them.
+    ``look`` returns where a running job stands, None if it does not say. With ``each`` there is a plain line
+    for each job, not only for all of them.
     """
 
     def __init__(
@@ -44,7 +36,7 @@ class Board:
         self.label, self.count, self.look, self.each = label, count, look, each
         self.stream = sys.stderr
         self.marks = bool(os.environ.get("PROGRESS_MARKS"))
-        self.terminal = not self.marks and terminal.is_terminal(self.stream)
+        self.terminal = not self.marks and progress.is_terminal(self.stream)
         self.every = TERMINAL_SECONDS if self.terminal else 1.0 if self.marks else PLAIN_SECONDS
         self.next = time.monotonic() + max(self.every, SILENT_SECONDS)
         self.running: dict[int, float] = {}
@@ -71,7 +63,7 @@ class Board:
         if self.marks:
             print(MARK + json.dumps(asdict(statuses[-1])), file=self.stream, flush=True)
         elif self.terminal:
-            terminal.open_terminal(self.stream).show(statuses)
+            progress.open_terminal(self.stream).show(statuses)
         else:
             for status in statuses if self.each else statuses[-1:]:
                 print(f"{PROGRAM}: {status}", file=self.stream, flush=True)
@@ -100,20 +92,10 @@ def together(
     lengths: Sequence[float],
     ended: Sequence[Status],
 ) -> Status:
-    """Return one status for all jobs of a call.
+    """Return one status for all ``count`` jobs of a call.
 
-    Parameters
-    ----------
-    label : str
-        What they are together.
-    count : int
-        How many there are.
-    running : sequence of (Status or None, float)
-        Where the running ones stand, and how many seconds each has run.
-    lengths : sequence of float
-        How many seconds each of the ended ones ran.
-    ended : sequence of Status
-        The last that those of the ended ones said which said anything.
+    ``running`` says where the running ones stand and how many seconds each has run, ``lengths`` how many
+    seconds each of the ended ones ran, ``ended`` what those said last which said anything.
     """
     told = [status for status, _ in running if status is not None]
     left = time_left(count - len(running) - len(lengths), running, lengths)
@@ -144,8 +126,3 @@ def time_left(
         return None
     lefts = [left for left, _ in known] + silent
     return max([*lefts, (sum(lefts) + waiting * average) / max(1, len(running))])
-
-
-def read_mark(line: str) -> Status | None:
-    """Return the status that a runner's line passes on."""
-    return parse(line.removeprefix(MARK))

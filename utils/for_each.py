@@ -19,7 +19,7 @@ import os
 import subprocess
 import sys
 
-from utils import display, terminal
+from utils import display, progress
 from utils.job_runner import frontend, local
 from utils.job_runner.gpus import GpuPool
 from utils.job_runner.request import UsageError
@@ -32,11 +32,10 @@ class Output:
     """What one command prints: lines of text are passed on behind a prefix, where it stands is kept."""
 
     def __init__(self, item: str) -> None:
-        self.item, self.rest, self.status = item, b"", None
+        self.item, self.rest = item, b""
+        self.status: Status | None = None
         self.source, self.sink = os.pipe()
         os.set_blocking(self.source, False)
-
-    status: Status | None
 
     def forward(self) -> None:
         """Take the complete lines that have arrived."""
@@ -61,8 +60,8 @@ class Output:
     def _take(self, line: bytes) -> None:
         text = line.decode(errors="backslashreplace")
         if not text.startswith(display.MARK):
-            terminal.write(f"[{self.item}] {text}", sys.stdout)
-        elif (status := display.read_mark(text)) is not None:
+            progress.write(f"[{self.item}] {text}", sys.stdout)
+        elif (status := progress.parse(text.removeprefix(display.MARK))) is not None:
             status.label = self.item if self.item in status.label else f"{self.item} {status.label}"
             self.status = status
 

@@ -37,10 +37,7 @@ class HeldError(cli.UserError):
 def try_lock(descriptor: int, path: Path) -> bool:
     """Lock an open file if nobody has it; return whether it is ours now.
 
-    Raises
-    ------
-    cli.UserError
-        If the file system has no locks and ``WITHOUT_LOCKS`` does not permit to go on.
+    Raises UserError if the file system has no locks and ``WITHOUT_LOCKS`` does not permit to go on.
     """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -112,24 +109,10 @@ def _acquire(path: Path, what: str, wait: float) -> int:
 
 @contextmanager
 def held(path: str | Path, what: str, *, wait: float = 0.0) -> Iterator[None]:
-    """Hold a lock while the block runs.
+    """Hold a lock, a file that is removed at the end, while the block runs; ``what`` names it in messages.
 
-    Parameters
-    ----------
-    path : str or Path
-        The lock's file, made if it is missing and removed at the end.
-    what : str
-        What is locked, for messages.
-    wait : float
-        Seconds to wait for a process that holds it (``math.inf``: as long as it lives). Jobs of a dead one
-        are waited for a minute.
-
-    Raises
-    ------
-    HeldError
-        If somebody else holds the lock.
-    cli.UserError
-        If jobs of a dead process go on, or the file system has no locks.
+    ``wait`` is for how many seconds to wait for a process that holds it (``math.inf``: as long as it lives);
+    then :class:`HeldError` is raised. Jobs of a dead one are waited for a minute, then it is a UserError.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

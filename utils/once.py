@@ -23,6 +23,7 @@ e.g. utils/once.py --in data/train/wav.scp --out data/train/feats.scp data/train
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -119,12 +120,10 @@ def configurations(command: list[str]) -> list[str]:
         value = value if equals else after
         if name.startswith("--") and name.endswith("config") and value:
             found.append(value)
-            if Path(value).is_file():  # of a program (--name=value) or of a driver (name=value)
-                text = Path(value).read_bytes().decode(errors="surrogateescape")
-                values = (
-                    line.partition(" #")[0].partition("=")[2].strip(" '\"\r") for line in text.split("\n")
-                )
-                found += [name for name in values if name and "\0" not in name and Path(name).is_file()]
+            if Path(value).is_file():
+                with contextlib.suppress(cli.UserError):  # the command itself will complain of it
+                    values = (text.partition("=")[2] for _, text in cli.read_config(value))
+                    found += [name for name in values if "\0" not in name and Path(name).is_file()]
     return found
 
 
@@ -242,13 +241,7 @@ def environment(work: Work, key: str, job_range: re.Match | None) -> dict[str, s
 
 
 def run(work: Work, record: dict) -> int:
-    """Run the command; write the stamp if it succeeded. Return its exit status.
-
-    Raises
-    ------
-    UserError
-        If an output is not there although it succeeded.
-    """
+    """Run the command and return its exit status; write the stamp if it succeeded."""
     key = key_of(record)
     words = work.runner + [key if word == "ONCE_KEY" else word for word in work.command]
     job_range = next((match for match in map(_JOB_RANGE.fullmatch, work.runner[-2:]) if match), None)

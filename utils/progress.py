@@ -7,50 +7,34 @@ is gone when the job has ended. A program that is run by hand shows the same on 
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import shutil
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-
-from utils import terminal
+from typing import Any, TextIO
 
 SECONDS_BETWEEN = 1.0
 
 
 @dataclass
 class Status:
-    """How far some work is.
+    """How far some work is."""
 
-    Attributes
-    ----------
-    label : str
-        What it is, such as ``lstm_512``.
-    done, total : float
-        How much of it is done, of how much in this epoch; a ``total`` of 0 is not known.
-    unit : str
-        What ``done`` counts, in the plural: ``tracks``, ``frames``.
-    epoch, epochs : int
-        Which pass over the data this is, counted from 1, of how many at most; 0 where there is just one.
-    numbers : dict of str to float
-        How well it goes, such as ``{"train_loss": 0.5}``.
-    speed : float
-        Units a second; 0 is not known.
-    left : float or None
-        Seconds until all is done, if that is known.
-    """
-
-    label: str = ""
+    label: str = ""  # what it is, such as lstm_512
     done: float = 0.0
-    total: float = 0.0
-    unit: str = ""
-    epoch: int = 0
-    epochs: int = 0
-    numbers: dict[str, float] = field(default_factory=dict)
-    speed: float = 0.0
-    left: float | None = None
+    total: float = 0.0  # in this epoch; 0 is not known
+    unit: str = ""  # what is counted, in the plural: tracks, frames
+    epoch: int = 0  # which pass over the data this is, counted from 1
+    epochs: int = 0  # of how many at most; 0 where there is just one
+    numbers: dict[str, float] = field(default_factory=dict)  # how well it goes: {"train_loss": 0.5}
+    speed: float = 0.0  # units a second; 0 is not known
+    left: float | None = None  # seconds until all is done
 
     @property
     def work(self) -> float:
@@ -91,6 +75,63 @@ def clock(seconds: float) -> str:
     return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
+class Terminal:
+    """Lines at the bottom of a terminal, drawn by tqdm, above which text is written."""
+
+    def __init__(self, stream: TextIO) -> None:
+        from tqdm import tqdm
+
+        tqdm.monitor_interval = 0
+        self.tqdm, self.stream, self.bars = tqdm, stream, list[Any]()
+
+    def show(self, statuses: Sequence[Status]) -> None:
+        """Show these, as far as there is room; the last one speaks for all."""
+        size = shutil.get_terminal_size()
+        room = max(2, size.lines - 2)
+        shown = [*statuses[: room - 1], statuses[-1]] if len(statuses) > room else statuses
+        while len(self.bars) > len(shown):
+            self.bars.pop().close()
+        for position, status in enumerate(shown):
+            if position == len(self.bars):
+                look = {"total": 1.0, "bar_format": "{bar:6} {desc}", "leave": False}
+                self.bars.append(self.tqdm(file=self.stream, position=position, ncols=1, desc=" ", **look))
+            bar = self.bars[position]
+            bar.n, bar.ncols = status.share, size.columns - 1
+            bar.set_description_str(str(status))
+
+
+_terminal: Terminal | None = None
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Tell whether lines can be updated in place, by tqdm, which a Kaldi recipe's Python need not have."""
+    at_terminal = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    return at_terminal and importlib.util.find_spec("tqdm") is not None
+
+
+def open_terminal(stream: TextIO) -> Terminal:
+    """Return the terminal above whose lines :func:`write` writes from now on."""
+    global _terminal  # noqa: PLW0603
+    _terminal = _terminal or Terminal(stream)
+    return _terminal
+
+
+def write(text: str, stream: TextIO | None = None) -> None:
+    """Write a line of text, above what a terminal shows; to stderr unless it is said otherwise."""
+    stream = stream or sys.stderr
+    if _terminal is not None and _terminal.bars:
+        _terminal.tqdm.write(text, file=stream)
+    else:
+        print(text, file=stream, flush=True)
+
+
+def close() -> None:
+    """Take the terminal's lines away."""
+    if _terminal is not None:
+        while _terminal.bars:
+            _terminal.bars.pop().close()
+
+
 class _Reporter:
     """What this process has said so far."""
 
@@ -127,8 +168,8 @@ class _Reporter:
             with suppress(OSError):  # no job fails for this
                 temporary.write_text(json.dumps(asdict(status)), encoding="utf-8")
                 temporary.replace(path)
-        elif terminal.is_terminal(sys.stderr):
-            terminal.open_terminal(sys.stderr).show([status])
+        elif is_terminal(sys.stderr):
+            open_terminal(sys.stderr).show([status])
 
 
 _reporter = _Reporter()
@@ -146,18 +187,8 @@ def report(
 ) -> None:
     """Say how far this process is; costs next to nothing more often than once a second.
 
-    Parameters
-    ----------
-    done, total : float
-        How much of the work, or of an epoch of it, is done, of how much (0: not known).
-    unit : str
-        What is counted, in the plural: ``tracks``, ``frames``.
-    label : str
-        What the work is; the name of the job's log if it is not given.
-    epoch, epochs : int
-        Which pass over the data this is, counted from 1, of how many at most.
-    **numbers : float
-        How well it goes: ``train_loss=0.5`` is shown as "train loss 0.5".
+    The arguments are those of :class:`Status`; without a ``label`` it is that of the job's log.
+    ``train_loss=0.5`` is shown as "train loss 0.5".
     """
     if _reporter.due():
         known = {name: float(value) for name, value in numbers.items() if value is not None}

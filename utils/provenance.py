@@ -54,16 +54,9 @@ def training_record(
 ) -> dict[str, Any]:
     """Return what a training leaves in ``training.json``, from which alone results.txt takes it.
 
-    Parameters
-    ----------
-    configuration : sequence of paths
-        The configuration files that it read.
-    seed : int or str
-        Its seed.
-    machines : sequence of str
-        Device, kernels and threads of everything that took part, e.g. ``cpu, kernels c avx2, 2 threads``.
-    more
-        Further facts, such as ``network={"kind": "LSTM", "dims": [525, 512, 6]}``.
+    ``configuration`` are the files that it read; ``machines`` device, kernels and threads of everything that
+    took part, e.g. ``cpu, kernels c avx2, 2 threads``; ``more`` further facts, such as
+    ``network={"kind": "LSTM", "dims": [525, 512, 6]}``.
     """
     return {
         "commit": git_commit(),
@@ -80,13 +73,7 @@ def write_record(exp_dir: Path, record: Mapping[str, Any]) -> None:
 
 
 def read_record(exp_dir: Path) -> dict[str, Any]:
-    """Read ``training.json``; empty where nothing was trained but what was scored.
-
-    Raises
-    ------
-    UserError
-        If it is not the record of a training.
-    """
+    """Read ``training.json``; empty where nothing was trained but what was scored."""
     path = exp_dir / RECORD
     if not path.is_file():
         return {}

@@ -27,12 +27,7 @@ class Segment:
         """Return its first sample and the one behind its last.
 
         Times are cut to samples towards zero; what reaches less than half a second beyond the recording
-        ends with it (featbin/extract-segments.cc).
-
-        Raises
-        ------
-        UserError
-            If it lies outside the recording or is shorter than 0.1 s.
+        ends with it (featbin/extract-segments.cc). Raises UserError if it lies outside or is too short.
         """
         first = int(self.start * sample_rate)
         last = num_samples if self.end == -1 else int(self.end * sample_rate)
@@ -48,13 +43,7 @@ class Segment:
 
 
 def parse(value: str) -> Segment:
-    """Read what follows the utterance in a line of ``segments``.
-
-    Raises
-    ------
-    ValueError
-        Saying what is wrong.
-    """
+    """Read what follows the utterance in a line of ``segments``; a ValueError says what is wrong."""
     words = re.split("[ \t]+", value)
     if len(words) != 3:
         raise ValueError(f"expected '<recording> <start> <end>' in seconds, without a channel, got '{value}'")
@@ -68,13 +57,7 @@ def parse(value: str) -> Segment:
 
 
 def read(path: str | Path) -> dict[str, Segment]:
-    """Read ``segments``: the piece of each utterance.
-
-    Raises
-    ------
-    UserError
-        With ``path:line`` for a line that is wrong.
-    """
+    """Read ``segments``: the piece of each utterance. A UserError names ``path:line`` of what is wrong."""
     table = tables.scan(path)
     found = {}
     for utt, value in table.entries.items() if not table.problems else ():

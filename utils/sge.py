@@ -51,12 +51,9 @@ UNLIMITED = 1_000_000
 
 
 class GridEngine:
-    """Grid Engine through its commands.
+    """Grid Engine through its commands; ``gpu_words`` is what ``--gpu`` became.
 
-    Parameters
-    ----------
-    gpu_words : list of str
-        What ``--gpu`` became. qsub takes what no node will ever have, and lets it wait; so we look first.
+    qsub takes what no node will ever have, and lets it wait; so we look first.
     """
 
     index_variable = "SGE_TASK_ID"

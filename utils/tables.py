@@ -29,24 +29,12 @@ _OFFSET = re.compile(r"(.+):([0-9]{1,18})", re.DOTALL)
 
 @dataclass
 class Table:
-    """One table with everything that is wrong with it.
-
-    Attributes
-    ----------
-    path : str or Path
-        The file.
-    entries : dict of str to str
-        Value of each key, in the file's order; of a repeated key, the first.
-    lines : dict of str to int
-        Line number of each key, counted from 1.
-    problems : list of str
-        What is wrong with the file, each with ``path:line``.
-    """
+    """One table with everything that is wrong with it."""
 
     path: str | Path
-    entries: dict[str, str] = field(default_factory=dict)
-    lines: dict[str, int] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+    entries: dict[str, str] = field(default_factory=dict)  # in the file's order; of a repeated key, the first
+    lines: dict[str, int] = field(default_factory=dict)  # number of each key's line, counted from 1
+    problems: list[str] = field(default_factory=list)  # each with path:line
 
     def where(self, key: str) -> str:
         """Return ``path:line`` of a key."""
@@ -74,19 +62,7 @@ def _decode(path: str | Path, data: bytes) -> str:
 def read_text(path: str | Path, what: str = "the file", remedy: str = "") -> str:
     """Return the text of a UTF-8 file that a person wrote, with every line end as a line feed.
 
-    Parameters
-    ----------
-    path : str or Path
-        The file.
-    what : str
-        What it holds, for the message.
-    remedy : str
-        What to do if it cannot be read, for the message.
-
-    Raises
-    ------
-    UserError
-        If it cannot be opened, or with the line that is not UTF-8.
+    Raises UserError if it cannot be opened, saying ``what`` it holds and the ``remedy``, or is not UTF-8.
     """
     return _decode(path, _read_bytes(path, what, remedy)).replace("\r\n", "\n").replace("\r", "\n")
 
@@ -112,13 +88,7 @@ def split_offset(name: str) -> tuple[str, int | None]:
 
 
 def scan(path: str | Path, *, is_sorted: bool = True) -> Table:
-    """Read a table and collect everything that is wrong with its form.
-
-    Raises
-    ------
-    UserError
-        If the file cannot be opened.
-    """
+    """Read a table and collect everything that is wrong with its form; UserError if it cannot be opened."""
     table = Table(path)
     data = _read_bytes(path)
     previous = ""
@@ -155,19 +125,9 @@ def _line_problem(table: Table, raw: bytes, line: str, previous: str) -> str:
 
 
 def read_table(path: str | Path, *, is_sorted: bool = True) -> dict[str, str]:
-    """Read a table of ``key value`` lines.
+    """Read a table of ``key value`` lines; a UserError names ``path:line`` of the first thing that is wrong.
 
-    Parameters
-    ----------
-    path : str or Path
-        The file.
-    is_sorted : bool
-        Whether keys must be in C order.
-
-    Raises
-    ------
-    UserError
-        With ``path:line``, for the first thing that is wrong.
+    With ``is_sorted`` keys must be in C order.
     """
     table = scan(path, is_sorted=is_sorted)
     if table.problems:
@@ -183,10 +143,7 @@ def read_scp(path: str | Path) -> dict[str, str]:
 def write_table(path: str | Path, entries: Mapping[str, object]) -> None:
     """Write ``key value`` lines, C-sorted by key, atomically.
 
-    Raises
-    ------
-    UserError
-        If an entry cannot be read again as it is; nothing is written then.
+    Raises UserError if an entry cannot be read again as it is; nothing is written then.
     """
     lines = []
     for key, value in sorted(entries.items(), key=lambda entry: entry[0].encode()):
@@ -200,10 +157,7 @@ def write_table(path: str | Path, entries: Mapping[str, object]) -> None:
 def read_classes(path: str | Path) -> tuple[str, ...]:
     """Read genres.txt: one class a line; the line number minus one is the class's index.
 
-    Raises
-    ------
-    UserError
-        With ``path:line`` for an empty, repeated or divided name, or if there are fewer than two.
+    Raises UserError for an empty, repeated or divided name, or if there are fewer than two.
     """
     names = read_lines(path)
     for number, name in enumerate(names, start=1):
@@ -225,10 +179,7 @@ def write_classes(path: str | Path, names: Sequence[str]) -> None:
 def csv_rows(path: str | Path, text: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the line number and the fields of each row of a table in CSV.
 
-    Raises
-    ------
-    UserError
-        With the line that cannot be taken apart, such as one with a field of more than 128 KiB.
+    A UserError names the line that cannot be taken apart, such as one with a field of more than 128 KiB.
     """
     reader = csv.reader(io.StringIO(text))
     try:

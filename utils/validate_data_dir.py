@@ -37,25 +37,10 @@ def required(*, wav: bool = True, feats: bool = True, genre: bool = True, spk: b
 def validate(
     folder: Path, names: list[str], *, missing_classes: bool = False, pipes: bool = False
 ) -> tuple[list[str], int]:
-    """Check a data directory.
+    """Check a data directory in which ``names`` must be; return all problems, and the number of utterances.
 
-    Parameters
-    ----------
-    folder : Path
-        The data directory.
-    names : list of str
-        Files that must be there.
-    missing_classes : bool
-        Whether a class of genres.txt may have no utterance.
-    pipes : bool
-        Whether scp files may hold commands.
-
-    Returns
-    -------
-    problems : list of str
-        Everything that is wrong, with file, line and counts.
-    num_utts : int
-        Number of utterances.
+    With ``missing_classes`` a class of genres.txt may have no utterance, with ``pipes`` scp files may hold
+    commands.
     """
     if not folder.is_dir():
         return [f"{folder}: no such directory"], 0

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Check a data directory; reads only (Kaldi: utils/validate_data_dir.sh).
-# Arguments and options: see validate_data_dir.py --help, which does the work.
+# Kaldi's names for checking (validate_data_dir.sh) and repairing (fix_data_dir.sh) a data directory.
+# Arguments and options: see validate_data_dir.py and fix_data_dir.py with --help, which do the work.
 set -euo pipefail
 
 [[ ! -f path.sh ]] || . ./path.sh
-exec "$(dirname "$0")/validate_data_dir.py" "$@"
+exec "${0%.sh}.py" "$@"

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from utils import cli, terminal
+from utils import cli, progress
 from utils.job_runner import frontend
 from utils.job_runner.job_folder import JobFolder
 from utils.job_runner.request import Request, substitute
@@ -69,7 +69,7 @@ class ClusterRun:
                     raise cli.UserError(str(error)) from error
                 raise
             finally:
-                terminal.close()
+                progress.close()
         if not self.watch.failed:
             self.folder.remove()
         return {job: reason + self._without_log(job) for job, reason in self.watch.failed.items()}

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from utils import cli, terminal
+from utils import cli, progress
 from utils.cli import PROGRAM
 from utils.job_runner import job_log
 from utils.job_runner.request import Request, UsageError, parse
@@ -72,12 +72,12 @@ def ignore_signals() -> None:
 
 def say(text: str) -> None:
     """Write one of Kaldi's plain messages to stderr."""
-    terminal.write(f"{PROGRAM}: {text}")
+    progress.write(f"{PROGRAM}: {text}")
 
 
 def warn(text: str) -> None:
     """Write a warning to stderr."""
-    terminal.write(f"WARNING ({PROGRAM}) {text}")
+    progress.write(f"WARNING ({PROGRAM}) {text}")
 
 
 def seconds(name: str, default: float) -> float:
@@ -151,7 +151,7 @@ def guarded(documentation: str | None, main: Callable[[list[str]], int]) -> NoRe
         say(f"{error}; see {PROGRAM} --help")
         code = 2
     except (cli.UserError, OSError) as error:
-        terminal.write(f"ERROR ({PROGRAM}) {error}")
+        progress.write(f"ERROR ({PROGRAM}) {error}")
         code = 1
     except InterruptedRunError as stop:
         say(f"{stop.reason}; stopped the jobs that ran")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from utils import terminal
+from utils import progress
 from utils.display import Board
 from utils.job_runner import frontend
 from utils.job_runner.gpus import GpuPool
@@ -81,28 +81,11 @@ def run_all(
     step: Callable[[], None] = lambda: None,
     last_code: int | None = None,
 ) -> dict[int, int]:
-    """Run jobs, at most ``limit`` at once, and wait for all of them.
+    """Run jobs, at most ``limit`` at once, and wait for all; return the exit code of each.
 
-    Parameters
-    ----------
-    jobs : iterable of int
-        Job numbers, started in this order by ``start``, which is told their variables.
-    gpus, board
-        Give each job its GPUs, and show where it stands.
-    step : callable
-        Called several times a second while jobs run.
-    last_code : int, optional
-        Exit code of a job after which no other is started.
-
-    Returns
-    -------
-    dict of int to int
-        Exit code of each job; negative if its supervisor was killed by a signal.
-
-    Raises
-    ------
-    InterruptedRunError
-        After all jobs were stopped.
+    They are started in this order by ``start``, which is told their variables; ``step`` is called several
+    times a second while they run. After a job that ends with ``last_code`` no other is started. A code is
+    negative if the job's supervisor was killed by a signal. Raises InterruptedRunError when all are stopped.
     """
     waiting, running, codes = list(jobs), dict[int, tuple[Process, list[Any]]](), dict[int, int]()
     watch, pause = frontend.RecipeWatch(), 0.005
@@ -135,5 +118,5 @@ def run_all(
         step()
         raise
     finally:
-        terminal.close()
+        progress.close()
     return codes

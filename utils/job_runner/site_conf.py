@@ -35,10 +35,7 @@ class SiteConf:
     def arguments(self, request: Request) -> list[str]:
         """Return the submission command of a request: fixed arguments, its options, the scheduler's own.
 
-        Raises
-        ------
-        UsageError
-            If an option or its value is not described; ``--max-jobs-run`` need not be.
+        Raises UsageError if an option or its value is not described; ``--max-jobs-run`` need not be.
         """
         options = {**self.defaults, **request.options}
         options.pop("config", None)
