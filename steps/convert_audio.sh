@@ -30,17 +30,7 @@ once --wait true "${sources[@]/#/--in=}" --in "$audio_config" "${sources[@]/#/--
   --out "$data/utt2dur" --out "$data/utt2hash" "$data/.done/convert_audio"
 
 mkdir -p "$logdir" "$wavdir"
-num_tracks=$(wc -l <"$data/wav.scp")
-[ "$nj" -le "$num_tracks" ] || nj=$num_tracks
-[ "$nj" -gt 0 ] || {
-  echo "ERROR (${0##*/}) $data/wav.scp: empty; prepare the corpus first" >&2
-  exit 1
-}
-slices=()
-for ((job = 1; job <= nj; job++)); do
-  slices+=("$logdir/wav.$job.scp")
-done
-utils/split_scp.py "$data/wav.scp" "${slices[@]}"
+nj=$(utils/split_scp.py --at-most "$nj" "$data/wav.scp" "$logdir/wav.JOB.scp")
 
 options=(--config "$audio_config")
 cut=()

@@ -33,12 +33,7 @@ done
 calls=() arks=
 for data in $1; do
   dir=${out}_${data##*/}
-  splits=()
-  for job in $(seq "$nj"); do
-    splits+=("$dir/split$nj/feats.$job.scp")
-  done
-  mkdir -p "$dir/split$nj"
-  utils/split_scp.py "$data/feats.scp" "${splits[@]}"
+  utils/split_scp.py --at-most "$nj" "$data/feats.scp" "$dir/split$nj/feats.JOB.scp" >/dev/null
   calls+=(:: steps/nnet1/nnet_forward.py --use-gpu "$use_gpu" --feature-transform "$transform" "$nnet"
     "scp:$dir/split$nj/feats.JOB.scp" "ark,scp:$dir/post.JOB.ark,$dir/post.JOB.scp")
   arks="$arks $dir/post.JOB.scp $dir/post.JOB.ark"

@@ -28,13 +28,7 @@ once --in "$wav_scp" --in "$config" ${network:+--in "$network"} --out "$out" "$(
 rm -rf "$out"
 mkdir -p "$out"
 num_tracks=$(wc -l <"$wav_scp")
-[ "$nj" -le "$num_tracks" ] || nj=$num_tracks
-parts=()
-for ((job = 1; job <= nj; job++)); do
-  mkdir -p "$out/$job"
-  parts+=("$out/$job/wav.scp")
-done
-utils/split_scp.py "$wav_scp" "${parts[@]}"
+nj=$(utils/split_scp.py --at-most "$nj" "$wav_scp" "$out/JOB/wav.scp")
 
 read -r -a runner <<<"$cmd"
 "${runner[@]}" JOB=1:"$nj" "$out/log/features.JOB.log" steps/compute_track_features.py \

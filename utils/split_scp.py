@@ -2,9 +2,10 @@
 """Split a file by lines into contiguous parts whose sizes differ by one at most, as Kaldi's split_scp.pl.
 
 Usage: split_scp.py <in.scp> <out.1.scp> [<out.2.scp> …]
- e.g.: split_scp.py data/synth/train/wav.scp exp/wav.1.scp exp/wav.2.scp
+   or: split_scp.py --at-most N <in.scp> <out.JOB.scp>
+ e.g.: nj=$(utils/split_scp.py --at-most 8 data/synth/train/wav.scp exp/wav.JOB.scp)
 
-Fewer lines than parts are an error.
+Fewer lines than parts are an error; with --at-most, there are fewer parts then. How many is printed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from utils import atomic, cli, data_dir
 def get_parser() -> cli.KaldiParser:
     """Return the command line's parser."""
     parser = cli.KaldiParser(usage="split_scp.py <in.scp> <out.scp> …", description=__doc__)
+    parser.add_argument(
+        "--at-most", type=cli.positive_int, metavar="N", help="parts, numbered in place of JOB"
+    )
     parser.add_argument("scp", type=Path)
     parser.add_argument("outputs", type=Path, nargs="+")
     return parser
@@ -25,13 +29,19 @@ def get_parser() -> cli.KaldiParser:
 def main(argv: list[str] | None = None) -> int:
     """Split the file."""
     args = get_parser().parse_args(argv)
-    data, parts = args.scp.read_bytes(), len(args.outputs)
+    data, outputs = args.scp.read_bytes(), args.outputs
     lines = [line + b"\n" for line in data.removesuffix(b"\n").split(b"\n")] if data else []
+    if args.at_most:
+        numbers = range(1, max(1, min(args.at_most, len(lines))) + 1)
+        outputs = [Path(str(outputs[0]).replace("JOB", str(number))) for number in numbers]
+    parts = len(outputs)
     if len(lines) < parts:
         raise cli.UserError(f"{args.scp}: cannot split {len(lines)} lines into {parts} parts")
-    for path, piece in zip(args.outputs, data_dir.split_evenly(lines, parts), strict=True):
+    for path, piece in zip(outputs, data_dir.split_evenly(lines, parts), strict=True):
         with atomic.replacing(path, mode="wb") as stream:
             stream.writelines(piece)
+    if args.at_most:
+        print(parts)
     return 0
 
 

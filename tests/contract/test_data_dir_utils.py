@@ -147,6 +147,9 @@ def test_split_scp(tmp_path: Path) -> None:
     assert [path.read_bytes().count(b"\n") for path in outputs] == [3, 2, 2]
     assert b"".join(path.read_bytes() for path in outputs) == source.read_bytes()
     assert split_scp(source).returncode == 2
+    for most, parts in ((3, 3), (9, 7)):
+        assert split_scp("--at-most", most, source, tmp_path / f"{most}/JOB.scp").stdout == b"%d\n" % parts
+        assert len(list((tmp_path / str(most)).iterdir())) == parts
     many = [tmp_path / f"many.{n}" for n in range(8)]
     done = split_scp(source, *many)
     assert done.returncode == 1
