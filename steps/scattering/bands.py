@@ -56,23 +56,23 @@ def band_edges(low: float, high: float, num_bins: int) -> tuple[int, int]:
     return first, min(num_bins, math.ceil(high / step) - first + 1)
 
 
-def first_band(bank: filters.Bank, n: int, num_bins: int, num_out: int, negligible: float) -> Band:
+def first_band(bank: filters.Bank, n: int, num_bins: int, num_out: int, dtype: str) -> Band:
     """Cut a first-layer wavelet for a spectrum known from bin ``-num_bins / 2`` to ``num_bins - 1``."""
-    start, size = band_edges(*bank.interval(n, negligible), num_bins)
+    start, size = band_edges(*bank.interval(n, filters.NEGLIGIBLE[dtype]), num_bins)
     size = max(size, num_out)
     start = max(0 if size == num_bins else start, -(num_bins // 2))
-    return Band(start, bank.response(n, np.arange(start, start + size) * (2.0 * math.pi / num_bins)))
+    return Band(start, bank.response(n, np.arange(start, start + size) * (2.0 * math.pi / num_bins), dtype))
 
 
 def second_bands(
-    bank: filters.Bank, n: int, cuts: list[tuple[int, int]], num_bins: int, negligible: float
+    bank: filters.Bank, n: int, cuts: list[tuple[int, int]], num_bins: int, dtype: str
 ) -> Iterator[Band]:
     """Cut a second-layer wavelet for spectra of signals of (``num_in``, then ``num_out``) samples each.
 
     The filter of a rate is the full-rate filter up to the rate's Nyquist frequency and half of it
     there, as ScatNet has it; the spectrum is known from bin ``-num_in / 2`` to ``num_in / 2 - 1``.
     """
-    low, size = band_edges(*bank.interval(n, negligible), num_bins)
+    low, size = band_edges(*bank.interval(n, filters.NEGLIGIBLE[dtype]), num_bins)
     ranges = []
     for num_in, num_out in cuts:
         half = num_in // 2
@@ -81,7 +81,7 @@ def second_bands(
         ranges.append((start - max(0, end - half), min(end, half)))
     first = min(start for start, _ in ranges)
     step = 2.0 * math.pi / num_bins
-    whole = bank.response(n, np.arange(first, max(end for _, end in ranges)) * step)
+    whole = bank.response(n, np.arange(first, max(end for _, end in ranges)) * step, dtype)
     for (num_in, _), (start, end) in zip(cuts, ranges, strict=True):
         values = whole[start - first : end - first].copy()
         if start == -num_in // 2 and num_in < num_bins:
@@ -121,7 +121,7 @@ def build(config: Config, num_hops: int, dtype: str) -> Bands:
     groups = paths.groups(config)
     first = [
         [
-            first_band(config.banks(block)[0], n, num_bins, num_bins >> group.resolution, negligible)
+            first_band(config.banks(block)[0], n, num_bins, num_bins >> group.resolution, dtype)
             for block, n in group.members
         ]
         for group in groups
@@ -131,7 +131,7 @@ def build(config: Config, num_hops: int, dtype: str) -> Bands:
         for child in group.children:
             cut = (num_bins >> group.resolution, num_bins >> child.resolution)
             cuts.setdefault((group.second, child.n2), []).append(cut)
-    seconds = {key: second_bands(*key, own, num_bins, negligible) for key, own in cuts.items()}
+    seconds = {key: second_bands(*key, own, num_bins, dtype) for key, own in cuts.items()}
     second = [[next(seconds[group.second, child.n2]) for child in group.children] for group in groups]
     resolutions = {group.resolution for group in groups}
     resolutions |= {child.resolution for group in groups for child in group.children}
@@ -144,8 +144,8 @@ def build(config: Config, num_hops: int, dtype: str) -> Bands:
 
     return Bands(
         num_hops,
-        [[Band(b.start, b.values.astype(dtype)) for b in row] for row in first],
-        [[Band(b.start, b.values.astype(dtype)) for b in row] for row in second],
+        first,
+        second,
         {r: taps(banks[0][1], r) for r in sorted(resolutions) if config.hop >> r > 1},
         [taps(first_bank, 0) for first_bank, _ in banks],
     )

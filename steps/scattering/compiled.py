@@ -5,8 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -184,36 +183,35 @@ class Transform:
         table = np.array(children, dtype=np.int64)
         return own, len(children), self.kept(table), negative
 
-    @contextmanager
-    def memory(self) -> Iterator[Memory]:
-        """Lend memory to a thread; it is kept for the next."""
+    def memory(self) -> Memory:
+        """Return memory that no thread works in; it goes back to ``free``."""
         try:
-            lent = self.free.pop()
+            return self.free.pop()
         except IndexError:
-            lent = Memory(self.num_samples, 2 * self.lanes * self.longest)
-        yield lent
-        self.free.append(lent)
+            return Memory(self.num_samples, 2 * self.lanes * self.longest)
 
     def __call__(
         self, samples: Floats, plan: blocks.Layout, block: int, out: Floats, do: Callable[[Jobs], object]
     ) -> None:
         """Write the averages of a block of a track into ``out`` [shape=(frames, dims)]."""
-        with self.memory() as own:
-            own.signal[:] = samples
-            signal = address(own.signal)
-            spectrum = (
-                address(own.re) + 2 * self.num_samples,
-                address(own.im) + 2 * self.num_samples,
-            )  # at bin 0
-            of = self.levels, *spectrum, address(out), out.shape[1], len(out), plan.hop, self.num_hops
-            record = np.array([*of, plan.margin, plan.start(block), plan.num_samples], dtype=np.int64)
-            for column, level in zip(self.zero_columns, self.zero, strict=True):
-                self.library.scatter_average(address(record), level, 0, column, signal)
-            if self.paths:
-                self.library.scatter_spectrum(self.half, signal, *spectrum, own.work)
-            do([partial(self.follow, address(record), path) for path in self.paths])
+        own = self.memory()
+        own.signal[:] = samples
+        signal = address(own.signal)
+        spectrum = (
+            address(own.re) + 2 * self.num_samples,
+            address(own.im) + 2 * self.num_samples,
+        )  # at bin 0
+        of = self.levels, *spectrum, address(out), out.shape[1], len(out), plan.hop, self.num_hops
+        record = np.array([*of, plan.margin, plan.start(block), plan.num_samples], dtype=np.int64)
+        for column, level in zip(self.zero_columns, self.zero, strict=True):
+            self.library.scatter_average(address(record), level, 0, column, signal)
+        if self.paths:
+            self.library.scatter_spectrum(self.half, signal, *spectrum, own.work)
+        do([partial(self.follow, address(record), path) for path in self.paths])
+        self.free.append(own)
 
     def follow(self, record: int, path: tuple[int, int, int, int]) -> None:
         """Do a first-order path and those that follow from it."""
-        with self.memory() as own:
-            self.library.scatter_paths(record, *path, own.work)
+        own = self.memory()
+        self.library.scatter_paths(record, *path, own.work)
+        self.free.append(own)

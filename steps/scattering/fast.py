@@ -14,7 +14,7 @@ from steps.scattering import blocks, compiled, host, paths
 from steps.scattering.config import Config
 from steps.scattering.transform import Jobs, in_turn
 
-COARSE_AT_ONCE = 8
+COARSE_AT_ONCE = 32
 _MAKING = threading.Lock()
 _READING = threading.Lock()
 
@@ -81,18 +81,17 @@ def finish(averages: NDArray[np.floating], config: Config) -> None:
     """Low-pass in place what has the frame rate already, over the whole track [shape=(frames, dims)]."""
     coarse = paths.coarse_columns(config)
     for first in range(0, len(coarse), COARSE_AT_ONCE):  # double precision takes memory
-        columns = coarse[first : first + COARSE_AT_ONCE]
-        averages[:, columns] = lowpass_frames(averages[:, columns], config)
+        columns = list(coarse[first : first + COARSE_AT_ONCE])
+        averages[:, columns] = lowpass_frames(averages[:, columns].T, config).T
 
 
 def lowpass_frames(envelope: NDArray[np.floating], config: Config) -> NDArray[np.floating]:
-    """Low-pass what is sampled at the frame rate already, over the whole track [shape=(frames, columns)].
+    """Low-pass what is sampled at the frame rate already, over the whole track [shape=(columns, frames)].
 
     The track continues as its mirror image; the Gaussian ends at the Nyquist frequency.
     """
-    frames = len(envelope)
+    frames = envelope.shape[1]
     spread = config.banks(0)[1].lowpass_width / config.hop
     response = np.exp(-0.5 * (np.arange(frames + 1) * (np.pi / frames) * spread) ** 2)
-    spectrum = np.fft.rfft(np.concatenate([envelope, envelope[::-1]]), axis=0)
-    smooth = np.fft.irfft(spectrum * response[:, None], 2 * frames, axis=0)
-    return smooth[:frames].astype(envelope.dtype)
+    spectrum = np.fft.rfft(np.concatenate([envelope, envelope[:, ::-1]], axis=1).astype(np.float64))
+    return np.fft.irfft(spectrum * response, 2 * frames)[:, :frames]

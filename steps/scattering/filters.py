@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 Floats = NDArray[np.floating]
 
@@ -103,9 +103,9 @@ def round_half_up(value: float) -> int:
     return math.floor(value + 0.5)
 
 
-def gaussian(omega: Floats, centre: float, width: float) -> Floats:
-    """Sample ``exp(-((omega - centre) width)^2 / 2)``, periodised over 2 pi."""
-    total = np.zeros_like(omega, dtype=np.float64)
+def gaussian(omega: Floats, centre: float, width: float, dtype: DTypeLike = np.float64) -> Floats:
+    """Sample ``exp(-((omega - centre) width)^2 / 2)``, periodised over 2 pi; exponentials in ``dtype``."""
+    total = np.zeros_like(omega, dtype=dtype)
     low, high = float(np.min(omega)), float(np.max(omega))
     for period in PERIODS:
         shift = 2.0 * math.pi * period - centre
@@ -114,20 +114,15 @@ def gaussian(omega: Floats, centre: float, width: float) -> Floats:
             distance *= width
             distance *= distance
             distance *= -0.5
-            total += np.exp(distance, out=distance)
+            total += np.exp(distance.astype(dtype, copy=False))
     return total
 
 
-def gabor(omega: Floats, centre: float, width: float) -> Floats:
-    """Sample the Gabor filter, a Gaussian about ``centre``; it does not quite vanish at 0."""
-    return gaussian(omega, centre, width)
-
-
-def morlet(omega: Floats, centre: float, width: float) -> Floats:
+def morlet(omega: Floats, centre: float, width: float, dtype: DTypeLike = np.float64) -> Floats:
     """Sample the Morlet filter: the Gabor filter less the Gaussian at 0 that makes it vanish at 0."""
     zero = np.zeros(1)
     share = float(gaussian(zero, centre, width)[0] / gaussian(zero, 0.0, width)[0])
-    return gaussian(omega, centre, width) - share * gaussian(omega, 0.0, width)
+    return gaussian(omega, centre, width, dtype) - share * gaussian(omega, 0.0, width, dtype)
 
 
 def lowpass(omega: Floats, width: float) -> Floats:
@@ -135,7 +130,8 @@ def lowpass(omega: Floats, width: float) -> Floats:
     return gaussian(omega, 0.0, width) / float(gaussian(np.zeros(1), 0.0, width)[0])
 
 
-SHAPES = {"gabor": gabor, "morlet": morlet}
+# A Gabor filter is a Gaussian about its centre; it does not quite vanish at 0.
+SHAPES = {"gabor": gaussian, "morlet": morlet}
 
 
 def reach(width: float, negligible: float) -> float:
@@ -171,9 +167,9 @@ class Bank:
         """Time width of the low-pass in samples."""
         return lowpass_width(self.Q, self.T)
 
-    def response(self, n: int, omega: Floats) -> Floats:
+    def response(self, n: int, omega: Floats, dtype: DTypeLike = np.float64) -> Floats:
         """Frequency response of wavelet ``n`` at ``omega``, with the bank's common scale."""
-        return scale(self) * SHAPES[self.shape](omega, float(self.centres[n]), float(self.widths[n]))
+        return scale(self) * SHAPES[self.shape](omega, float(self.centres[n]), float(self.widths[n]), dtype)
 
     def interval(self, n: int, negligible: float) -> tuple[float, float]:
         """Frequencies between which wavelet ``n`` is not negligible; may be wider than 2 pi."""

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from steps.scattering import blocks, transform
@@ -34,10 +33,10 @@ class Kernels:
         return values.view(self.real)
 
     def inverse(self, spectrum: Array) -> Array:  # noqa: D102
-        return scipy.fft.ifft(spectrum, norm="forward", overwrite_x=True)
+        return np.fft.ifft(spectrum, norm="forward", out=spectrum)
 
     def forward(self, signals: Array) -> Array:  # noqa: D102
-        return scipy.fft.rfft(signals, norm="forward")
+        return np.fft.rfft(signals, norm="forward")
 
     def modulus(self, values: Array) -> Array:  # noqa: D102
         return np.absolute(values)

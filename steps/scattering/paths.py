@@ -143,11 +143,13 @@ def groups(config: Config) -> list[Group]:
     return found
 
 
-def coarse_columns(config: Config) -> list[int]:
+@functools.lru_cache(maxsize=16)
+def coarse_columns(config: Config) -> tuple[int, ...]:
     """Columns of the paths that are sampled at the frame rate already."""
-    parts = [(g.resolution, g.columns) for g in groups(config)]
-    parts += [(child.resolution, child.columns) for g in groups(config) for child in g.children]
-    return [column for rate, own in parts if config.hop >> rate == 1 for column in own]
+    parts: list[Group | Child] = []
+    for group in groups(config):
+        parts += [group, *group.children]
+    return tuple(column for part in parts if config.hop >> part.resolution == 1 for column in part.columns)
 
 
 def csv_lines(described: Iterable[Column]) -> Iterable[str]:

@@ -179,7 +179,7 @@ def test_first_bands_equal_the_whole_filter_folded():
     spectrum = np.fft.fft(rng.standard_normal(num_bins))
     for n in (0, 9, 30):
         num_out = num_bins >> filters.wavelet_resolution(bank.widths[n])
-        band = bands.first_band(bank, n, num_bins, num_out, 1e-17)
+        band = bands.first_band(bank, n, num_bins, num_out, "float64")
         place = np.arange(len(band.values))
         folded = np.zeros(num_out, dtype=complex)
         np.add.at(folded, place % num_out, spectrum[(band.start + place) % num_bins] * band.values)
