@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,8 +80,11 @@ def open_wav(
         if head[:4] == b"RIFF" and size < declared and not name.endswith("|"):
             raise UserError(f"{where}: {name}: truncated: expected {declared} bytes, got {size}; {REMEDY}")
         source.seek(0)
+        given: io.BytesIO | int = source if isinstance(source, io.BytesIO) else source.fileno()
+        if isinstance(given, int):  # libsndfile reads it faster than through Python
+            os.lseek(given, 0, os.SEEK_SET)
         try:
-            file = soundfile.SoundFile(source)
+            file = soundfile.SoundFile(given, closefd=False)
         except soundfile.LibsndfileError as error:
             raise UserError(f"{where}: {name}: expected a WAV file: {error.error_string} {REMEDY}") from error
         with file:
