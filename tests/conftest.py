@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.forkserver import ForkServer, write_shim
+from tests.contract import forkserver
 from tests.workspace import make_workspace, run_recipe
 
 REPO = Path(__file__).resolve().parents[1]
+SERVERS = "TESTS_FORK_SERVERS"
 
 # Triton's kernels run in its interpreter where there is no GPU; it looks when it is first imported.
 if shutil.which("nvidia-smi") is None:
@@ -37,24 +38,33 @@ def shared() -> Path:
     return path
 
 
+def pytest_configure(config):
+    """Start the servers that fork, once for all processes of the tests: those of xdist inherit the name."""
+    if SERVERS not in os.environ:
+        folder = tempfile.mkdtemp()  # a socket's path may be of 107 bytes only
+        os.environ[SERVERS] = folder
+        servers = [forkserver.start(Path(folder) / name, ours=name == "ours") for name in ("ours", "copies")]
+
+        def stop():
+            for server in servers:
+                server.communicate()
+            shutil.rmtree(folder)
+            del os.environ[SERVERS]
+
+        config.add_cleanup(stop)
+
+
 @pytest.fixture(scope="session")
 def fork_server():
-    """Server that runs the recipe's Python programs at a tenth of the cost of a process."""
-    with tempfile.TemporaryDirectory() as folder:  # a socket's path may be of 107 bytes only
-        write_shim(Path(folder))
-        server = ForkServer(Path(folder) / "socket")
-        yield server
-        server.close()
+    """Client of a process that runs the recipe's Python programs at a tenth of the cost of a new one."""
+    return forkserver.ForkServer(Path(os.environ[SERVERS]) / "ours")
 
 
 @pytest.fixture(scope="session")
 def forked_programs():
     """Let runs of the recipe in copies of it fork their programs, too."""
-    with tempfile.TemporaryDirectory() as folder:
-        server = ForkServer(Path(folder) / "socket", ours=False)
-        os.environ.update(FORK_SERVER=str(server.path), TESTS_PYTHON=str(write_shim(Path(folder))))
-        yield
-        server.close()
+    folder = Path(os.environ[SERVERS]) / "copies"
+    os.environ.update(FORK_SERVER=str(folder / "socket"), TESTS_PYTHON=str(folder / "python3"))
 
 
 @pytest.fixture(scope="session")
@@ -68,8 +78,8 @@ def run_cli(fork_server):
             found = fork_server.run(words, cwd, seconds=300, extra_mib=0, env=variables)
             done = subprocess.CompletedProcess(words, found.status, found.stdout, found.stderr)
         else:
-            path, server = f"{Path(sys.executable).parent}:{os.environ['PATH']}", fork_server.path
-            forks = {"FORK_SERVER": str(server), "RECIPE_PYTHON": str(server.with_name("python3"))}
+            path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+            forks = {"FORK_SERVER": str(fork_server.path), "RECIPE_PYTHON": str(fork_server.shim)}
             variables = {**os.environ, "PATH": path, **forks, **variables}
             done = subprocess.run(
                 words, cwd=cwd, env=variables, capture_output=True, text=True, errors="replace", check=False

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""A process that has imported the heavy packages once and forks for every program it is to run.
+"""A process that imports the heavy packages when it is first asked and forks for every program to run.
 
-It listens on a socket and stands apart from pytest so that the fork happens in a process without other
-threads. A request is a working directory, arguments and the environment, with the client's standard input,
-output and error; the program runs as ``__main__`` under the limits that FORK_LIMITS names, and the answer
-is its status and its peak memory. Who is gone has its program killed.
+It listens on a socket, one for all processes of the tests, and stands apart from pytest so that the fork
+happens in a process without other threads. A request is a working directory, arguments and the environment,
+with the client's standard input, output and error; the program runs as ``__main__`` under the limits that
+FORK_LIMITS names, and the answer is its status and its peak memory. Who is gone has its program killed.
 
-:class:`ForkServer` is the client of tests; :func:`write_shim` writes a ``python3`` that runs programs of
-local/ and steps/ in forks and all else as it is, for runs of the whole recipe.
+:class:`ForkServer` is the client of tests; the ``python3`` beside the socket runs programs of local/ and
+steps/ in forks and all else as it is, for runs of the whole recipe.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import io
 import os
 import resource
 import runpy
@@ -63,17 +64,27 @@ class Done(NamedTuple):
     peak_mib: float
 
 
-class ForkServer:
-    """The client's side: start it once, run many programs; it has imported ours unless it is told not to."""
+def start(folder: Path, *, ours: bool) -> subprocess.Popen[bytes]:
+    """Start a server in a folder that lives until its stdin is closed; it imports our modules if told to."""
+    folder.mkdir()
+    shim = folder / "python3"
+    shim.write_text(CLIENT.format(python=sys.executable))
+    shim.chmod(0o755)
+    words = [sys.executable, __file__, str(folder / "socket"), *(["ours"] if ours else [])]
+    variables = {"LC_ALL": "C", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPO) if ours else ""}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    process = subprocess.Popen(words, env={**os.environ, **variables}, **pipes)
+    process.stdout.readline()
+    return process
 
-    def __init__(self, path: Path, *, ours: bool = True) -> None:
-        self.path = path
+
+class ForkServer:
+    """The client's side of a server in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path, self.shim = folder / "socket", folder / "python3"
         self._environment = dict(os.environ, LC_ALL="C", OMP_NUM_THREADS="1", PYTHONUTF8="1")
-        self._environment["PYTHONPATH"] = str(REPO) if ours else ""
-        words = [sys.executable, __file__, str(path), *(["ours"] if ours else [])]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        self._process = subprocess.Popen(words, env=self._environment, **pipes)
-        self._process.stdout.readline()
+        self._environment["PYTHONPATH"] = str(REPO)
 
     def run(
         self,
@@ -103,25 +114,12 @@ class ForkServer:
             status, peak = client.recv(99).split()
         return Done(int(status), *texts, float(peak))
 
-    def close(self) -> None:
-        """End the server."""
-        self._process.stdin.close()
-        self._process.stdout.close()
-        self._process.wait(timeout=10)
-
-
-def write_shim(folder: Path) -> Path:
-    """Write a ``python3`` that has FORK_SERVER run the recipe's programs, and return it."""
-    path = folder / "python3"
-    path.write_text(CLIENT.format(python=sys.executable))
-    path.chmod(0o755)
-    return path
-
 
 def preload(*, ours: bool) -> None:
     """Import what the programs import and what takes long."""
-    for name in HEAVY:
-        importlib.import_module(name)
+    with contextlib.redirect_stderr(io.StringIO()):  # kaldi_io has a word for who has no Kaldi
+        for name in HEAVY:
+            importlib.import_module(name)
     for path in sorted((REPO / "steps").glob("*/*.py")) if ours else ():
         text = path.read_text(encoding="utf-8")
         if not text.startswith("#!"):
@@ -206,8 +204,9 @@ def drain(*pipes: int) -> list[str]:
     return [text.decode(errors="replace") for text in texts.values()]
 
 
-def serve(path: str) -> None:
+def serve(path: str, *, ours: bool) -> None:
     """Answer requests until the one who started it closes its end."""
+    loaded = False
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen(64)
@@ -224,6 +223,9 @@ def serve(path: str) -> None:
             for key, _ in selector.select():
                 if key.fileobj is listener:
                     connection, _ = listener.accept()
+                    if not loaded:
+                        preload(ours=ours)
+                        loaded = True
                     words, files = receive(connection)
                     child = os.fork()
                     if child == 0:
@@ -259,5 +261,4 @@ def answer(running: dict[int, socket.socket], selector: selectors.BaseSelector) 
 
 
 if __name__ == "__main__":
-    preload(ours="ours" in sys.argv)
-    serve(sys.argv[1])
+    serve(sys.argv[1], ours="ours" in sys.argv)

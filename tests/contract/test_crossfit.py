@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
 
 import numpy as np
 import pytest
 
 from steps import archive
 from steps.nnet1 import nnet_forward
-from tests.workspace import REPO, environment
 
 pytestmark = pytest.mark.xdist_group("crossfit")  # one process divides the folds
 CONF = {
@@ -25,20 +23,8 @@ TRACKS = {
 }
 
 
-def call(program, *words):
-    done = subprocess.run(
-        [REPO / "local" / program, "--num-folds", "2", *map(str, words)],
-        cwd=REPO,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
+def data(tmp_path_factory, run_cli):
     """A data directory of thirty tracks by fifteen artists, and its folds."""
     folder = tmp_path_factory.mktemp("crossfit")
     train = folder / "data" / "train"
@@ -60,15 +46,15 @@ def data(tmp_path_factory):
     (train / "spk2utt").write_text("".join(f"{line}\n" for line in lines))
     (train / "genres.txt").write_text("x\ny\nz\n")
     (train / "frame_shift").write_text("0.185759637188\n")
-    call("make_crossfit_data.sh", folder / "data")
+    run_cli("local/make_crossfit_data.sh", "--num-folds", 2, folder / "data", check=True)
     return folder
 
 
 @pytest.mark.parametrize("model", CONF)
-def test_posteriors_are_of_networks_that_knew_neither_track_nor_artist(model, data):
-    call(
-        "crossfit_posteriors.sh", "--conf", data / "conf", "--dnns", "dnn", data / "data", data / "exp", model
-    )
+def test_posteriors_are_of_networks_that_knew_neither_track_nor_artist(model, data, run_cli):
+    options = ("--num-folds", 2, "--conf", data / "conf", "--dnns", "dnn")
+    script = "local/crossfit_posteriors.sh"
+    run_cli(script, *options, data / "data", data / "exp", model, check=True)
     lines = (data / f"exp_{model}/post_train_crossfit/post.scp").read_text().splitlines()
     where = dict(line.split() for line in lines)
     assert list(where) == sorted(TRACKS)

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 REPO = Path(__file__).resolve().parents[2]
-#: Reports for two and a half seconds.
+#: Reports for a second and a half.
 WORK = """
 import sys, time
 from utils import progress
-for i in range(51):
-    progress.report(i, 50, "tracks", **{"train_loss": 0.5} if len(sys.argv) > 1 else {})
+for i in range(31):
+    progress.report(i, 50, "tracks", **{"train_loss": 0.5})
     time.sleep(0.05)
 """
 
@@ -48,17 +48,6 @@ def work(tmp_path: Path) -> str:
     return f"{sys.executable} {tmp_path}/work.py"
 
 
-def test_a_line_a_job_and_one_for_all(tmp_path: Path, work: str) -> None:
-    runner = [sys.executable, str(REPO / "utils/run.py"), "--max-jobs-run", "2", "JOB=1:3"]
-    text = on_terminal([*runner, "log/f.JOB.log", *work.split()], tmp_path)
-    for words in ("f.1: ", "f.2: ", "f.3: ", " of 50 tracks, done in 0:00:0", "tracks/s", "f: ", "of 3 jobs"):
-        assert words in text
-    assert "\x1b[A" in text, "in place"
-    assert text.endswith("\r"), "nothing is left"
-    assert sorted(path.name for path in (tmp_path / "log").iterdir()) == [f"f.{job}.log" for job in (1, 2, 3)]
-    assert "tracks" not in (tmp_path / "log/f.1.log").read_text()
-
-
 def test_for_each_shows_what_its_runners_tell_it(tmp_path: Path, work: str) -> None:
     program = [sys.executable, str(REPO / "utils/for_each.py"), "a b"]
     runner = f"echo before; {REPO}/utils/run.py log/{{}}.log {work} train; echo after"
@@ -66,16 +55,8 @@ def test_for_each_shows_what_its_runners_tell_it(tmp_path: Path, work: str) -> N
     for item in ("a", "b"):
         for words in (f"[{item}] before", f"{item}: ", f"[{item}] after"):
             assert words in text
-    for words in (
-        " of 50 tracks, done in 0:00:0",
-        "tracks, done",
-        ", train loss 0.5, ",
-        "all: 0 of 2 jobs",
-        "of 100 tracks",
-    ):
+    for words in (" of 50 tracks, done in 0:00:0", ", train loss 0.5, ", "all: 0 of 2 jobs", "of 100 tracks"):
         assert words in text
     assert "\x1e" not in text
-
-
-def test_program_by_hand_shows_its_own(tmp_path: Path, work: str) -> None:
-    assert " of 50 tracks, " in on_terminal(work.split(), tmp_path)
+    assert "\x1b[A" in text, "in place"
+    assert "tracks" not in (tmp_path / "log/a.log").read_text()

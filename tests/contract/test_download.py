@@ -16,16 +16,15 @@ import pytest
 pytestmark = pytest.mark.skipif(shutil.which("wget") is None, reason="there is no wget")
 
 
-def tree() -> dict[str, bytes]:
-    return {
-        "corpus/metadata/training/tracklist.csv": b'"classical"\n',
-        "corpus/audio/training/a.mp3": bytes(range(256)) * 400,
-    }
+TREE = {
+    "corpus/metadata/training/tracklist.csv": b'"classical"\n',
+    "corpus/audio/training/a.mp3": bytes(range(256)) * 400,
+}
 
 
-def tar_of(files: dict[str, bytes], kind: str = "w:gz") -> bytes:
+def tar_of(files: dict[str, bytes]) -> bytes:
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode=kind) as packed:
+    with tarfile.open(fileobj=out, mode="w:gz") as packed:
         for name, data in files.items():
             member = tarfile.TarInfo(name)
             member.size = len(data)
@@ -41,38 +40,28 @@ def zip_of(files: dict[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-class Server:
+class Server(ThreadingHTTPServer):
     """Serves one record; every request is written down, and ``faults`` are committed one a request."""
 
     def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
         self.files: dict[str, bytes] = {}
         self.checksums: dict[str, str] = {}
         self.faults: list[str] = []
         self.requests: list[tuple[str, str | None]] = []
-        handler = type("Handler", (_Handler,), {"world": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/api/records/1"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
+        self.url = f"http://127.0.0.1:{self.server_port}/api/records/1"
 
     def add(self, name: str, data: bytes) -> None:
         self.files[name] = data
         self.checksums[name] = f"md5:{hashlib.md5(data).hexdigest()}"  # noqa: S324 - what Zenodo gives
 
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
-
-class _Handler(BaseHTTPRequestHandler):
-    world: Server
-
+class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
     def do_GET(self):  # noqa: N802 - the name http.server wants
-        world = self.world
+        world = self.server
         name = self.path.rpartition("/")[2]
         if self.path == "/api/records/1":
             base = world.url.rpartition("/api")[0]
@@ -86,9 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
         fault = world.faults.pop(0) if world.faults else ""
         if fault.isdigit():
             return self.answer(int(fault), b"no")
-        data, start = world.files[name], 0
-        if asked:
-            start = int(asked.removeprefix("bytes=").rstrip("-"))
+        data, start = world.files[name], int((asked or "0").removeprefix("bytes=").rstrip("-"))
         if asked and start >= len(data):
             return self.answer(416, b"")
         return self.answer(206 if asked else 200, data[start:], half=fault == "drop", start=start)
@@ -105,9 +92,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    server = Server()
-    yield server
-    server.close()
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
 
 
 def run(run_cli, server, root, *options):
@@ -118,13 +108,13 @@ def run(run_cli, server, root, *options):
 
 
 def test_download_goes_on_where_it_broke_off_and_is_unpacked_once(server, tmp_path, run_cli):
-    data = tar_of(tree())
+    data = tar_of(TREE)
     server.add("corpus.tar.gz", data)
     server.add("readme.txt", b"hello")
     server.faults = ["drop", "503", "drop"]
     done = run(run_cli, server, tmp_path)
     assert f"./run.sh --corpus ismir04 --corpus-root {tmp_path}/corpus" in done.stderr
-    for name, content in tree().items():
+    for name, content in TREE.items():
         assert (tmp_path / name).read_bytes() == content
     assert (tmp_path / "archives/corpus.tar.gz").read_bytes() == data
     starts = [int(asked[6:-1]) for _, asked in server.requests if asked]
@@ -135,7 +125,7 @@ def test_download_goes_on_where_it_broke_off_and_is_unpacked_once(server, tmp_pa
 
 
 def test_zip_whose_archive_need_not_stay(server, tmp_path, run_cli):
-    server.add("corpus.zip", zip_of({**tree(), "../evil": b"x"}))
+    server.add("corpus.zip", zip_of({**TREE, "../evil": b"x"}))
     run(run_cli, server, tmp_path / "in", "--keep-archives", "false")
     assert not (tmp_path / "in/archives/corpus.zip").exists() and not (tmp_path / "evil").exists()
     run(run_cli, server, tmp_path / "in")
@@ -150,7 +140,7 @@ def test_zip_whose_archive_need_not_stay(server, tmp_path, run_cli):
     ],
 )
 def test_what_is_wrong_is_said(server, tmp_path, run_cli, checksum, faults, says):
-    server.add("corpus.tar.gz", tar_of(tree()))
+    server.add("corpus.tar.gz", tar_of(TREE))
     server.checksums["corpus.tar.gz"] = checksum or server.checksums["corpus.tar.gz"]
     server.faults = faults
     done = run(run_cli, server, tmp_path)

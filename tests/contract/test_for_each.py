@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
+from functools import partial
 
 import pytest
 
-REPO = Path(__file__).resolve().parents[2]
+
+@pytest.fixture
+def for_each(run_cli, tmp_path):
+    """Run for_each.py in an empty folder."""
+    return partial(run_cli, "utils/for_each.py", cwd=tmp_path)
 
 
-def for_each(*argv: str, **options) -> subprocess.CompletedProcess[str]:
-    """Run for_each.py."""
-    program = str(REPO / "utils/for_each.py")
-    return subprocess.run(
-        [sys.executable, program, *argv], capture_output=True, text=True, check=False, **options
-    )
-
-
-def test_prefixes_and_waits(tmp_path: Path) -> None:
-    done = for_each(
-        "x y z", "sh", "-c", "echo one $1; echo err >&2; touch $1; printf last", "sh", "{}", cwd=tmp_path
-    )
+def test_prefixes_and_waits(for_each, tmp_path):
+    done = for_each("x y z", "sh", "-c", "echo one $1; echo err >&2; touch $1; printf last", "sh", "{}")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert {"[x] one x", "[y] one y", "[z] one z"} <= set(lines)
@@ -31,33 +23,29 @@ def test_prefixes_and_waits(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x", "y", "z"]
 
 
-def test_names_failures_and_runs_the_rest(tmp_path: Path) -> None:
-    done = for_each(
-        "--max-jobs-run", "1", "x y z", "sh", "-c", "touch $1; test $1 = z", "sh", "{}", cwd=tmp_path
-    )
+def test_names_failures_and_runs_the_rest(for_each, tmp_path):
+    done = for_each("--max-jobs-run", "1", "x y z", "sh", "-c", "touch $1; test $1 = z", "sh", "{}")
     assert done.returncode == 1
     assert "for_each.py: 2 / 3 failed: x (code 1), y (code 1)" in done.stderr
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_what_another_run_is_at_work_on_ends_all(tmp_path: Path) -> None:
+def test_what_another_run_is_at_work_on_ends_all(for_each, tmp_path):
     argv = ["--max-jobs-run", "1", "x y z", "sh", "-c", "touch $1; test $1 = x || exit 75", "sh", "{}"]
-    done = for_each(*argv, cwd=tmp_path)
+    done = for_each(*argv)
     assert done.returncode == 75
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x", "y"]
 
 
-def test_runs_side_by_side(tmp_path: Path) -> None:
+def test_runs_side_by_side(for_each):
     wait_for_all = "touch up.$1; until test -e up.1 -a -e up.2 -a -e up.3; do sleep 0.05; done"
-    assert for_each("1 2 3", "sh", "-c", wait_for_all, "sh", "{}", cwd=tmp_path, timeout=60).returncode == 0
+    assert for_each("1 2 3", "sh", "-c", wait_for_all, "sh", "{}").returncode == 0
 
 
-@pytest.mark.parametrize(
-    "argv", [[], ["x"], ["--max-jobs-run", "0", "x", "true"], ["-q", "x", "true"], ["x x", "true"]]
-)
-def test_usage(argv: list[str]) -> None:
+@pytest.mark.parametrize("argv", [["x"], ["--max-jobs-run", "0", "x", "true"], ["x x", "true"]])
+def test_usage(for_each, argv):
     assert for_each(*argv).returncode == 2
 
 
-def test_no_item_is_no_work() -> None:
+def test_no_item_is_no_work(for_each):
     assert for_each("", "false").returncode == 0

@@ -87,32 +87,6 @@ def test_every_configuration_prints_its_dimension(repo, tmp_path, capsys):
         assert f" {num_dims(config)} dimensions" in capsys.readouterr().err
 
 
-def test_pipes_run_on_request(tmp_path):
-    one_track(tmp_path, np.full(9000, 7, dtype=np.int16))
-    scp = tmp_path / "pipe.scp"
-    scp.write_text(f"utt_a cat {tmp_path}/a.wav |\n")
-    compute("--allow-pipes=true", f"scp:{scp}", f"ark:{tmp_path}/f.ark")
-    assert dict(archive.read_matrices(f"ark:{tmp_path}/f.ark"))["utt_a"].shape == (3, 525)
-
-
-def test_silence_is_kept_with_a_warning(tmp_path, capsys):
-    scp = one_track(tmp_path, np.zeros(9000, dtype=np.int16))
-    compute(f"scp:{scp}", f"ark:{tmp_path}/f.ark")
-    assert "utt_a: silence" in capsys.readouterr().err
-    assert np.all(np.isfinite(dict(archive.read_matrices(f"ark:{tmp_path}/f.ark"))["utt_a"]))
-
-
-def test_cuda_that_is_not_there_is_an_error(tmp_path):
-    torch = pytest.importorskip("torch")
-    if torch.cuda.is_available():
-        pytest.skip("there is a CUDA device")
-    scp = one_track(tmp_path, np.full(9000, 7, dtype=np.int16))
-    with pytest.raises(cli.UserError, match="no CUDA device"):
-        compute("--use-gpu=yes", f"scp:{scp}", f"ark:{tmp_path}/never.ark")
-    assert not (tmp_path / "never.ark").exists()
-    compute("--use-gpu=optional", f"scp:{scp}", f"ark:{tmp_path}/f.ark")
-
-
 def feats(data: Path) -> dict[str, np.ndarray]:
     return dict(archive.read_matrices(f"scp:{data}/feats.scp"))
 

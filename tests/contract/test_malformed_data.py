@@ -33,43 +33,23 @@ TWO_TRACKS = {"corpus/a/s.wav": WAV, "corpus/a/t.wav": WAV}
 
 # name, the whole corpus, message
 CORPORA = [
-    ("missing", {}, r"corpus: no such folder"),
-    ("is_a_file", {"corpus": WAV}, r"corpus: no such folder"),
     ("empty", {"corpus/readme.txt": "x"}, r"corpus: "),
     ("one_class", TWO_TRACKS, r"corpus: .*(two|2)"),
-    ("no_audio", {"corpus/a/x.txt": "", "corpus/b/x.txt": ""}, r"corpus: "),
     ("classes_collide", {**TREE, **COLLIDING}, "both become the class rock_and_pop"),
     ("name_not_utf8", {**TREE, "corpus/a/caf\udce9.wav": WAV}, r"the name is not UTF-8; rename"),
     ("name_newline", {**TREE, "corpus/a/two\nlines.wav": WAV}, r"control character cannot stand in wav\.scp"),
-    (
-        "name_carriage",
-        {**TREE, "corpus/a/two\rlines.wav": WAV},
-        r"control character cannot stand in wav\.scp",
-    ),
 ]
 # name, options, a file beside a good corpus, message
 OPTIONS = [
     ("pattern_broken", "--artist-pattern '('", {}, r"--artist-pattern '\(': not a regular expression"),
-    ("pattern_no_group", "--artist-pattern 'a'", {}, r"no group named artist"),
-    ("pattern_misses", "--artist-pattern '^zzz(?P<artist>x)'", {}, r"finds no artist"),
     ("two_sources", "--artist-tags true --csv t.csv", {"t.csv": CSV}, r"give one of"),
-    ("csv_missing", "--csv t.csv", {}, r"t\.csv: cannot read .*No such file"),
-    ("list_absent", "--test-list l", {}, r"l: cannot read the list: No such file"),
-    ("list_alone", "--train-list l", {"l": "a/artist0/song0.wav\n"}, r"without --test-list"),
-    ("percent", "--test-percent 100", {}, r"--test-percent 100"),
     ("percent_zero", "--test-percent 0", {}, r"--test-percent 0: expected a percentage between 0 and 100"),
 ]
 # name, content of t.csv, what is said after its name
 HEADER = r"1: expected a header"
 TABLES_OF_TRACKS = [
     ("empty", "", rf"{HEADER} with 'path'"),
-    ("latin1", "path,artist\na/é.wav,x\n".encode("latin-1"), r"\d+: not UTF-8"),
-    ("utf16", CSV.encode("utf-16"), r"\d+: not UTF-8"),
-    ("columns", CSV + "one,two\n", r"10: expected 4 columns, got 2"),
-    ("semicolons", CSV.replace(",", ";"), rf"{HEADER} with 'path'"),
-    ("column_twice", "path,path\n", HEADER),
     ("path_twice", CSV + CSV.split("\n")[1] + "\n", r"10: path .* is there twice"),
-    ("path_empty", CSV + ",x,g,test\n", r"10: path '' is empty"),
     (
         "path_absent",
         CSV + "a/gone.wav,x,g,test\n",
@@ -77,13 +57,9 @@ TABLES_OF_TRACKS = [
     ),
     ("path_outside", CSV + "../../etc/passwd,x,g,test\n", r" 1 of 9 paths are not"),
     ("split", CSV.replace("test\n", "exam\n"), r" .*expected the split train or test, got 'exam'"),
-    ("long_field", CSV + f"{'x' * 200000},x,g,test\n", r"10: "),
-    ("open_quote", CSV + '"a/x.wav,x,g,test\n', r"10: "),
 ]
 LISTS = [
     ("unknown", "a/artist0/song0.wav\na/gone.wav\n", r"2: 'a/gone\.wav' is not in the corpus"),
-    ("twice", "a/artist0/song0.wav\n" * 2, r"2: .* is listed twice"),
-    ("latin1", b"\xe9\n", r"1: not UTF-8"),
 ]
 FOLDER, GTZAN = "local/prepare_folder.py corpus data", "local/prepare_gtzan.py corpus data"
 SYNTH = "local/prepare_synth.py corpus data"
@@ -102,11 +78,6 @@ BLUES = "corpus/genres/blues"
 BOTH = {f"{BLUES}/blues.00000.{kind}": "" for kind in ("au", "wav")}
 CASES += [
     Case("synth_missing", SYNTH, {}, r"tracks\.csv: not found"),
-    Case("synth_columns", SYNTH, {TRACKS: "a,b\n"}, r"tracks\.csv:1: expected the columns"),
-    Case("synth_empty", SYNTH, {TRACKS: ""}, r"tracks\.csv:1: expected the columns"),
-    Case("synth_latin1", SYNTH, {TRACKS: b"path,\xe9\n"}, r"tracks\.csv:1: not UTF-8"),
-    Case("gtzan_missing", GTZAN, {}, r"corpus: no such folder"),
-    Case("gtzan_empty", GTZAN, {"corpus/x": ""}, r"no folder genres/blues"),
     Case("gtzan_few", GTZAN, {f"{BLUES}/blues.00000.au": ""}, r"999 of 1000 excerpts|998 of 1000"),
     Case("gtzan_misplaced", GTZAN, {f"{BLUES}/jazz.00000.au": ""}, r"named jazz in the folder of blues"),
     Case("gtzan_both", GTZAN, BOTH, r"is there as well"),
@@ -116,15 +87,8 @@ ROW = '"classical","artist","album","track","1","artist/album/1-track.mp3"\n'
 BELOW = "1: expected a path below audio/"
 # name, tracklist.csv, what is said after its name
 TRACKLISTS = [
-    ("columns", ROW + '"classical","x"\n', r"2: expected 6 or 7 columns, got 2"),
-    ("class", ROW.replace("classical", "polka"), r"1: expected a class .*got 'polka'"),
-    ("path_absolute", ROW.replace("artist/album", "/etc"), BELOW),
     ("path_outside", ROW.replace("artist/album", "../.."), BELOW),
-    ("path_empty", ROW.replace("artist/album/1-track.mp3", ""), BELOW),
     ("path_twice", ROW * 2, r"2: .* is also in line 1"),
-    ("utf16", ROW.encode("utf-16"), r"1: expected"),
-    ("long_field", ROW + f'"classical","{"x" * 200000}"\n', r"2: "),
-    ("html", "<html>\n<body>404</body></html>\n", r"1: expected 6 or 7 columns, got 1"),
 ]
 ISMIR04, TRACKLIST = "local/prepare_ismir04.py corpus data", "corpus/metadata/training/tracklist.csv"
 CASES += [
@@ -138,67 +102,36 @@ CASES += [
 
 GOOD = {"d/wav.scp": "u1 a.wav\nu2 b.wav\n", "d/utt2genre": "u1 x\nu2 y\n", "d/genres.txt": "x\ny\n",
         "d/utt2spk": "u1 s1\nu2 s2\n", "d/spk2utt": "s1 u1\ns2 u2\n"}  # fmt: skip
-POSITIVE = "'u2': expected a positive number, got"
 TABLES = [
     ("empty", "utt2genre", "", r"utt2genre: is empty"),
     ("control", "utt2genre", "u1 x\nu2 \x1b[31m\n", r"utt2genre:2: holds a control character"),
-    ("unknown_class", "utt2genre", "u1 x\nu2 z\n", r"utt2genre:2: 'u2' has class 'z', which is not in"),
-    ("utterance_less", "wav.scp", "u1 a.wav\n", r"'u2' is not in d/wav\.scp"),
-    ("utterance_more", "wav.scp", "u1 a.wav\nu2 b.wav\nu3 c.wav\n", r"wav\.scp:3: 'u3' is not in d/utt2spk"),
     ("command", "wav.scp", "u1 a.wav\nu2 touch canary |\n", r"wav\.scp:2: 'u2' is a command"),
-    ("spk2utt", "spk2utt", "s1 u1 u2\n", r"not the inverse of utt2spk"),
-    ("genres_blank", "genres.txt", "x\n\ny\n", r"genres\.txt:2: expected one class name"),
-    ("genres_unused", "genres.txt", "x\ny\nz\n", r"genres\.txt: class 'z' has no track"),
-    ("dur_nan", "utt2dur", "u1 1\nu2 nan\n", rf"utt2dur:2: {POSITIVE} 'nan'"),
-    ("dur_negative", "utt2dur", "u1 1\nu2 -1\n", rf"utt2dur:2: {POSITIVE} '-1'"),
-    ("frames_float", "utt2num_frames", "u1 1\nu2 1.5\n", r"utt2num_frames:2: .*positive integer, got '1\.5'"),
     ("frames_endless", "utt2num_frames", f"u1 1\nu2 {'9' * 5000}\n", r"utt2num_frames:2: .*positive integer"),
-    ("shift", "frame_shift", "fast\n", r"frame_shift.*expected a positive number, got 'fast'"),
 ]
-VALIDATE, FIX = "utils/validate_data_dir.py --no-feats d", "utils/fix_data_dir.py d"
+VALIDATE = "utils/validate_data_dir.py --no-feats d"
 CASES += [
     Case(f"validate_{name}", VALIDATE, {**GOOD, f"d/{table}": text}, said, many=True)
     for name, table, text, said in TABLES
 ]
-NO_GENRES = {name: text for name, text in GOOD.items() if "genres" not in name}
 CASES += [
     Case("validate_missing", VALIDATE, {}, r"d: no such directory"),
-    Case("validate_no_genres", VALIDATE, NO_GENRES, r"genres\.txt: no such file"),
-    Case("fix_nothing", FIX, {"d/x": ""}, r"d: expected a data directory"),
-    Case("fix_two_values", FIX, {**GOOD, "d/utt2genre": "u1 x\nu1 y\n"}, r"utt2genre:2: 'u1' has two values"),
-    Case("fix_latin1", FIX, {**GOOD, "d/utt2genre": b"u1 \xe9\n"}, r"utt2genre:1: not UTF-8"),
-    Case("fix_disjoint", FIX, {**GOOD, "d/utt2genre": "u9 x\n"}, r"no utterance is in all tables"),
-    Case(
-        "split_too_few", "utils/split_scp.py x 1 2 3", {"x": "u1 a\nu2 b\n"}, r"cannot split 2 lines into 3"
-    ),
-    Case("split_missing", "utils/split_scp.py x 1 2", {}, r"x: No such file"),
 ]
 
 SCATTER = "steps/compute_scattering.py scp:w.scp ark,scp:f.ark,f.scp"
 TRACK = r"w\.scp: u1: "
 SOUNDS = [
     ("empty", b"", rf"{TRACK}x\.wav: expected a WAV file"),
-    ("text", b"music\n", rf"{TRACK}x\.wav: expected a WAV file"),
     ("one_less", wav(NOISE[:8191]), rf"{TRACK}.*expected 8192 samples.*8191"),
     ("cut", WAV[:-100], rf"{TRACK}x\.wav: truncated: expected 18044 bytes, got 17944"),
-    ("header", WAV[:44], rf"{TRACK}x\.wav: truncated"),
     ("rate", wav(NOISE, 44100), r"x\.wav: expected 22050 Hz, got 44100 Hz"),
-    ("stereo", wav(np.stack([NOISE, NOISE], 1)), r"x\.wav: expected one channel, got 2"),
-    ("short", wav(NOISE[:100]), TRACK),
-    ("none", wav(NOISE[:0]), TRACK),
     ("nan", wav(np.append(NOISE, np.nan), subtype="FLOAT"), rf"{TRACK}.*sample 9000.*nan"),
-    ("infinite", wav(np.append(NOISE, np.inf), subtype="FLOAT"), rf"{TRACK}.*(finite|NaN)"),
 ]
 SCP = {"w.scp": "u1 x.wav\n"}
 CASES += [Case(f"scatter_{name}", SCATTER, {**SCP, "x.wav": data}, said) for name, data, said in SOUNDS]
 CASES += [
     Case("scatter_pipe", SCATTER, {"w.scp": "u1 touch canary |\n"}, rf"{TRACK}.*allow-pipes"),
-    Case("scatter_gone", SCATTER, {"w.scp": "u1 gone.wav\n"}, rf"{TRACK}.*gone\.wav"),
-    Case("scatter_no_tracks", SCATTER, {"w.scp": ""}, r"w\.scp"),
     Case("scatter_ark", SCATTER.replace("scp:w", "ark:w"), {"w.scp": ""}, r"expected 'scp:FILE'"),
-    Case("scatter_q", f"{SCATTER} --Q=8;1", SCP, r"Q"),
     Case("scatter_t_huge", f"{SCATTER} --T=1099511627776", {**SCP, "x.wav": WAV}, r"T"),
-    Case("scatter_order", f"{SCATTER} --max-order=7", SCP, r"order"),
 ]  # fmt: skip
 
 test_is_refused = refusal(CASES)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tests.contract.malformed import (
     SOFTMAX,
     Case,
-    Files,
     affine,
     ark,
     matrix,
@@ -43,17 +40,6 @@ def damaged(good: str) -> dict[str, bytes]:
         "tab": good.replace(" ", "\t", 1).encode(),
         "blank_first": f" {good}".encode(),
     }
-
-
-@dataclass(frozen=True)
-class Program:
-    """A command, its good files, the table that is damaged, and what is said of each damage."""
-
-    name: str
-    command: str
-    files: Files
-    table: str
-    messages: dict[str, str]
 
 
 TABLE = {
@@ -98,23 +84,23 @@ SCORED = {
     "v.ark": ark(*((utt, vector([1, 2, 3])) for utt in UTTS)),
 }
 WAVS = {"wav.scp": table("1.wav", "2.wav", "3.wav")}
-PROGRAMS = [
-    Program("convert", "steps/convert_audio.py wav.scp wav wav22k.scp", WAVS, "wav.scp", TABLE),
-    Program("train", TRAIN, TRAINING, "f.scp", READ_SCP),
-    Program("forward", "steps/nnet1/nnet_forward.py x.nnet scp:f.scp ark:out", TRAINING, "f.scp", TABLE),
-    Program("vote", "local/majority_vote.py d ark:p.ark out", SCORED, "d/utt2genre", SORTED),
-    Program("svm", "local/train_svm.py d ark:v.ark svm.npz", SCORED, "d/utt2genre", SORTED),
-    Program("validate", "utils/validate_data_dir.py --no-feats d", DATA, "d/utt2genre", SORTED),
+PROGRAMS = [  # name, command, its good files, the table that is damaged, what is said of each damage
+    ("convert", "steps/convert_audio.py wav.scp wav wav22k.scp", WAVS, "wav.scp", TABLE),
+    ("train", TRAIN, TRAINING, "f.scp", READ_SCP),
+    ("forward", "steps/nnet1/nnet_forward.py x.nnet scp:f.scp ark:out", TRAINING, "f.scp", TABLE),
+    ("vote", "local/majority_vote.py d ark:p.ark out", SCORED, "d/utt2genre", SORTED),
+    ("svm", "local/train_svm.py d ark:v.ark svm.npz", SCORED, "d/utt2genre", SORTED),
+    ("validate", "utils/validate_data_dir.py --no-feats d", DATA, "d/utt2genre", SORTED),
 ]
 CASES = [
     Case(
-        f"{program.name}_{damage}",
-        program.command,
-        {**program.files, program.table: damaged(str(program.files[program.table]))[damage]},
-        program.table.replace(".", r"\.") + message,
-        many=program.name == "validate",
+        f"{name}_{damage}",
+        command,
+        {**files, table: damaged(str(files[table]))[damage]},
+        table.replace(".", r"\.") + message,
+        many=name == "validate",
     )
-    for program in PROGRAMS
-    for damage, message in program.messages.items()
+    for name, command, files, table, messages in PROGRAMS
+    for damage, message in messages.items()
 ]
 test_is_refused = refusal(CASES)

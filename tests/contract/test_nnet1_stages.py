@@ -183,15 +183,6 @@ def test_a_training_that_is_killed_within_an_epoch_ends_with_the_same_bits(stage
     assert files(whole) == files(killed)
 
 
-def test_what_min_iters_alone_keeps_going_is_said(corpus, tmp_path, capsys):
-    train("dnn", corpus, tmp_path, "--learn-rate=1e-9", "--max-iters=4", "--min-iters=3")
-    err = capsys.readouterr().err
-    line = "we were supposed to finish, but we continue as min_iters : 3"
-    assert err.count(line) == 2
-    assert "(lrate1e-09)" in err
-    assert "###" not in err and "ProgressLoss" not in err
-
-
 def test_a_feature_width_that_does_not_fit_is_refused(corpus, tmp_path):
     with pytest.raises(UserError, match="the features have 20 columns, the configuration says 525"):
         train("dnn", corpus, tmp_path, "--feat-dim=525")
@@ -201,8 +192,6 @@ def test_a_feature_width_that_does_not_fit_is_refused(corpus, tmp_path):
     ("stage", "options", "message"),
     [
         ("lstm", ["--learn-rate=1e6"], r"epoch \d, learning rate 1e6: .*use a lower"),
-        ("dnn", ["--learn-rate=1e30"], r"epoch \d, learning rate \S+: .*use a lower"),
-        ("dnn", ["--learn-rate=10"], r"epoch 2, learning rate 5: none of the epochs .*use a lower"),
         (
             "dnn",
             ["--learn-rate=10", "--keep-lr-iters=9"],
@@ -214,19 +203,6 @@ def test_divergence_names_epoch_and_learning_rate(stage, options, message, corpu
     with pytest.raises(UserError, match=message):
         train(stage, corpus, tmp_path, *options)
     assert not (tmp_path / "final.nnet").exists()
-
-
-def test_over_fitting_goes_on_and_is_told_once(corpus, tmp_path, capsys):
-    shutil.copytree(corpus, tmp_path / "data")
-    labels = dict(archive.read_objects(f"scp:{corpus}/cv/labels.scp", "posterior"))
-    spec = f"ark,scp:{tmp_path}/data/cv/labels.ark,{tmp_path}/data/cv/labels.scp"
-    with archive.Writer(spec, kind="posterior") as wrong:
-        for key, post in labels.items():
-            wrong.write(key, [[((label + 1) % 3, weight) for label, weight in frame] for frame in post])
-    train("dnn", tmp_path / "data", tmp_path / "exp", "--max-iters=5", "--keep-lr-iters=5")
-    (told,) = re.findall(r"WARNING .*above the initial.*", capsys.readouterr().err)
-    assert re.search(r"epoch 3, learning rate \S+: .* 3 epochs .*: over-fitting", told)
-    assert (tmp_path / "exp/final.nnet").exists()
 
 
 def test_best_cv_is_the_epoch_with_the_lowest_loss(corpus, tmp_path):

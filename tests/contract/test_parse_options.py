@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 REPO = Path(__file__).resolve().parents[2]
-
-SCRIPT = """#!/usr/bin/env bash
+SCRIPT = f"""#!/usr/bin/env bash
 set -euo pipefail
 nj=4
 raw=false
@@ -23,26 +22,24 @@ config=
 opts="--a 1"
 k=0.9
 help_message="Usage: toy [options]"
-. {repo}/utils/parse_options.sh
+. {REPO}/utils/parse_options.sh
 printf '%s\\0' "$nj" "$raw" "$use_gpu" "$name" "$empty" "$opts" "$k" "$config" "$@"
 """
-
-DEFAULTS = {
-    "nj": "4", "raw": "false", "use_gpu": "true", "name": "line", "empty": "", "opts": "--a 1", "k": "0.9",
-    "config": "",
-}  # fmt: skip
+DEFAULTS = {"nj": "4", "raw": "false", "use_gpu": "true", "name": "line", "empty": "", "opts": "--a 1",
+            "k": "0.9", "config": ""}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A script with options of every kind."""
     path = tmp_path_factory.mktemp("options") / "toy.sh"
-    path.write_text(SCRIPT.format(repo=REPO))
+    path.write_text(SCRIPT)
     return path
 
 
-def call(script: Path, *argv: str) -> tuple[int, dict[str, str], list[str], str]:
+def call(script: Path, *argv: str, conf: str = "") -> tuple[int, dict[str, str], list[str], str]:
     """Return exit status, variables, remaining arguments and stderr, where the call itself is not told."""
+    (script.parent / "x.conf").write_text(conf, newline="")
     words, env = ["bash", str(script), *argv], {**os.environ, "RECIPE_VERBOSE": "false"}
     done = subprocess.run(words, capture_output=True, check=False, cwd=script.parent, env=env)
     fields = done.stdout.decode().split("\0")[:-1]
@@ -54,34 +51,22 @@ def call(script: Path, *argv: str) -> tuple[int, dict[str, str], list[str], str]
     ("argv", "changed", "rest"),
     [
         ([], {}, []),
-        (["data/train"], {}, ["data/train"]),
         (["--nj", "8", "a", "b"], {"nj": "8"}, ["a", "b"]),
         (["--nj=8", "a"], {"nj": "8"}, ["a"]),
-        (["--use-gpu", "false"], {"use_gpu": "false"}, []),
         (["--use_gpu", "false"], {"use_gpu": "false"}, []),
-        (["--empty", "x"], {"empty": "x"}, []),
-        (["--name", ""], {"name": ""}, []),
         (["--name="], {"name": ""}, []),
-        (["--name", "a b  c"], {"name": "a b  c"}, []),
         (["--name", "$(touch pwned) `touch pwned` ; touch pwned"],
          {"name": "$(touch pwned) `touch pwned` ; touch pwned"}, []),
-        (["--name", "a=b"], {"name": "a=b"}, []),
-        (["--opts", "--foo 1"], {"opts": "--foo 1"}, []),
         (["--opts", "--nj"], {"opts": "--nj"}, []),
-        (["--nj", "-1"], {"nj": "-1"}, []),
         (["--nj", "2", "--nj", "3"], {"nj": "3"}, []),
         (["a", "--nj", "8"], {}, ["a", "--nj", "8"]),
         (["--nj", "8", "--", "--raw", "x"], {"nj": "8"}, ["--raw", "x"]),
         (["-0.5", "x"], {}, ["-0.5", "x"]),
-        (["-"], {}, ["-"]),
         (["", "x"], {}, ["", "x"]),
     ],
 )  # fmt: skip
 def test_accepted(toy: Path, argv: list[str], changed: dict[str, str], rest: list[str]) -> None:
-    status, values, remaining, stderr = call(toy, *argv)
-    assert (status, stderr) == (0, "")
-    assert values == DEFAULTS | changed
-    assert remaining == rest
+    assert call(toy, *argv) == (0, DEFAULTS | changed, rest, "")
     assert not (toy.parent / "pwned").exists()
 
 
@@ -92,32 +77,21 @@ def test_accepted(toy: Path, argv: list[str], changed: dict[str, str], rest: lis
         (["--nj"], "--nj: its value is missing"),
         (["--nj", "--raw", "true"], "--nj: its value is missing"),
         (["--raw", "yes"], "--raw: expected true or false, got 'yes'"),
-        (["--raw", ""], "--raw: expected true or false, got ''"),
-        (["--raw", "true", "--raw", "1"], "--raw: expected true or false, got '1'"),
         (["-x"], "-x: unknown option"),
         (["--PATH", "/nowhere"], "unknown option"),
-        (["--IFS", "x"], "unknown option"),
-        (["--help-message", "x"], "unknown option"),
-        (["--BASH-ENV=x"], "unknown option"),
         (["--po-used", "1"], "unknown option"),
         (["--a[$(touch pwned)]", "1"], "unknown option"),
-        (["--nj;touch pwned", "1"], "unknown option"),
-        (["--=", "1"], "unknown option"),
         (["--config", "missing.conf"], "--config missing.conf: no such readable file"),
-        (["--config", ""], "no such readable file"),
-        (["--config", "."], "no such readable file"),
     ],
 )
 def test_refused(toy: Path, argv: list[str], message: str) -> None:
     status, values, _, stderr = call(toy, *argv)
-    assert status == 2
-    assert values == {}
-    assert stderr.startswith("ERROR (toy.sh) ")
-    assert message in stderr
+    assert (status, values) == (2, {})
+    assert stderr.startswith("ERROR (toy.sh) ") and message in stderr
     assert not (toy.parent / "pwned").exists()
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["-h"], ["--nj", "8", "--help"]])
+@pytest.mark.parametrize("argv", [["-h"], ["--nj", "8", "--help"]])
 def test_help(toy: Path, argv: list[str]) -> None:
     done = subprocess.run(["bash", str(toy), *argv], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -129,36 +103,23 @@ def test_help(toy: Path, argv: list[str]) -> None:
 @pytest.mark.parametrize(
     ("text", "changed"),
     [
-        ("", {}),
-        ("nj=8", {"nj": "8"}),
         ("  nj=8  \n\n# comment\nraw=true # yes\n", {"nj": "8", "raw": "true"}),
         ("--use-gpu=false\n--name=a-b.c\n", {"use_gpu": "false", "name": "a-b.c"}),
         ('name="a b"  # c\n', {"name": "a b"}),
         ("name='a $b'\n", {"name": "a $b"}),
-        ('name="a # b"\n', {"name": "a # b"}),
-        ("name=a#b\n", {"name": "a#b"}),
         ("name=\n", {"name": ""}),
-        ("name= # nothing\n", {"name": ""}),
-        ("name=a b\n", {"name": "a b"}),
-        ("name=a=b\n", {"name": "a=b"}),
-        ("nj=8\nnj=9\n", {"nj": "9"}),
         ("name=été\n", {"name": "été"}),
     ],
 )
-def test_config(toy: Path, tmp_path: Path, text: str, changed: dict[str, str]) -> None:
-    conf = tmp_path / "toy.conf"
-    conf.write_text(text)
-    status, values, _, stderr = call(toy, "--config", str(conf))
-    assert (status, stderr) == (0, "")
-    assert values == DEFAULTS | changed | {"config": str(conf)}
+def test_config(toy: Path, text: str, changed: dict[str, str]) -> None:
+    found = call(toy, "--config", "x.conf", conf=text)
+    assert found == (0, DEFAULTS | changed | {"config": "x.conf"}, [], "")
 
 
-@pytest.mark.parametrize("argv", [["--nj", "9", "--config"], ["--nj=9", "--config"]])
-def test_config_yields_to_the_command_line(toy: Path, tmp_path: Path, argv: list[str]) -> None:
-    first, second = tmp_path / "1.conf", tmp_path / "2.conf"
-    first.write_text("nj=2\nname=first\nk=1\n")
-    second.write_text("nj=3\nname=second\n")
-    status, values, rest, _ = call(toy, *argv, str(first), f"--config={second}", "x")
+def test_config_yields_to_the_command_line(toy: Path) -> None:
+    (toy.parent / "1.conf").write_text("nj=2\nname=first\nk=1\n")
+    argv = ("--nj=9", "--config", "1.conf", "--config=x.conf", "x")
+    status, values, rest, _ = call(toy, *argv, conf="nj=3\nname=second\n")
     assert status == 0
     assert (values["nj"], values["name"], values["k"], rest) == ("9", "second", "1", ["x"])
 
@@ -166,42 +127,22 @@ def test_config_yields_to_the_command_line(toy: Path, tmp_path: Path, argv: list
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("njj=8\n", "bad.conf:1: unknown key 'njj'"),
-        ("# x\n\nnjj=8\n", "bad.conf:3: unknown key 'njj'"),
-        ("nj\n", "bad.conf:1: expected name=value"),
-        ("nj = 8\n", "bad.conf:1: expected name=value"),
-        ("--nj 8\n", "bad.conf:1: expected name=value"),
-        ("export nj=8\n", "bad.conf:1: expected name=value"),
-        ("raw=1\n", "bad.conf:1: raw: expected true or false, got '1'"),
-        ("nj=8\r\n", "bad.conf:1: line ends with CR LF"),
-        ("config=x\n", "bad.conf:1: a config file may not name another one"),
-        ("PATH=/x\n", "bad.conf:1: unknown key 'PATH'"),
-        ("help_message=x\n", "bad.conf:1: unknown key"),
-        ("name=$(touch pwned)\n", "bad.conf:1: shell syntax"),
-        ("name=`touch pwned`\n", "bad.conf:1: shell syntax"),
-        ("name=a; touch pwned\n", "bad.conf:1: shell syntax"),
-        ("name=a | touch pwned\n", "bad.conf:1: shell syntax"),
-        ("name=a > pwned\n", "bad.conf:1: shell syntax"),
-        ('name="$(touch pwned)"\n', "bad.conf:1: $, ` and \\ are not interpreted"),
-        ('name="a" b\n', "bad.conf:1: shell syntax"),
-        ("touch pwned\n", "bad.conf:1: expected name=value"),
-        ("name[$(touch pwned)]=1\n", "bad.conf:1"),
-        ("--=4\n", "bad.conf:1"),
-        ("nj=4 & touch pwned\n", "bad.conf:1: shell syntax"),
-        ("BASH_ENV=pwned\n", "bad.conf:1: unknown key 'BASH_ENV'"),
-        ("IFS=x\n", "bad.conf:1: unknown key 'IFS'"),
-        ("nj() { touch pwned; }\n", "bad.conf:1: expected name=value"),
-        ("nj: 4\n", "bad.conf:1: expected name=value"),
-        ('{"nj": 4}\n', "bad.conf:1: expected name=value"),
-        ("\ufeffnj=4\n", "bad.conf:1: "),
+        ("# x\n\nnjj=8\n", "x.conf:3: unknown key 'njj'"),
+        ("nj = 8\n", "x.conf:1: expected name=value"),
+        ("raw=1\n", "x.conf:1: raw: expected true or false, got '1'"),
+        ("nj=8\r\n", "x.conf:1: line ends with CR LF"),
+        ("config=x\n", "x.conf:1: a config file may not name another one"),
+        ("PATH=/x\n", "x.conf:1: unknown key 'PATH'"),
+        ("name=$(touch pwned)\n", "x.conf:1: shell syntax"),
+        ("name=a; touch pwned > pwned\n", "x.conf:1: shell syntax"),
+        ("name[$(touch pwned)]=1\n", "x.conf:1"),
+        ('name="$(touch pwned)"\n', "x.conf:1: $, ` and \\ are not interpreted"),
+        ("\ufeffnj=4\n", "x.conf:1: "),
     ],
 )
-def test_config_refused(toy: Path, tmp_path: Path, text: str, message: str) -> None:
-    conf = tmp_path / "bad.conf"
-    conf.write_text(text, newline="")
-    status, _, _, stderr = call(toy, "--config", str(conf))
-    assert status == 2
-    assert message in stderr
+def test_config_refused(toy: Path, text: str, message: str) -> None:
+    status, _, _, stderr = call(toy, "--config", "x.conf", conf=text)
+    assert status == 2 and message in stderr
     assert not (toy.parent / "pwned").exists()
 
 
@@ -214,27 +155,14 @@ def test_the_call_is_told_or_goes_to_the_log(toy: Path, tmp_path: Path) -> None:
         assert told.endswith(f"{toy} --nj 8 a b\n") and log.exists() == (verbose == "false")
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=20, deadline=None, derandomize=True)
 @given(value=st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=30))
 def test_any_value_arrives_unchanged(toy: Path, value: str) -> None:
-    status, values, _, _ = call(toy, "--name", value)
-    assert status == 0
-    assert values["name"] == value
+    assert call(toy, "--name", value)[1]["name"] == value
 
 
-def test_leaves_nothing_behind(tmp_path: Path) -> None:
-    script = tmp_path / "left.sh"
-    script.write_text(
-        f". {REPO}/utils/parse_options.sh\ncompgen -A function -A variable | grep -i _po_ || true\n"
-    )
+def test_leaves_nothing_behind(toy: Path) -> None:
+    script = toy.with_name("left.sh")
+    source = f". {REPO}/utils/parse_options.sh\n"
+    script.write_text(f"{source}! compgen -A function -A variable | grep -i _po_\n")
     assert call(script)[0] == 0
-    done = subprocess.run(["bash", str(script)], capture_output=True, text=True, check=False)
-    assert done.stdout == ""
-
-
-def test_empty_runner_is_refused(tmp_path: Path) -> None:
-    script = tmp_path / "cmd.sh"
-    script.write_text(f"cmd=run.py\n. {REPO}/utils/parse_options.sh\n")
-    status, _, _, stderr = call(script, "--cmd", "")
-    assert status == 2
-    assert "--cmd: expected a job runner" in stderr

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import unicodedata
 from collections import Counter
 from pathlib import Path
@@ -61,16 +59,8 @@ def test_artist_from_a_pattern(music, capsys):
 def test_split_is_stratified_by_seed(music):
     data = prepare(music, "--artist-pattern", "(?P<artist>[^/]+/[^/]+)/", "--test-percent", "25")
     assert Counter(tables.read_table(data / "test/utt2genre").values()) == {"drum_and_bass": 5, "jazz": 5}
-    tests = {
-        tuple(
-            tables.read_table(
-                prepare(music, "--artist-pattern", "(?P<artist>[^/]+/[^/]+)/", "--seed", str(s))
-                / "test/utt2spk"
-            )
-        )
-        for s in range(6)
-    }
-    assert len(tests) > 1
+    places = (prepare(music, "--artist-pattern", "(?P<artist>[^/]+/[^/]+)/", f"--seed={s}") for s in range(6))
+    assert len({(place / "test/utt2spk").read_text() for place in places}) > 1
 
 
 def test_artist_from_a_table_that_also_splits(music, tmp_path):
@@ -82,16 +72,6 @@ def test_artist_from_a_table_that_also_splits(music, tmp_path):
     data = prepare(music, "--csv", str(tmp_path / "t.csv"))
     assert set(tables.read_table(data / "test/utt2spk").values()) == {"bob"}
     assert len(both(data, "utt2spk")) == 39
-
-
-def test_genre_column_takes_the_place_of_the_folder(music, tmp_path):
-    rows = [
-        f"{p.relative_to(music)},{p.name[0]},{'low' if p.name[0] < '2' else 'high'}"
-        for p in music.rglob("[0-9]*.mp3")
-    ]
-    (tmp_path / "t.csv").write_text("path,artist,genre\n" + "\n".join(rows) + "\n")
-    data = prepare(music, "--csv", str(tmp_path / "t.csv"))
-    assert Counter(both(data, "utt2genre").values()) == {"low": 16, "high": 24}
 
 
 def test_artist_from_tags(tmp_path):
@@ -152,12 +132,6 @@ def test_excluded_tracks(music, tmp_path, capsys):
     assert "2 tracks left out" in capsys.readouterr().err
 
 
-def test_no_test_tracks(music, tmp_path):
-    (tmp_path / "t.csv").write_text("path,split\nJazz/Bob/0 track #0.mp3,train\n")
-    with pytest.raises(cli.UserError, match="no track is in test; change the split"):
-        prepare(music, "--csv", str(tmp_path / "t.csv"))
-
-
 def test_what_is_passed_over_is_said(music, capsys):
     (music / "Jazz/Link").symlink_to(music / "Jazz/Ann")
     (music / "loose.mp3").touch()
@@ -166,19 +140,6 @@ def test_what_is_passed_over_is_said(music, capsys):
     err = capsys.readouterr().err
     assert "1 links to folders below the classes are not followed" in err
     assert "1 recordings beside the class folders are passed over" in err
-
-
-def test_folders_that_cannot_be_read_are_refused(music, monkeypatch):
-    scandir = os.scandir
-
-    def refusing(path):
-        if str(path).endswith("Bob"):
-            raise PermissionError(errno.EACCES, "Permission denied", str(path))
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", refusing)
-    with pytest.raises(cli.UserError, match="Bob: Permission denied; make the folder readable"):
-        prepare(music, "--artist-pattern", PATTERN)
 
 
 def test_classes_of_too_few_artists_are_refused(music):

@@ -42,18 +42,16 @@ def prepare(root: Path, data: Path, *options: str) -> int:
 class TestMiniature:
     """Faults one by one."""
 
-    def test_tables(self, miniature, tmp_path):
-        assert prepare(miniature, tmp_path / "data") == 0
+    def test_what_is_written(self, miniature, tmp_path):
+        data = tmp_path / "data"
+        assert prepare(miniature, data) == 0
         for subset in SUBSETS:
-            names = sorted(path.name for path in (tmp_path / "data" / subset).iterdir())
+            names = sorted(path.name for path in (data / subset).iterdir())
             assert names == ["genres.txt", "spk2utt", "utt2genre", "utt2spk", "wav.scp"]
-            assert (tmp_path / "data" / subset / "genres.txt").read_text().split() == list(GENRES)
-            for path in table(tmp_path / "data", subset, "wav.scp").values():
+            assert (data / subset / "genres.txt").read_text().split() == list(GENRES)
+            for path in table(data, subset, "wav.scp").values():
                 assert Path(path).is_file() and Path(path).is_absolute()
-
-    def test_artist_and_class_come_from_their_columns(self, miniature, tmp_path):
-        prepare(miniature, tmp_path / "data")
-        assert table(tmp_path / "data", "train", "utt2spk") == {
+        assert table(data, "train", "utt2spk") == {
             "american_baroque-dances_26_l_oracle": "american_baroque",
             "arthur_yoria-i_ll_be_here_1_here_i_am": "arthur_yoria",
             "bots-truth_3_freedom": "bots",
@@ -62,24 +60,16 @@ class TestMiniature:
             "kokoon-berlin_7_order": "kokoon",
             "paul_beier-il_primo_libro_d_intavolatura_1620_4_passemezzo": "paul_beier",
         }
-        genre = table(tmp_path / "data", "train", "utt2genre")
+        genre = table(data, "train", "utt2genre")
         assert genre["bots-truth_3_freedom"] == "metal_punk"  # in the folder punk
         assert genre["arthur_yoria-i_ll_be_here_1_here_i_am"] == "rock_pop"  # in the folder pop
-
-    def test_paths_that_do_not_match_the_disk(self, miniature, tmp_path):
-        prepare(miniature, tmp_path / "data")
-        train, evaluation = (table(tmp_path / "data", s, "wav.scp") for s in ("train", "evaluation"))
+        train, evaluation = (table(data, s, "wav.scp") for s in ("train", "evaluation"))
         paths = {Path(path).name: path for path in (*train.values(), *evaluation.values())}
         assert "/il_primo_libro_d_intavolatura_(1620)/" in paths["4-passemezzo.mp3"]
-        assert "26-l'oracle.mp3" in paths
-        assert "05-kruhovy_objazd.mp3" in paths
-
-    def test_anonymous_artists_sort_as_their_ids(self, miniature, tmp_path):
-        prepare(miniature, tmp_path / "data")
-        assert list(table(tmp_path / "data", "test", "utt2spk").items())[:2] == [
-            ("artist_1-album_1_track_1", "artist_1"),
-            ("artist_10-album_1_track_1", "artist_10"),
-        ]
+        assert {"26-l'oracle.mp3", "05-kruhovy_objazd.mp3"} <= set(paths)  # not as in the list
+        text = (data / "overlap.txt").read_text()
+        assert "test: artists shared with train: unknown" in text
+        assert "evaluation: tracks by artists of train: 5 of 7 (71.4 %), by 5 of 6 artists" in text
 
     def test_missing_tracks_are_named_and_nothing_is_written(self, miniature, tmp_path):
         (miniature / "audio/training/world/the_kokoon/berlin/7-order.mp3").unlink()
@@ -97,26 +87,6 @@ class TestMiniature:
             prepare(miniature, tmp_path / "data")
         prepare_ismir04.main(["--allow-missing=9999", str(miniature), str(tmp_path / "data")])
         assert sorted(p.name for p in (tmp_path / "data").iterdir()) == ["overlap.txt", "test", "train"]
-
-    def test_class_without_training_track(self, miniature, tmp_path):
-        (miniature / "audio/training/world/the_kokoon/berlin/7-order.mp3").unlink()
-        with pytest.raises(cli.UserError, match="class world has no track in train"):
-            prepare_ismir04.main(["--allow-missing=9999", str(miniature), str(tmp_path / "data")])
-
-    def test_same_audio_on_both_sides(self, miniature, tmp_path):
-        source = miniature / "audio/training/punk/the_bots/truth/3-freedom.mp3"
-        shutil.copy(source, miniature / "audio/development/artist_4_album_1_track_1.mp3")
-        prepare(miniature, tmp_path / "data")
-        text = (tmp_path / "data/overlap.txt").read_text()
-        assert "test: artist_4-album_1_track_1 has the content of bots-truth_3_freedom in train" in text
-        with pytest.raises(cli.UserError, match="1 recordings are in train and in another set"):
-            prepare(miniature, tmp_path / "data", "--strict", "true")
-
-    def test_overlap_is_written(self, miniature, tmp_path):
-        prepare(miniature, tmp_path / "data")
-        text = (tmp_path / "data/overlap.txt").read_text()
-        assert "test: artists shared with train: unknown" in text
-        assert "evaluation: tracks by artists of train: 5 of 7 (71.4 %), by 5 of 6 artists" in text
 
 
 class TestArchive:
@@ -139,15 +109,6 @@ class TestArchive:
         for subset in SUBSETS:
             counts = Counter(table(data, subset, "utt2genre").values())
             assert tuple(counts[genre] for genre in GENRES) == COUNTS[subset]
-
-    def test_ids(self, data):
-        utt2spk = [pair for subset in SUBSETS for pair in table(data, subset, "utt2spk").items()]
-        utts = [utt for utt, _ in utt2spk]
-        assert len(set(utts)) == len(utts) == 2187
-        assert all(utt.isascii() and utt.startswith(f"{spk}-") and len(utt) < 140 for utt, spk in utt2spk)
-        for subset in SUBSETS:
-            speakers = list(table(data, subset, "utt2spk").values())
-            assert speakers == sorted(speakers)
 
     def test_artists(self, data):
         train, test, evaluation = (set(table(data, s, "utt2spk").values()) for s in SUBSETS)
