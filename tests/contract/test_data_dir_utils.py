@@ -110,8 +110,7 @@ def test_split_scp(tmp_path: Path, run_cli) -> None:
     for most, parts in ((3, 3), (9, 7)):
         pieces = tmp_path / f"{most}/JOB.scp"
         done = run_cli("utils/split_scp.py", "--at-most", most, source, pieces, check=True)
-        assert done.stdout == f"{parts}
-" and len(list(pieces.parent.iterdir())) == parts
+        assert done.stdout == f"{parts}\n" and len(list(pieces.parent.iterdir())) == parts
     many = [tmp_path / f"many.{n}" for n in range(8)]
     done = run_cli("utils/split_scp.py", source, *many)
     assert done.returncode == 1
