@@ -5,11 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import re
-import shutil
 
 import pytest
 
-from tests.workspace import compare, doing, environment, results, run_recipe, set_options
+from tests.workspace import doing, run_recipe, set_options
 from utils import tables
 
 pytestmark = pytest.mark.xdist_group("folds")
@@ -83,31 +82,6 @@ def test_the_pooled_tables_end_the_output(finished):
     assert "2-fold cross-validation" in page and "Confusion matrices" in page
 
 
-def test_pooled_results_can_be_compared(finished, run_cli):
-    folder = finished[0]
-    models = ("exp/synth_folds_dnn1", "exp/other_folds_dnn1")
-    shutil.copytree(folder / models[0], folder / models[1])
-    done = run_cli(
-        "local/compare_results.sh", "--measures", "Seg_acc", *models, cwd=folder, env=environment()
-    )
-    assert done.returncode == 0, done.stderr
-    rows = [line.split() for line in done.stdout.splitlines() if line.startswith("Seg_acc")]
-    assert [row[1] for row in rows] == list(models) and rows[1][-1] != "-"
-    assert all(row[3:7] == ["[", row[4], "/", "26"] for row in rows)
-    refused = run_cli(
-        "local/compare_results.sh", "--test-set", "more", *models, cwd=folder, env=environment()
-    )
-    assert refused.returncode == 1 and "nothing of the set more" in refused.stderr
-
-
-def test_a_second_run_does_nothing_and_changes_nothing(finished):
-    folder, _ = finished
-    before = results(folder)
-    done = run_recipe(folder, *OPTIONS)
-    assert doing(done) == []
-    assert compare(before, results(folder)) == []
-
-
 def test_one_stage_of_the_folds_and_one_fold_alone(finished):
     folder, _ = finished
     (folder / "exp/synth_fold2_dnn1/score_test/accuracy.json").unlink()
@@ -133,10 +107,3 @@ def test_one_stage_of_the_folds_and_one_fold_alone(finished):
 def test_wrong_options_are_refused(finished, options, message):
     done = run_recipe(finished[0], *options)
     assert done.returncode == 2 and message in done.stderr
-
-
-def test_too_many_folds_for_the_artists(finished):
-    done = run_recipe(finished[0], "--folds", "9", "--stage", "3")
-    assert done.returncode == 1
-    log = (finished[0] / "data/synth/log/make_folds.log").read_text()
-    assert "too few for 9 folds" in log and "Traceback" not in log

@@ -79,6 +79,7 @@ def test_the_number_of_jobs_changes_no_result(workspace, tmp_path):
         (("--corpus", "nothing"), "nothing"),
         (("--corpus", "folder", "--corpus-root", "/nowhere/music"), "/nowhere/music"),
         (("--lstms", "lstm_9"), "lstm_9"),
+        (("--systems", "abc1999"), "abc1999"),
         (("--k", "2"), "--k"),
         (("--use-gpu", "perhaps"), "perhaps"),
         (("--config", "none.conf"), "none.conf"),
@@ -88,8 +89,3 @@ def test_wrong_options_are_refused_before_anything_is_made(empty, options, messa
     done = run_recipe(empty, *options)
     assert done.returncode == 2 and message in done.stderr
     assert not (empty / "exp").exists() and not (empty / "data").exists()
-
-
-def test_help_says_how_to_use_it(empty):
-    done = run_recipe(empty, "--help")
-    assert done.returncode == 0 and "--stop-stage" in done.stdout

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from local.corpus.ismir04 import COUNTS, GENRES, SUBSETS
-from tests.workspace import environment, make_workspace, run_recipe, set_options
+from tests.workspace import make_workspace, run_recipe, set_options
 
 pytestmark = pytest.mark.xdist_group("extra")
 PER_CLASS = {"train": 3, "test": 1, "evaluation": 2}
@@ -122,13 +122,6 @@ def test_the_same_recording_under_another_name_is_reported(finished):
     assert "_evaluation_0 has the content of classical_0-classical_0_training_0 in train" in text
 
 
-def test_the_second_set_can_be_compared(finished, run_cli):
-    models = [f"exp/ismir04_{model}" for model in ("dnn1", "lstm_512")]
-    options = ("--test-set", "evaluation", "--measures", "Seg_acc")
-    done = run_cli("local/compare_results.sh", *options, *models, cwd=finished[0], env=environment())
-    assert done.returncode == 0 and done.stdout.count("/ 12 ]") == 2, done.stderr
-
-
 def test_without_the_second_set_nothing_of_the_first_changes(finished):
     folder, _ = finished
     names = [f"exp/ismir04_{model}/score_test/accuracy.json" for model in ("dnn1", "lstm_512")]
@@ -148,8 +141,3 @@ def test_without_the_second_set_nothing_of_the_first_changes(finished):
 def test_other_names_are_refused(finished, names):
     done = run_recipe(finished[0], *OPTIONS, "--test-sets", names)
     assert done.returncode == 2 and "--test-sets: expected test" in done.stderr
-
-
-def test_a_set_that_is_not_there_is_named(finished):
-    done = run_recipe(finished[0], *OPTIONS, *MODELS, "--test-sets", "test holdout", "--stage", "6")
-    assert done.returncode != 0 and "data/ismir04/holdout/feats.scp" in done.stderr

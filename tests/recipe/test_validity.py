@@ -110,19 +110,8 @@ def test_another_corpus_under_a_name_that_is_there_is_refused(finished, tmp_path
 
 def test_jobs_are_as_many_as_the_cores_that_are_allowed(finished):
     core = str(min(os.sched_getaffinity(0)))
-    words = [
-        "taskset",
-        "-c",
-        core,
-        "./run.sh",
-        "--verbose",
-        "true",
-        "--stage",
-        "1",
-        "--stop-stage",
-        "1",
-        *MODEL,
-    ]
+    options = ["--verbose", "true", "--stage", "1", "--stop-stage", "1"]
+    words = ["taskset", "-c", core, "./run.sh", *options, *MODEL]
     done = subprocess.run(words, cwd=finished, env=environment(), capture_output=True, text=True, check=True)
     assert re.findall(r"convert_audio\.sh --nj (\d+)", done.stderr)[0] == "1"
 

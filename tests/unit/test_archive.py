@@ -39,15 +39,6 @@ def test_binary_is_written_byte_for_byte_as_kaldi_does(name, tmp_path):
     assert (tmp_path / "x.ark").read_bytes() == (FIXTURES / f"{name}.ark").read_bytes()
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_text_round_trip(name, tmp_path):
-    values = read_all(f"ark:{FIXTURES / name}.ark", KINDS[name])
-    with archive.Writer(f"ark,t:{tmp_path / 'x.txt'}", KINDS[name]) as writer:
-        for key, value in values.items():
-            writer.write(key, value)
-    assert read_all(f"ark:{tmp_path / 'x.txt'}", KINDS[name]) == values
-
-
 def test_compressed_matrix_is_expanded_and_written_as_kaldi_does(tmp_path):
     ((key, expanded),) = archive.read_matrices(f"ark:{FIXTURES / 'compressed.ark'}")
     ((_, wanted),) = archive.read_matrices(f"ark:{FIXTURES / 'compressed_expanded.txt'}")

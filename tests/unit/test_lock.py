@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from utils import cli, lock, process
+from utils import cli, lock
 
 REPO = Path(__file__).resolve().parents[2]
 
@@ -82,15 +82,3 @@ def test_file_system_without_locks(tmp_path: Path, monkeypatch, capfd, number: i
     with lock.held(tmp_path / "x.lock", "x"):
         pass
     assert "going on without" in capfd.readouterr().err
-
-
-def test_processes() -> None:
-    own = process.start_time(os.getpid())
-    assert own is not None
-    assert process.is_alive(os.getpid(), own)
-    assert not process.is_alive(os.getpid(), "1")  # the number was given to another process since
-    assert process.is_ancestor(os.getppid())
-    assert not process.is_ancestor(os.getpid())
-    dead = subprocess.Popen(["true"])
-    dead.wait()
-    assert not process.is_alive(dead.pid)

@@ -6,6 +6,8 @@ those on tensors of two devices, as CUDA would.
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -23,7 +25,7 @@ from steps.nnet1.loss import Xent
 from steps.nnet1.lstm import LstmLayer
 from steps.nnet1.minibatches import Frames, Streams
 from steps.nnet1.net import Net
-from steps.nnet1.options import TrainOptions
+from steps.nnet1.options import TrainOptions, freest_gpu
 from steps.nnet1.prototype import default_generation, parse_line
 from utils.cli import UserError
 
@@ -237,6 +239,17 @@ def test_the_log_says_when_plain_torch_runs_an_lstm(monkeypatch, capsys):
     lstm_triton.choose.cache_clear()
     lines = [line for line in capsys.readouterr().err.splitlines() if "plain torch" in line]
     assert len(lines) == 1 and "Triton is not installed" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("free", "process", "chosen"),
+    [([8], 5, 0), ([2, 8, 3], 4, 1), ([80, 79, 10], 6, 0), ([80, 79, 10], 7, 1), ([0, 0], 3, 1)],
+)
+def test_the_freest_gpu_is_taken_and_equals_are_shared(monkeypatch, free, process, chosen):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(free))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda number: (free[number], 80))
+    monkeypatch.setattr(os, "getpid", lambda: process)
+    assert freest_gpu() == chosen
 
 
 def test_states_are_reset_in_place():

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from steps import archive
 from steps.nnet1.components import LstmProjectedStreams
 from steps.nnet1.feature_transform import global_stats, stats_to_network
-from steps.nnet1.initialize import RAND_MAX, gauss, initialize, rand, rand_r, srand, uniform
+from steps.nnet1.initialize import RAND_MAX, initialize, rand, rand_r, srand
 from steps.nnet1.model_file import write_network
 from steps.nnet1.prototype import default_generation, parse_line, read_prototype
 from utils.cli import UserError
@@ -51,20 +50,6 @@ def test_rand_r_is_the_c_librarys(libc, seed):
     assert rand_r(seed, 1001).tolist() == [libc.rand_r(ctypes.byref(state)) for _ in range(1001)]
 
 
-def test_uniform_is_inside_the_open_interval():
-    ends = uniform(np.array([0, RAND_MAX], dtype=np.int32))
-    assert ends.dtype == np.float32
-    assert ends[0] == np.float32(2.0**-31)
-    assert 0 < ends[0] < ends[1] <= 1
-
-
-def test_gauss_has_the_moments_of_a_normal_distribution():
-    srand(3)
-    values = gauss(50_000)
-    assert abs(values.mean()) < 0.02
-    assert abs(values.std() - 1) < 0.02
-
-
 @pytest.mark.parametrize("name", KALDI)
 def test_initial_network_is_kaldis_bit_for_bit(name, tmp_path):
     expected, generation = KALDI[name]
@@ -72,21 +57,6 @@ def test_initial_network_is_kaldis_bit_for_bit(name, tmp_path):
     assert default_generation(protos) == generation
     write_network(initialize(protos, 777, generation), tmp_path / "nnet")
     assert (tmp_path / "nnet").read_bytes() == (FILES / expected).read_bytes()
-
-
-def test_initial_dnn_in_the_layout_of_2014_has_the_weights_of_todays():
-    # Both draw the first matrix alike; the bias of 2014 is made of RandUniform() and differs in rounding.
-    protos, _ = read_prototype(FILES / "dnn.proto")
-    old, new = initialize(protos, 777, "2014"), initialize(protos, 777, "modern")
-    assert old.generation == "2014"
-    assert torch.equal(old.components[0].weight, new.components[0].weight)
-    torch.testing.assert_close(old.components[0].bias, new.components[0].bias, rtol=0, atol=1e-6)
-
-
-def test_another_seed_gives_another_network():
-    protos, _ = read_prototype(FILES / "dnn.proto")
-    one, two = initialize(protos, 1, "modern"), initialize(protos, 2, "modern")
-    assert not torch.equal(one.components[0].weight, two.components[0].weight)
 
 
 def test_defaults_of_the_options():
@@ -186,10 +156,3 @@ def test_wrong_options_of_the_normalisation_are_refused(options):
     name = next(iter(options)).replace("_", "-")
     with pytest.raises(UserError, match=f"--{name} must be positive"):
         stats_to_network(np.array([[1.0, 2], [3, 0]]), **options)
-
-
-def test_an_lstm_of_the_papers_size_is_drawn_whole():
-    line = "<LstmProjectedStreams> <InputDim> 525 <OutputDim> 512 <CellDim> 800 <ParamScale> 0.01"
-    lstm = initialize([parse_line(line, "x:1")], 777, "2014").components[0]
-    assert lstm.w_gifo_x.shape == (3200, 525)
-    assert lstm.w_gifo_r.std().item() == pytest.approx(0.01 / math.sqrt(3), rel=1e-3)

@@ -89,33 +89,12 @@ def collect(source, **more):
     return [batch.feats.flatten().int().tolist() for batch in Frames(**options).of(source)]
 
 
-def test_minibatches_in_order_carry_the_rest_on_and_drop_the_last():
-    source = [utterance(0, 6), utterance(1, 5), utterance(2, 5), utterance(3, 3)]
-    batches = collect(source)
-    assert batches[:2] == [[0, 1, 2, 3], [4, 5, 100, 101]]
-    assert batches[2] == [102, 103, 104, 200]
-    assert sum(batches, []) == [*range(6), *range(100, 105), *range(200, 205)]
-
-
 def test_held_out_data_of_less_than_a_minibatch_are_one():
     def sizes(frames, training):
         return [batch.frames for batch in Frames(8).of([utterance(0, frames)], training=training)]
 
     assert [sizes(frames, False) for frames in (5, 8, 12)] == [[5], [8], [8]]
     assert [sizes(frames, True) for frames in (5, 8, 12)] == [[], [8], [8]]
-
-
-def test_the_buffer_is_emptied_once_it_is_above_its_size():
-    drawn = []
-
-    def source():
-        for number in range(4):
-            drawn.append(number)
-            yield utterance(number, 5)
-
-    stream = Frames(5, 9).of(source())
-    next(stream)
-    assert drawn == [0, 1]
 
 
 def test_shuffling_is_a_permutation_that_the_seed_fixes():

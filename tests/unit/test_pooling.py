@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from statistics import stdev
-
 import numpy as np
 import pytest
 
 from local.report.folds import (
-    describe_folds,
-    fold_table,
     pool_measures,
     pool_predictions,
     pool_records,
@@ -18,7 +14,6 @@ from local.report.folds import (
 from steps.scoring.measures import Measure
 from steps.scoring.predictions import Predictions
 from steps.scoring.scores import Scores
-from utils import tables
 from utils.cli import UserError
 from utils.provenance import write_record
 
@@ -89,30 +84,6 @@ def test_folds_that_do_not_fit_are_refused():
     renamed = Scores(("a", "c"), SECOND.measures, SECOND.predictions)
     with pytest.raises(UserError, match="f2: scored with the classes 'a c'"):
         pool_scores([FIRST, renamed], NAMES)
-
-
-def test_mean_and_deviation_over_the_folds():
-    pooled = pool_scores([FIRST, SECOND], NAMES)
-    assert pooled.measures["Frame_acc"].extra["folds"] == pytest.approx([80.0, 75.0])
-    assert pooled.measures["Frame_acc"].line().endswith(f" folds 77.50 ± {5 / 2**0.5:.2f}")
-    # 2 of 3 and 2 of 2: the mean over folds is not the pooled 80 %
-    row = fold_table({"lstm": pooled})["rows"][1]
-    spread = f"{250 / 3:.2f} ± {stdev([200 / 3, 100]):.2f}"
-    assert row == ["lstm", "Seg_acc", "66.67", "100.00", spread, "80.00"]
-
-
-def test_artist_overlap_is_counted_over_all_folds(tmp_path):
-    artists = [
-        ({"u1": "x", "u2": "y"}, {"u3": "x", "u4": "z"}),
-        ({"u3": "x", "u4": "z"}, {"u1": "x", "u2": "y"}),
-    ]
-    for name, parts in zip(NAMES, artists, strict=True):
-        for part, table in zip(("train", "test"), parts, strict=True):
-            tables.write_table(tmp_path / name / part / "utt2spk", table)
-    folders = [tmp_path / name for name in NAMES]
-    assert "2 of 4 test tracks" in describe_folds(folders, "by hand")
-    (tmp_path / "f2/overlap.txt").write_text("test: artists shared with train: unknown: nobody says\n")
-    assert describe_folds(folders, "by hand").endswith("unknown: nobody says")
 
 
 def test_records_say_who_took_part_and_must_agree(tmp_path):

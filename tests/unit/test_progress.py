@@ -9,8 +9,6 @@ import pytest
 from utils import display, progress
 from utils.progress import Status
 
-LOSSES = {"train_loss": 0.512, "held_out_loss": 0.70114}
-
 
 @pytest.mark.parametrize(
     ("status", "text"),
@@ -33,11 +31,6 @@ def test_words(status: Status, text: str) -> None:
     assert str(status) == text
 
 
-def test_share_counts_epochs() -> None:
-    assert Status("x", 50, 100, "frames", 3, 10).share == pytest.approx(0.25)
-    assert Status("x", 50, 0, "frames").share == 0
-
-
 def test_report_and_what_a_runner_reads(tmp_path, monkeypatch) -> None:
     log, now = tmp_path / "train.log", [100.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
@@ -56,27 +49,10 @@ def test_report_and_what_a_runner_reads(tmp_path, monkeypatch) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["train.status"]
 
 
-@pytest.mark.parametrize(
-    "text", ["", "[]", "{}", "{", '{"label": 1}', '{"numbers": {"x": "y"}}', '{"numbers": null}']
-)
-def test_what_is_no_status_is_none(text: str) -> None:
-    assert progress.parse(text) is None
-
-
 def test_nothing_of_a_file_reaches_the_terminal_as_control() -> None:
     facts = {**vars(Status("\x1b[2Ja\nb", unit="\x07x")), "speed": 1}
     status = progress.parse(json.dumps(facts))
     assert (status.label, status.unit) == ("[2Jab", "x")
-
-
-def test_report_never_fails_a_job(tmp_path, monkeypatch, capfd) -> None:
-    monkeypatch.setattr(progress, "_reporter", progress._Reporter())
-    monkeypatch.setenv("JOB_STATUS", str(tmp_path / "missing/x.status"))
-    progress.report(1, 2, "tracks")
-    monkeypatch.delenv("JOB_STATUS")
-    monkeypatch.setattr(progress, "_reporter", progress._Reporter())
-    progress.report(1, 2, "tracks")  # stderr is no terminal
-    assert capfd.readouterr() == ("", "")
 
 
 def steady(done: float, left: float) -> Status:
@@ -95,15 +71,6 @@ def steady(done: float, left: float) -> Status:
 )
 def test_time_left_of_all_jobs(waiting, running, lengths, left) -> None:
     assert display.time_left(waiting, running, lengths) == left
-
-
-def test_all_jobs_together_speak_of_tracks_if_all_are_known() -> None:
-    running = [(steady(5, 30), 30.0), (steady(3, 10), 30.0)]
-    assert str(display.together("f", 3, running, [9.0], [steady(8, 0)])) == (
-        "f: 18 of 30 tracks, done in 0:00:30, 4 tracks/s"
-    )
-    assert str(display.together("f", 4, running, [9.0], [])) == "f: 1 of 4 jobs, done in 0:00:38"
-    assert display.together("f", 4, running, [9.0], []).share == pytest.approx((1 + 0.8) / 4)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from utils.cli import UserError
 
 CPU = torch.device("cpu", 0)  # with a number it takes the path of a GPU
 CONFIGS = [Config(), Config(T=1500, Q=((8, 1),))]
-SECONDS = (2.0, 3.1, 11.0, 0.5, 2.1, 14.0, 2.0, 6.5, 2.2)
+SECONDS = (2.0, 3.1, 5.2, 0.5, 2.1, 7.0, 2.0, 3.3, 2.2)
 
 
 @pytest.fixture

@@ -90,7 +90,7 @@ def test_real_music_equals_scatnet(shared):
     if not found:
         pytest.skip("no music beside the checkout")
     samples, rate = soundfile.read(found[0], dtype="float32", always_2d=True)
-    music = samples[20 * rate : 20 * rate + 110250].mean(axis=1)
+    music = samples[20 * rate : 20 * rate + 65536].mean(axis=1)
     expected = scatnet.raw(music, CONFIG)
     raw = features(music, raw=True)
     assert [distance(raw, expected, order) <= limit for order, limit in enumerate((1e-5, 1e-5, 2e-4))] == [
@@ -105,7 +105,7 @@ def test_real_music_equals_scatnet(shared):
     "config", [Config(T=2048), Config(T=1500, Q=((8, 1),)), Config(T=1024, Q=((1, 1), (4, 1)), max_order=1)]
 )
 def test_other_configurations_equal_scatnet(tune, config):
-    signal = tune[:40000]
+    signal = tune[:32768]
     expected = scatnet.raw(signal, config)
     got = features(signal, config, raw=True)
     assert got.shape == expected.shape == (config.num_frames(len(signal)), num_dims(config))
@@ -119,13 +119,6 @@ def test_scaling_the_input_scales_order_one_exactly(tune):
     assert np.array_equal(twice[:, ORDER == 1], 4.0 * plain[:, ORDER == 1])
     third = features(np.float32(0.3) * tune, raw=True)
     assert distance(third, 0.3 * plain, 1) < 1e-6
-
-
-def test_scaling_the_input_leaves_renormalised_order_two(tune):
-    plain = renormalise.renormalise(features(tune, raw=True, dtype="float64"), CONFIG)[:, ORDER == 2]
-    louder = renormalise.renormalise(features(3.0 * tune, raw=True, dtype="float64"), CONFIG)[:, ORDER == 2]
-    assert np.max(np.abs(louder / plain - 1.0)) < 0.05
-    assert np.median(np.abs(louder / plain - 1.0)) < 1e-3
 
 
 def test_shift_by_a_hop_shifts_the_frames():
@@ -202,8 +195,3 @@ def test_numbers_that_are_not_finite_are_refused(tune, value):
     broken[777] = value
     with pytest.raises(UserError, match="sample 777"):
         features(broken)
-
-
-def test_two_channels_are_refused(tune):
-    with pytest.raises(UserError, match="one channel"):
-        features(np.stack([tune, tune]))

@@ -38,41 +38,10 @@ def test_littlewood_paley_sum_has_the_maximum_two_and_no_hole(bank):
     assert total[inside].min() > 0.9
 
 
-@pytest.mark.parametrize("bank", BANKS)
-def test_each_wavelet_peaks_at_its_centre(bank):
-    for n in range(0, len(bank.centres), 5):
-        near = bank.centres[n] + np.linspace(-0.5, 0.5, 2001) * bank.bandwidths[n]
-        peak = near[np.argmax(bank.response(n, near))]
-        assert abs(peak - bank.centres[n]) < 0.06 * bank.bandwidths[n]
-
-
-def test_gaussian_decays_in_time_with_its_width():
-    width = 40.0
-    in_time = np.fft.fftshift(np.fft.ifft(filters.lowpass(OMEGA, width)).real)
-    distance = np.arange(GRID) - GRID // 2
-    assert np.sum(in_time) == pytest.approx(1.0, rel=1e-12)
-    assert np.sum(in_time * distance**2) == pytest.approx(width**2, rel=1e-9)
-    assert np.max(np.abs(in_time[np.abs(distance) > 9 * width])) < 1e-15
-
-
 def test_lowpass_is_one_at_zero_and_widths_are_scatnets():
     assert filters.lowpass(np.zeros(1), 1781.0)[0] == 1.0
     assert filters.lowpass_width(8, 8192) == pytest.approx(1781, abs=0.5)
     assert filters.lowpass_width(1, 8192) == pytest.approx(2365, abs=0.5)
-
-
-def test_counts_of_wavelets():
-    assert (filters.num_logarithmic(8, 8192), filters.num_linear(8)) == (65, 11)
-    assert (filters.num_logarithmic(1, 8192), filters.num_linear(1)) == (13, 0)
-
-
-def test_constant_quality_and_constant_bandwidth():
-    centres, bandwidths = filters.centres(8, 8192), filters.bandwidth(filters.widths(8, 8192))
-    assert np.allclose(centres[1:65] / centres[:64], 2 ** (-1 / 8))
-    assert np.allclose(centres[:65] / bandwidths[:65], centres[0] / bandwidths[0])
-    assert np.allclose(np.diff(centres[64:]), centres[65] - centres[64])
-    assert np.all(bandwidths[64:] == bandwidths[64])
-    assert centres[-1] > 0
 
 
 def test_columns_are_scatnets(repo):
@@ -99,17 +68,6 @@ def test_every_column_is_computed_by_exactly_one_group():
     found += [c for g in paths.groups(config) for child in g.children for c in child.columns]
     found += [c.dim for c in columns(config) if c.order == 0]
     assert sorted(found) == list(range(525))
-
-
-def test_parents_of_second_order():
-    parents = paths.parents(Config())
-    described = columns(Config())
-    for column in described:
-        if column.order < 2:
-            assert parents[column.dim] == -1
-        else:
-            parent = described[parents[column.dim]]
-            assert (parent.block, parent.n1, parent.order) == (column.block, column.n1, 1)
 
 
 @pytest.mark.parametrize(
@@ -162,14 +120,6 @@ def test_taps_are_the_lowpass_in_time(resolution):
     extra = (48 - len(taps)) // 2
     assert np.allclose(taps, in_time[extra : 48 - extra], atol=1e-15 * 2**resolution)
     assert taps.sum() == pytest.approx(1.0, rel=1e-10)
-
-
-def test_taps_cut_at_nyquist_keep_the_response_below_it():
-    taps = bands.lowpass_taps(2365.0, 4096, 11, 1e-9, 12).ravel()
-    omega = np.linspace(0.0, math.pi, 50)
-    place = np.arange(len(taps)) - len(taps) // 2
-    response = np.array([np.sum(taps * np.cos(w * place)) for w in omega])
-    assert np.allclose(response, np.exp(-0.5 * (omega * 2365 / 2048) ** 2), atol=3e-4)
 
 
 def test_first_bands_equal_the_whole_filter_folded():

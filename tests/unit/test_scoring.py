@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from local.report.comparison import compare
 from steps.scoring import measures, significance, votes
@@ -33,29 +30,6 @@ def test_wilson(correct, total, low, high):
     assert significance.wilson(correct, total) == pytest.approx((low, high), abs=1e-6)
 
 
-def test_wilson_of_the_papers_best_result_is_about_two_points_wide():
-    low, high = significance.wilson(654, 729)
-    assert (100 * low, 100 * high) == pytest.approx((87.29, 91.71), abs=0.02)
-
-
-@pytest.mark.parametrize(("correct", "total"), [(1, 0), (-1, 5), (6, 5)])
-def test_wilson_refuses_impossible_counts(correct, total):
-    with pytest.raises(ValueError, match="must"):
-        significance.wilson(correct, total)
-
-
-@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-@settings(max_examples=60, deadline=None)
-def test_wilson_ends_solve_its_equation(counts):
-    correct, total = counts
-    share = correct / total
-    for end in significance.wilson(correct, total):
-        assert 0.0 <= end <= 1.0
-        if 0.0 < end < 1.0:
-            z = abs(share - end) / np.sqrt(end * (1 - end) / total)
-            assert z == pytest.approx(1.959964, abs=1e-4)
-
-
 def test_interval_by_track_by_hand():
     # R = 0.5, residuals ±4, variance = 2/1 * 32 / 400 = 0.16, t(0.975, 1) = 12.706: cut to [0, 1]
     assert significance.interval_by_track([9, 1], [10, 10]) == (0.0, 1.0)
@@ -64,13 +38,6 @@ def test_interval_by_track_by_hand():
     half = 3.182446 * np.sqrt(4 / 3 * 400 / 160000)
     assert (low, high) == pytest.approx((0.5 - half, 0.5 + half), abs=1e-6)
     assert significance.interval_by_track([3], [4]) == (0.0, 1.0)
-
-
-def test_frames_of_one_track_count_less_than_independent_frames():
-    correct, total = np.array([100, 0, 100, 100, 0, 100]), np.full(6, 100)
-    by_track = significance.interval_by_track(correct, total)
-    by_frame = significance.wilson(400, 600)
-    assert by_track[1] - by_track[0] > 5 * (by_frame[1] - by_frame[0])
 
 
 def _right(pattern: str) -> np.ndarray:
@@ -82,22 +49,6 @@ def test_mcnemar_exact_by_hand():
     test = significance.mcnemar(_right("11111" + "1" + "0" * 7), _right("11111" + "0" + "1" * 7))
     assert (test.only_first, test.only_second) == (1, 7)
     assert test.p_value == pytest.approx(18 / 256)
-
-
-def test_mcnemar_without_discordant_tracks_is_one():
-    assert significance.mcnemar(_right("1010"), _right("1010")).p_value == 1.0
-    assert significance.mcnemar(_right("10"), _right("01")).p_value == 1.0
-
-
-def test_mcnemar_of_many_tracks_agrees_with_chi_square():
-    first = np.r_[np.ones(560, bool), np.zeros(640, bool)]
-    chi = math.erfc(math.sqrt(79**2 / 1200 / 2))  # (|560 - 640| - 1)² / 1200, one degree of freedom
-    assert significance.mcnemar(first, ~first).p_value == pytest.approx(chi, rel=0.01)
-
-
-def test_mcnemar_refuses_other_tracks():
-    with pytest.raises(ValueError, match="tracks"):
-        significance.mcnemar(_right("10"), _right("101"))
 
 
 def test_holm_by_hand():
@@ -180,18 +131,6 @@ def test_segment_features_by_hand():
     assert fusion(mean_frame(feats), posterior_statistics(post, 0.9)).tolist()[:3] == [2.0, 1.0, 0.25]
 
 
-def test_dimensions_of_the_paper():
-    post = np.full((7, 6), 1 / 6, dtype=np.float32)
-    f_lstm = posterior_statistics(post, 0.9)
-    assert f_lstm.shape == (24,)
-    assert fusion(mean_frame(np.zeros((7, 525), np.float32)), f_lstm).shape == (549,)
-
-
-def test_means_are_taken_in_double_precision():
-    feats = np.full((200_000, 1), 0.1, dtype=np.float32)
-    assert mean_frame(feats)[0] == pytest.approx(float(np.float32(0.1)), rel=1e-12)
-
-
 def _predictions(hyp, utts=("a", "b", "c", "d")) -> Predictions:
     scores = np.zeros((len(utts), 2))
     return Predictions(
@@ -211,14 +150,6 @@ def test_predictions_survive_their_file(tmp_path):
     assert back.confusion.tolist() == [[1, 1], [0, 2]] and not back.probabilities
     write_predictions(tmp_path / "p.tsv", dataclasses.replace(predictions, probabilities=True))
     assert read_predictions(tmp_path / "p.tsv").probabilities
-
-
-def test_broken_predictions_name_the_line(tmp_path):
-    write_predictions(tmp_path / "p.tsv", _predictions([0, 1, 1, 1]))
-    text = (tmp_path / "p.tsv").read_text().replace("c\ty", "c\tz")
-    (tmp_path / "p.tsv").write_text(text)
-    with pytest.raises(UserError, match=r"p\.tsv:4"):
-        read_predictions(tmp_path / "p.tsv")
 
 
 def test_pairs_are_corrected_as_one_family():

@@ -10,7 +10,6 @@ import pytest
 
 from local.report import paper, tables
 from local.report.corpus import overlap_line
-from local.report.curves import read_iterations
 from local.report.errors import confident_errors
 from local.report.experiments import Run, Value, read_network
 from local.report.tables import Table
@@ -19,7 +18,6 @@ from steps.scoring.predictions import Predictions
 from steps.scoring.scores import Scores
 from utils import tables as text_tables
 from utils.cli import UserError
-from utils.provenance import hash_texts
 
 SEG = [[2, 1], [0, 1]]
 UTTS = ("u1", "u2", "u3", "u4")
@@ -33,14 +31,6 @@ def test_the_papers_tables_agree_with_themselves():
     assert sum(row.test_hours for row in rows) == pytest.approx(paper.TABLE1_TOTAL.test_hours, abs=0.006)
     best = max(model.fseg for model in paper.LSTMS.values() if model.fseg)
     assert best - paper.MODELS["dnn1"].seg == pytest.approx(4.39)
-
-
-def test_every_track_accuracy_of_the_papers_networks_is_a_share_of_729_tracks():
-    """Two of them (84.35, 86.14) only up to their last digit."""
-    for model in (*paper.DNNS.values(), *paper.LSTMS.values()):
-        for value in (model.seg, model.lseg, model.fseg):
-            if value is not None:
-                assert any(abs(100 * n / 729 - value) <= 0.0125 for n in range(730)), value
 
 
 def _scores(confusions) -> Scores:
@@ -83,15 +73,6 @@ def test_table4_has_quoted_systems_and_the_extra_rows(tmp_path):
     assert first.rows[1][1:4] == ["87.52", "88.07", "89.71"] and first.rows[1][5] == table.rows[1][1]
 
 
-def test_caveats(tmp_path):
-    other = tables.caveats([_run(tmp_path, "lstm_512", {"Seg_acc": SEG}, "LSTM", (525, 64, 6))], "toy")
-    assert "another corpus" in other[0] and "other dimensions" in other[1]
-    same = tables.caveats([_run(tmp_path, "lstm_512", {"Seg_acc": SEG}, "LSTM", (525, 512, 6))], "ismir04")
-    assert len(same) == 1 and "729" in same[0] and "another corpus" not in same[0]
-    half = Run("dnn1", tmp_path, {"half_way": "training ended half-way"}, None, (_scores({"Seg_acc": SEG}),))
-    assert tables.caveats([half], "ismir04")[1] == "dnn1: training ended half-way."
-
-
 def test_seeds_are_averaged_and_counted(tmp_path):
     seeds = tuple(_scores({"Seg_acc": found}) for found in ([[2, 0], [0, 2]], [[1, 1], [1, 1]]))
     run = Run("lstm_512", tmp_path, {}, ("LSTM", (525, 512, 6)), seeds)
@@ -113,21 +94,6 @@ def test_layout_aligns_columns():
         "longer  |  10.00",
     ]
     assert (tables.percent(None), tables.percent(83.849)) == ("-", "83.85")
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "{}x",
-        "[1]",
-        '[{"title": "t", "columns": ["a"]}]',
-        '[{"title": "t", "columns": ["a"], "rows": [["1", "2"]]}]',
-    ],
-)
-def test_broken_extra_tables_are_named(tmp_path, content):
-    (tmp_path / tables.EXTRA_TABLES).write_text(content)
-    with pytest.raises(UserError, match=r"tables\.json: not a list of tables"):
-        tables.extra_tables(tmp_path)
 
 
 def test_confident_errors_come_first_by_margin():
@@ -185,27 +151,3 @@ def test_dimensions_are_the_records_or_the_networks(tmp_path):
     assert read_network(tmp_path, record) == ("LSTM", (525, 64, 6))
     with pytest.raises(UserError, match=r"training\.json: network"):
         read_network(tmp_path, {"network": {"kind": "LSTM"}})
-
-
-def test_configuration_hash_depends_on_content_and_not_on_the_folder():
-    first = hash_texts({"conf/a.conf": "--x=1\n"})
-    assert first == hash_texts({"elsewhere/a.conf": "--x=1\n"})
-    assert first != hash_texts({"conf/a.conf": "--x=2\n"})
-    assert hash_texts({"a": "bc"}) != hash_texts({"ab": "c"})
-
-
-def test_training_log(tmp_path):
-    path = tmp_path / "iters.tsv"
-    header = "iter\tlr\ttr_loss\ttr_acc\tcv_loss\tcv_acc\taccepted\tseconds\tnnet\n"
-    path.write_text(
-        header + "0\t2e-05\tnan\tnan\t1.8\t15\ttrue\t0.5\tinit\n1\t2e-05\t1.5\t45\t1.9\t40\tfalse\t2\tx\n"
-    )
-    first, second = read_iterations(path)
-    assert np.isnan(first.tr_loss) and first.accepted and first.cv_acc == 15.0
-    assert (second.number, second.tr_acc, second.accepted) == (1, 45.0, False)
-    path.write_text(header + "0\t2e-05\tx\tnan\t1.8\t15\ttrue\t0.5\tinit\n")
-    with pytest.raises(UserError, match=r"iters\.tsv:2"):
-        read_iterations(path)
-    path.write_text("iter\tlr\n")
-    with pytest.raises(UserError, match="tr_loss"):
-        read_iterations(path)
