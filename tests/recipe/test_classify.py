@@ -157,7 +157,7 @@ def test_a_folder_that_cannot_be_read_is_among_what_is_asked_for(tmp_path, monke
 
 
 def test_a_killed_process_is_told_and_leaves_nothing(folder, tmp_path):
-    tracks = list(recordings(folder).values()) * 200
+    tracks = list(recordings(folder).values()) * 40
     words = [folder / "local/classify.sh", "--nj", "2", folder / "zips/sc.zip", *tracks]
     own = {**environment(), "RECIPE_PYTHON": sys.executable, "TMPDIR": str(tmp_path)}
     settings = {"env": own, "cwd": folder, "text": True}
