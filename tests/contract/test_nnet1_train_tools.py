@@ -193,14 +193,6 @@ def test_missing_weights_are_counted(tmp_path, capsys):
     assert "Done 1 files, 0 with no tgt_mats, 11 with other errors." in err
 
 
-def test_kaldi_lstm_ignores_frame_weights(tmp_path, capsys):
-    words = [f"--feature-transform={SMALL}/transf2014.nnet.txt", FEATS, POST, str(SMALL / "lstm/google.init")]
-    for name, options in (("with", [f"--frame-weights=ark:{tmp_path}/none"]), ("without", [])):
-        assert nnet_train_lstm_streams.main([*options, *words, str(tmp_path / name)]) == 0
-    assert "--frame-weights has no effect here" in capsys.readouterr().err
-    assert (tmp_path / "with").read_bytes() == (tmp_path / "without").read_bytes()
-
-
 def test_a_step_on_soft_targets_is_the_mean_of_the_steps_on_their_classes(tmp_path, capsys):
     one_batch = f"--minibatch-size={sum(LENGTHS.values())}"
 

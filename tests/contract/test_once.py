@@ -86,19 +86,6 @@ def test_what_a_script_file_points_to_counts(tmp_path, why):
     assert "input a.ark changed" in why("true", options=("--in", "x.scp"))
 
 
-def test_links_to_folders_are_followed_but_not_in_circles(tmp_path, why):
-    for name in ("corpus", "elsewhere"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "elsewhere" / "a.wav").write_text("data")
-    (tmp_path / "corpus" / "rock").symlink_to(tmp_path / "elsewhere")
-    (tmp_path / "corpus" / "round").symlink_to(tmp_path / "corpus")
-    (tmp_path / "corpus" / "nowhere").symlink_to("nothing")
-    why("true", options=("--in", "corpus"))
-    assert "up to date" in why("true", options=("--in", "corpus"))
-    (tmp_path / "elsewhere" / "a.wav").write_text("DATA")
-    assert "input corpus/rock/a.wav changed" in why("true", options=("--in", "corpus"))
-
-
 def test_runner_is_told_of_the_outputs(tmp_path, run_cli, repo):
     """All but those that stand for something else there: with blanks, or with the job's name."""
     (tmp_path / "runner").write_text('#!/bin/sh\necho "$RUNNER_OUTPUTS" >told\n')
@@ -225,16 +212,6 @@ def test_a_second_run_is_refused_or_waits(tmp_path, repo, run_cli):
     assert "up to date" in waiting.stderr.read()
     waiting.stderr.close()
     assert (tmp_path / "out").read_text() == "x\n"
-
-
-def test_a_dry_run_says_why_and_writes_nothing(count, tmp_path, why):
-    count()
-    (tmp_path / "in.txt").write_text("two\n")
-    before = sorted(path.name for path in tmp_path.rglob("*"))
-    why("true", RECIPE_DRY_RUN="true")
-    assert sorted(path.name for path in tmp_path.rglob("*")) == before
-    done, runs = count(words=("sh", "-c", "cat in.txt >out.txt; echo run >>runs"))
-    assert runs == 2
 
 
 def test_what_was_made_before_is_kept_under_its_key_only(tmp_path):
