@@ -96,11 +96,6 @@ def test_todays_generation_refuses_what_it_does_not_know():
         initialize([lstm], 777, "modern")
 
 
-def test_statistics_by_hand():
-    feats = [("a", np.array([[1, 2], [3, 4]], np.float32)), ("b", np.array([[-1, 0]], np.float32))]
-    np.testing.assert_array_equal(global_stats(feats), [[3, 6, 3], [11, 20, 0]])
-
-
 def test_statistics_are_kaldis(shared, tmp_path, monkeypatch):
     monkeypatch.chdir(shared / "reference" / "kaldi_nnet1")
     for rspecifier, name in (("ark:feats.ark", "cmvn-g.stats"), ("scp:feats.scp", "cmvn-g.stats.txt")):
@@ -130,16 +125,6 @@ def test_statistics_are_precise_far_from_zero():
     whole = np.concatenate([matrix for _, matrix in feats]).astype(np.float64)
     mean = stats[0, :-1] / stats[0, -1]
     np.testing.assert_allclose(stats[1, :-1] / stats[0, -1] - mean**2, whole.var(axis=0), rtol=1e-10)
-
-
-def test_normalisation_has_zero_mean_and_the_deviation_asked_for():
-    feats = np.random.default_rng(2).normal(3, 5, (500, 4)).astype(np.float32)
-    stats = global_stats([("a", feats)])
-    shift, rescale = stats_to_network(stats, std_dev=2).components
-    out = (feats + shift.shift.numpy()) * rescale.scale.numpy()
-    np.testing.assert_allclose(out.mean(axis=0), 0, atol=1e-5)
-    np.testing.assert_allclose(out.std(axis=0), 2, rtol=1e-5)
-    assert shift.learn_rate_coef == rescale.learn_rate_coef == 0
 
 
 def test_small_variances_are_floored(capsys):

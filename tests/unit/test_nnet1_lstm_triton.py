@@ -9,10 +9,8 @@ import pytest
 import torch
 
 from steps.nnet1 import lstm_triton
-from steps.nnet1.layers import Signal
 from steps.nnet1.lstm import LstmLayer
-from steps.nnet1.options import TrainOptions
-from tests.unit.test_nnet1_kernels import ALL_CLIPS, make
+from tests.unit.test_nnet1_kernels import ALL_CLIPS, make, train
 
 SHAPES = [
     # streams, frames, cells, projection, clips
@@ -28,23 +26,6 @@ in_interpreter = pytest.mark.skipif(
     os.environ.get("TRITON_INTERPRET") != "1" or lstm_triton.triton is None,
     reason="Triton is not installed, or there is a GPU: see the test below",
 )
-
-
-def train(build, streams, frames, cells, proj, clips, *, device="cpu", scale=1.0):
-    """Train on two chunks; returns what comes out, what goes back, the states and the parameters."""
-    torch.manual_seed(0)
-    component = make(5, proj, cells, **clips)
-    for name, value in component.params().items():
-        setattr(component, name, (value * scale).to(device))
-    layer = build(component, streams)
-    for _ in range(2):
-        x, dy = torch.randn(frames * streams, 5).to(device), torch.randn(frames * streams, proj).to(device)
-        y = layer.propagate(x)
-        at = Signal(x, y, dy)
-        dx = layer.backpropagate(at)
-        layer.update(at, TrainOptions(0.01, 0.5))
-    found = [y, dx, layer.state_c, layer.state_r, *layer.derivatives, *component.params().values()]
-    return [value.cpu() for value in found]
 
 
 @in_interpreter

@@ -10,7 +10,6 @@ import pytest
 
 from local.report import paper, tables
 from local.report.corpus import overlap_line
-from local.report.errors import confident_errors
 from local.report.experiments import Run, Value, read_network
 from local.report.tables import Table
 from steps.scoring.measures import Measure
@@ -41,13 +40,6 @@ def _scores(confusions) -> Scores:
 
 def _run(tmp_path, name, confusions, *network) -> Run:
     return Run(name, tmp_path / f"toy_{name}", {}, network or None, (_scores(confusions),))
-
-
-def test_table2_has_ours_and_the_papers(tmp_path):
-    found = {"Frame_acc": [[30, 10], [10, 50]], "Seg_acc": SEG, "LogSeg_acc": [[3, 0], [0, 1]]}
-    lines = tables.table2([_run(tmp_path, "lstm_512", found, "LSTM", (525, 64, 6))]).lines()
-    row = next(line for line in lines if line.startswith("LSTM (525-64-6)"))
-    assert re.search(r"80\.00 .*75\.00 .*100\.00 .*\| +83\.85 +87\.52 +525-512-6$", row)
 
 
 def test_table4_has_quoted_systems_and_the_extra_rows(tmp_path):
@@ -94,18 +86,6 @@ def test_layout_aligns_columns():
         "longer  |  10.00",
     ]
     assert (tables.percent(None), tables.percent(83.849)) == ("-", "83.85")
-
-
-def test_confident_errors_come_first_by_margin():
-    scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.45, 0.55], [0.99, 0.01]])
-    predictions = Predictions(
-        ("x", "y"), ("a", "b", "c", "d"), np.array([0, 0, 0, 1]), np.array([0, 1, 1, 0]), scores
-    )
-    errors = confident_errors(predictions, 2)
-    assert [(error.utt, error.share, error.ref_share) for error in errors] == [
-        ("d", 0.99, 0.01),
-        ("b", 0.8, 0.2),
-    ]
 
 
 @pytest.mark.parametrize(
