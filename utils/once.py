@@ -191,17 +191,14 @@ def differences(old: dict, new: dict) -> list[str]:
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be done once: the job runner with its log, the command, what this reads and writes.
-
-    ``wait`` is for how many seconds to wait for another run that does the same.
-    """
+    """What is to be done once."""
 
     stamp: Path
-    runner: list[str]
+    runner: list[str]  # the job runner with its log
     command: list[str]
     inputs: list[str]
     outputs: list[str]
-    wait: float
+    wait: float  # seconds to wait for another run that does the same
 
     def describe(self, old: dict) -> dict:
         """Return the record of the present state, using what ``old`` knows of unchanged files."""
@@ -229,13 +226,11 @@ def environment(work: Work, key: str, job_range: re.Match | None) -> dict[str, s
     A shared file system may show these late. Names with blanks, or with the word for the job's number, are
     left out.
     """
-    names = [name for name in work.outputs if name.split() == [name]]
-    if job_range:
-        names = [name for name in names if job_range[1] not in name]
-    told = {"ONCE_KEY": key, "ONCE_STAMP": str(work.stamp)}
+    told = {**os.environ, "ONCE_KEY": key, "ONCE_STAMP": str(work.stamp)}
     if work.runner:
-        told["RUNNER_OUTPUTS"] = " ".join(names)
-    return {**os.environ, **told}
+        names = [name for name in work.outputs if name.split() == [name]]
+        told["RUNNER_OUTPUTS"] = " ".join(name for name in names if not (job_range and job_range[1] in name))
+    return told
 
 
 def run(work: Work, record: dict) -> int:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -39,13 +40,8 @@ def log(text: str) -> None:
 def note(state: str, stamp: Path, outputs: Sequence[str], seconds: float | None = None) -> None:
     """Add a piece of work to RECIPE_EVENTS: 'up to date', 'made' or 'to do'."""
     if name := os.environ.get("RECIPE_EVENTS"):
-        event = {
-            "stage": os.environ.get("RECIPE_STAGE", ""),
-            "state": state,
-            "stamp": str(stamp),
-            "outputs": list(outputs),
-            "seconds": seconds,
-        }
+        event: dict[str, object] = {"stage": os.environ.get("RECIPE_STAGE", ""), "state": state}
+        event |= {"stamp": str(stamp), "outputs": list(outputs), "seconds": seconds}
         with Path(name).open("a", encoding="utf-8") as file:
             file.write(json.dumps(event) + "\n")
 
@@ -73,9 +69,8 @@ def amount_of(command: Sequence[str], inputs: Mapping[str, Sequence]) -> tuple[s
         return "bytes", float(sum(facts[1] for facts in inputs.values() if len(facts) > 1))
     for config in (word for word in command if word.endswith(".conf") and Path(word).is_file()):
         for _, text in cli.read_config(config):
-            name, _, value = text.partition("=")
-            if name == "--max-iters" and value.isdecimal():
-                frames *= int(value)
+            if found := re.fullmatch("--max-iters=([0-9]+)", text):
+                frames *= int(found[1])
     return "frames", float(frames)
 
 

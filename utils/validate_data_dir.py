@@ -8,9 +8,6 @@ Checked are the form of each table (sorted, unique, complete lines, LF), that al
 utterances, that spk2utt is the inverse of utt2spk, that every class of utt2genre is in genres.txt and
 has a track, and that durations and frame counts are positive numbers. Exits with 1 and names the file,
 line and counts if something is wrong; utils/fix_data_dir.sh repairs what can be repaired.
-
-Options: --no-wav --no-feats --no-genre --no-spk (the table may be absent), --allow-missing-classes (a
-class may have no track), --allow-pipes (an scp line may be a command that ends with |)
 """
 
 from __future__ import annotations
@@ -144,9 +141,8 @@ def _check_values(folder: Path, tables: dict[str, Table], *, pipes: bool) -> lis
     for name in SCP_FILES:
         for utt, value in tables[name].entries.items() if name in tables and not pipes else ():
             if value.endswith("|"):
-                wrong.append(
-                    f"{tables[name].where(utt)}: '{utt}' is a command, not a file; see --allow-pipes"
-                )
+                where = tables[name].where(utt)
+                wrong.append(f"{where}: '{utt}' is a command, not a file; see --allow-pipes")
     for name in ("utt2spk", "utt2genre"):
         for utt, value in tables[name].entries.items() if name in tables else ():
             if len(value.split()) != 1:
@@ -163,12 +159,8 @@ def _check_values(folder: Path, tables: dict[str, Table], *, pipes: bool) -> lis
 def get_parser() -> cli.KaldiParser:
     """Return the command line's parser."""
     parser = cli.KaldiParser(usage="validate_data_dir.py [options] <data-dir>", description=__doc__)
-    for name, what in (
-        ("wav", "wav.scp"),
-        ("feats", "feats.scp"),
-        ("genre", "utt2genre"),
-        ("spk", "utt2spk"),
-    ):
+    tables = {"wav": "wav.scp", "feats": "feats.scp", "genre": "utt2genre", "spk": "utt2spk"}
+    for name, what in tables.items():
         parser.add_argument(f"--no-{name}", dest=name, action="store_false", help=f"{what} may be absent")
     parser.add_argument("--allow-missing-classes", action="store_true", help="a class may have no track")
     parser.add_argument("--allow-pipes", action="store_true", help="scp lines may be commands")
