@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Mapping
+from dataclasses import asdict, fields
 from pathlib import Path
 
 from steps import audio
@@ -37,23 +38,18 @@ REPORT_HEADER = (
 
 def add_options(parser: cli.KaldiParser) -> None:
     """Add the options that conf/audio.conf may hold."""
-    default = audio.Conversion()
-    parser.add_argument("--sample-rate", type=cli.positive_int, default=default.sample_rate, help="in Hz")
-    parser.add_argument("--quality", choices=("VHQ", "HQ", "MQ", "LQ"), default=default.quality)
-    parser.add_argument(
+    add = parser.add_argument
+    add("--sample-rate", type=cli.positive_int, help="in Hz")
+    add("--quality", choices=("VHQ", "HQ", "MQ", "LQ"), help="soxr's")
+    add(
         "--clip",
         choices=CLIP_POLICIES,
-        default=default.clip,
-        help="a track beyond full scale: saturate and report, scale as a whole, or refuse",
+        help="beyond full scale: saturate and report, scale as a whole, or refuse",
     )
-    parser.add_argument("--max-over-db", type=cli.finite_float, default=default.max_over_db)
-    parser.add_argument("--min-samples", type=cli.positive_int, default=default.min_samples)
-    parser.add_argument(
-        "--allow-truncated",
-        type=cli.boolean,
-        default=default.allow_truncated,
-        help="use what decodes of a file that ends early (true|false)",
-    )
+    add("--max-over-db", type=cli.finite_float, help="a peak that lies higher is refused")
+    add("--min-samples", type=cli.positive_int, help="a shorter track is refused")
+    add("--allow-truncated", type=cli.boolean, help="use what decodes of a file that ends early (true|false)")
+    parser.set_defaults(**asdict(audio.Conversion()))
     parser.add_argument("--max-bad", type=int, default=0, help="tracks that may fail and be left out")
 
 
@@ -74,8 +70,7 @@ def get_parser() -> cli.KaldiParser:
 
 def conversion(args: Namespace) -> audio.Conversion:
     """Return the settings that the options of :func:`get_parser` say."""
-    names = ("sample_rate", "quality", "clip", "max_over_db", "min_samples", "allow_truncated")
-    return audio.Conversion(**{name: getattr(args, name) for name in names})
+    return audio.Conversion(**{field.name: getattr(args, field.name) for field in fields(audio.Conversion)})
 
 
 def convert_all(
@@ -202,17 +197,18 @@ def main(argv: list[str] | None = None) -> int:
     if args.failed:
         tables.write_table(args.failed, failed)
     elif len(failed) > args.max_bad:
-        shown = "\n  ".join(f"{utt}: {reason}" for utt, reason in failed.items())
+        shown = "".join(f"\n  {utt}: {reason}" for utt, reason in failed.items())
         raise cli.UserError(
-            f"{len(failed)} of {total} tracks failed, --max-bad allows {args.max_bad}:\n  {shown}"
+            f"{len(failed)} of {total} tracks failed, --max-bad allows {args.max_bad}:{shown}"
         )
     if args.report:
         with atomic.replacing(args.report) as file:
             file.write("\n".join([REPORT_HEADER, *(reports[utt] for utt in sorted(reports))]) + "\n")
+    seconds = durations(reports, args.sample_rate)
     if args.utt2dur:
-        tables.write_table(args.utt2dur, durations(reports, args.sample_rate))
-    tables.write_table(args.wav22k_scp, {utt: str(args.wav_dir / f"{utt}.wav") for utt in reports})
-    hours = sum(map(float, durations(reports, args.sample_rate).values())) / 3600
+        tables.write_table(args.utt2dur, seconds)
+    tables.write_table(args.wav22k_scp, {utt: args.wav_dir / f"{utt}.wav" for utt in reports})
+    hours = sum(map(float, seconds.values())) / 3600
     cli.log(f"converted {len(reports)} of {total} tracks, {hours:.3f} hours, to {args.wav_dir}")
     return 0
 
