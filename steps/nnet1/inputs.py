@@ -126,13 +126,15 @@ class TrainingData:
         return Utterance(key, x, dense, torch.from_numpy(weight))
 
 
-def check_features(key: str, feats: np.ndarray, input_dim: int) -> None:
-    """Refuse features of a wrong width or with values that are no numbers."""
+def check_features(key: str, feats: np.ndarray, input_dim: int, first: int = 0) -> None:
+    """Refuse features, from frame ``first`` on, of a wrong width or with values that are no numbers."""
     if feats.shape[1] != input_dim:
         raise UserError(f"{key}: the features have {feats.shape[1]} columns, the network takes {input_dim}")
     if not np.isfinite(feats).all():
         frame, column = np.argwhere(~np.isfinite(feats))[0]
-        raise UserError(f"{key}: feature {feats[frame, column]} in frame {frame}, column {column} (from 0)")
+        raise UserError(
+            f"{key}: feature {feats[frame, column]} in frame {first + frame}, column {column} (from 0)"
+        )
 
 
 def check_weights(key: str, weights: np.ndarray) -> np.ndarray:

@@ -34,7 +34,6 @@ class LstmLayer(Layer):
     ) -> None:
         super().__init__(component)
         self.thin, self.back = thin, back
-        self.each_alone = False
         self.lstm = component
         self.cell_dim = component.cell_dim
         self.num_stream = num_stream
@@ -67,20 +66,10 @@ class LstmLayer(Layer):
         return r[1:].reshape(len(x), self.output_dim)
 
     def _input_product(self, x: torch.Tensor, gates: torch.Tensor) -> None:
-        """Write ``Wx x + b`` into ``gates``; with ``each_alone`` by a product of its own for each stream.
-
-        Libraries sum in an order that may change with the number of rows: so a stream's bits would with
-        its company.
-        """
-        weight, bias = self.lstm.w_gifo_x.t(), self.lstm.bias
-        if self.each_alone:
-            for stream, rows in enumerate(x.view(*gates.shape[:2], -1).unbind(1)):
-                alone = bias.repeat(len(rows), 1)
-                gates[:, stream] = products.multiply(rows.contiguous(), weight, alone, beta=1.0)
-            return
+        """Write ``Wx x + b`` into ``gates``."""
         out = gates.view(len(x), -1)
-        out[:] = bias
-        products.multiply(x, weight, out, beta=1.0)
+        out[:] = self.lstm.bias
+        products.multiply(x, self.lstm.w_gifo_x.t(), out, beta=1.0)
 
     def _buffers(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return gates [T, S, 4N], c [T + 1, S, N], h and m [T, S, N] and r [T + 1, S, R] of a chunk."""

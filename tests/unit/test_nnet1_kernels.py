@@ -12,7 +12,7 @@ from steps.nnet1 import components as nn
 from steps.nnet1 import kernels, products
 from steps.nnet1.layers import Signal
 from steps.nnet1.lstm import LstmLayer
-from steps.nnet1.lstm_native import NativeLstmLayer, layer_by
+from steps.nnet1.lstm_native import ForwardLstmLayer, NativeLstmLayer, layer_by
 from steps.nnet1.net import Net
 from steps.nnet1.options import TrainOptions
 from utils.cli import UserError
@@ -107,24 +107,21 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(library, dims):
         assert all(torch.equal(*pair) for pair in zip(results[0], others, strict=True))
 
 
-@pytest.mark.parametrize("large", products.KINDS["large"])
-def test_a_stream_has_the_same_bits_in_any_company(library, large):
-    products.use(f"large={large}")
-    state_c, state_r, x = torch.randn(9, 24), torch.randn(9, 12), torch.randn(6, 9, 5)
+@pytest.mark.usefixtures("library")
+def test_a_stream_has_the_same_bits_in_any_company_and_chunks():
+    x, component = torch.randn(6, 40, 5), make(5, 12, 24)
 
-    def layer(streams: int) -> NativeLstmLayer:
-        made = NativeLstmLayer(make(5, 12, 24), streams, library)
-        made.each_alone = True
-        return made
+    def outputs(company: int, chunk: int) -> torch.Tensor:
+        layer = ForwardLstmLayer(component)
+        layer.num_stream = company
+        layer.start_utterance()
+        found = [layer.propagate(part[:, :company].reshape(-1, 5)) for part in x.split(chunk)]
+        return torch.cat(found).view(6, company, 12)
 
-    alone = layer(1)
-    for company in (2, 3, 5, 9):
-        together = layer(company)
-        together.state_c[:], together.state_r[:] = state_c[:company], state_r[:company]
-        y = together.propagate(x[:, :company].reshape(-1, 5)).view(6, company, 12)
-        for stream in range(company):
-            alone.state_c[:], alone.state_r[:] = state_c[stream], state_r[stream]
-            assert torch.equal(alone.propagate(x[:, stream].contiguous()), y[:, stream])
+    plain = LstmLayer(component, 40)
+    torch.testing.assert_close(outputs(40, 6), plain.propagate(x.reshape(-1, 5)).view(6, 40, 12))
+    for company, chunk in ((1, 1), (2, 6), (4, 2), (7, 3), (16, 6), (21, 4)):
+        assert torch.equal(outputs(company, chunk), outputs(40, 6)[:, :company])
 
 
 def test_tanh_and_sigmoid_are_right_to_the_last_bits_but_one(library):

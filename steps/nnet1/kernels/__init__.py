@@ -20,6 +20,7 @@ SOURCE = Path(__file__).with_name("lstm.c")
 HEADER = Path(__file__).with_name("vectors.h")
 _INT, _FLOAT, _POINTER = ctypes.c_int, ctypes.c_float, ctypes.c_void_p
 _SIGNATURES = {
+    "lstm_inputs": [_INT] * 4 + [_POINTER] * 4,
     "lstm_forward": [_INT] * 7 + [_POINTER] * 5 + [_FLOAT] + [_POINTER] * 5,
     "lstm_backward": [_INT] * 7 + [_POINTER] * 5 + [_FLOAT] * 2 + [_POINTER] * 7,
     "lstm_vectors": [_INT] * 3 + [_POINTER] * 2 + [_FLOAT] + [_POINTER] * 4,

@@ -6,12 +6,17 @@
  *
  * Layout: row-major float32. gates [T, S, 4N] in the order g, i, f, o; c [T + 1, S, N], r [T + 1, S, R] begin with
  * the state before the first frame; h, m [T, S, N]. Rows that are summed over (of both weights, of r, m
- * and their derivatives) are padded with zeros to a multiple of 16 columns: np for N, rp for R.
+ * and their derivatives) are padded with zeros to an odd multiple of 16 columns: np for N, rp for R.
  *
  * Threads share the cells, the outputs and the columns of sums in runs of LANES, so that every value is summed
  * by one of them in the one order: the bits do not depend on their number, either.
  */
 #include "vectors.h"
+
+#define SIDE 16  /* streams side by side */
+#define GROUP 12 /* rows of weights whose sums wait together */
+#define PANEL 256
+#define KEPT 96
 
 /* BLOCK(rows, streams) for all rows m of m_dim and streams s of s_dim, as many at a time as registers hold. */
 #define IN_BLOCKS(BLOCK)                               \
@@ -26,41 +31,85 @@
   for (; m < m_dim; m++)                               \
     for (int s = 0; s < s_dim; s++) BLOCK(1, 1);
 
-/* y[s][row] (+)= x[s] . w[row] for a few rows and streams: rows * streams sums in registers. */
-INLINE void dot_block(const int rows, const int streams, const float *w, int k_dim, const float *x, float *y,
-                      int ldy, int add) {
-  vec acc[STREAMS * ROWS] = {{0}};
-  for (int k = 0; k < k_dim; k += LANES) {
-    vec xs[STREAMS];
-    for (int s = 0; s < streams; s++) {
-      xs[s] = load(x + (ptrdiff_t)s * k_dim + k);
-      IN_REGISTER(xs[s]);
-    }
+/* acc[i][s] += x[s] * w[i], lane by lane, for a few rows and streams: rows * streams sums in registers. */
+INLINE void dot_block(const int rows, const int streams, const float *w, int k_dim, const float *x, int k_len,
+                      int ahead, vec *acc) {
+  vec sum[12];
+  for (int i = 0; i < rows; i++)
+    for (int s = 0; s < streams; s++) sum[i * streams + s] = acc[i * SIDE + s];
+  for (int k = 0; k < k_len; k += LANES) {
+    vec ws[4];
     for (int i = 0; i < rows; i++) {
       const float *row = w + (ptrdiff_t)i * k_dim + k;
-      vec wi = load(row);
-      IN_REGISTER(wi);
-      PREFETCH(row, k_dim);
-      for (int s = 0; s < streams; s++) acc[s * ROWS + i] += wi * xs[s];
+      ws[i] = load(row);
+      IN_REGISTER(ws[i]);
+      if (ahead) __builtin_prefetch(row + ahead, 0, 1);
+    }
+    for (int s = 0; s < streams; s++) {
+      vec xs = load(x + (ptrdiff_t)s * k_dim + k);
+      IN_REGISTER(xs);
+      for (int i = 0; i < rows; i++) sum[i * streams + s] += ws[i] * xs;
     }
   }
-  const vec total = sums(acc);
-  for (int s = 0; s < streams; s++)
-    for (int i = 0; i < rows; i++) {
-      float *to = y + (ptrdiff_t)s * ldy + i;
-      *to = add ? *to + total[s * ROWS + i] : total[s * ROWS + i];
+  for (int i = 0; i < rows; i++)
+    for (int s = 0; s < streams; s++) acc[i * SIDE + s] = sum[i * streams + s];
+}
+
+/* y[s][row] (+)= x[s] . w[row] for GROUP rows and SIDE streams, or fewer. Panels of x stay in the cache while all
+ * rows pass; the sums of lanes wait in acc meanwhile. */
+static void dot_group(int s_dim, int rows, int k_dim, const float *w, const float *x, float *y, int ldy, int add,
+                      int ahead) {
+  vec acc[GROUP * SIDE] = {{0}};
+  const int panel = s_dim > 4 ? PANEL : k_dim;
+  for (int k = 0; k < k_dim; k += panel) {
+    const int k_len = k_dim - k < panel ? k_dim - k : panel;
+    for (int s = 0; s < s_dim; s += 4) {
+      const float *xs = x + (ptrdiff_t)s * k_dim + k;
+      const int left = s_dim - s, far = s ? 0 : ahead;
+      int i = 0;
+#define DOT(rows, streams) \
+  dot_block(rows, streams, w + (ptrdiff_t)i * k_dim + k, k_dim, xs, k_len, far, acc + i * SIDE + s)
+      if (left == 1)
+        for (; i + 4 <= rows; i += 4) DOT(4, 1);
+      for (; i + 3 <= rows; i += 3) {
+        if (left >= 4) DOT(3, 4);
+        else if (left == 3) DOT(3, 3);
+        else if (left == 2) DOT(3, 2);
+        else DOT(3, 1);
+      }
+      for (; i < rows; i++) {
+        if (left >= 4) DOT(1, 4);
+        else if (left == 3) DOT(1, 3);
+        else if (left == 2) DOT(1, 2);
+        else DOT(1, 1);
+      }
+#undef DOT
+    }
+  }
+  for (int i = 0; i < rows; i++)
+    for (int s = 0; s < s_dim; s += LANES) {
+      const vec total = sums(acc + i * SIDE + s);
+      for (int j = 0; j < LANES && s + j < s_dim; j++) {
+        float *to = y + (ptrdiff_t)(s + j) * ldy + i;
+        *to = add ? *to + total[j] : total[j];
+      }
     }
 }
 
 /* y [s_dim, m_dim] (+)= x [s_dim, k_dim] w' for w [m_dim, k_dim]; the rows of y are ldy apart. k_dim is a
- * multiple of 16: rows are padded with zeros, so that all of them begin on a cache line. */
+ * multiple of 16: rows are padded with zeros, so that all of them begin on a cache line. A run of rows of w stays
+ * in the cache while all of x passes. */
 static void dot_product(int s_dim, int m_dim, int k_dim, const float *w, const float *x, float *y, int ldy,
                         int add) {
-#define DOT(rows, streams) \
-  dot_block(rows, streams, w + (ptrdiff_t)m * k_dim, k_dim, x + (ptrdiff_t)s * k_dim, \
-            y + (ptrdiff_t)s * ldy + m, ldy, add)
-  IN_BLOCKS(DOT)
-#undef DOT
+  for (int from = 0; from < m_dim; from += KEPT) {
+    const int to = from + KEPT < m_dim ? from + KEPT : m_dim;
+    for (int s = 0; s < s_dim; s += SIDE)
+      for (int m = from; m < to; m += GROUP) {
+        const int rows = to - m < GROUP ? to - m : GROUP, streams = s_dim - s < SIDE ? s_dim - s : SIDE;
+        dot_group(streams, rows, k_dim, w + (ptrdiff_t)m * k_dim, x + (ptrdiff_t)s * k_dim,
+                  y + (ptrdiff_t)s * ldy + m, ldy, add, s ? 0 : GROUP * k_dim);
+      }
+  }
 }
 
 /* y[s] += sum over rows of d[s][row] w[row] in the columns of a range, for a few rows and streams. */
@@ -117,6 +166,19 @@ static void step(int n, range cells, float *a, const float *c_before, float *c, 
     store_part(c + k, cell, left);
     store_part(h + k, out, left);
     store_part(m + k, o * out, left);
+  }
+}
+
+/* y [rows, m_dim] = x [rows, k_dim] w' + bias for w [m_dim, k_dim], k_dim a multiple of 16. */
+void lstm_inputs(int threads, int rows, int m_dim, int k_dim, const float *w, const float *bias, const float *x,
+                 float *y) {
+#pragma omp parallel num_threads(threads)
+  {
+    const range mine = share(m_dim);
+    const int columns = mine.to - mine.from;
+    for (int row = 0; row < rows; row++)
+      memcpy(y + (ptrdiff_t)row * m_dim + mine.from, bias + mine.from, (size_t)columns * sizeof(float));
+    dot_product(rows, columns, k_dim, w + (ptrdiff_t)mine.from * k_dim, x, y + mine.from, m_dim, 1);
   }
 }
 

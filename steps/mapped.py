@@ -1,0 +1,48 @@
+"""Frames of hours: large arrays lie in an unnamed file mapped into memory, and are read block by block."""
+
+from __future__ import annotations
+
+import math
+import mmap
+import os
+import tempfile
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+LARGEST = 1 << 22
+"""Bytes of an array that stays in memory: the paper's features of 6 minutes."""
+ROWS = 4096
+
+
+def empty(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray:
+    """Return an array; a large one is in a file of $TMPDIR that is gone when the array is.
+
+    Raises
+    ------
+    OSError
+        If there is no room for it.
+    """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if size <= LARGEST:
+        return np.empty(shape, dtype)
+    with tempfile.TemporaryFile() as file:
+        os.posix_fallocate(file.fileno(), 0, size)
+        return np.ndarray(shape, dtype, mmap.mmap(file.fileno(), size))  # type: ignore[arg-type]
+
+
+def let_go(array: NDArray) -> None:
+    """Take what an array of :func:`empty` has in memory out of it; other arrays stay as they are."""
+    base: object = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap):
+        base.madvise(mmap.MADV_DONTNEED)
+
+
+def blocks(array: NDArray, rows: int = ROWS) -> Iterator[NDArray]:
+    """Yield an array some rows at a time, of which no more than two such blocks are in memory."""
+    for low in range(0, len(array), rows):
+        yield array[low : low + rows]
+        let_go(array)
