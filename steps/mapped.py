@@ -6,7 +6,7 @@ import math
 import mmap
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -46,3 +46,11 @@ def blocks(array: NDArray, rows: int = ROWS) -> Iterator[NDArray]:
     for low in range(0, len(array), rows):
         yield array[low : low + rows]
         let_go(array)
+
+
+def sums(array: NDArray, of: Callable[[NDArray], NDArray] = np.asarray) -> NDArray[np.float64]:
+    """Return the sums over the rows of an array, or of what ``of`` makes of some of its rows."""
+    total = np.zeros(array.shape[1])
+    for block in blocks(array):
+        total += of(block).sum(axis=0, dtype=np.float64)
+    return total

@@ -14,12 +14,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from steps import mapped
 from steps.classifiers import lda, machines
 from steps.classifiers.calibration import calibrate, fit_confidence, fit_sharpness, track_losses
 
 Folds = Sequence[tuple[np.ndarray, np.ndarray]]
 """Pairs of training and held-out track indices; every track is held out once."""
 LDA = "lda"
+ROWS = 1024
+"""Vectors that are classified together: a product's last bits depend on their number."""
 CLASSIFIERS = (LDA, *machines.MACHINES)
 
 
@@ -51,8 +54,8 @@ class Pieces:
     def log_posteriors(self, model: lda.Linear | machines.Kernel) -> np.ndarray:
         """Return the mean log posteriors of each track, float64 of shape (num_tracks, C)."""
         starts = np.cumsum(self.counts) - self.counts
-        sums = np.add.reduceat(model.log_posteriors(self.vectors), starts, axis=0)
-        return sums / self.counts[:, np.newaxis]
+        scores = [model.log_posteriors(block) for block in mapped.blocks(self.vectors, ROWS)]
+        return np.add.reduceat(np.concatenate(scores), starts, axis=0) / self.counts[:, np.newaxis]
 
 
 def fits(

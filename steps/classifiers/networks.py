@@ -10,7 +10,7 @@ artist. A new track gets the mean log posteriors of all the networks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from steps import mapped
 from steps.classifiers.calibration import track_losses
 from steps.classifiers.ensemble import Folds
 from steps.nnet1.feature_transform import whitening
@@ -68,11 +69,14 @@ class TrackNetwork(nn.Module):
         self.attend = nn.Linear(width, 1) if attention else None
         self.leave = nn.Linear(width, num_classes)
 
+    def units(self, frames: torch.Tensor) -> torch.Tensor:
+        """Return what is pooled."""
+        units = self.drop(torch.relu(self.enter(frames)))
+        return units if self.memory is None else self.drop(self.memory(units)[0])
+
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """Pool the frames' logits by their mean, which is that of log posteriors, or units by attention."""
-        units = self.drop(torch.relu(self.enter(frames)))
-        if self.memory is not None:
-            units = self.drop(self.memory(units)[0])
+        units = self.units(frames)
         if self.attend is None:
             return self.leave(units).mean(dim=1)
         return self.leave((torch.softmax(self.attend(units), dim=1) * units).sum(dim=1))
@@ -98,8 +102,33 @@ class TrackNetworks:
 
     def log_posteriors(self, frames: np.ndarray) -> np.ndarray:
         """Return the mean log posteriors of the networks, float64 of shape (C,), of a track's frames."""
+        if len(frames) > mapped.ROWS and all(network.memory is None for network in self.networks):
+            return self._of_long(frames)
         white = _whitened(frames, self.arrays["weight"], self.arrays["bias"])
         return np.mean([_log_posteriors(network, [white])[0] for network in self.networks], axis=0)
+
+    @torch.no_grad()
+    def _of_long(self, frames: np.ndarray) -> np.ndarray:
+        """Return the same of more frames than should be in memory, which pass twice."""
+        networks = [network.eval() for network in self.networks]
+
+        def units() -> Iterator[list[torch.Tensor]]:
+            for block in mapped.blocks(frames):
+                white = _whitened(block, self.arrays["weight"], self.arrays["bias"])
+                yield [network.units(white) for network in networks]
+
+        says: list[list[torch.Tensor]] = [[] for _ in networks]
+        for found in units():
+            for say, network, each in zip(says, networks, found, strict=True):
+                say.append(network.attend(each) if network.attend else each.new_zeros(len(each), 1))
+        weights = [torch.softmax(torch.cat(say), dim=0).split(mapped.ROWS) for say in says]
+        pooled: list[torch.Tensor] = [torch.zeros(())] * len(networks)
+        for found, shares in zip(units(), zip(*weights, strict=True), strict=True):
+            pooled = [
+                total + share.T @ each for total, share, each in zip(pooled, shares, found, strict=True)
+            ]
+        logits = [network.leave(each)[0] for network, each in zip(networks, pooled, strict=True)]
+        return torch.log_softmax(torch.stack(logits).double(), dim=1).mean(dim=0).numpy()
 
 
 def _restored(state: dict[str, torch.Tensor]) -> TrackNetwork:

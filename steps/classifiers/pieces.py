@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from steps import mapped
+
 STATISTICS = ("mean", "extremes", "deviation", "quantiles", "changes", "order")
 QUANTILES = (0.1, 0.5, 0.9)
 MOVEMENTS = 20
@@ -68,7 +70,25 @@ def piece_vectors(
     (equations 11 and 12); ``deviation``; :data:`QUANTILES`; ``changes``, the mean distance of neighbouring
     frames; or :func:`order`, which needs ``projection``, the :func:`movements`. ValueError for another name.
     """
-    bounds = piece_bounds(len(frames), length)[:-1]
+    bounds = piece_bounds(len(frames), length)
+    pieces = len(bounds) - 1
+    step = max(1, mapped.ROWS * pieces // len(frames))
+    found = np.empty(0)
+    for first in range(0, pieces, step):
+        some = bounds[first : first + step + 1]
+        vectors = _vectors(frames[some[0] : some[-1]], some[:-1] - some[0], statistics, projection)
+        if not first:
+            found = mapped.empty((pieces, vectors.shape[1]))
+        found[first : first + step] = vectors
+        mapped.let_go(frames)
+        mapped.let_go(found)
+    return found
+
+
+def _vectors(
+    frames: np.ndarray, bounds: np.ndarray, statistics: str, projection: np.ndarray | None
+) -> np.ndarray:
+    """Return the vectors of pieces that begin at ``bounds``."""
     counts = np.diff(np.append(bounds, len(frames)))[:, np.newaxis]
     columns = []
     for name in statistics.split("+"):
@@ -77,12 +97,14 @@ def piece_vectors(
             continue
         if name not in STATISTICS:
             raise ValueError(f"expected statistics among {' '.join(STATISTICS)}, got '{name}'")
-        values = np.asarray(frames, dtype=np.float64)
         if name == "order":
             if projection is None:
                 raise ValueError("expected a projection for the order of frames, got none")
-            columns.append(np.stack([order(piece) for piece in np.split(values @ projection, bounds[1:])]))
+            parts = [block.astype(np.float64) @ projection for block in mapped.blocks(frames)]
+            moves = np.split(np.concatenate(parts), bounds[1:])
+            columns.append(np.stack([order(piece) for piece in moves]))
             continue
+        values = np.asarray(frames, dtype=np.float64)
         if name == "quantiles":
             found = [np.quantile(piece, QUANTILES, axis=0).ravel() for piece in np.split(values, bounds[1:])]
             columns.append(np.stack(found))
@@ -98,4 +120,4 @@ def piece_vectors(
         else:
             squares = np.add.reduceat((values - np.repeat(mean, counts[:, 0], axis=0)) ** 2, bounds)
             columns.append(np.sqrt(squares / counts))
-    return np.concatenate(columns, axis=1).astype(np.float32)
+    return np.concatenate(columns, axis=1)

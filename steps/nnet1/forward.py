@@ -1,10 +1,10 @@
 """Forward pass over utterances, and what ``nnet-forward`` may do to its output.
 
-Utterances pass block by block, so that memory does not grow with their lengths. LSTM networks run over several
-side by side, each as if it were alone: weights are read once for all of them. On the CPU the C kernels sum each
-value in one order whatever the number of rows, and what stands before the first LSTM and behind the last one
-takes blocks of an utterance's own; on a GPU all products have the same number of rows. So the output has the
-same bits whatever runs beside it: results do not depend on how a list was split into jobs.
+Utterances pass block by block, so that memory does not grow with their lengths. LSTM networks run over
+several side by side, each as if it were alone: the weights are read once for all. On the CPU the C kernels
+sum each value in one order whatever the number of rows, and what stands before the first LSTM and behind the
+last one takes blocks of an utterance alone; on a GPU all products have the same number of rows. So the
+output has the same bits whatever runs beside it: results do not depend on how a list was split into jobs.
 """
 
 from __future__ import annotations
@@ -208,7 +208,7 @@ class Forward:
         return x[(wanted - first).to(x.device)].flatten(1)
 
     def _pass_on(self, run: _Run, y: torch.Tensor, frames: int) -> None:
-        """Take what has passed the LSTMs through the rest of the network, in blocks of the utterance's own."""
+        """Take what has passed the LSTMs through the rest of the network, in the utterance's own blocks."""
         run.x = run.x[frames:]
         run.y.append(y[:frames].clone() if self.middle else y)
         run.passed += frames
@@ -217,10 +217,9 @@ class Forward:
             return
         rows = torch.cat(run.y) if len(run.y) > 1 else run.y[0]
         run.y = []
-        while len(rows) >= self.block or ends and len(rows):
-            piece, rows = (
-                (rows, rows[len(rows) :]) if self.whole else (rows[: self.block], rows[self.block :])
-            )
+        size = len(rows) if self.whole else self.block
+        while len(rows) >= size or (ends and len(rows)):
+            piece, rows = rows[:size], rows[size:]
             for layer in self.back:
                 piece = layer.propagate(piece)
             run.output[run.done : run.done + len(piece)] = self._finished(run.key, piece)
@@ -258,8 +257,9 @@ def _fresh(net: Net, layer: Layer) -> Layer:
     """Return a layer of our own over the same LSTM, or the layer itself if it has no memory."""
     if not isinstance(layer, LstmLayer):
         return layer
-    if net.device.type == "cpu":
-        return ForwardLstmLayer(layer.lstm)
+    library = kernels.library() if net.device.type == "cpu" else None
+    if library is not None:
+        return ForwardLstmLayer(layer.lstm, library)
     fresh = net.lstm_layer(layer.lstm)
     if isinstance(fresh, TritonLstmLayer) and not fresh.grid.keeps_all:
         # With so many streams a product a frame is faster than weights read again for every four of them.

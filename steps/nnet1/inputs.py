@@ -132,9 +132,8 @@ def check_features(key: str, feats: np.ndarray, input_dim: int, first: int = 0) 
         raise UserError(f"{key}: the features have {feats.shape[1]} columns, the network takes {input_dim}")
     if not np.isfinite(feats).all():
         frame, column = np.argwhere(~np.isfinite(feats))[0]
-        raise UserError(
-            f"{key}: feature {feats[frame, column]} in frame {first + frame}, column {column} (from 0)"
-        )
+        where = f"in frame {first + frame}, column {column} (from 0)"
+        raise UserError(f"{key}: feature {feats[frame, column]} {where}")
 
 
 def check_weights(key: str, weights: np.ndarray) -> np.ndarray:

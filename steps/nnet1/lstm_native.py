@@ -164,9 +164,7 @@ class NativeLstmLayer(LstmLayer):
 class ForwardLstmLayer(NativeLstmLayer):
     """Forward only, with weights that do not change: a stream has the same bits in any company and chunks."""
 
-    def __init__(self, component: nn.Lstm) -> None:
-        library = kernels.library()
-        assert library is not None
+    def __init__(self, component: nn.Lstm, library: ctypes.CDLL) -> None:
         super().__init__(component, 1, library)
         self.weights = padded(component.w_gifo_r), padded(component.w_r_m)
         self.w_gifo_x = padded(component.w_gifo_x)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
+from steps import mapped
+
 KINDS = ("sc", "lstm", "fusion")
 
 
 def mean_frame(feats: np.ndarray) -> np.ndarray:
     """Return f_sc, the mean of the input frames (num_frames, feat_dim), float64 (equation 10)."""
-    return np.asarray(feats).mean(axis=0, dtype=np.float64)
+    return mapped.sums(feats) / len(feats)
 
 
 def share_above(post: np.ndarray, k: float) -> np.ndarray:
     """Return f_k, the share of frames with a posterior above ``k`` (equation 14), float64 of shape (C,)."""
-    return (np.asarray(post, dtype=np.float64) > k).mean(axis=0)
+    return mapped.sums(post, lambda block: block.astype(np.float64) > k) / len(post)
 
 
 def posterior_statistics(post: np.ndarray, k: float) -> np.ndarray:
@@ -23,10 +25,7 @@ def posterior_statistics(post: np.ndarray, k: float) -> np.ndarray:
     float64 of shape (4 * C,): maxima, minima, means and shares of frames above ``k``, each C values in class
     order.
     """
-    values = np.asarray(post, dtype=np.float64)
-    return np.concatenate(
-        [values.max(axis=0), values.min(axis=0), values.mean(axis=0), share_above(values, k)]
-    )
+    return np.concatenate([post.max(axis=0), post.min(axis=0), mean_frame(post), share_above(post, k)])
 
 
 def fusion(mean: np.ndarray, statistics: np.ndarray) -> np.ndarray:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steps import archive
+from steps import archive, mapped
 from steps.scoring.reference import Reference
+from steps.scoring.segment import mean_frame
 from utils.cli import UserError
 
 LOG_FLOOR = 1e-10
@@ -52,14 +53,14 @@ def vote(post: np.ndarray) -> TrackVote:
     A frame votes for its largest posterior (the first of equal ones). Among classes with the most frames the
     one with the larger summed posterior wins.
     """
-    values = np.asarray(post, dtype=np.float64)
-    counts = np.bincount(values.argmax(axis=1), minlength=values.shape[1])
-    mean = values.mean(axis=0)
+    counts = np.bincount(np.argmax(post, axis=1), minlength=post.shape[1])
+    mean = mean_frame(post)
+    logs = mapped.sums(post, lambda block: np.log(np.maximum(block.astype(np.float64), LOG_FLOOR)))
     best = np.flatnonzero(counts == counts.max())
     return TrackVote(
         counts=counts,
         mean_posterior=mean,
-        mean_log_posterior=np.log(np.maximum(values, LOG_FLOOR)).mean(axis=0),
+        mean_log_posterior=logs / len(post),
         majority=int(best[np.argmax(mean[best])]),
         tie=len(best) > 1,
     )
