@@ -54,8 +54,9 @@ class Decision:
 Frames = Mapping[str, NDArray[np.float32]]
 """What is computed of a track: matrices by the kind of features."""
 SIDE_BY_SIDE = 16
-MAX_BYTES = 1 << 28
-"""Of tracks whose posteriors are computed together: recurrent weights are read once for all of them."""
+"""Tracks whose posteriors are computed together: recurrent weights are read once for all of them."""
+MAX_BYTES = 1 << 30
+"""Of their frames, most of them not in memory (:mod:`steps.mapped`)."""
 
 
 @dataclass(frozen=True)

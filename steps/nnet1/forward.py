@@ -189,7 +189,8 @@ class Forward:
             x = self._rows(self.front, run, run.prepared, high)
             run.x = torch.cat([run.x, x]) if len(run.x) else x
             run.prepared = high
-            mapped.let_go(run.feats)
+            if high == length or high % mapped.ROWS == 0:
+                mapped.let_go(run.feats)
 
     def _rows(self, layers: Sequence[Layer], run: _Run, low: int, high: int) -> torch.Tensor:
         """Return frames ``low`` to ``high - 1`` of an utterance after some layers."""

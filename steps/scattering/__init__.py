@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from steps import mapped
 from steps.scattering import fast, renormalise
 from steps.scattering.config import Config
 from steps.scattering.paths import columns, num_dims
@@ -146,9 +147,9 @@ def _on_cpu(
 
 def _finished(averages: NDArray[np.floating], config: Config, *, raw: bool) -> NDArray[np.floating]:
     """Scale averages as ScatNet does, renormalise and take logarithms, in place."""
-    averages *= np.asarray(config.scale, dtype=averages.dtype)
     # A few frames at a time: the double precision in between takes memory.
-    for low in range(0, 0 if raw else len(averages), FRAMES_AT_ONCE):
-        piece = averages[low : low + FRAMES_AT_ONCE]
-        piece[:] = renormalise.features(piece, config)
+    for piece in mapped.blocks(averages, FRAMES_AT_ONCE):
+        piece *= np.asarray(config.scale, dtype=averages.dtype)
+        if not raw:
+            piece[:] = renormalise.features(piece, config)
     return averages

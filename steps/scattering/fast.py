@@ -10,11 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
+from steps import mapped
 from steps.scattering import blocks, compiled, host, paths
 from steps.scattering.config import Config
 from steps.scattering.transform import Jobs, in_turn
 
-COARSE_AT_ONCE = 32
+FINISHED_AT_ONCE = 8192  # values: double precision takes memory
 _MAKING = threading.Lock()
 _READING = threading.Lock()
 
@@ -56,12 +57,13 @@ def averages(
     """
     plan = blocks.layout(config, len(signal), num_hops)
     made = transform(config, plan.num_hops, dtype)
-    result = np.empty((plan.num_frames, paths.num_dims(config)), dtype=dtype)
+    result = mapped.empty((plan.num_frames, paths.num_dims(config)), dtype)
 
     def work(block: int, do: Callable[[Jobs], object] = in_turn) -> None:
         with _READING:
             samples = blocks.cut(signal, plan.start(block), plan.num_hops * plan.hop)
         made(samples, plan, block, result[slice(*plan.frames(block))], do)
+        mapped.let_go(result)
 
     if num_threads == 1:
         for block in range(plan.num_blocks):
@@ -79,10 +81,16 @@ def averages(
 
 def finish(averages: NDArray[np.floating], config: Config) -> None:
     """Low-pass in place what has the frame rate already, over the whole track [shape=(frames, dims)]."""
-    coarse = paths.coarse_columns(config)
-    for first in range(0, len(coarse), COARSE_AT_ONCE):  # double precision takes memory
-        columns = list(coarse[first : first + COARSE_AT_ONCE])
-        averages[:, columns] = lowpass_frames(averages[:, columns].T, config).T
+    coarse = list(paths.coarse_columns(config))
+    found = mapped.empty((len(coarse), len(averages)), averages.dtype)
+    for number, block in enumerate(mapped.blocks(averages)):
+        found[:, number * mapped.ROWS :][:, : len(block)] = block[:, coarse].T
+        mapped.let_go(found)
+    for rows in mapped.blocks(found, max(1, FINISHED_AT_ONCE // len(averages))):
+        rows[:] = lowpass_frames(rows, config)
+    for number, block in enumerate(mapped.blocks(averages)):
+        block[:, coarse] = found[:, number * mapped.ROWS :][:, : len(block)].T
+        mapped.let_go(found)
 
 
 def lowpass_frames(envelope: NDArray[np.floating], config: Config) -> NDArray[np.floating]:
