@@ -7,8 +7,8 @@ stage 1 reads, and folders with them. On the standard output a line a track: pat
 the probability of every class, separated by tabs. Those of `best` are calibrated; those of a network come
 from its frames (--rule vote: the share of frames that vote for a class, mean: the mean posterior); SVMs and
 the systems of Table 4 give the softmax of their scores, which nobody has calibrated. What cannot be read is
-told on stderr; the others go on, and the exit status is 1. Memory grows with the length of a track by its
-frames, some 11 kB a second, and by what networks make of them.
+told on stderr; the others go on, and the exit status is 1. Frames of a long track lie in an unnamed
+file of $TMPDIR, 11 kB a second: memory does not grow with its length.
 
 Usage: local/classify.sh [options] <exp-dir|system.zip> <file|folder>...
 e.g.:  local/classify.sh exp/ismir04_lstm_512/svm_fusion ~/new_music track.mp3
@@ -28,7 +28,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 
-from local.corpus.folder import EXTENSIONS
+from steps.audio import EXTENSIONS
 from steps.classify import parts, timeline
 from steps.classify.decide import RULES, SIDE_BY_SIDE, Classifier, Decision
 from utils import cli, progress

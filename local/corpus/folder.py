@@ -11,14 +11,8 @@ from pathlib import Path, PurePosixPath
 
 from local.corpus import ids, splits
 from local.corpus.tracks import Recording, Track
+from steps.audio import EXTENSIONS
 from utils import cli, tables
-
-#: Extensions that are taken for audio; the content decides how a file is decoded.
-EXTENSIONS = frozenset(
-    {"wav", "wave", "flac", "ogg", "oga", "opus", "mp3", "mp2", "au", "snd", "aif", "aiff", "aifc", "w64"}
-    | {"rf64", "caf", "m4a", "m4b", "mp4", "aac", "ac3", "wma", "wv", "ape", "mpc", "mka", "webm", "tta"}
-    | {"dsf", "spx"}
-)
 
 
 def scan(root: Path) -> list[tuple[str, str]]:

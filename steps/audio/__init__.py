@@ -3,4 +3,20 @@
 from steps.audio.convert import Conversion, TrackReport, convert_track, cut_track, decibels
 from steps.audio.decode import AudioError, Track
 
-__all__ = ["AudioError", "Conversion", "Track", "TrackReport", "convert_track", "cut_track", "decibels"]
+__all__ = [
+    "EXTENSIONS",
+    "AudioError",
+    "Conversion",
+    "Track",
+    "TrackReport",
+    "convert_track",
+    "cut_track",
+    "decibels",
+]
+
+#: Extensions that are taken for audio; the content decides how a file is decoded.
+EXTENSIONS = frozenset(
+    {"wav", "wave", "flac", "ogg", "oga", "opus", "mp3", "mp2", "au", "snd", "aif", "aiff", "aifc", "w64"}
+    | {"rf64", "caf", "m4a", "m4b", "mp4", "aac", "ac3", "wma", "wv", "ape", "mpc", "mka", "webm", "tta"}
+    | {"dsf", "spx"}
+)
