@@ -41,8 +41,9 @@ def let_go(array: NDArray) -> None:
         base.madvise(mmap.MADV_DONTNEED)
 
 
-def blocks(array: NDArray, rows: int = ROWS) -> Iterator[NDArray]:
-    """Yield an array some rows at a time, of which no more than two such blocks are in memory."""
+def blocks(array: NDArray, rows: int = 0) -> Iterator[NDArray]:
+    """Yield an array some rows at a time, by default :data:`ROWS`, and let them go."""
+    rows = rows or ROWS
     for low in range(0, len(array), rows):
         yield array[low : low + rows]
         let_go(array)

@@ -1,0 +1,54 @@
+"""Long tracks: their frames lie in a file, and what is made of them block by block is what is made of all."""
+
+from __future__ import annotations
+
+import mmap
+
+import numpy as np
+import pytest
+import torch
+
+from steps import mapped
+from steps.classifiers.networks import TrackNetwork, TrackNetworks
+from steps.classifiers.pieces import piece_vectors
+from steps.scoring.segment import posterior_statistics
+from steps.scoring.votes import vote
+
+FRAMES, DIM = 700, 9
+
+
+@pytest.fixture
+def frames(monkeypatch):
+    monkeypatch.setattr(mapped, "LARGEST", 1000)
+    found = mapped.empty((FRAMES, DIM))
+    found[:] = np.random.default_rng(0).dirichlet(np.ones(DIM), FRAMES)
+    mapped.let_go(found)
+    assert isinstance(found.base, mmap.mmap) and not isinstance(mapped.empty((2, DIM)).base, mmap.mmap)
+    return found
+
+
+def networks(attention: int) -> TrackNetworks:
+    torch.manual_seed(1)
+    arrays = {"weight": np.eye(DIM, dtype=np.float32), "bias": np.ones(DIM, np.float32)}
+    for number in range(2):
+        state = TrackNetwork(DIM, 3, 8, 0, attention).state_dict()
+        arrays |= {f"{number}.{name}": value.numpy() for name, value in state.items()}
+    return TrackNetworks("feats", arrays)
+
+
+MADE = {
+    "votes": lambda frames: vote(frames).counts,
+    "log posteriors": lambda frames: vote(frames).mean_log_posterior,
+    "statistics": lambda frames: posterior_statistics(frames, 0.3),
+    "pieces": lambda frames: piece_vectors(frames, 7, "mean+extremes+deviation+quantiles+changes"),
+    "order": lambda frames: piece_vectors(frames, 0, "order", np.eye(DIM)),
+    "attention": networks(1).log_posteriors,
+    "mean of logits": networks(0).log_posteriors,
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_blocks_make_what_all_frames_make(name, frames, monkeypatch):
+    wanted = MADE[name](np.array(frames))
+    monkeypatch.setattr(mapped, "ROWS", 64)
+    assert np.allclose(MADE[name](frames), wanted, rtol=1e-5, atol=1e-6)
