@@ -65,22 +65,13 @@ def cancelled(runner) -> str:
     return (runner.fake / "cancelled").read_text()
 
 
-LARGE = "--mem,2G,--num-threads,3"
+LARGE = "--mem,2G,--num-threads,3,--max-jobs-run,2"
+SLURMS = "--mem-per-cpu=2G,--cpus-per-task=3,--parsable,--job-name=a.b ,--array=1-3%2 ,-p short"
+SGES = "-pe smp 3,-l mem_free=2G;ram_free=2G,-q short.q,-tc 2 ,-t 1-3 ,-N j1 ,-terse"
 SUBMISSIONS = [  # runner, arguments, what is in the submission
-    (
-        "slurm.py",
-        f"{LARGE},-p,short,JOB=1:3,log/a.b.JOB.log",
-        "--mem-per-cpu=2G,--cpus-per-task=3,--parsable",
-    ),
-    ("slurm.py", "--max-jobs-run,2,JOB=1:3,log/a.JOB.log", "--array=1-3%2 "),
+    ("slurm.py", f"{LARGE},-p,short,JOB=1:3,log/a.b.JOB.log", SLURMS),
     ("slurm.py", f"log/7 é{'x' * 200}.log", f"--job-name=j7__{'x' * 56} "),
-    (
-        "sge.py",
-        f"{LARGE},-q,short.q,-sync,y,JOB=2:4,log/1.JOB.log",
-        "-pe smp 3,-q short.q,-t 1-3 ,-N j1 ,-terse",
-    ),
-    ("sge.py", f"{LARGE},JOB=2:4,log/1.JOB.log", "-l mem_free=2G;ram_free=2G"),
-    ("sge.py", "--max-jobs-run,2,JOB=2:4,log/1.JOB.log", "-tc 2 "),
+    ("sge.py", f"{LARGE},-q,short.q,-sync,y,JOB=2:4,log/1.JOB.log", SGES),
 ]
 
 
@@ -118,13 +109,7 @@ FAILURES = [  # runners, trouble, arguments behind JOB=1:2, variables, what is s
     (SGE, {"refuse": ""}, ["true"], {}, "cannot submit a: qsub said: error: invalid partition specified"),
     (SLURM, {}, ["true"], {"PATH": "/nowhere"}, "scontrol"),
     (SGE, {}, ["true"], {"PATH": "/nowhere"}, "qconf"),
-    (
-        BOTH,
-        {},
-        ["true"],
-        {"RUNNER_OUTPUTS": "never", "RUNNER_LATE_SECONDS": "0.3"},
-        "but never has not appeared",
-    ),
+    (BOTH, {}, ["true"], {"RUNNER_OUTPUTS": "never", **HURRIED}, "but never has not appeared"),
 ]
 
 
@@ -195,15 +180,10 @@ def leave(runner, name: str, **facts) -> Path:
 
 
 @on_clusters
-@pytest.mark.parametrize("ids", [["100"], []])
-def test_leftovers_of_a_dead_runner_are_cancelled_first(runner, ids: list[str]) -> None:
-    left = leave(runner, "a.dead", ids=ids)
-    err = run(runner, *ARRAY, "true")
-    assert not left.exists()
-    assert (runner.fake / "cancelled").exists() is bool(ids)
-    if ids:
-        assert "cancelling job 100 of an earlier runner that is gone" in err
-        assert cancelled(runner) == "100\n"
+def test_leftovers_of_a_dead_runner_are_cancelled_first(runner) -> None:
+    left = leave(runner, "a.dead")
+    assert "cancelling job 100 of an earlier runner that is gone" in run(runner, *ARRAY, "true")
+    assert not left.exists() and cancelled(runner) == "100\n"
 
 
 def test_runner_on_another_host_lives_while_its_file_is_new(slurm_runner) -> None:
@@ -289,16 +269,11 @@ def test_task_that_is_not_listed_is_cancelled_when_it_is_given_up(runner) -> Non
 
 
 @on_clusters
-def test_variables_of_the_user_do_not_hide_jobs(runner) -> None:
-    variables = {"SQUEUE_PARTITION": "other", "LOGNAME": "somebody"}
-    run(runner, *ARRAY, "sleep", "1.5", RUNNER_LATE_SECONDS="0.5", **variables)
-
-
-@on_clusters
-def test_index_of_the_job_around_a_runner_is_not_the_jobs_own(runner) -> None:
-    variables = {"SLURM_ARRAY_TASK_ID": "3", "SGE_TASK_ID": "3"}
+def test_variables_of_the_user_and_of_the_job_around_a_runner_do_not_count(runner) -> None:
+    variables = {"SQUEUE_PARTITION": "other", "LOGNAME": "somebody", **HURRIED}
+    variables |= {"SLURM_ARRAY_TASK_ID": "3", "SGE_TASK_ID": "3"}
     run(runner, "log/one.log", "touch", "ran", **variables)
-    run(runner, "JOB=7:8", "log/a.JOB.log", "touch", "ran.JOB", **variables)
+    run(runner, "JOB=7:8", "log/a.JOB.log", "touch", "ran.JOB;", "sleep", "1.5", **variables)
     assert sorted(path.name for path in runner.folder.glob("ran*")) == ["ran", "ran.7", "ran.8"]
 
 
@@ -337,20 +312,24 @@ def test_array_for_which_there_is_no_room(runner, room: bool) -> None:
 
 
 @on_clusters
-@pytest.mark.parametrize("again", [True, False])
-def test_folder_that_cannot_be_read(runner, again: bool) -> None:
-    process = start_and_wait(runner, *HELD, RUNNER_UNREACHABLE_SECONDS="60" if again else "0.5")
+def test_folder_that_cannot_be_read_for_a_while(runner) -> None:
+    process = start_and_wait(runner, *HELD)
     (folder,) = (runner.folder / "log/q").iterdir()
     away = folder.rename(runner.folder / "away")
-    if again:
-        time.sleep(0.8)
-        away.rename(folder)
-        (runner.folder / "go").touch()
-        assert f"{folder}: No such file or directory; trying again" in ended(process, 0)
-    else:
-        assert "the folder cannot be read for 0 s" in ended(process, 1)
-        (runner.folder / "go").touch()
-        wait_for_ends(runner, "100.1", "100.2")
+    time.sleep(0.8)
+    away.rename(folder)
+    (runner.folder / "go").touch()
+    assert f"{folder}: No such file or directory; trying again" in ended(process, 0)
+
+
+@on_clusters
+def test_folder_that_stays_away(runner) -> None:
+    process = start_and_wait(runner, *HELD, RUNNER_UNREACHABLE_SECONDS="0.5")
+    (folder,) = (runner.folder / "log/q").iterdir()
+    folder.rename(runner.folder / "away")
+    assert "the folder cannot be read for 0 s" in ended(process, 1)
+    (runner.folder / "go").touch()
+    wait_for_ends(runner, "100.1", "100.2")
 
 
 @pytest.mark.parametrize(
