@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,8 +11,6 @@ import pytest
 from steps.nnet1 import nnet_copy
 from steps.nnet1.model_file import read_network
 from steps.nnet1.prototype import dnn_prototype, lstm_prototype
-from utils import cli
-from utils.cli import UserError
 
 FILES = Path(__file__).resolve().parents[1] / "fixtures" / "nnet1" / "files"
 STEPS = Path(__file__).resolve().parents[2] / "steps" / "nnet1"
@@ -22,29 +18,14 @@ TOOLS = ("nnet_initialize.py", "nnet_copy.py", "nnet_info.py", "cmvn_to_nnet.py"
 
 
 @pytest.fixture
-def call(capsys):
-    """Run a tool's ``main`` in this process: a new one each time would mostly import torch."""
-
-    def run(tool, *argv, check=False):
-        module = importlib.import_module(f"steps.nnet1.{tool.removesuffix('.py')}")
-        capsys.readouterr()
-        try:
-            status, message = module.main([str(word) for word in argv]), ""
-        except UserError as error:
-            status, message = 1, str(error)
-        except SystemExit as error:
-            status, message = int(error.code), ""
-        out, err = capsys.readouterr()
-        if check:
-            assert status == 0, err + message
-        return SimpleNamespace(returncode=status, stdout=out, stderr=err + message)
-
-    return run
+def call(run_cli, tmp_path):
+    """Run a tool of nnet1 by its name."""
+    return lambda tool, *argv, **options: run_cli(STEPS / tool, *argv, cwd=tmp_path, **options)
 
 
 @pytest.mark.parametrize("tool", TOOLS)
-def test_usage(run_cli, call, tool, tmp_path):
-    shown = run_cli(STEPS / tool, "--help", cwd=tmp_path)
+def test_usage(call, tool):
+    shown = call(tool, "--help")
     assert shown.returncode == 0
     assert f"usage: {tool}" in shown.stdout
     assert "e.g.:" in shown.stdout
@@ -54,9 +35,9 @@ def test_usage(run_cli, call, tool, tmp_path):
     assert wrong.stdout == ""
 
 
-def test_initialize_writes_kaldis_network_and_log(run_cli, tmp_path):
+def test_initialize_writes_kaldis_network_and_log(call, tmp_path):
     out = tmp_path / "nnet.init"
-    done = run_cli(STEPS / "nnet_initialize.py", "--seed=777", FILES / "dnn.proto", out)
+    done = call("nnet_initialize.py", "--seed=777", FILES / "dnn.proto", out)
     assert done.returncode == 0
     assert out.read_bytes() == (FILES / "dnn.init").read_bytes()
     lines = done.stderr.splitlines()
@@ -71,7 +52,7 @@ def test_copy_between_binary_and_text(call, tmp_path):
     assert (tmp_path / "txt").read_bytes() == (FILES / "head.txt").read_bytes()
     done = call("nnet_copy.py", FILES / "transf.nnet", tmp_path / "bin", check=True)
     assert (tmp_path / "bin").read_bytes() == (FILES / "transf.nnet.bin").read_bytes()
-    assert done.stderr.splitlines()[-1] == f"LOG ({cli.PROGRAM}) Written model to {tmp_path / 'bin'}"
+    assert done.stderr.splitlines()[-1] == f"LOG (nnet_copy.py) Written model to {tmp_path / 'bin'}"
 
 
 def test_copy_to_the_test_time_form(call, tmp_path):
@@ -125,7 +106,7 @@ def test_info_is_kaldis_to_the_digits_that_float32_sums_have(call):
 def test_cmvn_to_nnet_is_kaldis(call, tmp_path):
     done = call("cmvn_to_nnet.py", FILES / "cmvn-g.stats", tmp_path / "t", check=True)
     assert (tmp_path / "t").read_bytes() == (FILES / "transf.nnet").read_bytes()
-    assert f"LOG ({cli.PROGRAM}) Written cmvn in 'nnet1' model to: {tmp_path / 't'}" in done.stderr
+    assert f"LOG (cmvn_to_nnet.py) Written cmvn in 'nnet1' model to: {tmp_path / 't'}" in done.stderr
     old = ("--generation=2014", FILES / "cmvn-g.stats", tmp_path / "t")
     call("cmvn_to_nnet.py", *old, check=True)
     assert (tmp_path / "t").read_bytes() == (FILES / "transf2014.nnet.txt").read_bytes()

@@ -132,16 +132,6 @@ def test_excluded_tracks(music, tmp_path, capsys):
     assert "2 tracks left out" in capsys.readouterr().err
 
 
-def test_what_is_passed_over_is_said(music, capsys):
-    (music / "Jazz/Link").symlink_to(music / "Jazz/Ann")
-    (music / "loose.mp3").touch()
-    data = prepare(music, "--artist-pattern", PATTERN)
-    assert len(both(data, "wav.scp")) == 40
-    err = capsys.readouterr().err
-    assert "1 links to folders below the classes are not followed" in err
-    assert "1 recordings beside the class folders are passed over" in err
-
-
 def test_classes_of_too_few_artists_are_refused(music):
     with pytest.raises(cli.UserError, match="class drum_and_bass: its 20 tracks are by too few"):
         prepare(music, "--artist-pattern", "^(?P<artist>[^/]+)/")
