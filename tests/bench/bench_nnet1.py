@@ -2,7 +2,7 @@
 """Time nnet1 training and forward passes, with input and output, beside other ways to compute them.
 
 Every figure is the median of --repeats runs that take --seconds together, over random features of 525
-columns in utterances as long as ISMIR2004's, read from an archive (the peers compute only). Bandwidth (of
+columns in utterances as long as ISMIR2004's, read from an archive (Kaldi's products: in memory). Bandwidth (of
 reading a buffer of the size of the weights) and the peak of sgemm are measured in the same run; from them
 and from the bytes and FLOPs of one chunk comes the fastest time that the machine allows, and the fraction
 of it that is reached. Kaldi's own programs are timed on the same files if they are on PATH; the products
@@ -40,7 +40,7 @@ from steps.nnet1.model_file import write_network
 from steps.nnet1.net import Net
 from steps.nnet1.options import TrainOptions
 from steps.nnet1.prototype import default_generation, parse_line
-from tests.bench import nnet1_peers
+from tests.bench import kaldi_products
 from tests.bench.machine import (
     bandwidth,
     clock,
@@ -138,7 +138,6 @@ def get_parser() -> cli.KaldiParser:
     add("--threads", default="1", help="numbers of threads, e.g. 1,2 (default: 1)")
     add("--models", default="", help="only models whose name has this in it")
     add("--busy", type=cli.boolean, default=False, help="go by processor time, for one thread")
-    add("--peers", type=cli.boolean, default=True, help="time torch's own ways, too (default: true)")
     add("--use-gpu", choices=("yes", "no"), default="no", help="time the GPU instead (default: no)")
     add("--kernels", default="auto", help="as the trainers' option (default: auto)")
     return parser
@@ -236,8 +235,8 @@ def report(model: Model, threads: int, corpus: tuple[str, str], folder: Path, ar
     timing = (args.seconds, args.repeats)
     dims = (model.kind, model.units, model.layers, model.cells)
     with threadpool_limits(threads, "blas"):
-        kaldi_training = median_speed(nnet1_peers.kaldi_updates(*dims), *timing)
-        kaldi_forward = median_speed(nnet1_peers.kaldi_forward(*dims, 100), *timing)
+        kaldi_training = median_speed(kaldi_products.kaldi_updates(*dims), *timing)
+        kaldi_forward = median_speed(kaldi_products.kaldi_forward(*dims, 100), *timing)
     flops, num_bytes, weights, frames = model.training_cost()
     bound = frames / max(flops / sgemm_peak(threads), num_bytes / bandwidth(weights))
     speed = median_speed(training_run(model, corpus), *timing)
@@ -266,9 +265,6 @@ def report(model: Model, threads: int, corpus: tuple[str, str], folder: Path, ar
         *share(kaldi_forward, bound),
         "1",
     )
-    if args.peers:
-        for name, run in nnet1_peers.peers(*dims):
-            row(name, model.name, threads, f"{median_speed(run, *timing):.0f}", "", "", "", "")
     if threads == 1 and (kaldi := kaldi_speed(model, corpus, folder, 4 * 1366)) is not None:
         row("Kaldi", model.name, 1, f"{kaldi:.0f}", "", "", "", f"{kaldi / kaldi_training:.2f}")
     return speed

@@ -14,7 +14,7 @@ import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from steps.nnet1 import products
-from tests.bench import nnet1_peers
+from tests.bench import kaldi_products
 
 
 def bandwidth(num_bytes: float) -> float:
@@ -31,7 +31,7 @@ def sgemm_peak(threads: int) -> float:
     arrays = [matrix.numpy() for matrix in (out, a, b)]
     ways = (
         lambda: torch.mm(a, b, out=out),
-        lambda: nnet1_peers.product(*arrays),
+        lambda: kaldi_products.product(*arrays),
         lambda: products.by_onednn(a, b, out),
     )
     best = math.inf
