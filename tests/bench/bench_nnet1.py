@@ -2,7 +2,7 @@
 """Time nnet1 training and forward passes, with input and output, beside other ways to compute them.
 
 Every figure is the median of --repeats runs that take --seconds together, over random features of 525
-columns in utterances as long as ISMIR2004's, read from an archive (Kaldi's products: in memory). Bandwidth (of
+columns in utterances as long as ISMIR2004's, read from an archive (Kaldi's products: memory). Bandwidth (of
 reading a buffer of the size of the weights) and the peak of sgemm are measured in the same run; from them
 and from the bytes and FLOPs of one chunk comes the fastest time that the machine allows, and the fraction
 of it that is reached. Kaldi's own programs are timed on the same files if they are on PATH; the products
