@@ -73,12 +73,7 @@ def rows(systems: dict[str, Scores], measures: Sequence[str]) -> list[list[str]]
                 continue
             first = path == reference
             difference = "" if first else "-" if base is None else f"{measure.percent - base.percent:+.2f}"
-            cells = [
-                name,
-                path,
-                f"{measure.percent:.2f}",
-                f"[ {measure.correct} / {measure.total} ]",
-            ]
+            cells = [name, path, f"{measure.percent:.2f}", f"[ {measure.correct} / {measure.total} ]"]
             cells += [f"{measure.balanced:.2f}", difference]
             test = tests.get((name, path))
             if test:

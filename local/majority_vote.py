@@ -99,8 +99,6 @@ def main(argv: list[str] | None = None) -> int:
     ]
     by_vote = dataclasses.replace(by_vote, probabilities=True)  # the shares of the frames
     write_scores(Path(args.out_dir), measures, {"Seg_acc": by_vote, "LogSeg_acc": by_log})
-    for measure in measures:
-        cli.log(measure.line())
     return 0
 
 

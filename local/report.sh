@@ -42,7 +42,7 @@ done
 outputs=(--out "$summary/results.txt" --out "$summary/tables.txt" --out "$summary/results.json")
 for experiment in "${experiments[@]}"; do
   outputs+=(--out "$experiment/results.txt" --out "$experiment/results.json")
-  for file in "$experiment"/{training.json,tables.json,final.nnet,score_train} "$experiment"/*/score_train; do
+  for file in "$experiment"/{training.json,tables.json,score_train} "$experiment"/*/score_train; do
     [ ! -e "$file" ] || inputs+=(--in "$file")
   done
   for x in $test_sets; do

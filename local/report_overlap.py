@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Report the artists and the recordings that train shares with the test sets, after decoding.
 
-The preparation compares files; this compares samples (utt2hash, which steps/convert_audio.sh writes), and
-so finds the same audio under other names, tags and lossless formats. Writes <data-dir>/overlap.txt.
+It compares samples (utt2hash, which steps/convert_audio.sh writes), and so finds the same audio under other
+names, tags and lossless formats. Writes <data-dir>/overlap.txt.
 
 Usage: report_overlap.py [options] <data-dir> [<set>...]
  e.g.: report_overlap.py --strict true data/ismir04 test evaluation

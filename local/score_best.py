@@ -18,9 +18,9 @@ import numpy as np
 
 from steps.classifiers.calibration import calibrate
 from steps.classifiers.model import Ensemble, read_ensemble
-from steps.classifiers.score import write_score
 from steps.classifiers.tracks import mean_log_posteriors, read_pieces
 from steps.scoring.reference import read_reference
+from steps.scoring.scores import write_decisions
 from steps.scoring.significance import mcnemar
 from utils import atomic, cli, provenance
 
@@ -67,9 +67,7 @@ def main(argv: list[str] | None = None) -> int:
     out = args.exp.with_name(f"{args.exp.name}_best")
     ensemble = read_ensemble(out / "best.npz")
     reference = read_reference(args.data_dir / args.set)
-    if reference.classes != ensemble.classes:
-        expected, got = " ".join(ensemble.classes), " ".join(reference.classes)
-        raise cli.UserError(f"{out}/best.npz knows the classes '{expected}', {reference.path} has '{got}'")
+    reference.require_classes(ensemble.classes, out / "best.npz")
     parts = [member.part for member in ensemble.members if member.part]
     posteriors = f"{args.exp}_{{}}/post_{args.set}/post.scp"
     tracks: dict = dict(read_pieces(reference, parts, posteriors))
@@ -78,11 +76,11 @@ def main(argv: list[str] | None = None) -> int:
             tracks[member.name] = mean_log_posteriors(reference, Path(posteriors.replace("{}", member.name)))
     scores = ensemble.part_scores(tracks)
     fused = calibrate(np.sum(list(scores.values()), axis=0), ensemble.sharpness)
-    notes = provenance.read_record(out).get("notes", "")
-    predictions = write_score(out / f"score_{args.set}", reference, fused, notes)
+    notes = {"Seg_acc": provenance.read_record(out).get("notes", "")}
+    found = {"Seg_acc": np.exp(fused)}
+    write_decisions(out / f"score_{args.set}", reference, found, notes, probabilities=True)
     if args.set == "test":
-        atomic.write_json(out / "tables.json", [table(ensemble, scores, predictions.ref)])
-    cli.log(f"{args.set}: {predictions.right.sum()} of {len(predictions.right)} tracks right")
+        atomic.write_json(out / "tables.json", [table(ensemble, scores, reference.labels)])
     return 0
 
 

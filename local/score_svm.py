@@ -12,10 +12,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from steps.scoring.measures import Measure
-from steps.scoring.predictions import Predictions
 from steps.scoring.reference import read_reference
-from steps.scoring.scores import write_scores
+from steps.scoring.scores import write_decisions
 from steps.scoring.svm import read_svm
 from steps.scoring.vectors import read_labelled
 from utils import cli
@@ -38,20 +36,15 @@ def main(argv: list[str] | None = None) -> int:
     args = get_parser().parse_args(argv)
     svm = read_svm(args.svm)
     reference = read_reference(args.data_dir)
-    if reference.classes != svm.classes:
-        expected, got = " ".join(svm.classes), " ".join(reference.classes)
-        raise cli.UserError(f"{args.svm} knows the classes '{expected}', {args.data_dir} has '{got}'")
-    vectors, labels = read_labelled(reference, args.vectors)
+    reference.require_classes(svm.classes, args.svm)
+    vectors, _ = read_labelled(reference, args.vectors)
     if vectors.shape[1] != svm.dim:
         raise cli.UserError(
             f"{args.vectors}: expected vectors of {svm.dim} values (the SVM's), got {vectors.shape[1]}; "
             "is it another type of segment feature?"
         )
-    scores = svm.scores(vectors)
-    predictions = Predictions(svm.classes, tuple(reference.genre), labels, scores.argmax(axis=1), scores)
-    measure = Measure(args.name, predictions.confusion, {"notes": svm.describe()})
-    write_scores(Path(args.out_dir), [measure], {args.name: predictions})
-    cli.log(measure.line())
+    notes = {args.name: svm.describe()}
+    write_decisions(Path(args.out_dir), reference, {args.name: svm.scores(vectors)}, notes)
     return 0
 
 

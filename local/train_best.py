@@ -24,7 +24,6 @@ import numpy as np
 from steps.classifiers.ensemble import CLASSIFIERS, LDA, Folds
 from steps.classifiers.model import NETWORK, Part, Trained, cross_calibrated, train, write_ensemble
 from steps.classifiers.pieces import STATISTICS
-from steps.classifiers.score import write_score
 from steps.classifiers.tracks import (
     frames_file,
     mean_log_posteriors,
@@ -33,6 +32,7 @@ from steps.classifiers.tracks import (
     with_projections,
 )
 from steps.scoring.reference import Reference, read_artists, read_reference
+from steps.scoring.scores import write_decisions
 from steps.scoring.svm_training import SvmOptions, fold_count, make_folds, positive_floats
 from utils import cli, provenance
 
@@ -183,7 +183,8 @@ def main(argv: list[str] | None = None) -> int:
     reference = read_reference(args.data_dir / "train")
     trained, held, notes = train_system(reference, args)
     out = args.exp.with_name(f"{args.exp.name}_best")
-    write_score(out / "score_train", reference, held, f"out of fold; {notes}")
+    how = {"Seg_acc": f"out of fold; {notes}"}
+    write_decisions(out / "score_train", reference, {"Seg_acc": np.exp(held)}, how, probabilities=True)
     write_ensemble(out / "best.npz", trained.ensemble)
     chosen = {member.name: member.shrinkage for member in trained.ensemble.members}
     record = provenance.training_record(

@@ -92,8 +92,10 @@ def main(argv: list[str] | None = None) -> int:
         for name, found in by_set.items()
         for pair in test_families(found)
     ]
-    tables.write_csv(out / "results.csv", rows)
-    tables.write_csv(out / "mcnemar.csv", tests)
+    for name, content in (("results.csv", rows), ("mcnemar.csv", tests)):
+        tables.write_csv(
+            out / name, list(content[0]) if content else [], ([*row.values()] for row in content)
+        )
     lines = [*head, "", *shown, paper.SLIP]
     for table in details:
         lines += ["", *table.lines()]

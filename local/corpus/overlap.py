@@ -6,8 +6,6 @@ Both make accuracies look better than they are. They are reported for every corp
 
 from __future__ import annotations
 
-import hashlib
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,59 +54,33 @@ def shared_artists(data_dir: str | Path, name: str, unknown: Mapping[str, str] |
     return Shared(len(known), len(set(other)), len(known.intersection(other)), tracks, len(other))
 
 
-def content_keys(wav_scp: Mapping[str, str]) -> dict[str, str]:
-    """Return for each utterance a key that equals another's if and only if the files' bytes are equal.
-
-    Only files of the same length are read. Empty and missing files have keys of their own.
-    """
-    by_size: dict[int, list[str]] = defaultdict(list)
-    keys = {}
-    for utt, path in wav_scp.items():
-        keys[utt] = f"utt {utt}"
-        if Path(path).is_file() and (size := Path(path).stat().st_size):
-            by_size[size].append(utt)
-    for utts in by_size.values():
-        if len(utts) > 1:
-            for utt in utts:
-                keys[utt] = _sha256(Path(wav_scp[utt]))
-    return keys
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
-
-
-def duplicates(keys: Mapping[str, str], train: Sequence[str], other: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the pairs (utterance of train, utterance of other) with the same content."""
-    first = {keys[utt]: utt for utt in reversed(train)}
-    return [(first[keys[utt]], utt) for utt in other if keys[utt] in first]
+def replicas(data_dir: Path, name: str) -> list[tuple[str, str]] | None:
+    """Return the pairs (utterance of train, of the set) with the same samples; None before stage 1."""
+    paths = [data_dir / x / "utt2hash" for x in ("train", name)]
+    if not all(path.is_file() for path in paths):
+        return None
+    train, other = map(tables.read_table, paths)
+    first = {key: utt for utt, key in reversed(train.items())}
+    return [(first[key], utt) for utt, key in other.items() if key in first]
 
 
 def report(
     data_dir: str | Path,
     others: Sequence[str],
     *,
-    keys: Mapping[str, str] | None = None,
     strict: bool = False,
     unknown: Mapping[str, str] | None = None,
 ) -> None:
     """Report what ``train`` of a data directory shares with its other sets, and write ``overlap.txt`` there.
 
-    ``keys`` are content keys of all utterances (:func:`content_keys`). Without them the tables ``utt2hash``
-    are used, which stage 1 writes from the decoded samples, and if there are none nothing is said. Without
-    ``unknown``, what an earlier ``overlap.txt`` says about artists still holds. With ``strict``, UserError
-    if a recording is in train and another set.
+    Recordings are compared by their samples, once stage 1 has written ``utt2hash``. Without ``unknown``, what
+    an earlier ``overlap.txt`` says about artists still holds. With ``strict``, UserError if a recording is in
+    train and another set.
     """
     data_dir = Path(data_dir)
     unknown = unknown_artists(data_dir) if unknown is None else unknown
-    train = tables.read_table(data_dir / "train" / "utt2spk")
     lines, errors = [], []
     for name in others:
-        other = tables.read_table(data_dir / name / "utt2spk")
         found = shared_artists(data_dir, name, unknown)
         if isinstance(found, str):
             lines.append(f"{name}{_UNKNOWN}{found}")
@@ -117,11 +89,10 @@ def report(
                 f"{name}: tracks by artists of train: {found.tracks} of {found.total} "
                 f"({100 * found.tracks / found.total:.1f} %), by {found.both} of {found.other} artists"
             )
-        known = keys if keys is not None else _hashes(data_dir, ["train", name])
-        if known is None:
+        if (pairs := replicas(data_dir, name)) is None:
             continue
-        pairs = duplicates(known, list(train), list(other))
-        lines.append(f"{name}: recordings with the content of one in train: {len(pairs)} of {len(other)}")
+        total = len(tables.read_table(data_dir / name / "utt2hash"))
+        lines.append(f"{name}: recordings with the content of one in train: {len(pairs)} of {total}")
         lines += [f"{name}: {utt} has the content of {twin} in train" for twin, utt in pairs]
         errors += [f"{utt} in {name} = {twin} in train" for twin, utt in pairs]
     with atomic.replacing(data_dir / "overlap.txt") as file:
@@ -136,10 +107,3 @@ def report(
             f"{data_dir}: {len(errors)} recordings are in train and in another set: {'; '.join(errors[:5])}"
             f"{'; ...' if len(errors) > 5 else ''}; remove one of each, or give --strict false"
         )
-
-
-def _hashes(data_dir: Path, names: Sequence[str]) -> dict[str, str] | None:
-    paths = [data_dir / name / "utt2hash" for name in names]
-    if not all(path.is_file() for path in paths):
-        return None
-    return {utt: key for path in paths for utt, key in tables.read_table(path).items()}

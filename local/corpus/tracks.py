@@ -71,8 +71,6 @@ def prepare_parser(usage: str, description: str | None) -> cli.KaldiParser:
     parser = cli.KaldiParser(usage, description)
     add = parser.add_argument
     add("--exclude", metavar="FILE", help="utterances to leave out, one a line, a reason may follow it")
-    text = "the same audio in train and a test set is an error"
-    add("--strict", type=cli.boolean, default=False, help=text)
     add("corpus_root", type=Path)
     add("data_dir", type=Path)
     return parser
@@ -157,8 +155,7 @@ def write_corpus(
     See :func:`write_data_dirs`, :func:`local.corpus.overlap.report` and :func:`prepare_parser`.
     """
     write_data_dirs(args.data_dir, tracks, genres, names)
-    keys = overlap.content_keys({track.utt: track.path for track in tracks})
-    overlap.report(args.data_dir, others, keys=keys, strict=args.strict, unknown=unknown)
+    overlap.report(args.data_dir, others, unknown=unknown)
 
 
 def _write_data_dir(target: Path, tracks: Sequence[Track], genres: Sequence[str]) -> None:

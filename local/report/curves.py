@@ -11,6 +11,7 @@ from matplotlib import pyplot as plt
 from matplotlib.ticker import MaxNLocator
 
 from local.report import style
+from local.report.tables import write_csv
 from steps.scoring.measures import Measure
 from steps.scoring.sweep import SweepPoint
 from utils import tables
@@ -51,9 +52,7 @@ def draw_figure3(sweeps: Mapping[str, Sequence[SweepPoint]], k: float, stem: Pat
     columns = 4 if max(len(name) for name in names) < 22 else 2
     figure.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False)
     style.save(figure, stem)
-    style.write_points(
-        stem.with_suffix(".csv"), ["model", "feature", "k", "correct", "total", "percent"], rows
-    )
+    write_csv(stem.with_suffix(".csv"), ["model", "feature", "k", "correct", "total", "percent"], rows)
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ def draw_training(curves: Mapping[str, Sequence[Iteration]], stem: Path) -> None
         for label, iterations in curves.items()
         for i in iterations
     ]
-    style.write_points(stem.with_suffix(".csv"), ["model", *ITERS[:-1]], rows)
+    write_csv(stem.with_suffix(".csv"), ["model", *ITERS[:-1]], rows)
 
 
 def draw_confusion(measures: Mapping[str, Measure], classes: Sequence[str], title: str, stem: Path) -> None:
@@ -170,4 +169,4 @@ def draw_confusion(measures: Mapping[str, Measure], classes: Sequence[str], titl
     figure.supxlabel("hypothesis", fontsize=8.5)
     figure.suptitle(title, fontsize=10)
     style.save(figure, stem)
-    style.write_points(stem.with_suffix(".csv"), ["measure", "ref", "hyp", "count", "share"], rows)
+    write_csv(stem.with_suffix(".csv"), ["measure", "ref", "hyp", "count", "share"], rows)

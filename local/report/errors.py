@@ -10,6 +10,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from local.report import style
+from local.report.tables import write_csv
 from steps import archive
 from steps.scoring.predictions import Predictions
 from utils.cli import UserError
@@ -54,7 +55,7 @@ def draw_posteriorgrams(
         stem = folder / f"error_{number}"
         style.save(_posteriorgram(post, error, classes, frame_shift), stem, dpi=130)
         rows = ([frame, *(float(value) for value in row)] for frame, row in enumerate(post))
-        style.write_points(stem.with_suffix(".csv"), ["frame", *classes], rows)
+        write_csv(stem.with_suffix(".csv"), ["frame", *classes], rows)
         files.append(stem.with_suffix(".png"))
     return files
 

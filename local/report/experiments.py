@@ -134,20 +134,12 @@ class Run:
 
 
 def read_network(exp_dir: Path, record: dict[str, Any]) -> tuple[str, tuple[int, ...]] | None:
-    """Tell kind and dimensions of a network from its training's record or ``final.nnet``."""
+    """Tell kind and dimensions of a network from its training's record; None where there is none."""
     try:
-        if record.get("network"):
-            return str(record["network"]["kind"]), tuple(int(dim) for dim in record["network"]["dims"])
+        network = record.get("network")
+        return network and (str(network["kind"]), tuple(int(dim) for dim in network["dims"]))
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{exp_dir}/{RECORD}: network: not its kind and dims ({error})") from error
-    if not (exp_dir / "final.nnet").exists():
-        return None
-    from steps.nnet1 import model_file
-
-    network = model_file.read_network(exp_dir / "final.nnet")
-    layers = [item for item in network.components if item.kind == "AffineTransform" or "Lstm" in item.kind]
-    kind = "LSTM" if any("Lstm" in item.kind for item in layers) else "DNN"
-    return kind, (network.input_dim, *(item.output_dim for item in layers))
 
 
 def seed_paths(prefix: Path, model: str, num_seeds: int) -> list[Path]:

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from local.report import style
+from local.report.tables import write_csv
 from steps.scoring.reference import Reference, read_num_frames
 from steps.scoring.votes import read_posteriors
 
@@ -147,7 +148,7 @@ def draw_figure2(scores: ClassScores, title: str, stem: Path) -> None:
     figure.suptitle(title, fontsize=10)
     style.save(figure, stem)
     header = ["index", "utt", "ref", *(f"{panel}:{name}" for panel in PANELS[:3] for name in scores.classes)]
-    style.write_points(
+    write_csv(
         stem.with_suffix(".csv"),
         header,
         (
@@ -160,7 +161,7 @@ def draw_figure2(scores: ClassScores, title: str, stem: Path) -> None:
             for row, utt in enumerate(scores.utts)
         ),
     )
-    style.write_points(
+    write_csv(
         stem.with_name(f"{stem.name}_frames.csv"),
         ["index", "utt", "frame", *scores.classes],
         _frame_rows(scores),

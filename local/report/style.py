@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -56,12 +54,3 @@ def save(figure: Figure, stem: Path, *, dpi: int = 160) -> None:
     with atomic.replacing(stem.with_suffix(".pdf"), "wb") as file:
         FigureCanvasPdf(figure).print_pdf(file, metadata={"CreationDate": None, "Creator": None})
     plt.close(figure)
-
-
-def write_points(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write the CSV that a picture was drawn from; floats keep six significant digits."""
-    with atomic.replacing(path) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        for row in rows:
-            writer.writerow([f"{cell:.6g}" if isinstance(cell, float) else cell for cell in row])

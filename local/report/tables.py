@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -325,10 +325,10 @@ def flat_rows(runs: Sequence[Run], test_set: str) -> list[dict[str, Any]]:
     return rows
 
 
-def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows of the same keys; numbers keep four digits after the point, None is empty."""
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table; floats keep six significant digits, None is empty."""
     with atomic.replacing(path) as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(rows[0] if rows else [])
+        writer.writerow(header)
         for row in rows:
-            writer.writerow([f"{cell:.4f}" if isinstance(cell, float) else cell for cell in row.values()])
+            writer.writerow([f"{cell:.6g}" if isinstance(cell, float) else cell for cell in row])

@@ -15,9 +15,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from local.systems.sets import open_tracks
-from steps.scoring.measures import Measure
-from steps.scoring.predictions import Predictions
-from steps.scoring.scores import write_scores
+from steps.scoring.reference import read_reference
+from steps.scoring.scores import write_decisions
 from steps.systems import registry
 from utils import cli
 
@@ -36,18 +35,11 @@ def main(argv: list[str] | None = None) -> int:
     """Score one set of tracks."""
     args = get_parser().parse_args(argv)
     system = registry.load(args.system)
-    tracks = open_tracks(args.data_dir, args.feats_dir, system.KINDS)
+    reference = read_reference(args.data_dir)
+    tracks = open_tracks(reference, args.feats_dir, system.KINDS)
     model = registry.read_arrays(Path(args.exp_dir) / "model.npz")
-    measures, tables = [], {}
-    for name, scores_of in system.SCORES.items():
-        scores = scores_of(model, tracks)
-        predictions = Predictions(
-            tracks.classes, tuple(tracks.utts), tracks.labels, scores.argmax(axis=1), scores
-        )
-        tables[name] = predictions
-        measures.append(Measure(name, predictions.confusion, {"notes": system.NOTES[name]}))
-        cli.log(measures[-1].line())
-    write_scores(Path(args.out_dir), measures, tables)
+    scores = {name: scores_of(model, tracks) for name, scores_of in system.SCORES.items()}
+    write_decisions(Path(args.out_dir), reference, scores, system.NOTES)
     return 0
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from local.systems.sets import open_tracks
 from steps.arrays import write_arrays
+from steps.scoring.reference import read_reference
 from steps.systems import registry
 from utils import atomic, cli, provenance
 
@@ -37,13 +38,13 @@ def main(argv: list[str] | None = None) -> int:
     """Train a system, or its network."""
     options = parse(sys.argv[1:] if argv is None else argv)
     system = registry.load(options.system)
+    reference = read_reference(options.data_dir)
+    kinds = ("frames",) if options.network else system.KINDS
+    tracks = open_tracks(reference, options.feats_dir, kinds)
+    tracks.require_spread()
     if options.network:
-        tracks = open_tracks(options.data_dir, options.feats_dir, ("frames",))
-        tracks.require_spread()
         write_arrays(Path(options.network), system.fit_network(tracks, options))
         return 0
-    tracks = open_tracks(options.data_dir, options.feats_dir, system.KINDS)
-    tracks.require_spread()
     exp = Path(options.exp_dir)
     write_arrays(exp / "model.npz", system.fit(tracks, options))
     paths = [options.config] if options.config else []

@@ -60,11 +60,14 @@ class Measure:
         """Balanced accuracy in percent."""
         return 100.0 * balanced_accuracy(self.confusion)
 
+    def counts(self) -> str:
+        """Return how the greppable line of results.txt begins."""
+        return f"%{self.name} {self.percent:.2f} [ {self.correct} / {self.total} ]"
+
     def line(self) -> str:
         """Return the greppable line of results.txt."""
         low, high = self.wilson
-        text = f"%{self.name} {self.percent:.2f} [ {self.correct} / {self.total} ]"
-        text += f" Wilson95 [ {low:.2f} {high:.2f} ]"
+        text = f"{self.counts()} Wilson95 [ {low:.2f} {high:.2f} ]"
         if "by_track" in self.extra:
             low, high = self.extra["by_track"]
             text += f" by_track95 [ {low:.2f} {high:.2f} ]"
@@ -76,7 +79,7 @@ class Measure:
         return text
 
     def as_json(self) -> dict[str, Any]:
-        """Return what accuracy.json holds."""
+        """Return what results.json holds."""
         return {
             "name": self.name,
             "correct": self.correct,

@@ -29,6 +29,12 @@ class Reference:
         """Class indices of the utterances in this order, int64 of shape (num_tracks,)."""
         return np.array(list(self.genre.values()), dtype=np.int64)
 
+    def require_classes(self, classes: tuple[str, ...], source: str | Path) -> None:
+        """Raise if a system of other classes is to decide about these tracks."""
+        if self.classes != classes:
+            expected, got = " ".join(classes), " ".join(self.classes)
+            raise UserError(f"{source} knows the classes '{expected}', {self.path} has '{got}'")
+
     def require(self, utt: str, what: str) -> int:
         """Return the class index of ``utt``, or raise if the data directory does not know it."""
         if utt not in self.genre:

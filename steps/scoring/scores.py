@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import numpy as np
 
 from steps.scoring.measures import Measure
 from steps.scoring.predictions import Predictions, read_predictions, write_predictions
-from utils import atomic
+from steps.scoring.reference import Reference
+from utils import atomic, cli
 from utils.cli import UserError
 
 ACCURACY = "accuracy.json"
@@ -34,8 +36,37 @@ def write_scores(folder: Path, measures: list[Measure], predictions: dict[str, P
     for name, table in predictions.items():
         write_predictions(folder / f"predictions_{name}.tsv", table)
     classes = next(iter(predictions.values())).classes
-    content = {"classes": list(classes), "measures": [measure.as_json() for measure in measures]}
-    atomic.write_json(folder / ACCURACY, content)
+    content = [
+        {"name": m.name, "correct": m.correct, "confusion": m.confusion.tolist(), "extra": m.extra}
+        for m in measures
+    ]
+    atomic.write_json(folder / ACCURACY, {"classes": list(classes), "measures": content})
+    for measure in measures:
+        cli.log(measure.counts())
+
+
+def write_decisions(
+    folder: Path,
+    reference: Reference,
+    scores: Mapping[str, np.ndarray],
+    notes: Mapping[str, str],
+    *,
+    probabilities: bool = False,
+) -> None:
+    """Write the results of accuracies whose scores (num_tracks, C) decide each track by the largest."""
+    tables = {
+        name: Predictions(
+            reference.classes,
+            tuple(reference.genre),
+            reference.labels,
+            found.argmax(axis=1),
+            found,
+            probabilities=probabilities,
+        )
+        for name, found in scores.items()
+    }
+    measures = [Measure(name, table.confusion, {"notes": notes[name]}) for name, table in tables.items()]
+    write_scores(folder, measures, tables)
 
 
 def _read_measures(path: Path) -> tuple[tuple[str, ...], list[Measure]]:

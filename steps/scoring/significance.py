@@ -5,25 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 
-Z = NormalDist().inv_cdf(0.975)
-
 
 def wilson(correct: int, total: int) -> tuple[float, float]:
-    """Return Wilson's 95 % score interval of a proportion, in [0, 1].
+    """Return Wilson's 95 % score interval of a proportion, in [0, 1]."""
+    from scipy.stats import binomtest  # a second; what counts alone does without it
 
-    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", 1927: the
-    proportions p for which ``|correct/total - p| <= z sqrt(p (1 - p) / total)``.
-    """
-    if not 0 <= correct <= total or total == 0:
-        raise ValueError(f"{correct} of {total} right: there must be 0 to {total}, of at least one")
-    share, error = correct / total, Z * Z / total
-    centre = (share + error / 2) / (1 + error)
-    half = math.sqrt(error * (share * (1 - share) + error / 4)) / (1 + error)
-    return max(0.0, centre - half) if correct else 0.0, min(1.0, centre + half) if correct < total else 1.0
+    low, high = binomtest(correct, total).proportion_ci(method="wilson")
+    return float(low), float(high)
 
 
 def interval_by_track(
@@ -36,7 +27,7 @@ def interval_by_track(
     1) * sum (x_i - R n_i)^2 / (sum n_i)^2`` and Student's t with m - 1 degrees, from right frames and frames
     of m tracks. It is (0, 1) where there are fewer than two tracks.
     """
-    from scipy.special import stdtrit  # half a second; most programs do without it
+    from scipy.special import stdtrit
 
     hits = np.asarray(correct, dtype=np.float64)
     frames = np.asarray(total, dtype=np.float64)
@@ -67,7 +58,7 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
     ``first`` and ``second`` (num_tracks,) say whether each system is right; p is 1 when no track is
     discordant.
     """
-    from scipy.stats import binomtest  # a second; intervals do without it
+    from scipy.stats import binomtest
 
     first, second = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
     if first.shape != second.shape:

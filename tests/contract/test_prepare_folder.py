@@ -136,10 +136,3 @@ def test_classes_of_too_few_artists_are_refused(music):
     with pytest.raises(cli.UserError, match="class drum_and_bass: its 20 tracks are by too few"):
         prepare(music, "--artist-pattern", "^(?P<artist>[^/]+)/")
     assert not music.with_name("data").exists()
-
-
-def test_same_audio_on_both_sides(music, tmp_path):
-    (music / "Jazz/Bob/copy.mp3").write_bytes((music / "Jazz/Ann/0 track #0.mp3").read_bytes())
-    (tmp_path / "test").write_text("Jazz/Bob/copy.mp3\nDrum & Bass/Bob/0 track #0.mp3\n")
-    with pytest.raises(cli.UserError, match="bob-copy in test = ann-0_track_0"):
-        prepare(music, "--artist-pattern", PATTERN, "--test-list", f"{tmp_path}/test", "--strict", "true")

@@ -150,7 +150,7 @@ def test_tables(root):
         rows = {(row["experiment"], row["measure"]): row for row in csv.DictReader(file)}
     measure = load_scores(root / "exp/toy_lstm_512").measures["FSeg_acc"]
     row = rows["toy_lstm_512", "FSeg_acc"]
-    assert (int(row["correct"]), int(row["total"]), row["paper"]) == (measure.correct, 37, "89.7100")
+    assert (int(row["correct"]), int(row["total"]), row["paper"]) == (measure.correct, 37, "89.71")
     assert float(row["percent"]) == pytest.approx(measure.percent, abs=1e-4)
     content = json.loads((summary / "results.json").read_text())
     pairs = [(test["first"], test["second"]) for test in content["mcnemar"]]

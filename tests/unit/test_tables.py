@@ -114,19 +114,8 @@ def test_artist_overlap(tmp_path, train, test, note, expected):
     assert expected in overlap_line(tmp_path)
 
 
-NETWORK = (
-    "<Nnet>\n<AffineTransform> 2 3\n<LearnRateCoef> 1 <BiasLearnRateCoef> 1 <MaxNorm> 0\n"
-    " [\n  0 0 0\n  0 0 0 ]\n [ 0 0 ]\n<!EndOfComponent>\n<Sigmoid> 2 2\n<!EndOfComponent>\n"
-    "<AffineTransform> 4 2\n<LearnRateCoef> 1 <BiasLearnRateCoef> 1 <MaxNorm> 0\n"
-    " [\n  0 0\n  0 0\n  0 0\n  0 0 ]\n [ 0 0 0 0 ]\n<!EndOfComponent>\n"
-    "<Softmax> 4 4\n<!EndOfComponent>\n</Nnet>\n"
-)
-
-
-def test_dimensions_are_the_records_or_the_networks(tmp_path):
+def test_dimensions_are_the_records(tmp_path):
     assert read_network(tmp_path, {}) is None
-    (tmp_path / "final.nnet").write_text(NETWORK)
-    assert read_network(tmp_path, {}) == ("DNN", (3, 2, 4))
     record = json.loads('{"network": {"kind": "LSTM", "dims": [525, 64, 6]}}')
     assert read_network(tmp_path, record) == ("LSTM", (525, 64, 6))
     with pytest.raises(UserError, match=r"training\.json: network"):
