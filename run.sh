@@ -42,6 +42,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 . utils/parse_options.sh
 . local/check_options.sh
 . ./cmd.sh
+shown="${best_config:+best }$dnns $lstms sc $systems" # in the order of the tables
 if [ "$folds" -gt 0 ]; then # this script for the corpus and for each fold, then the results of all folds as of one test
   again=(./run.sh "${given[@]}" --folds 0)
   if [ "$stage" -le 2 ]; then
@@ -54,18 +55,24 @@ if [ "$folds" -gt 0 ]; then # this script for the corpus and for each fold, then
     echo "The folds are not divided yet; what is said of fold 1 holds for each of the $folds" >&2
     each=1
   fi
-  # One fold after the other on this machine, whose cores each fold fills; all at once on a cluster.
-  utils/for_each.py --max-jobs-run "$([ "$cmd_backend" = local ] && echo 1 || echo "$folds")" "$each" \
-    "${again[@]}" --corpus "${name}_fold{}" --name "${name}_fold{}" --corpus-root "" --test-sets test --conf "$conf" \
-    --stage "$((stage > 3 ? stage : 3))" --stop-stage "$stop_stage" >&2
+  again+=(--corpus "${name}_fold{}" --name "${name}_fold{}" --corpus-root "" --test-sets test --conf "$conf")
+  at_once=$folds # on a cluster; here one after the other, since each fills the cores
+  [ "$cmd_backend" != local ] || at_once=1
+  utils/for_each.py --max-jobs-run "$at_once" "$each" \
+    "${again[@]}" --stage "$((stage > 3 ? stage : 3))" --stop-stage "$stop_stage" >&2
   [ "$stop_stage" -ge 10 ] || exit 0
   exec local/pool_folds.sh --folds "$folds" --fold-by "$fold_by" --num-seeds "$num_seeds" --cmd "$score_cmd" \
-    --scattering-config "${scattering_config%% *}" "data/$name" "exp/$name" "${best_config:+best }$dnns $lstms $systems sc"
+    --scattering-config "${scattering_config%% *}" "data/$name" "exp/$name" "$shown"
 fi
 
 data=data/$name
+tests=$data/${test_sets// / $data/}
 dir=exp/$name # the directory of model m is ${dir}_m
-models=$(with_seeds "$dnns $lstms")
+dnn_names=$(with_seeds "$dnns")
+lstm_names=$(with_seeds "$lstms")
+models="$dnn_names $lstm_names"
+crossfitted="$dnns $lstms" # models with posteriors out of fold
+[ "$post_crossfit" -gt 0 ] || crossfitted=
 feature_transform=$data/cmvn/feature_transform.nnet
 
 if stage 0 "the corpus: which tracks there are, of which genre and artist, in train and in test"; then
@@ -96,18 +103,18 @@ fi
 
 train=(local/train_model.sh --conf "$conf" --dnns "$dnns" --seed "$seed" --use-gpu "$use_gpu" --cmd "$train_cmd")
 if stage 4 "DNN baselines: one frame in, the posteriors of its genre out"; then
-  [ "$stop_stage" -ge 5 ] || for_each "$(with_seeds "$dnns")" "${train[@]}" "$data" "$dir" {}
+  [ "$stop_stage" -ge 5 ] || for_each "$dnn_names" "${train[@]}" "$data" "$dir" {}
 fi # otherwise they train beside the LSTMs
 
 if stage 5 "LSTMs: projected, with peepholes, trained in streams; their posteriors know what came before"; then
+  [ "$stage" -lt 5 ] || dnn_names=
   # The last ones are the largest; they start first, so that none trains alone at the end.
-  for_each "$(with_seeds "$lstms" | tr ' ' '\n' | tac) $([ "$stage" -ge 5 ] || with_seeds "$dnns")" \
-    "${train[@]}" "$data" "$dir" {}
+  for_each "$(backwards "$dnn_names $lstm_names")" "${train[@]}" "$data" "$dir" {}
 fi
 
 if stage 6 "frame posteriors of every model for every track"; then
   for_each "$models" steps/dump_posteriors.sh --nj 1 --use-gpu "$use_gpu" --cmd "$cuda_cmd" \
-    "$data/train $data/${test_sets// / $data/}" "${dir}_{}/final_test.nnet" "$feature_transform" "${dir}_{}/post"
+    "$data/train $tests" "${dir}_{}/final_test.nnet" "$feature_transform" "${dir}_{}/post"
   for_each "$models" local/crossfit_posteriors.sh --num-folds "$post_crossfit" --conf "$conf" \
     --dnns "$dnns" --seed "$seed" --use-gpu "$use_gpu" --cmd "$train_cmd" "$data" "$dir" {}
 fi
@@ -121,7 +128,7 @@ if stage 8 "segment features: statistics of the posteriors over a track, alone a
   for_each "$models" local/score_segments.sh --k "$k" --test-sets "$test_sets" --cmd "$score_cmd" \
     "$data" "${dir}_sc" "${dir}_{}"
   [ -z "$best_config" ] || local/run_best.sh --cmd "$score_cmd" --best-config "$best_config" --feats "$feats" \
-    --networks "$([ "$post_crossfit" = 0 ] || echo "$dnns $lstms")" "$data" "$dir" "$test_sets"
+    --networks "$crossfitted" "$data" "$dir" "$test_sets"
 fi
 
 if stage 9 "the systems that the paper compares with: their features, training and decisions"; then
@@ -133,5 +140,5 @@ if stage 10 "the tables beside the paper's, the figures, and one page with all o
   [ "$corpus" != synth ] || local/show_synth.sh --dnns "$dnns" --lstms "$lstms" --seed "$seed" \
     --use-gpu "$use_gpu" --cmd "$cuda_cmd" "$data" "$dir"
   local/report.sh --num-seeds "$num_seeds" --test-sets "$test_sets" --scattering-config "${scattering_config%% *}" \
-    --nj "$nj" --cmd "$score_cmd" "$data" "$dir" "${best_config:+best }$dnns $lstms sc $systems"
+    --nj "$nj" --cmd "$score_cmd" "$data" "$dir" "$shown"
 fi

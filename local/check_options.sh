@@ -1,7 +1,6 @@
 # shellcheck shell=bash
 # Sourced by run.sh after its options: checks them before anything is made, fills in what was left
-# empty (nj, name, conf, corpus_root, test_sets), makes the environment, and defines what its stages use
-# (stage, for_each, with_seeds).
+# empty (nj, name, conf, corpus_root, test_sets), makes the environment, and defines what its stages use.
 
 : "${stage:?}" "${stop_stage:?}" "${num_seeds:?}" "${corpus:?}" "${k:?}" "${use_gpu:?}" "${caller:?}"
 : "${dnns?}" "${lstms?}" "${systems?}" "${post_crossfit:?}" "${fold_by:?}" "${test_sets?}" "${name?}"
@@ -137,6 +136,11 @@ for_each() {
   for item in $1; do
     "${command[@]//\{\}/$item}"
   done
+}
+
+# The words of $1, the last one first.
+backwards() {
+  tr ' ' '\n' <<<"$1" | tac
 }
 
 # What stands behind "feats" in the names of the features of configuration $1: nothing for the first one,

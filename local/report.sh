@@ -22,32 +22,29 @@ data=$1
 dir=$2
 read -ra models <<<"$3"
 
-experiments=() # every training of every model
-summary=${dir}_summary
-for model in "${models[@]}"; do
-  experiments+=("${dir}_$model")
-  for number in $(seq 2 "$num_seeds"); do
-    [ ! -d "${dir}_${model}_seed$number" ] || experiments+=("${dir}_${model}_seed$number")
-  done
-done
-inputs=(--in "$svm_config" --in "$scattering_config")
-for x in train $test_sets; do
-  for file in feats.scp utt2genre utt2spk utt2dur genre2name; do
-    [ ! -e "$data/$x/$file" ] || inputs+=(--in "$data/$x/$file")
-  done
-done
-for file in "$data"/{overlap.txt,tables.json}; do
-  [ ! -e "$file" ] || inputs+=(--in "$file")
-done
-outputs=(--out "$summary/results.txt" --out "$summary/tables.txt" --out "$summary/results.json")
-for experiment in "${experiments[@]}"; do
-  outputs+=(--out "$experiment/results.txt" --out "$experiment/results.json")
-  for file in "$experiment"/{training.json,tables.json,score_train} "$experiment"/*/score_train; do
+there() { # adds those of the files that there are to the inputs
+  local file
+  for file; do
     [ ! -e "$file" ] || inputs+=(--in "$file")
   done
-  for x in $test_sets; do
-    for file in "$experiment/score_$x" "$experiment"/*/"score_$x"; do
-      [ ! -e "$file" ] || inputs+=(--in "$file")
+}
+
+summary=${dir}_summary
+inputs=(--in "$svm_config" --in "$scattering_config")
+outputs=(--out "$summary/results.txt" --out "$summary/tables.txt" --out "$summary/results.json")
+there "$data"/{overlap.txt,tables.json}
+for x in train $test_sets; do
+  there "$data/$x"/{feats.scp,utt2genre,utt2spk,utt2dur,genre2name}
+done
+drawn=() # read by the figures alone
+for model in "${models[@]}"; do
+  for experiment in "${dir}_$model" $(seq -f "${dir}_${model}_seed%g" 2 "$num_seeds"); do
+    [ "$experiment" = "${dir}_$model" ] || [ -d "$experiment" ] || continue
+    outputs+=(--out "$experiment/results.txt" --out "$experiment/results.json")
+    drawn+=("$experiment"/{iters.tsv,sweep_k.tsv,svm_lstm/svm.npz,post_"${test_sets%% *}"/post.scp})
+    there "$experiment"/{training.json,tables.json}
+    for x in train $test_sets; do
+      there "$experiment/score_$x" "$experiment"/*/"score_$x"
     done
   done
 done
@@ -55,11 +52,7 @@ options=(--num-seeds "$num_seeds" --test-sets "$test_sets")
 utils/once.py --cmd "$cmd" "${inputs[@]}" "${outputs[@]}" "$summary/.done/results" -- \
   "$summary/log/write_results.log" local/write_results.py --extra-conf "$svm_config,$scattering_config" \
   "${options[@]}" "$data" "$dir" "${models[@]}"
-for experiment in "${experiments[@]}"; do
-  for file in "$experiment"/{iters.tsv,sweep_k.tsv,svm_lstm/svm.npz,post_"${test_sets%% *}"/post.scp}; do
-    [ ! -e "$file" ] || inputs+=(--in "$file")
-  done
-done
+there "${drawn[@]}"
 utils/once.py --cmd "$cmd --num-threads $nj" "${inputs[@]}" --out "$summary/figures" --out "${dir}_report/index.html" \
   "$summary/.done/report" -- "$summary/log/make_report.log" \
   local/make_report.py --nj "$nj" "${options[@]}" "$data" "$dir" "${models[@]}"
