@@ -17,12 +17,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 from steps.scoring.reference import read_reference
 from steps.scoring.svm import read_svm
 from steps.scoring.svm_training import add_svm_options, svm_options
-from steps.scoring.sweep import SweepData, sweep, track_statistics, write_sweep
+from steps.scoring.sweep import SweepData, sweep, write_sweep
 from steps.scoring.vectors import read_labelled
 from steps.scoring.votes import read_posteriors
 from utils import cli
@@ -50,19 +48,12 @@ def get_parser() -> cli.KaldiParser:
     return parser
 
 
-def collect(data_dir: Path, sc_rspecifier: str, post_rspecifier: str, grid: tuple[float, ...]) -> SweepData:
-    """Read the mean frames of a set and stream its posteriors into what every k needs."""
+def collect(data_dir: Path, sc_rspecifier: str, post_rspecifier: str) -> SweepData:
+    """Read the mean frames and the posteriors of a set."""
     reference = read_reference(data_dir)
     means, labels = read_labelled(reference, sc_rspecifier)
-    posteriors = read_posteriors(reference, post_rspecifier)
-    tracks = {utt: track_statistics(post, grid) for utt, post in posteriors}
-    ordered = [tracks[utt] for utt in reference.genre]
-    return SweepData(
-        sc=means,
-        fixed=np.stack([fixed for fixed, _ in ordered]),
-        shares=np.stack([shares for _, shares in ordered], axis=1),
-        labels=labels,
-    )
+    posts = {utt: post.copy() for utt, post in read_posteriors(reference, post_rspecifier)}
+    return SweepData(means, [posts[utt] for utt in reference.genre], labels)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -71,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
     data, means, exp = Path(args.data_dir), Path(args.sc_dir), Path(args.exp_dir)
     machines = [read_svm(exp / f"svm_{kind}" / "svm.npz") for kind in ("lstm", "fusion")]
     train, test = (
-        collect(data / part, f"scp:{means}/{part}.scp", f"scp:{exp}/post_{part}/post.scp", args.k_grid)
+        collect(data / part, f"scp:{means}/{part}.scp", f"scp:{exp}/post_{part}/post.scp")
         for part in ("train", args.test_set)
     )
     costs = (machines[0].cost, machines[1].cost)

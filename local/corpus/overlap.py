@@ -31,10 +31,8 @@ class Shared:
     train: int
     other: int
     both: int
-    tracks: int
-    """Tracks of the other set by artists of train."""
-    total: int
-    """Tracks of the other set."""
+    tracks: int  # tracks of the other set by artists of train
+    total: int  # tracks of the other set
 
 
 def shared_artists(data_dir: str | Path, name: str, unknown: Mapping[str, str] | None = None) -> Shared | str:

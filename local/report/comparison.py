@@ -31,8 +31,7 @@ class Pair:
     only_first: int
     only_second: int
     p_value: float
-    p_holm: float
-    """Holm-adjusted over the pairs of the family."""
+    p_holm: float  # Holm-adjusted over the pairs of the family
 
 
 def compare(family: str, pairs: Sequence[tuple[str, Predictions, str, Predictions]]) -> list[Pair]:

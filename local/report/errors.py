@@ -23,10 +23,8 @@ class ConfidentError:
     utt: str
     ref: int
     hyp: int
-    share: float
-    """Share of the frames that voted for the wrong class."""
-    ref_share: float
-    """Share of the frames that voted for the true class."""
+    share: float  # share of the frames that voted for the wrong class
+    ref_share: float  # share of the frames that voted for the true class
 
 
 def confident_errors(predictions: Predictions, count: int) -> list[ConfidentError]:

@@ -53,15 +53,12 @@ def load_scores(exp_dir: Path, test_set: str = "test") -> Scores:
 class Value:
     """One accuracy of an experiment: that of the first seed, and the spread over all seeds."""
 
-    percent: float
-    """Mean over the seeds."""
-    deviation: float | None
-    """Standard deviation over the seeds (n - 1), None with one seed."""
+    percent: float  # mean over the seeds
+    deviation: float | None  # standard deviation over the seeds (n - 1), None with one seed
     correct: int
     total: int
     wilson: tuple[float, float]
-    interval: tuple[float, float]
-    """95 %: Wilson's for tracks, the one by track for frames."""
+    interval: tuple[float, float]  # 95 %: Wilson's for tracks, the one by track for frames
     balanced: float
 
     def cell(self) -> str:
@@ -76,10 +73,8 @@ class Run:
     """An experiment on one test set: the scores of its first seed and of the further ones."""
 
     model: str
-    path: Path
-    """Experiment directory of the first seed."""
-    record: dict[str, Any]
-    """training.json; empty where there is none."""
+    path: Path  # experiment directory of the first seed
+    record: dict[str, Any]  # training.json; empty where there is none
     network: tuple[str, tuple[int, ...]] | None
     """LSTM or DNN, and the dimensions: input, output of each hidden layer, classes."""
     seeds: tuple[Scores, ...]

@@ -33,14 +33,10 @@ class ClassScores:
 
     classes: tuple[str, ...]
     utts: tuple[str, ...]
-    labels: np.ndarray
-    """Class index of each track, shape (num_tracks,)."""
-    tracks: dict[str, np.ndarray]
-    """``maximum``, ``minimum`` and ``mean``, each of shape (num_tracks, C)."""
-    frames: np.ndarray
-    """Every ``step``th frame of each track, float32 of shape (num_frames, C)."""
-    lengths: np.ndarray
-    """Frames of each track in ``frames``, shape (num_tracks,)."""
+    labels: np.ndarray  # class index of each track, shape (num_tracks,)
+    tracks: dict[str, np.ndarray]  # ``maximum``, ``minimum`` and ``mean``, each of shape (num_tracks, C)
+    frames: np.ndarray  # every ``step``th frame of each track, float32 of shape (num_frames, C)
+    lengths: np.ndarray  # frames of each track in ``frames``, shape (num_tracks,)
     step: int = 1
 
 

@@ -52,8 +52,7 @@ class Part:
     tables: Sequence[Table] = ()
     links: Sequence[tuple[str, str]] = ()
     facts: Sequence[tuple[str, str]] = ()
-    listings: Sequence[tuple[str, str]] = ()
-    """Texts that unfold, each with its name."""
+    listings: Sequence[tuple[str, str]] = ()  # texts that unfold, each with its name
 
 
 @dataclass(frozen=True)

@@ -35,12 +35,9 @@ class Table:
     title: str
     columns: tuple[str, ...]
     rows: list[list[str]]
-    text: str = ""
-    """What to know before reading it."""
-    left: int = 1
-    """Columns, from the first, that are flush left."""
-    paper: range = range(0)
-    """Columns of the paper's figures."""
+    text: str = ""  # what to know before reading it
+    left: int = 1  # columns, from the first, that are flush left
+    paper: range = range(0)  # columns of the paper's figures
 
     @property
     def flush(self) -> list[bool]:

@@ -30,10 +30,8 @@ CLASSIFIERS = (LDA, *machines.MACHINES)
 class Pieces:
     """The vectors of several tracks."""
 
-    vectors: np.ndarray
-    """float32 of shape (n, dim), track after track."""
-    counts: np.ndarray
-    """Vectors of each track, int64 of shape (num_tracks,)."""
+    vectors: np.ndarray  # float32 of shape (n, dim), track after track
+    counts: np.ndarray  # vectors of each track, int64 of shape (num_tracks,)
 
     @property
     def tracks(self) -> np.ndarray:

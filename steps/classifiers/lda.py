@@ -22,10 +22,8 @@ ROWS = 8192
 class Linear:
     """``scores(x) = weight x + bias``, the logarithm of joint densities up to a constant of each vector."""
 
-    weight: np.ndarray
-    """float64 of shape (C, dim)."""
-    bias: np.ndarray
-    """float64 of shape (C,)."""
+    weight: np.ndarray  # float64 of shape (C, dim)
+    bias: np.ndarray  # float64 of shape (C,)
 
     def log_posteriors(self, vectors: np.ndarray) -> np.ndarray:
         """Return natural logarithms of posteriors, float64 of shape (n, C), of (n, dim) vectors."""
@@ -36,18 +34,14 @@ class Linear:
 class Statistics:
     """What an LDA of any shrinkage needs of its training vectors, in units of deviations within classes."""
 
-    centre: np.ndarray
-    """Mean of all tracks, in the units of the vectors; float64 of shape (dim,)."""
+    centre: np.ndarray  # mean of all tracks, in the units of the vectors; float64 of shape (dim,)
     means: np.ndarray
     """Of the classes, from the centre; zeros where a class is absent; float64 of shape (C, dim)."""
-    scale: np.ndarray
-    """Deviations within the classes, 1 where a column is constant; float64 of shape (dim,)."""
+    scale: np.ndarray  # deviations within the classes, 1 where a column is constant; float64 of shape (dim,)
     eigenvalues: np.ndarray
     """Of the covariance within the classes, the largest ones that are not zero; float64 of shape (r,)."""
-    eigenvectors: np.ndarray
-    """float64 of shape (dim, r)."""
-    prior: np.ndarray
-    """Share of the tracks by class; float64 of shape (C,)."""
+    eigenvectors: np.ndarray  # float64 of shape (dim, r)
+    prior: np.ndarray  # share of the tracks by class; float64 of shape (C,)
 
     def lda(self, shrinkage: float) -> Linear:
         """Return the LDA with covariance ``(1 - shrinkage) S + shrinkage trace(S) / dim I``.

@@ -21,14 +21,10 @@ ROWS = 2048
 class Kernel:
     """``scores(x) = exp(-|x scale - support|^2 / dim) weight + bias``: an RBF SVM for each class."""
 
-    weight: np.ndarray
-    """float64 of shape (n, C)."""
-    bias: np.ndarray
-    """float64 of shape (C,)."""
-    scale: np.ndarray
-    """One over the deviations, float64 of shape (dim,)."""
-    support: np.ndarray
-    """Training vectors times the scale, float64 of shape (n, dim)."""
+    weight: np.ndarray  # float64 of shape (n, C)
+    bias: np.ndarray  # float64 of shape (C,)
+    scale: np.ndarray  # one over the deviations, float64 of shape (dim,)
+    support: np.ndarray  # training vectors times the scale, float64 of shape (n, dim)
 
     def log_posteriors(self, vectors: np.ndarray) -> np.ndarray:
         """Return normalised scores, float64 of shape (n, C), of (n, dim) vectors."""

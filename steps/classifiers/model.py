@@ -41,12 +41,10 @@ class Part:
     name: str
     feats: str
     """Which frames: the name of their script file without ``.scp``, or posteriors, ``post_<network>``."""
-    frames: float
-    """Length of a piece; 0 stands for the whole track."""
+    frames: float  # length of a piece; 0 stands for the whole track
     statistics: str
     """See :func:`steps.classifiers.pieces.piece_vectors`; ``network`` where there are networks."""
-    classifier: str = LDA
-    """One of :data:`steps.classifiers.ensemble.CLASSIFIERS`."""
+    classifier: str = LDA  # one of :data:`steps.classifiers.ensemble.CLASSIFIERS`
     projection: np.ndarray | None = field(default=None, compare=False)
     """Of the training frames, where the order of frames is among the statistics; (dim, dims)."""
     networks: TrackNetworks | None = field(default=None, compare=False)
@@ -69,8 +67,7 @@ class Member:
 
     name: str
     sharpness: float
-    shrinkage: float = 0.0
-    """Of an LDA; the cost of another classifier."""
+    shrinkage: float = 0.0  # of an LDA; the cost of another classifier
     part: Part | None = None
     model: lda.Linear | machines.Kernel | None = None
 
@@ -131,10 +128,8 @@ class Trained:
     """What training gives: the system, and the out-of-fold scores behind its choices."""
 
     ensemble: Ensemble
-    out_of_fold: dict[str, np.ndarray]
-    """Calibrated log posteriors (num_tracks, C) of every part, kept or not."""
-    candidates: tuple[Member, ...]
-    """Every part, kept or not."""
+    out_of_fold: dict[str, np.ndarray]  # calibrated log posteriors (num_tracks, C) of every part, kept or not
+    candidates: tuple[Member, ...]  # every part, kept or not
 
 
 def train(

@@ -29,28 +29,18 @@ from utils import cli
 class NetworkOptions:
     """Options of conf/best/{dnn,lstm,attention}.conf; none depends on the number of tracks or frames."""
 
-    feats: str = "feats"
-    """Which frames."""
-    hidden: int = 128
-    """Units of the first layer."""
-    memory: int = 0
-    """Cells of the LSTM in each direction; 0 for none."""
-    attention: int = 0
-    """Whether (1) frames are weighed as another layer says, or (0) all the same."""
-    dropout: tuple[float, ...] = (0.5,)
-    """Shares; of several the one with the smallest held-out loss."""
+    feats: str = "feats"  # which frames
+    hidden: int = 128  # units of the first layer
+    memory: int = 0  # cells of the LSTM in each direction; 0 for none
+    attention: int = 0  # whether (1) frames are weighed as another layer says, or (0) all the same
+    dropout: tuple[float, ...] = (0.5,)  # shares; of several the one with the smallest held-out loss
     weight_decay: float = 0.01
     learn_rate: float = 0.001
-    shrinkage: float = 0.1
-    """Of the covariance that whitens."""
-    streams: int = 16
-    """Tracks of an update."""
-    crop: int = 32
-    """Frames of each of them."""
-    interval: int = 20
-    """Updates between two looks at the tracks that were held out."""
-    patience: int = 5
-    """Looks without a loss that is smaller by 1 % until training ends."""
+    shrinkage: float = 0.1  # of the covariance that whitens
+    streams: int = 16  # tracks of an update
+    crop: int = 32  # frames of each of them
+    interval: int = 20  # updates between two looks at the tracks that were held out
+    patience: int = 5  # looks without a loss that is smaller by 1 % until training ends
     max_updates: int = 4000
     seed: int = 777
 

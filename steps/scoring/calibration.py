@@ -14,10 +14,8 @@ class Bin:
     low: float
     high: float
     count: int
-    confidence: float
-    """Mean probability of the hypotheses."""
-    accuracy: float
-    """Share of them that is right."""
+    confidence: float  # mean probability of the hypotheses
+    accuracy: float  # share of them that is right
 
 
 def reliability(confidence: np.ndarray, right: np.ndarray, num_bins: int = 10) -> list[Bin]:

@@ -21,16 +21,12 @@ class Predictions:
 
     classes: tuple[str, ...]
     utts: tuple[str, ...]
-    ref: np.ndarray
-    """True class indices, int of shape (num_tracks,)."""
-    hyp: np.ndarray
-    """Hypothesised class indices, int of shape (num_tracks,)."""
-    scores: np.ndarray
-    """Scores by class, float64 of shape (num_tracks, C)."""
+    ref: np.ndarray  # true class indices, int of shape (num_tracks,)
+    hyp: np.ndarray  # hypothesised class indices, int of shape (num_tracks,)
+    scores: np.ndarray  # scores by class, float64 of shape (num_tracks, C)
     counts: Mapping[str, np.ndarray] = field(default_factory=dict)
     """Further integer columns by name, each of shape (num_tracks,)."""
-    probabilities: bool = False
-    """Whether the scores are probabilities."""
+    probabilities: bool = False  # whether the scores are probabilities
 
     @property
     def right(self) -> np.ndarray:

@@ -21,8 +21,7 @@ class Reference:
 
     path: Path
     classes: tuple[str, ...]
-    genre: dict[str, int]
-    """Class index of every utterance, C-sorted by utterance."""
+    genre: dict[str, int]  # class index of every utterance, C-sorted by utterance
 
     @property
     def labels(self) -> np.ndarray:

@@ -44,12 +44,9 @@ def interval_by_track(
 class McNemar:
     """McNemar's exact test of two systems on the same tracks."""
 
-    only_first: int
-    """Tracks that only the first system has right."""
-    only_second: int
-    """Tracks that only the second system has right."""
-    p_value: float
-    """Two-sided."""
+    only_first: int  # tracks that only the first system has right
+    only_second: int  # tracks that only the second system has right
+    p_value: float  # two-sided
 
 
 def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:

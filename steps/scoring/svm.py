@@ -20,14 +20,10 @@ FORMAT = 1
 class Fit:
     """``scores(x) = weight ((x - mean) / scale) + bias``; the largest score is the hypothesis."""
 
-    mean: np.ndarray
-    """Training mean, float64 of shape (dim,)."""
-    scale: np.ndarray
-    """Training standard deviation, 1 where a column is constant, float64 of shape (dim,)."""
-    weight: np.ndarray
-    """float64 of shape (C, dim)."""
-    bias: np.ndarray
-    """float64 of shape (C,)."""
+    mean: np.ndarray  # training mean, float64 of shape (dim,)
+    scale: np.ndarray  # training standard deviation, 1 where a column is constant, float64 of shape (dim,)
+    weight: np.ndarray  # float64 of shape (C, dim)
+    bias: np.ndarray  # float64 of shape (C,)
 
     def scores(self, vectors: np.ndarray) -> np.ndarray:
         """Return decision values, float64 of shape (n, C), of ``vectors`` of shape (n, dim).
@@ -44,21 +40,15 @@ class LinearSvm(Fit):
     """What was found with the C that cross-validation chose, and how this was done."""
 
     classes: tuple[str, ...]
-    cost: float
-    """The chosen C of the SVM."""
-    grid: np.ndarray
-    """Costs that were tried, float64 of shape (num_costs,)."""
+    cost: float  # the chosen C of the SVM
+    grid: np.ndarray  # costs that were tried, float64 of shape (num_costs,)
     grid_correct: np.ndarray
     """Training tracks right in cross-validation with each cost, int64 of shape (num_costs,)."""
-    num_train: int
-    """Training tracks."""
+    num_train: int  # training tracks
     folds: int
-    grouped: bool
-    """Whether no artist was on both sides of a fold."""
-    kind: str = ""
-    """sc, lstm or fusion, for the record."""
-    k: float = float("nan")
-    """The threshold behind the features, for the record; NaN where there is none."""
+    grouped: bool  # whether no artist was on both sides of a fold
+    kind: str = ""  # sc, lstm or fusion, for the record
+    k: float = float("nan")  # the threshold behind the features, for the record; NaN where there is none
 
     @property
     def dim(self) -> int:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from steps.scoring.segment import posterior_statistics, share_above
+from steps.scoring.segment import posterior_statistics
 from steps.scoring.svm_training import SvmOptions, fit
 from utils import atomic, tables
 
@@ -17,32 +17,17 @@ HEADER = ("k", "lstm_correct", "fusion_correct", "total", "lstm_percent", "fusio
 
 @dataclass(frozen=True)
 class SweepData:
-    """Everything about the tracks of one set that the features at any k are made of."""
+    """Mean input frames (n, feat_dim), the frame posteriors and the class index of the tracks of a set."""
 
     sc: np.ndarray
-    """Mean input frames, float64 of shape (n, feat_dim)."""
-    fixed: np.ndarray
-    """Maximum, minimum and mean posterior, float64 of shape (n, 3 * C)."""
-    shares: np.ndarray
-    """Share of frames above each k, float64 of shape (num_k, n, C)."""
+    posts: Sequence[np.ndarray]
     labels: np.ndarray
-    """Class indices, int64 of shape (n,)."""
 
-    def features(self, position: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return f_lstm (n, 4 C) and f_fusion (n, feat_dim + 4 C) at the k with this position."""
-        lstm = np.hstack([self.fixed, self.shares[position]])
-        return lstm, np.hstack([self.sc, lstm])
-
-
-def track_statistics(post: np.ndarray, grid: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Return what one track needs for all k: (3 * C,) fixed statistics and (num_k, C) shares."""
-    fixed = posterior_statistics(post, math.inf)[: 3 * post.shape[1]]
-    return fixed, np.stack([share_above(post, k) for k in grid])
-
-
-def as_float32(values: np.ndarray) -> np.ndarray:
-    """Round to the precision of the archives, so that the sweep at k sees the features of the tables."""
-    return values.astype(np.float32).astype(np.float64)
+    def features(self, k: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return f_lstm (n, 4 C) and f_fusion (n, feat_dim + 4 C), rounded as those of the tables are."""
+        lstm = np.stack([posterior_statistics(post, k) for post in self.posts])
+        both = lstm, np.hstack([self.sc, lstm])
+        return both[0].astype(np.float32).astype(np.float64), both[1].astype(np.float32).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -68,12 +53,10 @@ def sweep(
     ``costs``: of the SVM on f_lstm and on f_fusion, as chosen on the training set for the tables.
     """
     points = []
-    for position, k in enumerate(grid):
+    for k in grid:
         right = []
-        pairs = zip(train.features(position), test.features(position), costs, strict=True)
-        for train_vectors, test_vectors, cost in pairs:
-            machine = fit(as_float32(train_vectors), train.labels, num_classes, cost, options)
-            scores = machine.scores(as_float32(test_vectors))
+        for train_vectors, test_vectors, cost in zip(train.features(k), test.features(k), costs, strict=True):
+            scores = fit(train_vectors, train.labels, num_classes, cost, options).scores(test_vectors)
             right.append(int(np.sum(scores.argmax(axis=1) == test.labels)))
         points.append(SweepPoint(k, right[0], right[1], len(test.labels)))
     return points

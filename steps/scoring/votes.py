@@ -20,16 +20,12 @@ LOG_FLOOR = 1e-10
 class TrackVote:
     """What the frames of one track say."""
 
-    counts: np.ndarray
-    """Frames whose largest posterior is each class, int64 of shape (C,)."""
-    mean_posterior: np.ndarray
-    """Mean posterior of each class, float64 of shape (C,)."""
+    counts: np.ndarray  # frames whose largest posterior is each class, int64 of shape (C,)
+    mean_posterior: np.ndarray  # mean posterior of each class, float64 of shape (C,)
     mean_log_posterior: np.ndarray
     """Mean natural logarithm of the floored posterior of each class, float64 of shape (C,)."""
-    majority: int
-    """Class of the majority vote."""
-    tie: bool
-    """Whether several classes had the most frames."""
+    majority: int  # class of the majority vote
+    tie: bool  # whether several classes had the most frames
 
     @property
     def num_frames(self) -> int:

@@ -111,7 +111,7 @@ def test_npz_has_no_pickle_and_is_the_same_every_time(tmp_path):
 def test_sweep_and_its_file(tmp_path):
     vectors, labels, _ = blobs()
     rng = np.random.default_rng(2)
-    data = SweepData(vectors, rng.normal(size=(60, 9)), rng.random(size=(2, 60, 3)), labels)
+    data = SweepData(vectors, list(rng.random(size=(60, 4, 3))), labels)
     points = sweep(data, data, 3, (0.5, 0.9), (0.1, 1.0), OPTIONS)
     assert [point.k for point in points] == [0.5, 0.9] and points[0].total == 60
     assert points[0].fusion > points[0].lstm  # f_sc tells the classes, the posteriors here are noise
