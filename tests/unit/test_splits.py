@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local import make_folds, make_frame_labels, split_tr_cv
+from local import make_frame_labels, split_tr_cv
 from local.corpus import splits
 from steps import archive
 from utils import cli, tables
@@ -157,26 +157,6 @@ def test_pooling_wants_different_utterances_and_the_same_classes(data_dir, tmp_p
         tables.write_table(tmp_path / "half" / name, {f"new-{utt}": value for utt, value in table.items()})
     with pytest.raises(cli.UserError, match="genres.txt: differs"):
         data_dir_module.read_data_dirs([data_dir, tmp_path / "half"])
-
-
-class TestMakeFolds:
-    """local/make_folds.py."""
-
-    def test_folds_by_artist(self, data_dir, capsys):
-        prefix = data_dir.with_name("fold")
-        make_folds.main(["--folds", "3", str(data_dir), str(prefix)])
-        folds = tables.read_table(data_dir.with_name("fold.utt2fold"))
-        tested = []
-        for k in (1, 2, 3):
-            fold = data_dir.with_name(f"fold{k}")
-            train, test = (keys(fold / side / "feats.scp") for side in ("train", "test"))
-            assert test == [utt for utt in folds if folds[utt] == str(k)]
-            assert sorted(train + test) == keys(data_dir / "feats.scp")
-            assert not {u[:8] for u in train} & {u[:8] for u in test}
-            assert "0 of" in (fold / "overlap.txt").read_text()
-            tested += test
-        assert sorted(tested) == keys(data_dir / "feats.scp")
-        assert "fold 3:" in capsys.readouterr().err
 
 
 class TestFrameLabels:

@@ -243,24 +243,6 @@ def test_a_system_learns_classes_that_differ_by_timbre(tmp_path, name):
     assert set(system.NOTES) == set(system.SCORES)
 
 
-def test_sig2014_learns_classes_that_differ_by_timbre(tmp_path):
-    labels = [0, 1] * 6
-    chosen = options("sig2014", "--num-units=16", "--max-epochs=5", "--num-trees=20", "--frames-per-track=50")
-    signals = [
-        noise(6.0, i, 0.05) + 0.2 * np.sin(0.1 * (1 + 3 * label) * np.arange(6 * RATE)).astype(np.float32)
-        for i, label in enumerate(labels)
-    ]
-    frames = [sig2014.features(signal, chosen, {})["frames"] for signal in signals]
-    assert frames[0].shape == (50, 513)
-    network = sig2014.fit_network(make_tracks(tmp_path, {"frames": frames}, labels, "ab"), chosen)
-    rows = [sig2014.features(signal, chosen, network)["activations"] for signal in signals]
-    tracks = make_tracks(tmp_path, {"activations": rows}, labels, "ab")
-    model = sig2014.fit(tracks, chosen)
-    assert sig2014.scores(model, tracks).argmax(axis=1).tolist() == labels
-    again = sig2014.fit_network(make_tracks(tmp_path, {"frames": frames}, labels, "ab"), chosen)
-    assert all(np.array_equal(network[key], again[key]) for key in network)
-
-
 def test_features_that_are_missing_unknown_or_not_finite_are_named(tmp_path):
     tracks = make_tracks(tmp_path, {"x": [np.zeros((1, 2)), np.full((1, 2), np.nan)]}, [0, 1])
     with pytest.raises(UserError, match="'u001'.*not finite"):
