@@ -164,4 +164,14 @@ CASES += [
     ),
     Case("forward_transform", f"{POSTERIORS} --feature-transform=t", {**FILES, "t": nnet(affine(2, 2))}, "2"),
 ]
+SCRIPTS_OF_TRAINING = [
+    ("key_alone", b"u1\n", r"x\.scp:1: expected '<key> <file>:<offset>', got 'u1'"),
+    ("not_utf8", b"u1 caf\xe9\n", r"x\.scp:1: not UTF-8"),
+    ("cut", b"u1 f.ark:3", r"x\.scp: truncated"),
+    ("duplicate", b"u1 f.ark:3\n" * 2, r"x\.scp: duplicate key 'u1'"),
+]
+CASES += [
+    Case(f"train_scp_{name}", TRAIN.replace("ark:f.ark", "scp:x.scp"), {**FILES, "x.scp": data}, said)
+    for name, data, said in SCRIPTS_OF_TRAINING
+]
 test_is_refused = refusal(CASES)

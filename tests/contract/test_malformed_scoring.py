@@ -158,4 +158,26 @@ MEASURES = [
     ("other_keys", r"accuracy\.json", json.dumps({"a": 1})),
 ]
 CASES += cases(*MEASURES, command=COMPARE, file="e/score_test/accuracy.json", prefix="measures_")
+
+FIRST, *OTHERS = LABELS.splitlines(keepends=True)
+REST = "".join(OTHERS)
+NO_PAIR = r":1: expected '<key> <value>' with a blank between them"
+DAMAGED = [  # name, what is said after the table's name, the table
+    ("key_alone", f"{NO_PAIR}, got 'u00'", f"u00\n{REST}"),
+    ("tab", NO_PAIR, LABELS.replace(" ", "\t", 1)),
+    ("blank_first", NO_PAIR, f" {LABELS}"),
+    ("blank_line", r":2: expected '<key> <value>'", f"{FIRST}\n{REST}"),
+    ("crlf", r":1: ends in a carriage return", LABELS.replace("\n", "\r\n")),
+    ("not_utf8", r":2: not UTF-8", FIRST.encode() + b"u01 caf\xe9\n"),
+    ("utf16", r":1: not UTF-8", LABELS.encode("utf-16")),
+    ("cut", r": truncated: the last line has no end", LABELS[:-1]),
+    ("duplicate", r":2: duplicate key 'u00'", FIRST + LABELS),
+    ("unsorted", r":12: 'u00' comes after 'u11': not sorted", REST + FIRST),
+    ("nul", r":1: holds a control character", f"u00 x\0y\n{REST}"),
+]
+CASES += [
+    Case(f"table_{program}_{name}", command, {**FILES, "d/utt2genre": text}, f"d/utt2genre{said}")
+    for name, said, text in DAMAGED
+    for program, command in (("vote", VOTE), ("svm", TRAIN))
+]
 test_is_refused = refusal(CASES)
