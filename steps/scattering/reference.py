@@ -12,6 +12,7 @@ import math
 from typing import Any
 
 import numpy as np
+from kymatio.scattering1d.backend.numpy_backend import backend
 from kymatio.scattering1d.core.scattering1d import scattering1d
 from numpy.typing import NDArray
 
@@ -33,114 +34,60 @@ def at_rate(response: filters.Floats, resolution: int) -> filters.Floats:
     return cut
 
 
-def wavelet_filters(bank: filters.Bank, num_bins: int, num_levels: int) -> dict[int, dict[str, Any]]:
-    """Kymatio's dictionary of a bank's wavelets, with ``num_levels`` resolutions."""
-    omega = np.arange(num_bins) * (2.0 * math.pi / num_bins)
-    found = {}
-    for n, width in enumerate(bank.widths):
-        response = bank.response(n, omega)
-        found[n] = {
-            "xi": float(bank.centres[n]) / (2.0 * math.pi),
-            "sigma": 1.0 / (2.0 * math.pi * float(width)),
-            "j": filters.round_half_up(math.log2(math.pi / float(filters.bandwidth(width)))),
-            "levels": [at_rate(response, level) for level in range(num_levels)],
-        }
-    return found
-
-
-def lowpass_filters(bank: filters.Bank, num_bins: int, num_levels: int) -> dict[str, Any]:
-    """Kymatio's dictionary of a bank's low-pass, with ``num_levels`` resolutions."""
-    omega = np.arange(num_bins) * (2.0 * math.pi / num_bins)
-    response = filters.lowpass(omega, bank.lowpass_width)
-    return {
-        "xi": 0.0,
-        "sigma": 1.0 / (2.0 * math.pi * bank.lowpass_width),
-        "j": num_levels - 1 + OVERSAMPLING,
-        "levels": [at_rate(response, level) for level in range(num_levels)],
-    }
-
-
 class Reference:
-    """Kymatio's core on blocks of ``num_hops`` hops.
+    """Kymatio's core, its numpy backend, on blocks of ``num_hops`` hops."""
 
-    Parameters
-    ----------
-    config : Config
-        The feature set.
-    backend : str
-        ``numpy`` or ``torch``, one of kymatio's.
-    dtype : str
-        ``float64`` or ``float32``.
-    num_hops : int
-        Length of a block.
-    """
-
-    def __init__(
-        self, config: Config, backend: str = "numpy", dtype: str = "float64", num_hops: int = BLOCK_HOPS
-    ) -> None:
+    def __init__(self, config: Config, dtype: str = "float64", num_hops: int = BLOCK_HOPS) -> None:
         self.config, self.dtype, self.num_hops = config, dtype, num_hops
-        self.backend = load_backend(backend)
-        levels = config.hop.bit_length()
-        num_bins = num_hops * config.hop
-        made: dict[tuple[filters.Bank, int], dict] = {}
-        for block in range(len(config.Q)):
-            for bank, count in zip(config.banks(block), (1, levels), strict=True):
-                if (bank, count) not in made:
-                    made[bank, count] = self._convert_bank(wavelet_filters(bank, num_bins, count))
-        self.first = [made[config.banks(block)[0], 1] for block in range(len(config.Q))]
-        self.second = [made[config.banks(block)[1], levels] for block in range(len(config.Q))]
-        self.lowpass = [
-            [self._convert(lowpass_filters(bank, num_bins, levels)) for bank in config.banks(block)]
-            for block in range(len(config.Q))
+        self.omega = np.arange(num_hops * config.hop) * (2.0 * math.pi / (num_hops * config.hop))
+        self.num_levels = config.hop.bit_length()
+        wavelets = functools.cache(self._wavelets)
+        self.banks = [
+            (
+                wavelets(first, 1),
+                wavelets(second, self.num_levels),
+                self._lowpass(first),
+                self._lowpass(second),
+            )
+            for first, second in map(config.banks, range(len(config.Q)))
         ]
 
-    def _convert_bank(self, bank: dict[int, dict[str, Any]]) -> dict[int, dict[str, Any]]:
-        return {n: self._convert(wavelet) for n, wavelet in bank.items()}
+    def _filter(
+        self, response: filters.Floats, centre: float, width: float, octave: int, num_levels: int
+    ) -> dict[str, Any]:
+        """Return kymatio's dictionary of a filter, with ``num_levels`` resolutions."""
+        levels = [at_rate(response, level).astype(self.dtype) for level in range(num_levels)]
+        turn = 2.0 * math.pi
+        return {"xi": centre / turn, "sigma": 1.0 / (turn * width), "j": octave, "levels": levels}
 
-    def _convert(self, response: dict[str, Any]) -> dict[str, Any]:
-        levels = [self._array(level) for level in response["levels"]]
-        # Kymatio's torch backend keeps a last axis for the real and the imaginary part.
-        return {**response, "levels": [level[..., None] for level in levels] if self._is_torch else levels}
+    def _wavelets(self, bank: filters.Bank, num_levels: int) -> dict[int, dict[str, Any]]:
+        octaves = [filters.wavelet_resolution(width, oversampling=0) for width in bank.widths]
+        every = zip(bank.centres.tolist(), bank.widths.tolist(), octaves, strict=True)
+        return {
+            n: self._filter(bank.response(n, self.omega), *own, num_levels) for n, own in enumerate(every)
+        }
 
-    @property
-    def _is_torch(self) -> bool:
-        return "torch" in self.backend.__module__
-
-    def _array(self, values: NDArray[np.floating]) -> Any:
-        values = np.ascontiguousarray(values, dtype=self.dtype)
-        if not self._is_torch:
-            return values
-        import torch
-
-        return torch.from_numpy(values)
+    def _lowpass(self, bank: filters.Bank) -> dict[str, Any]:
+        response = filters.lowpass(self.omega, bank.lowpass_width)
+        octave = self.num_levels - 1 + OVERSAMPLING
+        return self._filter(response, 0.0, bank.lowpass_width, octave, self.num_levels)
 
     def block(self, samples: NDArray[np.floating]) -> NDArray[np.float64]:
         """Averages of one block, its margins included [shape=(num_hops, dims)]."""
-        result = np.empty((self.num_hops, paths.num_dims(self.config)))
-        column = 0
-        for block in range(len(self.config.Q)):
-            own, averaging = self.lowpass[block]
-            found = {(-1, -1): self._run(samples, {}, {}, own)[-1, -1]}
-            if self.config.max_order:
-                found |= {
-                    path: values
-                    for path, values in self._run(
-                        samples, self.first[block], self.second[block], averaging
-                    ).items()
-                    if path != (-1, -1)
-                }
-            for path in paths.block_paths(self.config, block):
-                result[:, column] = found[path]
-                column += 1
-        return result
+        columns: list[NDArray[np.float64]] = []
+        for block, (first, second, lowpass, averaging) in enumerate(self.banks):
+            found = self._run(samples, first, second, averaging) if self.config.max_order else {}
+            found |= self._run(samples, {}, {}, lowpass)  # order 0 has a low-pass of its own
+            columns += [found[path] for path in paths.block_paths(self.config, block)]
+        return np.stack(columns, axis=1)
 
     def _run(
         self, samples: NDArray[np.floating], first: dict, second: dict, averaging: dict
     ) -> dict[tuple[int, int], NDArray[np.float64]]:
-        level = self.config.hop.bit_length() - 1
+        level = self.num_levels - 1
         found = scattering1d(
-            self._array(samples[None, None]),
-            self.backend,
+            samples[None, None].astype(self.dtype),
+            backend,
             first,
             second,
             averaging,
@@ -152,41 +99,15 @@ class Reference:
         return {(*path["n"], -1, -1)[:2]: np.asarray(path["coef"]).reshape(-1) for path in found}
 
 
-def load_backend(name: str) -> Any:
-    """Kymatio's ``numpy`` or ``torch`` backend in one dimension."""
-    if name == "torch":
-        from kymatio.scattering1d.backend import torch_backend
-
-        return torch_backend.backend
-    from kymatio.scattering1d.backend import numpy_backend
-
-    return numpy_backend.backend
-
-
-@functools.lru_cache(maxsize=1)
-def default_reference(config: Config) -> Reference:
-    """Return kymatio's numpy backend in double precision, made once for many tracks."""
-    return Reference(config)
+default_reference = functools.lru_cache(maxsize=1)(Reference)
 
 
 def averages(
     signal: NDArray[np.floating], config: Config, made: Reference | None = None
 ) -> NDArray[np.float64]:
-    """Scattering coefficients before ScatNet's factor, by kymatio's core.
+    """Scattering coefficients before ScatNet's factor, by kymatio's core, with the filters of ``made``.
 
-    Parameters
-    ----------
-    signal : array [shape=(samples,)]
-        Audio in [-1, 1].
-    config : Config
-        The feature set.
-    made : Reference, optional
-        Filters to use again.
-
-    Returns
-    -------
-    array [shape=(frames, dims)]
-        ScatNet's except within a margin of the ends.
+    [shape=(frames, dims)]; ScatNet's except within a margin of the ends.
     """
     made = made or default_reference(config)
     plan = blocks.layout(config, len(signal), made.num_hops)

@@ -33,12 +33,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 RATE = 22050
 CUDA_TRACKS = 64  # of which the time of one is told
-SYSTEMS = ("kymatio numpy", "kymatio torch", "core numpy", "core torch", "ours")
+SYSTEMS = ("kymatio numpy", "kymatio torch", "core", "ours")
 LABELS = {
     "kymatio numpy": "kymatio.numpy, J=13 (747 paths)",
     "kymatio torch": "kymatio.torch, J=13 (747 paths)",
-    "core numpy": "kymatio's core, ScatNet's filters, numpy",
-    "core torch": "kymatio's core, ScatNet's filters, torch",
+    "core": "kymatio's core, ScatNet's filters",
     "ours": "steps.scattering",
     "ours cuda": "steps.scattering on CUDA",
 }
@@ -68,15 +67,12 @@ def kymatio_front_end(audio: np.ndarray, backend: str, threads: int) -> Callable
     return lambda: [transform(given) for transform in made]
 
 
-def kymatio_core(audio: np.ndarray, backend: str, threads: int) -> Callable[[], object]:
+def kymatio_core(audio: np.ndarray) -> Callable[[], object]:
     """Kymatio's core with ScatNet's filters on one block, or on blocks of 192 hops."""
-    import torch
-
     from steps.scattering import Config, blocks, reference
 
-    torch.set_num_threads(threads)
     hops = blocks.layout(Config(), len(audio)).num_hops
-    made = reference.Reference(Config(), backend, "float32", num_hops=hops)
+    made = reference.Reference(Config(), "float32", num_hops=hops)
     return lambda: reference.averages(audio, Config(), made)
 
 
@@ -131,8 +127,10 @@ def measure(system: str, seconds: float, threads: int, repeats: int) -> dict[str
             job = ours_on_cuda(folder, audio)
         elif name == "ours":
             job = ours(audio, threads)
+        elif name == "core":
+            job = kymatio_core(audio)
         else:
-            job = (kymatio_front_end if name == "kymatio" else kymatio_core)(audio, backend, threads)
+            job = kymatio_front_end(audio, backend, threads)
         for _ in range(repeats + 1):
             wall, cpu = time.perf_counter(), time.process_time()
             job()
@@ -240,7 +238,7 @@ def table(systems: list[str], lengths: list[int], repeats: int) -> None:
             if system.startswith("kymatio") and seconds > 60:
                 continue
             for threads in (1, 2):
-                if threads > 1 and system.endswith(("numpy", "cuda")):
+                if threads > 1 and system.endswith(("numpy", "core", "cuda")):
                     continue
                 count = repeats if system.startswith("ours") else min(repeats, 2)
                 words = (f"--part={system}", f"--seconds={seconds}", f"--num-threads={threads}")
