@@ -12,13 +12,7 @@ _HEADER = np.dtype([("min", "<f4"), ("range", "<f4"), ("rows", "<i4"), ("cols", 
 
 
 def read_compressed(stream: Stream, token: bytes) -> np.ndarray:
-    """Read the body after the token ``CM ``, ``CM2 `` or ``CM3 ``.
-
-    Returns
-    -------
-    ndarray
-        [shape=(rows, cols), float32]
-    """
+    """Read the body after the token ``CM ``, ``CM2 `` or ``CM3 ``: float32 [shape=(rows, cols)]."""
     start = stream.offset
     header = np.frombuffer(stream.read(16), _HEADER)[0]
     rows, cols = int(header["rows"]), int(header["cols"])
@@ -69,13 +63,7 @@ def _column_knots(matrix: np.ndarray, low: np.float32, scale: np.float32) -> np.
 
 
 def encode_compressed(matrix: np.ndarray) -> bytes:
-    """Encode as Kaldi's default method does: ``CM`` above 8 rows, else ``CM2``; the token included.
-
-    Parameters
-    ----------
-    matrix : ndarray
-        [shape=(rows, cols), float32], finite.
-    """
+    """Encode finite float32 as Kaldi's default does, with the token: ``CM`` above 8 rows, else ``CM2``."""
     matrix = np.ascontiguousarray(matrix, dtype=np.float32)
     rows, cols = matrix.shape
     low = np.float32(matrix.min()) if matrix.size else np.float32(0)

@@ -47,10 +47,7 @@ def _read_dims(stream: Stream, count: int) -> list[int]:
 def read_matrix(stream: Stream, *, keep_double: bool = False) -> np.ndarray:
     """Read one matrix, binary (``FM``, ``DM``, ``CM``, ``CM2``, ``CM3``) or text.
 
-    Returns
-    -------
-    ndarray
-        [shape=(rows, cols), float32], writable; float64 if it was stored so and ``keep_double``.
+    It is float32 and writable [shape=(rows, cols)]; float64 if it was stored so and ``keep_double``.
     """
     start = stream.offset
     if stream.peek(2) != b"\0B":
@@ -223,18 +220,9 @@ def _number(value: float) -> str:
 
 
 def write_object(file: IO[bytes], kind: str, value: Any, *, text: bool, compress: bool) -> None:
-    """Write one object, without its key.
+    """Write one object of a kind of :class:`Writer`, as the readers return it, without its key.
 
-    Parameters
-    ----------
-    file : IO
-        Open for writing bytes (mode ``"wb"``).
-    kind : str
-        ``matrix``, ``vector``, ``int_vector`` or ``posterior``.
-    value : ndarray or list
-        As the readers return it. Float matrices and vectors are stored in float32.
-    text, compress : bool
-        Kaldi's text form; ``CM``/``CM2`` for matrices.
+    Float matrices and vectors are stored in float32, with ``compress`` matrices as ``CM`` or ``CM2``.
     """
     if text:
         file.write(_as_text(kind, value).encode())

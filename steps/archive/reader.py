@@ -29,21 +29,11 @@ _TOLERANCE = 3  # rows
 
 
 def read_objects(rspecifier: str, kind: str, *, allow_pipes: bool = False) -> Iterator[tuple[str, Any]]:
-    """Yield ``(key, object)`` in the order of the archive or script file.
+    """Yield ``(key, object)`` in the order of an archive or script file, ``ark:FILE`` or ``scp:FILE``.
 
-    Parameters
-    ----------
-    rspecifier : str
-        ``ark:FILE`` or ``scp:FILE``, with Kaldi's options; ``-`` is the standard input.
-    kind : str
-        ``matrix``, ``vector``, ``int_vector``, ``posterior`` (lists) or ``posterior_arrays``.
-    allow_pipes : bool
-        Whether ``command |`` may be run.
-
-    Raises
-    ------
-    ArchiveError
-        For a truncated archive, a duplicate key, a wrong header, a failed command: with file and byte.
+    ``kind`` is ``matrix``, ``vector``, ``int_vector``, ``posterior`` (lists) or ``posterior_arrays``; ``-``
+    is the standard input, and ``command |`` is run if ``allow_pipes``. Raises ArchiveError with file and byte
+    for a truncated archive, a duplicate key, a wrong header, a failed command.
     """
     spec = parse_rspecifier(rspecifier)
     pairs = _read_scp(spec, kind, allow_pipes) if spec.type == "scp" else _read_ark(spec, kind, allow_pipes)

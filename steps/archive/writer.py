@@ -19,17 +19,10 @@ from utils import atomic
 class Writer:
     """Write ``(key, object)`` to an archive that appears only when it is complete.
 
-    Parameters
-    ----------
-    wspecifier : str
-        ``ark:FILE``, ``ark,t:FILE`` (text) or ``ark,scp:ARK,SCP``; ``-`` is the standard output.
-    kind : str
-        ``matrix``, ``vector``, ``int_vector`` or ``posterior``.
-    compress : bool
-        Whether to write matrices as Kaldi's compressed ``CM``.
+    The wspecifier is ``ark:FILE``, ``ark,t:FILE`` (text) or ``ark,scp:ARK,SCP``; ``-`` is the standard
+    output. The kind is ``matrix``, ``vector``, ``int_vector`` or ``posterior``; ``compress`` writes matrices
+    as ``CM``.
 
-    Examples
-    --------
     >>> with Writer("ark,scp:feats.ark,feats.scp") as writer:  # doctest: +SKIP
     ...     writer.write("utt1", matrix)
     """

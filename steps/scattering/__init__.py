@@ -42,36 +42,15 @@ def features(
     num_hops: int | None = None,
     backend: str = "fast",
 ) -> NDArray[np.floating]:
-    """Scattering features of one track.
+    """Scattering features of one track of at least one window (``config.T`` samples) of audio in [-1, 1].
 
-    Parameters
-    ----------
-    signal : array or Samples [shape=(samples,)]
-        Audio in [-1, 1], at least one window (``config.T`` samples) of it.
-    config : Config, optional
-        The feature set; the paper's 525 dimensions if omitted.
-    raw : bool
-        Stop before renormalisation and logarithm: coefficients in ScatNet's scale.
-    dtype : str
-        ``float32`` or ``float64``.
-    device : torch.device or str
-        ``cpu`` or ``cuda``.
-    num_threads : int
-        Threads on the CPU; the result does not depend on it.
-    num_hops : int, optional
-        Length of the blocks in hops, chosen from the track's length if omitted.
-    backend : str
-        ``fast``, or ``kymatio``: its core on our filters, on the CPU, in double precision.
+    ``raw`` stops before renormalisation and logarithm, at coefficients in ScatNet's scale. The result depends
+    on ``dtype`` (``float32`` or ``float64``) and ``num_hops`` (length of the blocks, by default chosen from
+    the track's length), not on ``num_threads`` of the CPU. ``backend`` is ``fast``, or ``kymatio``: its core
+    on our filters, on the CPU, in double precision.
 
-    Returns
-    -------
-    array [shape=(frames, dims)]
-        One row every ``config.hop`` samples, centred there; columns as ``columns(config)`` has them.
-
-    Raises
-    ------
-    UserError
-        If the signal is not one-dimensional, shorter than a window, or holds a NaN or an infinity.
+    Returns one row every ``config.hop`` samples, centred there [shape=(frames, dims)]; ``columns(config)``
+    says what they are. Raises UserError if the signal has two axes or a NaN, or is too short.
     """
     options: dict[str, Any] = {"raw": raw, "dtype": dtype, "num_hops": num_hops}
     if str(device) == "cpu" or backend == "kymatio":

@@ -89,21 +89,10 @@ class Run:
 
 
 def mirrored(start: int, size: int, length: int) -> list[Run]:
-    """List the runs of a block outside a signal of ``length`` samples, and what they mirror.
+    """List the runs of the block from ``start`` on outside a signal of ``length`` samples.
 
-    The signal continues to both sides as its mirror image, ``x[-1 - i] = x[i]``, without end.
-
-    Parameters
-    ----------
-    start, size : int
-        The block covers the samples ``start`` to ``start + size - 1``.
-    length : int
-        The signal covers the samples 0 to ``length - 1``.
-
-    Returns
-    -------
-    list of Run
-        ``low`` and ``high`` count from the block's start, ``source`` from the signal's.
+    The signal continues to both sides as its mirror image, ``x[-1 - i] = x[i]``, without end. ``low`` and
+    ``high`` of a run count from the block's start, ``source`` from the signal's.
     """
     runs = []
     for period in range(start // length, -(-(start + size) // length)):
@@ -130,13 +119,7 @@ class Signal(Protocol):
 
 
 def finite(signal: Signal, low: int, high: int) -> NDArray[np.floating]:
-    """Take the samples ``low`` to ``high - 1``.
-
-    Raises
-    ------
-    UserError
-        If one is NaN or infinite.
-    """
+    """Take the samples ``low`` to ``high - 1``, or raise UserError if one is NaN or infinite."""
     samples = signal[low:high]
     if not np.all(np.isfinite(samples)):
         place = int(np.argmin(np.isfinite(samples)))
@@ -145,13 +128,7 @@ def finite(signal: Signal, low: int, high: int) -> NDArray[np.floating]:
 
 
 def cut(signal: Signal, start: int, size: int) -> NDArray[np.floating]:
-    """Take ``size`` samples from ``start`` on, with the mirror images where the signal does not reach.
-
-    Raises
-    ------
-    UserError
-        If a sample is NaN or infinite.
-    """
+    """Take ``size`` :func:`finite` samples from ``start`` on; mirror images beyond the signal."""
     low, high = max(0, start), min(len(signal), start + size)
     out = np.empty(size, dtype=signal.dtype)
     out[low - start : high - start] = finite(signal, low, high)

@@ -16,21 +16,10 @@ MAX_QUALITY = 64
 class Config:
     """Configuration of the scattering features; the defaults are the paper's 525 dimensions.
 
-    Parameters
-    ----------
-    T : int
-        Averaging scale in samples, which is also the window of a frame.
-    Q : tuple of (int, int)
-        One pair a block, wavelets an octave in the first and the second layer.
-    max_order : int
-        0, 1 or 2.
-    sample_rate : int
-        In Hz; it only gives the columns their frequencies and the frames their times.
-
-    Raises
-    ------
-    UserError
-        If a value is out of range or the blocks have different frame rates.
+    ``T`` is the averaging scale in samples, which is also the window of a frame, ``Q`` the wavelets an octave
+    in the first and the second layer of each block; ``sample_rate`` in Hz only gives the columns their
+    frequencies and the frames their times. Raises UserError if a value is out of range or the blocks' frame
+    rates differ.
     """
 
     T: int = 8192
@@ -87,13 +76,7 @@ class Config:
 
 
 def parse_quality(text: str) -> tuple[tuple[int, int], ...]:
-    """Parse ``8,1:1,1``, one ``Q1,Q2`` a block, into pairs of integers.
-
-    Raises
-    ------
-    UserError
-        If the text is anything else.
-    """
+    """Parse ``8,1:1,1``, one ``Q1,Q2`` a block, into pairs of integers."""
     pairs = []
     for block in text.split(":"):
         words = block.split(",")

@@ -51,17 +51,9 @@ class Kernels:
 def mirror_places(start: Tensor, length: Tensor, size: int) -> Tensor:
     """Say for each sample of blocks what it is a mirror image of, or itself: ``blocks.outside`` on a device.
 
-    Parameters
-    ----------
-    start, length : Tensor [shape=(blocks, 1)]
-        First sample of each block in its track, and samples of the track.
-    size : int
-        Samples of a block.
-
-    Returns
-    -------
-    Tensor [shape=(blocks, size)]
-        Places in the block; a sample whose source is farther off stands for itself.
+    ``start`` (first sample of a block in its track) and ``length`` (of the track) are [shape=(blocks, 1)].
+    Returns places in the block [shape=(blocks, size)]; a sample whose source is farther off stands for
+    itself.
     """
     place = torch.arange(size, device=start.device)
     period = (place + start).remainder(2 * length)

@@ -38,22 +38,7 @@ def averages(
 ) -> NDArray[np.floating]:
     """Scattering coefficients before ScatNet's factor, renormalisation and logarithm, on the CPU.
 
-    Parameters
-    ----------
-    signal : array or blocks.Signal [shape=(samples,)]
-        Audio in [-1, 1].
-    config : Config
-        The feature set.
-    dtype : str
-        Precision of the work and of the result, ``float32`` or ``float64``.
-    num_threads : int
-        Threads; the result does not depend on it.
-    num_hops : int, optional
-        Length of the blocks in hops, chosen from the track's length if omitted.
-
-    Returns
-    -------
-    array [shape=(frames, dims)]
+    The arguments are those of ``steps.scattering.features``. Returns an array [shape=(frames, dims)].
     """
     plan = blocks.layout(config, len(signal), num_hops)
     made = transform(config, plan.num_hops, dtype)

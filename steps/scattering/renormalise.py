@@ -12,18 +12,9 @@ FLOOR = 2.0**-20
 
 
 def renormalise(raw: NDArray[np.floating], config: Config) -> NDArray[np.float64]:
-    """Divide order 2 by its first-order parents, ``S2 / (S1 + floor)``; orders 0 and 1 stay.
+    """Divide order 2 by its first-order parents, ``S2 / (S1 + floor)``; orders 0 and 1 stay (frames, dims).
 
-    Parameters
-    ----------
-    raw : array [shape=(frames, dims)]
-        Coefficients in ScatNet's scale.
-    config : Config
-        The feature set; the floor is ``2^-20`` in units of plain averages.
-
-    Returns
-    -------
-    array [shape=(frames, dims)]
+    ``raw`` is in ScatNet's scale, the floor ``2^-20`` in units of plain averages.
     """
     parents = paths.parents(config)
     second = parents >= 0

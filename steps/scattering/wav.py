@@ -52,25 +52,10 @@ class Samples:
 def open_wav(
     name: str, sample_rate: int, where: str, *, allow_pipes: bool = False, segment: Segment | None = None
 ) -> Iterator[Samples]:
-    """Open one channel of audio.
+    """Open one channel of audio, a file or (``allow_pipes``) a command ending in ``|``, or a segment of it.
 
-    Parameters
-    ----------
-    name : str
-        A file, or a command ending in ``|``.
-    sample_rate : int
-        The rate it must have, in Hz.
-    where : str
-        What an error is to name: the script file and the track.
-    allow_pipes : bool
-        Whether commands may be run.
-    segment : Segment, optional
-        The piece of it that is wanted.
-
-    Raises
-    ------
-    UserError
-        If it is no audio, of another rate, of several channels, or ends early, or there is no such piece.
+    Raises UserError, which names ``where`` it comes from, if it is no audio, of another rate than
+    ``sample_rate`` Hz, of several channels, or ends early, or there is no such segment.
     """
     with archive.open_input(name, allow_pipes=allow_pipes, where=where) as stream:
         source = stream if stream.seekable() else io.BytesIO(stream.read())

@@ -70,23 +70,9 @@ def divergence(v: torch.Tensor, product: torch.Tensor) -> torch.Tensor:
 def factorise(v: torch.Tensor, rank: int, max_iters: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     """Factorise all segments at once by Lee and Seung's multiplicative updates for the KL divergence.
 
-    Parameters
-    ----------
-    v : tensor of shape (S, bands, frames)
-        Not negative.
-    rank : int
-        Bases of each segment.
-    max_iters : int
-        Stops earlier where the summed divergence changes by less than a ten-thousandth in ten updates.
-    seed : int
-        Of the random start.
-
-    Returns
-    -------
-    w : tensor of shape (S, bands, rank)
-        Columns sum to 1.
-    h : tensor of shape (S, rank, frames)
-        Holds the scale.
+    ``v``, not negative, has the shape (S, bands, frames). Stops before ``max_iters`` where the summed
+    divergence changes by less than a ten-thousandth in ten updates. Returns w (S, bands, rank), whose columns
+    sum to 1, and h (S, rank, frames), which holds the scale.
     """
     generator = torch.Generator().manual_seed(seed)
     num, bands, frames = v.shape

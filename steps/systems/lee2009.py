@@ -98,17 +98,10 @@ def frame_features(signal: spectra.Sliceable) -> list[NDArray]:
 
 
 def modulation_spectrum(trajectories: NDArray) -> NDArray:
-    """Return the mean magnitude over all texture windows of the FFT along time.
+    """Return the mean magnitude over all texture windows of the FFT along time, of shape (256, D).
 
-    Parameters
-    ----------
-    trajectories : array of shape (num_frames, D)
-        Fewer frames than a texture window has are filled up with zeros [O].
-
-    Returns
-    -------
-    array of shape (256, D)
-        Row m is the modulation frequency m · 0.168 Hz; row 0 holds the mean of the trajectory.
+    Row m is the modulation frequency m · 0.168 Hz; row 0 holds the mean of the trajectory (num_frames, D).
+    Fewer frames than a texture window has are filled up with zeros [O].
     """
     missing = TEXTURE - len(trajectories)
     if missing > 0:
@@ -158,18 +151,10 @@ def part_slices() -> dict[str, slice]:
 def whitened_lda(values: NDArray, labels: NDArray) -> tuple[NDArray, NDArray]:
     """Return the projection of an LDA that whitens the within-class scatter first, and the centroids [P].
 
-    Parameters
-    ----------
-    values : array of shape (n, dim)
-    labels : int array of shape (n,)
-
-    Returns
-    -------
-    projection : array of shape (dim, h)
-        At most one direction fewer than there are classes. Directions without any scatter within the classes
-        are left out: rows and columns of a contrast matrix have the same mean, so each part has two of
-        them; corpora with fewer tracks than values have more.
-    centroids : array of shape (classes that occur, h)
+    The projection (dim, h) has at most one direction fewer than there are classes. Directions without any
+    scatter within the classes are left out: rows and columns of a contrast matrix have the same mean, so each
+    part has two of them; corpora with fewer tracks than values have more. Centroids are of the classes that
+    occur.
     """
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis  # a second; features do without it
 

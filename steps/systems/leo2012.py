@@ -57,19 +57,8 @@ def median_of_pairs(distances: NDArray) -> float:
 def fastmap(distances: NDArray, num_axes: int, seed: int) -> tuple[NDArray, NDArray]:
     """Embed objects by FastMap with pivots at the median distance.
 
-    Parameters
-    ----------
-    distances : array of shape (n, n)
-        Need not be Euclidean.
-    num_axes : int
-        Fewer are made where no distance is left.
-    seed : int
-        Of the object that each axis starts from.
-
-    Returns
-    -------
-    coordinates : array of shape (n, axes)
-    pivots : int array of shape (axes, 2)
+    ``distances`` (n, n) need not be Euclidean. Fewer than ``num_axes`` are made where no distance is left;
+    ``seed`` gives the object that each starts from. Returns coordinates (n, axes) and pivots (axes, 2).
     """
     rng = np.random.default_rng(seed)
     rest = np.square(distances)

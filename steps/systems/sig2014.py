@@ -144,12 +144,9 @@ def features(signal: spectra.Sliceable, options: Namespace, network: Arrays) -> 
 
 
 def activations(signal: spectra.Sliceable, network: Mapping[str, torch.Tensor]) -> NDArray[np.float32]:
-    """Return mean and deviation of all hidden outputs over windows of 200 frames, every 100.
+    """Return mean and deviation of hidden outputs over windows of 200 frames, every 100 (num_windows, 6 h).
 
-    Returns
-    -------
-    float32 array of shape (num_windows, 6 h)
-        A track shorter than a window is one window.
+    A track shorter than a window is one window.
     """
     rest = network["mean"].new_empty(0, NUM_LAYERS * len(network["layer0_bias"]))
     windows = []

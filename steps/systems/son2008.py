@@ -74,22 +74,11 @@ def laplacian(kernel: NDArray, num_neighbours: int = NEIGHBOURS) -> NDArray:
 def least_squares(
     kernel: NDArray, targets: NDArray, num_labelled: int, ambient: float, intrinsic: float = 0.0
 ) -> NDArray:
-    """Solve (Laplacian) regularised least squares.
+    """Solve (Laplacian) regularised least squares for coefficients (n, C): scores are ``kernel`` times these.
 
-    Parameters
-    ----------
-    kernel : array of shape (n, n)
-        Similarities, the labelled tracks first.
-    targets : array of shape (n, C)
-        One of C for labelled tracks, zeros for the others.
-    num_labelled : int
-    ambient, intrinsic : float
-        Weights of the ridge and of the Laplacian; with intrinsic 0 unlabelled tracks have no influence.
-
-    Returns
-    -------
-    array of shape (n, C)
-        Coefficients: the scores are kernel times these.
+    In ``kernel`` (n, n) and ``targets`` (n, C), one of C, labelled tracks come first; others have zeros.
+    ``ambient`` and ``intrinsic`` are the weights of the ridge and of the Laplacian; with intrinsic 0
+    unlabelled tracks have no influence.
     """
     total = len(kernel)
     system = kernel.copy()
@@ -151,12 +140,8 @@ def choose(scaled: NDArray, tracks: Tracks, num_folds: int, seed: int) -> tuple[
     """Choose ridge, Laplacian and sharpness by cross-validation inside the training tracks.
 
     The ridge and the sharpness are chosen without the Laplacian, the Laplacian with the held-out tracks as
-    unlabelled ones.
-
-    Returns
-    -------
-    tuple
-        ambient, intrinsic, sharpness, and the tracks right in cross-validation without the Laplacian.
+    unlabelled ones. Returns ambient, intrinsic, sharpness, and the tracks that were right without the
+    Laplacian.
     """
     num_classes, folds = len(tracks.classes), tracks.folds(num_folds, seed)
 

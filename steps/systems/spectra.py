@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 import scipy.fft
+import scipy.ndimage
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
@@ -33,21 +34,9 @@ def num_frames(num_samples: int, size: int, hop: int) -> int:
 def frame_blocks(
     signal: Sliceable, size: int, hop: int, *, pre_emphasis: float = 0.0
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield the frames of a signal in blocks.
+    """Yield the frames of a signal, read once, in blocks (at most BLOCK, size) on the scale of 16 bits.
 
-    Parameters
-    ----------
-    signal : Sliceable
-        The audio, read once from its start to its end.
-    size, hop : int
-        Length of a frame and distance of their starts, in samples.
-    pre_emphasis : float
-        y(n) = x(n) - pre_emphasis x(n - 1), with x(-1) = 0.
-
-    Yields
-    ------
-    float32 array of shape (at most BLOCK, size)
-        On the scale of 16-bit integers.
+    ``size`` and ``hop`` are in samples; pre-emphasis is y(n) = x(n) - pre_emphasis x(n - 1), with x(-1) = 0.
     """
     total = num_frames(len(signal), size, hop)
     for first in range(0, total, BLOCK):
@@ -71,18 +60,9 @@ def power_spectrum(frames: NDArray[np.float32], window: NDArray[np.float64], num
 
 
 def triangles(edges: Sequence[float] | NDArray, num_fft: int) -> NDArray[np.float32]:
-    """Return triangular filters over the bins of an FFT, peak 1, filter b from edge b over b + 1 to b + 2.
+    """Return triangular filters over the bins of an FFT, (num_fft / 2 + 1, len(edges) - 2).
 
-    Parameters
-    ----------
-    edges : sequence of float
-        Frequencies in Hz, rising.
-    num_fft : int
-        Samples of the FFT.
-
-    Returns
-    -------
-    float32 array of shape (num_fft / 2 + 1, len(edges) - 2)
+    Filter b rises from edge b, in Hz, to 1 at edge b + 1 and falls to edge b + 2.
     """
     points = np.asarray(edges, dtype=np.float64)
     bins = np.linspace(0.0, SAMPLE_RATE / 2, num_fft // 2 + 1)[:, np.newaxis]
@@ -100,13 +80,9 @@ def mel_edges(num_filters: int) -> NDArray[np.float64]:
 def shared_bands(edges: Sequence[float] | NDArray, num_fft: int) -> NDArray[np.float32]:
     """Return rectangular bands that share the bins at their edges, as MPEG-7's audio spectrum envelope does.
 
-    A bin stands for the frequencies within half a bin of its own, and counts for a band by the share of
-    these that lies in it. There is a band below the first edge and one above the last, so the bands add up
-    to the whole spectrum.
-
-    Returns
-    -------
-    float32 array of shape (num_fft / 2 + 1, len(edges) + 1)
+    A bin stands for the frequencies within half a bin of its own, and counts for a band by the share of these
+    that lies in it. There is a band below the first edge and one above the last, so the bands add up to the
+    whole spectrum: (num_fft / 2 + 1, len(edges) + 1).
     """
     step = SAMPLE_RATE / num_fft
     centres = np.arange(num_fft // 2 + 1)[:, np.newaxis] * step
@@ -130,10 +106,5 @@ def cosine_transform(num_inputs: int, num_coefficients: int, first: int = 0) -> 
 
 def delta(rows: NDArray, reach: int = 4) -> NDArray:
     """Return the slope of the regression line over 2 reach + 1 rows; the ends are repeated."""
-    padded = np.pad(rows, ((reach, reach), (0, 0)), mode="edge")
-    total = len(rows)
-    slope = sum(
-        n * (padded[reach + n : reach + n + total] - padded[reach - n : reach - n + total])
-        for n in range(1, reach + 1)
-    )
-    return slope / (2 * sum(n * n for n in range(1, reach + 1)))
+    taps = np.arange(-reach, reach + 1) / (2 * sum(n * n for n in range(1, reach + 1)))
+    return scipy.ndimage.correlate1d(rows, taps, axis=0, mode="nearest")

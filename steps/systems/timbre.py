@@ -9,6 +9,7 @@ from functools import cache
 
 import numpy as np
 import scipy.fft
+import scipy.ndimage
 from numpy.typing import NDArray
 
 from steps.systems import spectra
@@ -61,17 +62,10 @@ def gaussians(energy: NDArray) -> NDArray[np.float64]:
 
 
 def symmetric_divergence(a: NDArray, b: NDArray) -> NDArray[np.float64]:
-    """Return the mean of both Kullback-Leibler divergences between Gaussians of two sets.
+    """Return the mean of both Kullback-Leibler divergences between Gaussians of two sets, of shape (n, m).
 
-    Parameters
-    ----------
-    a, b : array of shape (n, dim + 1, dim), (m, dim + 1, dim)
-        As :func:`gaussian` gives them.
-
-    Returns
-    -------
-    array of shape (n, m)
-        1/4 (tr(A⁻¹B) + tr(B⁻¹A) + (a - b)ᵀ(A⁻¹ + B⁻¹)(a - b) - 2 dim); never below 0.
+    Each set is as :func:`gaussian` gives them, (n, dim + 1, dim). The mean is 1/4 (tr(A⁻¹B) + tr(B⁻¹A) + (a -
+    b)ᵀ(A⁻¹ + B⁻¹)(a - b) - 2 dim), never below 0.
     """
     dim = a.shape[2]
     one_way = _trace_and_distance(a, b) + _trace_and_distance(b, a).T
@@ -118,7 +112,7 @@ def fluctuation_pattern(levels: NDArray) -> NDArray[np.float64]:
     kernel = np.array([0.25, 0.5, 0.25])
     median = np.median(patterns, axis=0)
     for axis in (0, 1):
-        median = np.apply_along_axis(np.convolve, axis, median, kernel, "same")
+        median = scipy.ndimage.correlate1d(median, kernel, axis=axis, mode="constant")
     return median.ravel()
 
 

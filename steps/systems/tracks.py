@@ -21,19 +21,11 @@ ABSENT = -1e9
 
 @dataclass(frozen=True)
 class Tracks:
-    """The tracks of one set.
+    """The tracks of one set, and the classes of the corpus.
 
-    Attributes
-    ----------
-    utts : list of str
-    classes : tuple of str
-        All classes of the corpus.
-    labels : int array of shape (n,)
-        Class of each track; -1 where it is not known.
-    groups : list of str
-        What cross-validation must not divide: the artist, or the track where no artist is known.
-    features : mapping of str to str, or to mapping of str to array
-        For each kind of features the rspecifier of matrices in any order, or the matrices themselves.
+    ``labels`` are the class of each track, -1 where it is not known; ``groups`` what cross-validation must
+    not divide: the artist, or the track where no artist is known; ``features`` by kind the rspecifier of
+    matrices in any order, or the matrices themselves.
     """
 
     utts: list[str]
@@ -45,10 +37,7 @@ class Tracks:
     def matrices(self, kind: str) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Yield number and features of every track, one in memory at a time, in the archive's order.
 
-        Raises
-        ------
-        UserError
-            If a track is missing, unknown, or has a value that is not finite.
+        Raises UserError if a track is missing, unknown, or has a value that is not finite.
         """
         source = self.features[kind]
         number = {utt: i for i, utt in enumerate(self.utts)}
