@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from steps.nnet1 import components as nn
-from steps.nnet1.affine import AffineLayer, limit_row_norm, regularize_l1
+from steps.nnet1.affine import AffineLayer
 from steps.nnet1.forward import log_priors
 from steps.nnet1.layers import CopyLayer, Signal, SpliceLayer, TimeShiftLayer
 from steps.nnet1.loss import Xent
@@ -80,19 +80,6 @@ def test_affine_momentum_and_coefficients():
     layer.reset()
     layer.update(at, options)
     assert component.weight.item() == pytest.approx(1 - 0.2 * 3 - 0.2 * 4.5 - 0.2 * 3)
-
-
-def test_l1_stops_at_zero():
-    weight, corr = torch.tensor([1.0, -1.0, 0.05, 0.0]), torch.tensor([0.0, 0.0, 1.0, 3.0])
-    regularize_l1(weight, corr, 0.1, 0.1)
-    assert weight.tolist() == pytest.approx([0.9, -0.9, 0.0, 0.0])
-    assert corr.tolist() == [0.0, 0.0, 0.0, 3.0]
-
-
-def test_max_norm_limits_rows_and_lets_short_ones_be():
-    weight = torch.tensor([[3.0, 4.0], [0.3, 0.4]])
-    limit_row_norm(weight, 1.0)
-    assert weight.tolist() == [pytest.approx([0.6, 0.8]), pytest.approx([0.3, 0.4])]
 
 
 def test_splice_copy_and_time_shift_by_hand():

@@ -44,22 +44,6 @@ def test_delayed_chunks_by_hand():
     assert chunks[0].targets.reshape(3, 2, 2)[:, 1].argmax(1).tolist() == [0, 0, 0]
 
 
-def test_an_exhausted_stream_repeats_its_end_without_weight_until_all_are():
-    source = [utterance(1, 1), utterance(2, 4)]
-    chunks = list(Streams(2, 2, 0).of(source))
-    assert [table(chunk, 2) for chunk in chunks] == [[[100, 100], [200, 201]], [[100, 100], [202, 203]]]
-    assert [weights(chunk, 2) for chunk in chunks] == [[[1, 0], [1, 1]], [[0, 0], [1, 1]]]
-    assert chunks[1].new == [False, False]
-
-
-def test_fewer_utterances_than_streams_leave_streams_of_zeros():
-    (chunk,) = Streams(2, 3, 5).of([utterance(1, 2)])
-    assert table(chunk, 3) == [[101, 101], [0, 0], [0, 0]]
-    assert weights(chunk, 3) == [[1, 1], [0, 0], [0, 0]]
-    assert chunk.new == [True, False, False]
-    assert list(Streams(2, 3, 5).of([])) == []
-
-
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.integers(1, 9), min_size=1, max_size=8),
@@ -108,12 +92,6 @@ def test_shuffling_is_a_permutation_that_the_seed_fixes():
     ]
     values = sum(first, [])
     assert len(set(values)) == len(values) == 44
-
-
-def test_frames_of_weight_zero_never_arrive():
-    _, feats, targets, _ = utterance(0, 8)
-    ones = Utterance("a", feats, targets, torch.tensor([1.0, 0, 1, 0, 1, 1, 0, 0]))
-    assert collect([ones], minibatch_size=2) == [[0, 2], [4, 5]]
 
 
 def posterior(*frames) -> Posterior:

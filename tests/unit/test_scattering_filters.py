@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steps.scattering import Config, bands, blocks, columns, filters, num_dims, paths
+from steps.scattering import Config, blocks, columns, filters, num_dims, paths
 from steps.scattering.config import parse_quality
 from utils.cli import UserError
 
@@ -108,33 +108,6 @@ def test_impossible_configurations_are_refused(values, message):
 def test_malformed_quality_is_refused(text):
     with pytest.raises(UserError, match="expected Q1,Q2"):
         parse_quality(text)
-
-
-@pytest.mark.parametrize("resolution", [0, 5, 10])
-def test_taps_are_the_lowpass_in_time(resolution):
-    taps = bands.lowpass_taps(2365.0, 4096, resolution, 1e-17, 12)
-    response = np.exp(
-        -0.5 * (np.fft.fftfreq(48 * (4096 >> resolution)) * 2 * math.pi * 2365 / 2**resolution) ** 2
-    )
-    in_time = np.fft.fftshift(np.fft.ifft(response).real).reshape(48, -1)
-    extra = (48 - len(taps)) // 2
-    assert np.allclose(taps, in_time[extra : 48 - extra], atol=1e-15 * 2**resolution)
-    assert taps.sum() == pytest.approx(1.0, rel=1e-10)
-
-
-def test_first_bands_equal_the_whole_filter_folded():
-    bank, num_bins = filters.Bank("gabor", 8, 1024), 16384
-    omega = 2 * math.pi * np.arange(num_bins) / num_bins
-    rng = np.random.default_rng(1)
-    spectrum = np.fft.fft(rng.standard_normal(num_bins))
-    for n in (0, 9, 30):
-        num_out = num_bins >> filters.wavelet_resolution(bank.widths[n])
-        band = bands.first_band(bank, n, num_bins, num_out, "float64")
-        place = np.arange(len(band.values))
-        folded = np.zeros(num_out, dtype=complex)
-        np.add.at(folded, place % num_out, spectrum[(band.start + place) % num_bins] * band.values)
-        whole = (spectrum * bank.response(n, omega)).reshape(-1, num_out).sum(0)
-        assert np.allclose(np.abs(np.fft.ifft(folded)), np.abs(np.fft.ifft(whole)), atol=1e-13)
 
 
 @settings(max_examples=60, deadline=None)
