@@ -139,7 +139,7 @@ class Scanner:
 
     def _parse(self, words: list[bytes], what: str, kind: str) -> np.ndarray:
         try:
-            if any(b"_" in word for word in words):
+            if b"_" in b" ".join(words):
                 raise ValueError("'_'")  # Python takes 1_000 for a number
             if kind == "i":
                 return np.array([int(word) for word in words], np.int32)
