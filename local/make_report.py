@@ -22,7 +22,7 @@ from typing import Any
 from local.report import page
 from local.report.curves import draw_confusion, draw_figure3, draw_training, read_iterations
 from local.report.errors import confident_errors, draw_posteriorgrams
-from local.report.experiments import Run, load_runs
+from local.report.experiments import Run, load_runs, report_parser
 from local.report.figure2 import collect_scores, draw_figure2
 from steps.scoring.reference import read_reference
 from steps.scoring.svm import read_svm
@@ -35,13 +35,8 @@ NUM_ERRORS = 8  # confident errors that are shown
 
 def get_parser() -> cli.KaldiParser:
     """Return the command line."""
-    parser = cli.KaldiParser("local/make_report.py [options] <data-dir> <exp> <model>...", __doc__)
-    parser.add_argument("--num-seeds", type=cli.positive_int, default=1, help="repetitions to average")
+    parser = report_parser("local/make_report.py", __doc__)
     parser.add_argument("--nj", type=cli.positive_int, default=1, help="figures drawn side by side")
-    parser.add_argument("--test-sets", default="test", metavar='"A B"', help="sets of <data-dir>")
-    parser.add_argument("data_dir", type=Path, help="corpus directory")
-    parser.add_argument("exp", type=Path, help="experiment directories without _<model>")
-    parser.add_argument("models", nargs="+", metavar="model", help="in the order of the tables")
     return parser
 
 

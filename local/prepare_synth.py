@@ -15,16 +15,13 @@ import csv
 from pathlib import Path
 
 from local import synth
-from local.corpus.tracks import Track, write_data_dirs
+from local.corpus.tracks import Track, prepare_parser, write_data_dirs
 from utils import cli, tables
 
 
 def get_parser() -> cli.KaldiParser:
     """Return the parser of the command line."""
-    parser = cli.KaldiParser(usage="prepare_synth.py [options] <corpus-dir> <data-dir>", description=__doc__)
-    parser.add_argument("corpus_dir", type=Path)
-    parser.add_argument("data_dir", type=Path)
-    return parser
+    return prepare_parser("prepare_synth.py [options] <corpus-dir> <data-dir>", __doc__)
 
 
 def read_tracks(corpus: Path) -> list[Track]:
@@ -50,7 +47,7 @@ def read_tracks(corpus: Path) -> list[Track]:
 def main(argv: list[str] | None = None) -> int:
     """Write the data directories of both sides."""
     args = get_parser().parse_args(argv)
-    write_data_dirs(args.data_dir, read_tracks(args.corpus_dir), list(synth.GENRES))
+    write_data_dirs(args.data_dir, read_tracks(args.corpus_root), list(synth.GENRES))
     return 0
 
 

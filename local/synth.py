@@ -242,18 +242,13 @@ def _stretches(rng: np.random.Generator, genre: str, seconds: float) -> list[tup
     return [(float(b) * seconds, float(b + share) * seconds) for b in begins]
 
 
-def make_sound(seed: int, track: Track) -> np.ndarray:
-    """Play a track: float64 of shape (seconds * RATE,), within -1 and 1."""
-    return in_time(track, play(seed, track))
-
-
 def in_time(track: Track, sound: np.ndarray) -> np.ndarray:
     """Turn the sound of a track's piece round if the track is the piece backwards."""
     return sound[::-1] if track.genre in [b for _, b in PAIRS] else sound
 
 
 def play(seed: int, track: Track) -> np.ndarray:
-    """Play a track's piece forwards, which is the same sound for each track of the piece."""
+    """Play a track's piece forwards, float64 within -1 and 1: the same sound for each track of the piece."""
     artist = make_artist(seed, track.artist)
     rng = generator(seed, "sound", track.piece)
     sound = np.zeros(round(track.seconds * RATE))

@@ -25,7 +25,7 @@ from pathlib import Path
 from local.report import paper, tables
 from local.report.comparison import test_families
 from local.report.corpus import DataSummary, count_tracks, overlap_line, summarise_data
-from local.report.experiments import Run, load_runs, seed_paths
+from local.report.experiments import Run, load_runs, report_parser, seed_paths
 from local.report.results import write_results
 from utils import atomic, cli
 from utils.provenance import read_texts
@@ -33,13 +33,8 @@ from utils.provenance import read_texts
 
 def get_parser() -> cli.KaldiParser:
     """Return the command line."""
-    parser = cli.KaldiParser("local/write_results.py [options] <data-dir> <exp> <model>...", __doc__)
+    parser = report_parser("local/write_results.py", __doc__)
     parser.add_argument("--extra-conf", default="", metavar="A,B", help="configurations beside the models'")
-    parser.add_argument("--num-seeds", type=cli.positive_int, default=1, help="repetitions to average")
-    parser.add_argument("--test-sets", default="test", metavar='"A B"', help="sets of <data-dir>")
-    parser.add_argument("data_dir", type=Path, help="corpus directory")
-    parser.add_argument("exp", type=Path, help="experiment directories without _<model>")
-    parser.add_argument("models", nargs="+", metavar="model", help="in the order of the tables")
     return parser
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from local.report import paper
 from steps.scoring.scores import ACCURACY, Scores, read_scores
-from utils.cli import UserError
+from utils import cli
 from utils.provenance import RECORD, read_record
 
 EXPLANATIONS = {
@@ -36,12 +36,12 @@ EXPLANATIONS = {
 def load_scores(exp_dir: Path, test_set: str = "test") -> Scores:
     """Read everything that an experiment scored on a set.
 
-    UserError if nothing was scored there, or files are of different classes, tracks or runs.
+    cli.UserError if nothing was scored there, or files are of different classes, tracks or runs.
     """
     folders = [path for pattern in ("", "*/") for path in sorted(exp_dir.glob(f"{pattern}score_{test_set}"))]
     found = read_scores(*(path for path in folders if (path / ACCURACY).is_file()))
     if not found.measures:
-        raise UserError(
+        raise cli.UserError(
             f"{exp_dir}: nothing of the set {test_set} was scored there; run stages 7 and 8 first"
         )
     order = [name for name in EXPLANATIONS if name in found.measures]
@@ -134,7 +134,7 @@ def read_network(exp_dir: Path, record: dict[str, Any]) -> tuple[str, tuple[int,
         network = record.get("network")
         return network and (str(network["kind"]), tuple(int(dim) for dim in network["dims"]))
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{exp_dir}/{RECORD}: network: not its kind and dims ({error})") from error
+        raise cli.UserError(f"{exp_dir}/{RECORD}: network: not its kind and dims ({error})") from error
 
 
 def seed_paths(prefix: Path, model: str, num_seeds: int) -> list[Path]:
@@ -147,7 +147,7 @@ def load_runs(prefix: Path, models: Sequence[str], num_seeds: int = 1, test_set:
     """Load ``<prefix>_<model>`` and its repetitions ``_seed2`` … ``_seed<num_seeds>``.
 
     What has no network is averaged over the repetitions that there are: most have nothing random in them.
-    UserError if results are missing, or are not of the same tracks.
+    cli.UserError if results are missing, or are not of the same tracks.
     """
     runs: list[Run] = []
     for model in models:
@@ -160,7 +160,18 @@ def load_runs(prefix: Path, models: Sequence[str], num_seeds: int = 1, test_set:
         expected = runs[0].scores.first_predictions()
         for path, scores in zip(paths, seeds, strict=True):
             if not scores.first_predictions().same_tracks(expected):
-                raise UserError(
+                raise cli.UserError(
                     f"{path} was not scored on the tracks of {runs[0].path}; run stages 6 to 9 again for both"
                 )
     return runs
+
+
+def report_parser(program: str, description: str | None) -> cli.KaldiParser:
+    """Return the command line of a program that shows the experiments of a corpus."""
+    parser = cli.KaldiParser(f"{program} [options] <data-dir> <exp> <model>...", description)
+    parser.add_argument("--num-seeds", type=cli.positive_int, default=1, help="repetitions to average")
+    parser.add_argument("--test-sets", default="test", metavar='"A B"', help="sets of <data-dir>")
+    parser.add_argument("data_dir", type=Path, help="corpus directory")
+    parser.add_argument("exp", type=Path, help="experiment directories without _<model>")
+    parser.add_argument("models", nargs="+", metavar="model", help="in the order of the tables")
+    return parser
