@@ -96,7 +96,7 @@ class Scanner:
         self.peek()
         start = self.position
         if self.binary:
-            mark, letter = self._take(3, what), "M" if len(shape) == 2 else "V"
+            mark, letter = bytes(self._take(3, what)), "M" if len(shape) == 2 else "V"
             if mark not in (f"F{letter} ".encode(), f"D{letter} ".encode()):
                 got = mark.decode("ascii", "backslashreplace")
                 self.fail(f"expected {what} as F{letter} or D{letter} , got '{got}'", start)
@@ -121,12 +121,12 @@ class Scanner:
             expected, got = (" x ".join(map(str, dims)) for dims in (shape, found))
             self.fail(f"expected {what} of {expected}, got {got}", start)
 
-    def _take(self, count: int, what: str) -> bytes:
+    def _take(self, count: int, what: str) -> memoryview:
         left = len(self.data) - self.position
         if count > left:
             self.fail(f"{what} takes {count} bytes, but the file has {left} more; is it truncated?")
         self.position += count
-        return self.data[self.position - count : self.position]
+        return memoryview(self.data)[self.position - count : self.position]
 
     def _brackets(self, what: str) -> bytes:
         if self.peek() != b"[":

@@ -11,6 +11,7 @@ import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,7 +20,7 @@ from steps import native
 SOURCE = Path(__file__).with_name("lstm.c")
 HEADER = Path(__file__).with_name("vectors.h")
 _INT, _FLOAT, _POINTER = ctypes.c_int, ctypes.c_float, ctypes.c_void_p
-_SIGNATURES = {
+_SIGNATURES: dict[str, list[Any]] = {
     "lstm_inputs": [_INT] * 4 + [_POINTER] * 4,
     "lstm_forward": [_INT] * 7 + [_POINTER] * 5 + [_FLOAT] + [_POINTER] * 5,
     "lstm_backward": [_INT] * 7 + [_POINTER] * 5 + [_FLOAT] * 2 + [_POINTER] * 7,
