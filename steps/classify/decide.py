@@ -71,13 +71,7 @@ class Steps:
 class Classifier:
     """A trained system, ready for recordings of any format.
 
-    Parameters
-    ----------
-    system : TrainedSystem
-    rule : str
-        How a network's frames decide: ``vote`` (the majority, as Seg_acc) or ``mean`` (posterior).
-    use_gpu : str
-        Kaldi's ``yes``, ``no`` or ``optional``.
+    A network's frames decide by ``rule``: ``vote`` (the majority, as Seg_acc) or ``mean`` (posterior).
     """
 
     def __init__(self, system: TrainedSystem, rule: str = "vote", use_gpu: str = "no") -> None:
@@ -140,13 +134,7 @@ class Classifier:
 
 
 def read_options(parser: cli.KaldiParser, path: Path, num_arguments: int) -> Namespace:
-    """Read a configuration of the system by the parser of the program that it is for.
-
-    Raises
-    ------
-    UserError
-        If it has an option that this version does not know, or a wrong value.
-    """
+    """Read a configuration of the system by the parser of the program that it is for."""
     try:
         return parser.parse_args(["--config", str(path), *["-"] * num_arguments])
     except SystemExit:

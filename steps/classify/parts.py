@@ -97,21 +97,7 @@ def _needed(kind: str, parts: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def collect(exp_dir: Path, data_dir: Path | None = None) -> TrainedSystem:
-    """Find the parts of a trained experiment.
-
-    Parameters
-    ----------
-    exp_dir : Path
-        ``exp/<corpus>_<model>`` of a network, its ``svm_lstm`` or ``svm_fusion``, ``exp/<corpus>_sc/svm_sc``,
-        or ``exp/<corpus>_<system>``.
-    data_dir : Path, optional
-        ``data/<corpus>``; found by the experiment's name if it is left out.
-
-    Raises
-    ------
-    UserError
-        If something is missing, naming it.
-    """
+    """Find the parts of a trained experiment; ``data_dir`` is found by its name if it is left out."""
     is_svm = (exp_dir / "svm.npz").is_file()
     home = exp_dir.resolve().parent if is_svm else exp_dir
     data = data_dir or find_data(home)
@@ -181,17 +167,7 @@ def export(
 ) -> str:
     """Write a system into one zip, the same bytes for the same system; return what was rounded, if anything.
 
-    Parameters
-    ----------
-    exact : bool
-        Whether the weights of networks keep all their bits, however large the zip is.
-    max_megabytes : float
-        The zip is smaller; otherwise weights are rounded.
-
-    Raises
-    ------
-    UserError
-        If it is not small enough with rounded weights either.
+    Weights of networks are rounded until it is smaller than ``max_megabytes``, unless ``exact``.
     """
     contents = {name: source.read_bytes() for name, source in sorted(system.parts.items())}
     networks = [name for name in contents if _has_weights(name)]
@@ -243,14 +219,7 @@ def _write(file: IO[bytes], system: TrainedSystem, contents: Mapping[str, bytes]
 
 
 def unpack(path: Path, folder: Path) -> TrainedSystem:
-    """Check a zip of :func:`export` and unpack its parts into a folder.
-
-    Raises
-    ------
-    UserError
-        If it is damaged, of another version, holds anything else than a system's parts, or parts that are
-        not what the manifest says.
-    """
+    """Unpack a zip of :func:`export`; refuse whatever is not as its manifest says."""
     try:
         with zipfile.ZipFile(path) as archive:
             manifest = json.loads(_read(archive, MANIFEST, MAX_BYTES // 1024, path))

@@ -21,21 +21,9 @@ def _matrices(network: Network) -> list[torch.Tensor]:
 
 
 def take_out(path: Path, bits: int, target: Path) -> bytes:
-    """Write a network whose matrices are zero, and return the rounded matrices.
+    """Write a network whose matrices are zero to ``target``, and return them rounded to so many bits (<= 16).
 
-    Parameters
-    ----------
-    path : Path
-        The network.
-    bits : int
-        Of a weight, its sign included, at most 16.
-    target : Path
-        Where the network without weights is written.
-
-    Returns
-    -------
-    bytes
-        Of each matrix the step of every row (float32), the high bytes and the low bytes of its multiples.
+    Of each matrix: the step of every row (float32), the high bytes and the low bytes of its multiples.
     """
     network = read_network(path)
     planes = []
@@ -52,13 +40,7 @@ def take_out(path: Path, bits: int, target: Path) -> bytes:
 
 
 def put_back(path: Path, planes: bytes) -> None:
-    """Give a network that :func:`take_out` wrote its rounded matrices.
-
-    Raises
-    ------
-    UserError
-        If they are not of its shapes, or not numbers.
-    """
+    """Give a network that :func:`take_out` wrote its rounded matrices, unless their shapes are others."""
     network = read_network(path)
     matrices = _matrices(network)
     if len(planes) != sum(4 * len(tensor) + 2 * tensor.numel() for tensor in matrices):

@@ -12,14 +12,7 @@ from utils import atomic
 
 
 def write_table(path: Path, classes: Sequence[str], posteriors: NDArray, frame_shift: float) -> None:
-    """Write a CSV: a row a frame, its time in seconds, and the posterior of each class.
-
-    Parameters
-    ----------
-    posteriors : array of shape (num_frames, C)
-    frame_shift : float
-        Seconds from frame to frame; the first is centred at 0.
-    """
+    """Write a CSV: a row a frame, its time in seconds (the first at 0), a posterior of each class."""
     with atomic.replacing(path) as file:
         file.write(",".join(["seconds", *classes]) + "\n")
         for number, row in enumerate(posteriors):
