@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 REPO = Path(__file__).resolve().parents[2]
-#: Reports for a second and a half.
+#: Reports for two and a half seconds, since there is no estimate before the first second is over.
 WORK = """
 import sys, time
 from utils import progress
-for i in range(31):
+for i in range(51):
     progress.report(i, 50, "tracks", **{"train_loss": 0.5})
     time.sleep(0.05)
 """
