@@ -66,8 +66,9 @@ def read_matrix(stream: Stream, *, keep_double: bool = False) -> np.ndarray:
     if len(body) < 15 or body[5] != 4 or body[10] != 4 or min(dims) < 0:
         raise stream.fail(f"expected the dimensions of a matrix, got {body[5:]!r}", start)
     stream.need(15 + dims[0] * dims[1] * _FLOAT_SIZE[token[:1]])
-    matrix = kaldi_io.read_mat(stream)
-    return np.array(matrix, dtype=matrix.dtype if keep_double else np.float32)
+    stream.read(15)
+    matrix = stream.read_matrix(dims[0], dims[1], "<f4" if token[:1] == b"F" else "<f8")
+    return matrix if keep_double else matrix.astype(np.float32, copy=False)
 
 
 def read_vector(stream: Stream) -> np.ndarray:

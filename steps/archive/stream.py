@@ -7,6 +7,8 @@ import stat
 import zlib
 from typing import IO
 
+import numpy as np
+
 from steps.archive.specifiers import ArchiveError
 
 _PIECE = 1 << 20
@@ -77,6 +79,23 @@ class Stream:
             raise self.fail(f"truncated: expected {count} bytes, got {len(data)}")
         self.offset += count
         return data
+
+    def read_matrix(self, rows: int, columns: int, dtype: str) -> np.ndarray:
+        """Take the elements of a matrix; those of a plain file go straight to their place."""
+        array = np.empty(0, dtype)
+        count = rows * columns * array.itemsize
+        if self._size is None or self._ahead:
+            return np.frombuffer(bytearray(self.read(count)), dtype).reshape(rows, columns)
+        self.need(count)
+        array.resize(rows, columns)
+        try:
+            got = self._file.readinto(array.reshape(-1).view(np.uint8))  # type: ignore[attr-defined]
+        except OSError as error:
+            raise self.fail(f"cannot read: {error}") from error
+        if got < count:
+            raise self.fail(f"truncated: expected {count} bytes, got {got}")
+        self.offset += count
+        return array
 
     def need(self, count: int) -> None:
         """Raise if the file cannot hold ``count`` more bytes (checked before any allocation)."""

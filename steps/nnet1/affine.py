@@ -1,18 +1,25 @@
-"""``AffineTransform`` at work: ``y = x W' + b`` with momentum, penalties and max-norm as in nnet1."""
+"""``AffineTransform`` at work, with the activation behind it; momentum, penalties, max-norm as in nnet1."""
 
 from __future__ import annotations
+
+import ctypes
 
 import torch
 
 from steps.nnet1 import components as nn
 from steps.nnet1 import products
 from steps.nnet1.layers import Layer, Signal
+from steps.nnet1.loss import Xent
 from steps.nnet1.options import TrainOptions
+
+_ACTIVATIONS: tuple[type | None, ...] = (None, nn.Sigmoid, nn.Softmax)  # by their numbers in kernels/rows.c
 
 
 class AffineLayer(Layer):
-    """``y = x W' + b``; the gradients are sums over the rows, ``corr = grad + momentum corr``.
+    """``y = f(x W' + b)``, f an activation or nothing.
 
+    The gradients are sums over the rows, ``corr = grad + momentum corr``.
+    ``backpropagate`` turns the derivative behind a sigmoid, in place, into that before it.
     ``coef_in_penalty`` is false for networks of the 2014 layout: their L1 and L2 steps are scaled by
     the learning rate alone, those of today's Kaldi by the component's own coefficient, too.
     """
@@ -21,6 +28,7 @@ class AffineLayer(Layer):
 
     def __init__(self, component: nn.AffineTransform, coef_in_penalty: bool = True) -> None:
         super().__init__(component)
+        self.activation: type | None = None
         self.weight = component.weight
         self.bias = component.bias
         self.coef = component.learn_rate_coef
@@ -29,48 +37,131 @@ class AffineLayer(Layer):
         self.coef_in_penalty = coef_in_penalty
         self.reset()
 
+    def takes(self, component: nn.Component) -> bool:
+        """Take a component that stands behind, if it is an activation and the first one."""
+        if self.activation is not None or type(component) not in _ACTIVATIONS:
+            return False
+        self.activation = type(component)
+        return True
+
     def reset(self) -> None:
         """See :class:`Layer`; the buffers are made at the first update."""
+        self.weight_grad: torch.Tensor | None = None
+        self.bias_grad: torch.Tensor | None = None
         self.weight_corr: torch.Tensor | None = None
         self.bias_corr: torch.Tensor | None = None
 
     def propagate(self, x: torch.Tensor) -> torch.Tensor:
         """See :class:`Layer`."""
-        y = self.bias.repeat(len(x), 1)
-        return products.multiply(x, self.weight.t(), y, beta=1.0)
+        y = self.product(x)
+        if (library := products.rows_in_c(y, self.bias)) is not None:
+            pointers = (self.bias.data_ptr(), y.data_ptr())
+            number = _ACTIVATIONS.index(self.activation)
+            library.add_bias(torch.get_num_threads(), *y.shape, number, *pointers)
+            return y
+        y += self.bias
+        if self.activation is nn.Softmax:
+            return torch.softmax(y, dim=1)
+        return y.sigmoid_() if self.activation is nn.Sigmoid else y
+
+    def product(self, x: torch.Tensor) -> torch.Tensor:
+        """Return ``x W'``."""
+        return products.multiply(x, self.weight.t(), x.new_empty(x.shape[0], self.output_dim))
 
     def backpropagate(self, at: Signal) -> torch.Tensor:
-        """See :class:`Layer`."""
-        return products.multiply(at.dy, self.weight, torch.empty_like(at.x))
+        """See :class:`Layer`; where nobody asks for the derivative at the input, it returns what came in."""
+        if self.activation is nn.Sigmoid and self.bias_grad is None:
+            self.bias_grad = _bias_gradient(at.y, at.dy)
+        if not self.gives_dx:
+            return at.dy
+        return products.multiply(at.dy, self.weight, at.x.new_empty(at.x.shape))
 
     def update(self, at: Signal, options: TrainOptions) -> None:
         """Apply momentum, L2, L1, the gradient step, max-norm, in this order."""
+        bias_grad = at.dy.sum(dim=0) if self.bias_grad is None else self.bias_grad
         rate = options.learn_rate * self.coef
-        penalty_rate = (rate if self.coef_in_penalty else options.learn_rate) * len(at.x)
+        penalty_rate = (rate if self.coef_in_penalty else options.learn_rate) * at.x.shape[0]
         if options.momentum == 0 and options.l1_penalty == 0:
             keep = 1 - penalty_rate * options.l2_penalty
-            products.multiply(at.dy.t(), at.x, self.weight, alpha=-rate, beta=keep)
-            self.bias.add_(at.dy.sum(dim=0), alpha=-options.learn_rate * self.bias_coef)
+            self._add_gradient(at, self.weight, -rate, keep)
+            self.bias.add_(bias_grad, alpha=-options.learn_rate * self.bias_coef)
         else:
-            self._step_with_corrections(at, options, rate, penalty_rate)
+            self._step_with_corrections(at, bias_grad, options, rate, penalty_rate)
+        self.weight_grad = self.bias_grad = None
         if self.max_norm > 0:
             limit_row_norm(self.weight, self.max_norm)
 
+    def _add_gradient(self, at: Signal, out: torch.Tensor, alpha: float, beta: float) -> None:
+        """``out = alpha gradient + beta out``; a gradient that is known already is taken."""
+        if self.weight_grad is None:
+            products.multiply(at.dy.t(), at.x, out, alpha=alpha, beta=beta)
+        else:
+            out.mul_(beta).add_(self.weight_grad, alpha=alpha)
+
     def _step_with_corrections(
-        self, at: Signal, options: TrainOptions, rate: float, penalty_rate: float
+        self, at: Signal, bias_grad: torch.Tensor, options: TrainOptions, rate: float, penalty_rate: float
     ) -> None:
         """Take a step that needs the gradient by itself: to remember it, or to see what crosses zero."""
         if self.weight_corr is None or self.bias_corr is None:
             self.weight_corr = torch.zeros_like(self.weight)
             self.bias_corr = torch.zeros_like(self.bias)
-        products.multiply(at.dy.t(), at.x, self.weight_corr, beta=options.momentum)
-        self.bias_corr.mul_(options.momentum).add_(at.dy.sum(dim=0))
+        self._add_gradient(at, self.weight_corr, 1.0, options.momentum)
+        self.bias_corr.mul_(options.momentum).add_(bias_grad)
         if options.l2_penalty != 0:
             self.weight.mul_(1 - penalty_rate * options.l2_penalty)
         if options.l1_penalty != 0:
             regularize_l1(self.weight, self.weight_corr, penalty_rate * options.l1_penalty, rate)
         self.weight.add_(self.weight_corr, alpha=-rate)
         self.bias.add_(self.bias_corr, alpha=-options.learn_rate * self.bias_coef)
+
+
+def _bias_gradient(y: torch.Tensor, dy: torch.Tensor) -> torch.Tensor:
+    """Multiply ``dy`` by ``y (1 - y)`` in place and return its sums over the rows."""
+    if (library := products.rows_in_c(y, dy)) is not None:
+        sums = dy.new_empty(dy.shape[1])
+        pointers = (part.data_ptr() for part in (y, dy, sums))
+        library.bias_gradient(torch.get_num_threads(), *dy.shape, *pointers)
+        return sums
+    torch.ops.aten.sigmoid_backward(dy, y, grad_input=dy)
+    return dy.sum(dim=0)
+
+
+def end_in_c(
+    layers: list[Layer], targets: torch.Tensor, weights: torch.Tensor
+) -> tuple[AffineLayer, AffineLayer, ctypes.CDLL] | None:
+    """Return the last two layers and the kernels, if these shall take them and the loss at once.
+
+    They can if the layers end in a sigmoid and in the softmax of a few classes.
+    """
+    end = [layer for layer in layers[-2:] if isinstance(layer, AffineLayer)]
+    if [layer.activation for layer in end] != [nn.Sigmoid, nn.Softmax] or end[1].output_dim > products.FEW:
+        return None
+    library = products.rows_in_c(end[1].weight, targets, weights)
+    return None if library is None else (end[0], end[1], library)
+
+
+def pass_end(
+    end: tuple[AffineLayer, AffineLayer, ctypes.CDLL],
+    h: torch.Tensor,
+    targets: torch.Tensor,
+    weights: torch.Tensor,
+    xent: Xent,
+) -> Signal:
+    """Go from the product of the hidden layer to the loss and back: ``network_end`` of ``kernels/rows.c``.
+
+    ``h`` [rows, hidden] becomes the derivative there; all gradients but that of the hidden weights are known
+    then. Returns what the last layer saw.
+    """
+    hidden, last, library = end
+    y, diff = torch.empty_like(targets), torch.empty_like(targets)
+    grads = [torch.empty_like(part) for part in (hidden.bias, last.weight, last.bias)]
+    hidden.bias_grad, last.weight_grad, last.bias_grad = grads
+    given = (hidden.bias, last.weight, last.bias, targets, weights)
+    pointers = (part.data_ptr() for part in (*given, h, y, diff, *grads, xent.sums))
+    dims = (*h.shape, last.output_dim)
+    library.network_end(torch.get_num_threads(), *dims, xent.by_target, xent.floor, *pointers)
+    xent.added()
+    return Signal(h, y, diff)
 
 
 def regularize_l1(weight: torch.Tensor, corr: torch.Tensor, penalty: float, rate: float) -> None:

@@ -95,9 +95,10 @@ def one_update(net: Net, xent: Xent, feed: Feed, options: TrainOptions | None) -
     """Take the minibatch in place through the network and back; nothing here waits for a GPU."""
     feats, targets, weights, new = feed.fetch()
     net.reset_streams(new)
-    diff = xent.eval(net.propagate(feats), targets, weights)
-    if options is not None:
-        net.backpropagate(diff, options)
+    if options is None:
+        xent.eval(net.propagate(feats), targets, weights)
+    else:
+        net.train((feats, targets, weights), xent, options)
 
 
 def over(

@@ -23,6 +23,9 @@ AHEAD = 8
 SHARE = 0.8  # of the GPU's free memory that a table and what it is made of may take
 
 
+_NONE = torch.zeros(0, dtype=torch.bool)
+
+
 class Rows(NamedTuple):
     """What an update needs, on the device: features, targets and weights of rows; streams that begin anew."""
 
@@ -68,7 +71,8 @@ class Feed:
 
 
 def _rows(batch: Minibatch) -> Rows:
-    return Rows(batch.feats, batch.targets, batch.weights, torch.tensor(batch.new, dtype=torch.bool))
+    new = torch.tensor(batch.new, dtype=torch.bool) if batch.new else _NONE
+    return Rows(batch.feats, batch.targets, batch.weights, new)
 
 
 @dataclass

@@ -51,7 +51,7 @@ class Layer:
 
 
 class SigmoidLayer(Layer):
-    """``y = 1 / (1 + exp(-x))``; ``dx = dy y (1 - y)``."""
+    """``y = 1 / (1 + exp(-x))``; ``dx = dy y (1 - y)``; not used behind an ``AffineLayer``, which does it."""
 
     def propagate(self, x: torch.Tensor) -> torch.Tensor:
         """See :class:`Layer`."""

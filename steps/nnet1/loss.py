@@ -40,11 +40,13 @@ class Xent:
     progress: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        for name in ("frames", "xent", "entropy", "correct"):
-            setattr(self, name, np.zeros(self.num_classes))
-        self._sums = torch.zeros(4, self.num_classes, dtype=torch.float64, device=self.device)
-        self._unread, self._behind = 0, not self._sums.is_cpu
+        self.sums = torch.zeros(4, self.num_classes, dtype=torch.float64, device=self.device)
+        self._here = self.sums.numpy() if self.sums.is_cpu else np.zeros((4, self.num_classes))
+        self.frames, self.xent, self.entropy, self.correct = self._here
+        self._unread, self._behind = 0, not self.sums.is_cpu
         self._reported = (0.0, 0.0)
+        self.by_target = self.generation == "modern"
+        self.floor = FLOOR if self.by_target else 0.0
         self._started = self._told = self._looked = time.monotonic()
         if self.generation == "2014":
             self.report_frames = FRAMES_AN_HOUR
@@ -57,7 +59,7 @@ class Xent:
         torch.Tensor
             ``(y - t) w``, the derivative before the softmax [rows, classes].
         """
-        if self.generation == "modern":
+        if self.by_target:
             weights = weights * targets.sum(dim=1)
         column = weights[:, None]
         weighted = targets * column
@@ -65,26 +67,29 @@ class Xent:
         hit = (y.argmax(dim=1, keepdim=True) == best) * column
         terms = (
             weighted,
-            torch.xlogy(weighted, y if self.generation == "2014" else y + FLOOR),
-            torch.xlogy(weighted, targets + FLOOR),
+            torch.xlogy(-weighted, y + self.floor),
+            torch.xlogy(-weighted, targets + FLOOR),
             torch.zeros_like(weighted).scatter_(1, best, hit),
         )
-        self._sums += torch.stack(terms).sum(dim=1, dtype=torch.float64)
-        if not self._behind:
-            self.read()
+        self.sums += torch.stack(terms).sum(dim=1, dtype=torch.float64)
+        self.added()
         return (y - targets).mul_(column)
+
+    def added(self) -> None:
+        """Note that a minibatch was added to the sums."""
+        if not self._behind:
+            self._note_progress()
 
     def note(self, frames: int) -> bool:
         """Count a minibatch, and read the sums if it is time; whether they were read.
 
-        On the CPU it always is. A GPU, which works behind, is waited for once a second, and where a block may
-        be complete (weights above 1 complete it unnoticed, until then).
+        It is once a second; a GPU, which works behind, is also waited for where a block may be complete
+        (weights above 1 complete it unnoticed, until then).
         """
-        if not self._behind:
-            return True
-        self._unread += frames
-        left = self.report_frames - (float(self.frames.sum()) - self._reported[0])
-        due = self.report_frames > 0 and self._unread > left
+        due = False
+        if self._behind and self.report_frames > 0:
+            self._unread += frames
+            due = self._unread > self.report_frames - (self.num_frames - self._reported[0])
         if due or time.monotonic() - self._looked > LOOK_SECONDS:
             self.read()
             return True
@@ -92,16 +97,17 @@ class Xent:
 
     def read(self) -> None:
         """Bring the sums of all minibatches so far from the device."""
-        self.frames, xent, entropy, self.correct = self._sums.cpu().numpy().copy()
-        self.xent, self.entropy = -xent, -entropy
+        if self._behind:
+            self._here[:] = self.sums.cpu().numpy()
         self._unread, self._looked = 0, time.monotonic()
         self._note_progress()
 
     def _note_progress(self) -> None:
-        frames, loss = float(self.frames.sum()), float(self.xent.sum() - self.entropy.sum())
+        frames = self.num_frames if self.report_frames > 0 else 0.0
         block = frames - self._reported[0]
-        if self.report_frames <= 0 or block <= self.report_frames:
+        if block <= self.report_frames:
             return
+        loss = float(self.xent.sum() - self.entropy.sum())
         self.progress.append((loss - self._reported[1]) / block)
         self._reported = (frames, loss)
         now, before = time.monotonic(), self._told

@@ -16,7 +16,6 @@ from steps.nnet1 import components as nn
 from steps.nnet1 import kernels, products
 from steps.nnet1.layers import Signal
 from steps.nnet1.lstm import LstmLayer
-from utils.cli import UserError
 
 PAD = 16
 TIMED = {"input_dim": 16, "output_dim": 256, "cell_dim": 400}
@@ -40,11 +39,7 @@ def padded(matrix: torch.Tensor) -> torch.Tensor:
 
 def fastest(component: nn.Lstm, num_stream: int) -> LstmLayer:
     """Return the layer whose recurrence goes by what was asked for or is fastest in each direction."""
-    library = kernels.library()
-    if library is None and "c" in (products.asked("thin"), products.asked("back")):
-        raise UserError("--kernels: the recurrence in C was asked for and cannot be compiled, see the log")
-    without = ("c",) if library is None else ()
-    return layer_by(component, num_stream, *(products.chosen(k, _runs, without) for k in ("thin", "back")))
+    return layer_by(component, num_stream, *(products.chosen(kind, _runs) for kind in ("thin", "back")))
 
 
 def layer_by(component: nn.Lstm, num_stream: int, thin: str, back: str) -> LstmLayer:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 import torch
 
+from steps.nnet1 import affine, lstm_native, lstm_triton, products
 from steps.nnet1 import components as nn
 from steps.nnet1 import layers as base
-from steps.nnet1 import lstm_native, lstm_triton, products
 from steps.nnet1.affine import AffineLayer
+from steps.nnet1.loss import Xent
 from steps.nnet1.lstm import LstmLayer
 from steps.nnet1.options import TrainOptions
 from utils import cli
@@ -48,7 +49,11 @@ class Net:
         self.device = torch.device(device)
         self.network = _aligned(network) if self.device.type == "cpu" else _on_device(network, self.device)
         self.num_stream = num_stream
-        self.layers = [self._layer(component) for component in self.network.components]
+        self.layers: list[base.Layer] = []
+        for component in self.network.components:
+            before = self.layers[-1] if self.layers else None
+            if not (isinstance(before, AffineLayer) and before.takes(component)):
+                self.layers.append(self._layer(component))
         self.activations: list[torch.Tensor] = []
         trainable = [index for index, layer in enumerate(self.layers) if layer.trainable]
         self._lowest = min(trainable, default=len(self.layers))
@@ -89,19 +94,38 @@ class Net:
 
     def propagate(self, x: torch.Tensor) -> torch.Tensor:
         """Return the output for an input [rows, input_dim] and keep what :meth:`backpropagate` needs."""
+        return self._propagate(self.layers, x)
+
+    def _propagate(self, layers: list[base.Layer], x: torch.Tensor) -> torch.Tensor:
         self.activations = [x]
-        for layer in self.layers:
+        for layer in layers:
             self.activations.append(layer.propagate(self.activations[-1]))
         return self.activations[-1]
 
     def backpropagate(self, diff: torch.Tensor, options: TrainOptions) -> None:
         """Pass the derivative at the output down and update each layer after its backward pass."""
-        for index in range(len(self.layers) - 1, self._lowest - 1, -1):
+        for index in range(len(self.activations) - 2, self._lowest - 1, -1):
             layer = self.layers[index]
             at = base.Signal(self.activations[index], self.activations[index + 1], diff)
-            if layer.gives_dx or isinstance(layer, LstmLayer):
-                diff = layer.backpropagate(at)
+            diff = layer.backpropagate(at)
             layer.update(at, options)
+
+    def train(self, rows: tuple[torch.Tensor, ...], xent: Xent, options: TrainOptions) -> None:
+        """Take features, targets and weights of a minibatch through the network, the loss and back.
+
+        In a DNN the sigmoid of the last hidden layer, the classes and the loss are one pass where that is
+        fastest.
+        """
+        x, targets, weights = rows
+        end = affine.end_in_c(self.layers[self._lowest :], targets, weights)
+        if end is None:
+            self.backpropagate(xent.eval(self.propagate(x), targets, weights), options)
+            return
+        hidden, last, _ = end
+        h = hidden.product(self._propagate(self.layers[:-2], x))
+        last.update(affine.pass_end(end, h, targets, weights, xent), options)
+        self.activations.append(h)
+        self.backpropagate(h, options)
 
     def feedforward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the output for an utterance [frames, input_dim]; the LSTMs start from a zero state."""

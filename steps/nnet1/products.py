@@ -2,7 +2,8 @@
 
 The candidates are torch's own product (its BLAS is MKL, which leaves AVX-512 to Intel's processors) and
 oneDNN's, which torch brings for its inductor; for the LSTM's recurrence (``thin`` forward, ``back`` back)
-also the kernels in C. ``auto`` times all of a kind once on a machine and takes the first that is within
+and for what a DNN needs beside its large products (``rows``: few columns, bias, sigmoid, loss) also the
+kernels in C. ``auto`` times all of a kind once on a machine and takes the first that is within
 ``MARGIN`` of the fastest, so that noise does not decide; what it took is kept beside the compiled kernels
 (see ``kernels``), because the candidates differ in the last bits: the next process, and the other jobs of
 this one, take the same. :func:`identity` is recorded with a training: as an option's value it repeats it.
@@ -10,8 +11,9 @@ this one, take the same. :func:`identity` is recorded with a training: as an opt
 
 from __future__ import annotations
 
+import ctypes
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import torch
@@ -24,17 +26,19 @@ Run = Callable[[], object]
 KINDS = {
     "large": ("torch", "onednn"),
     "gradient": ("torch", "onednn"),
+    "rows": ("c", "torch"),
     "thin": ("c", "onednn", "torch"),
     "back": ("c", "onednn", "torch"),
 }
 """Kinds of products and the candidates for each, in the order that decides between equals."""
-SIZES = {"large": (256, 512, 512), "gradient": (512, 256, 512)}
+SIZES = {"large": (256, 512, 512), "gradient": (512, 256, 512), "rows": (256, 512, 8)}
 """Rows, depth and columns of the product that is timed."""
+FEW = 16
 MARGIN = 0.05
 REPEATS = 5
 HELP = (
-    "products and recurrence on the CPU: auto (the fastest by measurement), torch, c (the recurrence must "
-    "compile), or e.g. large=onednn,gradient=torch,thin=c,back=c"
+    "products and recurrence on the CPU: auto (the fastest by measurement), torch, c (what there is in C), "
+    "or e.g. large=onednn,gradient=torch,rows=c,thin=c,back=c"
 )
 
 _asked: dict[str, str] = {}
@@ -51,11 +55,11 @@ def use(text: str) -> None:
     """
     _asked.clear()
     _chosen.clear()
-    short = {"auto": "", "torch": ",".join(f"{kind}=torch" for kind in KINDS), "c": "thin=c,back=c"}
+    short = {"auto": "", "torch": ",".join(f"{kind}=torch" for kind in KINDS), "c": "rows=c,thin=c,back=c"}
     for word in filter(None, short.get(text, text).split(",")):
         kind, _, name = word.partition("=")
         if name not in KINDS.get(kind, ()):
-            kinds = "large|gradient=torch|onednn and thin|back=c|onednn|torch"
+            kinds = "large|gradient=torch|onednn, rows=c|torch and thin|back=c|onednn|torch"
             raise UserError(f"--kernels={text}: expected auto, torch, c or {kinds}, with commas between")
         _asked[kind] = name
 
@@ -65,21 +69,31 @@ def asked(kind: str) -> str:
     return _asked.get(kind, "")
 
 
-def chosen(
-    kind: str, runs: Callable[[str], Mapping[str, Run]] | None = None, without: Collection[str] = ()
-) -> str:
+def chosen(kind: str, runs: Callable[[str], Mapping[str, Run]] | None = None) -> str:
     """Return the candidate for a kind of product.
 
-    ``runs`` returns what is timed, by candidate, if none was asked for and none is kept that is not among
-    those ``without`` which this process must do.
+    ``runs`` returns what is timed, by candidate, if none was asked for and none is kept that this process can
+    take.
+
+    Raises
+    ------
+    UserError
+        If C was asked for and there is no compiler.
     """
     if kind not in _chosen:
+        without = ("c",) if "c" in KINDS[kind] and _compiled(kind) is None else ()
+        if asked(kind) in without:
+            raise UserError(f"--kernels: {kind}=c was asked for and cannot be compiled, see the log")
         name = asked(kind) or kernels.kept_choice(kind)
         if name not in KINDS[kind] or name in without:
             measured = _fastest(kind, (runs or _runs)(kind))
             name = measured if name in without else kernels.keep_choice(kind, measured)
         _chosen[kind] = name
     return _chosen[kind]
+
+
+def _compiled(kind: str) -> ctypes.CDLL | None:
+    return kernels.rows() if kind == "rows" else kernels.library()
 
 
 def identity() -> str:
@@ -96,11 +110,12 @@ def _runs(kind: str) -> dict[str, Run]:
     """Make a product of each candidate."""
     rows, depth, columns = SIZES[kind]
     own = torch.Generator().manual_seed(0)  # nobody else's random numbers change
-    a, b = torch.randn(rows, depth, generator=own), torch.randn(depth, columns, generator=own)
+    a, b = torch.randn(rows, depth, generator=own), torch.randn(columns, depth, generator=own).t()
     if kind == "gradient":
         a = a.t().contiguous().t()
     rest = (a, b, torch.zeros(rows, columns), 1e-3, 0.9 if kind == "gradient" else 0.0)
-    return {name: partial(way, *rest) for name, way in _WAYS.items() if name == "torch" or onednn_works()}
+    there = {"torch": True, "onednn": onednn_works(), "c": _compiled(kind) is not None}
+    return {name: partial(_WAYS[name], *rest) for name in KINDS[kind] if there[name]}
 
 
 def _fastest(kind: str, runs: Mapping[str, Run]) -> str:
@@ -126,9 +141,33 @@ def multiply(
 
     With ``beta`` 0, what was in ``out`` does not matter.
     """
-    usable = out.is_cpu and out.dtype == torch.float32
+    if not out.is_cpu or out.dtype != torch.float32:
+        return by_torch(a, b, out, alpha, beta)
+    if out.shape[1] <= FEW and beta == 0 and alpha == 1 and chosen("rows") == "c":
+        return by_c(a, b, out)
     kind = "large" if a.stride(1) == 1 else "gradient"  # of a gradient, a is a transposed derivative
-    return _WAYS[chosen(kind) if usable else "torch"](a, b, out, alpha, beta)
+    return _WAYS[chosen(kind)](a, b, out, alpha, beta)
+
+
+def rows_in_c(*tensors: torch.Tensor) -> ctypes.CDLL | None:
+    """Return the kernels for what goes row by row, if they are the choice and can take such tensors."""
+    return kernels.rows() if _fit(*tensors) and chosen("rows") == "c" else None
+
+
+def _fit(*tensors: torch.Tensor) -> bool:
+    return all(tensor.is_cpu and tensor.is_contiguous() for tensor in tensors)
+
+
+def by_c(
+    a: torch.Tensor, b: torch.Tensor, out: torch.Tensor, alpha: float = 1.0, beta: float = 0.0
+) -> torch.Tensor:
+    """See :func:`multiply`; with few columns, ``alpha`` 1 and ``beta`` 0."""
+    weight, library = b.t(), kernels.rows()
+    if library is None or not _fit(a, weight, out):
+        return by_torch(a, b, out, alpha, beta)
+    pointers = (part.data_ptr() for part in (a, weight, out))
+    library.few_columns(torch.get_num_threads(), *a.shape, out.shape[1], *pointers)
+    return out
 
 
 def by_torch(
@@ -162,4 +201,4 @@ def prepared(b: torch.Tensor, name: str, rows: int) -> Callable[[torch.Tensor, t
     return lambda a, out, beta: by_torch(a, b, out, 1.0, beta)
 
 
-_WAYS: dict[str, Callable[..., torch.Tensor]] = {"torch": by_torch, "onednn": by_onednn}
+_WAYS: dict[str, Callable[..., torch.Tensor]] = {"torch": by_torch, "onednn": by_onednn, "c": by_c}

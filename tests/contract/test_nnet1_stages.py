@@ -145,7 +145,7 @@ def test_another_machine_on_the_way_is_warned_of_and_recorded(corpus, tmp_path, 
     options = ["--max-iters=3", "--key=abc"]
     interrupt("dnn", corpus, tmp_path, *options)
     train("dnn", corpus, tmp_path, *options, "--kernels=torch", "--num-threads=2")
-    kernels = "large=torch,gradient=torch"
+    kernels = "large=torch,gradient=torch,rows=torch"
     warned = rf"WARNING .*begun on cpu, .* goes on on cpu, kernels {kernels}, 2 threads"
     assert re.search(warned, capsys.readouterr().err)
     record = json.loads((tmp_path / "training.json").read_text())
@@ -155,7 +155,8 @@ def test_another_machine_on_the_way_is_warned_of_and_recorded(corpus, tmp_path, 
 
 
 def test_an_interrupted_training_goes_on_with_the_kernels_that_it_was_begun_with(corpus, tmp_path, capsys):
-    begun, auto = "large=onednn,gradient=torch,thin=torch,back=onednn", ["--max-iters=3", "--key=abc"]
+    begun = "large=onednn,gradient=torch,rows=torch,thin=torch,back=onednn"
+    auto = ["--max-iters=3", "--key=abc"]
     interrupt("lstm", corpus, tmp_path, *auto, f"--kernels={begun}")
     train("lstm", corpus, tmp_path, *auto)
     assert "goes on on" not in capsys.readouterr().err

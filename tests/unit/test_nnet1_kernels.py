@@ -1,4 +1,4 @@
-"""The candidates for the recurrence against plain torch, and what happens without a compiler."""
+"""What is in C against plain torch, and what happens without a compiler."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import torch
 from steps import native
 from steps.nnet1 import components as nn
 from steps.nnet1 import kernels, products
+from steps.nnet1.affine import AffineLayer, end_in_c, pass_end
 from steps.nnet1.layers import Signal
+from steps.nnet1.loss import Xent
 from steps.nnet1.lstm import LstmLayer
 from steps.nnet1.lstm_native import ForwardLstmLayer, NativeLstmLayer, layer_by
 from steps.nnet1.net import Net
@@ -24,6 +26,7 @@ def choose_again():
     yield
     products.use("auto")
     kernels.library.cache_clear()
+    kernels.rows.cache_clear()
 
 
 @pytest.fixture
@@ -85,6 +88,60 @@ def test_all_candidates_agree_with_torch(shape, ways):
     plain, ours = (train(lambda *a, w=w: layer_by(*a, *w), *shape) for w in (("torch", "torch"), ways))
     for pair in zip(ours, plain, strict=True):
         torch.testing.assert_close(*pair, atol=3e-6, rtol=1e-5)
+
+
+def trained(name: str, generation: nn.Generation, classes: int, rows: int, options: TrainOptions):
+    """Return the parameters and the sums of the loss after three updates of a DNN with two hidden layers."""
+    products.use(f"rows={name}")
+    own = torch.Generator().manual_seed(3)
+
+    def affine(inputs: int, outputs: int) -> nn.AffineTransform:
+        weight = 0.3 * torch.randn(outputs, inputs, generator=own)
+        return nn.AffineTransform(inputs, outputs, weight=weight, bias=torch.randn(outputs, generator=own))
+
+    layers = [affine(21, 20), nn.Sigmoid(20, 20), affine(20, 48), nn.Sigmoid(48, 48), affine(48, classes)]
+    net = Net(nn.Network([*layers, nn.Softmax(classes, classes)], generation))
+    xent = Xent(classes, generation)
+    for _ in range(3):
+        x, targets = torch.randn(rows, 21, generator=own), torch.rand(rows, classes, generator=own)
+        targets[::2] = torch.eye(classes)[torch.arange(len(targets[::2])) % classes]
+        weights = torch.randint(0, 3, (rows,), generator=own).float()
+        with torch.no_grad():
+            net.train((x, targets, weights), xent, options)
+    return [*(value for _, _, value in net.network.params()), xent.sums]
+
+
+@pytest.mark.parametrize("options", [TrainOptions(0.01), TrainOptions(0.01, 0.5, 1e-4, 1e-3)], ids=str)
+@pytest.mark.parametrize("case", [("modern", 6, 67), ("2014", 9, 32), ("modern", 1, 5)], ids=str)
+def test_a_dnn_with_its_end_in_c_learns_what_it_learns_in_torch(case, options):
+    if kernels.rows() is None:
+        pytest.skip("no C compiler here: plain torch is what runs, and the other tests check it")
+    ours, plain = (trained(name, *case, options) for name in ("c", "torch"))
+    torch.testing.assert_close(ours, plain, atol=1e-5, rtol=1e-5)
+
+
+def test_the_bits_of_a_dnns_end_do_not_depend_on_the_number_of_threads():
+    if kernels.rows() is None:
+        pytest.skip("no C compiler here")
+    products.use("rows=c")
+    hidden, last = (
+        AffineLayer(nn.AffineTransform(n, m, weight=torch.randn(m, n), bias=torch.randn(m)))
+        for n, m in ((3, 80), (80, 6))
+    )
+    assert hidden.takes(nn.Sigmoid(80, 80)) and last.takes(nn.Softmax(6, 6))
+    h, targets, weights = torch.randn(67, 80), torch.rand(67, 6), torch.rand(67)
+    results = []
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2, 3, 5):
+            torch.set_num_threads(threads)
+            own, xent = h.clone(), Xent(6)
+            at = pass_end(end_in_c([hidden, last], targets, weights), own, targets, weights, xent)
+            results.append([own, at.y, at.dy, hidden.bias_grad, last.weight_grad, last.bias_grad, xent.sums])
+    finally:
+        torch.set_num_threads(before)
+    for others in results[1:]:
+        assert all(torch.equal(*pair) for pair in zip(results[0], others, strict=True))
 
 
 @pytest.mark.parametrize("dims", [(4, 12, 24), (3, 33, 50)], ids=str)
@@ -155,7 +212,7 @@ def test_without_a_compiler_a_library_does_the_work(monkeypatch, tmp_path, capsy
     assert "No recurrence in C: no C compiler on PATH" in told
     assert f"Products (thin): {found.thin} (onednn " in told
     products.use("c")
-    with pytest.raises(UserError, match="recurrence in C was asked for and cannot be compiled"):
+    with pytest.raises(UserError, match="thin=c was asked for and cannot be compiled"):
         Net(nn.Network([make(5, 4, 3)]))
 
 
@@ -163,7 +220,7 @@ def test_without_a_compiler_a_library_does_the_work(monkeypatch, tmp_path, capsy
 def test_processes_may_compile_at_once_and_a_bad_compiler_is_survived(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with ThreadPoolExecutor() as pool:
-        paths = set(pool.map(lambda _: native.compiled((kernels.SOURCE, kernels.HEADER)), range(3)))
+        paths = set(pool.map(lambda _: native.compiled((kernels.LSTM, kernels.HEADER)), range(3)))
     assert len(paths) == 1
     assert [path.name for path in (tmp_path / "compiled-kernels").iterdir()] == [paths.pop().name]
     (tmp_path / "bin").mkdir()

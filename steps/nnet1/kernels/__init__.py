@@ -1,4 +1,4 @@
-"""The recurrence of the LSTM in C; without a compiler the libraries do the work.
+"""The recurrence of the LSTM, and what goes row by row, in C; without a compiler the libraries do the work.
 
 What ``products`` measured to be fastest is kept beside the compiled library.
 """
@@ -17,24 +17,40 @@ import torch
 
 from steps import native
 
-SOURCE = Path(__file__).with_name("lstm.c")
-HEADER = Path(__file__).with_name("vectors.h")
+HERE = Path(__file__).parent
+LSTM, ROWS, HEADER = (HERE / name for name in ("lstm.c", "rows.c", "vectors.h"))
 _INT, _FLOAT, _POINTER = ctypes.c_int, ctypes.c_float, ctypes.c_void_p
-_SIGNATURES: dict[str, list[Any]] = {
+_LSTM_SIGNATURES: dict[str, list[Any]] = {
     "lstm_inputs": [_INT] * 4 + [_POINTER] * 4,
     "lstm_forward": [_INT] * 7 + [_POINTER] * 5 + [_FLOAT] + [_POINTER] * 5,
     "lstm_backward": [_INT] * 7 + [_POINTER] * 5 + [_FLOAT] * 2 + [_POINTER] * 7,
     "lstm_vectors": [_INT] * 3 + [_POINTER] * 2 + [_FLOAT] + [_POINTER] * 4,
 }
+_ROWS_SIGNATURES: dict[str, list[Any]] = {
+    "add_bias": [_INT] * 4 + [_POINTER] * 2,
+    "bias_gradient": [_INT] * 3 + [_POINTER] * 3,
+    "few_columns": [_INT] * 4 + [_POINTER] * 3,
+    "network_end": [_INT] * 5 + [_FLOAT] + [_POINTER] * 12,
+}
 
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """Return the compiled kernels, or None where they cannot be had; the log says why."""
+    """Return the recurrence, or None where it cannot be had; the log says why."""
+    return _load("recurrence", LSTM, _LSTM_SIGNATURES)
+
+
+@functools.cache
+def rows() -> ctypes.CDLL | None:
+    """Return what goes row by row, or None where it cannot be had; the log says why."""
+    return _load("passes over rows", ROWS, _ROWS_SIGNATURES)
+
+
+def _load(what: str, source: Path, signatures: dict[str, list[Any]]) -> ctypes.CDLL | None:
     # Their threads are torch's: two teams on the same cores would wait for each other.
     for path in (Path(torch.__file__).parent / "lib").glob("libgomp*"):
         ctypes.CDLL(str(path), ctypes.RTLD_GLOBAL)
-    return native.load("recurrence", (SOURCE, HEADER), _SIGNATURES, "-fopenmp")
+    return native.load(what, (source, HEADER), signatures, "-fopenmp")
 
 
 def kept_choice(kind: str) -> str:
@@ -60,5 +76,5 @@ def keep_choice(kind: str, name: str) -> str:
 
 
 def _choice_file(kind: str) -> Path:
-    sources = (path.read_text(encoding="utf-8") for path in (SOURCE, HEADER))
+    sources = (path.read_text(encoding="utf-8") for path in (LSTM, ROWS, HEADER))
     return native.cache() / f"{native.hash_of(torch.__version__, *sources, native.processor())}.{kind}"
