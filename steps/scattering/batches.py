@@ -87,14 +87,6 @@ class Batch:
 batch = functools.lru_cache(maxsize=8)(Batch)  # recording takes longer than some batches
 
 
-def cut(track: blocks.Signal, start: int, size: int) -> NDArray[np.floating]:
-    """Take ``size`` samples from ``start`` on, with zeros where the track does not reach."""
-    low, high = max(0, start), min(len(track), start + size)
-    samples = np.zeros(size, dtype=track.dtype)
-    samples[low - start : high - start] = blocks.finite(track, low, high)
-    return samples
-
-
 def averages(
     tracks: Iterable[tuple[Label, blocks.Signal]],
     config: Config,
@@ -117,7 +109,7 @@ def averages(
             track = Track(label, plan, empty, plan.num_blocks)
             for block in range(plan.num_blocks):
                 try:
-                    samples = torch.from_numpy(cut(signal, plan.start(block), made.num_samples))
+                    samples = torch.from_numpy(blocks.cut(signal, plan, block))
                 except UserError as error:
                     raise UserError(f"{label}: {error}") from error
                 yield Piece(track, block, samples.pin_memory() if where.type == "cuda" else samples)

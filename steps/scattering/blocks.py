@@ -78,32 +78,6 @@ def layout(config: Config, num_samples: int, num_hops: int | None = None) -> Lay
     return Layout(num_samples, frames, config.hop, num_hops, margin)
 
 
-@dataclass(frozen=True)
-class Run:
-    """Samples ``low`` to ``high - 1`` of a block mirror those from ``source`` on, upwards or downwards."""
-
-    low: int
-    high: int
-    source: int
-    upwards: bool
-
-
-def mirrored(start: int, size: int, length: int) -> list[Run]:
-    """List the runs of the block from ``start`` on outside a signal of ``length`` samples.
-
-    The signal continues to both sides as its mirror image, ``x[-1 - i] = x[i]``, without end. ``low`` and
-    ``high`` of a run count from the block's start, ``source`` from the signal's.
-    """
-    runs = []
-    for period in range(start // length, -(-(start + size) // length)):
-        low, high = max(start, period * length), min(start + size, (period + 1) * length)
-        if period and low < high:
-            upwards = period % 2 == 0
-            source = low - period * length if upwards else (period + 1) * length - 1 - low
-            runs.append(Run(low - start, high - start, source, upwards))
-    return runs
-
-
 class Signal(Protocol):
     """What a track must offer, an array or a file: its length, and its slices as arrays."""
 
@@ -127,42 +101,26 @@ def finite(signal: Signal, low: int, high: int) -> NDArray[np.floating]:
     return samples
 
 
-def cut(signal: Signal, start: int, size: int) -> NDArray[np.floating]:
-    """Take ``size`` :func:`finite` samples from ``start`` on; mirror images beyond the signal."""
+def cut(signal: Signal, plan: Layout, block: int) -> NDArray[np.floating]:
+    """Take the :func:`finite` samples of a block, zeros where the signal does not reach."""
+    start, size = plan.start(block), plan.num_hops * plan.hop
     low, high = max(0, start), min(len(signal), start + size)
-    out = np.empty(size, dtype=signal.dtype)
-    out[low - start : high - start] = finite(signal, low, high)
-    for run in mirrored(start, size, len(signal)):
-        count = run.high - run.low
-        if run.upwards:
-            out[run.low : run.high] = signal[run.source : run.source + count]
-        else:
-            out[run.low : run.high] = signal[run.source - count + 1 : run.source + 1][::-1]
-    return out
+    samples = np.zeros(size, dtype=signal.dtype)
+    samples[low - start : high - start] = finite(signal, low, high)
+    return samples
 
 
-def outside(plan: Layout, block: int, resolution: int, reach: int | None = None) -> list[Run]:
-    """List the runs of a block at a resolution outside the track, with sources within the block.
+def mirror(signals: NDArray, plan: Layout, block: int, resolution: int = 0) -> None:
+    """Write the mirror images beyond the ends of the track into signals of a block [shape=(..., samples)].
 
-    A sample whose source is farther off than the block is in no run: no frame that is kept sees it. With
-    ``reach``, only samples up to so many hops from the hops that are kept are wanted.
+    A sample whose source is farther off than the block stays: no frame that is kept sees it.
     """
     size = (plan.num_hops * plan.hop) >> resolution
     start = plan.start(block) >> resolution
     length = 1 + ((plan.num_samples - 1) >> resolution)
-    hops = (0, plan.num_hops)
-    if reach is not None:
-        hops = max(0, plan.margin - reach), min(plan.num_hops, plan.num_hops - plan.margin + reach)
-    first, last = ((hop * plan.hop) >> resolution for hop in hops)
-    runs = []
-    for run in mirrored(start, size, length):
-        source = run.source - start
-        low, high = run.low, run.high
-        step = 1 if run.upwards else -1
-        # Sources and samples that are wanted, from both ends.
-        skip = max(0, -source if run.upwards else source - (size - 1), first - low)
-        low, source = low + skip, source + step * skip
-        high = min(high, last, low + (size - source if run.upwards else source + 1))
-        if low < high:
-            runs.append(Run(low, high, source, run.upwards))
-    return runs
+    beyond = [np.arange(min(max(0, -start), size)), np.arange(max(0, min(length - start, size)), size)]
+    place = np.concatenate(beyond)
+    period = (place + start) % (2 * length)
+    source = np.minimum(period, 2 * length - 1 - period) - start
+    there = (source >= 0) & (source < size)
+    signals[..., place[there]] = signals[..., source[there]]

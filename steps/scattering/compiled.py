@@ -21,6 +21,7 @@ SOURCE = Path(__file__).with_name("scatter.c")
 _INT, _POINTER = ctypes.c_int64, ctypes.c_void_p
 _SIGNATURES: dict[str, list] = {
     "scatter_spectrum": [_POINTER] * 5,
+    "scatter_mirror": [_POINTER, _INT, _INT, _INT, _POINTER],
     "scatter_average": [_POINTER, _POINTER, _INT, _INT, _POINTER],
     "scatter_paths": [_POINTER, _POINTER, _INT, _POINTER, _INT, _POINTER],
     "scatter_lanes": [],
@@ -203,6 +204,7 @@ class Transform:
         )  # at bin 0
         of = self.levels, *spectrum, address(out), out.shape[1], len(out), plan.hop, self.num_hops
         record = np.array([*of, plan.margin, plan.start(block), plan.num_samples], dtype=np.int64)
+        self.library.scatter_mirror(address(record), 0, 0, self.num_samples, signal)
         for column, level in zip(self.zero_columns, self.zero, strict=True):
             self.library.scatter_average(address(record), level, 0, column, signal)
         if self.paths:

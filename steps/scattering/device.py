@@ -49,7 +49,7 @@ class Kernels:
 
 
 def mirror_places(start: Tensor, length: Tensor, size: int) -> Tensor:
-    """Say for each sample of blocks what it is a mirror image of, or itself: ``blocks.outside`` on a device.
+    """Say for each sample of blocks what it is a mirror image of, or itself: ``blocks.mirror`` on a device.
 
     ``start`` (first sample of a block in its track) and ``length`` (of the track) are [shape=(blocks, 1)].
     Returns places in the block [shape=(blocks, size)]; a sample whose source is farther off stands for
@@ -68,7 +68,7 @@ class Edges:
         self.start, self.length, self.num_samples = start, length, num_samples
         self.places: dict[int, Tensor] = {}
 
-    def extend(self, signals: Tensor, resolution: int, *, near: bool = False) -> Tensor:  # noqa: ARG002
+    def extend(self, signals: Tensor, resolution: int) -> Tensor:
         """See ``transform.Edges``."""
         if resolution not in self.places:
             length = 1 + ((self.length - 1) >> resolution)

@@ -46,7 +46,7 @@ def averages(
 
     def work(block: int, do: Callable[[Jobs], object] = in_turn) -> None:
         with _READING:
-            samples = blocks.cut(signal, plan.start(block), plan.num_hops * plan.hop)
+            samples = blocks.cut(signal, plan, block)
         made(samples, plan, block, result[slice(*plan.frames(block))], do)
         mapped.let_go(result)
 

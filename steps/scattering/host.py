@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,27 +54,15 @@ class Kernels:
         return np.sum([partial[q, :, first + q : first + q + num_frames] for q in range(hops)], axis=0)
 
 
-def mirror(signals: Array, runs: list[blocks.Run]) -> None:
-    """Write the mirror images of ``blocks.outside`` into signals in place [shape=(..., samples)]."""
-    for run in runs:
-        count = run.high - run.low
-        first = run.source if run.upwards else run.source - count + 1
-        image = signals[..., first : first + count].copy()
-        signals[..., run.low : run.high] = image if run.upwards else image[..., ::-1]
-
-
-class Edges:
+class Edges(NamedTuple):
     """Mirror images within a block, written in place."""
 
-    def __init__(self, made: transform.Transform, plan: blocks.Layout, block: int) -> None:
-        self.whole = {g.resolution: blocks.outside(plan, block, g.resolution) for g in made.groups}
-        self.near = {
-            rate: blocks.outside(plan, block, rate, len(taps) // 2) for rate, taps in made.taps.items()
-        }
+    plan: blocks.Layout
+    block: int
 
-    def extend(self, signals: Array, resolution: int, *, near: bool = False) -> Array:
+    def extend(self, signals: Array, resolution: int) -> Array:
         """See ``transform.Edges``."""
-        mirror(signals, (self.near if near else self.whole)[resolution])
+        blocks.mirror(signals, self.plan, self.block, resolution)
         return signals
 
 
@@ -94,5 +82,6 @@ class Transform:
         do: Callable[[transform.Jobs], object],
     ) -> None:
         """Write the averages of a block of a track into ``out`` [shape=(frames, dims)]."""
-        found = self.made(samples.astype(self.dtype)[None], Edges(self.made, plan, block), do)[0]
+        blocks.mirror(samples, plan, block)
+        found = self.made(samples.astype(self.dtype)[None], Edges(plan, block), do)[0]
         out[:] = found[:, : len(out)].T

@@ -113,7 +113,8 @@ def averages(
     plan = blocks.layout(config, len(signal), made.num_hops)
     result = np.empty((plan.num_frames, paths.num_dims(config)))
     for block in range(plan.num_blocks):
-        samples = blocks.cut(np.asarray(signal), plan.start(block), plan.num_hops * plan.hop)
+        samples = blocks.cut(np.asarray(signal), plan, block)
+        blocks.mirror(samples, plan, block)
         low, high = plan.frames(block)
         result[low:high] = made.block(samples)[plan.margin : plan.margin + high - low]
     return result

@@ -278,7 +278,7 @@ void scatter_spectrum(const plan *way, const float *signal, float *re, float *im
 }
 
 // Write the mirror images beyond the ends of the track into samples ``low`` to ``high - 1``.
-static void mirror(const block *of, int64_t resolution, int64_t low, int64_t high, float *x) {
+void scatter_mirror(const block *of, int64_t resolution, int64_t low, int64_t high, float *x) {
   const int64_t n = (of->num_hops * of->hop) >> resolution, start = of->start >> resolution;
   const int64_t length = 1 + ((of->length - 1) >> resolution);
   for (int64_t at = low; at < high;) {
@@ -339,7 +339,7 @@ void scatter_paths(const block *of, const path *first, int64_t num_children, con
   const int64_t samples = of->num_hops * of->hop;
   const source from = {of->re + first->start, of->im + first->start, first->values, first->size};
   filtered(first->way, &from, own, own->envelope[0]);
-  mirror(of, first->resolution, 0, samples >> first->resolution, own->envelope[0]);
+  scatter_mirror(of, first->resolution, 0, samples >> first->resolution, own->envelope[0]);
   scatter_average(of, of->levels + first->resolution, first->resolution, first->column, own->envelope[0]);
   if (!num_children) return;
   float *re = own->whole[0] + negative, *im = own->whole[1] + negative;
@@ -350,7 +350,7 @@ void scatter_paths(const block *of, const path *first, int64_t num_children, con
     filtered(child->way, &parent, own, own->envelope[1]);
     if (of->levels[rate].taps) {
       const int64_t low = of->margin > reach ? of->margin - reach : 0, end = of->num_hops - of->margin + reach;
-      mirror(of, rate, low * hop, (end < of->num_hops ? end : of->num_hops) * hop, own->envelope[1]);
+      scatter_mirror(of, rate, low * hop, (end < of->num_hops ? end : of->num_hops) * hop, own->envelope[1]);
     }
     scatter_average(of, of->levels + rate, rate, child->column, own->envelope[1]);
   }

@@ -70,11 +70,8 @@ class Kernels(Protocol):
 class Edges(Protocol):
     """What continues signals beyond the ends of their tracks."""
 
-    def extend(self, signals: Array, resolution: int, *, near: bool = False) -> Array:
-        """Return signals [shape=(blocks, rows, samples)], perhaps the same, with the mirror images.
-
-        ``near`` says that only their averages in the frames of the track are wanted.
-        """
+    def extend(self, signals: Array, resolution: int) -> Array:
+        """Return signals [shape=(blocks, rows, samples)], perhaps the same, with the mirror images."""
 
 
 class _Second(NamedTuple):
@@ -219,7 +216,7 @@ class Transform:
         """Do what is left of second-order paths of one resolution."""
         envelope = self.kernels.modulus(self.kernels.inverse(product))
         if rate in self.taps:
-            envelope = edges.extend(envelope, rate, near=True)
+            envelope = edges.extend(envelope, rate)
         self._store(envelope, rate, places, out)
 
     def _store(self, envelope: Array, resolution: int, places: Array, out: Array) -> None:

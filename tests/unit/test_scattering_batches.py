@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from steps import recorded
-from steps.scattering import Config, batches, blocks, device, fast, features, features_of_tracks, host
+from steps.scattering import Config, batches, blocks, device, fast, features, features_of_tracks
 from tests.unit.test_nnet1_gpu import META, OneDevice
 from utils.cli import UserError
 
@@ -93,22 +93,8 @@ def test_mirror_images_are_gathered_as_they_are_copied(num_samples, resolution):
             torch.tensor([[plan.start(block)]]), torch.tensor([[num_samples]]), plan.num_hops * plan.hop
         )
         copied = signal.numpy().copy()
-        host.mirror(copied, blocks.outside(plan, block, resolution))
+        blocks.mirror(copied, plan, block, resolution)
         assert np.array_equal(edges.extend(signal, resolution), copied)
-
-
-def test_only_samples_that_averages_need_are_mirrored():
-    config, plan = Config(), blocks.layout(Config(), 12 * 22050)
-    rng = np.random.default_rng(0)
-    taps, signals = rng.random((8, 4096 >> 4)), rng.random((3, plan.num_hops * 4096 >> 4))
-    found = []
-    for reach in (None, len(taps) // 2):
-        rows = signals.copy()
-        host.mirror(rows, blocks.outside(plan, 0, 4, reach))
-        averages = host.Kernels("float64").decimate(rows, taps, plan.margin, plan.frames_per_block)
-        found.append((rows, averages[:, : config.num_frames(12 * 22050)]))
-    assert np.array_equal(found[0][1], found[1][1])
-    assert not np.array_equal(found[0][0], found[1][0])
 
 
 @pytest.mark.usefixtures("as_on_a_gpu")

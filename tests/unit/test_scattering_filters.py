@@ -111,20 +111,18 @@ def test_malformed_quality_is_refused(text):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(-500, 500), st.integers(1, 400), st.integers(1, 90))
-def test_mirrored_runs_equal_the_mirror_image(start, size, length):
-    signal = np.arange(1.0, length + 1)
-    place = np.arange(start, start + size) % (2 * length)
-    expected = signal[np.where(place < length, place, 2 * length - 1 - place)]
-    got = np.full(size, -1.0)
-    inside = (np.arange(start, start + size) >= 0) & (np.arange(start, start + size) < length)
-    got[inside] = signal[np.arange(start, start + size)[inside]]
-    for run in blocks.mirrored(start, size, length):
-        step = 1 if run.upwards else -1
-        got[run.low : run.high] = signal[run.source + step * np.arange(run.high - run.low)]
-    assert np.array_equal(got, expected)
-    if start < length and start + size > 0:
-        assert np.array_equal(blocks.cut(signal, start, size), expected)
+@given(st.integers(0, 12), st.integers(1, 900))
+def test_a_block_beyond_its_track_is_the_mirror_image(block, length):
+    plan = blocks.Layout(length, length, 16, 32, 12)
+    signal, start, size = np.arange(1.0, length + 1), plan.start(block), 512
+    if start < length:
+        source = np.arange(start, start + size) % (2 * length)
+        source = np.where(source < length, source, 2 * length - 1 - source)
+        got = blocks.cut(signal, plan, block)
+        blocks.mirror(got, plan, block)
+        near = (source >= start) & (source < start + size)
+        assert np.array_equal(got[near], signal[source[near]])
+        assert not got[~near].any()
 
 
 @settings(max_examples=40, deadline=None)
