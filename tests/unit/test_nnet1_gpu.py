@@ -122,11 +122,15 @@ def test_every_tensor_of_an_update_is_on_the_gpu(data, name, options):
 @pytest.mark.parametrize("lines", [DNN, LSTM], ids=["dnn", "lstm"])
 def test_every_tensor_of_a_forward_pass_is_on_the_gpu(lines, monkeypatch):
     net = Net(make(lines), META)
-    monkeypatch.setattr(Forward, "_finish", lambda _, key, y: (key, y.device, tuple(y.shape)))
+    devices = []
+    monkeypatch.setattr(
+        Forward, "_finished", lambda _, __, y: devices.append(y.device) or np.zeros(y.shape, np.float32)
+    )
     feats = [(f"utt{length}", np.ones((length, FEATS), np.float32)) for length in LENGTHS]
     with OneDevice():
-        found = [output for _, output in Forward(net, transform=Net(make(DNN[:1]))).all(feats)]
-    assert found == [(f"utt{length}", META, (length, CLASSES)) for length in LENGTHS]
+        found = [(key, y.shape) for key, y in Forward(net, Net(make(DNN[:1]), META)).all(feats)]
+    assert found == [(f"utt{length}", (length, CLASSES)) for length in LENGTHS]
+    assert set(devices) == {META}
 
 
 @pytest.mark.parametrize("training", [True, False])
