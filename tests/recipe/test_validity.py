@@ -152,15 +152,25 @@ def trained_anew(folder, model: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("model", "options"), [("dnn1", {"max-iters": "1"}), ("lstm_512", {"select": "last"})]
+    ("model", "first", "then"),
+    [
+        ("dnn1", {}, {"max-iters": "1"}),
+        ("lstm_512", {"learn-rate": "0.03"}, {"select": "best-cv"}),  # whose last epoch is not the best
+    ],
 )
-def test_fewer_epochs_or_another_choice_give_the_network_of_a_fresh_training(finished, edit, model, options):
+def test_fewer_epochs_or_another_choice_give_the_network_of_a_fresh_training(
+    finished, edit, model, first, then
+):
     edit(f"conf/synth/{model}.conf", "")
-    set_options(finished / f"conf/synth/{model}.conf", options)
-    done = run_recipe(finished, "--stage", "4", "--stop-stage", "5", *MODEL)
-    stamps = doing(done)  # the other model's, too, whose configuration was put back
-    assert f"exp/synth_{model}/.done/train" in stamps and {Path(stamp).name for stamp in stamps} == {"train"}
-    assert (finished / f"exp/synth_{model}/final.nnet").read_bytes() == trained_anew(finished, model)
+    networks = []
+    for options in (first, then):
+        set_options(finished / f"conf/synth/{model}.conf", options)
+        done = run_recipe(finished, "--stage", "4", "--stop-stage", "5", *MODEL)
+        stamps = doing(done)  # the other model's, too, whose configuration was put back
+        assert {Path(stamp).name for stamp in stamps} <= {"train"}
+        networks.append((finished / f"exp/synth_{model}/final.nnet").read_bytes())
+    assert f"exp/synth_{model}/.done/train" in stamps
+    assert networks[0] != networks[1] == trained_anew(finished, model)
 
 
 def test_edited_training_code_trains_from_the_start_and_the_results_name_its_commit(finished, edit):
