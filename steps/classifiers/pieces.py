@@ -50,12 +50,18 @@ def order(moves: np.ndarray) -> np.ndarray:
     times :func:`movements`; the result, of shape (len(LAGS) * dims * (dims - 1) / 2,), is in units of the
     variance of the piece, with zeros for lags that it is too short for.
     """
-    moves = moves - moves.mean(axis=0)
-    moves = moves / np.sqrt(max(float((moves**2).mean()), 1e-10))
+    mean = mapped.sums(moves) / len(moves)
+    variance = mapped.sums(moves, lambda some: (some - mean) ** 2).mean() / len(moves)
+    scale = np.sqrt(max(float(variance), 1e-10))
     above = np.triu_indices(moves.shape[1], 1)
     found = []
     for lag in LAGS:
-        covariance = moves[:-lag].T @ moves[lag:] / max(len(moves) - lag, 1)
+        covariance = np.zeros((moves.shape[1],) * 2)
+        for low in range(0, len(moves), mapped.ROWS):
+            some = (moves[low : low + mapped.ROWS + lag] - mean) / scale
+            covariance += some[:-lag].T @ some[lag:]
+            mapped.let_go(moves)
+        covariance /= max(len(moves) - lag, 1)
         found.append((covariance - covariance.T)[above])
     return np.concatenate(found)
 
@@ -100,9 +106,13 @@ def _vectors(
         if name == "order":
             if projection is None:
                 raise ValueError("expected a projection for the order of frames, got none")
-            parts = [block.astype(np.float64) @ projection for block in mapped.blocks(frames)]
-            moves = np.split(np.concatenate(parts), bounds[1:])
-            columns.append(np.stack([order(piece) for piece in moves]))
+            moves = mapped.empty((len(frames), projection.shape[1]), np.float64)
+            for low in range(0, len(frames), mapped.ROWS):
+                some = slice(low, low + mapped.ROWS)
+                moves[some] = frames[some].astype(np.float64) @ projection
+                mapped.let_go(frames)
+                mapped.let_go(moves)
+            columns.append(np.stack([order(piece) for piece in np.split(moves, bounds[1:])]))
             continue
         values = np.asarray(frames, dtype=np.float64)
         if name == "quantiles":
