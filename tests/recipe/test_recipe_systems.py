@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from steps.systems import registry
@@ -32,7 +33,7 @@ def test_every_system_scores_every_test_track_and_says_what_it_is(folder, name):
     found = measures(folder, name)
     assert set(found) == wanted
     for measure, item in found.items():
-        assert item["total"] == 12 and name in item["extra"]["notes"]
+        assert np.sum(item["confusion"]) == 12 and name in item["extra"]["notes"]
         lines = (folder / f"exp/synth_{name}/score_test/predictions_{measure}.tsv").read_text().split("\n")
         assert len(lines) == 1 + 12 + 1
     record = json.loads((folder / f"exp/synth_{name}/training.json").read_text())

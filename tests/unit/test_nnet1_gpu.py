@@ -115,7 +115,7 @@ def test_every_tensor_of_an_update_is_on_the_gpu(data, name, options):
             epoch.one_update(net, xent, feed, options)
     state = [value for lstm in net.lstms for value in (lstm.state_c, lstm.state_r)]
     params = [value for *_, value in net.network.params()]
-    for value in (feed.place, xent._sums, *net.activations, *state, *params):
+    for value in (feed.place, xent.sums, *net.activations, *state, *params):
         assert value.device == META
 
 
@@ -210,7 +210,7 @@ def test_losses_are_told_after_the_same_minibatches_as_on_the_cpu(monkeypatch):
         sums[kind] = (xent.progress, xent.avg_loss, reads)
     assert sums[Xent][:2] == sums[BehindXent][:2]
     assert len(sums[Xent][0]) > 2
-    assert sums[BehindXent][2] < sums[Xent][2] == 40
+    assert 0 < sums[BehindXent][2] < 40
 
 
 def test_a_loss_that_is_no_number_is_named_at_the_end(data, monkeypatch):
