@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import re
 import shlex
 import signal
 import sys
@@ -112,6 +113,20 @@ class KaldiParser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
         self.add_argument("--config", metavar="FILE", help="read options from FILE, one --name=value a line")
+
+    @classmethod
+    def of(cls, doc: str | None, **kinds: Callable) -> KaldiParser:
+        """Return the parser of the program whose docstring has ``Usage: program [options] <a-b> <c>...``.
+
+        Its arguments are ``a_b`` and the list ``cs``: texts if a name says specifier, of ``kinds``, or paths.
+        """
+        usage = re.findall(r"^Usage: +(.*)$", doc or "", re.MULTILINE)[0]
+        parser = cls(usage, doc)
+        for name, more in re.findall(r"<([a-z0-9-]+)[^>]*>(\.\.\.)?", usage):
+            kind = kinds.get(name.replace("-", "_"), str if "specifier" in name else Path)
+            words = {"nargs": "+", "metavar": name} if more else {}
+            parser.add_argument(name.replace("-", "_") + "s" * bool(more), type=kind, **words)
+        return parser
 
     def error(self, message: str) -> NoReturn:
         """Print the usage and the message, and exit with 2."""
