@@ -18,7 +18,7 @@ from steps import mapped
 from steps.scattering import fast, renormalise
 from steps.scattering.config import Config
 from steps.scattering.paths import columns, num_dims
-from steps.scattering.wav import Samples
+from steps.scattering.wav import Signal
 from utils.cli import UserError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ __all__ = ["BACKENDS", "Config", "columns", "features", "features_of_tracks", "n
 
 
 def features(
-    signal: NDArray[np.floating] | Samples,
+    signal: Signal,
     config: Config | None = None,
     *,
     raw: bool = False,
@@ -50,16 +50,23 @@ def features(
     on our filters, on the CPU, in double precision.
 
     Returns one row every ``config.hop`` samples, centred there [shape=(frames, dims)]; ``columns(config)``
-    says what they are. Raises UserError if the signal has two axes or a NaN, or is too short.
+    says what they are. Raises UserError if the signal has a NaN or is too short.
     """
-    options: dict[str, Any] = {"raw": raw, "dtype": dtype, "num_hops": num_hops}
-    if str(device) == "cpu" or backend == "kymatio":
-        return _on_cpu(signal, config or Config(), num_threads=num_threads, backend=backend, **options)
-    return next(features_of_tracks([("the signal", signal)], config, device=device, **options))[1]
+    config = config or Config()
+    if backend == "kymatio":
+        from steps.scattering import reference
+
+        averages = reference.averages(signal, config).astype(dtype)
+    elif str(device) == "cpu":
+        averages = fast.averages(signal, config, dtype, num_threads, num_hops)
+    else:
+        options: dict[str, Any] = {"raw": raw, "dtype": dtype, "num_hops": num_hops}
+        return next(features_of_tracks([("the signal", signal)], config, device=device, **options))[1]
+    return _finished(averages, config, raw=raw)
 
 
 def features_of_tracks(
-    tracks: Iterable[tuple[Label, NDArray[np.floating] | Samples]],
+    tracks: Iterable[tuple[Label, Signal]],
     config: Config | None = None,
     *,
     device: torch.device | str = "cpu",
@@ -74,7 +81,7 @@ def features_of_tracks(
     if str(device) == "cpu" or options.get("backend") == "kymatio":
         for label, signal in tracks:
             try:
-                yield label, _on_cpu(signal, config, **options)
+                yield label, features(signal, config, **options)
             except UserError as error:
                 raise UserError(f"{label}: {error}") from error
         return
@@ -82,46 +89,9 @@ def features_of_tracks(
 
     from steps.scattering import batches
 
-    def checked() -> Iterator[tuple[Label, NDArray[np.floating] | Samples]]:
-        for label, signal in tracks:
-            try:
-                yield label, _checked(signal, config)
-            except UserError as error:
-                raise UserError(f"{label}: {error}") from error
-
-    dtype, where = getattr(torch, options.get("dtype", "float32")), torch.device(device)
-    for label, averages in batches.averages(checked(), config, dtype, where, options.get("num_hops")):
+    dtype, where = options.get("dtype", "float32"), torch.device(device)
+    for label, averages in batches.averages(tracks, config, dtype, where, options.get("num_hops")):
         yield label, _finished(averages, config, raw=options.get("raw", False))
-
-
-def _checked(signal: NDArray[np.floating] | Samples, config: Config) -> NDArray[np.floating] | Samples:
-    if not isinstance(signal, Samples):
-        signal = np.asarray(signal)
-        if signal.ndim != 1:
-            raise UserError(f"expected one channel, got an array of shape {signal.shape}")
-    if len(signal) < config.T:
-        raise UserError(f"shorter than one window: expected {config.T} samples, got {len(signal)}")
-    return signal
-
-
-def _on_cpu(
-    signal: NDArray[np.floating] | Samples,
-    config: Config,
-    *,
-    raw: bool = False,
-    dtype: str = "float32",
-    num_threads: int = 1,
-    num_hops: int | None = None,
-    backend: str = "fast",
-) -> NDArray[np.floating]:
-    signal = _checked(signal, config)
-    if backend == "kymatio":
-        from steps.scattering import reference
-
-        averages = reference.averages(np.asarray(signal[0 : len(signal)]), config).astype(dtype)
-    else:
-        averages = fast.averages(signal, config, dtype, num_threads, num_hops)
-    return _finished(averages, config, raw=raw)
 
 
 def _finished(averages: NDArray[np.floating], config: Config, *, raw: bool) -> NDArray[np.floating]:

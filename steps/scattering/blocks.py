@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from steps.scattering.config import Config
+from steps.scattering.wav import Signal
 from utils.cli import UserError
 
 # Twelve hops at T = 8192: the slowest second-order paths reach as far.
@@ -60,16 +61,18 @@ def margin_hops(config: Config) -> int:
 
 def block_sizes(config: Config) -> list[int]:
     """Lengths of block that are in use, in hops, ascending; all even and quick to transform."""
-    margin = margin_hops(config)
     longest = max(NUM_HOPS[-1], FULL_BLOCK_SAMPLES // config.hop)
-    sizes = set(NUM_HOPS)
-    while max(sizes) < longest:
-        sizes |= {2 * size for size in sizes if 2 * size <= longest}
-    return sorted(size for size in sizes if size >= 2 * margin + 2)
+    sizes = {size << doubled for size in NUM_HOPS for doubled in range(longest.bit_length())}
+    return sorted(size for size in sizes if 2 * margin_hops(config) + 2 <= size <= longest)
 
 
 def layout(config: Config, num_samples: int, num_hops: int | None = None) -> Layout:
-    """Choose the blocks of a track: one that just holds it, or as many of the longest as it takes."""
+    """Choose the blocks of a track: one that just holds it, or as many of the longest as it takes.
+
+    Raises UserError for less than one window.
+    """
+    if num_samples < config.T:
+        raise UserError(f"shorter than one window: expected {config.T} samples, got {num_samples}")
     frames = config.num_frames(num_samples)
     margin = margin_hops(config)
     if num_hops is None:
@@ -78,49 +81,25 @@ def layout(config: Config, num_samples: int, num_hops: int | None = None) -> Lay
     return Layout(num_samples, frames, config.hop, num_hops, margin)
 
 
-class Signal(Protocol):
-    """What a track must offer, an array or a file: its length, and its slices as arrays."""
-
-    @property
-    def dtype(self) -> np.dtype:
-        """Type of the samples."""
-
-    def __len__(self) -> int:
-        """Count the samples."""
-
-    def __getitem__(self, piece: slice, /) -> NDArray[np.floating]:
-        """Return some of the samples."""
-
-
-def finite(signal: Signal, low: int, high: int) -> NDArray[np.floating]:
-    """Take the samples ``low`` to ``high - 1``, or raise UserError if one is NaN or infinite."""
-    samples = signal[low:high]
-    if not np.all(np.isfinite(samples)):
-        place = int(np.argmin(np.isfinite(samples)))
-        raise UserError(f"sample {low + place} is {samples[place]}; expected finite numbers in [-1, 1]")
-    return samples
-
-
 def cut(signal: Signal, plan: Layout, block: int) -> NDArray[np.floating]:
-    """Take the :func:`finite` samples of a block, zeros where the signal does not reach."""
+    """Take the samples of a block, zeros where the track does not reach; UserError if one is not finite."""
     start, size = plan.start(block), plan.num_hops * plan.hop
     low, high = max(0, start), min(len(signal), start + size)
-    samples = np.zeros(size, dtype=signal.dtype)
-    samples[low - start : high - start] = finite(signal, low, high)
+    taken = signal[low:high]
+    if not np.all(np.isfinite(taken)):
+        place = int(np.argmin(np.isfinite(taken)))
+        raise UserError(f"sample {low + place} is {taken[place]}; expected finite numbers in [-1, 1]")
+    samples = np.zeros(size, dtype=taken.dtype)
+    samples[low - start : high - start] = taken
     return samples
 
 
-def mirror(signals: NDArray, plan: Layout, block: int, resolution: int = 0) -> None:
-    """Write the mirror images beyond the ends of the track into signals of a block [shape=(..., samples)].
+def mirror_places(place: Any, start: Any, length: Any) -> Any:
+    """Say for each ``place`` in a block, 0, 1, 2 …, what it is a mirror image of, or itself.
 
-    A sample whose source is farther off than the block stays: no frame that is kept sees it.
+    ``start`` is the first sample of the block in its track, ``length`` that of the track, numbers or tensors.
+    A sample whose source is farther off than the block stands for itself: no frame that is kept sees it.
     """
-    size = (plan.num_hops * plan.hop) >> resolution
-    start = plan.start(block) >> resolution
-    length = 1 + ((plan.num_samples - 1) >> resolution)
-    beyond = [np.arange(min(max(0, -start), size)), np.arange(max(0, min(length - start, size)), size)]
-    place = np.concatenate(beyond)
     period = (place + start) % (2 * length)
-    source = np.minimum(period, 2 * length - 1 - period) - start
-    there = (source >= 0) & (source < size)
-    signals[..., place[there]] = signals[..., source[there]]
+    source = length - (abs(2 * (period - length) + 1) + 1) // 2 - start
+    return place + (source - place) * ((source >= 0) & (source < len(place)))

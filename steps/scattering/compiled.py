@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from steps import native
 from steps.scattering import bands, blocks, paths
 from steps.scattering.config import Config
-from steps.scattering.transform import Jobs
 
 SOURCE = Path(__file__).with_name("scatter.c")
 _INT, _POINTER = ctypes.c_int64, ctypes.c_void_p
@@ -192,9 +191,9 @@ class Transform:
             return Memory(self.num_samples, 2 * self.lanes * self.longest)
 
     def __call__(
-        self, samples: Floats, plan: blocks.Layout, block: int, out: Floats, do: Callable[[Jobs], object]
+        self, samples: Floats, plan: blocks.Layout, block: int, out: Floats, run: Callable[..., Iterable]
     ) -> None:
-        """Write the averages of a block of a track into ``out`` [shape=(frames, dims)]."""
+        """Write the averages of a block of a track into ``out`` [shape=(frames, dims)]; ``run`` is a map."""
         own = self.memory()
         own.signal[:] = samples
         signal = address(own.signal)
@@ -209,7 +208,7 @@ class Transform:
             self.library.scatter_average(address(record), level, 0, column, signal)
         if self.paths:
             self.library.scatter_spectrum(self.half, signal, *spectrum, own.work)
-        do([partial(self.follow, address(record), path) for path in self.paths])
+        list(run(partial(self.follow, address(record)), self.paths))
         self.free.append(own)
 
     def follow(self, record: int, path: tuple[int, int, int, int]) -> None:

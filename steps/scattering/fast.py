@@ -1,9 +1,8 @@
-"""Averages of a track on the CPU, block by block: in C (``compiled``), or else in NumPy (``host``)."""
+"""Averages of a track on the CPU, block by block: in C (``compiled``), or else in torch (``transform``)."""
 
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,26 +10,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steps import mapped
-from steps.scattering import blocks, compiled, host, paths
+from steps.scattering import blocks, compiled, paths
 from steps.scattering.config import Config
-from steps.scattering.transform import Jobs, in_turn
+from steps.scattering.wav import Signal
 
 FINISHED_AT_ONCE = 8192  # values: double precision takes memory
-_MAKING = threading.Lock()
-_READING = threading.Lock()
 
 
 @functools.lru_cache(maxsize=4)
-def transform(config: Config, num_hops: int, dtype: str) -> compiled.Transform | host.Transform:
+def transform(config: Config, num_hops: int, dtype: str) -> Callable[..., None]:
     """Return the transform of a block length, made once and kept while it is in use."""
-    with _MAKING:
-        if dtype == "float32" and compiled.works(config, num_hops):
-            return compiled.Transform(config, num_hops)
-        return host.Transform(config, num_hops, dtype)
+    if dtype == "float32" and compiled.works(config, num_hops):
+        return compiled.Transform(config, num_hops)
+    import torch  # two seconds, which compiled code does without
+
+    from steps.scattering.transform import Transform
+
+    made = Transform(config, num_hops, dtype)
+
+    def in_torch(samples: NDArray, plan: blocks.Layout, block: int, out: NDArray, _run: object) -> None:
+        signals = torch.from_numpy(samples.astype(dtype))[None]
+        ends = torch.tensor([[[plan.start(block)]], [[plan.num_samples]]])
+        out[:] = made(signals, *ends)[0, :, : len(out)].T
+
+    return in_torch
 
 
 def averages(
-    signal: blocks.Signal,
+    signal: Signal,
     config: Config,
     dtype: str = "float32",
     num_threads: int = 1,
@@ -43,23 +50,12 @@ def averages(
     plan = blocks.layout(config, len(signal), num_hops)
     made = transform(config, plan.num_hops, dtype)
     result = mapped.empty((plan.num_frames, paths.num_dims(config)), dtype)
-
-    def work(block: int, do: Callable[[Jobs], object] = in_turn) -> None:
-        with _READING:
-            samples = blocks.cut(signal, plan, block)
-        made(samples, plan, block, result[slice(*plan.frames(block))], do)
-        mapped.let_go(result)
-
-    if num_threads == 1:
+    with ThreadPoolExecutor(num_threads) as pool:  # of first-order paths and what follows from them
+        run = pool.map if num_threads > 1 else map
         for block in range(plan.num_blocks):
-            work(block)
-    else:
-        # Whole blocks side by side keep the threads busiest; paths share what is left over.
-        alone = plan.num_blocks - plan.num_blocks % num_threads
-        with ThreadPoolExecutor(num_threads) as pool:
-            list(pool.map(work, range(alone)))
-            for block in range(alone, plan.num_blocks):
-                work(block, lambda jobs: list(pool.map(lambda job: job(), jobs)))
+            samples = blocks.cut(signal, plan, block)
+            made(samples, plan, block, result[slice(*plan.frames(block))], run)
+            mapped.let_go(result)
     finish(result, config)
     return result
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from steps.scattering import blocks, filters, paths
 from steps.scattering.config import Config
+from steps.scattering.wav import Signal
 
 BLOCK_HOPS = 96
 OVERSAMPLING = 1
@@ -102,9 +103,7 @@ class Reference:
 default_reference = functools.lru_cache(maxsize=1)(Reference)
 
 
-def averages(
-    signal: NDArray[np.floating], config: Config, made: Reference | None = None
-) -> NDArray[np.float64]:
+def averages(signal: Signal, config: Config, made: Reference | None = None) -> NDArray[np.float64]:
     """Scattering coefficients before ScatNet's factor, by kymatio's core, with the filters of ``made``.
 
     [shape=(frames, dims)]; ScatNet's except within a margin of the ends.
@@ -113,8 +112,8 @@ def averages(
     plan = blocks.layout(config, len(signal), made.num_hops)
     result = np.empty((plan.num_frames, paths.num_dims(config)))
     for block in range(plan.num_blocks):
-        samples = blocks.cut(np.asarray(signal), plan, block)
-        blocks.mirror(samples, plan, block)
+        samples = blocks.cut(signal, plan, block)
+        samples = samples[blocks.mirror_places(np.arange(len(samples)), plan.start(block), len(signal))]
         low, high = plan.frames(block)
         result[low:high] = made.block(samples)[plan.margin : plan.margin + high - low]
     return result

@@ -48,6 +48,10 @@ class Samples:
         return not any(np.any(self[low : low + PIECE]) for low in range(0, len(self), PIECE))
 
 
+Signal = NDArray[np.floating] | Samples
+"""A track: samples in [-1, 1] of one channel, in memory or in a file."""
+
+
 @contextmanager
 def open_wav(
     name: str, sample_rate: int, where: str, *, allow_pipes: bool = False, segment: Segment | None = None

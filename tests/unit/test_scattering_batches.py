@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from steps import recorded
-from steps.scattering import Config, batches, blocks, device, fast, features, features_of_tracks
+from steps.scattering import Config, batches, blocks, fast, features, features_of_tracks
 from tests.unit.test_nnet1_gpu import META, OneDevice
 from utils.cli import UserError
 
@@ -23,7 +23,6 @@ SECONDS = (2.0, 3.1, 5.2, 0.5, 2.1, 7.0, 2.0, 3.3, 2.2)
 def as_on_a_gpu(monkeypatch):
     """Blocks three at a time, and no batch of other tests."""
     monkeypatch.setattr(batches, "TOGETHER", 3)
-    monkeypatch.setattr(batches, "MOST_OPEN", 5)
     batches.batch.cache_clear()
     yield
     batches.batch.cache_clear()
@@ -36,7 +35,7 @@ def noise(seconds: float, seed: int) -> np.ndarray:
 
 
 def all_averages(tracks, config, **options):
-    return [array for _, array in batches.averages(enumerate(tracks), config, torch.float32, CPU, **options)]
+    return [array for _, array in batches.averages(enumerate(tracks), config, "float32", CPU, **options)]
 
 
 @pytest.mark.usefixtures("as_on_a_gpu")
@@ -78,34 +77,27 @@ def test_tracks_are_not_all_read_before_the_first_is_given_out():
             yield number, noise(0.4, number)
 
     config = Config(T=256)
-    assert len(list(islice(batches.averages(tracks(), config, torch.float32, CPU), 2))) == 2
+    assert len(list(islice(batches.averages(tracks(), config, "float32", CPU), 2))) == 2
     assert len(begun) < 60
 
 
 @pytest.mark.parametrize("num_samples", [3, 4096 * 3 + 5, 4096 * 17, 4096 * 40 + 1, 4096 * 95])
-@pytest.mark.parametrize("resolution", [0, 3, 12])
-def test_mirror_images_are_gathered_as_they_are_copied(num_samples, resolution):
+def test_mirror_images_are_found_by_torch_as_by_numpy(num_samples):
     plan = blocks.Layout(num_samples, Config().num_frames(num_samples), 4096, 32, 12)
-    size = (plan.num_hops * plan.hop) >> resolution
     for block in range(plan.num_blocks):
-        signal = torch.arange(size, dtype=torch.float32)[None, None]
-        edges = device.Edges(
-            torch.tensor([[plan.start(block)]]), torch.tensor([[num_samples]]), plan.num_hops * plan.hop
-        )
-        copied = signal.numpy().copy()
-        blocks.mirror(copied, plan, block, resolution)
-        assert np.array_equal(edges.extend(signal, resolution), copied)
+        ends = torch.tensor([[plan.start(block)]]), torch.tensor([[num_samples]])
+        places = blocks.mirror_places(np.arange(32 * 4096), plan.start(block), num_samples)
+        assert np.array_equal(blocks.mirror_places(torch.arange(32 * 4096), *ends)[0], places)
 
 
 @pytest.mark.usefixtures("as_on_a_gpu")
 def test_every_tensor_of_a_batch_is_on_the_gpu():
     config = Config(T=512)
     with OneDevice():
-        one = batches.Batch(config, 32, torch.float32, META)
+        one = batches.Batch(config, 32, "float32", META)
         plan = blocks.layout(config, 5000, 32)
-        track = batches.Track("a", plan, np.empty(0), 1)
-        pieces = [batches.Piece(track, 0, torch.zeros(one.made.num_samples))] * 2
-        averages, _ = one.start(pieces)
+        pieces = [batches.Piece("a", plan, 0, torch.zeros(one.made.num_samples), np.empty(0))] * 2
+        _, averages, _ = one.start(pieces)
     assert averages.device == META
     assert averages.shape == (3, one.made.num_dims, one.made.num_frames)
 

@@ -132,7 +132,7 @@ def without_a_compiler(monkeypatch):
 
 @pytest.mark.skipif(compiled.library() is None, reason="no compiler")
 @pytest.mark.parametrize("num_hops", [32, 48, 96, 160, 192])
-def test_what_is_compiled_is_in_use_and_has_numpys_numbers(known, num_hops):
+def test_what_is_compiled_is_in_use_and_has_torchs_numbers(known, num_hops):
     signal = known["signal"][: 7 * 22050]
     got = fast.averages(signal, CONFIG, num_hops=num_hops)
     assert isinstance(fast.transform(CONFIG, num_hops, "float32"), compiled.Transform)
@@ -142,7 +142,7 @@ def test_what_is_compiled_is_in_use_and_has_numpys_numbers(known, num_hops):
 
 
 @pytest.mark.usefixtures("without_a_compiler")
-def test_without_a_compiler_numpy_equals_scatnet_whatever_the_threads(known):
+def test_without_a_compiler_torch_equals_scatnet_whatever_the_threads(known):
     raw = features(known["signal"], raw=True)
     assert raw.dtype == np.float32
     assert [
