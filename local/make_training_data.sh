@@ -23,7 +23,7 @@ once --wait true --in "$data/train/feats.scp" --in "$data/train/utt2spk" --in "$
   --out "$data/cmvn/feature_transform.nnet" "$data/.done/training_data"
 
 read -ra runner <<<"$cmd"
-utils/validate_data_dir.sh --no-wav "$data/train" # features may have come from elsewhere
+utils/validate_data_dir.py --no-wav "$data/train" # features may have come from elsewhere
 "${runner[@]}" "$data/log/training_data.log" utils/in_turn.py \
   local/split_tr_cv.py --cv-percent "$cv_percent" --seed "$seed" "$data/train" "$data/train_tr" "$data/train_cv" \
   :: local/make_frame_labels.py "$data/train_tr" :: local/make_frame_labels.py "$data/train_cv" \

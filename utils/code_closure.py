@@ -18,7 +18,7 @@ NEUTRAL = frozenset(
     for name in (
         *("run.py", "sge.py", "slurm.py", "for_each.py", "in_turn.py", "job_runner"),
         *("once.py", "once.sh", "code_closure.py", "plan.py", "lock.py", "process.py"),
-        *("progress.py", "display.py", "parse_options.sh", "setup_env.sh"),
+        *("progress.py", "parse_options.sh", "setup_env.sh"),
     )
 )
 _BESIDE = (".c", ".h", ".cu", ".html", ".css", ".js", ".j2")

@@ -134,7 +134,7 @@ def write_subset(data: DataDir, utts: Collection[str], target: str | Path) -> No
             raise UserError(
                 f"{data.name}: {name} lacks {len(missing)} of {len(wanted)} utterances "
                 f"({' '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}); "
-                "run the stage that writes it, or utils/fix_data_dir.sh"
+                "run the stage that writes it"
             )
     target = Path(target)
     for name, table in data.tables.items():

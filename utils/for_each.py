@@ -8,110 +8,82 @@ Usage: for_each.py [--max-jobs-run N] "<item> <item> …" <command…>
 comes out behind "[item] ". If one fails, the others go on to their end; then the failed items are named
 and the exit status is 1. After a status of 75 (another run is at work on it) no further command is started,
 and that is the exit status. RECIPE_PID and signals mean what they mean to run.py.
-
-Options:
-  --max-jobs-run N    run at most N commands at once (default: all of them)
 """
 
 from __future__ import annotations
 
-import os
+import argparse
 import subprocess
 import sys
+import tempfile
+import threading
+from collections.abc import Iterable
+from pathlib import Path
 
-from utils import display, progress
+from utils import cli, progress
 from utils.job_runner import frontend, local
 from utils.job_runner.gpus import GpuPool
 from utils.job_runner.request import UsageError
-from utils.progress import Status
 
 BUSY = 75
 
 
-class Output:
-    """What one command prints: lines of text are passed on behind a prefix, where it stands is kept."""
-
-    def __init__(self, item: str) -> None:
-        self.item, self.rest = item, b""
-        self.status: Status | None = None
-        self.source, self.sink = os.pipe()
-        os.set_blocking(self.source, False)
-
-    def forward(self) -> None:
-        """Take the complete lines that have arrived."""
-        while True:
-            try:
-                data = os.read(self.source, 1 << 16)
-            except BlockingIOError:
-                return
-            if not data:
-                return
-            *lines, self.rest = (self.rest + data).split(b"\n")
-            for line in lines:
-                self._take(line)
-
-    def close(self) -> None:
-        """Take what is left."""
-        self.forward()
-        os.close(self.source)
-        if self.rest:
-            self._take(self.rest)
-
-    def _take(self, line: bytes) -> None:
-        text = line.decode(errors="backslashreplace")
-        if not text.startswith(display.MARK):
-            progress.write(f"[{self.item}] {text}", sys.stdout)
-        elif (status := progress.parse(text.removeprefix(display.MARK))) is not None:
-            status.label = self.item if self.item in status.label else f"{self.item} {status.label}"
-            self.status = status
-
-
 def parse(argv: list[str]) -> tuple[int | None, list[str], list[str]]:
     """Return the limit, the items and the command; raises UsageError."""
-    words, limit = list(argv), None
-    if words and words[0].partition("=")[0] == "--max-jobs-run":
-        name, equals, value = words.pop(0).partition("=")
-        value = value if equals else (words.pop(0) if words else "")
-        if not (value.isascii() and value.isdigit() and int(value) > 0):
-            raise UsageError(f"{name}: expected an integer of at least 1, got '{value}'")
-        limit = int(value)
-    if words and words[0].startswith("-"):
-        raise UsageError(f"unknown option {words[0]}")
-    if len(words) < 2:
+    parser = argparse.ArgumentParser(cli.PROGRAM, allow_abbrev=False)
+    parser.add_argument("--max-jobs-run", type=cli.positive_int)
+    parser.add_argument("items", type=str.split)
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    args = parser.parse_args(argv)
+    if not args.command:
         raise UsageError("expected a list of items and a command")
-    items = words[0].split()
-    if len(set(items)) < len(items):
-        raise UsageError(f"an item is repeated in '{words[0]}'")
-    return limit, items, words[1:]
+    if len(set(args.items)) < len(args.items):
+        raise UsageError(f"an item is repeated in '{' '.join(args.items)}'")
+    return args.max_jobs_run, args.items, args.command
 
 
-def run(items: list[str], command: list[str], limit: int) -> dict[str, int]:
-    """Run the command for all items; return the exit codes of those for which it failed."""
-    outputs = {number: Output(item) for number, item in enumerate(items)}
+def pass_on(item: str, lines: Iterable[bytes]) -> None:
+    """Write what a command prints, line by line, behind its item."""
+    for line in lines:
+        text = line.removesuffix(b"\n").decode(errors="backslashreplace")
+        progress.write(f"[{item}] {text}", sys.stdout)
+
+
+def run(items: list[str], command: list[str], limit: int, folder: Path) -> dict[str, int]:
+    """Run the command for all items, which say in a folder where they stand; return the codes of failures."""
+    readers = []
+
+    def log(number: int) -> Path:
+        return folder / f"{number}.log"
 
     def start(number: int, _: dict[str, str]) -> subprocess.Popen[bytes]:
         words = [word.replace("{}", items[number]) for word in command]
-        sink = outputs[number].sink
-        process = local.start_task({"argv": words}, environment={"PROGRESS_MARKS": "1"}, stdout=sink)
-        os.close(sink)
+        told = {"JOB_STATUS": str(progress.status_file(log(number)))}
+        process = local.start_task({"argv": words}, environment=told, stdout=subprocess.PIPE)
+        reader = threading.Thread(target=pass_on, args=(items[number], process.stdout), daemon=True)
+        reader.start()
+        readers.append(reader)
         return process
 
-    def forward() -> None:
-        for output in outputs.values():
-            output.forward()
+    def look(number: int) -> progress.Status | None:
+        status, item = progress.read(log(number)), items[number]
+        if status is not None:
+            status.label = item if item in status.label else f"{item} {status.label}"
+        return status
 
-    board = display.Board("all", len(items), lambda number: outputs[number].status, each=True)
+    board = progress.Board("all", len(items), look, each=True)
     gpus = GpuPool(0, frontend.warn)
-    codes = local.run_all(outputs, start, limit=limit, gpus=gpus, board=board, step=forward, last_code=BUSY)
-    for output in outputs.values():
-        output.close()
+    codes = local.run_all(range(len(items)), start, limit=limit, gpus=gpus, board=board, last_code=BUSY)
+    for reader in readers:
+        reader.join(timeout=5)
     return {items[number]: code for number, code in sorted(codes.items()) if code}
 
 
 def main(argv: list[str]) -> int:
     """Run the commands; return 0, 1 if one failed, or BUSY."""
     limit, items, command = parse(argv)
-    failed = run(items, command, limit or max(1, len(items)))
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        failed = run(items, command, limit or max(1, len(items)), Path(folder))
     if failed:
         named = ", ".join(f"{item} (code {code})" for item, code in failed.items())
         frontend.say(f"{len(failed)} / {len(items)} failed: {named}")
@@ -119,5 +91,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    os.environ.pop("JOB_STATUS", None)
     frontend.guarded(__doc__, main)

@@ -1,8 +1,4 @@
-#!/usr/bin/env python3
-"""Run a command while nobody else holds a lock; programs use :func:`held`.
-
-Usage: lock.py [--wait SECONDS] <lock-file> <command…>
- e.g.: lock.py --wait 600 .venv.lock python3 -m venv .venv
+"""Locks that one run at a time holds.
 
 A lock is held by the process and by what it started, so it is gone as soon as they are, whatever killed
 them. Who finds it taken is told by which process and host. On a file system without locks nothing is run,
@@ -15,8 +11,6 @@ import errno
 import fcntl
 import os
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -122,20 +116,3 @@ def held(path: str | Path, what: str, *, wait: float = 0.0) -> Iterator[None]:
     finally:
         path.unlink(missing_ok=True)
         os.close(descriptor)
-
-
-def main(argv: list[str]) -> int:
-    """Run the program."""
-    wait = 0.0
-    if argv[:1] == ["--wait"] and len(argv) > 1:
-        wait, argv = float(argv[1]), argv[2:]
-    if len(argv) < 2:
-        print(__doc__, file=sys.stderr)
-        return 2
-    with held(argv[0], argv[0], wait=wait):
-        status = subprocess.run(argv[1:], close_fds=False, check=False).returncode
-    return status if status >= 0 else 128 - status
-
-
-if __name__ == "__main__":
-    cli.run(main, echo=False, tidy=False)

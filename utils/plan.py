@@ -2,9 +2,8 @@
 """Say what a stage of run.sh found up to date and what it made, or in a dry run what it would make.
 
 once.py notes each piece of work in the file RECIPE_EVENTS, with the stage RECIPE_STAGE; this program sums up
-one stage, or with --total a whole dry run. How long work takes is estimated from the number of frames (of
-bytes, where there are no frames yet) and from the speed that the stamps of the same program with the same
-configuration have: the last one measured in this folder.
+one stage, or with --total a whole dry run. How long work takes is estimated from the size of its inputs and
+from the time that the same program with the same configurations last took here, which its stamp records.
 
 e.g. RECIPE_EVENTS=/tmp/events RECIPE_STAGE=5 utils/plan.py
 """
@@ -13,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -22,10 +20,9 @@ from pathlib import Path
 from utils import cli
 
 DRY_RUN = os.environ.get("RECIPE_DRY_RUN") == "true"
-STAMPS = ("*/.done/*", "data/*/.done/*", "data/*/*/.done/*", "exp/*/.done/*", "exp/*/*/.done/*")
 SHOWN = 4
 
-Speed = tuple[str, str, float, float]  # what was done, the unit of its amount, the amount, seconds
+Speed = tuple[str, float, float]  # what was done, bytes of its inputs, seconds
 
 
 def log(text: str) -> None:
@@ -52,45 +49,26 @@ def events() -> list[dict]:
     return [json.loads(line) for line in Path(name).read_text("utf-8").split("\n") if line] if name else []
 
 
-def kind_of(command: Sequence[str]) -> str:
-    """Return what a command does: its program and the names of its configurations."""
+def measure(command: Sequence[str], inputs: Mapping[str, Sequence], seconds: float) -> Speed:
+    """Return what a stamp records of the speed: program and configurations, bytes of the inputs, seconds."""
     programs = [Path(word).name for word in command if word.endswith((".py", ".sh"))]
     configs = [Path(word).name for word in command if word.endswith(".conf")]
-    return " ".join([*(programs[:1] or command[:1]), *configs])
-
-
-def amount_of(command: Sequence[str], inputs: Mapping[str, Sequence]) -> tuple[str, float]:
-    """Return how much work there is, in frames (times the epochs of a training) or else in bytes."""
-    frames = 0
-    for table in (Path(name).with_name("utt2num_frames") for name in inputs if name.endswith("feats.scp")):
-        if table.is_file():
-            frames += sum(int(line.split()[1]) for line in table.read_text("utf-8").split("\n") if line)
-    if not frames:
-        return "bytes", float(sum(facts[1] for facts in inputs.values() if len(facts) > 1))
-    for config in (word for word in command if word.endswith(".conf") and Path(word).is_file()):
-        for _, text in cli.read_config(config):
-            if found := re.fullmatch("--max-iters=([0-9]+)", text):
-                frames *= int(found[1])
-    return "frames", float(frames)
-
-
-def measure(command: Sequence[str], inputs: Mapping[str, Sequence], seconds: float) -> Speed:
-    """Return what a stamp records of the speed."""
-    return (kind_of(command), *amount_of(command, inputs), round(seconds, 3))
+    size = float(sum(facts[1] for facts in inputs.values() if len(facts) > 1))
+    return " ".join([*(programs[:1] or command[:1]), *configs]), size, round(seconds, 3)
 
 
 def estimate(command: Sequence[str], inputs: Mapping[str, Sequence]) -> float | None:
     """Return the seconds that a command will take; None if its like was never measured here."""
-    kind, (unit, amount) = kind_of(command), amount_of(command, inputs)
+    kind, size, _ = measure(command, inputs, 0)
     found: list[tuple[float, float]] = []
-    for path in (path for pattern in STAMPS for path in Path().glob(pattern)):
+    for path in Path().glob("[!.]*/**/.done/*"):
         try:
             speed = json.loads(path.read_text(encoding="utf-8"))["speed"]
-            if speed[:2] == [kind, unit] and speed[2] > 0:
-                found.append((path.stat().st_mtime, speed[3] / speed[2]))
+            if speed[0] == kind and speed[1] > 0:
+                found.append((path.stat().st_mtime, speed[2] / speed[1]))
         except (OSError, ValueError, KeyError, TypeError):
             continue
-    return max(found)[1] * amount if found and amount else None
+    return max(found)[1] * size if found and size else None
 
 
 def duration(seconds: float) -> str:
@@ -110,21 +88,19 @@ def foresee(
     """Note a piece of work in a dry run, and print why it would be done and how long it would take."""
     to_come = {Path(name) for event in events() if event["state"] == "to do" for name in event["outputs"]}
     folders = {path.parent for path in to_come}
-    absent, again = list[str](), list[str]()
-    for name, facts in inputs.items():
-        path, there = Path(name), facts[0] != "missing"
-        if path in to_come or path in folders or (not there and path.parent in folders):
-            again.append(name)
-        elif not there:
-            absent.append(name)
-    reasons = [f"there is no {name}" for name in absent]
+    absent = [name for name, facts in inputs.items() if facts[0] == "missing"]
+    again = [
+        name
+        for name in inputs
+        if Path(name) in to_come | folders or (name in absent and Path(name).parent in folders)
+    ]
+    reasons = [f"there is no {name}" for name in absent if name not in again]
     reasons += [f"{name} is made before it" for name in again]
     reasons += why
     if not reasons:
         note("up to date", stamp, outputs)
         return
-    complete = all(facts[0] != "missing" for facts in inputs.values())
-    seconds = estimate(command, inputs) if complete else None
+    seconds = None if absent else estimate(command, inputs)
     note("to do", stamp, outputs, seconds)
     time_ = f"about {duration(seconds)}" if seconds is not None else "time unknown"
     print(f"  {stamp.parent.parent} {stamp.name}: {reasons[0]}; {time_}", flush=True)
@@ -149,16 +125,15 @@ def summary(rows: Sequence[dict]) -> str:
 def total(rows: Sequence[dict]) -> str:
     """Say of all rows of a dry run how long they will take."""
     times = [row["seconds"] for row in rows if row["state"] == "to do"]
-    known = [seconds for seconds in times if seconds is not None]
     if not times:
         return "Nothing is to be done."
-    unknown = len(times) - len(known)
+    known = [seconds for seconds in times if seconds is not None]
     text = f"{len(times)} of {len(rows)} pieces of work are to be done"
     if known:
         text += f"; about {duration(sum(known))} one after the other, by the speed last measured here"
-    return text + (
-        f"; {unknown} were never measured here, or their inputs are still to be made" if unknown else ""
-    )
+    if unknown := len(times) - len(known):
+        text += f"; {unknown} were never measured here, or their inputs are still to be made"
+    return text
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,8 +1,8 @@
-"""Where a program's work stands: programs report it, job runners and terminals show it.
+"""Where work stands: programs report it, job runners and terminals show it.
 
-A job runner tells each of its jobs, in the environment variable ``JOB_STATUS``, the file in which to say
-how far it is: beside its log, so that it is seen wherever the log is. Nothing else reads this file, and it
-is gone when the job has ended. A program that is run by hand shows the same on the terminal itself.
+:func:`report` writes it to the small file that the environment variable ``JOB_STATUS`` names, which a job
+runner puts beside the job's log, so that it is seen wherever the log is; it is gone when the job has ended.
+A program that is run by hand shows the same on its terminal, drawn by tqdm.
 """
 
 from __future__ import annotations
@@ -13,13 +13,18 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
 
+from utils import cli
+
+PLAIN_SECONDS = 60.0
 SECONDS_BETWEEN = 1.0
+TERMINAL_SECONDS = 0.5
+SILENT_SECONDS = 1.5  # what is done in a moment needs no line
 
 
 @dataclass
@@ -47,7 +52,7 @@ class Status:
         return min(1.0, self.work / (self.total * max(self.epochs, 1))) if self.total else 0.0
 
     def __str__(self) -> str:
-        """Return all of it as one line."""
+        """Return all of it as one line, in which nothing is a control character."""
         parts = []
         if self.epochs:
             parts.append(f"epoch {self.epoch} of {self.epochs}")
@@ -61,7 +66,8 @@ class Status:
         parts += [f"{name.replace('_', ' ')} {value:.3g}" for name, value in self.numbers.items()]
         if self.speed:
             parts.append(f"{grouped(self.speed)} {self.unit}/s")
-        return f"{self.label}: {', '.join(parts)}" if parts else self.label
+        text = f"{self.label}: {', '.join(parts)}" if parts else self.label
+        return "".join(c for c in text if c.isprintable())
 
 
 def grouped(number: float) -> str:
@@ -75,61 +81,47 @@ def clock(seconds: float) -> str:
     return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
-class Terminal:
-    """Lines at the bottom of a terminal, drawn by tqdm, above which text is written."""
-
-    def __init__(self, stream: TextIO) -> None:
-        from tqdm import tqdm
-
-        tqdm.monitor_interval = 0
-        self.tqdm, self.stream, self.bars = tqdm, stream, list[Any]()
-
-    def show(self, statuses: Sequence[Status]) -> None:
-        """Show these, as far as there is room; the last one speaks for all."""
-        size = shutil.get_terminal_size()
-        room = max(2, size.lines - 2)
-        shown = [*statuses[: room - 1], statuses[-1]] if len(statuses) > room else statuses
-        while len(self.bars) > len(shown):
-            self.bars.pop().close()
-        for position, status in enumerate(shown):
-            if position == len(self.bars):
-                look = {"total": 1.0, "bar_format": "{bar:6} {desc}", "leave": False}
-                self.bars.append(self.tqdm(file=self.stream, position=position, ncols=1, desc=" ", **look))
-            bar = self.bars[position]
-            bar.n, bar.ncols = status.share, size.columns - 1
-            bar.set_description_str(str(status))
+_bars: list[Any] = []
 
 
-_terminal: Terminal | None = None
-
-
-def is_terminal(stream: TextIO) -> bool:
+def is_terminal() -> bool:
     """Tell whether lines can be updated in place, by tqdm, which a Kaldi recipe's Python need not have."""
-    at_terminal = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    at_terminal = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
     return at_terminal and importlib.util.find_spec("tqdm") is not None
 
 
-def open_terminal(stream: TextIO) -> Terminal:
-    """Return the terminal above whose lines :func:`write` writes from now on."""
-    global _terminal  # noqa: PLW0603
-    _terminal = _terminal or Terminal(stream)
-    return _terminal
+def show(statuses: Sequence[Status]) -> None:
+    """Show these at the bottom of the terminal, as far as there is room; the last one speaks for all."""
+    from tqdm import tqdm
+
+    tqdm.monitor_interval = 0
+    size = shutil.get_terminal_size()
+    shown = [*statuses[:-1][: max(1, size.lines - 3)], statuses[-1]]
+    close(len(shown))
+    for position, status in enumerate(shown):
+        if position == len(_bars):
+            look: dict[str, Any] = {"total": 1.0, "bar_format": "{bar:6} {desc}", "leave": False}
+            _bars.append(tqdm(file=sys.stderr, position=position, ncols=1, desc=" ", **look))
+        _bars[position].n, _bars[position].ncols = status.share, size.columns - 1
+        _bars[position].set_description_str(str(status))
+
+
+def close(keep: int = 0) -> None:
+    """Take the terminal's lines away, but the first ``keep``."""
+    while len(_bars) > keep:
+        _bars.pop().close()
 
 
 def write(text: str, stream: TextIO | None = None) -> None:
     """Write a line of text, above what a terminal shows; to stderr unless it is said otherwise."""
     stream = stream or sys.stderr
-    if _terminal is not None and _terminal.bars:
-        _terminal.tqdm.write(text, file=stream)
+    if _bars:
+        from tqdm import tqdm
+
+        tqdm.write(text, file=stream)
     else:
-        print(text, file=stream, flush=True)
-
-
-def close() -> None:
-    """Take the terminal's lines away."""
-    if _terminal is not None:
-        while _terminal.bars:
-            _terminal.bars.pop().close()
+        stream.write(f"{text}\n")
+        stream.flush()
 
 
 class _Reporter:
@@ -140,39 +132,37 @@ class _Reporter:
         self.label: str | None = None
         self.began = self.first = 0.0
 
-    def due(self) -> bool:
-        """Tell whether a second has passed."""
+    def report(self, status: Status) -> None:
+        """Say it once a second, with the speed since the first report of this label and the time left."""
         now = time.monotonic()
         if now - self.said < SECONDS_BETWEEN:
-            return False
+            return
         self.said = now
-        return True
-
-    def complete(self, status: Status) -> Status:
-        """Add the speed, from the first report with this label on, and the time left."""
         if status.label != self.label:
-            self.label, self.began, self.first = status.label, time.monotonic(), status.work
-        elapsed, work = time.monotonic() - self.began, status.work - self.first
+            self.label, self.began, self.first = status.label, now, status.work
+        elapsed, work = now - self.began, status.work - self.first
         if elapsed > 0 and work > 0:
             status.speed = work / elapsed
             if status.total:
                 status.left = max(0.0, status.total * max(status.epochs, 1) - status.work) / status.speed
-        return status
-
-    def publish(self, status: Status) -> None:
-        """Write the status where the job runner looks for it, or show it on the terminal."""
-        name = os.environ.get("JOB_STATUS")
-        if name:
-            path = Path(name)
-            temporary = path.with_name(f".{path.name}.tmp{os.getpid()}")
-            with suppress(OSError):  # no job fails for this
-                temporary.write_text(json.dumps(asdict(status)), encoding="utf-8")
-                temporary.replace(path)
-        elif is_terminal(sys.stderr):
-            open_terminal(sys.stderr).show([status])
+        publish([status])
 
 
 _reporter = _Reporter()
+
+
+def publish(statuses: Sequence[Status]) -> bool:
+    """Write the last status where the job runner looks for it, or show all; return whether one can."""
+    if name := os.environ.get("JOB_STATUS"):
+        path = Path(name)
+        temporary = path.with_name(f".{path.name}.tmp{os.getpid()}")
+        with suppress(OSError):  # no job fails for this
+            temporary.write_text(json.dumps(asdict(statuses[-1])), encoding="utf-8")
+            temporary.replace(path)
+        return True
+    if at_terminal := is_terminal():
+        show(statuses)
+    return at_terminal
 
 
 def report(
@@ -190,9 +180,8 @@ def report(
     The arguments are those of :class:`Status`; without a ``label`` it is that of the job's log.
     ``train_loss=0.5`` is shown as "train loss 0.5".
     """
-    if _reporter.due():
-        known = {name: float(value) for name, value in numbers.items() if value is not None}
-        _reporter.publish(_reporter.complete(Status(label, done, total, unit, epoch, epochs, known)))
+    known = {name: float(value) for name, value in numbers.items() if value is not None}
+    _reporter.report(Status(label, done, total, unit, epoch, epochs, known))
 
 
 def status_file(log: str | Path) -> Path:
@@ -201,26 +190,82 @@ def status_file(log: str | Path) -> Path:
     return path.with_name(f"{path.name.removesuffix('.log')}.status")
 
 
-def parse(text: str) -> Status | None:
-    """Return the status that a text holds, None if it holds none."""
-    try:
-        facts = json.loads(text)
-        numbers = {str(name): float(value) for name, value in facts["numbers"].items()}
-        left = None if facts["left"] is None else float(facts["left"])
-        counts = [float(facts[name]) for name in ("done", "total", "speed")]
-        label, unit = ("".join(c for c in str(facts[name]) if c.isprintable()) for name in ("label", "unit"))
-        epoch, epochs = int(facts["epoch"]), int(facts["epochs"])
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
-        return None
-    return Status(label, counts[0], counts[1], unit, epoch, epochs, numbers, counts[2], left)
-
-
 def read(log: str | Path) -> Status | None:
-    """Return how far the job with this log is, None if it does not say."""
+    """Return how far the job with this log is, None if it does not say (in a form that can be shown)."""
     try:
-        status = parse(status_file(log).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        status = Status(**json.loads(status_file(log).read_text(encoding="utf-8")))
+        status.label = status.label or Path(log).name.removesuffix(".log")
+        return status if str(status) and status.share >= 0 else None
+    except (OSError, ValueError, TypeError, AttributeError, OverflowError):
         return None
-    if status is not None and not status.label:
-        status.label = Path(log).name.removesuffix(".log")
-    return status
+
+
+class Board:
+    """Shows where the ``count`` jobs of one call stand, which ``label`` names together.
+
+    ``look`` returns where a running job stands, None if it does not say. On a terminal there is one line a
+    running job and one for all of them; elsewhere a plain line for all, with ``each`` also for each job.
+    """
+
+    def __init__(
+        self, label: str, count: int, look: Callable[[int], Status | None], *, each: bool = False
+    ) -> None:
+        self.label, self.count, self.look, self.each = label, count, look, each
+        self.every = PLAIN_SECONDS
+        if os.environ.get("JOB_STATUS") or is_terminal():
+            self.every = TERMINAL_SECONDS
+        self.first = time.monotonic()
+        self.next = self.first + max(self.every, SILENT_SECONDS)
+        self.running: dict[int, float] = {}
+        self.last: dict[int, Status] = {}
+        self.ended = 0
+        self.note = ""  # what else is to be said of all of them
+
+    def begin(self, job: int) -> None:
+        """Note that a job runs."""
+        self.running.setdefault(job, time.monotonic())
+
+    def end(self, job: int) -> None:
+        """Note that a job has ended."""
+        self.ended += self.running.pop(job, None) is not None
+
+    def step(self) -> None:
+        """Show everything, if it is time."""
+        now = time.monotonic()
+        if now < self.next or not (self.running or self.note):
+            return
+        self.next = now + self.every
+        statuses = self.statuses(now)
+        if not publish(statuses):
+            for status in statuses if self.each else statuses[-1:]:
+                write(f"{cli.PROGRAM}: {status}")
+
+    def statuses(self, now: float) -> list[Status]:
+        """Return where the running jobs stand, and behind them, if the call has several, all of them."""
+        told = {job: status for job in self.running if (status := self.look(job)) is not None}
+        self.last |= told
+        label = f"{self.label} ({self.note})" if self.note else self.label
+        if self.count == 1 and self.running:
+            ran = now - min(self.running.values())
+            return [*told.values()] or [Status(f"{label}, {clock(ran)} so far")]
+        return [*told.values(), self.together(label, told, now)]
+
+    def together(self, label: str, told: dict[int, Status], now: float) -> Status:
+        """Return one status for all jobs: in their unit where all have said it, else in jobs.
+
+        What is left takes as long as the running jobs say if none waits, else as their share so far did.
+        """
+        jobs = self.ended + sum(status.share for status in told.values())
+        lefts = [status.left for status in told.values() if status.left is not None]
+        left = max(lefts, default=None)
+        if len(lefts) + self.ended < self.count:
+            left = (now - self.first) * (self.count - jobs) / jobs if jobs else None
+        every = [
+            status if job in self.running else replace(status, done=status.total, speed=0.0)
+            for job, status in self.last.items()
+        ]
+        units = {status.unit for status in every}
+        if len(every) == self.count and len(units) == 1 and all(s.total and not s.epochs for s in every):
+            done, total, speed = (sum(getattr(s, name) for s in every) for name in ("done", "total", "speed"))
+            return Status(label, done, total, units.pop(), speed=speed, left=left)
+        return Status(label, jobs, self.count, "jobs", left=left)

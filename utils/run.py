@@ -26,10 +26,10 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from utils import progress
-from utils.display import Board
 from utils.job_runner import frontend, local
 from utils.job_runner.gpus import GpuPool
 from utils.job_runner.request import Request
+from utils.progress import Board
 
 IGNORED = {"mem", "config", "num_threads", "max_jobs_run", "gpu"}
 

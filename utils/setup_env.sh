@@ -34,10 +34,10 @@ if [ -x .venv/bin/python3 ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; th
   exit 0
 fi
 if [ "${SETUP_ENV_LOCKED:-}" != true ]; then # two first runs at once would disturb each other: the second waits
-  SETUP_ENV_LOCKED=true PYTHONPATH=$PWD exec "$python3" utils/lock.py --wait 3600 .venv.lock "$0" "$requirements"
+  SETUP_ENV_LOCKED=true exec flock .venv.lock "$0" "$requirements"
 fi
 
-unset PYTHONPATH # of the site, or of lock.py: nothing but .venv may count as installed
+unset PYTHONPATH # of the site: nothing but .venv may count as installed
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore PYTHONWARNINGS=ignore
 echo "Installing Python packages from $requirements into .venv: once, a few minutes, needs the network" \
   "(your own environment instead: RECIPE_PYTHON=/path/to/python3 ${RECIPE_CALLER:-./run.sh})" >&2

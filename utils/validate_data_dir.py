@@ -7,7 +7,7 @@ Usage: validate_data_dir.py [options] <data-dir>
 Checked are the form of each table (sorted, unique, complete lines, LF), that all tables have the same
 utterances, that spk2utt is the inverse of utt2spk, that every class of utt2genre is in genres.txt and
 has a track, and that durations and frame counts are positive numbers. Exits with 1 and names the file,
-line and counts if something is wrong; utils/fix_data_dir.sh repairs what can be repaired.
+line and counts if something is wrong.
 """
 
 from __future__ import annotations

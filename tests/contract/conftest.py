@@ -81,7 +81,7 @@ def make_runner(name: str, tmp_path: Path) -> Runner:
         "RUNNER_LATE_SECONDS": "2",
         "LC_ALL": "C",
     }
-    for variable in ("RECIPE_PID", "RUNNER_OUTPUTS", "PROGRESS_MARKS"):
+    for variable in ("RECIPE_PID", "RUNNER_OUTPUTS", "JOB_STATUS"):
         environment[variable] = ""
     return Runner(name, folder, fake, environment)
 

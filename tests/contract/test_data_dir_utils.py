@@ -1,14 +1,12 @@
-"""Validate, repair, cut and invert data directories, and run commands side by side."""
+"""Validate and cut data directories."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from hypothesis import strategies as st
 
-from utils import fix_data_dir, validate_data_dir
-from utils.cli import UserError
+from utils import validate_data_dir
 
 GOOD = {
     "wav.scp": "a1 wav/a1.mp3\na2 wav/a 2.flac\nb1 wav/b1.ogg\n",
@@ -39,7 +37,7 @@ def problems(folder: Path, **options: bool) -> list[str]:
 
 
 def test_good_directory(folder: Path, run_cli) -> None:
-    assert "3 utterances" in run_cli("utils/validate_data_dir.sh", folder, check=True).stderr
+    assert "3 utterances" in run_cli("utils/validate_data_dir.py", folder, check=True).stderr
 
 
 @pytest.mark.parametrize(
@@ -75,29 +73,6 @@ def test_allowances(folder: Path) -> None:
     (folder / "wav.scp").write_text("a1 sox x |\na2 x\nb1 x\n")
     assert len(problems(folder)) == 2
     assert problems(folder, missing_classes=True, pipes=True) == []
-
-
-def test_fix_keeps_common_sorts_and_backs_up(folder: Path) -> None:
-    (folder / "feats.scp").write_text("b1 f.ark:180\r\na1 f.ark:3\r\na1 f.ark:3\r\n", newline="")
-    broken = (folder / "feats.scp").read_bytes()
-    assert fix_data_dir.fix(folder) == (3, 2)
-    assert problems(folder, missing_classes=True) == []
-    assert (folder / "feats.scp").read_text() == "a1 f.ark:3\nb1 f.ark:180\n"
-    assert (folder / "spk2utt").read_text() == "a a1\nb b1\n"
-    assert (folder / ".backup/feats.scp").read_bytes() == broken
-
-
-def test_fix_refuses_what_only_the_user_knows(folder: Path) -> None:
-    (folder / "utt2spk").write_text("a1 a\na1 b\na2 a\nb1 b\n")
-    with pytest.raises(UserError, match="utt2spk:2: 'a1' has two values, 'a' and 'b'"):
-        fix_data_dir.fix(folder)
-    (folder / "utt2spk").write_text("x1 a\n")
-    with pytest.raises(UserError, match="no utterance is in all tables"):
-        fix_data_dir.fix(folder)
-    assert (folder / "utt2spk").read_text() == "x1 a\n"
-
-
-names = st.text("abcXYZ019_-é", min_size=1, max_size=6)
 
 
 def test_split_scp(tmp_path: Path, run_cli) -> None:

@@ -21,7 +21,9 @@ REPO = Path(__file__).resolve().parents[2]
 @contextmanager
 def other_run(path: Path, command: str) -> Iterator[subprocess.Popen[str]]:
     """Run a command under a lock; it runs when the block begins, and is stopped when the block ends."""
-    words = [sys.executable, str(REPO / "utils/lock.py"), str(path), "bash", "-c", f"echo runs; {command}"]
+    program = "import subprocess, sys\nfrom utils import lock\nwith lock.held(sys.argv[1], 'x'):\n"
+    program += "    subprocess.run(['bash', '-c', sys.argv[2]], close_fds=False)"
+    words = [sys.executable, "-c", program, str(path), f"echo runs; {command}"]
     pipes = {"env": {**os.environ, "PYTHONPATH": str(REPO)}, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(words, start_new_session=True, **pipes) as run:
         assert run.stdout.readline() == "runs\n"

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from utils import display, progress
+from utils import progress
 from utils.progress import Status
 
 
@@ -49,10 +49,18 @@ def test_report_and_what_a_runner_reads(tmp_path, monkeypatch) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["train.status"]
 
 
-def test_nothing_of_a_file_reaches_the_terminal_as_control() -> None:
-    facts = {**vars(Status("\x1b[2Ja\nb", unit="\x07x")), "speed": 1}
-    status = progress.parse(json.dumps(facts))
-    assert (status.label, status.unit) == ("[2Jab", "x")
+@pytest.mark.parametrize(
+    ("facts", "line"),
+    [
+        ({"label": "\x1b[2Ja\nb", "unit": "\x07x", "speed": 1}, "[2Jab: 0 x, 1 x/s"),
+        ({"unit": "x", "done": "many"}, "None"),
+        ({"what": 1}, "None"),
+        ("nothing", "None"),
+    ],
+)
+def test_nothing_of_a_file_reaches_the_terminal_as_control(tmp_path, facts, line: str) -> None:
+    (tmp_path / "x.status").write_text(json.dumps(facts))
+    assert str(progress.read(tmp_path / "x.log")) == line
 
 
 def steady(done: float, left: float) -> Status:
@@ -60,17 +68,28 @@ def steady(done: float, left: float) -> Status:
 
 
 @pytest.mark.parametrize(
-    ("waiting", "running", "lengths", "left"),
+    ("count", "running", "ended", "status"),
     [
-        (0, [(steady(5, 30), 30), (steady(5, 10), 30)], [], 30),  # the longest
-        (4, [(steady(5, 30), 30), (steady(5, 10), 50)], [], (40 + 4 * 60) / 2),  # two at a time
-        (0, [(None, 10)], [30, 50], 30),  # as long as the others
-        (0, [(None, 99)], [30], None),  # it needs longer than the others
-        (3, [(None, 10)], [], None),  # nobody knows
+        (
+            2,
+            [steady(5, 30), steady(6, 10)],
+            0,
+            Status("f", 11, 20, "tracks", speed=4, left=30),
+        ),
+        (6, [steady(5, 30), steady(5, 10)], 2, Status("f", 3, 6, "jobs", left=60)),  # as long as so far
+        (2, [None], 1, Status("f", 1, 2, "jobs", left=60)),
+        (3, [None], 0, Status("f", 0, 3, "jobs")),  # nobody knows
     ],
 )
-def test_time_left_of_all_jobs(waiting, running, lengths, left) -> None:
-    assert display.time_left(waiting, running, lengths) == left
+def test_all_jobs_together(monkeypatch, count, running, ended, status) -> None:
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    board = progress.Board("f", count, running.__getitem__)
+    for job in range(len(running) + ended):
+        board.begin(job)
+    for job in range(ended):
+        board.end(len(running) + job)
+    assert board.statuses(160.0)[-1] == status
 
 
 @pytest.mark.parametrize(
@@ -83,8 +102,8 @@ def test_time_left_of_all_jobs(waiting, running, lengths, left) -> None:
 )
 def test_plain_lines_once_a_minute(monkeypatch, capfd, count: int, each: bool, lines: list[str]) -> None:
     now = [100.0]
-    monkeypatch.setattr(display.time, "monotonic", lambda: now[0])
-    board = display.Board(
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    board = progress.Board(
         "f", count, lambda job: Status("ab"[job], 5, 10, "tracks", speed=1, left=10), each=each
     )
     for job in range(count):

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from utils import progress
-from utils.display import Board
 from utils.job_runner import frontend
 from utils.job_runner.gpus import GpuPool
+from utils.progress import Board
 
 TASK = Path(__file__).with_name("task.py")
 STOP_SECONDS = 5.0
@@ -78,14 +78,13 @@ def run_all(
     limit: int,
     gpus: GpuPool,
     board: Board,
-    step: Callable[[], None] = lambda: None,
     last_code: int | None = None,
 ) -> dict[int, int]:
     """Run jobs, at most ``limit`` at once, and wait for all; return the exit code of each.
 
-    They are started in this order by ``start``, which is told their variables; ``step`` is called several
-    times a second while they run. After a job that ends with ``last_code`` no other is started. A code is
-    negative if the job's supervisor was killed by a signal. Raises InterruptedRunError when all are stopped.
+    They are started in this order by ``start``, which is told their variables. After a job that ends with
+    ``last_code`` no other is started. A code is negative if the job's supervisor was killed by a signal.
+    Raises InterruptedRunError when all are stopped.
     """
     waiting, running, codes = list(jobs), dict[int, tuple[Process, list[Any]]](), dict[int, int]()
     watch, pause = frontend.RecipeWatch(), 0.005
@@ -97,7 +96,6 @@ def run_all(
                 running[job] = start(job, gpus.environment(held)), held
                 board.begin(job)
                 pause = 0.005
-            step()
             board.step()
             for job, (process, held) in list(running.items()):
                 if process.poll() is not None:
@@ -115,7 +113,6 @@ def run_all(
     except BaseException:
         frontend.ignore_signals()
         stop_all(process for process, _ in running.values())
-        step()
         raise
     finally:
         progress.close()

@@ -140,6 +140,8 @@ def write_marker(job: dict[str, Any], status: int, peak_mb: int | None) -> None:
 def supervise(job: dict[str, Any]) -> int:
     """Run the job with its log; return its wait status."""
     output, status_file, cluster = None, None, "markers" in job
+    if "command" in job:
+        os.environ.pop("JOB_STATUS", None)  # the runner's own
     if cluster:
         marker(job).unlink(missing_ok=True)  # of a first run, if the scheduler has started this a second time
     if job.get("log"):
@@ -148,7 +150,6 @@ def supervise(job: dict[str, Any]) -> int:
         output = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
         text = job_log.header(job["command"], job.get("notes", []))
         os.write(output, text.encode(errors="surrogateescape"))
-        os.environ.pop("PROGRESS_MARKS", None)
         if path.is_file():
             status_file = progress.status_file(path).absolute()
             status_file.unlink(missing_ok=True)

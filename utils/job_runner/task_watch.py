@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from utils import cli, progress
-from utils.display import Board
 from utils.job_runner import frontend
 from utils.job_runner.job_folder import JobFolder
 from utils.job_runner.request import Request
 from utils.job_runner.scheduler import Scheduler, State, Task, UnreachableError, Verdict, ask
+from utils.progress import Board
 
 MAX_ASKED = 20
 REASON_SECONDS = 20.0

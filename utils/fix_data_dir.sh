@@ -1,1 +1,0 @@
-validate_data_dir.sh
