@@ -17,16 +17,16 @@ from dataclasses import fields
 
 from steps.nnet1.minibatches import Frames
 from steps.nnet1.prototype import dnn_prototype
-from steps.nnet1.schedule import KarelOptions
-from steps.nnet1.trainer import Trainer, learn_rate, make_network, train_karel, trainer_parser
+from steps.nnet1.schedule import Karel
+from steps.nnet1.trainer import Trainer, learn_rate, make_network, trainer_parser
 from steps.nnet1.training_set import open_training_set
 from utils import cli
 
 
 def get_parser() -> cli.KaldiParser:
     """Return the parser of this program's options."""
-    parser = trainer_parser("local/train_dnn.py", __doc__)
-    default = KarelOptions()
+    parser = trainer_parser(__doc__)
+    default = Karel()
     add = parser.add_argument
     add("--hid-layers", type=cli.positive_int, default=1, help="hidden layers")
     add("--hid-dim", type=cli.positive_int, default=1024, help="units of a hidden layer")
@@ -50,8 +50,8 @@ def main(argv: list[str] | None = None) -> int:
     data = open_training_set(args, how)
     proto = dnn_prototype(data.input_dim, data.num_classes, args.hid_layers, args.hid_dim)
     network = make_network(args, data, proto, "dnn.init")
-    options = KarelOptions(**{item.name: getattr(args, item.name) for item in fields(KarelOptions)})
-    train_karel(Trainer(args, data, how, network), options, "dnn")
+    plan = Karel(**{item.name: getattr(args, item.name) for item in fields(Karel) if item.init})
+    Trainer(args, data, how, network).train(plan)
     return 0
 
 

@@ -16,17 +16,17 @@ from __future__ import annotations
 
 from steps.nnet1.minibatches import Streams
 from steps.nnet1.prototype import lstm_prototype
-from steps.nnet1.schedule import KaldiLstmOptions
-from steps.nnet1.trainer import Trainer, learn_rate, make_network, train_kaldi_lstm, trainer_parser
+from steps.nnet1.schedule import KaldiLstm
+from steps.nnet1.trainer import Trainer, learn_rate, make_network, trainer_parser
 from steps.nnet1.training_set import open_training_set
 from utils import cli
 
 
 def get_parser() -> cli.KaldiParser:
     """Return the parser of this program's options."""
-    parser = trainer_parser("local/train_lstm.py", __doc__)
+    parser = trainer_parser(__doc__)
     parser.set_defaults(momentum=0.9)
-    default = KaldiLstmOptions()
+    default = KaldiLstm()
     add = parser.add_argument
     add("--num-layers", type=cli.positive_int, default=1, help="LSTM layers")
     add("--cell-dim", type=cli.positive_int, default=800, help="cells of a layer")
@@ -64,9 +64,9 @@ def main(argv: list[str] | None = None) -> int:
         param_scale=args.param_scale,
     )
     network = make_network(args, data, proto, "nnet.init")
-    options = KaldiLstmOptions(args.learn_rate, args.max_iters, args.start_halving, args.halving_factor)
+    plan = KaldiLstm(args.learn_rate, args.max_iters, args.start_halving, args.halving_factor)
     trainer = Trainer(args, data, how, network)
-    train_kaldi_lstm(trainer, options, select=args.select, targets_delay=args.targets_delay)
+    trainer.train(plan, select=args.select, targets_delay=args.targets_delay)
     return 0
 
 

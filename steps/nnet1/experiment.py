@@ -10,7 +10,7 @@ written after the network of its last line, so an epoch without a line is simply
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +24,22 @@ COLUMNS = ("iter", "lr", "tr_loss", "tr_acc", "cv_loss", "cv_acc", "accepted", "
 
 
 class Experiment:
-    """An experiment's directory, made if it is missing; what it holds under another key is removed."""
+    """An experiment's directory, made if it is missing; what it holds under another key is removed.
+
+    ``rows`` are the initial network's cross-validation as iteration 0, and the epochs.
+    """
 
     def __init__(self, directory: Path, key: str = "") -> None:
         self.directory, self.key = directory, key
-        table, rows = directory / "iters.tsv", []
+        table, self.rows = directory / "iters.tsv", list[Epoch]()
         try:
             self.record = provenance.read_record(directory)
         except UserError as error:
             cli.warn(f"{error}: starting over")
             self.record = {}
         if key and self.record.get("key") == key and table.exists():
-            rows = tables.read_tsv(table, COLUMNS, _parse, "remove it to start over")
-        self.initial, self.epochs = rows[0] if rows else None, rows[1:]
-        if not rows:
+            self.rows = tables.read_tsv(table, COLUMNS, _parse, "remove it to start over")
+        if not self.rows:
             self.record = {}
             directory.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(directory / "nnet", ignore_errors=True)
@@ -66,31 +68,29 @@ class Experiment:
         self.record |= facts
         provenance.write_record(self.directory, self.record)
 
-    def save_network(self, network: Network, name: str) -> None:
-        """Write ``nnet/<name>``."""
-        write_network(network, self.directory / "nnet" / name)
+    def load_network(self, row: Epoch) -> Network:
+        """Read the network of a row: ``nnet/<name>``, or ``<name>`` if it is the initial one."""
+        return read_network(self.directory / ("nnet" if row.iteration else "") / row.nnet)
 
-    def load_network(self, name: str) -> Network:
-        """Read ``nnet/<name>``, or ``<name>`` if it is the initial network."""
-        is_initial = self.initial is not None and name == self.initial.nnet
-        return read_network(self.directory / ("." if is_initial else "nnet") / name)
-
-    def keep_networks(self, names: Collection[str]) -> None:
-        """Remove all networks from ``nnet/`` but these."""
-        for path in (self.directory / "nnet").glob("*"):
-            if path.name not in names:
-                path.unlink()
-
-    def add(self, epoch: Epoch) -> None:
-        """Add an epoch, or the cross-validation of the initial network as iteration 0, to ``iters.tsv``."""
-        if epoch.iteration:
-            self.epochs.append(epoch)
-        else:
-            self.initial = epoch
-        rows = ([self.initial] if self.initial else []) + self.epochs
+    def add(self, row: Epoch, network: Network | None = None) -> None:
+        """Write an epoch's network as ``nnet/<name>``, and then the row to ``iters.tsv``."""
+        if network is not None:
+            write_network(network, self.directory / "nnet" / row.nnet)
+        self.rows.append(row)
         with atomic.replacing(self.directory / "iters.tsv") as file:
             file.write("\t".join(COLUMNS) + "\n")
-            file.writelines(_format(row) for row in rows)
+            file.writelines(_format(row) for row in self.rows)
+
+    def remove_networks(self) -> None:
+        """Remove all networks from ``nnet/`` but the last accepted, the best and the last one."""
+        epochs = self.rows[1:]
+        best = min(epochs, key=lambda epoch: epoch.cv_loss)
+        kept = {
+            epoch.nnet for epoch in (*[epoch for epoch in epochs if epoch.accepted][-1:], best, epochs[-1])
+        }
+        for path in (self.directory / "nnet").glob("*"):
+            if path.name not in kept:
+                path.unlink()
 
 
 def _format(epoch: Epoch) -> str:

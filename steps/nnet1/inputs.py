@@ -69,34 +69,33 @@ class TrainingData:
     def __iter__(self) -> Iterator[Utterance]:
         """Yield the utterances that can be trained on, and count all of them."""
         self.counts, self.reading = Counts(), 0.0
-        targets = archive.RandomReader(self.targets, "posterior_arrays", allow_pipes=self.allow_pipes)
-        weights = None
-        if self.frame_weights:
-            weights = archive.RandomReader(self.frame_weights, "vector", allow_pipes=self.allow_pipes)
-        source = archive.read_matrices(self.feats, allow_pipes=self.allow_pipes)
+        source = self._read()
         while True:
             started = time.monotonic()
             item = next(source, None)
-            found = None if item is None else self._find(item[0], targets, weights)
             self.reading += time.monotonic() - started
             if item is None:
                 return
-            utterance = None if found is None else self._prepare(*item, *found)
+            utterance = self._prepare(*item)
             if utterance is not None:
                 self.counts.done += 1
                 yield utterance
 
-    def _find(self, key: str, targets: Any, weights: Any) -> tuple[Any, np.ndarray | None] | None:
-        """Read targets and weights of an utterance; ``None`` if some are missing, which is counted."""
-        if key not in targets:
-            cli.warn(f"{key}, missing targets")
-            self.counts.no_targets += 1
-            return None
-        if weights is not None and key not in weights:
-            cli.warn(f"{key}, missing per-frame weights")
-            self.counts.other_errors += 1
-            return None
-        return targets[key], None if weights is None else weights[key]
+    def _read(self) -> Iterator[tuple[str, np.ndarray, Any, np.ndarray | None]]:
+        """Read features, targets and weights; an utterance that lacks some is counted."""
+        pipes = {"allow_pipes": self.allow_pipes}
+        targets, weights = archive.RandomReader(self.targets, "posterior_arrays", **pipes), None
+        if self.frame_weights:
+            weights = archive.RandomReader(self.frame_weights, "vector", **pipes)
+        for key, feats in archive.read_matrices(self.feats, **pipes):
+            if key not in targets:
+                cli.warn(f"{key}, missing targets")
+                self.counts.no_targets += 1
+            elif weights is not None and key not in weights:
+                cli.warn(f"{key}, missing per-frame weights")
+                self.counts.other_errors += 1
+            else:
+                yield key, feats, targets[key], None if weights is None else weights[key]
 
     def _prepare(
         self, key: str, feats: np.ndarray, posterior: Any, weights: np.ndarray | None

@@ -8,7 +8,7 @@ pass, ``update`` after it; so a layer's input derivative never sees its new weig
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -30,7 +30,7 @@ class Layer:
     trainable = False
 
     def __init__(self, component: nn.Component) -> None:
-        self.component = component
+        self.component: Any = component
         self.input_dim = component.input_dim
         self.output_dim = component.output_dim
         self.gives_dx = True
@@ -54,11 +54,9 @@ class SigmoidLayer(Layer):
     """``y = 1 / (1 + exp(-x))``; ``dx = dy y (1 - y)``; not used behind an ``AffineLayer``, which does it."""
 
     def propagate(self, x: torch.Tensor) -> torch.Tensor:
-        """See :class:`Layer`."""
         return torch.sigmoid(x)
 
     def backpropagate(self, at: Signal) -> torch.Tensor:
-        """See :class:`Layer`."""
         return torch.ops.aten.sigmoid_backward(at.dy, at.y)
 
 
@@ -66,11 +64,9 @@ class TanhLayer(Layer):
     """``y = tanh(x)``; ``dx = dy (1 - y^2)``."""
 
     def propagate(self, x: torch.Tensor) -> torch.Tensor:
-        """See :class:`Layer`."""
         return torch.tanh(x)
 
     def backpropagate(self, at: Signal) -> torch.Tensor:
-        """See :class:`Layer`."""
         return torch.ops.aten.tanh_backward(at.dy, at.y)
 
 
@@ -78,50 +74,36 @@ class SoftmaxLayer(Layer):
     """Softmax over the row; its derivative is left to the loss (``y - t``), so it passes ``dy`` on."""
 
     def propagate(self, x: torch.Tensor) -> torch.Tensor:
-        """See :class:`Layer`."""
         return torch.softmax(x, dim=1)
 
 
 class AddShiftLayer(Layer):
-    """``y = x + shift``; trained without momentum when it stands inside a network."""
+    """``y = x + shift``; ``shift -= lr coef sum(dy)``: without momentum when it stands inside a network."""
 
     trainable = True
 
-    def __init__(self, component: nn.AddShift) -> None:
-        super().__init__(component)
-        self.shift = component.shift
-        self.coef = component.learn_rate_coef
-
     def propagate(self, x: torch.Tensor) -> torch.Tensor:
-        """See :class:`Layer`."""
-        return x + self.shift
+        return x + self.component.shift
 
     def update(self, at: Signal, options: TrainOptions) -> None:
-        """``shift -= lr coef sum(dy)``."""
-        self.shift.sub_(at.dy.sum(dim=0), alpha=options.learn_rate * self.coef)
+        rate = options.learn_rate * self.component.learn_rate_coef
+        self.component.shift.sub_(at.dy.sum(dim=0), alpha=rate)
 
 
 class RescaleLayer(Layer):
-    """``y = x * scale``; trained without momentum when it stands inside a network."""
+    """``y = x * scale``; ``scale -= lr coef sum(x dy)``: without momentum when it stands inside a network."""
 
     trainable = True
 
-    def __init__(self, component: nn.Rescale) -> None:
-        super().__init__(component)
-        self.scale = component.scale
-        self.coef = component.learn_rate_coef
-
     def propagate(self, x: torch.Tensor) -> torch.Tensor:
-        """See :class:`Layer`."""
-        return x * self.scale
+        return x * self.component.scale
 
     def backpropagate(self, at: Signal) -> torch.Tensor:
-        """See :class:`Layer`."""
-        return at.dy * self.scale
+        return at.dy * self.component.scale
 
     def update(self, at: Signal, options: TrainOptions) -> None:
-        """``scale -= lr coef sum(x dy)``."""
-        self.scale.sub_((at.x * at.dy).sum(dim=0), alpha=options.learn_rate * self.coef)
+        rate = options.learn_rate * self.component.learn_rate_coef
+        self.component.scale.sub_((at.x * at.dy).sum(dim=0), alpha=rate)
 
 
 class SpliceLayer(Layer):
@@ -130,20 +112,15 @@ class SpliceLayer(Layer):
     As in Kaldi, nothing comes back for the rows that stood in beyond the ends.
     """
 
-    def __init__(self, component: nn.Splice) -> None:
+    def __init__(self, component: nn.Splice | nn.TimeShift) -> None:
         super().__init__(component)
-        self.offsets = component.offsets
-
-    def _rows(self, x: torch.Tensor, offset: int) -> torch.Tensor:
-        rows = torch.arange(len(x), device=x.device) + offset
-        return rows.clamp_(0, len(x) - 1)
+        self.offsets = [component.shift] if isinstance(component, nn.TimeShift) else component.offsets
 
     def propagate(self, x: torch.Tensor) -> torch.Tensor:
-        """See :class:`Layer`."""
-        return torch.cat([x[self._rows(x, offset)] for offset in self.offsets], dim=1)
+        rows = torch.arange(len(x), device=x.device)
+        return torch.cat([x[(rows + offset).clamp_(0, len(x) - 1)] for offset in self.offsets], dim=1)
 
     def backpropagate(self, at: Signal) -> torch.Tensor:
-        """See :class:`Layer`."""
         dx = torch.zeros_like(at.x)
         for block, offset in zip(at.dy.split(self.input_dim, dim=1), self.offsets, strict=True):
             start, end = max(0, -offset), min(len(dx), len(dx) - offset)
@@ -155,12 +132,7 @@ class SpliceLayer(Layer):
 class TimeShiftLayer(SpliceLayer):
     """``y(t) = x(clamp(t + shift))``; Kaldi's gives a zero derivative back."""
 
-    def __init__(self, component: nn.TimeShift) -> None:
-        Layer.__init__(self, component)
-        self.offsets = [component.shift]
-
     def backpropagate(self, at: Signal) -> torch.Tensor:
-        """Zero, see :class:`TimeShiftLayer`."""
         return torch.zeros_like(at.x)
 
 
@@ -172,10 +144,8 @@ class CopyLayer(Layer):
         self.indices = torch.tensor(component.indices, dtype=torch.int64)
 
     def propagate(self, x: torch.Tensor) -> torch.Tensor:
-        """See :class:`Layer`."""
         self.indices = self.indices.to(x.device)
         return x[:, self.indices]
 
     def backpropagate(self, at: Signal) -> torch.Tensor:
-        """Zero, see :class:`CopyLayer`."""
         return torch.zeros_like(at.x)

@@ -1,4 +1,4 @@
-"""Learning-rate schedules as pure functions: Karel's scheduler and kaldi-lstm's loop.
+"""Learning-rate schedules: Karel's scheduler and kaldi-lstm's loop.
 
 Both work on numbers as the shell scripts see them: losses printed with six digits, and learning rates
 that ``awk`` printed with six digits after each multiplication. So a decision here is the decision of the
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from utils.cli import UserError
 
@@ -44,9 +45,13 @@ class Epoch:
         return f"epoch {self.iteration}, learning rate {self.learn_rate}"
 
 
-@dataclass(frozen=True)
-class KarelOptions:
-    """Options of ``steps/nnet/train_scheduler.sh`` with its defaults."""
+@dataclass
+class Karel:
+    """``steps/nnet/train_scheduler.sh``: its options with their defaults, and where it stands.
+
+    ``loss`` is that of the best network. ``finished`` is the reason for the end, in the words of the script,
+    and ``notice`` what it says when ``min_iters`` alone keeps it from the end.
+    """
 
     learn_rate: str = "0.008"
     max_iters: int = 20
@@ -55,85 +60,66 @@ class KarelOptions:
     start_halving_impr: float = 0.01
     end_halving_impr: float = 0.001
     halving_factor: float = 0.5
+    loss: float = field(default=math.nan, init=False)
+    halving: bool = field(default=False, init=False)
+    finished: str = field(default="", init=False)
+    notice: str = field(default="", init=False)
+
+    name: ClassVar[str] = "dnn"
+
+    def judge(self, epoch: Epoch) -> Epoch:
+        """Take in an epoch, or the initial network as iteration 0; return it with verdict and network's name.
+
+        It is accepted if its loss is below the best, or up to ``keep_lr_iters`` or ``min_iters``; a rejected
+        one counts as an improvement of nothing.
+        """
+        if not epoch.iteration:
+            self.loss = epoch.cv_loss
+            return epoch
+        kept, forced = epoch.iteration <= self.keep_lr_iters, epoch.iteration <= self.min_iters
+        accepted = epoch.cv_loss < self.loss or kept or forced
+        name = f"{self.name}_iter{epoch.iteration:0{len(str(self.max_iters))}d}_learnrate{epoch.learn_rate}"
+        name += f"_tr{epoch.tr_loss:.4f}_cv{epoch.cv_loss:.4f}"
+        name += "" if accepted else "_rejected"
+        name += f"_min-iters-{self.min_iters}" if forced else ""
+        name += f"_keep-lr-iters-{self.keep_lr_iters}" if kept else ""
+        previous, self.loss = self.loss, epoch.cv_loss if accepted else self.loss
+        if not kept:
+            self._step(six_digits((previous - self.loss) / previous) if previous else 0.0, forced)
+        return replace(epoch, accepted=accepted, nnet=name)
+
+    def _step(self, improvement: float, forced: bool) -> None:
+        """Stop, or start halving, or halve."""
+        self.notice = ""
+        if self.halving and improvement < self.end_halving_impr:
+            if forced:
+                self.notice = f"we were supposed to finish, but we continue as min_iters : {self.min_iters}"
+            else:
+                self.finished = f"finished, too small rel. improvement {improvement:g}"
+            return
+        self.halving = self.halving or improvement < self.start_halving_impr
+        if self.halving:
+            self.learn_rate = scaled(self.learn_rate, self.halving_factor)
 
 
-@dataclass(frozen=True)
-class KarelState:
-    """Where the scheduler stands: the next learning rate, the best network and its loss.
-
-    ``finished`` is the reason for the end, with the words of the script; empty while it goes on. ``notice``
-    is what the script says when ``min_iters`` alone keeps it from the end.
-    """
-
-    learn_rate: str
-    loss: float
-    best: str
-    iteration: int = 0
-    halving: bool = False
-    finished: str = ""
-    notice: str = ""
-
-
-def karel_step(options: KarelOptions, state: KarelState, epoch: Epoch, base: str) -> tuple[KarelState, Epoch]:
-    """Judge an epoch as ``train_scheduler.sh`` does.
-
-    It is accepted if its loss is below the best, or up to ``keep_lr_iters`` or ``min_iters``. Returns the
-    state for the next epoch, and this one with the decision and its network's name, ``<base>_iter<nn>_…``.
-    """
-    kept, forced = epoch.iteration <= options.keep_lr_iters, epoch.iteration <= options.min_iters
-    epoch = replace(epoch, accepted=epoch.cv_loss < state.loss or kept or forced)
-    epoch = replace(epoch, nnet=_karel_name(options, epoch, base))
-    previous, state = state.loss, replace(state, iteration=epoch.iteration, notice="")
-    if epoch.accepted:
-        state = replace(state, loss=epoch.cv_loss, best=epoch.nnet)
-    if not kept:
-        state = _karel_rate(options, state, previous, forced)
-    return state, epoch
-
-
-def _karel_name(options: KarelOptions, epoch: Epoch, base: str) -> str:
-    name = f"{base}_iter{epoch.iteration:0{len(str(options.max_iters))}d}_learnrate{epoch.learn_rate}"
-    name += f"_tr{epoch.tr_loss:.4f}_cv{epoch.cv_loss:.4f}"
-    if not epoch.accepted:
-        return f"{name}_rejected"
-    if epoch.iteration <= options.min_iters:
-        name += f"_min-iters-{options.min_iters}"
-    if epoch.iteration <= options.keep_lr_iters:
-        name += f"_keep-lr-iters-{options.keep_lr_iters}"
-    return name
-
-
-def _karel_rate(options: KarelOptions, state: KarelState, previous: float, forced: bool) -> KarelState:
-    """Stop, or start halving, or halve; a rejected epoch counts as an improvement of nothing."""
-    improvement = six_digits((previous - state.loss) / previous) if previous else 0.0
-    if state.halving and improvement < options.end_halving_impr:
-        if forced:
-            notice = f"we were supposed to finish, but we continue as min_iters : {options.min_iters}"
-            return replace(state, notice=notice)
-        return replace(state, finished=f"finished, too small rel. improvement {improvement:g}")
-    halving = state.halving or improvement < options.start_halving_impr
-    rate = scaled(state.learn_rate, options.halving_factor) if halving else state.learn_rate
-    return replace(state, halving=halving, learn_rate=rate)
-
-
-@dataclass(frozen=True)
-class KaldiLstmOptions:
-    """Options of kaldi-lstm's ``train_lstm_streams.sh`` with its defaults."""
+@dataclass
+class KaldiLstm:
+    """kaldi-lstm's ``train_lstm_streams.sh``: a factor before each epoch from ``start_halving`` on."""
 
     learn_rate: str = "0.00001"
     max_iters: int = 15
     start_halving: int = 3
     halving_factor: float = 0.8
 
+    name: ClassVar[str] = "nnet"
+    finished: ClassVar[str] = ""
+    notice: ClassVar[str] = ""
 
-def kaldi_lstm_rates(options: KaldiLstmOptions) -> list[str]:
-    """Learning rate of each epoch: from epoch ``start_halving`` (from 0) on, one factor before each."""
-    rates, rate = [], options.learn_rate
-    for iteration in range(options.max_iters):
-        if iteration >= options.start_halving:
-            rate = scaled(rate, options.halving_factor)
-        rates.append(rate)
-    return rates
+    def judge(self, epoch: Epoch) -> Epoch:
+        """See :class:`Karel`; every epoch is accepted."""
+        if epoch.iteration >= self.start_halving:
+            self.learn_rate = scaled(self.learn_rate, self.halving_factor)
+        return replace(epoch, nnet=f"{self.name}.iter{epoch.iteration}") if epoch.iteration else epoch
 
 
 def iteration_line(epoch: Epoch, max_iters: int) -> str:
@@ -147,31 +133,22 @@ def iteration_line(epoch: Epoch, max_iters: int) -> str:
 
 
 def check_divergence(epochs: Sequence[Epoch], initial_loss: float) -> None:
-    """Refuse to go on when a loss is no number, or when training has run away.
+    """Refuse to go on when the last loss is no number, or when training has run away.
 
     It has if in three epochs both losses were above that of the initial network: the one in cross-validation
-    alone is over-fitting (see :func:`over_fits`), the one in training alone has not begun to learn.
+    alone is over-fitting, the one in training alone has not begun to learn.
     """
     if not epochs:
         return
     last, tail = epochs[-1], epochs[-DIVERGED_AFTER:]
-    if not math.isfinite(last.tr_loss) or not math.isfinite(last.cv_loss):
-        raise UserError(
-            f"{last}: training loss {last.tr_loss:g}, cross-validation loss {last.cv_loss:g}; "
-            "training diverged; use a lower --learn-rate"
-        )
+    losses = f"{last.tr_loss:g} in training, {last.cv_loss:g} in cross-validation"
+    if not math.isfinite(last.tr_loss + last.cv_loss):
+        raise UserError(f"{last}: the losses are {losses}; training diverged; use a lower --learn-rate")
     if len(tail) == DIVERGED_AFTER and all(min(each.tr_loss, each.cv_loss) > initial_loss for each in tail):
         raise UserError(
             f"{last}: the losses have been above the initial {initial_loss:g} for {DIVERGED_AFTER} epochs "
-            f"(now {last.tr_loss:g} and {last.cv_loss:g}); training diverged; use a lower --learn-rate, "
-            "or where the losses hardly move a higher one"
+            f"(now {losses}); training diverged; use a lower --learn-rate, or where they hardly move a higher"
         )
-
-
-def over_fits(epochs: Sequence[Epoch], initial_loss: float) -> bool:
-    """Tell when the cross-validation loss is above the initial one for the third epoch in a row."""
-    above = [epoch.cv_loss > initial_loss for epoch in epochs[-DIVERGED_AFTER - 1 :]]
-    return above[-DIVERGED_AFTER:] == [True] * DIVERGED_AFTER and above.count(True) == DIVERGED_AFTER
 
 
 def half_way(final: Epoch, num_classes: int) -> str:

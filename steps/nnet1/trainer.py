@@ -10,8 +10,6 @@ import argparse
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import replace
-from pathlib import Path
 
 import torch
 
@@ -26,13 +24,11 @@ from steps.nnet1.model_file import read_network, write_network
 from steps.nnet1.net import Net
 from steps.nnet1.options import TrainOptions, add_device_options
 from steps.nnet1.prototype import default_generation, read_prototype
-from steps.nnet1.schedule import Epoch
+from steps.nnet1.schedule import Epoch, KaldiLstm, Karel
 from steps.nnet1.tool import check_streams
 from steps.nnet1.training_set import TrainingSet
 from utils import atomic, cli, progress, provenance
 from utils.cli import UserError
-
-ARGUMENTS = "<data-tr> <data-cv> <feature-transform> <exp-dir>"
 
 
 def learn_rate(text: str) -> str:
@@ -42,11 +38,9 @@ def learn_rate(text: str) -> str:
     return text
 
 
-def trainer_parser(program: str, description: str | None) -> cli.KaldiParser:
-    """Make a parser with the arguments and options of every program that trains an experiment."""
-    parser = cli.KaldiParser(f"{program} [options] {ARGUMENTS}", description)
-    for name in ("data_tr", "data_cv", "transform", "exp_dir"):
-        parser.add_argument(name)
+def trainer_parser(doc: str | None) -> cli.KaldiParser:
+    """Make a parser with the options of every program that trains an experiment; ``doc`` is its docstring."""
+    parser = cli.KaldiParser.of(doc)
     add = parser.add_argument
     add("--seed", type=int, default=777, help="of initial network, list order and shuffling")
     add("--feat-dim", type=int, default=0, help="columns that the features must have")
@@ -80,21 +74,19 @@ def repeat_kernels(machines: list[str]) -> None:
 
 def make_network(args: argparse.Namespace, data: TrainingSet, lines: Iterable[str], name: str) -> Network:
     """Write ``<exp-dir>/nnet.proto`` and ``<exp-dir>/<name>``, the initial network, and return it."""
-    directory = Path(args.exp_dir)
     if args.nnet_init:
         network = read_network(args.nnet_init)
+        if (network.input_dim, network.output_dim) != (data.input_dim, data.num_classes):
+            raise UserError(
+                f"{args.nnet_init}: goes from {network.input_dim} to {network.output_dim} columns, "
+                f"the data from {data.input_dim} to {data.num_classes} classes"
+            )
     else:
-        with atomic.replacing(directory / "nnet.proto") as file:
+        with atomic.replacing(args.exp_dir / "nnet.proto") as file:
             file.writelines(f"{line}\n" for line in lines)
-        protos, _ = read_prototype(directory / "nnet.proto")
+        protos, _ = read_prototype(args.exp_dir / "nnet.proto")
         network = initialize(protos, args.seed, default_generation(protos))
-    write_network(network, directory / name)
-    dims = (data.input_dim, data.num_classes)
-    if (network.input_dim, network.output_dim) != dims:
-        raise UserError(
-            f"{args.nnet_init}: goes from {network.input_dim} to {network.output_dim} columns, "
-            f"the data from {dims[0]} to {dims[1]} classes"
-        )
+    write_network(network, args.exp_dir / name)
     return network
 
 
@@ -116,7 +108,7 @@ class Trainer:
     ) -> None:
         check_streams(network, how.num_stream, args.nnet_init)
         self.args, self.data, self.how, self.network = args, data, how, network
-        self.experiment, self.initial_loss = Experiment(Path(args.exp_dir), args.key), math.nan
+        self.experiment = Experiment(args.exp_dir, args.key)
         if args.kernels == "auto":
             repeat_kernels(self.experiment.record.get("machines", []))
         here = machine(args, data.device, network)
@@ -128,28 +120,48 @@ class Trainer:
     def _net(self, network: Network) -> Net:
         return Net(network, self.data.device, num_stream=self.how.num_stream)
 
-    def start(self, name: str) -> Epoch:
-        """Measure the initial network and log the epochs, unless that was done; return iteration 0."""
-        initial = self.experiment.initial
-        if initial is None:
+    def train(self, plan: Karel | KaldiLstm, *, select: str = "last", targets_delay: int = 0) -> None:
+        """Train by a schedule, each epoch from the last accepted network, and write ``final.nnet``.
+
+        That is the last accepted network, or with ``select="best-cv"`` the one with the lowest loss in
+        cross-validation. A training that diverges, or without an accepted epoch, is a ``UserError``.
+        """
+        rows = self.experiment.rows
+        if not rows:
             where = "the initial network"
             result = one_pass.run(self._net(self.network), self.data.cv, self.how, None, where=where)
             loss, accuracy = schedule.six_digits(result.xent.avg_loss), result.xent.frame_accuracy
-            initial = Epoch(0, "0", math.nan, loss, cv_acc=accuracy, seconds=result.seconds, nnet=name)
-            self.experiment.add(initial)
-        self.initial_loss = initial.cv_loss
-        cli.log(f"CROSSVAL PRERUN AVG.LOSS {initial.cv_loss:.4f} (Xent),")
-        for epoch in self.experiment.epochs:
-            cli.log(f"{schedule.iteration_line(epoch, self.args.max_iters)} (done before)")
-        schedule.check_divergence(self.experiment.epochs, initial.cv_loss)
-        return initial
+            name, seconds = f"{plan.name}.init", result.seconds
+            self.experiment.add(Epoch(0, "0", math.nan, loss, cv_acc=accuracy, seconds=seconds, nnet=name))
+        cli.log(f"CROSSVAL PRERUN AVG.LOSS {rows[0].cv_loss:.4f} (Xent),")
+        for row in rows:
+            plan.judge(row)
+            if row.iteration:
+                cli.log(f"{schedule.iteration_line(row, plan.max_iters)} (done before)")
+        while not plan.finished and len(rows) <= plan.max_iters:
+            accepted = [row for row in rows if row.accepted][-1]
+            network, done = self.epoch(self.experiment.load_network(accepted), len(rows), plan.learn_rate)
+            self._keep(network, plan.judge(done))
+            if plan.notice:
+                cli.log(plan.notice)
+        if plan.finished:
+            cli.log(plan.finished)
+        chosen = [row for row in rows if row.accepted][-1]
+        if select == "best-cv":
+            chosen = min(rows[1:], key=lambda row: row.cv_loss)
+        if not chosen.iteration:
+            raise UserError(
+                f"{rows[-1]}: none of the epochs in {self.experiment.directory} was better than the initial "
+                f"network, whose cross-validation loss was {chosen.cv_loss:g} (now {rows[-1].cv_loss:g}); "
+                f"use {'a lower' if rows[-1].cv_loss > chosen.cv_loss else 'another'} --learn-rate"
+            )
+        self._write_final(chosen, targets_delay)
 
     def epoch(self, network: Network, iteration: int, learn_rate: str) -> tuple[Network, Epoch]:
         """Train a network for one epoch and cross-validate it; the epoch has no name and verdict yet."""
         where = f"epoch {iteration}, learning rate {learn_rate}"
         net, args = self._net(network), self.args
         options = TrainOptions(float(learn_rate), args.momentum, args.l1_penalty, args.l2_penalty)
-        held_out = self.experiment.epochs[-1].cv_loss if self.experiment.epochs else self.initial_loss
 
         def watch(frames: int, loss: float) -> None:
             progress.report(
@@ -160,46 +172,29 @@ class Trainer:
                 epoch=iteration,
                 epochs=args.max_iters,
                 train_loss=loss,
-                held_out_loss=held_out,
+                held_out_loss=self.experiment.rows[-1].cv_loss,
             )
 
         trained = one_pass.run(net, self.data.tr, self.how, options, where=where, watch=watch)
         self.data.tr_frames = trained.frames
         valid = one_pass.run(net, self.data.cv, self.how, None, where=where)
-        done = Epoch(
-            iteration,
-            learn_rate,
-            schedule.six_digits(trained.xent.avg_loss),
-            schedule.six_digits(valid.xent.avg_loss),
-            trained.xent.frame_accuracy,
-            valid.xent.frame_accuracy,
-            seconds=trained.seconds + valid.seconds,
-        )
-        return net.export(), done
+        tr_loss, cv_loss = (schedule.six_digits(result.xent.avg_loss) for result in (trained, valid))
+        tr_acc, cv_acc = (result.xent.frame_accuracy for result in (trained, valid))
+        seconds = trained.seconds + valid.seconds
+        return net.export(), Epoch(iteration, learn_rate, tr_loss, cv_loss, tr_acc, cv_acc, seconds=seconds)
 
-    def finish_epoch(self, network: Network, epoch: Epoch) -> None:
-        """Keep the network, the line, and look whether training has run away."""
-        epochs = self.experiment.epochs
-        schedule.check_divergence([epoch], math.inf)
-        self.experiment.save_network(network, epoch.nnet)
-        self.experiment.add(epoch)
+    def _keep(self, network: Network, epoch: Epoch) -> None:
+        """Keep the network and the row, unless training has run away."""
+        initial, *epochs = [*self.experiment.rows, epoch]
+        schedule.check_divergence(epochs, initial.cv_loss)
+        self.experiment.add(epoch, network)
         cli.log(schedule.iteration_line(epoch, self.args.max_iters))
-        schedule.check_divergence(epochs, self.initial_loss)
-        if schedule.over_fits(epochs, self.initial_loss):
-            cli.warn(
-                f"{epoch}: the cross-validation loss was above the initial {self.initial_loss:g} for "
-                f"{schedule.DIVERGED_AFTER} epochs (now {epoch.cv_loss:g}, in training {epoch.tr_loss:g}): "
-                "over-fitting, or too high a --learn-rate"
-            )
         if not self.args.keep_networks:
-            accepted = [done for done in epochs if done.accepted]
-            best = min(epochs, key=lambda done: done.cv_loss)
-            self.experiment.keep_networks({done.nnet for done in (*accepted[-1:], best, epoch)})
+            self.experiment.remove_networks()
 
-    def write_final(self, chosen: Epoch, targets_delay: int = 0) -> None:
+    def _write_final(self, chosen: Epoch, targets_delay: int) -> None:
         """Write ``final.nnet`` and ``final_test.nnet``, its form for whole utterances."""
-        directory = self.experiment.directory
-        network = self.experiment.load_network(chosen.nnet)
+        directory, network = self.experiment.directory, self.experiment.load_network(chosen)
         write_network(network, directory / "final.nnet")
         if any(isinstance(component, LstmProjectedStreams) for component in network.components):
             network = to_test_time(network, targets_delay)
@@ -208,53 +203,3 @@ class Trainer:
             cli.warn(text)
         self.experiment.write(half_way=text)
         cli.log(f"Succeeded training the Neural Network : '{directory}/final.nnet' ({chosen.nnet})")
-
-
-def train_karel(trainer: Trainer, options: schedule.KarelOptions, base: str) -> None:
-    """Train as ``steps/nnet/train_scheduler.sh`` does, and write ``final.nnet``, the best network.
-
-    A training that diverges, or without an epoch better than the initial network, is a ``UserError``.
-    """
-    experiment, initial = trainer.experiment, trainer.start(f"{base}.init")
-    state = schedule.KarelState(options.learn_rate, initial.cv_loss, initial.nnet)
-    for done in experiment.epochs:
-        state, _ = schedule.karel_step(options, state, done, base)
-    while not state.finished and state.iteration < options.max_iters:
-        network = experiment.load_network(state.best)
-        network, done = trainer.epoch(network, state.iteration + 1, state.learn_rate)
-        state, done = schedule.karel_step(options, state, done, base)
-        trainer.finish_epoch(network, done)
-        if state.notice:
-            cli.log(state.notice)
-    if state.finished:
-        cli.log(state.finished)
-    if state.best == initial.nnet:
-        last = (experiment.epochs or [initial])[-1]
-        raise UserError(
-            f"{last}: none of the epochs in {experiment.directory} was better than the initial network, "
-            f"whose cross-validation loss was {initial.cv_loss:g} (now {last.cv_loss:g}); use "
-            f"{'a lower' if last.cv_loss > initial.cv_loss else 'another'} --learn-rate"
-        )
-    trainer.write_final(next(epoch for epoch in experiment.epochs if epoch.nnet == state.best))
-
-
-def train_kaldi_lstm(
-    trainer: Trainer, options: schedule.KaldiLstmOptions, *, select: str, targets_delay: int
-) -> None:
-    """Train as kaldi-lstm's loop does, every epoch from the last one's network; write ``final.nnet``.
-
-    ``select`` says which network that is: ``last`` as in kaldi-lstm, or ``best-cv``, the one with the lowest
-    cross-validation loss.
-    """
-    experiment, network = trainer.experiment, trainer.network
-    trainer.start("nnet.init")
-    rates = schedule.kaldi_lstm_rates(options)
-    if experiment.epochs:
-        network = experiment.load_network(experiment.epochs[-1].nnet)
-    for iteration in range(len(experiment.epochs) + 1, options.max_iters + 1):
-        network, done = trainer.epoch(network, iteration, rates[iteration - 1])
-        trainer.finish_epoch(network, replace(done, nnet=f"nnet.iter{iteration}"))
-    chosen = experiment.epochs[-1]
-    if select == "best-cv":
-        chosen = min(experiment.epochs, key=lambda epoch: epoch.cv_loss)
-    trainer.write_final(chosen, targets_delay)

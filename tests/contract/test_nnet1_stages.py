@@ -184,7 +184,7 @@ def test_a_training_that_is_killed_within_an_epoch_ends_with_the_same_bits(stage
 
 
 def test_a_feature_width_that_does_not_fit_is_refused(corpus, tmp_path):
-    with pytest.raises(UserError, match="the features have 20 columns, the configuration says 525"):
+    with pytest.raises(UserError, match="takes 20 columns, the configuration says 525"):
         train("dnn", corpus, tmp_path, "--feat-dim=525")
 
 

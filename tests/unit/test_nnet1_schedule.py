@@ -9,23 +9,26 @@ from pathlib import Path
 import pytest
 
 from steps.nnet1 import schedule
-from steps.nnet1.schedule import Epoch, KaldiLstmOptions, KarelOptions
+from steps.nnet1.schedule import Epoch, KaldiLstm, Karel
 from utils.cli import UserError
 
 LOGS = Path(__file__).parents[1] / "fixtures" / "nnet1" / "training"
 
 
-def run_karel(options, initial, losses, base="dnn"):
-    """Feed (training loss, cross-validation loss) pairs until the scheduler ends; return its lines."""
-    state = schedule.KarelState(options.learn_rate, initial, f"{base}.init")
+def run(plan, initial, losses):
+    """Feed (training loss, cross-validation loss) pairs until the schedule ends; return it and its epochs."""
+    plan.judge(Epoch(0, "0", math.nan, initial))
     epochs = []
     for number, pair in enumerate(losses, start=1):
-        epoch = Epoch(number, state.learn_rate, *map(schedule.six_digits, pair))
-        state, epoch = schedule.karel_step(options, state, epoch, base)
-        epochs.append(epoch)
-        if state.finished or state.iteration == options.max_iters:
+        epochs.append(plan.judge(Epoch(number, plan.learn_rate, *map(schedule.six_digits, pair))))
+        if plan.finished or number == plan.max_iters:
             break
-    return state, epochs
+    return plan, epochs
+
+
+def rates(plan):
+    """Return the learning rates of all epochs of kaldi-lstm's loop."""
+    return [epoch.learn_rate for epoch in run(plan, 2.0, [(1.0, 1.0)] * plan.max_iters)[1]]
 
 
 def test_karel_repeats_kaldis_log_line_for_line(shared):
@@ -35,7 +38,7 @@ def test_karel_repeats_kaldis_log_line_for_line(shared):
         return float(re.findall(r"AvgLoss: (\S+)", (folder / "sched" / "log" / name).read_text())[-1])
 
     losses = [(loss(f"iter{i:02d}.tr.log"), loss(f"iter{i:02d}.cv.log")) for i in range(1, 14)]
-    state, epochs = run_karel(KarelOptions(learn_rate="0.1"), loss("iter00.initial.log"), losses)
+    state, epochs = run(Karel(learn_rate="0.1"), loss("iter00.initial.log"), losses)
     lines = [schedule.iteration_line(epoch, 20) for epoch in epochs] + [state.finished]
     assert lines == (folder / "sched.log").read_text().splitlines()[2:-1]
 
@@ -44,7 +47,7 @@ def test_karel_repeats_kaldis_log_from_its_four_digits():
     expected = [line for line in (LOGS / "sched.log").read_text().splitlines() if "ITERATION" in line]
     losses = [tuple(map(float, re.findall(r"AVG.LOSS ([0-9.]+)", line))) for line in expected]
     # Four digits are too few for the last decision alone.
-    state, epochs = run_karel(KarelOptions(learn_rate="0.1"), 1.1198, losses)
+    state, epochs = run(Karel(learn_rate="0.1"), 1.1198, losses)
     lines = [schedule.iteration_line(epoch, 20) for epoch in epochs]
     assert lines[:12] == expected[:12]
     assert len(epochs) == 13
@@ -53,21 +56,21 @@ def test_karel_repeats_kaldis_log_from_its_four_digits():
 
 def test_kaldi_lstm_repeats_the_rates_of_its_log():
     lines = (LOGS / "sched_lstm.log").read_text().splitlines()
-    options = KaldiLstmOptions("0.001", len(lines))
-    assert schedule.kaldi_lstm_rates(options) == [line.split()[3] for line in lines]
+    options = KaldiLstm("0.001", len(lines))
+    assert rates(options) == [line.split()[3] for line in lines]
 
 
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (KaldiLstmOptions("0.00002", 6, 3, 0.9), ["0.00002"] * 3 + ["1.8e-05", "1.62e-05", "1.458e-05"]),
-        (KaldiLstmOptions("1e-3", 2, 0, 0.5), ["0.0005", "0.00025"]),
-        (KaldiLstmOptions("1e-3", 2, 9, 0.5), ["1e-3", "1e-3"]),
-        (KaldiLstmOptions("1", 4, 1, 1 / 3), ["1", "0.333333", "0.111111", "0.037037"]),
+        (KaldiLstm("0.00002", 6, 3, 0.9), ["0.00002"] * 3 + ["1.8e-05", "1.62e-05", "1.458e-05"]),
+        (KaldiLstm("1e-3", 2, 0, 0.5), ["0.0005", "0.00025"]),
+        (KaldiLstm("1e-3", 2, 9, 0.5), ["1e-3", "1e-3"]),
+        (KaldiLstm("1", 4, 1, 1 / 3), ["1", "0.333333", "0.111111", "0.037037"]),
     ],
 )
 def test_kaldi_lstm_rates_are_rounded_as_awk_prints(options, expected):
-    assert schedule.kaldi_lstm_rates(options) == expected
+    assert rates(options) == expected
 
 
 KAREL = [
@@ -93,25 +96,25 @@ KAREL = [
 @pytest.mark.parametrize("case", KAREL, ids=lambda case: case[0])
 def test_karel_decisions(case):
     _, options, initial, losses, accepted, rates, end = case
-    options = KarelOptions(**{"learn_rate": "1", **options})
-    state, epochs = run_karel(options, initial, [(0.5, loss) for loss in losses])
+    options = Karel(**{"learn_rate": "1", **options})
+    state, epochs = run(options, initial, [(0.5, loss) for loss in losses])
     assert "".join("y" if epoch.accepted else "n" for epoch in epochs) == accepted
     assert [epoch.learn_rate for epoch in epochs] == rates
     assert state.finished == (f"finished, too small rel. improvement {end}" if end else "")
 
 
 def test_karel_best_and_names():
-    state, epochs = run_karel(KarelOptions(learn_rate="8e-6"), 1.0, [(0.5, 0.75), (0.25, 0.8)])
+    state, epochs = run(Karel(learn_rate="8e-6"), 1.0, [(0.5, 0.75), (0.25, 0.8)])
     assert epochs[0].nnet == "dnn_iter01_learnrate8e-6_tr0.5000_cv0.7500"
     assert epochs[1].nnet == "dnn_iter02_learnrate8e-6_tr0.2500_cv0.8000_rejected"
-    assert (state.best, state.loss) == (epochs[0].nnet, 0.75)
-    options = KarelOptions("1", max_iters=100, min_iters=1, keep_lr_iters=1)
-    _, epochs = run_karel(options, 1.0, [(0.5, 2.0)])
+    assert state.loss == 0.75
+    options = Karel("1", max_iters=100, min_iters=1, keep_lr_iters=1)
+    _, epochs = run(options, 1.0, [(0.5, 2.0)])
     assert epochs[0].nnet == "dnn_iter001_learnrate1_tr0.5000_cv2.0000_min-iters-1_keep-lr-iters-1"
 
 
 def test_a_rate_is_printed_with_six_digits_and_stands_in_names_as_it_was_given():
-    _, (epoch,) = run_karel(KarelOptions(learn_rate="0.000008"), 1.0, [(0.5, 0.75)])
+    _, (epoch,) = run(Karel(learn_rate="0.000008"), 1.0, [(0.5, 0.75)])
     assert schedule.iteration_line(epoch, 20) == (
         "ITERATION 01: TRAIN AVG.LOSS 0.5000, (lrate8e-06), CROSSVAL AVG.LOSS 0.7500, "
         "nnet accepted (dnn_iter01_learnrate0.000008_tr0.5000_cv0.7500)"
@@ -119,11 +122,11 @@ def test_a_rate_is_printed_with_six_digits_and_stands_in_names_as_it_was_given()
 
 
 def test_min_iters_is_named_where_it_alone_keeps_training_from_the_end():
-    state, _ = run_karel(KarelOptions("1", min_iters=2), 1.0, [(0.5, 1.0)])
+    state, _ = run(Karel("1", min_iters=2), 1.0, [(0.5, 1.0)])
     assert state.notice == ""
-    state, _ = run_karel(KarelOptions("1", min_iters=2), 1.0, [(0.5, 1.0), (0.5, 1.0)])
+    state, _ = run(Karel("1", min_iters=2), 1.0, [(0.5, 1.0), (0.5, 1.0)])
     assert state.notice == "we were supposed to finish, but we continue as min_iters : 2"
-    state, _ = run_karel(KarelOptions("1", min_iters=2), 1.0, [(0.5, 1.0)] * 3)
+    state, _ = run(Karel("1", min_iters=2), 1.0, [(0.5, 1.0)] * 3)
     assert (state.notice, state.finished) == ("", "finished, too small rel. improvement 0")
 
 
@@ -170,12 +173,6 @@ def test_slow_or_overfitting_training_is_no_divergence(name):
     losses = HEALTHY[name]
     for end in range(len(losses) + 1):
         schedule.check_divergence(_epochs(*losses[:end]), 2.0)
-
-
-def test_over_fitting_is_told_in_its_third_epoch_alone():
-    losses = HEALTHY["over-fitting"] + [(0.1, 6.0), (0.1, 1.0), (0.1, 3.0), (0.1, 3.0), (0.1, 3.0)]
-    told = [end for end in range(len(losses) + 1) if schedule.over_fits(_epochs(*losses[:end]), 2.0)]
-    assert told == [3, 8]
 
 
 @pytest.mark.parametrize(("losses", "half"), [((0.4, 0.9), False), ((1.3, 1.3), True), ((0.92, 3.0), True)])

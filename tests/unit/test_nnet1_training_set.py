@@ -26,7 +26,7 @@ def write_data(folder, num_jobs: int) -> str:
                     writer.write(key, value if kind == "matrix" else [[(0, 1.0)]] * 2)
             lines += (folder / f"{name}.{job}.scp").read_text().splitlines(keepends=True)
         (folder / f"{name}.scp").write_text("".join(lines))
-    (folder / "genres.txt").write_text("a\n")
+    (folder / "genres.txt").write_text("a\nb\n")
     return str(folder)
 
 
@@ -38,8 +38,11 @@ def training_list(tmp_path, num_jobs: int, seed: int) -> tuple[list[str], list[f
     transform = tmp_path / "transform.nnet"
     transform.write_text("<Nnet> \n<AddShift> 3 3\n [ 0 0 0 ]\n</Nnet> \n")
     words = [data, data, str(transform), str(exp), f"--seed={seed}"]
-    found = open_training_set(trainer_parser("x", None).parse_args(words), Frames())
-    assert (found.input_dim, found.num_classes) == (3, 1)
+    found = open_training_set(
+        trainer_parser("Usage: x <data-tr> <data-cv> <feature-transform> <exp-dir>").parse_args(words),
+        Frames(),
+    )
+    assert (found.input_dim, found.num_classes) == (3, 2)
     pairs = list(archive.read_matrices(found.tr.feats))
     return [key for key, _ in pairs], [float(matrix[0, 0]) for _, matrix in pairs]
 
