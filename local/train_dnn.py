@@ -18,8 +18,7 @@ from dataclasses import fields
 from steps.nnet1.minibatches import Frames
 from steps.nnet1.prototype import dnn_prototype
 from steps.nnet1.schedule import Karel
-from steps.nnet1.trainer import Trainer, learn_rate, make_network, trainer_parser
-from steps.nnet1.training_set import open_training_set
+from steps.nnet1.trainer import Trainer, learn_rate, trainer_parser
 from utils import cli
 
 
@@ -47,11 +46,9 @@ def main(argv: list[str] | None = None) -> int:
     """Run the program and return its exit status."""
     args = get_parser().parse_args(argv)
     how = Frames(args.minibatch_size, args.randomizer_size, args.seed if args.randomize else None)
-    data = open_training_set(args, how)
-    proto = dnn_prototype(data.input_dim, data.num_classes, args.hid_layers, args.hid_dim)
-    network = make_network(args, data, proto, "dnn.init")
     plan = Karel(**{item.name: getattr(args, item.name) for item in fields(Karel) if item.init})
-    Trainer(args, data, how, network).train(plan)
+    sizes = (args.hid_layers, args.hid_dim)
+    Trainer(args, how, plan, lambda dim, classes: dnn_prototype(dim, classes, *sizes)).train()
     return 0
 
 

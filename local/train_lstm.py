@@ -17,8 +17,7 @@ from __future__ import annotations
 from steps.nnet1.minibatches import Streams
 from steps.nnet1.prototype import lstm_prototype
 from steps.nnet1.schedule import KaldiLstm
-from steps.nnet1.trainer import Trainer, learn_rate, make_network, trainer_parser
-from steps.nnet1.training_set import open_training_set
+from steps.nnet1.trainer import Trainer, learn_rate, trainer_parser
 from utils import cli
 
 
@@ -53,20 +52,11 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"--targets-delay must be at least 0, got {args.targets_delay}")
 
     how = Streams(args.batch_size, args.num_stream, args.targets_delay)
-    data = open_training_set(args, how)
-    proto = lstm_prototype(
-        data.input_dim,
-        data.num_classes,
-        num_layers=args.num_layers,
-        cell_dim=args.cell_dim,
-        proj_dim=args.proj_dim,
-        num_stream=args.num_stream,
-        param_scale=args.param_scale,
-    )
-    network = make_network(args, data, proto, "nnet.init")
     plan = KaldiLstm(args.learn_rate, args.max_iters, args.start_halving, args.halving_factor)
-    trainer = Trainer(args, data, how, network)
-    trainer.train(plan, select=args.select, targets_delay=args.targets_delay)
+    names = ("num_layers", "cell_dim", "proj_dim", "num_stream", "param_scale")
+    sizes = {name: getattr(args, name) for name in names}
+    trainer = Trainer(args, how, plan, lambda *dims: lstm_prototype(*dims, **sizes))
+    trainer.train(select=args.select, targets_delay=args.targets_delay)
     return 0
 
 

@@ -119,12 +119,13 @@ class KaldiParser(argparse.ArgumentParser):
         """Return the parser of the program whose docstring has ``Usage: program [options] <a-b> <c>...``.
 
         Its arguments are ``a_b`` and the list ``cs``: texts if a name says specifier, of ``kinds``, or paths.
+        One in brackets, ``[<d>]``, may be left out.
         """
         usage = re.findall(r"^Usage: +(.*)$", doc or "", re.MULTILINE)[0]
         parser = cls(usage, doc)
-        for name, more in re.findall(r"<([a-z0-9-]+)[^>]*>(\.\.\.)?", usage):
+        for optional, name, more in re.findall(r"(\[?)<([a-z0-9-]+)[^>]*>(\.\.\.)?", usage):
             kind = kinds.get(name.replace("-", "_"), str if "specifier" in name else Path)
-            words = {"nargs": "+", "metavar": name} if more else {}
+            words = {"nargs": "+", "metavar": name} if more else {"nargs": "?"} if optional else {}
             parser.add_argument(name.replace("-", "_") + "s" * bool(more), type=kind, **words)
         return parser
 

@@ -16,9 +16,9 @@ from steps.nnet1.options import add_standard_options
 from utils import cli
 
 
-def get_parser() -> cli.KaldiParser:
-    """Make the parser of the command line."""
-    parser = cli.KaldiParser("%(prog)s [options] <stats-in> <nnet-out>", __doc__)
+def main(argv: list[str] | None = None) -> int:
+    """Run the program."""
+    parser = cli.KaldiParser.of(__doc__)
     add = parser.add_argument
     add("--binary", type=cli.boolean, default=False, help="write in binary mode")
     add("--std-dev", type=cli.finite_float, default=1.0, help="standard deviation of the output")
@@ -26,23 +26,12 @@ def get_parser() -> cli.KaldiParser:
     add("--learn-rate-coef", type=cli.finite_float, default=0.0, help="of both components")
     add("--generation", choices=("2014", "modern"), default="modern", help="layout")
     add_standard_options(parser)
-    add("stats", metavar="<stats-in>")
-    add("nnet", metavar="<nnet-out>")
-    return parser
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run the program."""
-    options = get_parser().parse_args(argv)
-    network = stats_to_network(
-        archive.read_matrix_file(options.stats),
-        generation=options.generation,
-        std_dev=options.std_dev,
-        var_floor=options.var_floor,
-        learn_rate_coef=options.learn_rate_coef,
-    )
-    write_network(network, options.nnet, options.binary)
-    cli.log(f"Written cmvn in 'nnet1' model to: {options.nnet}")
+    options = parser.parse_args(argv)
+    names = ("generation", "std_dev", "var_floor", "learn_rate_coef")
+    given = {name: getattr(options, name) for name in names}
+    network = stats_to_network(archive.read_matrix_file(options.stats_in), **given)
+    write_network(network, options.nnet_out, options.binary)
+    cli.log(f"Written cmvn in 'nnet1' model to: {options.nnet_out}")
     return 0
 
 

@@ -27,27 +27,19 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def get_parser() -> cli.KaldiParser:
-    """Make the parser of the command line."""
-    parser = cli.KaldiParser("%(prog)s [options] <model-in> <model-out>", __doc__)
-    parser.add_argument("--binary", type=cli.boolean, default=True, help="write in binary mode")
-    parser.add_argument("--to-test", type=cli.boolean, default=False, help="convert to the test-time form")
-    parser.add_argument("--shift", type=_count, default=5, help="frames for --to-test to shift by")
-    parser.add_argument("--generation", choices=("2014", "modern"), help="default: as the input")
-    for end in ("first", "last"):
-        names = (f"--remove-{end}-components", f"--remove-{end}-layers")
-        parser.add_argument(
-            *names, type=_count, default=0, dest=f"remove_{end}", help=f"leave out the {end} N"
-        )
-    add_standard_options(parser)
-    parser.add_argument("model_in", metavar="<model-in>")
-    parser.add_argument("model_out", metavar="<model-out>")
-    return parser
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run the program."""
-    options = get_parser().parse_args(argv)
+    parser = cli.KaldiParser.of(__doc__)
+    add = parser.add_argument
+    add("--binary", type=cli.boolean, default=True, help="write in binary mode")
+    add("--to-test", type=cli.boolean, default=False, help="convert to the test-time form")
+    add("--shift", type=_count, default=5, help="frames for --to-test to shift by")
+    add("--generation", choices=("2014", "modern"), help="default: as the input")
+    for end in ("first", "last"):
+        names = (f"--remove-{end}-components", f"--remove-{end}-layers")
+        add(*names, type=_count, default=0, dest=f"remove_{end}", help=f"leave out the {end} N")
+    add_standard_options(parser)
+    options = parser.parse_args(argv)
     network = read_network(options.model_in)
     if options.to_test:
         network = to_test_time(network, options.shift)

@@ -74,19 +74,13 @@ def _details(component: nn.Component) -> str:
     return ""
 
 
-def get_parser() -> cli.KaldiParser:
-    """Make the parser of the command line."""
-    parser = cli.KaldiParser("%(prog)s <nnet-in>", __doc__)
-    add_standard_options(parser)
-    parser.add_argument("nnet", metavar="<nnet-in>")
-    return parser
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run the program."""
-    options = get_parser().parse_args(argv)
-    print(describe(read_network(options.nnet)), flush=True)
-    cli.log(f"Printed info about {options.nnet}")
+    parser = cli.KaldiParser.of(__doc__)
+    add_standard_options(parser)
+    options = parser.parse_args(argv)
+    print(describe(read_network(options.nnet_in)), flush=True)
+    cli.log(f"Printed info about {options.nnet_in}")
     return 0
 
 

@@ -20,28 +20,21 @@ from steps.nnet1.prototype import BRACKETS, default_generation, read_prototype
 from utils import cli
 
 
-def get_parser() -> cli.KaldiParser:
-    """Make the parser of the command line."""
-    parser = cli.KaldiParser("%(prog)s [options] <nnet-prototype-in> <nnet-out>", __doc__)
+def main(argv: list[str] | None = None) -> int:
+    """Run the program."""
+    parser = cli.KaldiParser.of(__doc__)
     parser.add_argument("--binary", type=cli.boolean, default=True, help="write in binary mode")
     parser.add_argument("--seed", type=int, default=777, help="seed of the random numbers")
     parser.add_argument("--generation", choices=("2014", "modern"), help="default: told from the prototype")
     add_standard_options(parser, verbose=1)
-    parser.add_argument("prototype", metavar="<nnet-prototype-in>")
-    parser.add_argument("nnet", metavar="<nnet-out>")
-    return parser
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run the program."""
-    options = get_parser().parse_args(argv)
-    protos, lines = read_prototype(options.prototype)
+    options = parser.parse_args(argv)
+    protos, lines = read_prototype(options.nnet_prototype_in)
     generation = options.generation or default_generation(protos)
     for line in lines:
         if options.verbose >= 1 and (generation == "modern" or line not in BRACKETS):
             print(f"VLOG[1] ({cli.PROGRAM}) {line}", file=sys.stderr)
-    write_network(initialize(protos, options.seed, generation), options.nnet, options.binary)
-    cli.log(f"Written initialized model to {options.nnet}")
+    write_network(initialize(protos, options.seed, generation), options.nnet_out, options.binary)
+    cli.log(f"Written initialized model to {options.nnet_out}")
     return 0
 
 

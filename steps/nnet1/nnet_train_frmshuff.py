@@ -17,22 +17,12 @@ from steps.nnet1.tool import parse_training, run_training, training_parser
 from utils import cli
 
 
-def get_parser() -> cli.KaldiParser:
-    """Return the parser of this program's options."""
-    parser = training_parser("nnet_train_frmshuff.py", __doc__)
-    add = parser.add_argument
-    text = "log the loss of blocks of so many frames, 0: never"
-    add("--loss-report-frames", type=int, default=REPORT_FRAMES, help=text)
-    add("--minibatch-size", type=cli.positive_int, default=256, help="frames an update")
-    add("--randomize", type=cli.boolean, default=True, help="shuffle the frames")
-    add("--randomizer-size", type=cli.positive_int, default=32768, help="frames shuffled together")
-    add("--randomizer-seed", type=int, default=777, help="seed of the shuffling")
-    return parser
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run the program and return its exit status."""
-    args = parse_training(get_parser(), argv)
+    parser = training_parser(__doc__)
+    text = "log the loss of blocks of so many frames, 0: never"
+    parser.add_argument("--loss-report-frames", type=int, default=REPORT_FRAMES, help=text)
+    args = parse_training(parser, argv)
     how = Frames(args.minibatch_size, args.randomizer_size, args.randomizer_seed if args.randomize else None)
     run_training(args, how, report_frames=args.loss_report_frames)
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
@@ -23,15 +23,10 @@ from steps.nnet1.options import (
 )
 from utils import cli
 
-ARGUMENTS = "<feature-rspecifier> <targets-rspecifier> <model-in> [<model-out>]"
 
-
-def training_parser(program: str, description: str | None) -> cli.KaldiParser:
-    """Make a parser with the arguments and options that every training tool has."""
-    parser = cli.KaldiParser(f"{program} [options] {ARGUMENTS}", description)
-    for name in ("feats", "targets", "model_in"):
-        parser.add_argument(name)
-    parser.add_argument("model_out", nargs="?")
+def training_parser(doc: str | None) -> cli.KaldiParser:
+    """Make a parser with the options that every training tool has; ``doc`` is its docstring."""
+    parser = cli.KaldiParser.of(doc)
     add_train_options(parser)
     add_device_options(parser)
     add = parser.add_argument
@@ -43,6 +38,11 @@ def training_parser(program: str, description: str | None) -> cli.KaldiParser:
     add("--max-frames", type=int, default=360000, help="leave out longer utterances")
     add("--binary", type=cli.boolean, default=True, help="write the model in binary")
     add("--allow-pipes", type=cli.boolean, default=False, help="run commands in rspecifiers")
+    # Without effect on streams, as in Kaldi: train_scheduler.sh gives them to any --train-tool.
+    add("--minibatch-size", type=cli.positive_int, default=256, help="frames an update")
+    add("--randomize", type=cli.boolean, default=True, help="shuffle the frames")
+    add("--randomizer-size", type=cli.positive_int, default=32768, help="frames shuffled together")
+    add("--randomizer-seed", type=int, default=777, help="seed of the shuffling")
     add_standard_options(parser)
     return parser
 
@@ -50,10 +50,8 @@ def training_parser(program: str, description: str | None) -> cli.KaldiParser:
 def parse_training(parser: cli.KaldiParser, argv: list[str] | None) -> argparse.Namespace:
     """Parse and check that training names an output and cross-validation does not."""
     args = parser.parse_args(argv)
-    if args.cross_validate and args.model_out is not None:
-        parser.error("cross-validation writes no model: leave <model-out> out")
-    if not args.cross_validate and args.model_out is None:
-        parser.error("training needs <model-out>")
+    if args.cross_validate == (args.model_out is not None):
+        parser.error("training needs <model-out>, and --cross-validate=true writes none")
     return args
 
 
@@ -71,7 +69,7 @@ def open_transform(path: str, device: torch.device | str = "cpu", *, framewise: 
     return transform
 
 
-def check_streams(network: nn.Network, num_stream: int, model: str) -> None:
+def check_streams(network: nn.Network, num_stream: int, model: str | Path) -> None:
     """Refuse a network that was made for another number of streams."""
     for index, component in enumerate(network.components, start=1):
         if isinstance(component, nn.LstmProjectedStreams) and component.num_stream != num_stream:
@@ -81,55 +79,57 @@ def check_streams(network: nn.Network, num_stream: int, model: str) -> None:
             )
 
 
-def open_data(args: argparse.Namespace, net: Net, how: Frames | Streams) -> TrainingData:
-    """Describe the training data of parsed arguments; nothing is read yet but the transform."""
-    streams = isinstance(how, Streams)
+def run_training(
+    args: argparse.Namespace,
+    how: Frames | Streams,
+    *,
+    report_frames: int = REPORT_FRAMES,
+    dump_interval: int = 0,
+) -> None:
+    """Read the model, go through the data once, write the model, with Kaldi's log lines.
+
+    After every ``dump_interval`` utterances the network of the time is written as ``<model-out>_utt<N>``.
+    """
+    device = select_device(args)
+    net = Net(read_network(args.model_in), device, num_stream=how.num_stream)
+    check_streams(net.network, how.num_stream, args.model_in)
+    streams, network = isinstance(how, Streams), net.network
     transform = open_transform(args.feature_transform, framewise=streams)
-    if transform is not None and transform.network.output_dim != net.network.input_dim:
+    if transform is not None and transform.network.output_dim != network.input_dim:
         raise cli.UserError(
             f"{args.feature_transform}: gives {transform.network.output_dim} columns, "
-            f"{args.model_in} takes {net.network.input_dim}"
+            f"{args.model_in} takes {network.input_dim}"
         )
-    return TrainingData(
-        args.feats,
-        args.targets,
+    data = TrainingData(
+        args.feature_rspecifier,
+        args.targets_rspecifier,
         (transform or net).network.input_dim,
-        net.network.output_dim,
+        network.output_dim,
         transform=transform,
         frame_weights=args.frame_weights,
         length_tolerance=how.length_tolerance if streams else args.length_tolerance,
         max_frames=args.max_frames,
         allow_pipes=args.allow_pipes,
     )
-
-
-def run_training(
-    args: argparse.Namespace,
-    how: Frames | Streams,
-    *,
-    report_frames: int = REPORT_FRAMES,
-    after_minibatch: Callable[[Net, TrainingData], None] | None = None,
-) -> None:
-    """Read the model, go through the data once, write the model, with Kaldi's log lines."""
-    device = select_device(args)
-    net = Net(read_network(args.model_in), device, num_stream=how.num_stream)
-    check_streams(net.network, how.num_stream, args.model_in)
-    data = open_data(args, net, how)
     what = "CROSS-VALIDATION" if args.cross_validate else "TRAINING"
     cli.log(f"Seeding by srand with : {args.randomizer_seed}")
     cli.log(f"{what} STARTED")
     options = None if args.cross_validate else train_options(args)
+    dumped = 0
 
     def watch(_frames: int, _loss: float) -> None:
-        if after_minibatch is not None and options is not None:
-            after_minibatch(net, data)
+        nonlocal dumped
+        if options and dump_interval > 0 and (reached := data.counts.done // dump_interval) > dumped:
+            dumped = reached
+            write_network(net.export(), f"{args.model_out}_utt{reached * dump_interval}", args.binary)
 
-    result = epoch.run(net, data, how, options, where=args.model_in, report_frames=report_frames, watch=watch)
+    where = str(args.model_in)
+    result = epoch.run(net, data, how, options, where=where, report_frames=report_frames, watch=watch)
     if not args.cross_validate:
-        write_network(net.export(), args.model_out, binary=args.binary)
-    seconds, modern = max(result.seconds, 1e-9), net.network.generation == "modern"
+        write_network(net.export(), args.model_out, args.binary)
+    seconds, modern = max(result.seconds, 1e-9), network.generation == "modern"
     speed = f"fps{result.frames / seconds:g}"
-    if isinstance(how, Frames) and modern:
+    if modern and not streams:
         share = 100 * result.reading / seconds
         speed = f"processing {result.frames / seconds:g} frames per sec; i/o time {share:g}%"
     order = "RANDOMIZED" if args.randomize else "NOT-RANDOMIZED"

@@ -9,8 +9,9 @@ from __future__ import annotations
 import argparse
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+import numpy as np
 import torch
 
 from steps import native
@@ -19,15 +20,15 @@ from steps.nnet1 import lstm_native, products, schedule
 from steps.nnet1.components import AffineTransform, Lstm, LstmProjectedStreams, Network, to_test_time
 from steps.nnet1.experiment import Experiment
 from steps.nnet1.initialize import initialize
+from steps.nnet1.inputs import TrainingData
 from steps.nnet1.minibatches import Frames, Streams
 from steps.nnet1.model_file import read_network, write_network
 from steps.nnet1.net import Net
-from steps.nnet1.options import TrainOptions, add_device_options
+from steps.nnet1.options import TrainOptions, add_device_options, select_device
 from steps.nnet1.prototype import default_generation, read_prototype
 from steps.nnet1.schedule import Epoch, KaldiLstm, Karel
-from steps.nnet1.tool import check_streams
-from steps.nnet1.training_set import TrainingSet
-from utils import atomic, cli, progress, provenance
+from steps.nnet1.tool import check_streams, open_transform
+from utils import atomic, cli, progress, provenance, tables
 from utils.cli import UserError
 
 
@@ -72,24 +73,6 @@ def repeat_kernels(machines: list[str]) -> None:
         products.use(begun[1])
 
 
-def make_network(args: argparse.Namespace, data: TrainingSet, lines: Iterable[str], name: str) -> Network:
-    """Write ``<exp-dir>/nnet.proto`` and ``<exp-dir>/<name>``, the initial network, and return it."""
-    if args.nnet_init:
-        network = read_network(args.nnet_init)
-        if (network.input_dim, network.output_dim) != (data.input_dim, data.num_classes):
-            raise UserError(
-                f"{args.nnet_init}: goes from {network.input_dim} to {network.output_dim} columns, "
-                f"the data from {data.input_dim} to {data.num_classes} classes"
-            )
-    else:
-        with atomic.replacing(args.exp_dir / "nnet.proto") as file:
-            file.writelines(f"{line}\n" for line in lines)
-        protos, _ = read_prototype(args.exp_dir / "nnet.proto")
-        network = initialize(protos, args.seed, default_generation(protos))
-    write_network(network, args.exp_dir / name)
-    return network
-
-
 def topology(network: Network) -> dict[str, object]:
     """Return what the paper writes in brackets: kind, and the dimensions of input and layers."""
     layers = [part for part in network.components if isinstance(part, AffineTransform | Lstm)]
@@ -97,39 +80,104 @@ def topology(network: Network) -> dict[str, object]:
     return {"kind": kind, "dims": [network.input_dim, *(part.output_dim for part in layers)]}
 
 
-class Trainer:
-    """An experiment, its data, and how to go through them; ``network`` is the initial one.
+def shuffled(table: dict[str, str], seed: int) -> dict[str, str]:
+    """Return the table in an order that depends on the seed's low 32 bits and the set of its keys alone."""
+    keys = sorted(table)
+    return {keys[i]: table[keys[i]] for i in np.random.default_rng(seed % 2**32).permutation(len(keys))}
 
-    ``args`` are those of a :func:`trainer_parser` with ``--max-iters``.
+
+def open_data(args: argparse.Namespace, how: Frames | Streams) -> tuple[TrainingData, TrainingData]:
+    """Open two data directories for training and cross-validation; write ``<exp-dir>/train.scp``, shuffled.
+
+    The directories have ``feats.scp`` and ``labels.scp``, the first one ``genres.txt``, too.
+    """
+    transform = open_transform(str(args.feature_transform), framewise=isinstance(how, Streams))
+    if transform is None:
+        raise UserError("<feature-transform> is empty; make one with cmvn_to_nnet.py")
+    width = transform.network.input_dim
+    if args.feat_dim not in (0, width):
+        text = f"takes {width} columns, the configuration says {args.feat_dim}"
+        raise UserError(f"{args.feature_transform}: {text}")
+    with atomic.replacing(args.exp_dir / "train.scp") as file:
+        table = shuffled(tables.read_scp(args.data_tr / "feats.scp"), args.seed)
+        file.writelines(f"{key} {value}\n" for key, value in table.items())
+    num_classes = len(tables.read_classes(args.data_tr / "genres.txt"))
+    lists = ((args.exp_dir / "train.scp", args.data_tr), (args.data_cv / "feats.scp", args.data_cv))
+    tr, cv = (
+        TrainingData(
+            f"scp:{scp}",
+            f"scp:{folder}/labels.scp",
+            width,
+            num_classes,
+            transform=transform,
+            length_tolerance=how.length_tolerance,
+        )
+        for scp, folder in lists
+    )
+    return tr, cv
+
+
+def initial_network(args: argparse.Namespace, prototype: Iterable[str], dims: tuple[int, int]) -> Network:
+    """Read ``--nnet-init``, or write ``<exp-dir>/nnet.proto`` and draw its parameters."""
+    if not args.nnet_init:
+        with atomic.replacing(args.exp_dir / "nnet.proto") as file:
+            file.writelines(f"{line}\n" for line in prototype)
+        protos, _ = read_prototype(args.exp_dir / "nnet.proto")
+        return initialize(protos, args.seed, default_generation(protos))
+    network = read_network(args.nnet_init)
+    if (network.input_dim, network.output_dim) != dims:
+        raise UserError(
+            f"{args.nnet_init}: goes from {network.input_dim} to {network.output_dim} columns, "
+            f"the data from {dims[0]} to {dims[1]} classes"
+        )
+    return network
+
+
+class Trainer:
+    """An experiment, its data, its initial network, and how to go through them.
+
+    ``args`` are those of a :func:`trainer_parser` with ``--max-iters``; ``prototype`` makes the lines of one
+    for these numbers of columns and of classes.
     """
 
     def __init__(
-        self, args: argparse.Namespace, data: TrainingSet, how: Frames | Streams, network: Network
+        self,
+        args: argparse.Namespace,
+        how: Frames | Streams,
+        plan: Karel | KaldiLstm,
+        prototype: Callable[[int, int], list[str]],
     ) -> None:
-        check_streams(network, how.num_stream, args.nnet_init)
-        self.args, self.data, self.how, self.network = args, data, how, network
+        self.args, self.how, self.plan, self.device = args, how, plan, select_device(args)
+        self.tr, self.cv = open_data(args, how)
+        counts = args.data_tr / "utt2num_frames"
+        self.tr_frames = sum(map(int, tables.read_table(counts).values())) if counts.exists() else 0
+        width = self.tr.transform.network.output_dim if self.tr.transform else self.tr.input_dim
+        dims = (width, self.tr.num_classes)
+        self.network = initial_network(args, prototype(*dims), dims)
+        check_streams(self.network, how.num_stream, args.nnet_init)
+        write_network(self.network, args.exp_dir / f"{plan.name}.init")
         self.experiment = Experiment(args.exp_dir, args.key)
         if args.kernels == "auto":
             repeat_kernels(self.experiment.record.get("machines", []))
-        here = machine(args, data.device, network)
+        here = machine(args, self.device, self.network)
         cli.log(f"Training on {here}")
         configuration = [args.config] if args.config else []
-        shape = topology(network)
+        shape = topology(self.network)
         self.experiment.begin(provenance.training_record(configuration, args.seed, [here], network=shape))
 
     def _net(self, network: Network) -> Net:
-        return Net(network, self.data.device, num_stream=self.how.num_stream)
+        return Net(network, self.device, num_stream=self.how.num_stream)
 
-    def train(self, plan: Karel | KaldiLstm, *, select: str = "last", targets_delay: int = 0) -> None:
-        """Train by a schedule, each epoch from the last accepted network, and write ``final.nnet``.
+    def train(self, *, select: str = "last", targets_delay: int = 0) -> None:
+        """Train by the schedule, each epoch from the last accepted network, and write ``final.nnet``.
 
         That is the last accepted network, or with ``select="best-cv"`` the one with the lowest loss in
         cross-validation. A training that diverges, or without an accepted epoch, is a ``UserError``.
         """
-        rows = self.experiment.rows
+        rows, plan = self.experiment.rows, self.plan
         if not rows:
             where = "the initial network"
-            result = one_pass.run(self._net(self.network), self.data.cv, self.how, None, where=where)
+            result = one_pass.run(self._net(self.network), self.cv, self.how, None, where=where)
             loss, accuracy = schedule.six_digits(result.xent.avg_loss), result.xent.frame_accuracy
             name, seconds = f"{plan.name}.init", result.seconds
             self.experiment.add(Epoch(0, "0", math.nan, loss, cv_acc=accuracy, seconds=seconds, nnet=name))
@@ -166,7 +214,7 @@ class Trainer:
         def watch(frames: int, loss: float) -> None:
             progress.report(
                 frames,
-                self.data.tr_frames,
+                self.tr_frames,
                 "frames",
                 label=self.experiment.directory.name,
                 epoch=iteration,
@@ -175,9 +223,9 @@ class Trainer:
                 held_out_loss=self.experiment.rows[-1].cv_loss,
             )
 
-        trained = one_pass.run(net, self.data.tr, self.how, options, where=where, watch=watch)
-        self.data.tr_frames = trained.frames
-        valid = one_pass.run(net, self.data.cv, self.how, None, where=where)
+        trained = one_pass.run(net, self.tr, self.how, options, where=where, watch=watch)
+        self.tr_frames = trained.frames
+        valid = one_pass.run(net, self.cv, self.how, None, where=where)
         tr_loss, cv_loss = (schedule.six_digits(result.xent.avg_loss) for result in (trained, valid))
         tr_acc, cv_acc = (result.xent.frame_accuracy for result in (trained, valid))
         seconds = trained.seconds + valid.seconds
@@ -199,7 +247,7 @@ class Trainer:
         if any(isinstance(component, LstmProjectedStreams) for component in network.components):
             network = to_test_time(network, targets_delay)
         write_network(network, directory / "final_test.nnet")
-        if text := schedule.half_way(chosen, self.data.num_classes):
+        if text := schedule.half_way(chosen, self.tr.num_classes):
             cli.warn(text)
         self.experiment.write(half_way=text)
         cli.log(f"Succeeded training the Neural Network : '{directory}/final.nnet' ({chosen.nnet})")

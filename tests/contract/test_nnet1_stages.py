@@ -16,7 +16,7 @@ import pytest
 
 from local import train_dnn, train_lstm
 from steps import archive
-from steps.nnet1 import nnet_forward, trainer, training_set
+from steps.nnet1 import nnet_forward, trainer
 from utils.cli import UserError
 
 SMALL = Path(__file__).parents[1] / "fixtures" / "nnet1" / "training"
@@ -48,7 +48,7 @@ def test_karels_scheduler_ends_where_kaldis_did(corpus, tmp_path, capsys):
     words += ["--minibatch-size=32", "--randomize=false", f"--nnet-init={SMALL}/dnn/dnn.init"]
     # Not in the shuffled order of the recipe, but in that of Kaldi's training.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training_set, "shuffled", lambda table, _: table)
+        patch.setattr(trainer, "shuffled", lambda table, _: table)
         assert train_dnn.main([str(word) for word in words]) == 0
     err = capsys.readouterr().err
     lines = re.findall(r"LOG \(\S+\) ((?:CROSSVAL|ITERATION|finished).*)", err)

@@ -6,6 +6,7 @@ batch, than the delay, of one frame; fewer utterances than streams; both generat
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from steps.nnet1 import nnet_train_lstm_streams, products
 from steps.nnet1.inputs import TrainingData
 from steps.nnet1.model_file import read_network, write_network
 from steps.nnet1.net import Net
-from steps.nnet1.options import select_device, train_options
+from steps.nnet1.options import TrainOptions, add_device_options, select_device
 from tests.fixtures.nnet1.cases import multistream_epoch, units_apart
 from tests.fixtures.nnet1.float64 import Affine, Clips, Lstm, Trainer
 
@@ -155,10 +156,11 @@ def trained(case: Case, folder, *more: str) -> nn.Network:
     if not case.modern:
         nnet_train_lstm_streams.main(options)
         return read_network(folder / "out")
-    args = nnet_train_lstm_streams.get_parser().parse_args(options)
-    net = Net(read_network(folder / "in"), select_device(args), num_stream=STREAMS)
-    data = TrainingData(args.feats, args.targets, DIM, CLASSES)
-    result = multistream_epoch(net, data, train_options(args), BATCH)
+    parser = argparse.ArgumentParser()
+    add_device_options(parser)
+    net = Net(read_network(folder / "in"), select_device(parser.parse_args(more)), num_stream=STREAMS)
+    data = TrainingData(*places[:2], DIM, CLASSES)
+    result = multistream_epoch(net, data, TrainOptions(case.rate, MOMENTUM), BATCH)
     print(result.xent.report(), file=sys.stderr)
     return net.export()
 

@@ -7,8 +7,7 @@ import pytest
 
 from steps import archive
 from steps.nnet1.minibatches import Frames
-from steps.nnet1.trainer import trainer_parser
-from steps.nnet1.training_set import open_training_set, shuffled
+from steps.nnet1.trainer import open_data, shuffled, trainer_parser
 
 KEYS = [f"utt{number:02d}" for number in range(23)]
 
@@ -38,12 +37,10 @@ def training_list(tmp_path, num_jobs: int, seed: int) -> tuple[list[str], list[f
     transform = tmp_path / "transform.nnet"
     transform.write_text("<Nnet> \n<AddShift> 3 3\n [ 0 0 0 ]\n</Nnet> \n")
     words = [data, data, str(transform), str(exp), f"--seed={seed}"]
-    found = open_training_set(
-        trainer_parser("Usage: x <data-tr> <data-cv> <feature-transform> <exp-dir>").parse_args(words),
-        Frames(),
-    )
-    assert (found.input_dim, found.num_classes) == (3, 2)
-    pairs = list(archive.read_matrices(found.tr.feats))
+    parser = trainer_parser("Usage: x <data-tr> <data-cv> <feature-transform> <exp-dir>")
+    tr, _ = open_data(parser.parse_args(words), Frames())
+    assert (tr.input_dim, tr.num_classes) == (3, 2)
+    pairs = list(archive.read_matrices(tr.feats))
     return [key for key, _ in pairs], [float(matrix[0, 0]) for _, matrix in pairs]
 
 
