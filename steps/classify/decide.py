@@ -213,18 +213,17 @@ def open_network(
     """Return what makes posteriors (num_frames, C) of the features (num_frames, dims) of some tracks."""
     from steps.nnet1.forward import Forward
     from steps.nnet1.model_file import read_network
-    from steps.nnet1.net import Net
     from steps.nnet1.options import open_device
 
-    device = open_device(use_gpu)
-    transform, network = (Net(read_network(str(system.parts[name])), device) for name in (NETWORK[0], part))
-    chain = (dims, transform.network.input_dim, transform.network.output_dim, network.network.input_dim)
-    if chain[0] != chain[1] or chain[2] != chain[3] or network.network.output_dim != len(system.classes):
+    device = "cpu" if use_gpu == "no" else open_device(use_gpu)
+    transform, network = (read_network(str(system.parts[name])) for name in (NETWORK[0], part))
+    chain = (dims, transform.input_dim, transform.output_dim, network.input_dim)
+    if chain[0] != chain[1] or chain[2] != chain[3] or network.output_dim != len(system.classes):
         raise UserError(
-            f"features, transform and network do not fit: {chain}, {network.network.output_dim} outputs for "
+            f"features, transform and network do not fit: {chain}, {network.output_dim} outputs for "
             f"{len(system.classes)} classes"
         )
-    forward = Forward(network, transform)
+    forward = Forward(network, transform, device)
     return lambda tracks: [post for _, post in forward.all((str(n), feats) for n, feats in enumerate(tracks))]
 
 

@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, NamedTuple
 
-import torch
-
 from utils.cli import UserError
 
+Tensor = Any  # of NumPy as it is read or drawn, of torch in training
 Generation = Literal["2014", "modern"]
 Shape = tuple[int, ...]
 
@@ -81,7 +80,7 @@ class Component:
             self._fail(f"input and output dimension must agree, got {self.input_dim} and {self.output_dim}")
         shapes = self.shapes(dims)
         for name, value in self.params().items():
-            if value.dtype != torch.float32 or tuple(value.shape) != shapes[name]:
+            if not str(value.dtype).endswith("float32") or tuple(value.shape) != shapes[name]:
                 expected, got = (" x ".join(map(str, dims)) for dims in (shapes[name], value.shape))
                 self._fail(f"expected {name} of {expected} in float32, got {got} in {value.dtype}")
         self._check()
@@ -97,7 +96,7 @@ class Component:
         """The name in files and of the class."""
         return type(self).__name__
 
-    def params(self) -> dict[str, torch.Tensor]:
+    def params(self) -> dict[str, Tensor]:
         """Trainable float32 tensors by name, in the order of the model file; changed in place by training."""
         return {item.name: getattr(self, item.name) for item in fields(self) if "shape" in item.metadata}
 
@@ -156,8 +155,8 @@ class AffineTransform(Component):
     changes_dim = True
     drawn_by = {"<BiasMean>": float, "<BiasRange>": float, "<ParamStddev>": float}
 
-    weight: torch.Tensor = parameter(lambda dims: (dims.output_dim, dims.input_dim))
-    bias: torch.Tensor = parameter(lambda dims: (dims.output_dim,))
+    weight: Tensor = parameter(lambda dims: (dims.output_dim, dims.input_dim))
+    bias: Tensor = parameter(lambda dims: (dims.output_dim,))
     learn_rate_coef: float = option("<LearnRateCoef>", 1.0)
     bias_learn_rate_coef: float = option("<BiasLearnRateCoef>", 1.0)
     max_norm: float = option("<MaxNorm>", 0.0)
@@ -169,7 +168,7 @@ class AddShift(Component):
 
     drawn_by = {"<InitParam>": float}
 
-    shift: torch.Tensor = parameter(lambda dims: (dims.output_dim,))
+    shift: Tensor = parameter(lambda dims: (dims.output_dim,))
     learn_rate_coef: float = option("<LearnRateCoef>", 1.0, modern_only=True)
 
 
@@ -179,7 +178,7 @@ class Rescale(Component):
 
     drawn_by = {"<InitParam>": float}
 
-    scale: torch.Tensor = parameter(lambda dims: (dims.output_dim,))
+    scale: Tensor = parameter(lambda dims: (dims.output_dim,))
     learn_rate_coef: float = option("<LearnRateCoef>", 1.0, modern_only=True)
 
 
@@ -227,13 +226,13 @@ class Lstm(Component):
     changes_dim = True
 
     cell_dim: int = option("<CellDim>")
-    w_gifo_x: torch.Tensor = parameter(lambda dims: (4 * dims.cell_dim, dims.input_dim))
-    w_gifo_r: torch.Tensor = parameter(lambda dims: (4 * dims.cell_dim, dims.output_dim))
-    bias: torch.Tensor = parameter(lambda dims: (4 * dims.cell_dim,))
-    peephole_i_c: torch.Tensor = parameter(lambda dims: (dims.cell_dim,))
-    peephole_f_c: torch.Tensor = parameter(lambda dims: (dims.cell_dim,))
-    peephole_o_c: torch.Tensor = parameter(lambda dims: (dims.cell_dim,))
-    w_r_m: torch.Tensor = parameter(lambda dims: (dims.output_dim, dims.cell_dim))
+    w_gifo_x: Tensor = parameter(lambda dims: (4 * dims.cell_dim, dims.input_dim))
+    w_gifo_r: Tensor = parameter(lambda dims: (4 * dims.cell_dim, dims.output_dim))
+    bias: Tensor = parameter(lambda dims: (4 * dims.cell_dim,))
+    peephole_i_c: Tensor = parameter(lambda dims: (dims.cell_dim,))
+    peephole_f_c: Tensor = parameter(lambda dims: (dims.cell_dim,))
+    peephole_o_c: Tensor = parameter(lambda dims: (dims.cell_dim,))
+    w_r_m: Tensor = parameter(lambda dims: (dims.output_dim, dims.cell_dim))
     learn_rate_coef: float = 1.0
     bias_learn_rate_coef: float = 1.0
     cell_clip: float = 50.0
@@ -309,7 +308,7 @@ class Network:
         """Columns of a frame that comes out."""
         return self.components[-1].output_dim
 
-    def params(self) -> Iterator[tuple[int, str, torch.Tensor]]:
+    def params(self) -> Iterator[tuple[int, str, Tensor]]:
         """Give (component index from 0, name, tensor) of every trainable tensor."""
         for index, component in enumerate(self.components):
             for name, value in component.params().items():

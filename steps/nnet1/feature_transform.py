@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
-import torch
 
 from steps.nnet1.components import AddShift, AffineTransform, Generation, Network, Rescale
 from utils import cli
@@ -79,8 +78,8 @@ def stats_to_network(
         var[floored] = np.float32(var_floor)
     scale = (np.float64(std_dev) / np.sqrt(var.astype(np.float64))).astype(np.float32)
     dim = len(mean)
-    shift = AddShift(dim, dim, shift=torch.from_numpy(-mean), learn_rate_coef=learn_rate_coef)
-    rescale = Rescale(dim, dim, scale=torch.from_numpy(scale), learn_rate_coef=learn_rate_coef)
+    shift = AddShift(dim, dim, shift=-mean, learn_rate_coef=learn_rate_coef)
+    rescale = Rescale(dim, dim, scale=scale, learn_rate_coef=learn_rate_coef)
     return Network([shift, rescale], generation)
 
 
@@ -118,5 +117,5 @@ def whitening(feats: Features, classes: Mapping[str, str], shrinkage: float) -> 
 
 def whitening_network(feats: Features, classes: Mapping[str, str], shrinkage: float) -> Network:
     """Return :func:`whitening` as a network of one ``AffineTransform``, in float32."""
-    weight, bias = (torch.from_numpy(x.astype(np.float32)) for x in whitening(feats, classes, shrinkage))
+    weight, bias = (x.astype(np.float32) for x in whitening(feats, classes, shrinkage))
     return Network([AffineTransform(len(bias), len(bias), weight=weight, bias=bias)], "modern")

@@ -12,28 +12,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-import torch
 
 from steps import mapped
 from steps.nnet1 import components as nn
-from steps.nnet1 import kernels, products
-from steps.nnet1.inputs import check_features
-from steps.nnet1.layers import Layer, SigmoidLayer, SpliceLayer, TanhLayer
-from steps.nnet1.lstm import LstmLayer
-from steps.nnet1.lstm_native import ForwardLstmLayer
-from steps.nnet1.lstm_triton import TritonLstmLayer
-from steps.nnet1.net import Net
+from steps.nnet1.checks import check_features
+from steps.nnet1.host import Host
 from utils import cli
 from utils.cli import UserError
 from utils.read_ahead import read_ahead
 
+Array = Any  # of NumPy on the CPU, of torch on a GPU
 FLOOR = 1e-20
-NUM_STREAM = 16  # utterances side by side on the CPU
-MANY, VERY_MANY = 64, 128  # on a GPU, in Triton's kernels and in plain torch
-CHUNK, GPU_CHUNK = 32, 64  # frames of a call
-BLOCK, LARGE_BLOCK, GPU_BLOCK = 64, 512, 8192  # frames before and behind LSTMs; without any; on a GPU
 AHEAD = 16
 
 
@@ -72,9 +64,9 @@ class _Run:
     key: str
     feats: np.ndarray
     output: np.ndarray
-    x: torch.Tensor
-    states: list[tuple[torch.Tensor, torch.Tensor]]
-    y: list[torch.Tensor] = field(default_factory=list)
+    states: list[tuple[Array, Array]]
+    x: Array = ()
+    y: list[Array] = field(default_factory=list)
     prepared: int = 0
     passed: int = 0
     done: int = 0
@@ -82,10 +74,15 @@ class _Run:
 
 @dataclass
 class Forward:
-    """Posteriors of utterances: features, transform, network, logarithm, priors."""
+    """Posteriors of utterances: features, transform, network, logarithm, priors.
 
-    net: Net
-    transform: Net | None = None
+    ``device`` is ``cpu`` or torch's; ``num_threads`` are those of C, NumPy's are set outside.
+    """
+
+    network: nn.Network
+    transform: nn.Network | None = None
+    device: Any = "cpu"
+    num_threads: int = 1
     apply_log: bool = False
     priors: np.ndarray | None = None
     prior_scale: float = 1.0
@@ -93,32 +90,38 @@ class Forward:
     def __post_init__(self) -> None:
         self.frames = 0
         self.utterances = 0
-        if self.priors is not None and len(self.priors) != self.net.network.output_dim:
+        if self.priors is not None and len(self.priors) != self.network.output_dim:
             raise UserError(
-                f"{len(self.priors)} class counts for a network with {self.net.network.output_dim} outputs"
+                f"{len(self.priors)} class counts for a network with {self.network.output_dim} outputs"
             )
-        self.on_host = self.net.device.type == "cpu"
-        before = [] if self.transform is None else self.transform.layers
-        places = [index for index, layer in enumerate(self.net.layers) if isinstance(layer, LstmLayer)]
-        side_by_side = can_run(self.net)
-        first, last = (places[0], places[-1] + 1) if side_by_side else (len(self.net.layers),) * 2
-        self.front = [*before, *self.net.layers[:first]]
-        self.middle = [_fresh(self.net, layer) for layer in self.net.layers[first:last]]
-        self.back = self.net.layers[last:]
-        self.lstms = [layer for layer in self.middle if isinstance(layer, LstmLayer)]
-        self.whole = [layer for layer in self.front if isinstance(layer, LstmLayer)]
-        self.num_stream = 1
-        if side_by_side:
-            many = MANY if any(isinstance(layer, TritonLstmLayer) for layer in self.lstms) else VERY_MANY
-            self.num_stream = NUM_STREAM if self.on_host else many
-        self.block = GPU_BLOCK if not self.on_host else BLOCK if side_by_side else LARGE_BLOCK
+        self.on = self._place()
+        before = [] if self.transform is None else self.transform.components
+        inside = self.network.components
+        places = [index for index, component in enumerate(inside) if isinstance(component, nn.Lstm)]
+        side_by_side = self.on.exact and can_run(inside)
+        first, last = (places[0], places[-1] + 1) if side_by_side else (len(inside),) * 2
+        parts = ([*before, *inside[:first]], inside[first:last], inside[last:])
+        self.front, self.middle, self.back = (self.on.layers(part, self.network.generation) for part in parts)
+        self.lstms, self.whole = (
+            [layer for layer in layers if isinstance(layer.component, nn.Lstm)]
+            for layers in (self.middle, self.front)
+        )
+        self.num_stream = self.on.num_stream if side_by_side else 1
+        self.block = self.on.block if side_by_side else self.on.large_block
+
+    def _place(self) -> Any:
+        if str(self.device) == "cpu":
+            return Host(self.num_threads)
+        from steps.nnet1.gpu import Gpu
+
+        return Gpu(self.device)
 
     def all(self, utterances: Iterable[tuple[str, np.ndarray]]) -> Iterator[tuple[str, np.ndarray]]:
         """Yield ``(key, output)`` for each ``(key, feats)``; utterances without frames are left out.
 
         The output of an utterance has the same bits whichever others come before and after it.
         """
-        source = enumerate(self._usable(utterances if self.on_host else read_ahead(utterances, AHEAD)))
+        source = enumerate(self._usable(utterances if self.on.rows_vary else read_ahead(utterances, AHEAD)))
         runs: list[_Run] = []
         done: dict[int, tuple[str, np.ndarray]] = {}
         following = 0
@@ -145,12 +148,10 @@ class Forward:
                 yield key, feats
 
     def _start(self, number: int, key: str, feats: np.ndarray) -> _Run:
-        like = next((lstm.lstm.bias for lstm in self.lstms), torch.empty(0))
-        states = [(like.new_zeros(lstm.cell_dim), like.new_zeros(lstm.output_dim)) for lstm in self.lstms]
-        output = mapped.empty((len(feats), self.net.network.output_dim))
-        return _Run(number, key, feats, output, like.new_empty(0), states)
+        zeros = self.on.zeros
+        states = [(zeros(lstm.lstm.cell_dim), zeros(lstm.lstm.output_dim)) for lstm in self.lstms]
+        return _Run(number, key, feats, mapped.empty((len(feats), self.network.output_dim)), states)
 
-    @torch.no_grad()
     def _advance(self, runs: Sequence[_Run]) -> None:
         """Take every run some frames further."""
         for run in runs:
@@ -160,21 +161,22 @@ class Forward:
                 self._pass_on(run, run.x, len(run.x))
             return
         # A GPU's products have one number of rows; what lies behind an end is computed and left.
-        frames = min(CHUNK, *(len(run.x) for run in runs)) if self.on_host else GPU_CHUNK
-        streams = len(runs) if self.on_host else self.num_stream
-        chunk = runs[0].x.new_zeros(frames, streams, runs[0].x.shape[1])
+        frames, streams = self.on.chunk, self.num_stream
+        if self.on.rows_vary:
+            frames, streams = min(frames, *(len(run.x) for run in runs)), len(runs)
+        chunk = self.on.zeros(frames, streams, runs[0].x.shape[1])
         for stream, run in enumerate(runs):
             part = run.x[:frames]
             chunk[: len(part), stream] = part
         for index, lstm in enumerate(self.lstms):
             lstm.num_stream = streams
             lstm.start_utterance()
-            lstm.state_c[: len(runs)] = torch.stack([run.states[index][0] for run in runs])
-            lstm.state_r[: len(runs)] = torch.stack([run.states[index][1] for run in runs])
-        y = chunk.flatten(0, 1)
+            lstm.state_c[: len(runs)] = self.on.stack([run.states[index][0] for run in runs])
+            lstm.state_r[: len(runs)] = self.on.stack([run.states[index][1] for run in runs])
+        y = chunk.reshape(frames * streams, -1)
         for layer in self.middle:
             y = layer.propagate(y)
-        y = y.view(frames, streams, -1)
+        y = y.reshape(frames, streams, -1)
         for stream, run in enumerate(runs):
             run.states = [(lstm.state_c[stream], lstm.state_r[stream]) for lstm in self.lstms]
             self._pass_on(run, y[:, stream], min(frames, len(run.x)))
@@ -182,41 +184,40 @@ class Forward:
     def _prepare(self, run: _Run) -> None:
         """See that there are inputs of the first LSTM for a call, unless the utterance ends before."""
         length = len(run.feats)
-        while len(run.x) < (CHUNK if self.on_host else GPU_CHUNK) and run.prepared < length:
+        while len(run.x) < self.on.chunk and run.prepared < length:
             high = length if self.whole else min(run.prepared + self.block, length)
             for lstm in self.whole:
                 lstm.start_utterance()
             x = self._rows(self.front, run, run.prepared, high)
-            run.x = torch.cat([run.x, x]) if len(run.x) else x
+            run.x = self.on.concatenate([run.x, x]) if len(run.x) else x
             run.prepared = high
             if high == length or high % mapped.ROWS == 0:
                 mapped.let_go(run.feats)
 
-    def _rows(self, layers: Sequence[Layer], run: _Run, low: int, high: int) -> torch.Tensor:
+    def _rows(self, layers: Sequence[Any], run: _Run, low: int, high: int) -> Array:
         """Return frames ``low`` to ``high - 1`` of an utterance after some layers."""
         if not layers:
-            dim = (self.transform or self.net).network.input_dim
-            check_features(run.key, run.feats[low:high], dim, low)
-            rows = np.ascontiguousarray(run.feats[low:high], dtype=np.float32)
-            return torch.from_numpy(rows).to(self.net.device, copy=True)  # beginning at a cache line
+            rows = run.feats[low:high]
+            check_features(run.key, rows, (self.transform or self.network).input_dim, low)
+            return self.on.from_host(rows)
         *before, layer = layers
-        if not isinstance(layer, SpliceLayer):
+        if not hasattr(layer, "offsets"):
             return layer.propagate(self._rows(before, run, low, high))
-        wanted = torch.arange(low, high)[:, None] + torch.tensor(layer.offsets)
-        wanted = wanted.clamp_(0, len(run.feats) - 1)
-        first, last = int(wanted.min()), int(wanted.max())
-        x = self._rows(before, run, first, last + 1)
-        return x[(wanted - first).to(x.device)].flatten(1)
+        wanted = np.arange(low, high)[:, None] + np.array(layer.offsets)
+        wanted = wanted.clip(0, len(run.feats) - 1)
+        first, last = wanted.min(), wanted.max()
+        x = self._rows(before, run, int(first), int(last) + 1)
+        return x[wanted - first].reshape(high - low, -1)
 
-    def _pass_on(self, run: _Run, y: torch.Tensor, frames: int) -> None:
+    def _pass_on(self, run: _Run, y: Array, frames: int) -> None:
         """Take what has passed the LSTMs through the rest of the network, in the utterance's own blocks."""
         run.x = run.x[frames:]
-        run.y.append(y[:frames].clone() if self.middle else y)
+        run.y.append(self.on.concatenate([y[:frames]]) if self.middle else y)
         run.passed += frames
         ends = run.passed == len(run.output)
         if run.passed - run.done < self.block and not ends:
             return
-        rows = torch.cat(run.y) if len(run.y) > 1 else run.y[0]
+        rows = self.on.concatenate(run.y)
         run.y = []
         size = len(rows) if self.whole else self.block
         while len(rows) >= size or (ends and len(rows)):
@@ -228,11 +229,11 @@ class Forward:
         if len(rows):
             run.y = [rows]
 
-    def _finished(self, key: str, y: torch.Tensor) -> np.ndarray:
+    def _finished(self, key: str, y: Array) -> np.ndarray:
         """Return the output [frames, classes] float32 after logarithm and priors."""
+        output = self.on.to_host(y)
         if self.apply_log:
-            y = (y + FLOOR).log()
-        output = y.cpu().numpy()
+            output = np.log(output + np.float32(FLOOR))
         if self.priors is not None:
             output = output - np.float32(self.prior_scale) * self.priors
         if not np.isfinite(output).all():
@@ -240,29 +241,12 @@ class Forward:
         return output
 
 
-def can_run(net: Net) -> bool:
-    """Tell whether LSTMs can run side by side: only frame-wise, exact layers between, no context behind."""
-    places = [index for index, layer in enumerate(net.layers) if isinstance(layer, LstmLayer)]
+def can_run(components: Sequence[nn.Component]) -> bool:
+    """Tell whether LSTMs can run side by side: only element-wise layers between, no context behind."""
+    places = [index for index, component in enumerate(components) if isinstance(component, nn.Lstm)]
     if not places:
         return False
-    between, behind = net.layers[places[0] : places[-1] + 1], net.layers[places[-1] + 1 :]
-    if not all(isinstance(layer, LstmLayer | SigmoidLayer | TanhLayer) for layer in between):
-        return False
-    if any(isinstance(layer, SpliceLayer) for layer in behind):
-        return False
-    # The C kernels, where nothing else was asked for: on the CPU they alone are exact.
-    return net.device.type != "cpu" or products.asked("thin") in ("", "c") and kernels.library() is not None
-
-
-def _fresh(net: Net, layer: Layer) -> Layer:
-    """Return a layer of our own over the same LSTM, or the layer itself if it has no memory."""
-    if not isinstance(layer, LstmLayer):
-        return layer
-    library = kernels.library() if net.device.type == "cpu" else None
-    if library is not None:
-        return ForwardLstmLayer(layer.lstm, library)
-    fresh = net.lstm_layer(layer.lstm)
-    if isinstance(fresh, TritonLstmLayer) and not fresh.grid.keeps_all:
-        # With so many streams a product a frame is faster than weights read again for every four of them.
-        return LstmLayer(layer.lstm, 1)
-    return fresh
+    between, behind = components[places[0] : places[-1] + 1], components[places[-1] + 1 :]
+    return all(isinstance(each, nn.Lstm | nn.Sigmoid | nn.Tanh) for each in between) and not any(
+        isinstance(each, nn.Splice | nn.TimeShift) for each in behind
+    )

@@ -13,7 +13,6 @@ import math
 from typing import Any
 
 import numpy as np
-import torch
 
 from steps.nnet1.components import (
     AffineTransform,
@@ -68,7 +67,7 @@ def _component(proto: ProtoLine, generation: Generation) -> Component:
     if generation == "2014" and issubclass(kind, Lstm):
         attributes |= {"diff_clip": 0.0, "grad_clip": 0.0}  # clips that came later
     for name, values in _draw(proto, shapes, generation).items():
-        attributes[name] = torch.from_numpy(values.astype(np.float32, copy=False).reshape(shapes[name]))
+        attributes[name] = values.astype(np.float32, copy=False).reshape(shapes[name])
     try:
         return kind(proto.input_dim, proto.output_dim, **attributes)
     except NnetFormatError as error:

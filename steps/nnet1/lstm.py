@@ -58,18 +58,14 @@ class LstmLayer(Layer):
     def propagate(self, x: torch.Tensor) -> torch.Tensor:
         """Run all frames and keep what the backward pass needs; the state moves on."""
         gates, c, _, _, r = self.kept = self._buffers(x)
-        self._input_product(x, gates)
+        rows = gates.view(len(x), -1)
+        rows[:] = self.lstm.bias
+        products.multiply(x, self.lstm.w_gifo_x.t(), rows, beta=1.0)
         c[0], r[0] = self.state_c, self.state_r
         self._forward()
         self.state_c.copy_(c[-1])
         self.state_r.copy_(r[-1])
         return r[1:].reshape(len(x), self.output_dim)
-
-    def _input_product(self, x: torch.Tensor, gates: torch.Tensor) -> None:
-        """Write ``Wx x + b`` into ``gates``."""
-        out = gates.view(len(x), -1)
-        out[:] = self.lstm.bias
-        products.multiply(x, self.lstm.w_gifo_x.t(), out, beta=1.0)
 
     def _buffers(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return gates [T, S, 4N], c [T + 1, S, N], h and m [T, S, N] and r [T + 1, S, R] of a chunk."""

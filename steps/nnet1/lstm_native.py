@@ -14,17 +14,12 @@ import torch
 
 from steps.nnet1 import components as nn
 from steps.nnet1 import kernels, products
+from steps.nnet1.kernels import padded_dim
 from steps.nnet1.layers import Signal
 from steps.nnet1.lstm import LstmLayer
 
-PAD = 16
 TIMED = {"input_dim": 16, "output_dim": 256, "cell_dim": 400}
 TIMED_STREAMS, TIMED_FRAMES = 4, 20
-
-
-def padded_dim(size: int) -> int:
-    """Return the next odd multiple of 16: rows of whole cache lines that do not all fall on the same few."""
-    return PAD * (-(-size // PAD) | 1)
 
 
 def padded(matrix: torch.Tensor) -> torch.Tensor:
@@ -39,7 +34,12 @@ def padded(matrix: torch.Tensor) -> torch.Tensor:
 
 def fastest(component: nn.Lstm, num_stream: int) -> LstmLayer:
     """Return the layer whose recurrence goes by what was asked for or is fastest in each direction."""
-    return layer_by(component, num_stream, *(products.chosen(kind, _runs) for kind in ("thin", "back")))
+    return layer_by(component, num_stream, *choose())
+
+
+def choose() -> list[str]:
+    """Choose among the candidates forward and back."""
+    return [products.chosen(kind, _runs) for kind in ("thin", "back")]
 
 
 def layer_by(component: nn.Lstm, num_stream: int, thin: str, back: str) -> LstmLayer:
@@ -114,16 +114,12 @@ class NativeLstmLayer(LstmLayer):
         """See :meth:`LstmLayer.propagate`; the output is no part of a buffer."""
         return super().propagate(x).clone()
 
-    def _padded(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the recurrent weights for the kernels, as they are now."""
-        return padded(self.lstm.w_gifo_r), padded(self.lstm.w_r_m)
-
     def _call(self, name: str, *arguments: object) -> None:
         """Call a kernel on as many threads as torch has."""
         p, r_dim = self.lstm, self.output_dim
         frames, streams, _ = self.kept[0].shape
         dims = (frames, streams, self.cell_dim, padded_dim(self.cell_dim), r_dim, padded_dim(r_dim))
-        weights = (*self._padded(), p.peephole_i_c, p.peephole_f_c, p.peephole_o_c)
+        weights = (padded(p.w_gifo_r), padded(p.w_r_m), p.peephole_i_c, p.peephole_f_c, p.peephole_o_c)
         given = [part.data_ptr() if isinstance(part, torch.Tensor) else part for part in arguments]
         pointers = [weight.data_ptr() for weight in weights]
         getattr(self.library, name)(torch.get_num_threads(), *dims, *pointers, *given)
@@ -154,20 +150,3 @@ class NativeLstmLayer(LstmLayer):
         addresses = [tensor.data_ptr() for tensor in (d_gates, c)]
         sums = [corr[name].data_ptr() for name in names]
         self.library.lstm_vectors(frames * streams, streams, self.cell_dim, *addresses, momentum, *sums)
-
-
-class ForwardLstmLayer(NativeLstmLayer):
-    """Forward only, with weights that do not change: a stream has the same bits in any company and chunks."""
-
-    def __init__(self, component: nn.Lstm, library: ctypes.CDLL) -> None:
-        super().__init__(component, 1, library)
-        self.weights = padded(component.w_gifo_r), padded(component.w_r_m)
-        self.w_gifo_x = padded(component.w_gifo_x)
-
-    def _padded(self) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.weights
-
-    def _input_product(self, x: torch.Tensor, gates: torch.Tensor) -> None:
-        x = padded(x)
-        pointers = [part.data_ptr() for part in (self.w_gifo_x, self.lstm.bias, x, gates)]
-        self.library.lstm_inputs(torch.get_num_threads(), len(x), 4 * self.cell_dim, x.shape[1], *pointers)

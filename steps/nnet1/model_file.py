@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import torch
 
 from steps.nnet1.components import (
     KINDS,
@@ -26,6 +25,7 @@ from steps.nnet1.components import (
     LstmProjected,
     Network,
     NnetFormatError,
+    Tensor,
     TimeShift,
 )
 from steps.nnet1.model_file_scan import BINARY_MARK, Scanner
@@ -191,8 +191,8 @@ def _number(value: int | float, binary: bool) -> bytes:
     return (b"%d " if isinstance(value, int) else b"%.7g ") % value
 
 
-def _tensor(tensor: torch.Tensor, binary: bool) -> Iterator[bytes]:
-    values = tensor.detach().cpu().numpy()
+def _tensor(tensor: Tensor, binary: bool) -> Iterator[bytes]:
+    values = np.asarray(tensor)
     if binary:
         yield b"FM " if values.ndim == 2 else b"FV "
         yield b"".join(_number(dim, binary) for dim in values.shape)

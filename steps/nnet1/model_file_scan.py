@@ -11,7 +11,6 @@ import re
 from typing import NoReturn
 
 import numpy as np
-import torch
 
 from steps.nnet1.components import NnetFormatError, Shape
 
@@ -91,7 +90,7 @@ class Scanner:
         self._expect(what, (size,), (self.integer(what),), start)
         return np.frombuffer(self._take(4 * size, what), "<i4").tolist()
 
-    def tensor(self, what: str, shape: Shape) -> torch.Tensor:
+    def tensor(self, what: str, shape: Shape) -> np.ndarray:
         """Take a vector or matrix of the given shape as float32."""
         self.peek()
         start = self.position
@@ -114,7 +113,7 @@ class Scanner:
             self._expect(what, shape, (len(rows), *widths)[-len(shape) :], start)
             values = self._parse([word for row in rows for word in row], what, "f")
         with np.errstate(over="ignore"):
-            return torch.from_numpy(values.astype(np.float32).reshape(shape))
+            return values.astype(np.float32).reshape(shape)
 
     def _expect(self, what: str, shape: Shape, found: Shape, start: int) -> None:
         if found != shape:

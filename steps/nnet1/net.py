@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -47,7 +48,11 @@ class Net:
         self, network: nn.Network, device: torch.device | str = "cpu", *, num_stream: int = 1
     ) -> None:
         self.device = torch.device(device)
-        self.network = _aligned(network) if self.device.type == "cpu" else _on_device(network, self.device)
+        self.network = (
+            _aligned(network)
+            if self.device.type == "cpu"
+            else _with(network, lambda value: torch.as_tensor(value).to(self.device))
+        )
         self.num_stream = num_stream
         self.layers: list[base.Layer] = []
         for component in self.network.components:
@@ -136,8 +141,8 @@ class Net:
         return x
 
     def export(self) -> nn.Network:
-        """Return the network with its present parameters on the CPU."""
-        return self.network if self.device.type == "cpu" else _on_device(self.network, torch.device("cpu"))
+        """Return the network with its present parameters, as arrays of NumPy."""
+        return _with(self.network, lambda value: value.detach().cpu().numpy())
 
     def check_trainable(self) -> None:
         """Refuse a network that Kaldi's tools cannot train, and warn of what they leave untrained.
@@ -174,19 +179,22 @@ def _aligned(network: nn.Network) -> nn.Network:
     """
     for component in network.components:
         for name, value in component.params().items():
+            value = torch.as_tensor(value)
             by_column = value.ndim == 2 and value.shape[1] % 16 > 0
             laid_out = (value.t() if by_column else value).is_contiguous()
             if value.data_ptr() % 64 or not laid_out:
-                moved = value.detach().t().contiguous().t() if by_column else value.detach().contiguous()
-                setattr(component, name, moved.clone() if moved.data_ptr() % 64 else moved)
+                value = value.detach().t().contiguous().t() if by_column else value.detach().contiguous()
+                value = value.clone() if value.data_ptr() % 64 else value
+            setattr(component, name, value)
     return network
 
 
-def _on_device(network: nn.Network, device: torch.device) -> nn.Network:
+def _with(network: nn.Network, change: Callable[[Any], Any]) -> nn.Network:
+    """Return a copy with other arrays as parameters."""
     components = []
     for component in network.components:
-        moved = copy.copy(component)
+        changed = copy.copy(component)
         for name, value in component.params().items():
-            setattr(moved, name, value.detach().to(device))
-        components.append(moved)
+            setattr(changed, name, change(value))
+        components.append(changed)
     return nn.Network(components, network.generation)

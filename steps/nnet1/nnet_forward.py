@@ -14,14 +14,13 @@ import time
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from steps import archive
 from steps.nnet1.components import LstmProjectedStreams
 from steps.nnet1.forward import Forward, log_priors, without_softmax
 from steps.nnet1.model_file import read_network
-from steps.nnet1.net import Net
-from steps.nnet1.options import add_device_options, add_standard_options, select_device
-from steps.nnet1.tool import open_transform
+from steps.nnet1.options import add_device_options, add_standard_options, open_device
 from utils import cli, progress, tables
 
 
@@ -62,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.no_softmax and args.apply_log:
         parser.error("--no-softmax=true and --apply-log=true exclude each other")
-    device = select_device(args)
+    device = "cpu" if args.use_gpu == "no" else open_device(args.use_gpu)
     network = read_network(args.model_in)
     if any(isinstance(component, LstmProjectedStreams) for component in network.components):
         cli.warn(f"{args.model_in}: of training time, its outputs come late; see nnet_copy.py --to-test")
@@ -72,12 +71,13 @@ def main(argv: list[str] | None = None) -> int:
     if args.class_frame_counts:
         cli.log(f"Computing pdf-priors from : {args.class_frame_counts}")
         priors = log_priors(read_counts(args.class_frame_counts), args.prior_floor)
-    transform = open_transform(args.feature_transform, device)
-    forward = Forward(Net(network, device), transform, args.apply_log, priors, args.prior_scale)
+    transform = read_network(args.feature_transform) if args.feature_transform else None
+    how = (device, args.num_threads, args.apply_log, priors, args.prior_scale)
+    forward = Forward(network, transform, *how)
     spec = archive.parse_rspecifier(args.feats)
     total = len(tables.read_scp(spec.path)) if spec.type == "scp" and Path(spec.path).is_file() else 0
     started = time.monotonic()
-    with archive.Writer(args.output) as writer:
+    with archive.Writer(args.output) as writer, threadpool_limits(args.num_threads):
         for key, output in forward.all(archive.read_matrices(args.feats, allow_pipes=args.allow_pipes)):
             writer.write(key, output)
             progress.report(forward.utterances, total, "utterances")

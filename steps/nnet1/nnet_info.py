@@ -10,7 +10,6 @@ The text goes to stdout.
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from steps.nnet1 import components as nn
 from steps.nnet1.model_file import read_network
@@ -18,12 +17,12 @@ from steps.nnet1.options import add_standard_options
 from utils import cli
 
 
-def moments(values: torch.Tensor) -> str:
+def moments(values: np.ndarray) -> str:
     """Kaldi's ``( min ..., max ..., mean ..., stddev ..., skewness ..., kurtosis ... )`` of all elements.
 
     Skewness is m3 / m2**1.5 and kurtosis m4 / m2**2 - 3 of the central moments, summed in float64.
     """
-    x = values.detach().cpu().numpy().astype(np.float64).ravel()
+    x = values.astype(np.float64).ravel()
     with np.errstate(all="ignore"):
         low, high, mean = x.min(), x.max(), x.mean()
         x -= mean
@@ -36,7 +35,7 @@ def moments(values: torch.Tensor) -> str:
 
 def describe(network: nn.Network) -> str:
     """Describe a network as ``nnet-info`` prints it, without the last end of line."""
-    count = sum(value.numel() for _, _, value in network.params())
+    count = sum(value.size for _, _, value in network.params())
     lines = [
         f"num-components {len(network.components)}",
         f"input-dim {network.input_dim}",

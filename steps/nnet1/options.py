@@ -8,12 +8,13 @@ from __future__ import annotations
 import argparse
 import os
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
-import torch
-
-from steps.nnet1 import products
 from utils import cli
 from utils.cli import UserError
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -45,22 +46,16 @@ def add_standard_options(parser: argparse.ArgumentParser, verbose: int = 0) -> N
 
 
 def add_device_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--use-gpu yes|no|optional``, ``--kernels`` and ``--num-threads``."""
+    """Add ``--use-gpu yes|no|optional`` and ``--num-threads``."""
     add = parser.add_argument
     add("--use-gpu", choices=("yes", "no", "optional"), default="no", help="yes: fail without a GPU")
-    add("--kernels", default="auto", help=products.HELP)
     add("--num-threads", type=cli.positive_int, default=1, help="CPU threads")
-
-
-def select_device(args: argparse.Namespace) -> torch.device:
-    """Fix threads and kernels and choose the device from the options of :func:`add_device_options`."""
-    torch.set_num_threads(args.num_threads)
-    products.use(args.kernels)
-    return open_device(args.use_gpu)
 
 
 def open_device(use_gpu: str) -> torch.device:
     """Choose the device for Kaldi's ``--use-gpu``: ``yes``, ``no`` or ``optional``."""
+    import torch
+
     present = use_gpu != "no" and torch.cuda.is_available()
     if use_gpu == "yes" and not present:
         raise UserError("--use-gpu=yes: no CUDA GPU is available; use --use-gpu=no or optional")
@@ -79,6 +74,8 @@ def freest_gpu() -> int:
     Jobs that start together see the same memory; among GPUs that differ by less than a twentieth the process
     number decides, so that they spread.
     """
+    import torch
+
     free = [torch.cuda.mem_get_info(number)[0] for number in range(torch.cuda.device_count())]
     alike = [number for number, memory in enumerate(free) if memory >= 0.95 * max(free)]
     return alike[os.getpid() % len(alike)]

@@ -11,6 +11,7 @@ this one, take the same. :func:`identity` is recorded with a training: as an opt
 
 from __future__ import annotations
 
+import argparse
 import ctypes
 import time
 from collections.abc import Callable, Mapping
@@ -18,7 +19,7 @@ from functools import partial
 
 import torch
 
-from steps.nnet1 import kernels
+from steps.nnet1 import kernels, options
 from utils import cli
 from utils.cli import UserError
 
@@ -43,6 +44,19 @@ HELP = (
 
 _asked: dict[str, str] = {}
 _chosen: dict[str, str] = {}
+
+
+def add_device_options(parser: argparse.ArgumentParser) -> None:
+    """Add those of ``options`` and ``--kernels``."""
+    options.add_device_options(parser)
+    parser.add_argument("--kernels", default="auto", help=HELP)
+
+
+def select_device(args: argparse.Namespace) -> torch.device:
+    """Fix threads and kernels and choose the device from ``--num-threads --kernels --use-gpu``."""
+    torch.set_num_threads(args.num_threads)
+    use(args.kernels)
+    return options.open_device(args.use_gpu)
 
 
 def use(text: str) -> None:

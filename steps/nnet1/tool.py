@@ -5,20 +5,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import torch
-
 from steps.nnet1 import components as nn
-from steps.nnet1 import epoch
+from steps.nnet1 import epoch, products
 from steps.nnet1.inputs import TrainingData
 from steps.nnet1.loss import REPORT_FRAMES
 from steps.nnet1.minibatches import Frames, Streams
 from steps.nnet1.model_file import read_network, write_network
 from steps.nnet1.net import Net
 from steps.nnet1.options import (
-    add_device_options,
     add_standard_options,
     add_train_options,
-    select_device,
     train_options,
 )
 from utils import cli
@@ -28,7 +24,7 @@ def training_parser(doc: str | None) -> cli.KaldiParser:
     """Make a parser with the options that every training tool has; ``doc`` is its docstring."""
     parser = cli.KaldiParser.of(doc)
     add_train_options(parser)
-    add_device_options(parser)
+    products.add_device_options(parser)
     add = parser.add_argument
     add("--cross-validate", type=cli.boolean, default=False, help="only measure the loss")
     add("--feature-transform", default="", help="network that the features pass first")
@@ -55,11 +51,11 @@ def parse_training(parser: cli.KaldiParser, argv: list[str] | None) -> argparse.
     return args
 
 
-def open_transform(path: str, device: torch.device | str = "cpu", *, framewise: bool = False) -> Net | None:
+def open_transform(path: str, *, framewise: bool = False) -> Net | None:
     """Read a feature transform, None for no path; a ``framewise`` one must not look at other frames."""
     if not path:
         return None
-    transform = Net(read_network(path), device)
+    transform = Net(read_network(path))
     for component in transform.network.components:
         if framewise and isinstance(component, nn.Splice | nn.TimeShift):
             raise cli.UserError(
@@ -90,7 +86,7 @@ def run_training(
 
     After every ``dump_interval`` utterances the network of the time is written as ``<model-out>_utt<N>``.
     """
-    device = select_device(args)
+    device = products.select_device(args)
     net = Net(read_network(args.model_in), device, num_stream=how.num_stream)
     check_streams(net.network, how.num_stream, args.model_in)
     streams, network = isinstance(how, Streams), net.network

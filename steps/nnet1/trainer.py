@@ -24,7 +24,7 @@ from steps.nnet1.inputs import TrainingData
 from steps.nnet1.minibatches import Frames, Streams
 from steps.nnet1.model_file import read_network, write_network
 from steps.nnet1.net import Net
-from steps.nnet1.options import TrainOptions, add_device_options, select_device
+from steps.nnet1.options import TrainOptions
 from steps.nnet1.prototype import default_generation, read_prototype
 from steps.nnet1.schedule import Epoch, KaldiLstm, Karel
 from steps.nnet1.tool import check_streams, open_transform
@@ -52,7 +52,7 @@ def trainer_parser(doc: str | None) -> cli.KaldiParser:
     add("--key", default="", help=text)
     text = "keep the networks of all epochs, not of the last and the best alone"
     add("--keep-networks", type=cli.boolean, default=False, help=text)
-    add_device_options(parser)
+    products.add_device_options(parser)
     return parser
 
 
@@ -60,9 +60,8 @@ def machine(args: argparse.Namespace, device: torch.device, network: Network) ->
     """Describe what computes, e.g. ``cpu, kernels large=torch,gradient=torch, 1 threads, AMD EPYC``."""
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)}, kernels {args.kernels}"
-    for component in network.components:
-        if isinstance(component, Lstm):
-            lstm_native.fastest(component, 1)
+    if any(isinstance(component, Lstm) for component in network.components):
+        lstm_native.choose()
     return f"cpu, kernels {products.identity()}, {args.num_threads} threads, {native.processor_name()}"
 
 
@@ -147,7 +146,7 @@ class Trainer:
         plan: Karel | KaldiLstm,
         prototype: Callable[[int, int], list[str]],
     ) -> None:
-        self.args, self.how, self.plan, self.device = args, how, plan, select_device(args)
+        self.args, self.how, self.plan, self.device = args, how, plan, products.select_device(args)
         self.tr, self.cv = open_data(args, how)
         counts = args.data_tr / "utt2num_frames"
         self.tr_frames = sum(map(int, tables.read_table(counts).values())) if counts.exists() else 0

@@ -116,7 +116,7 @@ class Model:
 
     def forward_flops(self) -> float:
         """FLOPs of a frame."""
-        return 2.0 * sum(value.numel() for _, _, value in self.network().params() if value.ndim == 2)
+        return 2.0 * sum(value.size for _, _, value in self.network().params() if value.ndim == 2)
 
 
 MODELS = (

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from steps import archive
-from steps.nnet1 import epoch, products
+from steps.nnet1 import epoch, kernels, products
 from steps.nnet1.forward import Forward, without_softmax
 from steps.nnet1.minibatches import Frames, Streams
 from steps.nnet1.model_file import read_network
@@ -174,31 +174,41 @@ def check_forward(nnet: str, transform: str, expected: str, options: dict) -> No
     network = read_network(nnet)
     if options.pop("no_softmax", False):
         network = without_softmax(network, nnet)
-    forward = Forward(Net(network), Net(read_network(transform)) if transform else None, **options)
+    forward = Forward(network, read_network(transform) if transform else None, **options)
     ours = dict(forward.all(archive.read_matrices("ark:feats.ark")))
     kaldi = dict(archive.read_matrices(f"ark:{expected}"))
     assert list(ours) == list(kaldi)
     assert max(np.abs(ours[key] - kaldi[key]).max() for key in kaldi) <= 1e-6
 
 
+@pytest.fixture(params=[True, False], ids=["in C", "in NumPy"])
+def compiler(request, monkeypatch):
+    if not request.param:
+        for name in ("library", "rows"):
+            monkeypatch.setattr(kernels, name, lambda: None)
+
+
+@pytest.mark.usefixtures("compiler")
 @pytest.mark.parametrize("case", FORWARD[:2], ids=str)
 def test_forward_as_kaldi(case, monkeypatch):
     monkeypatch.chdir(SMALL)
     check_forward(*case)
 
 
+@pytest.mark.usefixtures("compiler")
 @pytest.mark.parametrize("case", FORWARD, ids=str)
 def test_forward_as_kaldi_on_the_full_reference(case, shared, monkeypatch):
     monkeypatch.chdir(shared / "reference" / "kaldi_nnet1")
     check_forward(*case)
 
 
+@pytest.mark.usefixtures("compiler")
 def test_an_utterance_has_the_same_posteriors_in_any_company(monkeypatch):
     monkeypatch.chdir(SMALL)
     corpus = list(archive.read_matrices("ark:feats.ark"))
 
     def posteriors(utterances):
-        forward = Forward(Net(read_network("lstm/std_shift5.init")), Net(read_network(T2014)))
+        forward = Forward(read_network("lstm/std_shift5.init"), read_network(T2014))
         return dict(forward.all(utterances))
 
     whole, backwards = posteriors(corpus), posteriors(corpus[::-1])

@@ -42,7 +42,7 @@ def test_program_writes_a_network_and_refuses_nan(tmp_path):
     assert make_feature_transform.main(["--transform=whiten", str(tmp_path), str(tmp_path)]) == 0
     (component,) = read_network(f"{tmp_path}/feature_transform.nnet").components
     weight, _ = whitening(feats, classes, 0.03)
-    np.testing.assert_allclose(component.weight.numpy(), weight, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(component.weight, weight, rtol=1e-4, atol=1e-5)
     feats[3][1][0, 0] = np.nan
     with pytest.raises(UserError, match="u03"):
         whitening(feats, classes, 0.03)

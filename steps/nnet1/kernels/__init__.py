@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import importlib.metadata
+import importlib.util
 import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from steps import native
 
+PAD = 16
 HERE = Path(__file__).parent
 LSTM, ROWS, HEADER = (HERE / name for name in ("lstm.c", "rows.c", "vectors.h"))
 _INT, _FLOAT, _POINTER = ctypes.c_int, ctypes.c_float, ctypes.c_void_p
@@ -46,10 +47,17 @@ def rows() -> ctypes.CDLL | None:
     return _load("passes over rows", ROWS, _ROWS_SIGNATURES)
 
 
+def padded_dim(size: int) -> int:
+    """Return the next odd multiple of 16: rows of whole cache lines that do not all fall on the same few."""
+    return PAD * (-(-size // PAD) | 1)
+
+
 def _load(what: str, source: Path, signatures: dict[str, list[Any]]) -> ctypes.CDLL | None:
     # Their threads are torch's: two teams on the same cores would wait for each other.
-    for path in (Path(torch.__file__).parent / "lib").glob("libgomp*"):
-        ctypes.CDLL(str(path), ctypes.RTLD_GLOBAL)
+    torch = importlib.util.find_spec("torch")
+    for folder in (torch and torch.submodule_search_locations) or ():
+        for path in Path(folder, "lib").glob("libgomp*"):
+            ctypes.CDLL(str(path), ctypes.RTLD_GLOBAL)
     return native.load(what, (source, HEADER), signatures, "-fopenmp")
 
 
@@ -76,5 +84,6 @@ def keep_choice(kind: str, name: str) -> str:
 
 
 def _choice_file(kind: str) -> Path:
-    sources = (path.read_text(encoding="utf-8") for path in (LSTM, ROWS, HEADER))
-    return native.cache() / f"{native.hash_of(torch.__version__, *sources, native.processor())}.{kind}"
+    texts = (path.read_text(encoding="utf-8") for path in (LSTM, ROWS, HEADER))
+    facts = (importlib.metadata.version("torch"), *texts, native.processor())
+    return native.cache() / f"{native.hash_of(*facts)}.{kind}"
