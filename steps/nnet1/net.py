@@ -48,11 +48,11 @@ class Net:
         self, network: nn.Network, device: torch.device | str = "cpu", *, num_stream: int = 1
     ) -> None:
         self.device = torch.device(device)
-        self.network = (
-            _aligned(network)
-            if self.device.type == "cpu"
-            else _with(network, lambda value: torch.as_tensor(value).to(self.device))
-        )
+        self.network = network
+        if self.device.type == "cpu":
+            _lay_out(network)
+        else:
+            self.network = _with(network, lambda value: torch.as_tensor(value).to(self.device))
         self.num_stream = num_stream
         self.layers: list[base.Layer] = []
         for component in self.network.components:
@@ -171,8 +171,8 @@ class Net:
             cli.warn(f"component {number} is <Copy>: as in Kaldi, what lies below it is not trained")
 
 
-def _aligned(network: nn.Network) -> nn.Network:
-    """Lay the parameters out for fast products.
+def _lay_out(network: nn.Network) -> None:
+    """Make tensors of the parameters, laid out for fast products.
 
     They begin at a cache line: products of matrices are slower elsewhere, with other bits. Matrices whose
     rows are not whole cache lines (525 inputs) lie in memory column by column: gradients are a tenth faster.
@@ -181,12 +181,10 @@ def _aligned(network: nn.Network) -> nn.Network:
         for name, value in component.params().items():
             value = torch.as_tensor(value)
             by_column = value.ndim == 2 and value.shape[1] % 16 > 0
-            laid_out = (value.t() if by_column else value).is_contiguous()
-            if value.data_ptr() % 64 or not laid_out:
-                value = value.detach().t().contiguous().t() if by_column else value.detach().contiguous()
-                value = value.clone() if value.data_ptr() % 64 else value
-            setattr(component, name, value)
-    return network
+            rows = value.t() if by_column else value
+            if value.data_ptr() % 64 or not rows.is_contiguous():
+                rows = rows.clone(memory_format=torch.contiguous_format)
+            setattr(component, name, rows.t() if by_column else rows)
 
 
 def _with(network: nn.Network, change: Callable[[Any], Any]) -> nn.Network:

@@ -185,7 +185,7 @@ def test_an_epoch_is_that_of_the_equations(case, tmp_path, capsys):
         for (_, name, tensor), first, exact in zip(ours.params(), before, tensors, strict=True):
             error = np.abs(tensor - exact).max()
             assert error <= limit * np.abs(exact).max(), (way, name)
-            assert error <= 100 * limit * np.abs(first - exact).max(), (way, name)
+            assert error <= 100 * limit * np.abs(np.asarray(first) - exact).max(), (way, name)
         report = capsys.readouterr().err
         loss = re.findall(r"AvgLoss: (\S+)", report)[-1]
         assert units_apart(trainer.loss / trainer.frames, loss) <= 0.6
