@@ -1,21 +1,31 @@
-"""Single Kaldi objects: matrices, vectors, integer vectors and posteriors, binary and text.
-
-``kaldi_io`` does the decoding of float matrices and vectors, once the header has been checked
-against the size of the file.
-"""
+"""Single Kaldi objects: matrices, vectors, integer vectors and posteriors, binary and text."""
 
 from __future__ import annotations
 
+import os
+import warnings
+from collections.abc import Callable
 from typing import IO, Any, NamedTuple
 
 import numpy as np
 
 from steps.archive.compressed import encode_compressed, read_compressed
-from steps.archive.kaldi import kaldi_io
 from steps.archive.stream import Stream
 
-_FLOAT_SIZE = {b"F": 4, b"D": 8}
+_environment = dict(os.environ)
+try:  # kaldi_io warns without KALDI_ROOT, runs a shell for a search path and puts that before the user's
+    os.environ["KALDI_ROOT"] = os.sep
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import kaldi_io
+finally:
+    os.environ.clear()
+    os.environ.update(_environment)
+
+_FLOATS = {b"F": "<f4", b"D": "<f8"}
+_INT = np.dtype([("s", "i1"), ("value", "<i4")])
 _PAIR = np.dtype([("s", "i1"), ("class", "<i4"), ("t", "i1"), ("weight", "<f4")])
+_ONE_HOT = np.dtype([("n", "i1"), ("count", "<i4"), ("pair", _PAIR)])
 
 
 class Posterior(NamedTuple):
@@ -31,234 +41,153 @@ class Posterior(NamedTuple):
         return [pairs[a:b] for a, b in zip(self.offsets[:-1], self.offsets[1:], strict=True)]
 
 
-def _read_dims(stream: Stream, count: int) -> list[int]:
+def read_object(stream: Stream, kind: str) -> Any:
+    """Read one object of a kind of :data:`KINDS`; ArchiveError with file and byte if it is none."""
+    binary = stream.peek(2) == b"\0B"
+    if binary:
+        stream.read(2)
     start = stream.offset
-    header = stream.peek(5 * count)
-    if len(header) < 5 * count:
-        raise stream.fail("truncated inside a header", start)
-    if any(header[5 * i] != 4 for i in range(count)):
-        raise stream.fail("expected an int32 dimension (a byte 4 before it)", start)
-    dims = [int.from_bytes(header[5 * i + 1 : 5 * i + 5], "little", signed=True) for i in range(count)]
-    if min(dims) < 0:
-        raise stream.fail(f"negative dimension in {' x '.join(map(str, dims))}", start)
-    return dims
+    try:
+        return KINDS[kind][0 if binary else 1](stream)
+    except (ValueError, OverflowError) as error:
+        raise stream.fail(str(error), start) from error
 
 
-def read_matrix(stream: Stream, *, keep_double: bool = False) -> np.ndarray:
-    """Read one matrix, binary (``FM``, ``DM``, ``CM``, ``CM2``, ``CM3``) or text.
-
-    It is float32 and writable [shape=(rows, cols)]; float64 if it was stored so and ``keep_double``.
-    """
-    start = stream.offset
-    if stream.peek(2) != b"\0B":
-        _expect_bracket(stream, "a matrix")
-        rows = _read_text_rows(stream)
-        return np.array(rows, dtype=np.float32).reshape(len(rows), len(rows[0]) if rows else 0)
-    token = stream.peek(6)[2:]
-    for compressed in (b"CM ", b"CM2 ", b"CM3 "):
-        if token.startswith(compressed):
-            stream.read(2 + len(compressed))
-            return read_compressed(stream, compressed)
-    if token[:3] not in (b"FM ", b"DM "):
-        raise stream.fail(f"expected a matrix (FM, DM or CM), got {token[:3]!r}", start)
-    body = stream.peek(15)
-    dims = [int.from_bytes(body[i : i + 4], "little", signed=True) for i in (6, 11)]
-    if len(body) < 15 or body[5] != 4 or body[10] != 4 or min(dims) < 0:
-        raise stream.fail(f"expected the dimensions of a matrix, got {body[5:]!r}", start)
-    stream.need(15 + dims[0] * dims[1] * _FLOAT_SIZE[token[:1]])
-    stream.read(15)
-    matrix = stream.read_matrix(dims[0], dims[1], "<f4" if token[:1] == b"F" else "<f8")
-    return matrix if keep_double else matrix.astype(np.float32, copy=False)
+def _matrix(stream: Stream) -> np.ndarray:
+    token = stream.read(3)
+    if token.startswith(b"CM"):
+        return read_compressed(stream, token if token == b"CM " else token + stream.read(1))
+    if token not in (b"FM ", b"DM "):
+        raise ValueError(f"expected a matrix (FM, DM or CM), got {token!r}")
+    rows, cols = stream.sizes(2)
+    return stream.array(_FLOATS[token[:1]], rows * cols).reshape(rows, cols)
 
 
-def read_vector(stream: Stream) -> np.ndarray:
-    """Read one float vector, binary (``FV``, ``DV``) or text. Returns [shape=(n,), float32]."""
-    start = stream.offset
-    if stream.peek(2) != b"\0B":
-        _expect_bracket(stream, "a vector")
-        words = _read_text_line(stream)
-        if words[:1] != ["["] or words[-1:] != ["]"]:
-            raise stream.fail(f"expected '[ … ]', got '{' '.join(words)[:40]}'", start)
-        return np.array(_floats(stream, words[1:-1], start), dtype=np.float32)
-    token = stream.peek(10)[2:]
-    if token[:3] not in (b"FV ", b"DV "):
-        raise stream.fail(f"expected a vector (FV or DV), got {token[:3]!r}", start)
-    size = int.from_bytes(token[4:8], "little", signed=True)
-    if len(token) < 8 or token[3] != 4 or size < 0:
-        raise stream.fail(f"expected the dimension of a vector, got {token[3:]!r}", start)
-    stream.need(10 + size * _FLOAT_SIZE[token[:1]])
-    return np.array(kaldi_io.read_vec_flt(stream), dtype=np.float32)
+def _vector(stream: Stream) -> np.ndarray:
+    token = stream.read(3)
+    if token not in (b"FV ", b"DV "):
+        raise ValueError(f"expected a vector (FV or DV), got {token!r}")
+    return stream.array(_FLOATS[token[:1]], *stream.sizes(1)).astype(np.float32, copy=False)
 
 
-def read_int_vector(stream: Stream) -> np.ndarray:
-    """Read one integer vector (an alignment), binary or text. Returns [shape=(n,), int32]."""
-    start = stream.offset
-    if stream.peek(2) != b"\0B":
-        words = _read_text_line(stream)
-        try:
-            return np.array([int(word) for word in words], dtype=np.int32)
-        except (ValueError, OverflowError) as error:
-            raise stream.fail(f"expected integers, got '{' '.join(words)[:40]}'", start) from error
-    stream.read(2)
-    (size,) = _read_dims(stream, 1)
-    stream.read(5)
-    values = np.frombuffer(stream.read(5 * size), dtype=[("s", "i1"), ("value", "<i4")])
+def _int_vector(stream: Stream) -> np.ndarray:
+    values = stream.array(_INT, *stream.sizes(1))
     if np.any(values["s"] != 4):
-        raise stream.fail("expected int32 elements (a byte 4 before each)", start)
+        raise ValueError("expected int32 elements (a byte 4 before each)")
     return np.ascontiguousarray(values["value"])
 
 
-def read_posterior(stream: Stream) -> Posterior:
-    """Read one posterior, binary or text."""
-    if stream.peek(2) != b"\0B":
-        return _read_text_posterior(stream)
-    start = stream.offset
-    stream.read(2)
-    (num_frames,) = _read_dims(stream, 1)
-    stream.read(5)
+def _posterior(stream: Stream) -> Posterior:
+    (num_frames,) = stream.sizes(1)
     stream.need(5 * num_frames)
-    if (uniform := _read_one_hot(stream, num_frames)) is not None:
-        return uniform
-    offsets, pieces = [0], []
-    for _ in range(num_frames):
-        (count,) = _read_dims(stream, 1)
-        stream.read(5)
-        pieces.append(np.frombuffer(stream.read(10 * count), _PAIR))
-        offsets.append(offsets[-1] + count)
-    pairs = np.concatenate(pieces) if pieces else np.zeros(0, _PAIR)
+    data = stream.peek(_ONE_HOT.itemsize * num_frames)
+    frames = np.frombuffer(data, _ONE_HOT, len(data) // _ONE_HOT.itemsize)
+    if len(frames) == num_frames and np.all(frames["count"] == 1) and np.all(frames["n"] == 4):
+        stream.read(_ONE_HOT.itemsize * num_frames)  # the usual case at one go: a pair in every frame
+        pairs, offsets = frames["pair"], np.arange(num_frames + 1)
+    else:
+        pieces = [stream.array(_PAIR, *stream.sizes(1)) for _ in range(num_frames)]
+        pairs = np.concatenate([np.zeros(0, _PAIR), *pieces])
+        offsets = np.cumsum([0, *map(len, pieces)])
     if np.any(pairs["s"] != 4) or np.any(pairs["t"] != 4):
-        raise stream.fail("expected int32 and float32 pairs (a byte 4 before each)", start)
-    return Posterior(np.array(offsets), pairs["class"].copy(), pairs["weight"].copy())
+        raise ValueError("expected int32 and float32 pairs (a byte 4 before each)")
+    return Posterior(offsets, pairs["class"].copy(), pairs["weight"].copy())
 
 
-def _read_one_hot(stream: Stream, num_frames: int) -> Posterior | None:
-    """Read at one go the usual case, one pair in every frame; ``None`` if it is another."""
-    record = np.dtype([("n", "i1"), ("count", "<i4"), ("pair", _PAIR)])
-    data = stream.peek(record.itemsize * num_frames)
-    if num_frames == 0 or len(data) < record.itemsize * num_frames:
-        return None
-    frames = np.frombuffer(data, record)
-    pairs = frames["pair"]
-    if (
-        np.any(frames["n"] != 4)
-        or np.any(frames["count"] != 1)
-        or np.any(pairs["s"] != 4)
-        or np.any(pairs["t"] != 4)
-    ):
-        return None
-    stream.read(len(data))
-    return Posterior(np.arange(num_frames + 1), pairs["class"].copy(), pairs["weight"].copy())
-
-
-def _expect_bracket(stream: Stream, what: str) -> None:
-    head = stream.peek(16)
-    if not head.lstrip().startswith(b"["):
-        short = "truncated: " if len(head) < 2 else ""
-        raise stream.fail(f"{short}expected {what}, binary or text, got {head!r}")
-
-
-def _read_text_line(stream: Stream) -> list[str]:
-    line = stream.readline()
-    if not line.endswith(b"\n"):
-        raise stream.fail("truncated: the last line has no end")
-    return line.decode("utf-8", errors="replace").split()
-
-
-def _floats(stream: Stream, words: list[str], start: int) -> list[float]:
+def _numbers(words: list[str]) -> np.ndarray:
     try:
-        if any("_" in word for word in words):  # Python takes 1_000 for a number
-            raise ValueError(f"'{next(word for word in words if '_' in word)}'")
-        return [float(word) for word in words]
+        if odd := [word for word in words if "_" in word]:  # Python takes 1_000 for a number
+            raise ValueError(odd[0])
+        return np.array(words, dtype=np.float64).astype(np.float32)
     except ValueError as error:
-        raise stream.fail(f"expected numbers: {error}", start) from error
+        raise ValueError(f"expected numbers: {error}") from error
 
 
-def _read_text_rows(stream: Stream) -> list[list[float]]:
-    start = stream.offset
-    words = _read_text_line(stream)
+def _text_rows(stream: Stream, what: str = "a matrix") -> list[np.ndarray]:
+    """Read ``[ … ]``, row by row, without the rows that are empty."""
+    words = stream.words()
     if words[:1] != ["["]:
-        raise stream.fail(f"expected a binary or text matrix, got '{' '.join(words)[:40]}'", start)
-    rows: list[list[float]] = []
-    words = words[1:]
-    while True:
-        done = words[-1:] == ["]"]
-        row = _floats(stream, words[:-1] if done else words, start)
-        if row:
-            rows.append(row)
-            if len(row) != len(rows[0]):
-                raise stream.fail(
-                    f"row {len(rows)} has {len(row)} columns, the first has {len(rows[0])}", start
-                )
-        if done:
-            return rows
-        words = _read_text_line(stream)
+        raise ValueError(f"expected {what}, binary or text, got '{' '.join(words)[:40]}'")
+    rows = [words[1:]]
+    while rows[-1][-1:] != ["]"]:
+        rows.append(stream.words())
+    rows[-1].pop()
+    return [_numbers(row) for row in rows if row]
 
 
-def _read_text_posterior(stream: Stream) -> Posterior:
-    start = stream.offset
-    words = _read_text_line(stream)
-    offsets, classes, weights = [0], [], []
-    position = 0
-    try:
-        while position < len(words):
-            if words[position] != "[":
-                raise ValueError(f"expected '[', got '{words[position]}'")
-            end = words.index("]", position)
-            entries = words[position + 1 : end]
-            if len(entries) % 2:
-                raise ValueError("expected pairs of a class and a weight")
-            classes += [int(word) for word in entries[0::2]]
-            weights += [float(word) for word in entries[1::2]]
-            offsets.append(len(classes))
-            position = end + 1
-        return Posterior(np.array(offsets), np.array(classes, np.int32), np.array(weights, np.float32))
-    except (ValueError, OverflowError) as error:
-        raise stream.fail(f"wrong posterior: {error}", start) from error
+def _text_matrix(stream: Stream) -> np.ndarray:
+    rows = _text_rows(stream)
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(rows[0]):
+            raise ValueError(f"row {number} has {len(row)} columns, the first has {len(rows[0])}")
+    return np.stack(rows) if rows else np.zeros((0, 0), np.float32)
 
 
-def _number(value: float) -> str:
-    return f"{value:.7g}"
+def _text_vector(stream: Stream) -> np.ndarray:
+    return np.concatenate([np.zeros(0, np.float32), *_text_rows(stream, "a vector")])
 
 
-def write_object(file: IO[bytes], kind: str, value: Any, *, text: bool, compress: bool) -> None:
-    """Write one object of a kind of :class:`Writer`, as the readers return it, without its key.
+def _text_int_vector(stream: Stream) -> np.ndarray:
+    return np.array(stream.words(), dtype=np.int32)
 
-    Float matrices and vectors are stored in float32, with ``compress`` matrices as ``CM`` or ``CM2``.
-    """
+
+def _text_posterior(stream: Stream) -> Posterior:
+    *frames, rest = (frame.split() for frame in " ".join(stream.words()).split("]"))
+    if rest or any(frame[:1] != ["["] or len(frame) % 2 == 0 for frame in frames):
+        raise ValueError("expected '[', pairs of a class and a weight, ']' for each frame")
+    words = [word for frame in frames for word in frame[1:]]
+    offsets = np.cumsum([0, *(len(frame) // 2 for frame in frames)])
+    return Posterior(offsets, np.array(words[::2], np.int32), _numbers(words[1::2]))
+
+
+def _single(read: Callable[[Stream], np.ndarray]) -> Callable[[Stream], np.ndarray]:
+    return lambda stream: read(stream).astype(np.float32, copy=False)
+
+
+KINDS: dict[str, tuple[Callable[[Stream], Any], Callable[[Stream], Any]]] = {
+    "matrix": (_single(_matrix), _text_matrix),  # float32 [shape=(rows, cols)], writable
+    "any_matrix": (_matrix, _text_matrix),  # float64 if it is stored so
+    "vector": (_vector, _text_vector),  # float32 [shape=(n,)]
+    "int_vector": (_int_vector, _text_int_vector),  # int32 [shape=(n,)]
+    "posterior": (_posterior, _text_posterior),
+}
+"""How the binary and the text form of an object are read."""
+
+
+def write_object(file: IO[bytes], kind: str, value: Any, *, text: bool, compress: bool = False) -> None:
+    """Write one object without its key, a posterior as lists; ``compress`` writes ``CM`` or ``CM2``."""
     if text:
         file.write(_as_text(kind, value).encode())
     elif kind == "matrix" and compress:
         file.write(b"\0B" + encode_compressed(value))
+    elif kind == "any_matrix":
+        kaldi_io.write_mat(file, np.ascontiguousarray(value))
     elif kind == "matrix":
         kaldi_io.write_mat(file, np.ascontiguousarray(value, dtype=np.float32))
     elif kind == "vector":
         kaldi_io.write_vec_flt(file, np.ascontiguousarray(value, dtype=np.float32))
     elif kind == "int_vector":
-        body = np.empty(len(value), dtype=[("s", "i1"), ("value", "<i4")])
+        body = np.empty(len(value), _INT)
         body["s"], body["value"] = 4, value
-        file.write(b"\0B\4" + len(value).to_bytes(4, "little") + body.tobytes())
+        file.write(b"\0B" + _size(value) + body.tobytes())
     else:
-        file.write(_posterior_bytes(value))
+        frames = ([(4, index, 4, weight) for index, weight in pairs] for pairs in value)
+        bodies = (_size(frame) + np.array(frame, _PAIR).tobytes() for frame in frames)
+        file.write(b"\0B" + _size(value) + b"".join(bodies))
 
 
-def _posterior_bytes(frames: list[list[tuple[int, float]]]) -> bytes:
-    pieces = [b"\0B\4", len(frames).to_bytes(4, "little")]
-    for pairs in frames:
-        body = np.empty(len(pairs), _PAIR)
-        body["s"] = body["t"] = 4
-        body["class"] = [pair[0] for pair in pairs]
-        body["weight"] = [pair[1] for pair in pairs]
-        pieces += [b"\4", len(pairs).to_bytes(4, "little"), body.tobytes()]
-    return b"".join(pieces)
+def _size(values: Any) -> bytes:
+    return b"\4" + len(values).to_bytes(4, "little")
 
 
 def _as_text(kind: str, value: Any) -> str:
-    if kind == "matrix":
-        rows = ["  " + " ".join(_number(x) for x in row) + " " for row in np.asarray(value)]
-        return " [\n" + "\n".join(rows) + "]\n"
+    def joined(numbers: Any) -> str:
+        return "".join(f"{number:.7g} " for number in numbers)
+
+    if "matrix" in kind:
+        return " [\n" + "\n".join(f"  {joined(row)}" for row in np.asarray(value)) + "]\n"
     if kind == "vector":
-        return " [ " + "".join(_number(x) + " " for x in value) + "]\n"
+        return f" [ {joined(value)}]\n"
     if kind == "int_vector":
         return "".join(f"{int(x)} " for x in value) + "\n"
-    frames = ("[ " + "".join(f"{int(c)} {_number(w)} " for c, w in pairs) + "] " for pairs in value)
-    return "".join(frames) + "\n"
+    return "".join("[ " + "".join(f"{c} {w:.7g} " for c, w in pairs) + "] " for pairs in value) + "\n"

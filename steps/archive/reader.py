@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from steps.archive import objects
+from steps.archive.objects import read_object
 from steps.archive.specifiers import ArchiveError, ReadSpec, open_input, parse_rspecifier
 from steps.archive.stream import Stream
 from utils import tables
 from utils.cli import warn
 
-_OBJECTS: dict[str, Callable[[Stream], Any]] = {
-    "matrix": objects.read_matrix,
-    "vector": objects.read_vector,
-    "int_vector": objects.read_int_vector,
-    "posterior": lambda stream: objects.read_posterior(stream).as_lists(),
-    "posterior_arrays": objects.read_posterior,
-}
 _RANGE = re.compile(r"^(?P<file>.+)\[(?P<range>[0-9:,]*)\]$")
 _SPAN = re.compile(r"([0-9]{1,9}):([0-9]{1,9})|:")
 _TOLERANCE = 3  # rows
@@ -31,9 +24,9 @@ _TOLERANCE = 3  # rows
 def read_objects(rspecifier: str, kind: str, *, allow_pipes: bool = False) -> Iterator[tuple[str, Any]]:
     """Yield ``(key, object)`` in the order of an archive or script file, ``ark:FILE`` or ``scp:FILE``.
 
-    ``kind`` is ``matrix``, ``vector``, ``int_vector``, ``posterior`` (lists) or ``posterior_arrays``; ``-``
-    is the standard input, and ``command |`` is run if ``allow_pipes``. Raises ArchiveError with file and byte
-    for a truncated archive, a duplicate key, a wrong header, a failed command.
+    ``kind`` is ``matrix``, ``vector``, ``int_vector`` or ``posterior``; ``-`` is the standard input, and
+    ``command |`` is run if ``allow_pipes``. Raises ArchiveError with file and byte for a truncated archive, a
+    duplicate key, a wrong header, a failed command.
     """
     spec = parse_rspecifier(rspecifier)
     pairs = _read_scp(spec, kind, allow_pipes) if spec.type == "scp" else _read_ark(spec, kind, allow_pipes)
@@ -65,7 +58,7 @@ def read_matrix_file(path: str | Path) -> np.ndarray:
     """Read a file that holds one matrix and no key, such as CMVN statistics; float64 stays float64."""
     with open_input(str(path)) as file:
         stream = Stream(file, str(path))
-        matrix = objects.read_matrix(stream, keep_double=True)
+        matrix = read_object(stream, "any_matrix")
         if stream.peek(1):
             raise stream.fail("expected the end of the file after one matrix")
         return matrix
@@ -75,11 +68,23 @@ def _read_ark(spec: ReadSpec, kind: str, allow_pipes: bool) -> Iterator[tuple[st
     with open_input(spec.path, allow_pipes=allow_pipes) as file:
         stream = Stream(file, spec.path)
         try:
-            while (key := stream.read_key()) is not None:
-                yield key, _OBJECTS[kind](stream)
+            while (key := stream.key()) is not None:
+                yield key, read_object(stream, kind)
         except ArchiveError:
             if not spec.permissive:
                 raise
+
+
+def _read_scp(spec: ReadSpec, kind: str, allow_pipes: bool) -> Iterator[tuple[str, Any]]:
+    with _Opener(kind, allow_pipes) as opener:
+        for key, name, where in _scp_entries(spec, allow_pipes):
+            try:
+                value = opener.read(name, where)
+            except ArchiveError:
+                if spec.permissive:
+                    continue
+                raise
+            yield key, value
 
 
 def _scp_entries(spec: ReadSpec, allow_pipes: bool) -> Iterator[tuple[str, str, str]]:
@@ -97,19 +102,14 @@ def _scp_entries(spec: ReadSpec, allow_pipes: bool) -> Iterator[tuple[str, str, 
         yield key, name, where
 
 
-class _Opener:
+class _Opener(ExitStack):
     """Reads extended file names, keeping the archive of the last one open."""
 
     def __init__(self, kind: str, allow_pipes: bool) -> None:
-        self._read, self._allow_pipes = _OBJECTS[kind], allow_pipes
-        self._stack, self._path = ExitStack(), ""
-        self._stream: Stream | None = None
-
-    def __enter__(self) -> _Opener:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._stack.close()
+        super().__init__()
+        self._kind, self._allow_pipes = kind, allow_pipes
+        self._path = ""
+        self._stream: Stream
 
     def read(self, name: str, where: str) -> Any:
         wanted = None
@@ -118,16 +118,16 @@ class _Opener:
         path, offset = tables.split_offset(name)
         if name.endswith("|") or offset is None:
             with open_input(name, allow_pipes=self._allow_pipes, where=where) as file:
-                value = self._read(Stream(file, name))
+                value = read_object(Stream(file, name), self._kind)
         else:
-            if path != self._path or self._stream is None:
-                self._stack.close()
-                self._path, self._stream = "", None
-                file = self._stack.enter_context(open_input(path, where=where))
-                self._path, self._stream = path, Stream(file, path)
+            if path != self._path:
+                self.close()
+                self._path = ""
+                self._stream = Stream(self.enter_context(open_input(path, where=where)), path)
+                self._path = path
             try:
                 self._stream.seek(offset)
-                value = self._read(self._stream)
+                value = read_object(self._stream, self._kind)
             except ArchiveError as error:
                 raise ArchiveError(f"{where}: {error}") from error
         return value if wanted is None else _cut(value, wanted, where)
@@ -150,18 +150,6 @@ def _cut(value: Any, wanted: str, where: str) -> Any:
     return value[tuple(slices)]
 
 
-def _read_scp(spec: ReadSpec, kind: str, allow_pipes: bool) -> Iterator[tuple[str, Any]]:
-    with _Opener(kind, allow_pipes) as opener:
-        for key, name, where in _scp_entries(spec, allow_pipes):
-            try:
-                value = opener.read(name, where)
-            except ArchiveError:
-                if spec.permissive:
-                    continue
-                raise
-            yield key, value
-
-
 class RandomReader:
     """Objects by key: ``scp`` seeks in its archives; ``ark`` reads on and keeps what it has passed.
 
@@ -170,22 +158,22 @@ class RandomReader:
 
     def __init__(self, rspecifier: str, kind: str = "matrix", *, allow_pipes: bool = False) -> None:
         spec = parse_rspecifier(rspecifier)
-        self._entries: dict[str, tuple[str, str]] | None = None
         self._cache: dict[str, Any] = {}
         self._permissive = spec.permissive
-        if spec.type == "scp":
-            self._entries = {}
-            for key, name, where in _scp_entries(spec, allow_pipes):
-                if key in self._entries:
-                    raise ArchiveError(f"{where}: duplicate key '{key}'")
-                self._entries[key] = (name, where)
-            self._opener = _Opener(kind, allow_pipes)
-        else:
+        self._opener = _Opener(kind, allow_pipes)
+        self._rest: Iterator[tuple[str, Any]] = iter(())
+        self._entries: dict[str, tuple[str, str]] = {}
+        if spec.type == "ark":
             self._rest = read_objects(rspecifier, kind, allow_pipes=allow_pipes)
+            return
+        for key, name, where in _scp_entries(spec, allow_pipes):
+            if key in self._entries:
+                raise ArchiveError(f"{where}: duplicate key '{key}'")
+            self._entries[key] = (name, where)
 
     def __contains__(self, key: str) -> bool:
-        if self._entries is not None:
-            return key in self._entries and (not self._permissive or self._readable(key))
+        if key in self._entries:
+            return not self._permissive or self._is_readable(key)
         while key not in self._cache:
             pair = next(self._rest, None)
             if pair is None:
@@ -193,18 +181,16 @@ class RandomReader:
             self._cache[pair[0]] = pair[1]
         return True
 
-    def _readable(self, key: str) -> bool:
+    def _is_readable(self, key: str) -> bool:
         """Read the object of a script file and keep it, the last one alone, for who asks for it next."""
-        if key not in self._cache:
-            try:
-                self._cache = {key: self._opener.read(*self._entries[key])}  # type: ignore[index]
-            except ArchiveError:
-                return False
+        try:
+            if key not in self._cache:
+                self._cache = {key: self._opener.read(*self._entries[key])}
+        except ArchiveError:
+            return False
         return True
 
     def __getitem__(self, key: str) -> Any:
         if key not in self:
             raise KeyError(key)
-        if self._entries is None or self._permissive:
-            return self._cache[key]
-        return self._opener.read(*self._entries[key])
+        return self._cache[key] if key in self._cache else self._opener.read(*self._entries[key])

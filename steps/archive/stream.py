@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import stat
 import zlib
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from steps.archive.specifiers import ArchiveError
 
@@ -15,18 +16,16 @@ _PIECE = 1 << 20
 
 
 class Stream:
-    """Sequential reader over an open binary file, in the form that ``kaldi_io`` takes as a file.
+    """Sequential reader over an open binary file.
 
     Every failure to read becomes an :class:`ArchiveError` with path and byte offset, and nothing is
     allocated for bytes that the file does not have.
     """
 
-    mode = "rb"
-
     def __init__(self, file: IO[bytes], name: str) -> None:
         self.name = name
         self.offset = 0
-        self._file = file
+        self._file: Any = file
         self._ahead = b""
         self._size: int | None = None
         try:
@@ -49,93 +48,83 @@ class Stream:
         self._ahead = b""
         self.offset = offset
 
-    def _fetch(self, count: int) -> bytes:
-        pieces = []
-        while count > 0:
-            try:
-                piece = self._file.read(min(count, _PIECE))
-            except (OSError, EOFError, zlib.error) as error:
-                raise self.fail(f"cannot read: {error}") from error
-            if not piece:
-                break
-            pieces.append(piece)
-            count -= len(piece)
-        return b"".join(pieces)
+    def _fetch(self, read: str, argument: Any) -> Any:
+        try:
+            return getattr(self._file, read)(argument)
+        except (OSError, EOFError, zlib.error) as error:
+            raise self.fail(f"cannot read: {error}") from error
 
     def peek(self, count: int) -> bytes:
         """Return up to ``count`` bytes without taking them."""
-        if len(self._ahead) < count:
-            self._ahead += self._fetch(count - len(self._ahead))
+        while len(self._ahead) < count:
+            piece = self._fetch("read", min(count - len(self._ahead), _PIECE))
+            if not piece:
+                break
+            self._ahead += piece
         return self._ahead[:count]
 
     def read(self, count: int) -> bytes:
         """Take exactly ``count`` bytes, or raise that the archive is truncated."""
         self.need(count)
-        data = self._ahead[:count]
-        self._ahead = self._ahead[count:]
-        if len(data) < count:
-            data += self._fetch(count - len(data))
+        data = self.peek(count)
         if len(data) < count:
             raise self.fail(f"truncated: expected {count} bytes, got {len(data)}")
+        self._ahead = self._ahead[count:]
         self.offset += count
         return data
 
-    def read_matrix(self, rows: int, columns: int, dtype: str) -> np.ndarray:
-        """Take the elements of a matrix; those of a plain file go straight to their place."""
-        array = np.empty(0, dtype)
-        count = rows * columns * array.itemsize
+    def array(self, dtype: DTypeLike, count: int) -> np.ndarray:
+        """Take a new array [shape=(count,)]; elements in a plain file go straight to their place."""
+        size = count * np.dtype(dtype).itemsize
+        self.need(size)
         if self._size is None or self._ahead:
-            return np.frombuffer(bytearray(self.read(count)), dtype).reshape(rows, columns)
-        self.need(count)
-        array.resize(rows, columns)
-        try:
-            got = self._file.readinto(array.reshape(-1).view(np.uint8))  # type: ignore[attr-defined]
-        except OSError as error:
-            raise self.fail(f"cannot read: {error}") from error
-        if got < count:
-            raise self.fail(f"truncated: expected {count} bytes, got {got}")
-        self.offset += count
+            return np.frombuffer(bytearray(self.read(size)), dtype)
+        array = np.empty(count, dtype)
+        got = self._fetch("readinto", array.view(np.uint8)) if size else 0
+        if got < size:
+            raise self.fail(f"truncated: expected {size} bytes, got {got}")
+        self.offset += size
         return array
+
+    def sizes(self, count: int) -> list[int]:
+        """Take the dimensions of an object, each an int32 behind a byte 4."""
+        start = self.offset
+        found = self.array([("s", "i1"), ("value", "<i4")], count)
+        if np.any(found["s"] != 4) or np.any(found["value"] < 0):
+            raise self.fail(f"expected dimensions (an int32 behind a byte 4), got {found.tobytes()!r}", start)
+        return found["value"].tolist()
 
     def need(self, count: int) -> None:
         """Raise if the file cannot hold ``count`` more bytes (checked before any allocation)."""
-        if count < 0 or (self._size is not None and count > self._size - self.offset):
-            left = "" if self._size is None else f", {self._size - self.offset} are left"
-            raise self.fail(f"truncated or wrong header: it announces {count} bytes{left}")
+        if self._size is not None and count > self._size - self.offset:
+            left = f"it announces {count} bytes, {self._size - self.offset} are left"
+            raise self.fail(f"truncated or wrong header: {left}")
 
-    def readline(self) -> bytes:
-        """Take the rest of the line, with its end."""
-        line, self._ahead = self._ahead, b""
-        if b"\n" in line:
-            line, _, rest = line.partition(b"\n")
-            line, self._ahead = line + b"\n", rest
-        else:
-            try:
-                line += self._file.readline()
-            except (OSError, EOFError, zlib.error) as error:
-                raise self.fail(f"cannot read: {error}") from error
+    def words(self) -> list[str]:
+        """Take the rest of the line."""
+        line, end, rest = self._ahead.partition(b"\n")
+        self._ahead = rest
+        line += end or self._fetch("readline", -1)
+        if not line.endswith(b"\n"):
+            raise self.fail("truncated: the last line has no end")
         self.offset += len(line)
-        return line
+        return line.decode("utf-8", errors="replace").split()
 
-    def read_key(self) -> str | None:
+    def key(self) -> str | None:
         """Take an utterance id and the blank or tab behind it; ``None`` at the end of the archive."""
-        start = self.offset
-        while self.peek(1) in (b"\n", b" ", b"\t", b"\r"):
+        start, taken = self.offset, b""
+        while self.peek(1).isspace():
             self.read(1)
-        taken = bytearray()
         while (character := self.peek(1)) not in (b" ", b"\t", b""):
             if character in (b"\n", b"\0") or len(taken) > 4096:
                 raise self.fail("expected an utterance id and a blank; is this an archive?", start)
             taken += self.read(1)
         if not taken:
             return None
-        if not self.peek(1):
-            raise self.fail(f"truncated after the key '{taken.decode(errors='replace')}'", start)
+        if not character:
+            raise self.fail(f"truncated after the key {taken!r}", start)
         self.read(1)
         try:
             return taken.decode("utf-8")
         except UnicodeDecodeError as error:
             raise self.fail("the utterance id is not UTF-8; is this an archive?", start) from error
-
-    def close(self) -> None:
-        """Leave the file open; whoever opened it closes it."""

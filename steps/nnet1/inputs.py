@@ -84,7 +84,7 @@ class TrainingData:
     def _read(self) -> Iterator[tuple[str, np.ndarray, Any, np.ndarray | None]]:
         """Read features, targets and weights; an utterance that lacks some is counted."""
         pipes = {"allow_pipes": self.allow_pipes}
-        targets, weights = archive.RandomReader(self.targets, "posterior_arrays", **pipes), None
+        targets, weights = archive.RandomReader(self.targets, "posterior", **pipes), None
         if self.frame_weights:
             weights = archive.RandomReader(self.frame_weights, "vector", **pipes)
         for key, feats in archive.read_matrices(self.feats, **pipes):

@@ -16,7 +16,7 @@ KINDS = {"m": "matrix", "v": "vector", "i": "int_vector", "p": "posterior"}
 
 
 def as_plain(value):
-    return value.tolist() if isinstance(value, np.ndarray) else value
+    return value.tolist() if isinstance(value, np.ndarray) else value.as_lists()
 
 
 def read_all(rspecifier, kind="matrix", **kwargs):
@@ -35,7 +35,7 @@ def test_binary_is_written_byte_for_byte_as_kaldi_does(name, tmp_path):
     values = list(archive.read_objects(f"ark:{FIXTURES / name}.ark", KINDS[name]))
     with archive.Writer(f"ark:{tmp_path / 'x.ark'}", KINDS[name]) as writer:
         for key, value in values:
-            writer.write(key, value)
+            writer.write(key, value.as_lists() if name == "p" else value)
     assert (tmp_path / "x.ark").read_bytes() == (FIXTURES / f"{name}.ark").read_bytes()
 
 

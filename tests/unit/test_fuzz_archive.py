@@ -52,7 +52,9 @@ def test_what_is_written_is_read(kind, data, tmp_path):
         assert list(found) == list(values)
         for key, value in values.items():
             if kind == "posterior":
-                assert [[c for c, _ in frame] for frame in found[key]] == [[c for c, _ in f] for f in value]
+                assert [[c for c, _ in frame] for frame in found[key].as_lists()] == [
+                    [c for c, _ in f] for f in value
+                ]
             else:
                 np.testing.assert_allclose(found[key], value, rtol=1e-6 if text else 0, atol=1e-44)
 
