@@ -58,8 +58,10 @@ if [ "$folds" -gt 0 ]; then # this script for the corpus and for each fold, then
   again+=(--corpus "${name}_fold{}" --name "${name}_fold{}" --corpus-root "" --test-sets test --conf "$conf")
   at_once=$folds # on a cluster; here one after the other, since each fills the cores
   [ "$cmd_backend" != local ] || at_once=1
-  utils/for_each.py --max-jobs-run "$at_once" "$each" \
-    "${again[@]}" --stage "$((stage > 3 ? stage : 3))" --stop-stage "$stop_stage" >&2
+  if [ "$stage" -le 9 ]; then # the last stage is for all folds at once
+    utils/for_each.py --max-jobs-run "$at_once" "$each" \
+      "${again[@]}" --stage "$((stage > 3 ? stage : 3))" --stop-stage "$((stop_stage < 9 ? stop_stage : 9))" >&2
+  fi
   [ "$stop_stage" -ge 10 ] || exit 0
   exec local/pool_folds.sh --folds "$folds" --fold-by "$fold_by" --num-seeds "$num_seeds" --cmd "$score_cmd" \
     --scattering-config "${scattering_config%% *}" "data/$name" "exp/$name" "$shown"

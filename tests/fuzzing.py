@@ -4,8 +4,6 @@ Short and the same each time by default. ``FUZZ_EXAMPLES=20000 pytest tests/unit
 that many examples of everything, other ones each time.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 

@@ -1,13 +1,14 @@
 """A copy of the recipe in a folder of its own, with a corpus and models of a size for tests."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import numpy as np
+import soundfile
 
 REPO = Path(__file__).resolve().parents[1]
 _PARTS = ("run.sh", "path.sh", "cmd.sh", "conf", "local", "steps", "utils", "requirements.txt")
@@ -23,6 +24,7 @@ TINY_LSTM = {
     "batch-size": "5",
     "max-iters": "3",
 }
+TINY_MODELS = ("--dnns", "dnn1", "--lstms", "lstm_512 lstm_512_512")
 TINY_SYSTEMS = {
     "hol2008": {"num-gauss": "4", "num-init": "1"},
     "sig2014": {"num-units": "16", "max-epochs": "3", "num-trees": "20", "frames-per-track": "50"},
@@ -50,7 +52,18 @@ def make_workspace(folder: Path) -> Path:
         set_options(path, TINY_DNN if path.name.startswith("dnn") else TINY_LSTM)
     for name, options in TINY_SYSTEMS.items():
         set_options(folder / "conf" / "systems" / f"{name}.conf", options)
+    set_options(folder / "conf/best/best.conf", {"folds": "3"})
+    set_options(folder / "conf/best/attention.conf", {"max-updates": "40", "hidden": "16"})
     return folder
+
+
+def write_track(path: Path, genre: int, number: int, seconds: float) -> None:
+    """Write a chord of a genre in noise, another for each number, with 22 050 Hz and 16 bits."""
+    clock = np.arange(round(seconds * 22050)) / 22050
+    tones = sum(np.sin(2 * np.pi * 110 * (genre + 1) * k * clock) / k for k in (1, 2, 3, 4))
+    noise = np.random.default_rng([genre, number]).standard_normal(len(clock))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, np.round(6000 * tones + 1500 * noise).astype(np.int16), 22050, "PCM_16")
 
 
 def environment() -> dict[str, str]:

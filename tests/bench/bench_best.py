@@ -13,8 +13,6 @@ e.g.:  tests/bench/bench_best.py --repeats 4 --outer-folds 5 DIR --config conf/b
        tests/bench/bench_best.py DIR --config conf/best/best.conf --dnn-config conf/best/dnn.conf
 """
 
-from __future__ import annotations
-
 import argparse
 import tempfile
 import time

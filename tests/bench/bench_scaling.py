@@ -10,8 +10,6 @@ hour of music.
 e.g. tests/bench/bench_scaling.py --hours 1,5,20
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -8,12 +8,6 @@ decides needs minutes at most and no audio; sig2014's row is its activations, by
 e.g. tests/bench/bench_systems.py --minutes 12
 """
 
-from __future__ import annotations
-
-import json
-import resource
-import subprocess
-import sys
 import time
 from argparse import ArgumentParser
 
@@ -21,19 +15,12 @@ import numpy as np
 import torch
 
 from steps.systems import registry, sig2014, spectra
+from tests.bench.alone import alone, peak_gb
+from tests.bench.bench_scattering import signal
 from tests.bench.machine import machine
 from utils import cli
 
-TRACK_SECONDS = 240
-HOURS = 100.5
-
-
-def make_track(seed: int) -> np.ndarray:
-    """Return tones and noise, float32 [shape=(samples,)]."""
-    rng = np.random.default_rng(seed)
-    clock = np.arange(TRACK_SECONDS * spectra.SAMPLE_RATE, dtype=np.float32) / spectra.SAMPLE_RATE
-    tones = np.sin(2 * np.pi * 330 * clock) * (1 + 0.5 * np.sin(2 * np.pi * 5 * clock))
-    return (0.2 * tones + 0.05 * rng.standard_normal(len(clock))).astype(np.float32)
+TRACK_SECONDS, HOURS = 240, 100.5
 
 
 def random_network(num_units: int) -> dict[str, np.ndarray]:
@@ -46,8 +33,8 @@ def random_network(num_units: int) -> dict[str, np.ndarray]:
     return arrays
 
 
-def measure(name: str, num_tracks: int) -> None:
-    """Print the seconds and the peak memory of one system's features as JSON."""
+def measure(name: str, num_tracks: int) -> tuple[float, float]:
+    """Return the seconds that a system's features of so many tracks take, and the peak memory [GB]."""
     torch.set_num_threads(1)
     parser = ArgumentParser()
     system = registry.load(name)
@@ -55,36 +42,26 @@ def measure(name: str, num_tracks: int) -> None:
     options = parser.parse_args([])
     options.use_gpu = "no"
     network = random_network(options.num_units) if name == "sig2014" else {}
-    system.features(make_track(0)[: 10 * spectra.SAMPLE_RATE], options, network)
-    seconds = 0.0
-    for number in range(num_tracks):
-        track = make_track(number)
-        start = time.perf_counter()
+    track = signal(TRACK_SECONDS)
+    system.features(track[: 10 * spectra.SAMPLE_RATE], options, network)
+    start = time.perf_counter()
+    for _ in range(num_tracks):
         system.features(track, options, network)
-        seconds += time.perf_counter() - start
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(json.dumps({"seconds": seconds, "memory": memory}))
+    return time.perf_counter() - start, peak_gb()
 
 
 def main(argv: list[str] | None = None) -> int:
     """Print the table."""
     parser = cli.KaldiParser("tests/bench/bench_systems.py [options]", __doc__)
     parser.add_argument("--minutes", type=cli.positive_int, default=12, help="of audio (default: 12)")
-    parser.add_argument("--only", default="", metavar="NAME", help="measure this one here, and print JSON")
-    args = parser.parse_args(argv)
-    num_tracks = max(1, args.minutes * 60 // TRACK_SECONDS)
-    if args.only:
-        measure(args.only, num_tracks)
-        return 0
+    num_tracks = max(1, parser.parse_args(argv).minutes * 60 // TRACK_SECONDS)
     print(f"{machine()}, one thread\n")
     print("| system | hours of music an hour and core | GB | minutes for ISMIR2004 on one core |")
     print("|---|---|---|---|")
     for name in registry.NAMES:
-        words = [sys.executable, __file__, "--minutes", str(args.minutes), "--only", name]
-        done = subprocess.run(words, check=True, capture_output=True, text=True)
-        found = json.loads(done.stdout)
-        speed = num_tracks * TRACK_SECONDS / found["seconds"]
-        print(f"| {name} | {speed:.0f} | {found['memory']:.2f} | {60 * HOURS / speed:.1f} |", flush=True)
+        seconds, memory = alone(measure, name, num_tracks)
+        speed = num_tracks * TRACK_SECONDS / seconds
+        print(f"| {name} | {speed:.0f} | {memory:.2f} | {60 * HOURS / speed:.1f} |", flush=True)
     return 0
 
 

@@ -4,8 +4,6 @@ Only the calls of sgemm, with the shapes that its components have, on the OpenBL
 program that makes these calls is faster.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

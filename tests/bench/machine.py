@@ -1,7 +1,5 @@
 """What this machine can do: memory bandwidth, the peak of sgemm, the name of its processor."""
 
-from __future__ import annotations
-
 import math
 import os
 import subprocess

@@ -9,8 +9,6 @@ must end with the files of an undisturbed run on this machine, bit for bit. Task
 hosts as there are (<hosts>).
 """
 
-from __future__ import annotations
-
 import os
 import re
 import signal

@@ -1,7 +1,5 @@
 """Job runners in a folder of their own, the cluster's with a fake scheduler."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import subprocess

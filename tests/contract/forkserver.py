@@ -6,11 +6,9 @@ happens in a process without other threads. A request is a working directory, ar
 with the client's standard input, output and error; the program runs as ``__main__`` under the limits that
 FORK_LIMITS names, and the answer is its status and its peak memory. Who is gone has its program killed.
 
-:class:`ForkServer` is the client of tests; the ``python3`` beside the socket runs programs of local/ and
+:class:`Programs` is the client of tests; the ``python3`` beside the socket runs programs of local/ and
 steps/ in forks and all else as it is, for runs of the whole recipe.
 """
-
-from __future__ import annotations
 
 import contextlib
 import gc
@@ -19,15 +17,15 @@ import io
 import os
 import resource
 import runpy
-import selectors
+import select
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
 import traceback
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
+from tempfile import TemporaryFile
 from typing import NamedTuple, NoReturn
 
 REPO = Path(__file__).resolve().parents[2]
@@ -56,63 +54,107 @@ sys.exit(status)
 
 
 class Done(NamedTuple):
-    """How a program ended; ``status`` is negative for a signal."""
+    """How a program ended; ``returncode`` is negative for a signal."""
 
-    status: int
+    returncode: int
     stdout: str
     stderr: str
-    peak_mib: float
+    peak_mib: float = 0.0
 
 
 def start(folder: Path, *, ours: bool) -> subprocess.Popen[bytes]:
-    """Start a server in a folder that lives until its stdin is closed; it imports our modules if told to."""
+    """Start a server in a folder; it imports our modules if told to, and ends with this process."""
     folder.mkdir()
     shim = folder / "python3"
     shim.write_text(CLIENT.format(python=sys.executable))
     shim.chmod(0o755)
     words = [sys.executable, __file__, str(folder / "socket"), *(["ours"] if ours else [])]
     variables = {"LC_ALL": "C", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPO) if ours else ""}
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    pipes = {"stdout": subprocess.PIPE, "start_new_session": True}
     process = subprocess.Popen(words, env={**os.environ, **variables}, **pipes)
     process.stdout.readline()
     return process
 
 
-class ForkServer:
-    """The client's side of a server in a folder."""
+class Programs:
+    """Runs programs of the recipe, Python by forking, also below a script."""
 
     def __init__(self, folder: Path) -> None:
-        self.path, self.shim = folder / "socket", folder / "python3"
-        self._environment = dict(os.environ, LC_ALL="C", OMP_NUM_THREADS="1", PYTHONUTF8="1")
-        self._environment["PYTHONPATH"] = str(REPO)
+        self.server = str(folder / "socket")
+        self.variables = {**os.environ, "LC_ALL": "C", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPO)}
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        self.forks = {"PATH": path, "FORK_SERVER": self.server, "RECIPE_PYTHON": str(folder / "python3")}
 
-    def run(
-        self,
-        argv: list[str],
-        cwd: Path,
-        *,
-        seconds: int = 20,
-        extra_mib: int = 768,
-        file_bytes: int = 0,
-        env: Mapping[str, str] = MappingProxyType({}),
-    ) -> Done:
-        """Run a program of the recipe, named from its root, in ``cwd``; limits of 0 are none."""
-        limits = f"{seconds} {extra_mib} {file_bytes}"
-        environment = {**self._environment, "FORK_LIMITS": limits, **env}
-        parts = [str(cwd), str(len(argv)), str(REPO / argv[0]), *argv[1:]]
-        data = os.fsencode("\0".join([*parts, *(f"{k}={v}" for k, v in environment.items())]))
-        (output, output_end), (errors, errors_end) = os.pipe(), os.pipe()
-        with socket.socket(socket.AF_UNIX) as client, open(os.devnull) as nothing:  # noqa: PTH123
-            client.connect(str(self.path))
-            socket.send_fds(
-                client, [len(data).to_bytes(4, "big")], [nothing.fileno(), output_end, errors_end]
-            )
+    def run(self, *argv, cwd=REPO, check=False, env=None, seconds=300, extra_mib=0, file_bytes=0) -> Done:
+        """Run a program, a Python one named from the recipe's root; limits of 0 are none."""
+        words = [str(word) for word in argv]
+        variables = {**self.variables, **(env or {})}
+        with TemporaryFile() as out, TemporaryFile() as err, open(os.devnull) as nothing:  # noqa: PTH123
+            if words[0].endswith(".py"):
+                words[0] = str(REPO / words[0])
+                variables |= {"FORK_LIMITS": f"{seconds} {extra_mib} {file_bytes}", "PYTHONUTF8": "1"}
+                how = self._fork(
+                    str(cwd), words, variables, [stream.fileno() for stream in (nothing, out, err)]
+                )
+            else:
+                pipes = {"stdin": nothing, "stdout": out, "stderr": err}
+                how = (
+                    subprocess.call(
+                        words, cwd=cwd, env={**self.forks, **variables}, timeout=seconds, **pipes
+                    ),
+                    0,
+                )
+            texts = [os.pread(file.fileno(), 1 << 24, 0).decode(errors="replace") for file in (out, err)]
+        done = Done(how[0], *texts, how[1])
+        if check and done.returncode != 0:
+            raise AssertionError(f"{words} exited with {done.returncode}:\n{done.stderr}\n{done.stdout}")
+        return done
+
+    def _fork(self, cwd: str, words: list[str], variables: dict, files: list[int]) -> tuple[int, float]:
+        parts = [cwd, str(len(words)), *words, *(f"{k}={v}" for k, v in variables.items())]
+        data = os.fsencode("\0".join(parts))
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(self.server)
+            socket.send_fds(client, [len(data).to_bytes(4, "big")], files)
             client.sendall(data)
-            os.close(output_end)
-            os.close(errors_end)
-            texts = drain(output, errors)
             status, peak = client.recv(99).split()
-        return Done(int(status), *texts, float(peak))
+        return int(status), float(peak)
+
+
+class Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
+    """Forks for each request, once it has imported what takes long."""
+
+    request_queue_size, max_children = 64, 999
+    parent, loaded = os.getppid(), False
+
+    def process_request(self, request, client_address):
+        if not self.loaded:
+            preload(ours="ours" in sys.argv)
+            self.loaded = True
+        super().process_request(request, client_address)
+
+    def service_actions(self):
+        super().service_actions()
+        if os.getppid() != self.parent:
+            os.killpg(0, signal.SIGKILL)
+
+
+class Handler(socketserver.BaseRequestHandler):
+    """Runs a program in a child and tells how it ended."""
+
+    def handle(self):
+        words, files = receive(self.request)
+        child = os.fork()
+        if child == 0:
+            become(words, files)
+        for file in files:
+            os.close(file)
+        gone, _, _ = select.select([self.request, os.pidfd_open(child)], [], [])
+        if self.request in gone:
+            os.kill(child, signal.SIGKILL)
+        _, code, usage = os.wait4(child, 0)
+        with contextlib.suppress(OSError):
+            self.request.sendall(f"{os.waitstatus_to_exitcode(code)} {usage.ru_maxrss / 1024}".encode())
 
 
 def preload(*, ours: bool) -> None:
@@ -121,16 +163,10 @@ def preload(*, ours: bool) -> None:
         for name in HEAVY:
             importlib.import_module(name)
     for path in sorted((REPO / "steps").glob("*/*.py")) if ours else ():
-        text = path.read_text(encoding="utf-8")
-        if not text.startswith("#!"):
+        if not path.read_text(encoding="utf-8").startswith("#!"):
             with contextlib.suppress(ImportError, SyntaxError):
                 importlib.import_module(".".join(path.relative_to(REPO).with_suffix("").parts))
     gc.freeze()
-
-
-def address_space() -> int:
-    """Return the bytes of address space that this process has."""
-    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 
 
 def receive(connection: socket.socket) -> tuple[list[str], list[int]]:
@@ -146,8 +182,6 @@ def become(words: list[str], files: list[int]) -> NoReturn:
     """In the child: run the program and end with its exit status."""
     status = 70
     try:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         count = int(words[1])
         os.environ.clear()
         os.environ.update(word.split("=", 1) for word in words[2 + count :])
@@ -163,7 +197,8 @@ def run_program(folder: str, argv: list[str], files: list[int]) -> int:
     seconds, extra_mib, file_bytes = map(int, os.environ.pop("FORK_LIMITS", "0 0 0").split())
     signal.alarm(seconds)
     if extra_mib:
-        resource.setrlimit(resource.RLIMIT_AS, (address_space() + (extra_mib << 20),) * 2)
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (extra_mib << 20),) * 2)
     if file_bytes:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes,) * 2)
     for number, source in enumerate(files):
@@ -188,77 +223,7 @@ def run_program(folder: str, argv: list[str], files: list[int]) -> int:
     return 0
 
 
-def drain(*pipes: int) -> list[str]:
-    """Read pipes to their ends and return what came out of each."""
-    texts = {pipe: b"" for pipe in pipes}
-    with selectors.DefaultSelector() as selector:
-        for pipe in pipes:
-            selector.register(pipe, selectors.EVENT_READ)
-        while selector.get_map():
-            for key, _ in selector.select():
-                data = os.read(key.fd, 1 << 16)
-                texts[key.fd] += data
-                if not data:
-                    selector.unregister(key.fd)
-                    os.close(key.fd)
-    return [text.decode(errors="replace") for text in texts.values()]
-
-
-def serve(path: str, *, ours: bool) -> None:
-    """Answer requests until the one who started it closes its end."""
-    loaded = False
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(path)
-    listener.listen(64)
-    awake, wakeup = os.pipe()
-    os.set_blocking(wakeup, False)
-    signal.set_wakeup_fd(wakeup)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    running: dict[int, socket.socket] = {}
-    with selectors.DefaultSelector() as selector:
-        for source in (listener, awake, sys.stdin):
-            selector.register(source, selectors.EVENT_READ)
-        print("ready", flush=True)
-        while True:
-            for key, _ in selector.select():
-                if key.fileobj is listener:
-                    connection, _ = listener.accept()
-                    if not loaded:
-                        preload(ours=ours)
-                        loaded = True
-                    words, files = receive(connection)
-                    child = os.fork()
-                    if child == 0:
-                        become(words, files)
-                    for file in files:
-                        os.close(file)
-                    running[child] = connection
-                    selector.register(connection, selectors.EVENT_READ)
-                elif key.fileobj is awake:
-                    os.read(awake, 512)
-                    answer(running, selector)
-                else:
-                    for child, connection in running.items():
-                        if key.fileobj in (connection, sys.stdin):
-                            os.kill(child, signal.SIGKILL)
-                    if key.fileobj is sys.stdin:
-                        return
-                    selector.unregister(key.fileobj)
-
-
-def answer(running: dict[int, socket.socket], selector: selectors.BaseSelector) -> None:
-    """Tell the clients of the programs that have ended."""
-    while running:
-        child, code, usage = os.wait4(-1, os.WNOHANG)
-        if child == 0:
-            return
-        connection = running.pop(child)
-        with contextlib.suppress(KeyError):
-            selector.unregister(connection)
-        with contextlib.suppress(OSError), connection:
-            status = os.waitstatus_to_exitcode(code)
-            connection.sendall(f"{status} {usage.ru_maxrss / 1024}".encode())
-
-
 if __name__ == "__main__":
-    serve(sys.argv[1], ours="ours" in sys.argv)
+    with Server(sys.argv[1], Handler) as server:
+        print("ready", flush=True)
+        server.serve_forever()

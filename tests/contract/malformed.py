@@ -6,14 +6,9 @@ traceback, leaves no file behind that was not there before (logs excepted), runs
 neither takes long nor allocates what a header merely claims.
 """
 
-from __future__ import annotations
-
-import os
 import re
 import shlex
 import struct
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.contract.forkserver import REPO, Done, ForkServer
+from tests.contract.forkserver import REPO
 
 CANARY = "canary"
 BIG = 2**31 - 1
@@ -65,35 +60,24 @@ def listing(folder: Path) -> set[str]:
     return {str(path) for path in found if "log" not in path.parts}
 
 
-def execute(command: str, folder: Path, server: ForkServer, file_bytes: int = 0) -> Done:
-    """Run a command, a Python program by forking, a shell script as a process."""
+def execute(command: str, folder: Path, run_cli, file_bytes: int = 0):
+    """Run a command: a Python program in the folder under limits, a shell script in the recipe's root."""
     words = [word.replace("@", str(folder), 1) if "@" in word else word for word in shlex.split(command)]
     if words[0].endswith(".py"):
-        return server.run(words, folder, file_bytes=file_bytes)
-    environment = dict(os.environ, RECIPE_PYTHON=sys.executable, LC_ALL="C")
-    done = subprocess.run(
-        words,
-        cwd=REPO,
-        env=environment,
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-        timeout=20,
-        check=False,
-    )
-    output, errors = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
-    return Done(done.returncode, output, errors, 0.0)
+        return run_cli(*words, cwd=folder, seconds=20, extra_mib=768, file_bytes=file_bytes)
+    return run_cli(*words, seconds=20)
 
 
-def check_refused(case: Case, folder: Path, server: ForkServer) -> None:
+def check_refused(case: Case, folder: Path, run_cli) -> None:
     """Run a case and assert all that holds for every malformed input."""
     write_files(folder, case.files)
     before = listing(folder)
-    done = execute(case.command, folder, server, case.file_bytes)
+    done = execute(case.command, folder, run_cli, case.file_bytes)
     errors = done.stderr.count("\nERROR ") + done.stderr.startswith("ERROR ")
     message = done.stderr[done.stderr.find("ERROR ") :]
-    said = f"got status {done.status} and {done.stderr[-1500:]!r}"
+    said = f"got status {done.returncode} and {done.stderr[-1500:]!r}"
     assert "Traceback" not in done.stderr, said
-    assert done.status == case.status, said
+    assert done.returncode == case.status, said
     assert errors == 1 or (case.many and errors > 1), said
     assert re.search(case.message, message), f"expected /{case.message}/, {said}"
     assert "out of memory" not in message, said
@@ -106,18 +90,17 @@ def refusal(cases: list[Case]) -> Callable[..., None]:
     """Return the test that all cases are refused."""
 
     @pytest.mark.parametrize("case", cases, ids=lambda case: case.name)
-    def test(case, tmp_path, fork_server):
-        check_refused(case, tmp_path, fork_server)
+    def test(case, tmp_path, run_cli):
+        check_refused(case, tmp_path, run_cli)
 
     return test
 
 
-def check_works(command: str, folder: Path, server: ForkServer) -> Done:
+def check_works(command: str, folder: Path, run_cli) -> None:
     """Run a command on unusual but legal input, and assert that it succeeds and runs nothing."""
-    done = execute(command, folder, server)
-    assert done.status == 0, done.stderr
+    done = execute(command, folder, run_cli)
+    assert done.returncode == 0, done.stderr
     assert not [path for path in (folder, REPO) if (path / CANARY).exists()]
-    return done
 
 
 # Kaldi's bytes, put together here and not by the code under test.

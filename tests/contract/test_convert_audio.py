@@ -1,7 +1,5 @@
 """steps/convert_audio.py and its driver steps/convert_audio.sh."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

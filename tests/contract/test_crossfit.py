@@ -1,7 +1,5 @@
 """Out-of-fold posteriors: of DNN and LSTM, each by a network that knew neither the track nor its artist."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Validate and cut data directories."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """What a user sees while jobs run: on a terminal, and behind for_each.py."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """local/download_ismir04.sh, from a server that drops connections."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

@@ -1,7 +1,5 @@
 """One command for several items, side by side."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import pytest
@@ -37,15 +35,6 @@ def test_what_another_run_is_at_work_on_ends_all(for_each, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x", "y"]
 
 
-def test_runs_side_by_side(for_each):
-    wait_for_all = "touch up.$1; until test -e up.1 -a -e up.2 -a -e up.3; do sleep 0.05; done"
-    assert for_each("1 2 3", "sh", "-c", wait_for_all, "sh", "{}").returncode == 0
-
-
 @pytest.mark.parametrize("argv", [["x"], ["--max-jobs-run", "0", "x", "true"], ["x x", "true"]])
 def test_usage(for_each, argv):
     assert for_each(*argv).returncode == 2
-
-
-def test_no_item_is_no_work(for_each):
-    assert for_each("", "false").returncode == 0

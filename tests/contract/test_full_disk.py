@@ -4,8 +4,6 @@ A limit on the size of files stands for the full disk, because that needs no pri
 real one, a small tmpfs, is in tests/reliability.
 """
 
-from __future__ import annotations
-
 import io
 
 import numpy as np
@@ -58,6 +56,6 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_nothing_is_half_written(name, tmp_path, fork_server):
+def test_nothing_is_half_written(name, tmp_path, run_cli):
     case = Case(name, COMMANDS[name], FILES, r"File too large|No space left", file_bytes=LIMIT)
-    check_refused(case, tmp_path, fork_server)
+    check_refused(case, tmp_path, run_cli)

@@ -1,7 +1,5 @@
 """One job a GPU: on this machine, and on a node of a cluster whose scheduler only counts them."""
 
-from __future__ import annotations
-
 import errno
 import os
 

@@ -1,7 +1,5 @@
 """steps/compute_scattering.py and steps/make_scattering.sh on small data directories."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 
@@ -37,12 +35,6 @@ def data(tmp_path, signals):
     return folder
 
 
-def one_track(folder: Path, samples, rate=RATE, **options) -> Path:
-    soundfile.write(folder / "a.wav", samples, rate, subtype="PCM_16", **options)
-    (folder / "one.scp").write_text(f"utt_a {folder}/a.wav\n")
-    return folder / "one.scp"
-
-
 def compute(*options: object) -> None:
     assert compute_scattering.main([str(option) for option in options]) == 0
 
@@ -63,14 +55,6 @@ def test_raw_and_double(data, signals, tmp_path):
     compute("--raw", "true", "--double=true", f"scp:{data}/wav22k.scp", f"ark:{tmp_path}/f.ark")
     expected = features(signals["utt1"] / 32768, raw=True, dtype="float64")
     assert np.array_equal(dict(archive.read_matrices(f"ark:{tmp_path}/f.ark"))["utt1"], expected.astype("f4"))
-
-
-def test_print_dims_alone(run_cli, repo):
-    done = run_cli(
-        "steps/compute_scattering.py", "--config", "conf/scattering.conf", "--print-dims=-", check=True
-    )
-    assert done.stdout == (repo / "tests/fixtures/scattering/dims_525.csv").read_text()
-    assert "525 dimensions" in done.stderr
 
 
 def test_every_configuration_prints_its_dimension(repo, tmp_path, capsys):

@@ -1,7 +1,5 @@
 """Archives, script files and rspecifiers that are not what they should be, and what training takes."""
 
-from __future__ import annotations
-
 import gzip
 
 import numpy as np

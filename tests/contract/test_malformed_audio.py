@@ -1,7 +1,5 @@
 """Recordings and tables of recordings that cannot be used."""
 
-from __future__ import annotations
-
 import functools
 import io
 import struct
@@ -89,10 +87,10 @@ NAMES = ("with blanks and  two.wav", 'it\'s "quoted".wav', "$(touch canary).wav"
          "wav.mp3", "no_extension")  # fmt: skip
 
 
-def test_odd_but_legal_names_of_recordings_work(tmp_path, fork_server):
+def test_odd_but_legal_names_of_recordings_work(tmp_path, run_cli):
     table = "".join(f"u{number:02} {name}\n" for number, name in enumerate(NAMES))
     write_files(tmp_path, {"wav.scp": table, **dict.fromkeys(NAMES, WAV)})
-    check_works(CONVERT, tmp_path, fork_server)
+    check_works(CONVERT, tmp_path, run_cli)
     outputs = {path.name: path.read_bytes() for path in (tmp_path / "wav").iterdir()}
     assert sorted(outputs) == [f"u{number:02}.wav" for number in range(len(NAMES))]
     assert set(outputs.values()) == {WAV}

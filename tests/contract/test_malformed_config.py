@@ -1,7 +1,5 @@
 """Configuration files and command lines with mistakes, and with attempts at running something."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.contract.malformed import (
@@ -67,10 +65,10 @@ NAMES = ("with blank", 'it\'s "quoted"', "$(touch canary)", "`touch canary`;", "
 
 
 @pytest.mark.parametrize("name", [f"{name}.ark" for name in NAMES])
-def test_odd_but_legal_names_of_archives_work(name, tmp_path, fork_server):
+def test_odd_but_legal_names_of_archives_work(name, tmp_path, run_cli):
     write_files(tmp_path, {name: FEATS, "x.scp": f"u1 {name}:3\n", "x.nnet": nnet("<Tanh> 3 3 \n")})
     forward = "steps/nnet1/nnet_forward.py x.nnet"
-    check_works(f"{forward} scp:x.scp ark:1.out", tmp_path, fork_server)
+    check_works(f"{forward} scp:x.scp ark:1.out", tmp_path, run_cli)
     quoted = name.replace("'", "'\"'\"'")
-    check_works(f"{forward} 'ark:{quoted}' 'ark:./{quoted}.out'", tmp_path, fork_server)
+    check_works(f"{forward} 'ark:{quoted}' 'ark:./{quoted}.out'", tmp_path, run_cli)
     assert (tmp_path / "1.out").read_bytes() == (tmp_path / f"{name}.out").read_bytes()

@@ -1,7 +1,5 @@
 """Corpora, data directories and audio for features that are not what they should be."""
 
-from __future__ import annotations
-
 import io
 import os
 
@@ -139,15 +137,15 @@ NAMES = ("with  blanks", 'it\'s "quoted"', "$(touch canary)", "`touch canary`;",
          "n" * 120, "a|b", "x.y")  # fmt: skip
 
 
-def test_a_folder_with_odd_but_legal_names_is_prepared_and_converted(tmp_path, fork_server):
+def test_a_folder_with_odd_but_legal_names_is_prepared_and_converted(tmp_path, run_cli):
     root = "cor pus' $(touch canary)"
     for genre in ("clas sic's", "rock $(touch canary) & `roll`"):
         for number, name in enumerate(NAMES):
             path = tmp_path / root / genre / name / f"{name}.wav"
             write_files(tmp_path, {os.fspath(path): wav(NOISE * (number + 1) / 9)})
-    check_works(f'local/prepare_folder.py "{root}" "da ta"', tmp_path, fork_server)
+    check_works(f'local/prepare_folder.py "{root}" "da ta"', tmp_path, run_cli)
     for part in ("train", "test"):
         folder = f"da ta/{part}"
-        check_works(f"utils/validate_data_dir.py --no-feats '{folder}'", tmp_path, fork_server)
-        check_works(f"steps/convert_audio.py '{folder}/wav.scp' wav '{folder}/w.scp'", tmp_path, fork_server)
+        check_works(f"utils/validate_data_dir.py --no-feats '{folder}'", tmp_path, run_cli)
+        check_works(f"steps/convert_audio.py '{folder}/wav.scp' wav '{folder}/w.scp'", tmp_path, run_cli)
     assert len(list((tmp_path / "wav").iterdir())) == 2 * len(NAMES)

@@ -1,7 +1,5 @@
 """Networks, prototypes and normalisations that are not what they should be, and what uses them."""
 
-from __future__ import annotations
-
 import struct
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Labels, posteriors, vectors, SVMs and results that are not what they should be."""
 
-from __future__ import annotations
-
 import io
 import json
 import re

@@ -1,7 +1,5 @@
 """The training tools' logs, line for line, against those of Kaldi's tools with the same command lines."""
 
-from __future__ import annotations
-
 import re
 import shlex
 

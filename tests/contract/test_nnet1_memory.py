@@ -1,7 +1,5 @@
 """The training tools and nnet_forward need no more memory for a larger corpus."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -56,12 +54,10 @@ RUNS = {  # {d}: the corpus, {r}: the networks, {o}: the output
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_memory_does_not_grow_with_the_corpus(name, corpora, tmp_path, fork_server):
+def test_memory_does_not_grow_with_the_corpus(name, corpora, tmp_path, run_cli):
     peaks = []
     for corpus in ("small", "large"):
         places = {"d": corpora / corpus, "r": corpora, "o": tmp_path / "out"}
         tool, *words = RUNS[name].format(**places).split(" ")
-        done = fork_server.run([f"steps/nnet1/{tool}", *words], tmp_path, seconds=120, extra_mib=0)
-        assert done.status == 0, done.stderr
-        peaks.append(done.peak_mib)
+        peaks.append(run_cli(f"steps/nnet1/{tool}", *words, cwd=tmp_path, check=True).peak_mib)
     assert peaks[1] - peaks[0] < DIFFERENCE / 10, f"{peaks} MB for the small and the large corpus"

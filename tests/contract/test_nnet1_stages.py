@@ -1,7 +1,5 @@
 """The stage programs and the scheduler: lines, resuming after a kill, starting over, refusals."""
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -183,11 +181,6 @@ def test_a_training_that_is_killed_within_an_epoch_ends_with_the_same_bits(stage
     assert files(whole) == files(killed)
 
 
-def test_a_feature_width_that_does_not_fit_is_refused(corpus, tmp_path):
-    with pytest.raises(UserError, match="takes 20 columns, the configuration says 525"):
-        train("dnn", corpus, tmp_path, "--feat-dim=525")
-
-
 @pytest.mark.parametrize(
     ("stage", "options", "message"),
     [
@@ -205,14 +198,6 @@ def test_divergence_names_epoch_and_learning_rate(stage, options, message, corpu
     assert not (tmp_path / "final.nnet").exists()
 
 
-def test_best_cv_is_the_epoch_with_the_lowest_loss(corpus, tmp_path):
-    train("lstm", corpus, tmp_path, "--max-iters=4", "--momentum=0.9", "--select=best-cv")
-    lines = [line.split("\t") for line in (tmp_path / "iters.tsv").read_text().splitlines()[2:]]
-    best = min(lines, key=lambda line: float(line[4]))[-1]
-    assert best != lines[-1][-1]
-    assert (tmp_path / "final.nnet").read_bytes() == (tmp_path / "nnet" / best).read_bytes()
-
-
 def test_a_network_of_training_time_is_said_to_be_late(corpus, tmp_path, capsys):
     train("lstm", corpus, tmp_path, "--max-iters=1")
     transform = f"--feature-transform={SMALL}/transf.nnet"
@@ -221,3 +206,11 @@ def test_a_network_of_training_time_is_said_to_be_late(corpus, tmp_path, capsys)
         assert nnet_forward.main(words) == 0
         err = capsys.readouterr().err
         assert (f"{name}: of training time, its outputs come late" in err) == late
+
+
+def test_best_cv_is_the_epoch_with_the_lowest_loss(corpus, tmp_path):
+    train("lstm", corpus, tmp_path, "--max-iters=4", "--momentum=0.9", "--select=best-cv")
+    lines = [line.split("\t") for line in (tmp_path / "iters.tsv").read_text().splitlines()[2:]]
+    best = min(lines, key=lambda line: float(line[4]))[-1]
+    assert best != lines[-1][-1]
+    assert (tmp_path / "final.nnet").read_bytes() == (tmp_path / "nnet" / best).read_bytes()

@@ -1,7 +1,5 @@
 """The training tools and nnet_forward as programs: options, log lines, counts, weights, targets."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 
@@ -44,20 +42,6 @@ def test_frmshuff_prints_kaldis_lines_and_writes_kaldis_network(run_cli, tmp_pat
     assert len((tmp_path / "out").read_bytes()) == len((SMALL / "dnn/plain.it1").read_bytes())
     for (_, _, ours), (_, _, theirs) in zip(network.params(), kaldi.params(), strict=True):
         assert abs(ours - theirs).max() / abs(theirs).max() < 1e-5
-
-
-def test_lstm_streams_prints_the_lines_of_2014(run_cli, tmp_path):
-    done = run_cli(
-        "steps/nnet1/nnet_train_lstm_streams.py",
-        *("--num-stream", "4", "--batch-size=20", "--momentum=0.8", "--targets-delay=5"),
-        *("--learn-rate=0.002", "--dump-interval=5", TRANSF2014, FEATS, POST),
-        *(SMALL / "lstm/google.init", tmp_path / "out"),
-    )
-    assert done.returncode == 0, done.stderr
-    assert re.search(r"Done 12 files, .* \[TRAINING, NOT-RANDOMIZED, \S+ min, fps\S+\]", done.stderr)
-    tail = "AvgLoss: 0.791764 (Xent), [AvgXent: 0.791764, AvgTargetEnt: 0]\n\nFRAME_ACCURACY >> 69.0928% <<\n"
-    assert done.stderr.endswith(tail)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out_utt10", "out_utt5"]
 
 
 def write(path: Path, kind: str, objects) -> str:
@@ -185,14 +169,6 @@ def test_a_weight_that_is_no_weight_names_utterance_and_frame(tmp_path, value, s
     assert not (tmp_path / "out").exists()
 
 
-def test_missing_weights_are_counted(tmp_path, capsys):
-    weights = write(tmp_path / "w", "vector", [(KEYS[0], np.ones(LENGTHS[KEYS[0]], np.float32))])
-    train(tmp_path / "out", f"--frame-weights={weights}")
-    err = capsys.readouterr().err
-    assert f"{KEYS[1]}, missing per-frame weights" in err
-    assert "Done 1 files, 0 with no tgt_mats, 11 with other errors." in err
-
-
 def test_a_step_on_soft_targets_is_the_mean_of_the_steps_on_their_classes(tmp_path, capsys):
     one_batch = f"--minibatch-size={sum(LENGTHS.values())}"
 
@@ -241,3 +217,17 @@ def test_targets_that_cannot_be_read_are_missing_where_the_rspecifier_is_permiss
     assert f"{KEYS[2]}, missing targets" in err and f"{KEYS[5]}, missing targets" in err
     with pytest.raises(UserError, match=r"p\.scp:3: cannot open '\S+no-such\.ark'"):
         train(tmp_path / "no", targets=f"scp:{tmp_path}/p.scp")
+
+
+def test_lstm_streams_prints_the_lines_of_2014(run_cli, tmp_path):
+    done = run_cli(
+        "steps/nnet1/nnet_train_lstm_streams.py",
+        *("--num-stream", "4", "--batch-size=20", "--momentum=0.8", "--targets-delay=5"),
+        *("--learn-rate=0.002", "--dump-interval=5", TRANSF2014, FEATS, POST),
+        *(SMALL / "lstm/google.init", tmp_path / "out"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"Done 12 files, .* \[TRAINING, NOT-RANDOMIZED, \S+ min, fps\S+\]", done.stderr)
+    tail = "AvgLoss: 0.791764 (Xent), [AvgXent: 0.791764, AvgTargetEnt: 0]\n\nFRAME_ACCURACY >> 69.0928% <<\n"
+    assert done.stderr.endswith(tail)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out_utt10", "out_utt5"]

@@ -1,7 +1,5 @@
 """Nothing that is read from disk is executed: the calls that could do so do not occur in the recipe."""
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Stamps tell the truth: what is done is skipped, what changed is done again, and the log says why."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess
@@ -112,13 +110,6 @@ def test_runner_is_told_of_the_outputs(tmp_path, run_cli, repo):
 def test_options_that_change_no_result_do_not_count(why, options):
     why("true", "--nj", "2", "--cmd", "run.py")
     assert "up to date" in why("true", *options)
-
-
-def test_runner_does_not_count_but_other_options_do(why, repo):
-    why("true", "--nj", "2")
-    runner = f"{repo / 'utils' / 'run.py'} --mem 1G"
-    assert "up to date" in why("JOB=1:2", "log/x.JOB.log", "true", options=["--cmd", runner])
-    assert "command line changed" in why("true", "--k", "2")
 
 
 def test_configurations_and_what_they_name_are_inputs(why, tmp_path):

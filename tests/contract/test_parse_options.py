@@ -1,7 +1,5 @@
 """utils/parse_options.sh as a table: command line and config file in, variables or an error out."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from pathlib import Path
@@ -159,10 +157,3 @@ def test_the_call_is_told_or_goes_to_the_log(toy: Path, tmp_path: Path) -> None:
 @given(value=st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=30))
 def test_any_value_arrives_unchanged(toy: Path, value: str) -> None:
     assert call(toy, "--name", value)[1]["name"] == value
-
-
-def test_leaves_nothing_behind(toy: Path) -> None:
-    script = toy.with_name("left.sh")
-    source = f". {REPO}/utils/parse_options.sh\n"
-    script.write_text(f"{source}! compgen -A function -A variable | grep -i _po_\n")
-    assert call(script)[0] == 0

@@ -1,7 +1,5 @@
 """local/prepare_folder.py: classes from folders, artists from four sources, splits by seed or by lists."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections import Counter
 from pathlib import Path

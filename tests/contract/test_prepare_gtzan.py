@@ -1,7 +1,5 @@
 """local/prepare_gtzan.py: ten classes, folds, repetitions, and the corrupt excerpt."""
 
-from __future__ import annotations
-
 from collections import Counter
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """local/prepare_ismir04.py: every fault of the archive, on a miniature and on the full listing."""
 
-from __future__ import annotations
-
 import shutil
 from collections import Counter
 from pathlib import Path

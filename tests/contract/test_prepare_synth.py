@@ -1,7 +1,5 @@
 """local/make_synth_corpus.py and local/prepare_synth.py: from nothing to Kaldi data directories."""
 
-from __future__ import annotations
-
 import csv
 import shutil
 
@@ -77,38 +75,10 @@ def test_data_directories_have_kaldis_files(run_cli, corpus, tmp_path):
     assert not artists["train"] & artists["test"]
 
 
-@pytest.mark.parametrize(
-    ("argv", "message"),
-    [
-        (["--num-train=3"], "at least 12 tracks a side, two a genre, got 3"),
-        (["--job=3", "--num-jobs=2"], "--job 3: expected a job from 1 to --num-jobs 2"),
-        (["--min-seconds=9", "--max-seconds=8"], "no range"),
-    ],
-)
-def test_wrong_options_of_the_maker(run_cli, tmp_path, argv, message):
-    done = run_cli("local/make_synth_corpus.py", *argv, tmp_path / "out")
-    assert (done.returncode, message in done.stderr, "Traceback" in done.stderr) == (1, True, False)
-    assert not (tmp_path / "out").exists()
-
-
-def missing_file(copy):
+def test_a_corpus_that_lacks_a_file_is_refused(run_cli, copy, tmp_path):
     path = copy / read_rows(copy)[4]["path"]
     path.unlink()
-    return f"tracks.csv:6: {path} is missing; make the corpus again"
-
-
-def class_without_training_tracks(copy):
-    table = copy / "tracks.csv"
-    lines = table.read_text().splitlines(keepends=True)
-    table.write_text("".join(line for line in lines if not line.startswith("train/world/")))
-    return "world has no track in train"
-
-
-@pytest.mark.parametrize("spoil", [missing_file, class_without_training_tracks])
-def test_a_spoilt_corpus_is_refused(run_cli, copy, tmp_path, spoil):
-    message = spoil(copy)
     done = run_cli("local/prepare_synth.py", copy, tmp_path / "data")
-    assert (done.returncode, message in done.stderr, "Traceback" in done.stderr) == (1, True, False), (
-        done.stderr
-    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert f"tracks.csv:6: {path} is missing; make the corpus again" in done.stderr
     assert not (tmp_path / "data").exists()

@@ -1,7 +1,5 @@
 """Stages 7 to 9 on a made-up corpus: what they write, what they refuse, and that a rerun is the same."""
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import dataclasses
@@ -206,14 +204,6 @@ def test_systems_without_a_network_are_shown_like_any_other(report):
     page = (folder / "exp/toy_report/index.html").read_text()
     assert page.index("Table 4.") < page.index("What each part adds") < page.index("Table 2.")
     assert page.index('id="corpus"') < page.index("What this corpus was made to show")
-
-
-def test_out_of_fold_results_of_train_are_said_apart(copy):
-    exp = add_system(copy, "best", 2)
-    shutil.copytree(exp / "score_test", exp / "score_train")
-    toy.run(write_results, copy / "data/toy", copy / "exp/toy", "best")
-    text = (exp / "results.txt").read_text()
-    assert "%train_Seg_acc 94.59 [ 35 / 37 ]" in text and "# out of fold on train" in text
 
 
 class Page(html.parser.HTMLParser):

@@ -1,7 +1,5 @@
 """The contract of Kaldi's job runners, for run.py, slurm.py and sge.py alike (the latter before fakes)."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal
@@ -79,12 +77,6 @@ def test_single_job(runner) -> None:
     assert has_ended(runner, runner.log("deep/one.log")[-1], 7)
 
 
-def test_forgotten_range(local_runner) -> None:
-    done = local_runner.run("log/x.JOB.log", "false")
-    assert done.returncode == 1
-    assert "probably you forgot to put JOB=1:$nj in your script" in done.stderr
-
-
 def test_range_need_not_start_at_one_nor_be_called_job(runner) -> None:
     done = runner.run("nr_x=9:10", "log/r.nr_x.log", "echo", "nr_x", ">", "out.nr_x")
     assert done.returncode == 0, done.stderr
@@ -113,16 +105,6 @@ def test_killed_job_is_a_failure(runner) -> None:
 def test_usage(argv: list[str], message: str) -> None:
     with pytest.raises(request.UsageError, match=message):
         request.parse(argv)
-
-
-def test_usage_is_the_same_for_all(runner) -> None:
-    done = runner.run("JOB=1:2", "log/x", "true")
-    assert done.returncode == 2
-    assert "just one log file" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not runner.fake.joinpath("submitted").exists()
-    assert not list(runner.folder.iterdir())
-    assert "Usage: " in runner.run("--help").stdout
 
 
 def test_max_jobs_run(runner) -> None:

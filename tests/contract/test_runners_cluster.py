@@ -1,7 +1,5 @@
 """What slurm.py and sge.py do when a cluster or its file system has bad news, before a fake of either."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """A site's configuration: what options become, and what is wrong with a file."""
 
-from __future__ import annotations
-
 import pytest
 
 from utils.job_runner import site_conf
@@ -70,9 +68,3 @@ def test_configuration_in_its_standard_place(slurm_runner) -> None:
     first, second = (slurm_runner.fake / "submitted").read_text().splitlines()
     assert "--from-standard-place" in first
     assert "--from-mine" in second
-
-
-def test_missing_configuration(slurm_runner) -> None:
-    done = slurm_runner.run("--config", "none.conf", "log/a.log", "true")
-    assert done.returncode == 2
-    assert "--config none.conf: No such file" in done.stderr

@@ -1,7 +1,5 @@
 """utils/setup_env.sh and path.sh: whose Python it is, one line for the user, and true reasons."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

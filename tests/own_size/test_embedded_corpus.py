@@ -3,8 +3,6 @@
 Two networks show every claim; the two systems that take longest learn from less.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 

@@ -1,7 +1,5 @@
 """A trained system asked about recordings: from its experiment, and from the zip when all else is gone."""
 
-from __future__ import annotations
-
 import csv
 import errno
 import hashlib

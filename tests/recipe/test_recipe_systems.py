@@ -1,7 +1,5 @@
 """The five published systems as stage 9 runs them, on a tiny corpus."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Results cannot be stale: what changes one is done again from the start, what does not is left alone."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -9,8 +9,6 @@ room is given back, and the stage must succeed.
 e.g. tests/reliability/disk_full.py --stop-stage 10
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

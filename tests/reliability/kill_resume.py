@@ -9,8 +9,6 @@ must be the same to the bit.
 e.g. tests/reliability/kill_resume.py --num-kills 20
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import random

@@ -1,7 +1,5 @@
 """Several runs at once, a run that was killed, and an exp/ that cannot be written."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

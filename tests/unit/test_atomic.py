@@ -1,7 +1,5 @@
 """Files appear whole or not at all, and what a killed process left is removed by the next."""
 
-from __future__ import annotations
-
 import os
 import signal
 import socket

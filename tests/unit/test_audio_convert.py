@@ -1,7 +1,5 @@
 """Conversion: what the resampler must keep, what must be reported, what must be refused."""
 
-from __future__ import annotations
-
 import hashlib
 
 import numpy as np

@@ -1,8 +1,5 @@
 """Decoding: every container, and every way in which a file can say less or more than it holds."""
 
-from __future__ import annotations
-
-import shutil
 import stat
 import struct
 from pathlib import Path
@@ -85,14 +82,6 @@ def test_hole_in_a_compressed_file_is_named(tmp_path, name, filler):
         decode(tmp_path / name)
 
 
-@pytest.mark.parametrize("name", ["a.wav", "d.flac", "f.mp3", "g.au"])
-def test_bytes_after_the_audio_do_no_harm(sounds, tmp_path, name):
-    tail = b"TAG" + bytes(125) + b"x" * 3000
-    (tmp_path / name).write_bytes((sounds / name).read_bytes() + tail)
-    samples, _ = decode(tmp_path / name)
-    assert len(samples) == RATE * SECONDS
-
-
 class TestMp3Counts:
     """The count in an MP3 header may be wrong: what the file holds is what counts."""
 
@@ -140,14 +129,6 @@ def test_flac_of_open_length_is_read_to_the_end(sounds, tmp_path):
     assert track.header_frames is None
 
 
-def test_samples_that_are_no_numbers_are_refused(tmp_path):
-    samples = np.zeros((70000, 2), np.float32)
-    samples[66000, 1] = -np.inf
-    soundfile.write(tmp_path / "x.wav", samples, RATE, subtype="FLOAT")
-    with pytest.raises(AudioError, match="sample 66000 is NaN or infinite"):
-        decode(tmp_path / "x.wav")
-
-
 FAKE_FFMPEG = """#!/bin/sh
 for word; do case $word in file:*) path=${word#file:};; esac; done
 if grep -q broken "$path"; then head -c 4024 "$path.au"; echo "codec gave up" >&2; exit 1; fi
@@ -182,12 +163,6 @@ class TestFfmpeg:
     def test_failure_in_the_middle_is_an_error(self, tmp_path):
         with pytest.raises(AudioError, match="broken.m4a.*status 1: codec gave up"):
             decode(tmp_path / "broken.m4a")
-
-    def test_nothing_is_decoded_without_a_stated_length(self, tmp_path):
-        (tmp_path / "bin" / "ffprobe").unlink()
-        if shutil.which("ffprobe") is None:
-            with pytest.raises(AudioError, match="ffprobe.* is not there; install it"):
-                decode(tmp_path / "good.m4a")
 
     def test_file_that_it_does_not_know(self, tmp_path):
         with pytest.raises(
@@ -235,12 +210,6 @@ def test_more_than_the_header_counts_is_refused_or_used(more, name):
     samples, track = decode(more / name)
     assert np.array_equal(samples, whole)
     assert [text for text in track.warnings if "states 1.25 s, 5.00 s are there and used" in text]
-
-
-def test_a_data_size_of_zero_is_no_empty_file(more):
-    (more / "a.wav").write_bytes(patched((more / "a.wav").read_bytes(), b"data", 4, 0, "<I"))
-    with pytest.raises(AudioError, match="the header counts 0 bytes of samples, 220500 are there"):
-        decode(more / "a.wav")
 
 
 @pytest.mark.parametrize("name", [*MORE, "e.ogg", "f.mp3"])

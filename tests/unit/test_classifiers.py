@@ -1,7 +1,5 @@
 """Shrinkage LDA, calibration, choice of parts: against scikit-learn, by hand, and on made data."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import partial
 

@@ -1,7 +1,5 @@
 """Booleans on the command line, as Kaldi reads them."""
 
-from __future__ import annotations
-
 import argparse
 
 import pytest

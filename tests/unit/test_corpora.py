@@ -1,7 +1,5 @@
 """Utterance ids, overlap between sets, GTZAN's repetitions, artists."""
 
-from __future__ import annotations
-
 import shutil
 import struct
 
@@ -11,7 +9,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.corpus import artists, gtzan, ids, overlap
+from local.corpus import artists, ids, overlap
 from local.corpus.tracks import Recording, name_tracks, write_data_dirs
 from steps import audio
 from steps.audio import tags
@@ -112,22 +110,8 @@ def test_class_without_training_tracks_is_an_error(tmp_path):
     assert not (tmp_path / "data").exists()
 
 
-class TestRepetitions:
-    """GTZAN's repetitions as Sturm lists them."""
-
-    def test_there_are_fifty_replicas_too_many(self):
-        within = sum(len(group) - 1 for groups in gtzan.EXACT.values() for group in groups)
-        assert within + len(gtzan.ACROSS) == 50
-
-
 class TestArtists:
     """Patterns, tables and tags."""
-
-    def test_pattern(self):
-        pattern = artists.compile_pattern(r"^[^/]+/(?P<artist>[^/]+)/")
-        assert artists.from_path(pattern, "jazz/Miles Davis/So What.mp3") == "Miles Davis"
-        with pytest.raises(cli.UserError, match="jazz/So What.mp3: --artist-pattern"):
-            artists.from_path(pattern, "jazz/So What.mp3")
 
     @pytest.mark.parametrize("name", ["a.flac", "a.ogg", "a.wav", "a.mp3"])
     def test_tags(self, tmp_path, name):

@@ -1,7 +1,5 @@
 """Archives, script files and tables of random and of damaged bytes: read, or refused by name."""
 
-from __future__ import annotations
-
 import contextlib
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Locks: who holds one, what a killed holder leaves, and file systems that have none."""
 
-from __future__ import annotations
-
 import errno
 import os
 import signal

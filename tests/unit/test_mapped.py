@@ -1,7 +1,5 @@
 """Long tracks: their frames lie in a file, and what is made of them block by block is what is made of all."""
 
-from __future__ import annotations
-
 import mmap
 
 import numpy as np

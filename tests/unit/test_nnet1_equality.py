@@ -4,8 +4,6 @@
 batch, than the delay, of one frame; fewer utterances than streams; both generations of clipping.
 """
 
-from __future__ import annotations
-
 import argparse
 import re
 import sys

@@ -1,7 +1,5 @@
 """nnet1 files: byte-exact round trips, Kaldi's text; tests/contract has the malformed ones."""
 
-from __future__ import annotations
-
 import struct
 from pathlib import Path
 

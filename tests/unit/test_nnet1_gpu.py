@@ -4,8 +4,6 @@ The GPU is torch's device "meta" here, whose tensors have no values; a mode that
 those on tensors of two devices, as CUDA would.
 """
 
-from __future__ import annotations
-
 import os
 
 import numpy as np
@@ -16,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from steps import archive
 from steps.nnet1 import components as nn
-from steps.nnet1 import epoch, feeds, lstm_triton
+from steps.nnet1 import epoch, feeds
 from steps.nnet1.feeds import Feed, TableFeed, make_plan, read_table
 from steps.nnet1.forward import Forward
 from steps.nnet1.initialize import initialize
@@ -220,29 +218,6 @@ def test_a_loss_that_is_no_number_is_named_at_the_end(data, monkeypatch):
         epoch.run(net, data, Frames(8), TrainOptions(0.01), where="epoch 3")
 
 
-def test_cells_are_shared_out_among_the_multiprocessors(monkeypatch):
-    monkeypatch.setattr(lstm_triton, "triton", object())
-    small, large = lstm_triton.find_grid(800, 132), lstm_triton.find_grid(1500, 132)
-    assert (small.programs, small.cells, small.threads) == (100, 8, 256)
-    assert (large.programs, large.cells, large.threads) == (94, 16, 512)
-    assert small.tiles(32, 800)["KEEP"] == 25
-    assert large.tiles(64, 1500)["KEEP"] < -(-1500 // large.tiles(64, 1500)["BK"])
-    assert "too many for 10 multiprocessors" in lstm_triton.find_grid(800, 10)
-    monkeypatch.setattr(lstm_triton, "triton", None)
-    assert "not installed" in lstm_triton.find_grid(800, 132)
-
-
-def test_the_log_says_when_plain_torch_runs_an_lstm(monkeypatch, capsys):
-    monkeypatch.setattr(lstm_triton, "triton", None)
-    properties = type("Properties", (), {"multi_processor_count": 132})
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
-    lstm_triton.choose.cache_clear()
-    assert [lstm_triton.choose(7, GPU) for _ in range(2)] == [None, None]
-    lstm_triton.choose.cache_clear()
-    lines = [line for line in capsys.readouterr().err.splitlines() if "plain torch" in line]
-    assert len(lines) == 1 and "Triton is not installed" in lines[0]
-
-
 @pytest.mark.parametrize(
     ("free", "process", "chosen"),
     [([8], 5, 0), ([2, 8, 3], 4, 1), ([80, 79, 10], 6, 0), ([80, 79, 10], 7, 1), ([0, 0], 3, 1)],
@@ -252,15 +227,6 @@ def test_the_freest_gpu_is_taken_and_equals_are_shared(monkeypatch, free, proces
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda number: (free[number], 80))
     monkeypatch.setattr(os, "getpid", lambda: process)
     assert freest_gpu() == chosen
-
-
-def test_states_are_reset_in_place():
-    layer = Net(make(LSTM), num_stream=2).lstms[0]
-    states = layer.state_c, layer.state_r
-    layer.propagate(torch.ones(8, FEATS))
-    assert states == (layer.state_c, layer.state_r) and states[0].abs().min() > 0
-    layer.reset_streams(torch.tensor([False, True]))
-    assert states[1][0].abs().max() > 0 == states[1][1].abs().max()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")

@@ -1,7 +1,5 @@
 """First parameters: glibc's random numbers, prototypes, and Kaldi's networks bit for bit."""
 
-from __future__ import annotations
-
 import ctypes
 import math
 from pathlib import Path
@@ -134,12 +132,3 @@ def test_small_variances_are_floored(capsys):
     scale = stats_to_network(stats, var_floor=0.25).components[1].scale
     assert scale.tolist() == pytest.approx([2, 1 / math.sqrt(2)])
     assert "1 of 2 dimensions, dimension 0 first" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "options", [{"std_dev": 0.0}, {"std_dev": 1e300}, {"var_floor": -1.0}, {"learn_rate_coef": -1.0}]
-)
-def test_wrong_options_of_the_normalisation_are_refused(options):
-    name = next(iter(options)).replace("_", "-")
-    with pytest.raises(UserError, match=f"--{name} must be positive"):
-        stats_to_network(np.array([[1.0, 2], [3, 0]]), **options)

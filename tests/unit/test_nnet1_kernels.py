@@ -1,7 +1,5 @@
 """What is in C against plain torch, and what happens without a compiler."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np

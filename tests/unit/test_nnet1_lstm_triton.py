@@ -1,7 +1,5 @@
 """The Triton kernels of the LSTM against plain torch: on the CPU a grid of one program in the interpreter."""
 
-from __future__ import annotations
-
 import os
 from functools import partial
 

@@ -1,7 +1,5 @@
 """Layers, penalties and loss against calculus and against numbers worked out by hand."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Products of matrices by each library, in all layouts that the layers use, and the choice among them."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

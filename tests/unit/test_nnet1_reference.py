@@ -7,8 +7,6 @@ plain torch), and there is none among the cross-validations'. Hence the allowanc
 beyond Kaldi's rounding.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

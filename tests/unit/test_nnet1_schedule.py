@@ -1,7 +1,5 @@
 """The schedules against logs of Kaldi's own scripts, and tables of their decisions."""
 
-from __future__ import annotations
-
 import math
 import re
 from pathlib import Path
@@ -173,8 +171,3 @@ def test_slow_or_overfitting_training_is_no_divergence(name):
     losses = HEALTHY[name]
     for end in range(len(losses) + 1):
         schedule.check_divergence(_epochs(*losses[:end]), 2.0)
-
-
-@pytest.mark.parametrize(("losses", "half"), [((0.4, 0.9), False), ((1.3, 1.3), True), ((0.92, 3.0), True)])
-def test_training_that_ended_half_way_is_told(losses, half):
-    assert schedule.half_way(Epoch(2, "0.1", *losses), 6).startswith("training ended half-way") is half

@@ -1,7 +1,5 @@
 """How utterances become minibatches and chunks, on frames that say where they come from."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from hypothesis import given, settings

@@ -1,7 +1,5 @@
 """The shuffled list of a training: the same for the same utterances, however their archives were split."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """What programs say about their progress, and what is made of it."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

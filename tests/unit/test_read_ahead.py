@@ -1,7 +1,5 @@
 """Items that a thread makes ahead of their use."""
 
-from __future__ import annotations
-
 import threading
 
 import pytest

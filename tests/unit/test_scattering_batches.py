@@ -1,7 +1,5 @@
 """The path of CUDA where there is no GPU: tracks in batches, mirror images gathered, devices of tensors."""
 
-from __future__ import annotations
-
 from contextlib import contextmanager
 from itertools import islice
 

@@ -1,7 +1,5 @@
 """The features against ScatNet's own numbers, and the properties they must have."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """The mathematics of the filter banks, the paths, and the filters as they are stored."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

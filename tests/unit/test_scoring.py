@@ -1,7 +1,5 @@
 """Counts, intervals, tests and votes against values worked out by hand."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 

@@ -1,7 +1,5 @@
 """Splits and folds: nobody on both sides, every class kept, and as close to the wanted share as can be."""
 
-from __future__ import annotations
-
 from collections import Counter
 from itertools import combinations
 from pathlib import Path

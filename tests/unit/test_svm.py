@@ -1,7 +1,5 @@
 """The linear SVM: what it learns, how C is chosen, and its file."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from sklearn.svm import LinearSVC

@@ -1,7 +1,5 @@
 """The embedded corpus: what is true of its plan, its notes and its sound by construction."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 from collections import Counter

@@ -1,7 +1,5 @@
 """The paper's numbers, the tables' layout, and what tables and pictures are made from."""
 
-from __future__ import annotations
-
 import json
 import re
 

@@ -1,7 +1,5 @@
 """Kaldi's text tables: what is taken as it stands, and names with odd characters."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """The whitening transform: white frames within classes, in a network file that Kaldi reads."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
