@@ -22,7 +22,6 @@ if shutil.which("nvidia-smi") is None:
 
 @pytest.fixture(scope="session")
 def repo() -> Path:
-    """Root of the recipe."""
     return REPO
 
 

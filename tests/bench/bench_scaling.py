@@ -42,7 +42,6 @@ def hours_list(text: str) -> list[float]:
 
 
 def get_parser() -> cli.KaldiParser:
-    """Return the parser of this program's options."""
     parser = cli.KaldiParser("bench_scaling.py [options]", __doc__)
     parser.add_argument("--hours", type=hours_list, default=[1.0, 5.0, 20.0], help="sizes (1,5,20)")
     parser.add_argument("--nj", type=cli.positive_int, default=os.cpu_count() or 1, help="jobs side by side")

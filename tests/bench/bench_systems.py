@@ -51,7 +51,6 @@ def measure(name: str, num_tracks: int) -> tuple[float, float]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print the table."""
     parser = cli.KaldiParser("tests/bench/bench_systems.py [options]", __doc__)
     parser.add_argument("--minutes", type=cli.positive_int, default=12, help="of audio (default: 12)")
     num_tracks = max(1, parser.parse_args(argv).minutes * 60 // TRACK_SECONDS)

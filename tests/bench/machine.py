@@ -49,12 +49,10 @@ def go_by(chosen: Callable[[], float]) -> None:
 
 
 def clock() -> float:
-    """Tell the time in seconds."""
     return _clock[0]()
 
 
 def timed(run: Callable[[], object]) -> float:
-    """Seconds of one call."""
     started = clock()
     run()
     return clock() - started

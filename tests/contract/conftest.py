@@ -29,11 +29,9 @@ class Runner:
 
     @property
     def words(self) -> list[str]:
-        """Program and arguments that start the runner."""
         return [sys.executable, str(REPO / "utils" / self.name)]
 
     def start(self, *argv: str, **variables: str) -> subprocess.Popen[str]:
-        """Start the runner."""
         return subprocess.Popen(
             [*self.words, *argv],
             cwd=self.folder,
@@ -44,7 +42,6 @@ class Runner:
         )
 
     def run(self, *argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run the runner to its end."""
         process = self.start(*argv, **variables)
         out, err = process.communicate(timeout=60)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
@@ -58,12 +55,10 @@ class Runner:
             time.sleep(0.02)
 
     def log(self, name: str) -> list[str]:
-        """Lines of a log."""
         return (self.folder / "log" / name).read_text().splitlines()
 
 
 def make_runner(name: str, tmp_path: Path) -> Runner:
-    """A runner whose scheduler, if it needs one, is the fake."""
     programs, fake, folder = tmp_path / "bin", tmp_path / "fake", tmp_path / "work"
     for path in (programs, fake, folder):
         path.mkdir()
@@ -86,23 +81,19 @@ def make_runner(name: str, tmp_path: Path) -> Runner:
 
 @pytest.fixture(params=["run.py", "slurm.py", "sge.py"])
 def runner(request: pytest.FixtureRequest, tmp_path: Path) -> Runner:
-    """Each of the three runners."""
     return make_runner(request.param, tmp_path)
 
 
 @pytest.fixture()
 def local_runner(tmp_path: Path) -> Runner:
-    """The runner of this machine."""
     return make_runner("run.py", tmp_path)
 
 
 @pytest.fixture()
 def slurm_runner(tmp_path: Path) -> Runner:
-    """Slurm's runner before a fake Slurm."""
     return make_runner("slurm.py", tmp_path)
 
 
 @pytest.fixture()
 def sge_runner(tmp_path: Path) -> Runner:
-    """Grid Engine's runner before a fake Grid Engine."""
     return make_runner("sge.py", tmp_path)

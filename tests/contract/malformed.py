@@ -87,8 +87,6 @@ def check_refused(case: Case, folder: Path, run_cli) -> None:
 
 
 def refusal(cases: list[Case]) -> Callable[..., None]:
-    """Return the test that all cases are refused."""
-
     @pytest.mark.parametrize("case", cases, ids=lambda case: case.name)
     def test(case, tmp_path, run_cli):
         check_refused(case, tmp_path, run_cli)
@@ -107,7 +105,6 @@ def check_works(command: str, folder: Path, run_cli) -> None:
 
 
 def int32(value: int) -> bytes:
-    """Return a size byte and a little-endian int32."""
     return b"\4" + struct.pack("<i", value)
 
 
@@ -131,17 +128,14 @@ def posterior(classes: list[int], weight: float = 1.0) -> bytes:
 
 
 def ark(*entries: tuple[str, bytes]) -> bytes:
-    """Return an archive."""
     return b"".join(key.encode() + b" " + value for key, value in entries)
 
 
 def rows(num_frames: int = 4, dim: int = 3, seed: int = 1) -> np.ndarray:
-    """Return small random features."""
     return np.random.default_rng(seed).normal(size=(num_frames, dim)).astype(np.float32)
 
 
 def posteriors(num_frames: int = 4, num_classes: int = 3) -> np.ndarray:
-    """Return valid posteriors."""
     values = np.exp(rows(num_frames, num_classes))
     return values / values.sum(axis=1, keepdims=True)
 
@@ -152,12 +146,10 @@ SOFTMAX = "<Softmax> 3 3 \n<!EndOfComponent> \n"
 
 
 def affine(num_out: int = 3, num_in: int = 3, value: str = "0.5") -> str:
-    """Return an affine component in today's text."""
     weights = "".join("  " + f"{value} " * num_in + "\n" for _ in range(num_out)).rstrip("\n")
     head = f"<AffineTransform> {num_out} {num_in} \n<LearnRateCoef> 1 <BiasLearnRateCoef> 1 <MaxNorm> 0 \n"
     return f"{head} [\n{weights}]\n [ {'0 ' * num_out}]\n<!EndOfComponent> \n"
 
 
 def nnet(*components: str) -> str:
-    """Return a network in text."""
     return "<Nnet> \n" + "".join(components) + "</Nnet> \n"

@@ -54,8 +54,6 @@ def test_tables_and_files(data_dir, capsys):
 
 
 class TestDriver:
-    """steps/convert_audio.sh."""
-
     @pytest.fixture
     def drive(self, data_dir, run_cli):
         def run(*options, data=data_dir):

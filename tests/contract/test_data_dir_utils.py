@@ -23,14 +23,12 @@ GOOD = {
 
 @pytest.fixture()
 def folder(tmp_path: Path) -> Path:
-    """A data directory with nothing wrong in it."""
     for name, text in GOOD.items():
         (tmp_path / name).write_text(text)
     return tmp_path
 
 
 def problems(folder: Path, **options: bool) -> list[str]:
-    """Everything that validation says."""
     return validate_data_dir.validate(folder, validate_data_dir.required(), **options)[0]
 
 

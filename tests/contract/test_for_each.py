@@ -7,7 +7,6 @@ import pytest
 
 @pytest.fixture
 def for_each(run_cli, tmp_path):
-    """Run for_each.py in an empty folder."""
     return partial(run_cli, "utils/for_each.py", cwd=tmp_path)
 
 

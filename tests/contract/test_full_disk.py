@@ -16,7 +16,6 @@ LIMIT = 1000
 
 
 def wav() -> bytes:
-    """Return half a second of noise."""
     buffer = io.BytesIO()
     soundfile.write(buffer, np.random.default_rng(1).uniform(-0.3, 0.3, 11025), 22050, format="WAV")
     return buffer.getvalue()

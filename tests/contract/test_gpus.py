@@ -14,7 +14,6 @@ HOLD = [*ALONE, "sleep", "0.3;", "rmdir", "held.$CUDA_VISIBLE_DEVICES"]
 
 
 def used(runner, jobs: int) -> list[str]:
-    """Return what CUDA_VISIBLE_DEVICES was in each job."""
     return [(runner.folder / f"gpu.{job}").read_text().strip() for job in range(1, jobs + 1)]
 
 

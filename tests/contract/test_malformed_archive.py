@@ -24,7 +24,6 @@ GOOD = ark(("u1", matrix(rows())), ("u2", matrix(rows(seed=2))))
 
 
 def one(value: bytes) -> bytes:
-    """Return an archive of one value."""
     return ark(("u1", value))
 
 

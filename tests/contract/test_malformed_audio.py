@@ -14,7 +14,6 @@ CONVERT = "steps/convert_audio.py --utt2dur utt2dur --report report.tsv wav.scp 
 
 @functools.cache
 def sound(kind: str) -> bytes:
-    """Return two seconds of noise and tones in a format."""
     time = np.arange(2 * 22050) / 22050
     samples = 0.3 * np.sin(2 * np.pi * 440 * time) + 0.1 * np.random.default_rng(7).normal(size=len(time))
     buffer = io.BytesIO()
@@ -34,7 +33,6 @@ def wav(
 
 
 def au(data: bytes, offset: int = 24, size: int | None = None, code: int = 3, rate: int = 22050) -> bytes:
-    """Return a Sun file of 16-bit samples whose header may lie."""
     return struct.pack(">4sIIIII", b".snd", offset, len(data) if size is None else size, code, rate, 1) + data
 
 

@@ -10,7 +10,6 @@ from tests.contract.malformed import Case, check_works, refusal, write_files
 
 
 def wav(samples: object, rate: int = 22050, subtype: str = "PCM_16") -> bytes:
-    """Return a WAV file."""
     buffer = io.BytesIO()
     soundfile.write(buffer, np.asarray(samples, dtype=np.float64), rate, format="WAV", subtype=subtype)
     return buffer.getvalue()

@@ -22,7 +22,6 @@ COPY = "steps/nnet1/nnet_copy.py x.nnet out.nnet"
 
 
 def real(value: float) -> bytes:
-    """Return a size byte and a float32."""
     return b"\4" + struct.pack("<f", value)
 
 
@@ -51,12 +50,10 @@ def before(kind: str) -> str:
 
 
 def lstm(cells: int, rest: str = "") -> str:
-    """Return the beginning of a network of an LSTM."""
     return f"<Nnet> \n<LstmProjectedStreams> 2 3 \n<CellDim> {cells} <NumStream> 4 {rest}"
 
 
 def raw(*parts: bytes | int) -> bytes:
-    """Return a binary network of tokens and numbers as they stand."""
     return b"\0B<Nnet> " + b"".join(int32(part) if isinstance(part, int) else part for part in parts)
 
 

@@ -41,14 +41,12 @@ def cases(*table: tuple, command: str = "", file: str = "", prefix: str = "") ->
 
 
 def altered(frame: int, column: int, value: float) -> bytes:
-    """Return posteriors with one number replaced."""
     values = posteriors()
     values[frame, column] = value
     return matrix(values)
 
 
 def with_one(entries: list[tuple[str, bytes]], data: bytes) -> bytes:
-    """Return an archive with the value of u03 replaced."""
     return ark(*((utt, data if utt == "u03" else value) for utt, value in entries))
 
 
@@ -116,7 +114,6 @@ def svm(**replaced: object) -> bytes:
 
 
 def packed(name: str, content: bytes) -> bytes:
-    """Return a zip file with one entry."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as file:
         file.writestr(name, content)

@@ -16,7 +16,6 @@ STEPS = Path(__file__).resolve().parents[2] / "steps" / "nnet1"
 
 @pytest.fixture
 def call(run_cli, tmp_path):
-    """Run a tool of nnet1 by its name."""
     return lambda tool, *argv, **options: run_cli(STEPS / tool, *argv, cwd=tmp_path, **options)
 
 

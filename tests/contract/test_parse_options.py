@@ -29,7 +29,6 @@ DEFAULTS = {"nj": "4", "raw": "false", "use_gpu": "true", "name": "line", "empty
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A script with options of every kind."""
     path = tmp_path_factory.mktemp("options") / "toy.sh"
     path.write_text(SCRIPT)
     return path

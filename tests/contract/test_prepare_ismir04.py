@@ -38,8 +38,6 @@ def prepare(root: Path, data: Path, *options: str) -> int:
 
 
 class TestMiniature:
-    """Faults one by one."""
-
     def test_what_is_written(self, miniature, tmp_path):
         data = tmp_path / "data"
         assert prepare(miniature, data) == 0

@@ -53,7 +53,6 @@ def copied(root: Path, folder: Path) -> Path:
 
 @pytest.fixture
 def copy(root, tmp_path) -> Path:
-    """Return a copy of it to change."""
     return copied(root, tmp_path / "copy")
 
 

@@ -25,7 +25,6 @@ def has_ended(runner, line: str, code: int, signalled: int = 0) -> bool:
 
 
 def until(condition, seconds: float = 30.0) -> None:
-    """Wait for a condition, and fail if it does not come true."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -33,7 +32,6 @@ def until(condition, seconds: float = 30.0) -> None:
 
 
 def alive(pid_file: Path) -> bool:
-    """Whether the process noted in a file lives."""
     pid = int(pid_file.read_text())
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"

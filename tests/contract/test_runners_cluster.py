@@ -26,7 +26,6 @@ def trouble(runner, **files: str) -> None:
 
 
 def run(runner, *argv: str, code: int = 0, **variables: str) -> str:
-    """Run the runner, which must end with this code, and return what it said."""
     done = runner.run(*argv, **variables)
     assert done.returncode == code, done.stderr
     return done.stderr
@@ -41,25 +40,21 @@ def start_and_wait(runner, *argv: str, **variables: str):
 
 
 def ended(process, code: int) -> str:
-    """Wait for a runner to end with this code and return what it said."""
     _, err = process.communicate(timeout=60)
     assert process.returncode == code, err
     return err
 
 
 def wait_for_ends(runner, *tasks: str) -> None:
-    """Wait until tasks of the fake scheduler have ended."""
     for task in tasks:
         runner.wait_for(runner.fake / f"end.{task}")
 
 
 def submitted(runner) -> str:
-    """Return the command lines of all submissions."""
     return (runner.fake / "submitted").read_text()
 
 
 def cancelled(runner) -> str:
-    """Return the arguments of all cancellations."""
     return (runner.fake / "cancelled").read_text()
 
 

@@ -12,7 +12,6 @@ pytestmark = pytest.mark.xdist_group("recipe")
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory):
-    """A copy of the recipe in which nothing was run."""
     return make_workspace(tmp_path_factory.mktemp("empty") / "copy")
 
 

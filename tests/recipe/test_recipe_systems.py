@@ -14,7 +14,6 @@ STAGE_9 = ("--dnns", "", "--lstms", "", "--stage", "9", "--stop-stage", "9")
 
 @pytest.fixture(scope="module")
 def folder(workspace):
-    """Return the folder of a run of all five systems."""
     done = run_recipe(workspace, *STAGE_9, "--systems", " ".join(registry.NAMES))
     assert done.returncode == 0, done.stderr[-3000:]
     return workspace

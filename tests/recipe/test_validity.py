@@ -15,7 +15,6 @@ MODEL = ("--dnns", "dnn1", "--lstms", "lstm_512")
 
 
 def git(folder, *words: str) -> str:
-    """Run git in the folder and return what it prints."""
     settings = ("-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false")
     command = ["git", *settings, *words]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()

@@ -27,7 +27,6 @@ SAID = ("No space left", "will be written", "disk not full", "space")
 
 
 def get_parser() -> cli.KaldiParser:
-    """Return the parser of this program's options."""
     parser = cli.KaldiParser("disk_full.py [options]", __doc__)
     parser.add_argument("--stop-stage", type=int, default=10, help="last stage to try (default: 10)")
     parser.add_argument("--inside", metavar="FOLDER", help="for the program itself, in its namespace")
@@ -35,7 +34,6 @@ def get_parser() -> cli.KaldiParser:
 
 
 def stage_of(folder: Path, stage: int) -> subprocess.CompletedProcess:
-    """Run one stage."""
     return run_recipe(folder, "--stage", str(stage), "--stop-stage", str(stage), *MODELS)
 
 
@@ -94,7 +92,6 @@ def inside(folder: Path, stop_stage: int) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the program."""
     options = get_parser().parse_args(argv)
     if options.inside:
         return inside(Path(options.inside), options.stop_stage)

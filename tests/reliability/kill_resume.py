@@ -31,7 +31,6 @@ MODELS = ("--dnns", "dnn1", "--lstms", "lstm_512", "--systems", "lee2009")
 
 
 def get_parser() -> cli.KaldiParser:
-    """Return the parser of this program's options."""
     parser = cli.KaldiParser("kill_resume.py [options]", __doc__)
     parser.add_argument("--num-kills", type=cli.positive_int, default=20, help="how often to kill")
     parser.add_argument("--seed", type=int, default=777, help="of the moments")
@@ -74,7 +73,6 @@ class Run:
         return True
 
     def finish(self) -> int:
-        """Wait for the end and return the exit status."""
         status = self.process.wait()
         self._reader.join(timeout=5)
         return status
@@ -131,7 +129,6 @@ def disturb(folder: Path, seconds: list[float], num_kills: int, seed: int) -> No
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the program."""
     options = get_parser().parse_args(argv)
     base = Path(tempfile.mkdtemp(prefix="kill_resume_"))
     try:

@@ -68,8 +68,6 @@ def test_result_does_not_depend_on_the_blocks(convert, monkeypatch, block):
 
 
 class TestFullScale:
-    """Beyond full scale: saturated and reported, scaled, or refused."""
-
     loud = sine(440, OUT, amplitude=1.25)
 
     def test_report_saturates(self, convert):
@@ -98,8 +96,6 @@ class TestFullScale:
 
 
 class TestSilenceAndOffset:
-    """Oddities that are kept and reported."""
-
     def test_silent_track(self, convert):
         out, report = convert(np.zeros((OUT, 2)), OUT)
         assert not out.any()
@@ -114,8 +110,6 @@ class TestSilenceAndOffset:
 
 
 class TestRefusal:
-    """What is refused leaves nothing behind."""
-
     def test_shorter_than_a_window(self, convert, tmp_path):
         convert(sine(440, OUT, 8192 / OUT), OUT)
         (tmp_path / "out.wav").unlink()

@@ -193,7 +193,6 @@ def patched(data: bytes, mark: bytes, distance: int, value: int, form: str) -> b
 
 @pytest.fixture()
 def more(sounds, tmp_path):
-    """The sounds, to be changed."""
     for name in MORE:
         (tmp_path / name).write_bytes((sounds / name).read_bytes())
     return tmp_path

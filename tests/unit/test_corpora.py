@@ -17,8 +17,6 @@ from utils import cli, tables
 
 
 class TestIds:
-    """ASCII ids that sort as their artists do."""
-
     @pytest.mark.parametrize(
         ("text", "wanted"),
         [
@@ -83,8 +81,6 @@ ROWS = [row.split() for row in ("a1 x A train", "b1 y B train", "a2 x A test", "
 
 
 class TestOverlap:
-    """Artists and recordings on both sides."""
-
     def test_is_reported_and_strict_refuses(self, tmp_path, capsys):
         write(tmp_path, ROWS)
         overlap.report(tmp_path / "data", ["test"])
@@ -111,8 +107,6 @@ def test_class_without_training_tracks_is_an_error(tmp_path):
 
 
 class TestArtists:
-    """Patterns, tables and tags."""
-
     @pytest.mark.parametrize("name", ["a.flac", "a.ogg", "a.wav", "a.mp3"])
     def test_tags(self, tmp_path, name):
         with soundfile.SoundFile(tmp_path / name, "w", 22050, 1) as sound:
@@ -122,7 +116,6 @@ class TestArtists:
 
 
 def id3(frames: dict[str, str], version: int = 3) -> bytes:
-    """Return an ID3v2 tag."""
     body = b""
     for name, text in frames.items():
         data = b"\1" + text.encode("utf-16") if version == 3 else b"\3" + text.encode()
@@ -137,7 +130,6 @@ def comment(data: bytes, text: str) -> bytes:
 
 
 def chunk(name: bytes, order: str, content: bytes) -> bytes:
-    """Return a chunk of a WAV or AIFF file."""
     return name + struct.pack(f"{order}I", len(content)) + content
 
 

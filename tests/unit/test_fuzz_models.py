@@ -58,7 +58,6 @@ def test_networks_and_prototypes_of_random_tokens_are_read_or_refused(words, tmp
 
 @functools.cache
 def sound(kind: str) -> bytes:
-    """Return a second of noise in a format."""
     buffer = io.BytesIO()
     soundfile.write(buffer, np.random.default_rng(1).uniform(-0.3, 0.3, 22050), 22050, format=kind)
     return buffer.getvalue()

@@ -103,7 +103,6 @@ def parameters(case: Case) -> tuple[list[dict[str, np.ndarray]], np.ndarray]:
 
 
 def network(case: Case) -> nn.Network:
-    """The initial network for steps/nnet1."""
     lstms, weight = parameters(case)
     cell_dim, proj_dim = case.sizes
     clips = {f"{name}_clip": getattr(case.clips, name) for name in ("cell", "diff", "cell_diff", "grad")}

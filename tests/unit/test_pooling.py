@@ -27,7 +27,6 @@ def votes(utts: str, ref: list[int], hyp: list[int], frames: list[int], right: l
 
 
 def fold(frames: list[list[int]], by_vote: Predictions, ties: int) -> Scores:
-    """Return the results of one fold."""
     measures = {
         "Frame_acc": Measure("Frame_acc", np.array(frames), {"by_track": [1.0, 2.0]}),
         "Seg_acc": Measure("Seg_acc", by_vote.confusion, {"ties": ties, "notes": f"C {ties}"}),

@@ -33,8 +33,6 @@ def held_counts(groups, held) -> Counter:
 
 
 class TestHeldOut:
-    """The set of groups that goes to cross-validation or to test."""
-
     @given(one_class_each, st.sampled_from([0.1, 0.25, 0.5]), st.integers(0, 99))
     @settings(max_examples=40, deadline=None)
     def test_no_other_set_of_groups_is_closer(self, groups, share, seed):
@@ -67,8 +65,6 @@ class TestHeldOut:
 
 
 class TestFolds:
-    """K folds."""
-
     @given(many_classes_each, st.integers(2, 4), st.integers(0, 9))
     @settings(max_examples=40, deadline=None)
     def test_every_group_is_in_one_fold(self, groups, num_folds, seed):
@@ -124,8 +120,6 @@ def keys(path: Path) -> list[str]:
 
 
 class TestTrCv:
-    """local/split_tr_cv.py."""
-
     def test_writes_two_complete_directories(self, data_dir):
         tr, cv = data_dir.with_name("tr"), data_dir.with_name("cv")
         assert split_tr_cv.main([str(data_dir), str(tr), str(cv)]) == 0
@@ -158,8 +152,6 @@ def test_pooling_wants_different_utterances_and_the_same_classes(data_dir, tmp_p
 
 
 class TestFrameLabels:
-    """local/make_frame_labels.py."""
-
     def test_one_class_for_every_frame(self, data_dir):
         make_frame_labels.main([str(data_dir)])
         labels = dict(archive.read_objects(f"scp:{data_dir}/labels.scp", "posterior"))
