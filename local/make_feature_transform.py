@@ -5,13 +5,11 @@ cmvn gives every column mean 0 and variance 1, as Kaldi's recipes do (compute-cm
 whiten gives the covariance within the classes, shrunk towards its diagonal, the inverse as well: losses fall
 faster. Reads <data-dir>/{feats.scp,utt2genre}; writes <dir>/feature_transform.nnet and, of cmvn, cmvn.stats.
 
-Usage: make_feature_transform.py [options] <data-dir> <dir>
- e.g.: make_feature_transform.py --config conf/transform.conf data/synth/train_tr data/synth/cmvn
+Usage: local/make_feature_transform.py [options] <data-dir> <dir>
+e.g.:  local/make_feature_transform.py --config conf/transform.conf data/synth/train_tr data/synth/cmvn
 """
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 
@@ -21,20 +19,12 @@ from steps.nnet1.model_file import write_network
 from utils import cli, tables
 
 
-def get_parser() -> cli.KaldiParser:
-    """Return the command line of this program."""
-    parser = cli.KaldiParser("make_feature_transform.py [options] <data-dir> <dir>", __doc__)
+def main(argv: list[str] | None = None) -> int:
+    """Make the transform."""
+    parser = cli.KaldiParser.of(__doc__)
     parser.add_argument("--transform", choices=("cmvn", "whiten"), default="cmvn", help="cmvn or whiten")
     shrinkage_help = "of the correlations that whiten, above 0 and up to 1"
     parser.add_argument("--shrinkage", type=cli.finite_float, default=0.03, help=shrinkage_help)
-    parser.add_argument("data_dir", type=Path)
-    parser.add_argument("dir", type=Path)
-    return parser
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run the program and return its exit status."""
-    parser = get_parser()
     args = parser.parse_args(argv)
     if not 0.0 < args.shrinkage <= 1.0:
         parser.error(f"--shrinkage: expected above 0 and up to 1, got {args.shrinkage:g}")
@@ -47,7 +37,6 @@ def main(argv: list[str] | None = None) -> int:
     else:
         network = whitening_network(feats, tables.read_table(args.data_dir / "utt2genre"), args.shrinkage)
     write_network(network, str(args.dir / "feature_transform.nnet"), args.transform != "cmvn")
-    cli.log(f"wrote the transform '{args.transform}' to {args.dir}/feature_transform.nnet")
     return 0
 
 

@@ -5,29 +5,20 @@ Reads utt2genre, genres.txt (line number - 1 is the class index) and utt2num_fra
 labels.scp, one (index, 1.0) a frame: what nnet_train_frmshuff.py and nnet_train_lstm_streams.py take as
 targets. Kaldi's recipes get the same from ali-to-post.
 
-Usage: make_frame_labels.py <data-dir>
- e.g.: make_frame_labels.py data/synth/train_tr
+Usage: local/make_frame_labels.py <data-dir>
+e.g.:  local/make_frame_labels.py data/synth/train_tr
 """
 
 from __future__ import annotations
-
-from pathlib import Path
 
 from steps import archive
 from steps.scoring.reference import read_num_frames, read_reference
 from utils import cli
 
 
-def get_parser() -> cli.KaldiParser:
-    """Return the command line of this program."""
-    parser = cli.KaldiParser("make_frame_labels.py <data-dir>", __doc__)
-    parser.add_argument("data_dir", type=Path)
-    return parser
-
-
 def main(argv: list[str] | None = None) -> int:
-    """Run the program and return its exit status."""
-    args = get_parser().parse_args(argv)
+    """Write the labels."""
+    args = cli.KaldiParser.of(__doc__).parse_args(argv)
     reference = read_reference(args.data_dir)
     num_frames = read_num_frames(reference)
     target = f"ark,scp:{args.data_dir}/labels.ark,{args.data_dir}/labels.scp"

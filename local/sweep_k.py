@@ -15,60 +15,59 @@ e.g.:  local/sweep_k.py --config conf/svm.conf data/synth exp/synth_sc/svm_sc ex
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from steps.scoring.reference import read_reference
+import numpy as np
+
+from steps.scoring.reference import read_reference, read_vectors
+from steps.scoring.segment import posterior_statistics
 from steps.scoring.svm import read_svm
-from steps.scoring.svm_training import add_svm_options, svm_options
-from steps.scoring.sweep import SweepData, sweep, write_sweep
-from steps.scoring.vectors import read_labelled
+from steps.scoring.svm_training import add_svm_options, fit, svm_options
 from steps.scoring.votes import read_posteriors
-from utils import cli
+from utils import atomic, cli
 
+COLUMNS = ("k", "lstm_correct", "fusion_correct", "total", "lstm_percent", "fusion_percent")
 DEFAULT_GRID = tuple(round(0.5 + 0.01 * step, 2) for step in range(50))
 
 
 def thresholds(text: str) -> tuple[float, ...]:
     """Parse a comma-separated, increasing list of thresholds in [0, 1)."""
     values = tuple(cli.finite_float(word) for word in text.split(","))
-    if values[0] < 0.0 or values[-1] >= 1.0 or any(a >= b for a, b in zip(values, values[1:], strict=False)):
+    if values[0] < 0.0 or values[-1] >= 1.0 or list(values) != sorted(set(values)):
         raise argparse.ArgumentTypeError(f"expected increasing thresholds in [0, 1), got '{text}'")
     return values
 
 
-def get_parser() -> cli.KaldiParser:
-    """Return the command line."""
-    parser = cli.KaldiParser("local/sweep_k.py [options] <data-dir> <sc-dir> <exp-dir>", __doc__)
+def main(argv: list[str] | None = None) -> int:
+    """Sweep one model."""
+    parser = cli.KaldiParser.of(__doc__)
     add_svm_options(parser)
     parser.add_argument("--k-grid", type=thresholds, default=DEFAULT_GRID, help="thresholds")
     parser.add_argument("--test-set", default="test", metavar="SET", help="where it is tested")
-    parser.add_argument("data_dir", help="corpus directory with train and test")
-    parser.add_argument("sc_dir", help="folder of the mean frames, train.scp and test.scp")
-    parser.add_argument("exp_dir", help="folder of the model")
-    return parser
-
-
-def collect(data_dir: Path, sc_rspecifier: str, post_rspecifier: str) -> SweepData:
-    """Read the mean frames and the posteriors of a set."""
-    reference = read_reference(data_dir)
-    means, labels = read_labelled(reference, sc_rspecifier)
-    posts = {utt: post.copy() for utt, post in read_posteriors(reference, post_rspecifier)}
-    return SweepData(means, [posts[utt] for utt in reference.genre], labels)
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Sweep one model."""
-    args = get_parser().parse_args(argv)
-    data, means, exp = Path(args.data_dir), Path(args.sc_dir), Path(args.exp_dir)
-    machines = [read_svm(exp / f"svm_{kind}" / "svm.npz") for kind in ("lstm", "fusion")]
-    train, test = (
-        collect(data / part, f"scp:{means}/{part}.scp", f"scp:{exp}/post_{part}/post.scp")
-        for part in ("train", args.test_set)
-    )
-    costs = (machines[0].cost, machines[1].cost)
-    points = sweep(train, test, len(machines[0].classes), args.k_grid, costs, svm_options(args))
-    write_sweep(exp / "sweep_k.tsv", points)
-    cli.log(f"wrote {exp}/sweep_k.tsv: {len(points)} thresholds, C={costs[0]:g} and {costs[1]:g}")
+    args = parser.parse_args(argv)
+    exp = args.exp_dir
+    costs = [read_svm(exp / f"svm_{kind}/svm.npz").cost for kind in ("lstm", "fusion")]
+    sets = []
+    for part in ("train", args.test_set):
+        reference = read_reference(args.data_dir / part)
+        means = read_vectors(reference, f"scp:{args.sc_dir}/{part}.scp")
+        found = read_posteriors(reference, f"scp:{exp}/post_{part}/post.scp")
+        by_utt = {utt: post.copy() for utt, post in found}
+        sets.append((means, [by_utt[utt] for utt in reference.genre], reference.labels))
+    (*_, labels), (*_, truth) = sets
+    with atomic.replacing(exp / "sweep_k.tsv") as file:
+        file.write("\t".join(COLUMNS) + "\n")
+        for k in args.k_grid:
+            kinds = []
+            for means, posts, _ in sets:
+                lstm = np.stack([posterior_statistics(post, k) for post in posts])
+                vectors = [lstm, np.hstack([means, lstm])]  # rounded as those of the tables are
+                kinds.append([values.astype(np.float32).astype(np.float64) for values in vectors])
+            right = []
+            for cost, ours, theirs in zip(costs, *kinds, strict=True):
+                machine = fit(ours, labels, len(reference.classes), cost, svm_options(args))
+                right.append(int((machine.scores(theirs).argmax(axis=1) == truth).sum()))
+            percents = [f"{100.0 * correct / len(truth):.4f}" for correct in right]
+            file.write("\t".join(map(str, [f"{k:g}", *right, len(truth), *percents])) + "\n")
     return 0
 
 

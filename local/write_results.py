@@ -19,89 +19,60 @@ e.g.:  local/write_results.py --extra-conf conf/svm.conf data/synth exp/synth dn
 
 from __future__ import annotations
 
-import dataclasses
-from pathlib import Path
-
 from local.report import paper, tables
-from local.report.comparison import test_families
-from local.report.corpus import DataSummary, count_tracks, overlap_line, summarise_data
-from local.report.experiments import Run, load_runs, report_parser, seed_paths
-from local.report.results import write_results
+from local.report.experiments import load_runs, report_parser, seed_paths, test_families
+from local.report.results import overlap_line, summarise_data, write_results
 from utils import atomic, cli
 from utils.provenance import read_texts
 
 
-def get_parser() -> cli.KaldiParser:
-    """Return the command line."""
-    parser = report_parser("local/write_results.py", __doc__)
-    parser.add_argument("--extra-conf", default="", metavar="A,B", help="configurations beside the models'")
-    return parser
-
-
-def summary_lines(
-    by_set: dict[str, list[Run]], data_dir: Path, data: DataSummary
-) -> tuple[list[str], list[str], list[tables.Table]]:
-    """Return what is printed, what stands before it in results.txt, and the tables that stand after it."""
-    first, *others = by_set
-    runs = by_set[first]
-    networks = tables.table2(runs)
-    shown = [*networks.lines(), ""] if networks.rows else []
-    shown += [*tables.table4(runs).lines(), ""]
-    shown += ["Intervals: Wilson's for tracks; for frames the one that takes tracks as the trials."]
-    shown += tables.caveats(runs, data_dir.name)
-    known = [name for name in data.num_tracks if name in by_set and (data_dir / "train").is_dir()]
-    for name in others:
-        shown += ["", *tables.set_table(by_set[name], name).lines()]
-    shown += ["", *(overlap_line(data_dir, name) for name in known)]
-    for table in tables.extra_tables(data_dir):
-        shown += ["", *table.lines()]
-    head = [f"# corpus {data_dir.name}, data sha256 {data.sha256[:16]}"]
-    for run in runs:
-        record = run.record
-        commit = f", commit {record['commit']}" if "commit" in record else ""
-        head.append(f"# {run.path.name}: seed {record.get('seed', '-')}{commit}, {run.label}")
-    details = [tables.table1(count_tracks(data_dir, list(data.num_tracks)), list(data.num_tracks))]
-    for found in by_set.values():
-        details += [tables.all_accuracies(found), tables.mcnemar_table(test_families(found))]
-    return shown, head, details
-
-
 def main(argv: list[str] | None = None) -> int:
     """Write the results and print the tables."""
-    args = get_parser().parse_args(argv)
+    parser = report_parser(__doc__)
+    parser.add_argument("--extra-conf", default="", metavar="A,B", help="configurations beside the models'")
+    args = parser.parse_args(argv)
     data_dir, sets = args.data_dir, args.test_sets.split()
     parts = [name for name in ("train", *sets) if (data_dir / name).is_dir() or name in sets]
     data = summarise_data(data_dir, parts)
     by_set = {name: load_runs(args.exp, args.models, args.num_seeds, name) for name in sets}
     extra = read_texts([name for name in args.extra_conf.split(",") if name])
-    runs = by_set[sets[0]]
+    first, *others = by_set
+    runs = by_set[first]
+    head = [f"# corpus {data_dir.name}, data sha256 {data.sha256[:16]}"]
     for run in runs:
         for path in seed_paths(args.exp, run.model, len(run.seeds)):
             write_results(path, data_dir, data, sets, extra)
-            cli.log(f"wrote {path}/results.txt")
-    shown, head, details = summary_lines(by_set, data_dir, data)
+        commit = f", commit {run.record['commit']}" if "commit" in run.record else ""
+        head.append(f"# {run.path.name}: seed {run.record.get('seed', '-')}{commit}, {run.label}")
+
+    networks = tables.table2(runs)
+    shown = [*networks.lines(), ""] if networks.rows else []
+    shown += [*tables.table4(runs).lines(), ""]
+    shown += ["Intervals: Wilson's for tracks; for frames the one that takes tracks as the trials."]
+    shown += tables.caveats(runs, data_dir.name)
+    for name in others:
+        shown += ["", *tables.set_table(by_set[name], name).lines()]
+    shown += ["", *(overlap_line(data_dir, name) for name in sets if "train" in parts)]
+    for table in tables.extra_tables(data_dir):
+        shown += ["", *table.lines()]
+    details = [tables.table1(data_dir, parts)]
+    rows, tests = [], []
+    for name, found in by_set.items():
+        pairs = list(test_families(found))
+        details += [tables.all_accuracies(found), tables.mcnemar_table(pairs)]
+        rows += tables.flat_rows(found, name)
+        tests += [{"set": name, **pair._asdict()} for pair in pairs]
+
     out = args.exp.with_name(f"{args.exp.name}_summary")
-    rows = [row for name, found in by_set.items() for row in tables.flat_rows(found, name)]
-    tests = [
-        {"set": name, **dataclasses.asdict(pair)}
-        for name, found in by_set.items()
-        for pair in test_families(found)
-    ]
     for name, content in (("results.csv", rows), ("mcnemar.csv", tests)):
-        tables.write_csv(
-            out / name, list(content[0]) if content else [], ([*row.values()] for row in content)
-        )
-    lines = [*head, "", *shown, paper.SLIP]
-    for table in details:
-        lines += ["", *table.lines()]
+        tables.write_csv(out / name, content[0] if content else [], (row.values() for row in content))
+    lines = [*head, "", *shown, paper.SLIP, *(x for table in details for x in ("", *table.lines()))]
     for name, text in (("results.txt", lines), ("tables.txt", shown)):
         with atomic.replacing(out / name) as file:
             file.write("\n".join(text) + "\n")
-    atomic.write_json(
-        out / "results.json", {"corpus": data_dir.name, "accuracies": rows, "mcnemar": tests, "text": shown}
-    )
+    summary = {"corpus": data_dir.name, "accuracies": rows, "mcnemar": tests, "text": shown}
+    atomic.write_json(out / "results.json", summary)
     print("\n".join(shown))
-    cli.log(f"wrote {out}/results.txt, tables.txt, results.csv, mcnemar.csv, results.json")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The experiments of one corpus: what made them, their scores, their repetitions from other seeds.
+"""The experiments of one corpus: their scores, their repetitions from other seeds, the tests between them.
 
 An experiment is a folder ``exp/<corpus>_<name>`` with ``score_<set>/`` of a test set (accuracy.json and
 predictions), in itself and in sub-folders such as ``svm_lstm/``; with ``training.json``, from which alone
@@ -7,14 +7,15 @@ commit, configuration and seed are taken; and, where it wants to show more, ``ta
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
+from typing import Any, NamedTuple
 
 from local.report import paper
-from steps.scoring.scores import ACCURACY, Scores, read_scores
+from steps.scoring.scores import ACCURACY, Predictions, Scores, read_scores
+from steps.scoring.significance import holm, mcnemar
 from utils import cli
 from utils.provenance import RECORD, read_record
 
@@ -31,26 +32,25 @@ EXPLANATIONS = {
     "FullSeg_acc": "without its filter of candidates",
 }
 """What the accuracies are, in the order of the tables; others follow them."""
+OURS = ("best", "Seg_acc"), ("lstm_512", "FSeg_acc")
+"""What stands for this recipe where others are compared with it: the first that there is."""
+MEAN_FRAME = ("sc", "ScSeg_acc")
 
 
 def load_scores(exp_dir: Path, test_set: str = "test") -> Scores:
     """Read everything that an experiment scored on a set.
 
-    cli.UserError if nothing was scored there, or files are of different classes, tracks or runs.
+    UserError if nothing was scored there, or files are of different classes, tracks or runs.
     """
     folders = [path for pattern in ("", "*/") for path in sorted(exp_dir.glob(f"{pattern}score_{test_set}"))]
     found = read_scores(*(path for path in folders if (path / ACCURACY).is_file()))
     if not found.measures:
-        raise cli.UserError(
-            f"{exp_dir}: nothing of the set {test_set} was scored there; run stages 7 and 8 first"
-        )
-    order = [name for name in EXPLANATIONS if name in found.measures]
-    order += [name for name in found.measures if name not in EXPLANATIONS]
+        raise cli.UserError(f"{exp_dir}: nothing of the set {test_set} was scored there; run stages 7 and 8")
+    order = sorted(found.measures, key=[*EXPLANATIONS, *found.measures].index)
     return Scores(found.classes, {name: found.measures[name] for name in order}, found.predictions)
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(NamedTuple):
     """One accuracy of an experiment: that of the first seed, and the spread over all seeds."""
 
     percent: float  # mean over the seeds
@@ -96,13 +96,9 @@ class Run:
 
     @property
     def label(self) -> str:
-        """Return the paper's way to name an experiment, with the dimensions of this one."""
+        """The paper's way to name an experiment, with the dimensions of this one."""
         if self.kind:
-            return (
-                f"LSTM ({self.dims})"
-                if self.kind == "LSTM"
-                else f"baseline-{self.model.upper()} ({self.dims})"
-            )
+            return f"{'LSTM' if self.kind == 'LSTM' else f'baseline-{self.model.upper()}'} ({self.dims})"
         return "SVM on f_sc" if self.model == "sc" else self.model
 
     @property
@@ -147,7 +143,7 @@ def load_runs(prefix: Path, models: Sequence[str], num_seeds: int = 1, test_set:
     """Load ``<prefix>_<model>`` and its repetitions ``_seed2`` … ``_seed<num_seeds>``.
 
     What has no network is averaged over the repetitions that there are: most have nothing random in them.
-    cli.UserError if results are missing, or are not of the same tracks.
+    UserError if results are missing, or are not of the same tracks.
     """
     runs: list[Run] = []
     for model in models:
@@ -155,10 +151,9 @@ def load_runs(prefix: Path, models: Sequence[str], num_seeds: int = 1, test_set:
         record = read_record(first)
         network = read_network(first, record)
         paths = [first, *(path for path in further if network or path.is_dir())]
-        seeds = tuple(load_scores(path, test_set) for path in paths)
-        runs.append(Run(model, first, record, network, seeds))
+        runs.append(Run(model, first, record, network, tuple(load_scores(path, test_set) for path in paths)))
         expected = runs[0].scores.first_predictions()
-        for path, scores in zip(paths, seeds, strict=True):
+        for path, scores in zip(paths, runs[-1].seeds, strict=True):
             if not scores.first_predictions().same_tracks(expected):
                 raise cli.UserError(
                     f"{path} was not scored on the tracks of {runs[0].path}; run stages 6 to 9 again for both"
@@ -166,12 +161,58 @@ def load_runs(prefix: Path, models: Sequence[str], num_seeds: int = 1, test_set:
     return runs
 
 
-def report_parser(program: str, description: str | None) -> cli.KaldiParser:
+def report_parser(doc: str | None) -> cli.KaldiParser:
     """Return the command line of a program that shows the experiments of a corpus."""
-    parser = cli.KaldiParser(f"{program} [options] <data-dir> <exp> <model>...", description)
+    parser = cli.KaldiParser.of(doc, model=str)
     parser.add_argument("--num-seeds", type=cli.positive_int, default=1, help="repetitions to average")
     parser.add_argument("--test-sets", default="test", metavar='"A B"', help="sets of <data-dir>")
-    parser.add_argument("data_dir", type=Path, help="corpus directory")
-    parser.add_argument("exp", type=Path, help="experiment directories without _<model>")
-    parser.add_argument("models", nargs="+", metavar="model", help="in the order of the tables")
     return parser
+
+
+class Pair(NamedTuple):
+    """Two systems on the same tracks and whether they differ, by McNemar's test."""
+
+    family: str
+    first: Any
+    second: Any
+    first_correct: int
+    second_correct: int
+    only_first: int
+    only_second: int
+    p_value: float
+    p_holm: float  # Holm-adjusted over the pairs of the family
+
+
+def compare(family: str, pairs: Sequence[tuple[Any, Predictions, Any, Predictions]]) -> list[Pair]:
+    """Test pairs of systems on the same tracks, each with its name; Holm's correction counts all pairs."""
+    tests = []
+    for first, one, second, other in pairs:
+        counts = int(one.right.sum()), int(other.right.sum())
+        tests.append((family, first, second, *counts, *mcnemar(one.right, other.right)))
+    adjusted = holm([test[-1] for test in tests])
+    return [Pair(*test, float(p)) for test, p in zip(tests, adjusted, strict=True)]
+
+
+def test_families(runs: Sequence[Run]) -> Iterator[Pair]:
+    """Test (first seed) the families that were named before any result, as far as they were scored."""
+    found = {(run.model, name): table for run in runs for name, table in run.scores.predictions.items()}
+    lstms = [run.model for run in runs if run.kind == "LSTM"]
+    ours = next((system for system in OURS if system in found), OURS[0])
+    families = {
+        "LSTM votes against those of DNN1": [((m, "Seg_acc"), ("dnn1", "Seg_acc")) for m in lstms],
+        "fusion against the votes of the same LSTM": [((m, "FSeg_acc"), (m, "Seg_acc")) for m in lstms],
+        "fusion against the SVM on the mean frame": [((m, "FSeg_acc"), MEAN_FRAME) for m in lstms],
+        f"systems of others against {ours[0]}": [((name, "Seg_acc"), ours) for name in paper.SYSTEMS],
+        "best against our other systems": [(OURS[0], OURS[1]), (OURS[0], MEAN_FRAME)],
+    }
+    for family, pairs in families.items():
+        known = [
+            (_name(first), found[first], _name(second), found[second])
+            for first, second in pairs
+            if first in found and second in found
+        ]
+        yield from compare(family, known)
+
+
+def _name(system: tuple[str, str]) -> str:
+    return f"{system[0]} {system[1].removesuffix('_acc')}"

@@ -9,30 +9,25 @@ from typing import Any
 
 import numpy as np
 
-from local.corpus.overlap import ALONE, Shared, shared_artists
+from local.corpus.overlap import ALONE, shared_artists
 from local.report.experiments import read_network
-from steps.scoring.measures import Measure
-from steps.scoring.predictions import Predictions
-from steps.scoring.scores import Scores
+from steps.scoring.scores import Measure, Predictions, Scores
 from steps.scoring.significance import interval_by_track
 from utils.cli import UserError
 from utils.provenance import read_record
 
 
 def pool_predictions(folds: Sequence[Predictions], sources: Sequence[str]) -> Predictions:
-    """Put the tables of several folds into one, in C order; a track in two, or other columns, is an error."""
+    """Put the tables of several folds into one, in C order; a track in two of them is an error."""
     seen: dict[str, str] = {}
     for fold, source in zip(folds, sources, strict=True):
-        if fold.classes != folds[0].classes or list(fold.counts) != list(folds[0].counts):
-            raise UserError(f"{source}: not of the classes and columns of {sources[0]}; score both again")
-        for utt in fold.utts:
-            if utt in seen:
-                raise UserError(
-                    f"{source}: track '{utt}' was also tested in {seen[utt]}: results of different divisions "
-                    "into folds; run stages 3 to 9 of all folds again"
-                )
-            seen[utt] = source
-    utts = [utt for fold in folds for utt in fold.utts]
+        if twice := next((utt for utt in fold.utts if utt in seen), None):
+            raise UserError(
+                f"{source}: track '{twice}' was also tested in {seen[twice]}: results of different divisions "
+                "into folds; run stages 3 to 9 of all folds again"
+            )
+        seen |= dict.fromkeys(fold.utts, source)
+    utts = list(seen)
     order = sorted(range(len(utts)), key=lambda row: utts[row].encode())
 
     def rows(columns: list[np.ndarray]) -> np.ndarray:
@@ -58,8 +53,8 @@ def pool_measures(folds: Sequence[Measure], votes: Predictions | None = None) ->
     if all("ties" in item.extra for item in folds):
         extra["ties"] = sum(item.extra["ties"] for item in folds)
     if votes is not None and all("by_track" in item.extra for item in folds):
-        low, high = interval_by_track(votes.counts["frames_correct"], votes.counts["frames"])
-        extra["by_track"] = [100.0 * low, 100.0 * high]
+        ends = interval_by_track(votes.counts["frames_correct"], votes.counts["frames"])
+        extra["by_track"] = [100.0 * end for end in ends]
     if all("notes" in item.extra for item in folds):
         notes = [f"fold {number}: {item.extra['notes']}" for number, item in enumerate(folds, start=1)]
         extra["notes"] = "; ".join(notes)
@@ -69,7 +64,7 @@ def pool_measures(folds: Sequence[Measure], votes: Predictions | None = None) ->
 def pool_scores(folds: Sequence[Scores], sources: Sequence[str]) -> Scores:
     """Pool one training's results over the folds.
 
-    UserError if a fold has other accuracies, classes or columns than the first, or a track is in two folds.
+    UserError if a fold has other accuracies or classes than the first, or a track is in two folds.
     """
     first = folds[0]
     for fold, source in zip(folds, sources, strict=True):
@@ -79,19 +74,15 @@ def pool_scores(folds: Sequence[Scores], sources: Sequence[str]) -> Scores:
                 "run stages 7 to 9 of both folds again"
             )
         if fold.classes != first.classes:
-            raise UserError(
-                f"{source}: scored with the classes '{' '.join(fold.classes)}', {sources[0]} with "
-                f"'{' '.join(first.classes)}'"
-            )
+            ours, theirs = " ".join(fold.classes), " ".join(first.classes)
+            raise UserError(f"{source}: scored with the classes '{ours}', {sources[0]} with '{theirs}'")
     predictions = {
         name: pool_predictions([fold.predictions[name] for fold in folds], sources)
         for name in first.predictions
     }
     votes = predictions.get("Seg_acc")
     votes = votes if votes and "frames" in votes.counts else None
-    measures = {
-        name: pool_measures([fold.measures[name] for fold in folds], votes) for name in first.measures
-    }
+    measures = {name: pool_measures([f.measures[name] for f in folds], votes) for name in first.measures}
     return Scores(first.classes, measures, predictions)
 
 
@@ -102,23 +93,21 @@ def pool_records(folds: Sequence[Path]) -> dict[str, Any]:
         return {}
     facts: list[dict[str, Any]] = []
     for path, record in zip(folds, records, strict=True):
-        network = read_network(path, record)
-        fact = {"configuration": record.get("configuration", {}), "seed": record.get("seed", "-")}
-        facts.append({**fact, "network": network and {"kind": network[0], "dims": list(network[1])}})
+        read_network(path, record)
+        fact: dict[str, Any] = {"configuration": {}, "seed": "-", "network": None}
+        facts.append({name: record.get(name, value) for name, value in fact.items()})
         for name, value in facts[0].items():
             if facts[-1][name] != value:
                 raise UserError(
                     f"{path}/training.json: {name} is {facts[-1][name]}, in {folds[0]} it is {value}; "
                     "run the folds with the same options and configuration"
                 )
-    commits = sorted(
-        {part for record in records for part in str(record.get("commit", "unknown")).split(", ")}
-    )
-    machines = sorted({str(name) for record in records for name in record.get("machines", [])})
-    return {**facts[0], "commit": ", ".join(commits), "machines": machines}
+    commits = {part for record in records for part in str(record.get("commit", "unknown")).split(", ")}
+    machines = {str(name) for record in records for name in record.get("machines", [])}
+    return {**facts[0], "commit": ", ".join(sorted(commits)), "machines": sorted(machines)}
 
 
-def fold_table(scores: dict[str, Scores]) -> dict[str, Any]:
+def fold_table(scores: dict[str, Scores], text: str) -> dict[str, Any]:
     """Return accuracies fold by fold with their mean and standard deviation, for ``tables.json``."""
     rows = []
     for name, system in scores.items():
@@ -129,6 +118,7 @@ def fold_table(scores: dict[str, Scores]) -> dict[str, Any]:
     count = len(rows[0]) - 4
     return {
         "title": f"Accuracy by fold (%, mean and standard deviation over {count} folds)",
+        "text": text,
         "columns": ["model", "measure", *(f"fold {k + 1}" for k in range(count)), "mean ± sd", "pooled"],
         "rows": rows,
     }
@@ -141,7 +131,7 @@ def describe_folds(data_dirs: Sequence[Path], division: str) -> str:
         "intervals are those of all folds. Artist overlap within the folds: "
     )
     found = [shared_artists(path, "test") for path in data_dirs]
-    known = [item for item in found if isinstance(item, Shared)]
+    known = [item for item in found if not isinstance(item, str)]
     if reasons := [item for item in found if isinstance(item, str) and (item != ALONE or not known)]:
         return f"{text}unknown: {reasons[0]}"
     shared, total = sum(item.tracks for item in known), sum(item.total for item in known)

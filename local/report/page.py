@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import jinja2
 
 from local.report import paper, tables
-from local.report.comparison import test_families
-from local.report.corpus import count_tracks, overlap_line
-from local.report.errors import ConfidentError
-from local.report.experiments import Run
-from local.report.results import provenance
-from local.report.tables import Table
+from local.report.experiments import Run, test_families
+from local.report.results import overlap_line, provenance
 
 FIGURES = {
     "figure2.png": "Figure 2. Scores of all test tracks and frames; dotted lines part the true classes.",
@@ -27,165 +23,104 @@ READING = (
     "Intervals of tracks are Wilson's; those of frames take tracks as the independent trials, since the "
     "frames of a track are right or wrong together. Nothing was chosen on the test set."
 )
+Part = dict[str, Any]
+"""A part of the page as the template takes it: a title and any of texts, tables, pictures and so on."""
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A PNG file inside the page."""
-
-    path: Path
-    caption: str
-    alt: str
-
-    @property
-    def data(self) -> str:
-        """The file in base64."""
-        return base64.b64encode(self.path.read_bytes()).decode("ascii")
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of a section with a heading of its own."""
-
-    title: str
-    pictures: Sequence[Picture] = ()
-    tables: Sequence[Table] = ()
-    links: Sequence[tuple[str, str]] = ()
-    facts: Sequence[tuple[str, str]] = ()
-    listings: Sequence[tuple[str, str]] = ()  # texts that unfold, each with its name
-
-
-@dataclass(frozen=True)
-class Section:
-    """A section that the navigation points to."""
-
-    anchor: str
-    title: str
-    caveats: Sequence[str] = ()
-    texts: Sequence[str] = ()
-    tables: Sequence[Table] = ()
-    pictures: Sequence[Picture] = ()
-    grid: Sequence[Picture] = ()
-    parts: Sequence[Part] = field(default=())
-
-
-def render(title: str, subtitle: str, sections: Sequence[Section], footer: str) -> str:
+def render(**content: Any) -> str:
     """Return the page."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    template = environment.get_template("page.html.j2")
-    return template.render(title=title, subtitle=subtitle, sections=sections, footer=footer)
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    return jinja2.Environment(loader=loader, autoescape=True).get_template("page.html.j2").render(content)
 
 
-def systems_section(runs: Sequence[Run], corpus: str) -> Section:
-    """Return Table 4, and what an experiment has to say about its own parts."""
-    parts = [Part(run.label, tables=found) for run in runs if (found := tables.extra_tables(run.path))]
-    table = tables.table4(runs).paper_first()
-    return Section("systems", "Systems", tables.caveats(runs, corpus), [READING], [table], parts=parts)
+def picture(path: Path, caption: str, alt: str = "") -> Part:
+    """Return a PNG file, for the page to hold."""
+    data = base64.b64encode(path.read_bytes()).decode("ascii")
+    return {"data": data, "caption": caption, "alt": alt or caption}
 
 
-def networks_section(runs: Sequence[Run]) -> Section:
-    """Return Table 2 and every accuracy."""
-    found = [tables.table2(runs), tables.all_accuracies(runs)]
-    return Section("networks", "Frames and votes", tables=found, texts=[paper.SLIP])
-
-
-def set_section(runs: Sequence[Run], name: str, data_dir: Path) -> Section:
-    """Return the part about a test set that the paper has no figures for."""
-    found = [tables.set_table(runs, name), tables.mcnemar_table(test_families(runs))]
-    return Section(f"set-{name}", f"Test set {name}", texts=[overlap_line(data_dir, name)], tables=found)
-
-
-def corpus_section(data_dir: Path, test_set: str, sets: Sequence[str]) -> Section:
-    """Return Table 1, the artist overlap, and what the corpus has to say about itself."""
-    texts = [overlap_line(data_dir, test_set)] if "train" in sets else []
-    found = [tables.table1(count_tracks(data_dir, sets), sets), *tables.extra_tables(data_dir)]
-    return Section("corpus", "Corpus", texts=texts, tables=found)
-
-
-def figures_section(runs: Sequence[Run], folder: Path) -> Section:
-    """Return Figures 2 and 3, training curves and confusion matrices, as far as they were drawn."""
-    pictures = [
-        Picture(folder / name, text, text) for name, text in FIGURES.items() if (folder / name).is_file()
-    ]
+def sections(
+    by_set: Mapping[str, Sequence[Run]], data_dir: Path, figures: Path, errors: Part, out: Path
+) -> list[Part]:
+    """Return the sections of the page ``out``/index.html about experiments by test set, the paper's first."""
+    (first, runs), *others = by_set.items()
+    corpus = data_dir.name
+    sets = [name for name in ("train", *by_set) if (data_dir / name).is_dir()]
+    own = [{"title": run.label, "tables": tables.extra_tables(run.path)} for run in runs]
+    table4, table1 = tables.table4(runs).paper_first(), tables.table1(data_dir, sets)
+    found: list[Part] = [
+        {"anchor": "systems", "title": "Systems", "caveats": tables.caveats(runs, corpus), "texts": [READING],
+         "tables": [table4], "parts": [part for part in own if part["tables"]]},
+        {"anchor": "networks", "title": "Frames and votes", "texts": [paper.SLIP],
+         "tables": [tables.table2(runs), tables.all_accuracies(runs)]},
+    ]  # fmt: skip
+    for name, scored in others:
+        shown = [tables.set_table(scored, name), tables.mcnemar_table([*test_families(scored)])]
+        text = overlap_line(data_dir, name)
+        found.append({"anchor": f"set-{name}", "title": f"Test set {name}", "texts": [text], "tables": shown})
+    drawn = [picture(figures / name, text) for name, text in FIGURES.items() if (figures / name).is_file()]
     matrices = []
     for run in runs:
-        path = folder / f"confusion_{run.path.name}.png"
         text = f"Confusion matrices of {run.label}: counts; shades are shares of the true class."
-        matrices.append(Picture(path, text, text))
-    return Section("figures", "Figures", pictures=pictures, parts=[Part("Confusion matrices", matrices)])
+        matrices.append(picture(figures / f"confusion_{run.path.name}.png", text))
+    found += [
+        {"anchor": "corpus", "title": "Corpus", "tables": [table1, *tables.extra_tables(data_dir)],
+         "texts": [overlap_line(data_dir, first)] if "train" in sets else []},
+        {"anchor": "figures", "title": "Figures", "pictures": drawn,
+         "parts": [{"title": "Confusion matrices", "pictures": matrices}]},
+        *([errors] if errors else []),
+        {"anchor": "tests", "title": "Tests", "tables": [tables.mcnemar_table([*test_families(runs)])]},
+        {"anchor": "experiments", "title": "Experiments", "parts": [experiment(run, out) for run in runs]},
+    ]  # fmt: skip
+    return found
 
 
-def errors_section(run: Run, errors: Sequence[ConfidentError], files: Sequence[Path]) -> Section:
+def errors_section(run: Run, rows: Sequence[int], files: Sequence[Path]) -> Part:
     """Return the most confidently wrong tracks of a network with their posteriorgrams."""
-    classes = run.scores.classes
+    table = run.scores.predictions["Seg_acc"]
     pictures = []
-    for error, path in zip(errors, files, strict=True):
+    for row, path in zip(rows, files, strict=True):
+        utt, ref, hyp = table.utts[row], table.ref[row], table.hyp[row]
+        shares = 100 * table.scores[row]
         caption = (
-            f"{error.utt}: {classes[error.ref]} taken for {classes[error.hyp]} by {100 * error.share:.0f} % "
-            f"of the frames ({100 * error.ref_share:.0f} % for the true class)"
+            f"{utt}: {table.classes[ref]} taken for {table.classes[hyp]} by {shares[hyp]:.0f} % "
+            f"of the frames ({shares[ref]:.0f} % for the true class)"
         )
-        pictures.append(Picture(path, caption, f"Posteriors of {error.utt} by class and time"))
+        pictures.append(picture(path, caption, f"Posteriors of {utt} by class and time"))
     name = f"{run.label} ({run.path.name})"
     text = (
         f"The tracks of the test set whose frames speak most clearly for a wrong class in the majority vote "
         f"of {name}. Green: the true class; orange: the hypothesis."
     )
-    return Section(
-        "errors",
-        "Confident errors",
-        texts=[text if errors else f"{name} has every test track right."],
-        grid=pictures,
-    )
+    text = text if pictures else f"{name} has every test track right."
+    return {"anchor": "errors", "title": "Confident errors", "texts": [text], "grid": pictures}
 
 
-def tests_section(runs: Sequence[Run]) -> Section:
-    """Return McNemar's tests."""
-    return Section("tests", "Tests", tables=[tables.mcnemar_table(test_families(runs))])
-
-
-def experiments_section(runs: Sequence[Run], report_dir: Path) -> Section:
-    """Return what made each result, its calibration, and links to results.txt and logs."""
-    parts = []
-    for run in runs:
-        made = provenance(run.path, {})
-        facts = [
-            ("commit", made["commit"]),
-            ("configuration", f"sha256 {made['configuration_sha256']}"),
-            ("seed", made["seed"] + (f" and {len(run.seeds) - 1} more" if len(run.seeds) > 1 else "")),
-            ("trained on", "; ".join(made["machines"]) or "–"),
-        ]
-        facts += [
-            (name, str(item.extra["notes"]))
-            for name, item in run.scores.measures.items()
-            if "notes" in item.extra
-        ]
-        parts.append(
-            Part(
-                f"{run.label}: {run.path.name}",
-                links=_links(run.path, report_dir),
-                facts=facts,
-                listings=[
-                    *(
-                        (f"calibration of {name}", "\n".join(tables.calibration_table(name, table).lines()))
-                        for name, table in run.scores.predictions.items()
-                        if table.probabilities
-                    ),
-                    *made["configuration"].items(),
-                ],
-            )
-        )
-    return Section("experiments", "Experiments", parts=parts)
-
-
-def _links(exp_dir: Path, report_dir: Path) -> list[tuple[str, str]]:
-    """Return results.txt and the logs of an experiment, as links from the folder of the page."""
-    files = [exp_dir / "results.txt", *sorted((exp_dir / "log").glob("*.log"))]
-    return [
-        (path.name, quote(f"../{path.relative_to(report_dir.parent)}"))
-        for path in files
-        if path.is_file() and path.is_relative_to(report_dir.parent)
+def experiment(run: Run, report_dir: Path) -> Part:
+    """Return what made a result, its calibration, and links to results.txt and logs."""
+    made = provenance(run.path, {})
+    further = f" and {len(run.seeds) - 1} more" if len(run.seeds) > 1 else ""
+    facts = {
+        "commit": made["commit"],
+        "configuration": f"sha256 {made['configuration_sha256']}",
+        "seed": f"{made['seed']}{further}",
+        "trained on": "; ".join(made["machines"]) or "–",
+    }
+    facts |= {name: m.extra["notes"] for name, m in run.scores.measures.items() if "notes" in m.extra}
+    calibrations = tables.calibration_tables(run.scores.predictions)
+    listings = {
+        table.title.lstrip("# ").partition(":")[0]: "\n".join(table.lines()) for table in calibrations
+    }
+    files = [
+        path for path in (run.path / "results.txt", *sorted(run.path.glob("log/*.log"))) if path.is_file()
     ]
+    return {
+        "title": f"{run.label}: {run.path.name}",
+        "links": [
+            (path.name, quote(f"../{path.relative_to(report_dir.parent)}"))
+            for path in files
+            if path.is_file()
+        ],
+        "facts": facts.items(),
+        "listings": [*listings.items(), *made["configuration"].items()],
+    }

@@ -2,20 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from local.corpus.overlap import shared_artists
 from local.report import tables
-from local.report.corpus import DataSummary, class_labels
 from local.report.experiments import load_scores, read_network
-from steps.scoring.scores import Scores
+from steps import archive
+from steps.scoring.reference import read_artists, read_reference
 from utils import atomic
 from utils.cli import UserError
 from utils.provenance import git_commit, hash_texts, read_record
 
 OUT_OF_FOLD = "train"
 """The set name of out-of-fold results of the training tracks, which an experiment may have."""
+
+
+class DataSummary(NamedTuple):
+    """Identity and size of some sets of a corpus directory."""
+
+    sha256: str
+    num_tracks: dict[str, int]
+    num_frames: dict[str, int]
+
+
+def summarise_data(data_dir: Path, sets: Sequence[str]) -> DataSummary:
+    """Hash labels, artists and features of the sets, wherever they lie and however they are split.
+
+    UserError if a file is missing, or features and labels are not of the same tracks.
+    """
+    digest = hashlib.sha256()
+    tracks, frames = {}, {}
+    for part in sets:
+        reference = read_reference(data_dir / part)
+        artists = dict(zip(reference.genre, read_artists(reference), strict=True))
+        scp = f"scp:{data_dir}/{part}/feats.scp"
+        lengths = {}
+        for utt, feats in archive.read_matrices(scp):
+            genre = reference.classes[reference.require(utt, scp)]
+            lengths[utt], columns = feats.shape
+            digest.update(f"{part} {utt} {genre} {artists[utt]} {lengths[utt]} {columns} ".encode())
+            digest.update(feats.tobytes())
+        reference.require_all(lengths, scp)
+        tracks[part], frames[part] = len(lengths), sum(lengths.values())
+    return DataSummary(digest.hexdigest(), tracks, frames)
+
+
+def overlap_line(data_dir: Path, test_set: str = "test") -> str:
+    """Say how many tracks of a test set are by an artist of the training set."""
+    found = shared_artists(data_dir, test_set)
+    if isinstance(found, str):
+        return f"Artist overlap: unknown: {found}"
+    return (
+        f"Artist overlap: {found.both} of the {found.other} artists of {test_set} are also among the "
+        f"{found.train} of train; {found.tracks} of {found.total} {test_set} tracks are by them"
+    )
 
 
 def provenance(exp_dir: Path, extra_conf: Mapping[str, str]) -> dict[str, Any]:
@@ -40,7 +83,7 @@ def provenance(exp_dir: Path, extra_conf: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def header(made: Mapping[str, Any], data: DataSummary, corpus: str, scores: Scores) -> list[str]:
+def header(made: Mapping[str, Any], data: DataSummary, corpus: str) -> list[str]:
     """Return the lines that say what produced the results."""
     files = " ".join(made["configuration"]) or "none"
     lines = [
@@ -59,21 +102,7 @@ def header(made: Mapping[str, Any], data: DataSummary, corpus: str, scores: Scor
         lines.append(f"# {made['half_way']}")
     if made["reported_by"] != made["commit"]:
         lines.append(f"# scored and written by git commit {made['reported_by']}")
-    notes = {name: item.extra["notes"] for name, item in scores.measures.items() if "notes" in item.extra}
-    return lines + [f"# {name}: {text}" for name, text in notes.items()]
-
-
-def set_lines(scores: Scores, prefix: str, labels: list[str]) -> tuple[list[str], list[str]]:
-    """Return the greppable lines of one set; then classes, confusion matrices, calibration."""
-    lines = [f"%{prefix}{measure.line()[1:]}" for measure in scores.measures.values()]
-    found = [tables.class_table(scores, labels)]
-    found += [tables.confusion_table(measure, scores.classes, labels) for measure in scores.measures.values()]
-    found += [
-        tables.calibration_table(name, table)
-        for name, table in scores.predictions.items()
-        if table.probabilities
-    ]
-    return lines, [line for table in found for line in ("", *table.lines())]
+    return lines
 
 
 def write_results(exp_dir: Path, data_dir: Path, data: DataSummary, sets: list[str], extra: dict) -> None:
@@ -94,32 +123,32 @@ def write_results(exp_dir: Path, data_dir: Path, data: DataSummary, sets: list[s
     if (exp_dir / f"score_{OUT_OF_FOLD}").is_dir():
         found[OUT_OF_FOLD] = load_scores(exp_dir, OUT_OF_FOLD)
     made = provenance(exp_dir, extra)
-    lines = header(made, data, data_dir.name, found[sets[0]])
-    labels = class_labels(data_dir / sets[0], found[sets[0]].classes)
+    first = found[sets[0]]
+    lines = header(made, data, data_dir.name)
+    lines += [f"# {m.name}: {m.extra['notes']}" for m in first.measures.values() if "notes" in m.extra]
+    labels = tables.class_labels(data_dir / sets[0], first.classes)
     details: list[str] = []
     for name, scores in found.items():
-        first = name == sets[0]
-        if not first:
-            what = "out of fold on train" if name == OUT_OF_FOLD else f"test set {name}"
-            details += ["", f"# {what}"]
-        accuracies, tail = set_lines(scores, "" if first else f"{name}_", labels)
-        lines += accuracies
-        details += tail
-    lines += details
+        if scores is not first:
+            details += ["", "# out of fold on train" if name == OUT_OF_FOLD else f"# test set {name}"]
+        prefix = "" if scores is first else f"{name}_"
+        lines += [f"%{prefix}{measure.line()[1:]}" for measure in scores.measures.values()]
+        shown = [tables.class_table(scores, labels)]
+        shown += [tables.confusion_table(m, scores.classes, labels) for m in scores.measures.values()]
+        shown += tables.calibration_tables(scores.predictions)
+        details += [line for table in shown for line in ("", *table.lines())]
     for table in tables.extra_tables(exp_dir):
-        lines += ["", *table.lines()]
+        details += ["", *table.lines()]
     content = {
         **made,
         "experiment": exp_dir.name,
         "corpus": data_dir.name,
-        "data_sha256": data.sha256,
-        "num_tracks": data.num_tracks,
-        "num_frames": data.num_frames,
-        "classes": list(found[sets[0]].classes),
+        **{f"data_{name}" if name == "sha256" else name: value for name, value in data._asdict().items()},
+        "classes": list(first.classes),
         "sets": {
             name: [item.as_json() for item in scores.measures.values()] for name, scores in found.items()
         },
     }
     atomic.write_json(exp_dir / "results.json", content)
     with atomic.replacing(exp_dir / "results.txt") as file:
-        file.write("\n".join(lines) + "\n")
+        file.write("\n".join([*lines, *details]) + "\n")

@@ -12,13 +12,12 @@ from typing import Any
 from tqdm.utils import disp_len
 
 from local.report import paper
-from local.report.comparison import OURS, Pair
-from local.report.experiments import EXPLANATIONS, Run
-from steps.scoring.calibration import expected_calibration_error, reliability
-from steps.scoring.measures import Measure
-from steps.scoring.predictions import Predictions
-from steps.scoring.scores import Scores
+from local.report.experiments import EXPLANATIONS, OURS, Pair, Run
+from steps.scoring.reference import read_reference
+from steps.scoring.scores import Measure, Predictions, Scores
+from steps.scoring.significance import expected_calibration_error, reliability
 from utils import atomic
+from utils import tables as text_tables
 from utils.cli import UserError
 
 TABLE2 = ("Frame_acc", "Seg_acc")
@@ -33,8 +32,8 @@ class Table:
     """Text cells with their headings."""
 
     title: str
-    columns: tuple[str, ...]
-    rows: list[list[str]]
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
     text: str = ""  # what to know before reading it
     left: int = 1  # columns, from the first, that are flush left
     paper: range = range(0)  # columns of the paper's figures
@@ -48,29 +47,24 @@ class Table:
 
     def lines(self) -> list[str]:
         """Lay the table out as text, without trailing blanks; a bar stands before the paper's figures."""
-        cells = [list(self.columns), *self.rows]
-        widths = [max(disp_len(row[c]) for row in cells) for c in range(len(self.columns))]  # 音 takes two
-
-        def line(row: Sequence[str]) -> str:
-            blanks = [" " * (width - disp_len(text)) for text, width in zip(row, widths, strict=True)]
-            parts = [
-                text + blank if flush else blank + text
-                for text, blank, flush in zip(row, blanks, self.flush, strict=True)
-            ]
+        cells = [self.columns, *self.rows]
+        widths = [max(map(disp_len, column)) for column in zip(*cells, strict=True)]  # 音 takes two
+        body = []
+        for row in cells:
+            parts = []
+            for text, width, flush in zip(row, widths, self.flush, strict=True):
+                blank = " " * (width - disp_len(text))
+                parts.append(text + blank if flush else blank + text)
             if self.paper:
                 parts.insert(self.paper.start, "|")
-            return "  ".join(parts).rstrip()
-
-        body = [line(row) for row in cells]
+            body.append("  ".join(parts).rstrip())
         rule = "-" * max(map(disp_len, body))
         return [self.title, *([self.text] if self.text else []), "", body[0], rule, *body[1:]]
 
     def paper_first(self) -> Table:
         """Return the table with the paper's figures behind the name, before ours."""
-        first, last = self.paper.start, self.paper.stop
-        order = [0, *self.paper, *range(1, first), *range(last, len(self.columns))]
-        columns = tuple(self.columns[c] for c in order)
-        rows = [[row[c] for c in order] for row in self.rows]
+        order = [0, *self.paper, *(c for c in range(1, len(self.columns)) if c not in self.paper)]
+        columns, *rows = [tuple(row[c] for c in order) for row in (self.columns, *self.rows)]
         return replace(self, columns=columns, rows=rows, paper=range(1, 1 + len(self.paper)))
 
 
@@ -94,15 +88,10 @@ def _paper_cells(known: paper.PaperModel | None, measures: Sequence[str]) -> lis
     return [*figures, known.network or "-" if known else "-"]
 
 
-def _paper_columns(measures: Sequence[str]) -> list[str]:
-    return [*(f"paper {name.removesuffix('_acc')}" for name in measures), "paper's network"]
-
-
-def _with_paper(
-    title: str, ours: list[str], papers: list[str], rows: list[list[str]], text: str = ""
-) -> Table:
-    columns = (*ours, *papers)
-    return Table(title, columns, rows, text, paper=range(len(ours), len(columns)))
+def _with_paper(title: str, ours: Sequence[str], papers: Sequence[str], rows: list, text: str = "") -> Table:
+    """Return a table of models; ``ours`` are the measures of our columns, ``papers`` those of the paper's."""
+    columns = ["model", *ours, *(f"paper {name.removesuffix('_acc')}" for name in papers), "paper's network"]
+    return Table(title, columns, rows, text, paper=range(1 + len(ours), len(columns)))
 
 
 def table2(runs: Sequence[Run]) -> Table:
@@ -112,32 +101,29 @@ def table2(runs: Sequence[Run]) -> Table:
         [run.label, *_cells(run, measures), *_paper_cells(run.in_paper, TABLE2)] for run in runs if run.kind
     ]
     title = f"Table 2. Frame accuracy, majority vote, and vote by mean log posterior (%, {_how(runs)})"
-    return _with_paper(title, ["model", *measures], _paper_columns(TABLE2), rows)
+    return _with_paper(title, measures, TABLE2, rows)
 
 
 def table4(runs: Sequence[Run]) -> Table:
     """Return Table 4: ``best``, LSTMs, the systems that the paper quotes, the rest that is ours alone."""
     measures = [*TABLE4, *(name for name in CROSSFIT if any(run.value(name) for run in runs))]
     by_name = {run.model: run for run in runs}
-    lstms = [run for run in runs if run.kind == "LSTM"]
-    first = [by_name[OURS[0][0]]] if OURS[0][0] in by_name else []
-    own = [run for run in runs if run not in first + lstms and run.model not in paper.SYSTEMS]
-    known_by = [(run, run.in_paper) for run in first + lstms]
-    rows = [[run.label, *_cells(run, measures), *_paper_cells(known, TABLE4)] for run, known in known_by]
+    first = [run for run in runs if run.model == OURS[0][0]] + [run for run in runs if run.kind == "LSTM"]
+    rows = [[run.label, *_cells(run, measures), *_paper_cells(run.in_paper, TABLE4)] for run in first]
     for name, known in paper.SYSTEMS.items():
-        label = known.label if name in by_name else f"{known.label}, quoted"
         run = by_name.get(name)
+        label = known.label if run else f"{known.label}, quoted"
         rows.append([label, *_cells(run, measures), *_paper_cells(known, TABLE4)])
         for variant in VARIANTS:
             if run and run.value(variant):
                 cells = [*_cells(run, [variant]), *["-"] * (len(measures) - 1)]
                 rows.append([f"  {name}, {EXPLANATIONS[variant]}", *cells, *_paper_cells(None, TABLE4)])
-    for run in own:
+    for run in runs:
+        if run in first or run.model in paper.SYSTEMS or (run.kind and not run.value("LSeg_acc")):
+            continue
         cells = _cells(run, measures)
         if run.value("ScSeg_acc"):
             cells[0] = _cells(run, ["ScSeg_acc"])[0]
-        elif run.kind and not run.value("LSeg_acc"):
-            continue
         rows.append([run.label, *cells, *_paper_cells(None, TABLE4)])
     title = (
         f"Table 4. One answer a track (Seg), SVM on f_lstm (LSeg) and on f_fusion (FSeg) (%, {_how(runs)})"
@@ -145,7 +131,7 @@ def table4(runs: Sequence[Run]) -> Table:
     text = "Quoted: the paper's figure alone. Rows without figures of the paper are this recipe's own."
     if len(measures) > len(TABLE4):
         text += " cf: the SVM was trained on out-of-fold posteriors (--post-crossfit)."
-    return _with_paper(title, ["model", *measures], _paper_columns(TABLE4), rows, text)
+    return _with_paper(title, measures, TABLE4, rows, text)
 
 
 def set_table(runs: Sequence[Run], name: str) -> Table:
@@ -156,24 +142,36 @@ def set_table(runs: Sequence[Run], name: str) -> Table:
     return Table(title, ("model", *measures), [[run.label, *_cells(run, measures)] for run in runs])
 
 
-def table1(rows: Sequence[dict[str, Any]], sets: Sequence[str]) -> Table:
-    """Return Table 1, the corpus, from the rows of :func:`local.report.corpus.count_tracks`."""
-    cells = []
-    for row in rows:
-        known = paper.TABLE1_TOTAL if row["class"] == "total" else paper.TABLE1.get(row["class"])
-        counts = [x for part in sets for x in (str(row[f"{part}_tracks"]), percent(row[f"{part}_hours"]))]
-        figures = ["-"] * 4
-        if known:
-            figures = [
-                str(known.train),
-                percent(known.train_hours),
-                str(known.test),
-                percent(known.test_hours),
-            ]
-        cells.append([row["label"], *counts, *figures])
-    ours = ["class", *(text for part in sets for text in (part, "hours"))]
+def class_labels(folder: Path, classes: Sequence[str]) -> list[str]:
+    """Return how classes are shown: with the name that people write, where it is another."""
+    path = folder / "genre2name"
+    named = text_tables.read_table(path, is_sorted=False) if path.is_file() else {}
+    return [f"{name} ({named[name]})" if name in named else name for name in classes]
+
+
+def table1(data_dir: Path, sets: Sequence[str]) -> Table:
+    """Return Table 1, the corpus: tracks and hours of each set, by class and in total."""
+    columns, cells = ["class"], []
+    for part in sets:
+        reference = read_reference(data_dir / part)
+        path = data_dir / part / "utt2dur"
+        hours = (
+            {u: float(x) / 3600 for u, x in text_tables.read_table(path).items()} if path.is_file() else {}
+        )
+        for index in (*range(len(reference.classes)), None):
+            utts = [utt for utt, genre in reference.genre.items() if index in (genre, None)]
+            total = sum(hours[utt] for utt in utts) if hours else None
+            cells.append([str(len(utts)), percent(total)])
+        columns += [part, "hours"]
+    names = [*reference.classes, "total"]
+    rows = []
+    for index, label in enumerate([*class_labels(data_dir / sets[0], reference.classes), "total"]):
+        ours = [cell for part in cells[index :: len(names)] for cell in part]
+        known = paper.TABLE1.get(names[index], ("-",) * 4)
+        rows.append([label, *ours, *(percent(x) if isinstance(x, float) else str(x) for x in known)])
     papers = ["paper train", "hours", "paper test", "hours"]
-    return _with_paper("Table 1. The corpus, and the paper's", ours, papers, cells)
+    paper_columns = range(len(columns), len(columns) + len(papers))
+    return Table("Table 1. The corpus, and the paper's", columns + papers, rows, paper=paper_columns)
 
 
 def all_accuracies(runs: Sequence[Run]) -> Table:
@@ -182,35 +180,17 @@ def all_accuracies(runs: Sequence[Run]) -> Table:
     for run in runs:
         for name, item in run.scores.measures.items():
             by_track = item.extra.get("by_track")
-            rows.append(
-                [
-                    run.path.name,
-                    name,
-                    percent(item.percent),
-                    f"[ {item.correct} / {item.total} ]",
-                    "[ {:.2f} {:.2f} ]".format(*item.wilson),
-                    "[ {:.2f} {:.2f} ]".format(*by_track) if by_track else "",
-                    percent(item.balanced),
-                    EXPLANATIONS.get(name, ""),
-                ]
-            )
+            intervals = ["[ {:.2f} {:.2f} ]".format(*x) if x else "" for x in (item.wilson, by_track)]
+            counts = f"[ {item.correct} / {item.total} ]"
+            cells = [percent(item.percent), counts, *intervals, percent(item.balanced)]
+            rows.append([run.path.name, name, *cells, EXPLANATIONS.get(name, "")])
     columns = ("experiment", "measure", "%", "counts", "Wilson 95 %", "by track 95 %", "balanced", "how")
     return Table("All accuracies of the first seed", columns, rows, left=2)
 
 
 def mcnemar_table(pairs: Sequence[Pair]) -> Table:
     """List the tests, family by family."""
-    rows = [
-        [
-            pair.family,
-            pair.first,
-            pair.second,
-            *map(str, (pair.first_correct, pair.second_correct, pair.only_first, pair.only_second)),
-            f"{pair.p_value:.4f}",
-            f"{pair.p_holm:.4f}",
-        ]
-        for pair in pairs
-    ]
+    rows = [[*map(str, pair[:-2]), *(f"{p:.4f}" for p in pair[-2:])] for pair in pairs]
     differing = sum(pair.p_holm < 0.05 for pair in pairs)
     title = f"McNemar's exact test, first seed: {differing} of {len(pairs)} pairs differ at the 5 % level"
     text = (
@@ -235,23 +215,25 @@ def class_table(scores: Scores, labels: Sequence[str]) -> Table:
 
 def confusion_table(measure: Measure, classes: Sequence[str], labels: Sequence[str]) -> Table:
     """Return a confusion matrix with the names of the classes, and their labels before the rows."""
-    rows = [
-        [label, *map(str, counts)] for label, counts in zip(labels, measure.confusion.tolist(), strict=True)
-    ]
+    rows = [[label, *map(str, row)] for label, row in zip(labels, measure.confusion.tolist(), strict=True)]
     title = f"# confusion matrix of {measure.name}: a row a true class, a column a hypothesis"
     return Table(title, ("", *classes), rows)
 
 
-def calibration_table(name: str, predictions: Predictions) -> Table:
-    """Return how often hypotheses of each confidence are right, and the expected calibration error."""
-    bins = reliability(predictions.confidence, predictions.right)
-    rows = [
-        [f"{b.low:.1f} - {b.high:.1f}", str(b.count), percent(100 * b.confidence), percent(100 * b.accuracy)]
-        for b in bins
-    ]
-    error = 100 * expected_calibration_error(bins)
-    title = f"# calibration of {name}: expected calibration error {error:.2f} points"
-    return Table(title, ("probability", "tracks", "mean %", "right %"), rows)
+def calibration_tables(predictions: dict[str, Predictions]) -> list[Table]:
+    """Return how often hypotheses of each confidence are right, where there are probabilities."""
+    found = []
+    for name, table in predictions.items():
+        if table.probabilities:
+            bins = reliability(table.confidence, table.right)
+            rows = [
+                [f"{b.low:.1f} - {b.high:.1f}", str(b.tracks), *map(percent, (100 * b[3], 100 * b[4]))]
+                for b in bins
+            ]
+            error = f"expected calibration error {100 * expected_calibration_error(bins):.2f} points"
+            columns = ("probability", "tracks", "mean %", "right %")
+            found.append(Table(f"# calibration of {name}: {error}", columns, rows))
+    return found
 
 
 def extra_tables(folder: Path) -> list[Table]:
@@ -260,12 +242,10 @@ def extra_tables(folder: Path) -> list[Table]:
     UserError if the file is not a list of tables: title, text, columns, rows of as many cells.
     """
     path = folder / EXTRA_TABLES
-    if not path.is_file():
-        return []
+    found: list[Table] = []
     try:
-        found = []
-        for item in json.loads(path.read_text(encoding="utf-8")):
-            columns = tuple(map(str, item["columns"]))
+        for item in json.loads(path.read_text(encoding="utf-8")) if path.is_file() else ():
+            columns = list(map(str, item["columns"]))
             rows = [[str(cell) for cell in row] for row in item["rows"]]
             if any(len(row) != len(columns) for row in rows):
                 raise ValueError(f"'{item['title']}' has rows of another length than its columns")
@@ -293,8 +273,7 @@ def caveats(runs: Sequence[Run], corpus: str) -> list[str]:
         lines.append(
             "Networks of other dimensions than the paper's stand in the row of the one they replace."
         )
-    lines += [f"{run.model}: {run.record['half_way']}." for run in runs if run.record.get("half_way")]
-    return lines
+    return lines + [f"{run.model}: {run.record['half_way']}." for run in runs if run.record.get("half_way")]
 
 
 def flat_rows(runs: Sequence[Run], test_set: str) -> list[dict[str, Any]]:
@@ -303,26 +282,18 @@ def flat_rows(runs: Sequence[Run], test_set: str) -> list[dict[str, Any]]:
     for run in runs:
         for measure in run.scores.measures:
             if value := run.value(measure):
-                row = {
-                    "set": test_set,
-                    "model": run.label,
-                    "experiment": run.path.name,
-                    "measure": measure,
-                    "seeds": len(run.seeds),
-                    "percent": value.percent,
-                    "sd": value.deviation,
-                    "correct": value.correct,
-                    "total": value.total,
-                    "low95": value.wilson[0],
-                    "high95": value.wilson[1],
-                    "balanced": value.balanced,
-                    "paper": run.in_paper.accuracy(measure) if run.in_paper and test_set == "test" else None,
-                }
-                rows.append(row)
+                row: dict[str, Any] = dict(
+                    set=test_set, model=run.label, experiment=run.path.name, measure=measure
+                )
+                row |= dict(seeds=len(run.seeds), percent=value.percent, sd=value.deviation)
+                row |= dict(correct=value.correct, total=value.total)
+                row |= dict(low95=value.wilson[0], high95=value.wilson[1], balanced=value.balanced)
+                known = run.in_paper if test_set == "test" else None
+                rows.append({**row, "paper": known and known.accuracy(measure)})
     return rows
 
 
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
     """Write a table; floats keep six significant digits, None is empty."""
     with atomic.replacing(path) as file:
         writer = csv.writer(file, lineterminator="\n")

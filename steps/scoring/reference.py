@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from steps import archive
 from utils import tables
 from utils.cli import UserError
-
-_COUNT = re.compile(r"[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True)
@@ -44,14 +43,11 @@ class Reference:
         return self.genre[utt]
 
     def require_all(self, seen: Iterable[str], what: str) -> None:
-        """Raise, naming them, if utterances of the data directory are not in ``seen``."""
-        missing = sorted(set(self.genre) - set(seen))
-        if missing:
-            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        """Raise, naming one, if utterances of the data directory are not in ``seen``."""
+        if missing := sorted(set(self.genre) - set(seen)):
             raise UserError(
-                f"{what}: utterance '{missing[0]}'{more} of {self.path}/utt2genre is missing: expected "
-                f"{len(self.genre)} utterances, got {len(self.genre) - len(missing)}; "
-                "run the stage before again"
+                f"{what}: utterance '{missing[0]}' of {self.path}/utt2genre is missing: expected "
+                f"{len(self.genre)} utterances, {len(missing)} lack; run the stage before again"
             )
 
 
@@ -63,35 +59,45 @@ def read_reference(data_dir: str | Path) -> Reference:
     folder = Path(data_dir)
     lists = [path / "genres.txt" for path in (folder, folder.parent)]
     classes = tables.read_classes(next((path for path in lists if path.is_file()), lists[0]))
-    index = {name: number for number, name in enumerate(classes)}
-    genre = {}
-    for utt, name in tables.read_table(folder / "utt2genre").items():
-        if name not in index:
-            raise UserError(
-                f"{folder}/utt2genre: '{utt}' has class '{name}', expected one of {' '.join(classes)}"
-            )
-        genre[utt] = index[name]
+    genre = tables.read_table(folder / "utt2genre")
+    for utt, name in genre.items():
+        if name not in classes:
+            expected = " ".join(classes)
+            raise UserError(f"{folder}/utt2genre: '{utt}' has class '{name}', expected one of {expected}")
     if not genre:
         raise UserError(f"{folder}/utt2genre: no utterances")
-    return Reference(folder, classes, genre)
+    return Reference(folder, classes, {utt: classes.index(name) for utt, name in genre.items()})
 
 
 def read_artists(reference: Reference) -> list[str]:
     """Read the artist of each of the reference's utterances from the data directory's ``utt2spk``."""
-    path = reference.path / "utt2spk"
-    artists = tables.read_table(path)
-    reference.require_all(artists, str(path))
+    artists = tables.read_table(reference.path / "utt2spk")
+    reference.require_all(artists, f"{reference.path}/utt2spk")
     return [artists[utt] for utt in reference.genre]
 
 
 def read_num_frames(reference: Reference) -> dict[str, int]:
     """Read ``utt2num_frames`` of the reference's data directory, of exactly its utterances."""
     path = reference.path / "utt2num_frames"
-    frames = {}
-    for utt, text in tables.read_table(path).items():
-        if not _COUNT.fullmatch(text):
-            raise UserError(f"{path}: '{utt}' has '{text}' frames, expected an integer of at least 1")
+    frames = tables.read_table(path)
+    for utt, text in frames.items():
         reference.require(utt, str(path))
-        frames[utt] = int(text)
+        if not re.fullmatch("[1-9][0-9]{0,8}", text):
+            raise UserError(f"{path}: '{utt}' has '{text}' frames, expected an integer of at least 1")
     reference.require_all(frames, str(path))
-    return frames
+    return {utt: int(text) for utt, text in frames.items()}
+
+
+def read_vectors(reference: Reference, rspecifier: str) -> np.ndarray:
+    """Read one finite vector for exactly each of the reference's tracks, float64 (n, dim), in its order."""
+    vectors: dict[str, np.ndarray] = {}
+    for utt, vector in archive.read_vectors(rspecifier):
+        reference.require(utt, rspecifier)
+        dim = len(next(iter(vectors.values()), vector))
+        if len(vector) != dim or not dim:
+            raise UserError(f"{rspecifier}: utterance '{utt}': expected {dim} values, got {len(vector)}")
+        if not np.isfinite(vector).all():
+            raise UserError(f"{rspecifier}: utterance '{utt}' is not finite; compute the features again")
+        vectors[utt] = vector
+    reference.require_all(vectors, rspecifier)
+    return np.stack([vectors[utt] for utt in reference.genre]).astype(np.float64)

@@ -1,21 +1,172 @@
-"""The results of one system on one set: accuracy.json, and predictions_<accuracy>.tsv for those of tracks."""
+"""The results of one system on one set: accuracies with the counts behind them, answers for each track.
+
+A folder holds accuracy.json, confusion counts by accuracy, and predictions_<accuracy>.tsv of those of tracks.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
 
 import numpy as np
 
-from steps.scoring.measures import Measure
-from steps.scoring.predictions import Predictions, read_predictions, write_predictions
 from steps.scoring.reference import Reference
-from utils import atomic, cli
+from steps.scoring.significance import wilson
+from utils import atomic, cli, tables
 from utils.cli import UserError
 
 ACCURACY = "accuracy.json"
+COLUMNS = ("utt", "ref", "hyp")
+
+
+def confusion_matrix(ref: np.ndarray, hyp: np.ndarray, num_classes: int) -> np.ndarray:
+    """Count pairs of class indices, int64 of shape (C, C): a row a true class, a column a hypothesis."""
+    flat = np.asarray(ref, dtype=np.int64) * num_classes + np.asarray(hyp, dtype=np.int64)
+    return np.bincount(flat, minlength=num_classes * num_classes).reshape(num_classes, num_classes)
+
+
+def balanced_accuracy(confusion: np.ndarray) -> float:
+    """Return the mean of the classes' recalls; a class without a true track does not count."""
+    totals = confusion.sum(axis=1)
+    present = totals > 0
+    return float(np.mean(np.diag(confusion)[present] / totals[present]))
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One accuracy with the counts behind it."""
+
+    name: str
+    confusion: np.ndarray
+    extra: dict[str, Any] = field(default_factory=dict)
+    """``by_track``: a second 95 % interval, that takes tracks as the trials; ``ties``: tracks without a
+    clear majority; ``folds``: percent in each fold of a cross-validation; ``notes``: how it was made."""
+
+    @property
+    def correct(self) -> int:
+        """Trials that are right."""
+        return int(np.trace(self.confusion))
+
+    @property
+    def total(self) -> int:
+        """Trials."""
+        return int(self.confusion.sum())
+
+    @property
+    def percent(self) -> float:
+        """Accuracy in percent."""
+        return 100.0 * self.correct / self.total
+
+    @property
+    def wilson(self) -> tuple[float, float]:
+        """Wilson's 95 % interval in percent."""
+        low, high = wilson(self.correct, self.total)
+        return 100.0 * low, 100.0 * high
+
+    @property
+    def balanced(self) -> float:
+        """Balanced accuracy in percent."""
+        return 100.0 * balanced_accuracy(self.confusion)
+
+    def counts(self) -> str:
+        """Return how the greppable line of results.txt begins."""
+        return f"%{self.name} {self.percent:.2f} [ {self.correct} / {self.total} ]"
+
+    def line(self) -> str:
+        """Return the greppable line of results.txt."""
+        text = f"{self.counts()} Wilson95 [ {self.wilson[0]:.2f} {self.wilson[1]:.2f} ]"
+        if "by_track" in self.extra:
+            text += " by_track95 [ {:.2f} {:.2f} ]".format(*self.extra["by_track"])
+        text += f" balanced {self.balanced:.2f}"
+        if "ties" in self.extra:
+            text += f" ties {self.extra['ties']}"
+        if "folds" in self.extra:
+            text += f" folds {fmean(self.extra['folds']):.2f} ± {stdev(self.extra['folds']):.2f}"
+        return text
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what results.json holds."""
+        return {
+            **{name: getattr(self, name) for name in ("name", "correct", "total", "percent", "extra")},
+            "wilson_95": list(self.wilson),
+            "balanced_percent": self.balanced,
+            "confusion": self.confusion.tolist(),
+        }
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Hypotheses of one system for tracks in C-sorted order."""
+
+    classes: tuple[str, ...]
+    utts: tuple[str, ...]
+    ref: np.ndarray  # true class indices, int of shape (num_tracks,)
+    hyp: np.ndarray  # hypothesised class indices, int of shape (num_tracks,)
+    scores: np.ndarray  # scores by class, float64 of shape (num_tracks, C)
+    counts: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Further integer columns by name, each of shape (num_tracks,)."""
+    probabilities: bool = False  # whether the scores are probabilities
+
+    @property
+    def right(self) -> np.ndarray:
+        """Whether each track is right, bool of shape (num_tracks,)."""
+        return self.ref == self.hyp
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """Confusion counts, int64 of shape (C, C)."""
+        return confusion_matrix(self.ref, self.hyp, len(self.classes))
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """Score of each hypothesis, float64 of shape (num_tracks,)."""
+        return np.take_along_axis(self.scores, self.hyp[:, None], axis=1)[:, 0]
+
+    def same_tracks(self, other: Predictions) -> bool:
+        """Return whether another system was scored on the same tracks with the same labels."""
+        ours, theirs = (self.classes, self.utts), (other.classes, other.utts)
+        return ours == theirs and np.array_equal(self.ref, other.ref)
+
+
+def write_predictions(path: Path, table: Predictions) -> None:
+    """Write the TSV: utt, ref, hyp, the integer columns, and ``score:CLASS`` or ``prob:CLASS``, all bits."""
+    kind = "prob" if table.probabilities else "score"
+    ref, hyp = ([table.classes[index] for index in side] for side in (table.ref, table.hyp))
+    rows = zip(table.utts, ref, hyp, *table.counts.values(), table.scores, strict=True)
+    with atomic.replacing(path) as file:
+        names = [*COLUMNS, *table.counts, *(f"{kind}:{name}" for name in table.classes)]
+        file.write("\t".join(names) + "\n")
+        for *words, scores in rows:
+            numbers = [repr(float(score)).removesuffix(".0") for score in scores]
+            file.write("\t".join([*map(str, words), *numbers]) + "\n")
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read the TSV back; a UserError names the line that does not fit the header."""
+
+    def parse(row: dict[str, str]) -> tuple[str, int, int, dict[str, float], dict[str, int]]:
+        scores = {name: float(text) for name, text in row.items() if name.startswith(("score:", "prob:"))}
+        counts = {name: int(row[name]) for name in row if name not in COLUMNS and name not in scores}
+        classes = [name.partition(":")[2] for name in scores]
+        return row["utt"], classes.index(row["ref"]), classes.index(row["hyp"]), scores, counts
+
+    rows = tables.read_tsv(path, COLUMNS, parse, "run the stage before")
+    if not rows:
+        raise UserError(f"{path}: no predictions")
+    utts, ref, hyp, scores, counts = zip(*rows, strict=True)
+    return Predictions(
+        classes=tuple(name.partition(":")[2] for name in scores[0]),
+        utts=utts,
+        ref=np.array(ref),
+        hyp=np.array(hyp),
+        scores=np.array([list(row.values()) for row in scores]),
+        counts={name: np.array([row[name] for row in counts]) for name in counts[0]},
+        probabilities=next(iter(scores[0])).startswith("prob:"),
+    )
 
 
 @dataclass(frozen=True)
@@ -35,12 +186,12 @@ def write_scores(folder: Path, measures: list[Measure], predictions: dict[str, P
     """Write accuracy.json and the predictions, which are named as their accuracies are."""
     for name, table in predictions.items():
         write_predictions(folder / f"predictions_{name}.tsv", table)
-    classes = next(iter(predictions.values())).classes
     content = [
         {"name": m.name, "correct": m.correct, "confusion": m.confusion.tolist(), "extra": m.extra}
         for m in measures
     ]
-    atomic.write_json(folder / ACCURACY, {"classes": list(classes), "measures": content})
+    classes = list(next(iter(predictions.values())).classes)
+    atomic.write_json(folder / ACCURACY, {"classes": classes, "measures": content})
     for measure in measures:
         cli.log(measure.counts())
 
@@ -54,42 +205,33 @@ def write_decisions(
     probabilities: bool = False,
 ) -> None:
     """Write the results of accuracies whose scores (num_tracks, C) decide each track by the largest."""
-    tables = {
+    found = {
         name: Predictions(
             reference.classes,
             tuple(reference.genre),
             reference.labels,
-            found.argmax(axis=1),
-            found,
+            values.argmax(axis=1),
+            values,
             probabilities=probabilities,
         )
-        for name, found in scores.items()
+        for name, values in scores.items()
     }
-    measures = [Measure(name, table.confusion, {"notes": notes[name]}) for name, table in tables.items()]
-    write_scores(folder, measures, tables)
+    measures = [Measure(name, table.confusion, {"notes": notes[name]}) for name, table in found.items()]
+    write_scores(folder, measures, found)
 
 
 def _read_measures(path: Path) -> tuple[tuple[str, ...], list[Measure]]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(tables.read_text(path, "the accuracies", "run the stage before"))
         classes = tuple(str(name) for name in content["classes"])
         measures = [
             Measure(str(item["name"]), np.array(item["confusion"], dtype=np.int64), dict(item["extra"]))
             for item in content["measures"]
         ]
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot read the accuracies: {error.strerror}; run the stage before"
-        ) from error
+        if any(m.confusion.shape != (len(classes),) * 2 or m.total < 1 for m in measures):
+            raise ValueError("a confusion matrix that does not fit the classes")
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise UserError(
-            f"{path}: not a file of accuracies ({error}); run the stage that writes it again"
-        ) from error
-    for measure in measures:
-        if measure.confusion.shape != (len(classes), len(classes)) or measure.total < 1:
-            raise UserError(
-                f"{path}: {measure.name}: the confusion matrix does not fit {len(classes)} classes"
-            )
+        raise UserError(f"{path}: not a file of accuracies ({error}); run what writes it again") from error
     return classes, measures
 
 
@@ -107,15 +249,11 @@ def read_scores(*folders: Path) -> Scores:
         for measure in found:
             measures[measure.name] = measure
             file = folder / f"predictions_{measure.name}.tsv"
-            if len(found) == 1 and not file.is_file():
-                file = folder / "predictions.tsv"
             if len(found) > 1 and not file.is_file():
                 continue  # of frames
             table = predictions[measure.name] = read_predictions(file)
             if table.classes != classes or not table.same_tracks(next(iter(predictions.values()))):
-                raise UserError(
-                    f"{file}: not of the same tracks and classes as the other results there; score again"
-                )
+                raise UserError(f"{file}: not of the tracks and classes of the others there; score again")
             if not np.array_equal(table.confusion, measure.confusion):
                 raise UserError(f"{file}: does not agree with {ACCURACY} beside it; score again")
     return Scores(classes, measures, predictions)

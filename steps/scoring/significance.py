@@ -1,10 +1,10 @@
-"""Intervals and tests for accuracies: Wilson, intervals by track, McNemar, Holm."""
+"""Intervals and tests for accuracies: Wilson, intervals by track, McNemar, Holm; and calibration."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,9 +18,9 @@ def wilson(correct: int, total: int) -> tuple[float, float]:
 
 
 def interval_by_track(
-    correct: Sequence[int] | np.ndarray, total: Sequence[int] | np.ndarray, confidence: float = 0.95
+    correct: Sequence[int] | np.ndarray, total: Sequence[int] | np.ndarray
 ) -> tuple[float, float]:
-    """Return an interval of a frame accuracy that takes tracks, not frames, as the independent trials.
+    """Return a 95 % interval of a frame accuracy that takes tracks, not frames, as the independent trials.
 
     Frames of one track are right or wrong together, so that Wilson's interval over frames is far too narrow.
     This is the usual interval of a ratio of cluster sums: ``R = sum x_i / sum n_i`` with variance ``m / (m -
@@ -29,37 +29,31 @@ def interval_by_track(
     """
     from scipy.special import stdtrit
 
-    hits = np.asarray(correct, dtype=np.float64)
-    frames = np.asarray(total, dtype=np.float64)
+    hits, frames = np.asarray(correct, dtype=np.float64), np.asarray(total, dtype=np.float64)
     tracks = len(hits)
     if tracks < 2:
         return 0.0, 1.0
     ratio = hits.sum() / frames.sum()
     variance = tracks / (tracks - 1) * np.sum((hits - ratio * frames) ** 2) / frames.sum() ** 2
-    half = float(stdtrit(tracks - 1, 0.5 + confidence / 2)) * math.sqrt(variance)
+    half = float(stdtrit(tracks - 1, 0.975)) * math.sqrt(variance)
     return max(0.0, float(ratio) - half), min(1.0, float(ratio) + half)
 
 
-@dataclass(frozen=True)
-class McNemar:
+class McNemar(NamedTuple):
     """McNemar's exact test of two systems on the same tracks."""
 
     only_first: int  # tracks that only the first system has right
-    only_second: int  # tracks that only the second system has right
+    only_second: int
     p_value: float  # two-sided
 
 
 def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
     """Test whether two systems are right equally often, from the tracks on which they disagree.
 
-    ``first`` and ``second`` (num_tracks,) say whether each system is right; p is 1 when no track is
-    discordant.
+    ``first`` and ``second`` (num_tracks,) say whether each system is right; p is 1 when they never disagree.
     """
     from scipy.stats import binomtest
 
-    first, second = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
-    if first.shape != second.shape:
-        raise ValueError(f"the systems have {first.shape} and {second.shape} tracks")
     only_first, only_second = int(np.sum(first & ~second)), int(np.sum(second & ~first))
     discordant = only_first + only_second
     p_value = float(binomtest(only_first, discordant).pvalue) if discordant else 1.0
@@ -77,3 +71,33 @@ def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     adjusted = np.empty_like(values)
     adjusted[order] = np.minimum(1.0, steps)
     return adjusted
+
+
+class Bin(NamedTuple):
+    """Tracks whose confidence lies in one interval."""
+
+    low: float
+    high: float
+    tracks: int
+    confidence: float  # mean probability of the hypotheses
+    accuracy: float  # share of them that is right
+
+
+def reliability(confidence: np.ndarray, right: np.ndarray, num_bins: int = 10) -> list[Bin]:
+    """Compare confidence, in [0, 1], and accuracy in bins of equal width with their upper ends."""
+    index = np.clip(np.ceil(confidence * num_bins).astype(int) - 1, 0, num_bins - 1)
+    bins = []
+    for number in np.unique(index):
+        here = index == number
+        means = float(confidence[here].mean()), float(right[here].mean())
+        bins.append(Bin(number / num_bins, (number + 1) / num_bins, int(here.sum()), *means))
+    return bins
+
+
+def expected_calibration_error(bins: list[Bin]) -> float:
+    """Return the mean distance of confidence and accuracy, weighted by the tracks of each bin, in [0, 1].
+
+    Naeini, Cooper, Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning", 2015.
+    """
+    distances = [abs(item.confidence - item.accuracy) for item in bins]
+    return float(np.average(distances, weights=[item.tracks for item in bins]))

@@ -79,20 +79,17 @@ def read_svm(path: str | Path) -> LinearSvm:
             raise UserError(f"{path}: expected format {FORMAT}, got {version}; train the SVM again")
         plain = {name: value.item() for name, value in values.items() if not value.ndim}
         svm = LinearSvm(**{**values, **plain, "classes": tuple(map(str, values["classes"]))})  # type: ignore[arg-type]
-        _check(path, svm)
+        classes, dim = len(svm.classes), svm.dim
+        expected = {"mean": (dim,), "scale": (dim,), "weight": (classes, dim), "bias": (classes,)}
+        for name, shape in expected.items():
+            value = values[name]
+            if value.shape != shape or value.dtype != np.float64:
+                got = f"{value.dtype} {value.shape}"
+                raise UserError(f"{path}: {name}: expected float64 {shape}, got {got}")
+            if not np.isfinite(value).all():
+                raise UserError(f"{path}: {name} is not finite")
+        if classes < 2 or not (svm.scale > 0).all():
+            raise UserError(f"{path}: expected at least two classes and positive scales")
         return svm
 
     return read_model(path, "an SVM of train_svm.py", build)
-
-
-def _check(path: str | Path, svm: LinearSvm) -> None:
-    classes, dim = len(svm.classes), svm.mean.size
-    expected = {"mean": (dim,), "scale": (dim,), "weight": (classes, dim), "bias": (classes,)}
-    for name, shape in expected.items():
-        value = getattr(svm, name)
-        if value.shape != shape or value.dtype != np.float64:
-            raise UserError(f"{path}: {name}: expected float64 {shape}, got {value.dtype} {value.shape}")
-        if not np.isfinite(value).all():
-            raise UserError(f"{path}: {name} is not finite")
-    if classes < 2 or not (svm.scale > 0).all():
-        raise UserError(f"{path}: expected at least two classes and positive scales")

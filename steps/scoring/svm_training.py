@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,14 +14,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.svm import LinearSVC
 
-from steps.scoring.measures import balanced_accuracy, confusion_matrix
+from steps.scoring.scores import balanced_accuracy, confusion_matrix
 from steps.scoring.svm import Fit, LinearSvm
 from utils import cli
 
 
 @dataclass(frozen=True)
 class SvmOptions:
-    """Options of conf/svm.conf."""
+    """Options of conf/svm.conf, and of liblinear."""
 
     grid: tuple[float, ...] = (0.001, 0.01, 0.1, 1.0, 10.0)
     folds: int = 5
@@ -47,31 +48,17 @@ def fold_count(text: str) -> int:
 
 def add_svm_options(parser: cli.KaldiParser) -> None:
     """Add the options of the SVM to a command line."""
-    default = SvmOptions()
-    parser.add_argument("--c-grid", type=positive_floats, default=default.grid, help="costs to try")
-    parser.add_argument(
-        "--folds", type=fold_count, default=default.folds, help="folds of the cross-validation"
-    )
-    parser.add_argument("--seed", type=int, default=default.seed, help="seed of the folds")
-    parser.add_argument("--class-weight", default="none", choices=("none", "balanced"), help="weights")
-    parser.add_argument(
-        "--tolerance", type=cli.finite_float, default=default.tolerance, help="liblinear's stopping tolerance"
-    )
-    parser.add_argument("--max-iter", type=cli.positive_int, default=default.max_iter, help="its iterations")
+    add = parser.add_argument
+    add("--c-grid", type=positive_floats, default=SvmOptions.grid, help="costs to try")
+    add("--folds", type=fold_count, default=SvmOptions.folds, help="folds of the cross-validation")
+    add("--seed", type=int, default=SvmOptions.seed, help="seed of the folds")
+    add("--class-weight", default="none", choices=("none", "balanced"), help="weights")
 
 
 def svm_options(args: argparse.Namespace) -> SvmOptions:
     """Return the options that a command line gave."""
     weight = None if args.class_weight == "none" else args.class_weight
-    return SvmOptions(args.c_grid, args.folds, args.seed, weight, args.tolerance, args.max_iter)
-
-
-def standardisation(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation by column of (n, dim); a constant column has deviation 1."""
-    mean = vectors.mean(axis=0)
-    scale = vectors.std(axis=0)
-    constant = scale <= 1e-8 * np.maximum(1.0, np.abs(mean))
-    return mean, np.where(constant, 1.0, scale)
+    return SvmOptions(args.c_grid, args.folds, args.seed, weight)
 
 
 def fit(vectors: np.ndarray, labels: np.ndarray, num_classes: int, cost: float, options: SvmOptions) -> Fit:
@@ -82,7 +69,8 @@ def fit(vectors: np.ndarray, labels: np.ndarray, num_classes: int, cost: float, 
     where the solution of a linear SVM lies anyway, and turned back: the same weights, sooner. There must be
     two classes; one without a vector gets the score minus infinity.
     """
-    mean, scale = standardisation(vectors)
+    mean, scale = vectors.mean(axis=0), vectors.std(axis=0)
+    scale = np.where(scale <= 1e-8 * np.maximum(1.0, np.abs(mean)), 1.0, scale)  # of a constant column, 1
     standard = (vectors - mean) / scale
     basis = np.linalg.qr(standard.T)[0] if len(vectors) < vectors.shape[1] else None
     machine = LinearSVC(
@@ -98,19 +86,13 @@ def fit(vectors: np.ndarray, labels: np.ndarray, num_classes: int, cost: float, 
         warnings.simplefilter("always", ConvergenceWarning)
         machine.fit(standard if basis is None else standard @ basis, labels)
     if any(issubclass(item.category, ConvergenceWarning) for item in caught):
-        cli.warn(
-            f"liblinear did not converge in {options.max_iter} iterations with C={cost:g}; raise --max-iter"
-        )
+        cli.warn(f"liblinear did not converge in {options.max_iter} iterations with C={cost:g}")
     found = machine.coef_ if basis is None else machine.coef_ @ basis.T
-    weight = np.zeros((num_classes, vectors.shape[1]))
-    bias = np.full(num_classes, -np.inf)
+    shift = machine.intercept_
     if len(machine.classes_) == 2:
-        low, high = machine.classes_
-        weight[low], weight[high] = -found[0], found[0]
-        bias[low], bias[high] = -machine.intercept_[0], machine.intercept_[0]
-    else:
-        weight[machine.classes_] = found
-        bias[machine.classes_] = machine.intercept_
+        found, shift = np.concatenate([-found, found]), np.concatenate([-shift, shift])
+    weight, bias = np.zeros((num_classes, vectors.shape[1])), np.full(num_classes, -np.inf)
+    weight[machine.classes_], bias[machine.classes_] = found, shift
     return Fit(mean, scale, weight, bias)
 
 
@@ -124,29 +106,21 @@ def make_folds(
     a single artist, since a fold would then have nothing to learn it from; a class with fewer artists than
     folds is absent from some held-out parts, also with a warning.
     """
-    per_class = {
-        c: len({a for a, y in zip(artists, labels, strict=True) if y == c}) for c in np.unique(labels)
-    }
-    few = min(per_class, key=lambda c: per_class[c])
-    counts = np.bincount(labels)
-    folds = min(options.folds, int(counts.max()))
-    name, number = classes[few], per_class[few]
-    grouped = number > 1
+    by_class = Counter(label for label, _ in set(zip(labels.tolist(), artists, strict=True)))
+    few = min(sorted(by_class), key=lambda label: by_class[label])
+    folds = min(options.folds, int(np.bincount(labels).max()))
+    grouped = by_class[few] > 1
     if not grouped:
-        cli.warn(
-            f"class '{name}' has one artist: cross-validation is stratified but does not keep artists apart"
-        )
-    elif number < folds:
-        cli.warn(
-            f"class '{name}' has {number} artists, fewer than {folds} folds: some held-out parts lack it"
-        )
+        why = "one artist: cross-validation is stratified but does not keep artists apart"
+    else:
+        why = f"{by_class[few]} artists, fewer than {folds} folds: some held-out parts lack it"
+    if by_class[few] < (folds if grouped else 2):
+        cli.warn(f"class '{classes[few]}' has {why}")
     splitter = StratifiedGroupKFold if grouped else StratifiedKFold
-    groups = np.asarray(artists) if grouped else None
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
-        split = splitter(n_splits=folds, shuffle=True, random_state=options.seed).split(
-            labels, labels, groups
-        )
+        parts = splitter(folds, shuffle=True, random_state=options.seed)
+        split = parts.split(labels, labels, np.asarray(artists) if grouped else None)
         pairs = [(train, held) for train, held in split if len(held) and len(np.unique(labels[train])) > 1]
     return pairs, grouped and len(set(artists)) < len(artists)
 
@@ -188,18 +162,14 @@ def train(
 
     UserError if a class has no track.
     """
-    for index, name in enumerate(classes):
-        if not np.any(labels == index):
-            raise cli.UserError(
-                f"class '{name}' has no training track; the SVM cannot learn it, check utt2genre"
-            )
+    if absent := [name for index, name in enumerate(classes) if index not in labels]:
+        raise cli.UserError(f"class '{absent[0]}' has no training track; check utt2genre")
     values = np.asarray(vectors, dtype=np.float64)
     options = replace(options, grid=tuple(sorted(options.grid)))
     folds, grouped = make_folds(labels, artists, classes, options)
     cost, correct = choose_cost(values, labels, len(classes), folds, options)
-    best = fit(values, labels, len(classes), cost, options)
     return LinearSvm(
-        **vars(best),
+        **vars(fit(values, labels, len(classes), cost, options)),
         classes=tuple(classes),
         cost=cost,
         grid=np.array(options.grid),

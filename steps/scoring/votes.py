@@ -22,20 +22,14 @@ class TrackVote:
 
     counts: np.ndarray  # frames whose largest posterior is each class, int64 of shape (C,)
     mean_posterior: np.ndarray  # mean posterior of each class, float64 of shape (C,)
-    mean_log_posterior: np.ndarray
-    """Mean natural logarithm of the floored posterior of each class, float64 of shape (C,)."""
+    mean_log_posterior: np.ndarray  # mean natural logarithm of the floored posteriors, float64 of shape (C,)
     majority: int  # class of the majority vote
     tie: bool  # whether several classes had the most frames
 
     @property
-    def num_frames(self) -> int:
-        """Frames of the track."""
-        return int(self.counts.sum())
-
-    @property
     def shares(self) -> np.ndarray:
         """Share of the frames that voted for each class."""
-        return self.counts / self.num_frames
+        return self.counts / self.counts.sum()
 
     @property
     def by_log_posterior(self) -> int:
@@ -53,37 +47,20 @@ def vote(post: np.ndarray) -> TrackVote:
     mean = mean_frame(post)
     logs = mapped.sums(post, lambda block: np.log(np.maximum(block.astype(np.float64), LOG_FLOOR)))
     best = np.flatnonzero(counts == counts.max())
-    return TrackVote(
-        counts=counts,
-        mean_posterior=mean,
-        mean_log_posterior=logs / len(post),
-        majority=int(best[np.argmax(mean[best])]),
-        tie=len(best) > 1,
-    )
+    return TrackVote(counts, mean, logs / len(post), int(best[np.argmax(mean[best])]), len(best) > 1)
 
 
-def check_posteriors(
-    utt: str, post: np.ndarray, num_classes: int, num_frames: int | None, source: str
-) -> None:
+def check_posteriors(utt: str, post: np.ndarray, num_classes: int, source: str) -> None:
     """Refuse posteriors of a wrong shape, with NaN, or that are no distributions (within 1 %)."""
     where = f"{source}: utterance '{utt}'"
-    if post.ndim != 2 or post.shape[0] < 1:
+    if not len(post):
         raise UserError(f"{where} has no frames")
     if post.shape[1] != num_classes:
         raise UserError(f"{where}: expected posteriors of {num_classes} classes, got {post.shape[1]} columns")
-    if num_frames is not None and post.shape[0] != num_frames:
-        raise UserError(
-            f"{where}: expected {num_frames} frames (utt2num_frames), got {post.shape[0]}; "
-            "features and posteriors are of different runs, run the forward pass again"
-        )
-    bad = np.flatnonzero(~np.isfinite(post).all(axis=1))
-    if len(bad):
-        raise UserError(
-            f"{where}: frame {bad[0]} is not finite ({len(bad)} frames); the network has diverged"
-        )
+    if len(bad := np.flatnonzero(~np.isfinite(post).all(axis=1))):
+        raise UserError(f"{where}: frame {bad[0]} is not finite; the network has diverged")
     sums = post.sum(axis=1, dtype=np.float64)
-    bad = np.flatnonzero((np.abs(sums - 1.0) > 0.01) | (post.min(axis=1) < -1e-3))
-    if len(bad):
+    if len(bad := np.flatnonzero((np.abs(sums - 1.0) > 0.01) | (post.min(axis=1) < -1e-3))):
         raise UserError(
             f"{where}: frame {bad[0]} is not a distribution: expected posteriors that sum to 1, got a sum of "
             f"{sums[bad[0]]:.4g} (log posteriors or activations before the softmax?)"
@@ -97,8 +74,12 @@ def read_posteriors(
     seen = []
     for utt, post in archive.read_matrices(rspecifier):
         reference.require(utt, rspecifier)
-        length = num_frames[utt] if num_frames else None
-        check_posteriors(utt, post, len(reference.classes), length, rspecifier)
+        check_posteriors(utt, post, len(reference.classes), rspecifier)
+        if num_frames and len(post) != num_frames[utt]:
+            raise UserError(
+                f"{rspecifier}: utterance '{utt}': expected {num_frames[utt]} frames (utt2num_frames), got "
+                f"{len(post)}; features and posteriors are of different runs, run the forward pass again"
+            )
         seen.append(utt)
         yield utt, post
     reference.require_all(seen, rspecifier)

@@ -28,8 +28,8 @@ from local.corpus import splits
 from steps import archive
 from steps.classifiers.calibration import calibrate
 from steps.classifiers.tracks import read_frames, read_pieces
-from steps.scoring.calibration import expected_calibration_error, reliability
 from steps.scoring.reference import Reference, read_artists, read_reference
+from steps.scoring.significance import expected_calibration_error, reliability
 from steps.scoring.svm_training import SvmOptions, train
 from utils import cli, data_dir, tables
 

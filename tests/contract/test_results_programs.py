@@ -25,10 +25,8 @@ from local.report.experiments import load_scores
 from local.report.tables import EXTRA_TABLES
 from steps import archive
 from steps.classifiers.model import read_ensemble
-from steps.scoring.measures import Measure
-from steps.scoring.predictions import Predictions, read_predictions
 from steps.scoring.reference import read_reference
-from steps.scoring.scores import write_scores
+from steps.scoring.scores import Measure, Predictions, read_predictions, write_scores
 from tests.fixtures.scoring import scoring_tree as toy
 from utils import atomic, tables
 from utils.cli import UserError
@@ -219,6 +217,15 @@ class Page(html.parser.HTMLParser):
 
     def handle_data(self, data):
         self.text += data
+
+
+def test_the_sweep_meets_the_tables_at_their_k(root):
+    exp = root / "exp/toy_lstm_512"
+    rows = list(csv.DictReader((exp / "sweep_k.tsv").open(), delimiter="\t"))
+    assert [row["k"] for row in rows] == ["0.5", "0.9", "0.99"]
+    found = load_scores(exp).measures
+    for name, measure in (("lstm_correct", "LSeg_acc"), ("fusion_correct", "FSeg_acc")):
+        assert int(rows[1][name]) == found[measure].correct
 
 
 def test_figures_and_page(report):

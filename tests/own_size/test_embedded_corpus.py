@@ -9,7 +9,7 @@ import shutil
 import numpy as np
 
 from local.synth import PAIRS
-from steps.scoring.predictions import read_predictions
+from steps.scoring.scores import read_predictions
 from tests.workspace import REPO, make_workspace, run_recipe, set_options
 
 SYSTEMS = ("lee2009", "son2008", "hol2008", "leo2012", "sig2014")

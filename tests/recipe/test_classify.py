@@ -21,7 +21,7 @@ from local.classify import find_recordings
 from steps import archive
 from steps.classify.decide import Classifier, softmax
 from steps.classify.parts import collect, unpack
-from steps.scoring.predictions import read_predictions
+from steps.scoring.scores import read_predictions
 from tests.workspace import environment, make_workspace, run_recipe
 from utils import tables
 from utils.cli import UserError

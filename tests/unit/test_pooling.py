@@ -9,9 +9,7 @@ from local.report.folds import (
     pool_records,
     pool_scores,
 )
-from steps.scoring.measures import Measure
-from steps.scoring.predictions import Predictions
-from steps.scoring.scores import Scores
+from steps.scoring.scores import Measure, Predictions, Scores
 from utils.cli import UserError
 from utils.provenance import write_record
 

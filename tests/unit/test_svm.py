@@ -7,8 +7,6 @@ from sklearn.svm import LinearSVC
 from steps.scoring import svm_training
 from steps.scoring.svm import read_svm, write_svm
 from steps.scoring.svm_training import SvmOptions, fit, make_folds, train
-from steps.scoring.sweep import SweepData, read_sweep, sweep, write_sweep
-from utils.cli import UserError
 
 CLASSES = ("a", "b", "c")
 OPTIONS = SvmOptions(grid=(0.01, 0.1, 1.0))
@@ -104,17 +102,3 @@ def test_npz_has_no_pickle_and_is_the_same_every_time(tmp_path):
     back = read_svm(tmp_path / "one.npz")
     assert np.array_equal(back.scores(vectors), svm.scores(vectors))
     assert (back.classes, back.cost, back.kind, back.k) == (CLASSES, svm.cost, "lstm", 0.9)
-
-
-def test_sweep_and_its_file(tmp_path):
-    vectors, labels, _ = blobs()
-    rng = np.random.default_rng(2)
-    data = SweepData(vectors, list(rng.random(size=(60, 4, 3))), labels)
-    points = sweep(data, data, 3, (0.5, 0.9), (0.1, 1.0), OPTIONS)
-    assert [point.k for point in points] == [0.5, 0.9] and points[0].total == 60
-    assert points[0].fusion > points[0].lstm  # f_sc tells the classes, the posteriors here are noise
-    write_sweep(tmp_path / "sweep.tsv", points)
-    assert read_sweep(tmp_path / "sweep.tsv") == points
-    (tmp_path / "sweep.tsv").write_text((tmp_path / "sweep.tsv").read_text() + "x\n")
-    with pytest.raises(UserError, match=r"sweep\.tsv:4"):
-        read_sweep(tmp_path / "sweep.tsv")
