@@ -1,4 +1,4 @@
-"""Where the artist of a recording comes from: a pattern on its path, a table, or the file's own tags."""
+"""Where the artist of a recording comes from: a pattern on its path, or a table (or tags: steps/audio)."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from utils import tables
 from utils.cli import UserError, log
 
 COLUMNS = ("path", "artist", "genre", "split")
-#: What others call these columns.
-MEANT = {name: "split" for name in ("subset", "set", "partition", "fold", "traintest", "dataset")}
-MEANT |= {name: "genre" for name in ("class", "label", "style", "category", "tag")}
-MEANT |= {name: "artist" for name in ("performer", "band", "singer", "albumartist", "artistname", "speaker")}
+MEANT = {
+    **dict.fromkeys(("subset", "set", "partition", "fold", "traintest", "dataset"), "split"),
+    **dict.fromkeys(("class", "label", "style", "category", "tag"), "genre"),
+    **dict.fromkeys(("performer", "band", "singer", "albumartist", "artistname", "speaker"), "artist"),
+}
+"""What others call these columns."""
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Compile a regular expression with the group ``artist``.
-
-    UserError if it is no regular expression or has no such group.
-    """
+    """Compile a regular expression with the group ``artist``; UserError if it is none."""
     try:
         compiled = re.compile(pattern)
     except re.error as error:
@@ -34,26 +33,22 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
 
 
 def from_path(pattern: re.Pattern[str], place: str) -> str:
-    """Return the artist that the pattern finds in a path relative to the corpus.
-
-    UserError if it finds none.
-    """
+    """Return the artist that the pattern finds in a path relative to the corpus; UserError if none."""
     match = pattern.search(place)
     if match is None or not match["artist"]:
         raise UserError(f"{place}: --artist-pattern '{pattern.pattern}' finds no artist; widen the pattern")
     return match["artist"]
 
 
-def _columns(path: str, written: list[str]) -> list[str]:
+def _columns(path: str | Path, written: list[str]) -> list[str]:
     """Return a table's columns; refuse a name that is there twice or looks like one of ours but is not."""
     header = [name.strip().casefold() for name in written]
     if "path" not in header or len(set(header)) != len(header):
         raise UserError(f"{path}:1: expected a header with 'path' and others, got '{','.join(written)}'")
     unknown = [name for name in header if name not in COLUMNS]
     for name in unknown:
-        near = MEANT.get(name.replace("_", "").replace(" ", "")) or next(
-            iter(difflib.get_close_matches(name, COLUMNS, 1, 0.75)), None
-        )
+        close = [*difflib.get_close_matches(name, COLUMNS, 1, 0.75), ""][0]
+        near = MEANT.get(name.replace("_", "").replace(" ", ""), close)
         if near and near not in header:
             raise UserError(f"{path}:1: unknown column '{name}': is it '{near}'? rename it, or take it out")
     if unknown:
@@ -69,17 +64,16 @@ def read_csv(path: str | Path) -> dict[str, dict[str, str]]:
     """
     rows = tables.csv_rows(path, tables.read_text(path, "the table of tracks").removeprefix("\ufeff"))
     _, written = next(rows, (1, []))
-    header = _columns(str(path), written)
+    header = _columns(path, written)
     table: dict[str, dict[str, str]] = {}
     for line, row in rows:
-        where = f"{path}:{line}"
         if not row:
             continue
         if len(row) != len(header):
-            raise UserError(f"{where}: expected {len(header)} columns, got {len(row)}")
+            raise UserError(f"{path}:{line}: expected {len(header)} columns, got {len(row)}")
         columns = {name: value.strip(" \t") for name, value in zip(header, row, strict=True)}
         place = columns.pop("path").removeprefix("./")
         if not place or place in table:
-            raise UserError(f"{where}: path '{place}' is {'empty' if not place else 'there twice'}")
+            raise UserError(f"{path}:{line}: path '{place}' is {'empty' if not place else 'there twice'}")
         table[place] = columns
     return table

@@ -77,38 +77,29 @@ def repetition_groups() -> dict[str, str]:
     return connected((names[0], name) for names in (*groups, *ACROSS) for name in names[1:])
 
 
-def find_genres(root: Path) -> Path:
-    """Return the folder that holds the ten genres: the root itself, or ``genres`` in it.
-
-    UserError if there is none.
-    """
-    for folder in (root / "genres", root / "genres_original", root):
-        if (folder / GENRES[0]).is_dir():
-            return folder
-    raise UserError(
-        f"{root}: no folder genres/{GENRES[0]}; --corpus-root must hold genres/<genre>/<genre>.NNNNN.au"
-    )
-
-
 def find_excerpts(root: Path) -> tuple[dict[str, Path], list[str]]:
     """Return the excerpts ``<genre>.NNNNN`` with their files, and the names of those that are missing.
 
-    UserError if an excerpt is there as .au and as .wav, or a file's genre is not its folder's.
+    The ten genres lie in the root itself, or in ``genres`` in it. UserError if there are none, an excerpt is
+    there as .au and as .wav, or a file's genre is not its folder's.
     """
-    folder = find_genres(root)
+    folders = [root / "genres", root / "genres_original", root]
+    folder = next((path for path in folders if (path / GENRES[0]).is_dir()), None)
+    if folder is None:
+        need = "--corpus-root must hold genres/<genre>/<genre>.NNNNN.au"
+        raise UserError(f"{root}: no folder genres/{GENRES[0]}; {need}")
     found: dict[str, Path] = {}
     for genre in GENRES:
         for path in sorted((folder / genre).glob("*")):
             match = re.fullmatch(r"([a-z]+)\.(\d{5})\.(au|wav)", path.name)
             if match is None or not path.is_file():
                 continue
-            name = f"{match[1]}.{match[2]}"
             if match[1] != genre:
                 raise UserError(
                     f"{path}: named {match[1]} in the folder of {genre}; restore the original tree"
                 )
-            if name in found:
-                raise UserError(f"{path}: {found[name].name} is there as well; keep one of them")
-            found[name] = path
-    expected = [f"{genre}.{number:05d}" for genre in GENRES for number in range(TRACKS_PER_GENRE)]
+            if path.stem in found:
+                raise UserError(f"{path}: {found[path.stem].name} is there as well; keep one of them")
+            found[path.stem] = path
+    expected = (f"{genre}.{number:05d}" for genre in GENRES for number in range(TRACKS_PER_GENRE))
     return found, [name for name in expected if name not in found]

@@ -9,9 +9,10 @@ written differently in 126 rows.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from local.corpus.tracks import Recording, counts_table
+from local.corpus.tracks import Recording
 from utils import tables
 from utils.cli import UserError, warn
 
@@ -34,8 +35,8 @@ RENAMED = {f"{_ALBUM}/5-kruhov\ufffd_objazd.mp3": f"{_ALBUM}/05-kruhovy_objazd.m
 ANONYMOUS = "the archive replaced the artists of development by numbers; it is likely to have all of train's"
 
 
-def read_tracklist(path: Path) -> list[tuple[int, list[str]]]:
-    """Read a tracklist.csv as (line, columns): class, artist, album, track, number, path, and more.
+def read_tracklist(path: Path) -> Iterator[list[str]]:
+    """Yield the columns of a tracklist.csv: class, artist, album, track, number, path, and more.
 
     UserError if it cannot be read, or with ``path:line`` for a row with fewer than six columns, an unknown
     class, or a path that leaves the archive or occurs twice.
@@ -47,7 +48,6 @@ def read_tracklist(path: Path) -> list[tuple[int, list[str]]]:
             f"{path}: {error.strerror}; --corpus-root must be the folder with audio/ and metadata/ "
             "(local/download_ismir04.sh fetches it)"
         ) from error
-    rows: list[tuple[int, list[str]]] = []
     seen: dict[str, int] = {}
     for line, row in tables.csv_rows(path, text):
         where = f"{path}:{line}"
@@ -58,11 +58,9 @@ def read_tracklist(path: Path) -> list[tuple[int, list[str]]]:
         name = PurePosixPath(row[5])
         if name.is_absolute() or ".." in name.parts or not name.name:
             raise UserError(f"{where}: expected a path below audio/, got '{row[5]}'")
-        if row[5] in seen:
+        if seen.setdefault(row[5], line) != line:
             raise UserError(f"{where}: '{row[5]}' is also in line {seen[row[5]]}")
-        seen[row[5]] = line
-        rows.append((line, row))
-    return rows
+        yield row
 
 
 def find_file(audio: Path, name: str) -> Path | None:
@@ -71,62 +69,52 @@ def find_file(audio: Path, name: str) -> Path | None:
     Three rows do not match the disk. An apostrophe is replaced by ``_`` only where the file is missing:
     in the other 70 paths with apostrophes they are right.
     """
-    for candidate in (name, name.replace("'", "_"), RENAMED.get(name, name)):
-        if (audio / candidate).is_file():
-            return audio / candidate
-    return None
+    candidates = (audio / other for other in (name, name.replace("'", "_"), RENAMED.get(name, name)))
+    return next((path for path in candidates if path.is_file()), None)
 
 
-def read_subset(root: Path, subset: str) -> tuple[list[Recording], list[str]]:
-    """Return the recordings of ``train``, ``test`` or ``evaluation``, and the paths that are missing.
+def read_archive(root: Path) -> tuple[list[Recording], list[str]]:
+    """Return the recordings of ``train``, ``test`` and ``evaluation``, and the paths that are missing.
 
     UserError if the metadata are damaged, or there is no folder ``audio``.
     """
-    split = SUBSETS[subset]
-    audio = root / "audio" / split
-    rows = read_tracklist(root / "metadata" / split / "tracklist.csv")
-    if not audio.parent.is_dir():
-        raise UserError(
-            f"{audio.parent}: no such folder; --corpus-root must be the folder with audio/ and metadata/"
-        )
     recordings, missing = [], []
-    for _, (genre, artist, _album, _title, _number, name, *_) in rows:
-        path = find_file(audio, name)
-        if path is None:
-            missing.append(str(audio / name))
-            continue
-        parts = PurePosixPath(name)
-        title = (
-            f"{parts.parent.name} {parts.stem}" if len(parts.parts) > 1 else parts.stem.removeprefix(artist)
-        )
-        recordings.append(Recording(str(path), genre, artist, title, f"{split}/{name}", subset))
+    for subset, split in SUBSETS.items():
+        audio = root / "audio" / split
+        rows = list(read_tracklist(root / "metadata" / split / "tracklist.csv"))
+        if not audio.parent.is_dir():
+            need = "--corpus-root must be the folder with audio/ and metadata/"
+            raise UserError(f"{audio.parent}: no such folder; {need}")
+        for genre, artist, _album, _title, _number, name, *_ in rows:
+            if (path := find_file(audio, name)) is None:
+                missing.append(str(audio / name))
+                continue
+            place = PurePosixPath(name)
+            album = place.parent.name  # a file beside the folders has its artist in front
+            title = f"{album} {place.stem}" if album else place.stem.removeprefix(artist)
+            recordings.append(Recording(str(path), genre, artist, title, f"{split}/{name}", subset))
     return recordings, missing
 
 
-def check_counts(found: dict[str, list[Recording]], missing: list[str], allowed: int) -> None:
-    """Compare the classes with Table 1.
-
-    UserError if more than ``allowed`` tracks are missing, or a class has more tracks than it should.
-    """
+def check_counts(found: Sequence[Recording], missing: list[str], allowed: int) -> None:
+    """Compare with Table 1; UserError if more than ``allowed`` tracks lack, or a class has more."""
     lacking, lines = 0, []
-    for subset, recordings in found.items():
-        counts = Counter(recording.genre for recording in recordings)
+    for subset, split in SUBSETS.items():
+        counts = Counter(recording.genre for recording in found if recording.subset == subset)
         expected = dict(zip(GENRES, COUNTS[subset], strict=True))
-        if any(counts[genre] > expected[genre] for genre in GENRES):
-            raise UserError(
-                f"{subset} ({SUBSETS[subset]}): more tracks than Table 1: {counts_table(counts, expected)}; "
-                "restore the archive's tracklist.csv"
-            )
-        short = sum(expected.values()) - len(recordings)
-        if short:
+        line = " ".join(f"{genre} {counts[genre]}/{expected[genre]}" for genre in GENRES)
+        if counts - Counter(expected):
+            more = f"{subset} ({split}): more tracks than Table 1: {line}"
+            raise UserError(f"{more}; restore the archive's tracklist.csv")
+        if short := sum(expected.values()) - counts.total():
             lacking += short
-            lines.append(f"{subset} ({SUBSETS[subset]}): {counts_table(counts, expected)}")
-    if not lacking:
-        return
-    shown = [*lines, *missing[:20], *([f"... and {len(missing) - 20} more"] if len(missing) > 20 else [])]
-    text = f"{lacking} of the tracks in Table 1 are missing:\n  " + "\n  ".join(shown)
-    if lacking > allowed:
-        raise UserError(
-            f"{text}\nunpack the whole archive, or give --allow-missing {lacking} (conf/prepare_ismir04.conf)"
-        )
-    warn(text)
+            lines.append(f"{subset} ({split}): {line}")
+    if lacking:
+        shown = [*lines, *missing[:20], *([f"... and {len(missing) - 20} more"] if len(missing) > 20 else [])]
+        text = f"{lacking} of the tracks in Table 1 are missing:\n  " + "\n  ".join(shown)
+        if lacking > allowed:
+            remedy = (
+                f"unpack the whole archive, or give --allow-missing {lacking} (conf/prepare_ismir04.conf)"
+            )
+            raise UserError(f"{text}\nunpack the whole archive, or {remedy}")
+        warn(text)

@@ -7,8 +7,8 @@ Both make accuracies look better than they are. They are reported for every corp
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from utils import atomic, cli, tables
 
@@ -16,16 +16,14 @@ ALONE = "every track stands as an artist of its own in utt2spk"
 _UNKNOWN = ": artists shared with train: unknown: "
 
 
-def unknown_artists(data_dir: str | Path) -> dict[str, str]:
+def unknown_artists(data_dir: Path) -> dict[str, str]:
     """Return the sets whose artists cannot be compared with train's, and why, from ``overlap.txt``."""
-    path = Path(data_dir) / "overlap.txt"
-    lines = tables.read_lines(path) if path.is_file() else []
-    parts = (line.partition(_UNKNOWN) for line in lines)
+    path = data_dir / "overlap.txt"
+    parts = (line.partition(_UNKNOWN) for line in (tables.read_lines(path) if path.is_file() else []))
     return {name: reason for name, mark, reason in parts if mark}
 
 
-@dataclass(frozen=True)
-class Shared:
+class Shared(NamedTuple):
     """How many artists train and another set have, both of them, and what they have in common."""
 
     train: int
@@ -35,7 +33,7 @@ class Shared:
     total: int  # tracks of the other set
 
 
-def shared_artists(data_dir: str | Path, name: str, unknown: Mapping[str, str] | None = None) -> Shared | str:
+def shared_artists(data_dir: Path, name: str, unknown: Mapping[str, str] | None = None) -> Shared | str:
     """Compare the artists of a set with train's; a text says why that cannot be done.
 
     Where every track has an artist that no other track has, artists are not known. ``unknown`` is what
@@ -44,7 +42,7 @@ def shared_artists(data_dir: str | Path, name: str, unknown: Mapping[str, str] |
     unknown = unknown_artists(data_dir) if unknown is None else unknown
     if name in unknown:
         return unknown[name]
-    train, other = (list(tables.read_table(Path(data_dir) / x / "utt2spk").values()) for x in ("train", name))
+    train, other = (list(tables.read_table(data_dir / x / "utt2spk").values()) for x in ("train", name))
     if len({*train, *other}) == len(train) + len(other) and len(other) > 1:
         return ALONE
     known = set(train)
@@ -52,22 +50,8 @@ def shared_artists(data_dir: str | Path, name: str, unknown: Mapping[str, str] |
     return Shared(len(known), len(set(other)), len(known.intersection(other)), tracks, len(other))
 
 
-def replicas(data_dir: Path, name: str) -> list[tuple[str, str]] | None:
-    """Return the pairs (utterance of train, of the set) with the same samples; None before stage 1."""
-    paths = [data_dir / x / "utt2hash" for x in ("train", name)]
-    if not all(path.is_file() for path in paths):
-        return None
-    train, other = map(tables.read_table, paths)
-    first = {key: utt for utt, key in reversed(train.items())}
-    return [(first[key], utt) for utt, key in other.items() if key in first]
-
-
 def report(
-    data_dir: str | Path,
-    others: Sequence[str],
-    *,
-    strict: bool = False,
-    unknown: Mapping[str, str] | None = None,
+    data_dir: Path, others: Sequence[str], *, strict: bool = False, unknown: Mapping[str, str] | None = None
 ) -> None:
     """Report what ``train`` of a data directory shares with its other sets, and write ``overlap.txt`` there.
 
@@ -75,7 +59,6 @@ def report(
     an earlier ``overlap.txt`` says about artists still holds. With ``strict``, UserError if a recording is in
     train and another set.
     """
-    data_dir = Path(data_dir)
     unknown = unknown_artists(data_dir) if unknown is None else unknown
     lines, errors = [], []
     for name in others:
@@ -83,14 +66,15 @@ def report(
         if isinstance(found, str):
             lines.append(f"{name}{_UNKNOWN}{found}")
         else:
-            lines.append(
-                f"{name}: tracks by artists of train: {found.tracks} of {found.total} "
-                f"({100 * found.tracks / found.total:.1f} %), by {found.both} of {found.other} artists"
-            )
-        if (pairs := replicas(data_dir, name)) is None:
+            share = f"({100 * found.tracks / found.total:.1f} %), by {found.both} of {found.other} artists"
+            lines.append(f"{name}: tracks by artists of train: {found.tracks} of {found.total} {share}")
+        hashes = [data_dir / x / "utt2hash" for x in ("train", name)]
+        if not all(path.is_file() for path in hashes):
             continue
-        total = len(tables.read_table(data_dir / name / "utt2hash"))
-        lines.append(f"{name}: recordings with the content of one in train: {len(pairs)} of {total}")
+        train, other = map(tables.read_table, hashes)
+        first = {key: utt for utt, key in reversed(train.items())}
+        pairs = [(first[key], utt) for utt, key in other.items() if key in first]
+        lines.append(f"{name}: recordings with the content of one in train: {len(pairs)} of {len(other)}")
         lines += [f"{name}: {utt} has the content of {twin} in train" for twin, utt in pairs]
         errors += [f"{utt} in {name} = {twin} in train" for twin, utt in pairs]
     with atomic.replacing(data_dir / "overlap.txt") as file:
@@ -101,7 +85,8 @@ def report(
     if len(lines) > 20:
         cli.warn(f"{data_dir}: {len(lines) - 20} more lines in {data_dir / 'overlap.txt'}")
     if strict and errors:
+        shown = f"{'; '.join(errors[:5])}{'; ...' if len(errors) > 5 else ''}"
         raise cli.UserError(
-            f"{data_dir}: {len(errors)} recordings are in train and in another set: {'; '.join(errors[:5])}"
-            f"{'; ...' if len(errors) > 5 else ''}; remove one of each, or give --strict false"
+            f"{data_dir}: {len(errors)} recordings are in train and in another set: {shown}; remove one of "
+            "each, or give --strict false"
         )

@@ -61,8 +61,16 @@ def choose_held_out(groups: Groups, share: float, seed: int, *, floor_share: flo
     if members:
         chosen |= _local_search(groups, members, {g: share * totals[g] for g in sorted(spanning)})
     for genre, total in totals.items():
-        if not any(genre in groups[name] for name in chosen):
-            chosen |= _smallest(groups, order, chosen, genre, floor_share * total)
+        if any(genre in groups[name] for name in chosen):
+            continue
+        remaining = Counter(g for name in order if name not in chosen for g in groups[name])
+        may_go = [
+            name
+            for name in order
+            if 0 < groups[name].get(genre, 0) <= floor_share * total
+            and all(remaining[g] > 1 for g in groups[name])
+        ]
+        chosen |= set(sorted(may_go, key=lambda name: sum(groups[name].values()))[:1])
     return chosen
 
 
@@ -95,40 +103,28 @@ def _local_search(groups: Groups, members: list[str], targets: Mapping[str, floa
     def cost(held: np.ndarray) -> np.ndarray:
         return (weight * (held - aim) ** 2).sum(axis=-1)
 
+    def allowed(flips: list) -> bool:
+        """Whether every class keeps a group outside once ``flips`` have changed sides."""
+        after = inside.copy()
+        after[flips] = ~after[flips]
+        return bool((counts[~after].sum(axis=0) > 0).all())
+
     while True:
         held = counts[inside].sum(axis=0)
         best, move = float(cost(held)) - 1e-9, None
+        outside = np.flatnonzero(~inside)
         flipped = cost(held + np.where(inside[:, None], -counts, counts))
         for i in np.flatnonzero(flipped < best):
-            if flipped[i] < best and _keeps_all(counts, inside, [i]):
+            if flipped[i] < best and allowed([i]):
                 best, move = float(flipped[i]), [i]
-        outside = np.flatnonzero(~inside)
         for i in np.flatnonzero(inside):
             swapped = cost(held - counts[i] + counts[outside])
             for j in np.flatnonzero(swapped < best):
-                if swapped[j] < best and _keeps_all(counts, inside, [i, outside[j]]):
+                if swapped[j] < best and allowed([i, outside[j]]):
                     best, move = float(swapped[j]), [i, outside[j]]
         if move is None:
             return {members[i] for i in np.flatnonzero(inside)}
         inside[move] = ~inside[move]
-
-
-def _keeps_all(counts: np.ndarray, inside: np.ndarray, flips: list) -> bool:
-    """Whether every class keeps a group outside once ``flips`` have changed sides."""
-    after = inside.copy()
-    after[flips] = ~after[flips]
-    return bool((counts[~after].sum(axis=0) > 0).all())
-
-
-def _smallest(groups: Groups, order: list[str], chosen: set[str], genre: str, most: float) -> set[str]:
-    """Return the smallest group of a class that may go, as a set; empty if none may."""
-    remaining = Counter(g for name in order if name not in chosen for g in groups[name])
-    candidates = [
-        name
-        for name in order
-        if 0 < groups[name].get(genre, 0) <= most and all(remaining[g] > 1 for g in groups[name])
-    ]
-    return {min(candidates, key=lambda name: sum(groups[name].values()))} if candidates else set()
 
 
 def assign_folds(groups: Groups, num_folds: int, seed: int) -> dict[str, int]:
@@ -166,21 +162,15 @@ def deal(
 
 
 def read_folds(path: str, utts: Collection[str], source: str) -> dict[str, int]:
-    """Read a table of folds and check it against the utterances of ``source``.
+    """Read a table of folds of the utterances of ``source``.
 
     UserError if it does not list these utterances, or the folds are not numbered 1 to K without gaps.
     """
     table = tables.read_table(path)
     if different := sorted(table.keys() ^ set(utts)):
-        raise UserError(
-            f"{path}: {len(table)} utterances, {source} has {len(utts)}; "
-            f"'{different[0]}' is in only one of them"
-        )
-    for utt, fold in table.items():
-        if not (fold.isascii() and fold.isdigit() and len(fold) < 6):
-            raise UserError(f"{path}: {utt}: expected a fold number, got '{fold}'")
-    folds = {utt: int(fold) for utt, fold in table.items()}
-    present = sorted(set(folds.values()))
-    if len(present) < 2 or present != list(range(1, len(present) + 1)):
-        raise UserError(f"{path}: expected folds 1 to K, at least 2 of them, got {present}")
-    return folds
+        sizes = f"{len(table)} utterances, {source} has {len(utts)}"
+        raise UserError(f"{path}: {sizes}; '{different[0]}' is in only one of them")
+    present = sorted(set(table.values()), key=lambda fold: (len(fold), fold))
+    if len(present) < 2 or present != [str(fold + 1) for fold in range(len(present))]:
+        raise UserError(f"{path}: expected folds 1 to K, at least 2 of them, got {' '.join(present[:20])}")
+    return {utt: int(fold) for utt, fold in table.items()}

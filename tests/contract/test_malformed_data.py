@@ -74,7 +74,7 @@ TRACKS = "corpus/tracks.csv"
 BLUES = "corpus/genres/blues"
 BOTH = {f"{BLUES}/blues.00000.{kind}": "" for kind in ("au", "wav")}
 CASES += [
-    Case("synth_missing", SYNTH, {}, r"tracks\.csv: not found"),
+    Case("synth_missing", SYNTH, {}, r"tracks\.csv: cannot read the table"),
     Case("gtzan_few", GTZAN, {f"{BLUES}/blues.00000.au": ""}, r"999 of 1000 excerpts|998 of 1000"),
     Case("gtzan_misplaced", GTZAN, {f"{BLUES}/jazz.00000.au": ""}, r"named jazz in the folder of blues"),
     Case("gtzan_both", GTZAN, BOTH, r"is there as well"),

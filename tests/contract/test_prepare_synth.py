@@ -80,5 +80,5 @@ def test_a_corpus_that_lacks_a_file_is_refused(run_cli, copy, tmp_path):
     path.unlink()
     done = run_cli("local/prepare_synth.py", copy, tmp_path / "data")
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert f"tracks.csv:6: {path} is missing; make the corpus again" in done.stderr
+    assert f"{path} of tracks.csv is missing; make the corpus again" in done.stderr
     assert not (tmp_path / "data").exists()
