@@ -8,63 +8,49 @@ truncated, empty, shorter than one scattering window, holds NaN, or lies outside
 that names it; a silent track, a DC offset and a peak beyond full scale are reported.
 
 With --segments the table is by recording, each is converted once, and its utterances are cut out of it.
-With --failed FILE a track that fails ends nothing: FILE says which and why, and steps/join_audio.py judges.
-With --key KEY a track that was converted under the same key before is kept (utils/kept.py).
+With --key KEY a track that was converted under the same key before is kept. So steps/convert_audio.sh lets
+jobs convert parts of a table, and calls this program once more for all of it, with --data-dir: utt2dur and
+utt2hash are written there, and tracks that failed, if --max-bad allows them, are taken out of its tables.
 
 Usage: steps/convert_audio.py [options] <wav-scp> <wav-dir> <wav22k-scp>
- e.g.: steps/convert_audio.py --config conf/audio.conf --utt2dur data/synth/train/utt2dur \
+ e.g.: steps/convert_audio.py --config conf/audio.conf --report exp/audio.tsv \
          data/synth/train/wav.scp data/synth/train/wav data/synth/train/wav22k.scp
 """
 
 from __future__ import annotations
 
+import json
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 from steps import audio
-from steps.audio.convert import CLIP_POLICIES
-from utils import atomic, cli, kept, progress, segments, tables
+from utils import atomic, cli, data_dir, progress, segments, tables
 from utils.segments import Segment
 
-TAB = "\t"
-
-REPORT_HEADER = (
-    "utt\tcodec\tsource_rate\tchannels\theader_frames\tdecoded_frames\tnum_samples\tpeak_dbfs"
-    "\tover_full_scale\tgain\tdc_offset\tsilent\tsha256"
-)
-
-
-def add_options(parser: cli.KaldiParser) -> None:
-    """Add the options that conf/audio.conf may hold."""
-    add = parser.add_argument
-    add("--sample-rate", type=cli.positive_int, help="in Hz")
-    add("--quality", choices=("VHQ", "HQ", "MQ", "LQ"), help="soxr's")
-    add(
-        "--clip",
-        choices=CLIP_POLICIES,
-        help="beyond full scale: saturate and report, scale as a whole, or refuse",
-    )
-    add("--max-over-db", type=cli.finite_float, help="a peak that lies higher is refused")
-    add("--min-samples", type=cli.positive_int, help="a shorter track is refused")
-    add("--allow-truncated", type=cli.boolean, help="use what decodes of a file that ends early (true|false)")
-    parser.set_defaults(**asdict(audio.Conversion()))
-    parser.add_argument("--max-bad", type=int, default=0, help="tracks that may fail and be left out")
+Reports = dict[str, dict[str, Any]]
+REMEDY = "leave them out (--exclude in conf/prepare_*.conf), or allow so many (--max-bad in conf/audio.conf)"
 
 
 def get_parser() -> cli.KaldiParser:
     """Return the command line of this program."""
     parser = cli.KaldiParser("convert_audio.py [options] <wav-scp> <wav-dir> <wav22k-scp>", __doc__)
-    add_options(parser)
-    parser.add_argument("--utt2dur", help="also write the durations in seconds to this table")
-    parser.add_argument("--segments", metavar="FILE", help="cut the recordings into these utterances")
-    parser.add_argument("--report", help="also write what was found in each track to this TSV file")
-    parser.add_argument("--failed", help="write '<utt> <reason>' of tracks that fail here, and do not fail")
-    parser.add_argument("--key", default="", help="keep tracks that were made under this key (once.py)")
-    parser.add_argument("wav_scp")
-    parser.add_argument("wav_dir", type=Path)
-    parser.add_argument("wav22k_scp")
+    add = parser.add_argument
+    add("--sample-rate", type=cli.positive_int, help="in Hz")
+    add("--max-over-db", type=cli.finite_float, help="a peak that lies higher is refused")
+    add("--min-samples", type=cli.positive_int, help="a shorter track is refused")
+    add("--allow-truncated", type=cli.boolean, help="use what decodes of a file that ends early (true|false)")
+    parser.set_defaults(**asdict(audio.Conversion()))
+    add("--max-bad", type=int, default=0, help="tracks that may fail and be left out")
+    add("--segments", metavar="FILE", help="cut the recordings into these utterances")
+    add("--report", metavar="FILE", help="also write what was found in each track, tab separated")
+    add("--key", default="", help="keep tracks that were made under this key (once.py)")
+    add("--data-dir", type=Path, metavar="DIR", help="write utt2dur, utt2hash; leave out failures")
+    add("wav_scp")
+    add("wav_dir", type=Path)
+    add("wav22k_scp")
     return parser
 
 
@@ -74,17 +60,17 @@ def conversion(args: Namespace) -> audio.Conversion:
 
 
 def convert_all(
-    sources: dict[str, str],
+    sources: Mapping[str, str],
     wav_dir: Path,
     how: audio.Conversion,
     key: str = "",
     segments: Mapping[str, Segment] | None = None,
-) -> tuple[dict[str, str], dict[str, str]]:
+) -> tuple[Reports, dict[str, str]]:
     """Convert every source, or cut the utterances of ``segments`` out of it, unless it is kept under ``key``.
 
-    Returns the line of the TSV report of each track that came out, and why each other one did not.
+    Returns what was found in each track that came out, and why each other one did not.
     """
-    reports: dict[str, str] = {}
+    reports: Reports = {}
     failed: dict[str, str] = {}
     pieces: dict[str, dict[str, Segment]] = {name: {} for name in sources}
     for utt, segment in (segments or {}).items():
@@ -92,90 +78,78 @@ def convert_all(
     for number, (name, source) in enumerate(sources.items()):
         progress.report(number, len(sources), "tracks")
         utts = [name] if segments is None else list(pieces[name])
-        lines = {utt: line for utt in utts if (line := _kept_line(wav_dir, utt, key))}
-        reports |= lines
-        if len(lines) == len(utts):
+        there = {utt: report for utt in utts if (report := _kept(wav_dir, utt, key))}
+        if len(there) == len(utts):
+            reports |= there
             continue
-        found = _convert(name, source, wav_dir, how, pieces[name])
         for utt in utts:
-            kept.begin(_notes(wav_dir, utt))
-            report = found.get(utt, found.get(name))
-            if isinstance(report, audio.TrackReport):
-                reports[utt] = report_line(utt, report)
-                _keep_line(wav_dir, utt, key, reports[utt])
+            _notes(wav_dir, utt).unlink(missing_ok=True)
+        for utt, found in _convert(name, source, wav_dir, how, pieces[name]).items():
+            if isinstance(found, audio.TrackReport):
+                reports[utt] = asdict(found)
+                if key:
+                    atomic.write_json(_notes(wav_dir, utt), {"key": key, "report": reports[utt]})
             else:
-                reports.pop(utt, None)
-                failed[utt] = str(report)
+                failed[utt] = str(found)
                 (wav_dir / f"{utt}.wav").unlink(missing_ok=True)
-                cli.warn(f"{utt}: {report}")
+                cli.warn(f"{utt}: {found}")
     return reports, failed
 
 
 def _convert(
     name: str, source: str, wav_dir: Path, how: audio.Conversion, pieces: Mapping[str, Segment]
-) -> dict[str, audio.TrackReport | cli.UserError]:
+) -> Mapping[str, audio.TrackReport | cli.UserError]:
     """Convert one source, and cut it if there are pieces; return what was found, or wrong, in each."""
     wav = wav_dir / (f".{name}.whole.wav" if pieces else f"{name}.wav")
-    found: dict[str, audio.TrackReport | cli.UserError] = {}
     try:
         whole = audio.convert_track(source, wav, how)
-        for text in whole.warnings:
-            cli.warn(f"{name}: {source}: {text}")
-        for utt, segment in pieces.items():
-            try:
-                span = segment.span(whole.num_samples, how.sample_rate)
-                found[utt] = audio.cut_track(wav, whole, wav_dir / f"{utt}.wav", span, how)
-            except cli.UserError as error:
-                found[utt] = error
-        return found or {name: whole}
     except audio.AudioError as error:
-        return {name: error}
-    finally:
-        if pieces:
-            wav.unlink(missing_ok=True)
+        return dict.fromkeys(pieces or [name], error)
+    for text in whole.warnings:
+        cli.warn(f"{name}: {source}: {text}")
+    found: dict[str, audio.TrackReport | cli.UserError] = {} if pieces else {name: whole}
+    for utt, segment in pieces.items():
+        try:
+            span = segment.span(whole.num_samples, how.sample_rate)
+            found[utt] = audio.cut_track(wav, whole, wav_dir / f"{utt}.wav", span, how)
+        except cli.UserError as error:
+            found[utt] = error
+    if pieces:
+        wav.unlink()
+    return found
 
 
 def _notes(wav_dir: Path, utt: str) -> Path:
-    return wav_dir / f".{utt}.tsv"
+    return wav_dir / f".{utt}.json"
 
 
-def _kept_line(wav_dir: Path, utt: str, key: str) -> str:
-    """Return the report's line of a track that is there under this key; empty if it is not."""
-    notes = _notes(wav_dir, utt)
-    return tables.read_text(notes) if (wav_dir / f"{utt}.wav").exists() and kept.is_kept(notes, key) else ""
+def _kept(wav_dir: Path, utt: str, key: str) -> dict[str, Any] | None:
+    """Return what was found in a track that is there under this key."""
+    try:
+        notes = json.loads(_notes(wav_dir, utt).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return notes["report"] if notes["key"] == key and (wav_dir / f"{utt}.wav").exists() else None
 
 
-def _keep_line(wav_dir: Path, utt: str, key: str, line: str) -> None:
-    if key:
-        with atomic.replacing(_notes(wav_dir, utt)) as file:
-            file.write(line)
-        kept.keep(_notes(wav_dir, utt), key)
+def write_report(path: str, reports: Reports) -> None:
+    """Write a line for each track, tab separated under a header."""
+    names = [field.name for field in fields(audio.TrackReport) if field.name != "warnings"]
+    with atomic.replacing(path) as file:
+        file.write("\t".join(["utt", *names]) + "\n")
+        for utt, report in sorted(reports.items()):
+            values = (report[name] for name in names)
+            words = (f"{value:.6f}" if isinstance(value, float) else str(value) for value in values)
+            file.write("\t".join([utt, *words]) + "\n")
 
 
-def report_line(utt: str, report: audio.TrackReport) -> str:
-    """Format one line of the TSV report, in the order of ``REPORT_HEADER``."""
-    fields = (
-        utt,
-        report.codec,
-        report.source_rate,
-        report.channels,
-        "-" if report.header_frames is None else report.header_frames,
-        report.decoded_frames,
-        report.num_samples,
-        f"{audio.decibels(report.peak):.2f}",
-        report.over_full_scale,
-        f"{report.gain:.6f}",
-        f"{report.dc:.6f}",
-        str(report.silent).lower(),
-        report.sha256,
-    )
-    return "\t".join(map(str, fields))
-
-
-def durations(reports: dict[str, str], sample_rate: int) -> dict[str, str]:
-    """Return the seconds of each track, from the lines of the report."""
-    column = REPORT_HEADER.split("\t").index("num_samples")
-    return {utt: f"{int(line.split(TAB)[column]) / sample_rate:.6f}" for utt, line in reports.items()}
+def leave_out(folder: Path, utts: Collection[str]) -> None:
+    """Take utterances out of all tables of a data directory."""
+    for path in data_dir.utterance_tables(folder):
+        entries = tables.read_table(path)
+        tables.write_table(path, {utt: value for utt, value in entries.items() if utt not in utts})
+    if (folder / "spk2utt").is_file():
+        tables.write_table(folder / "spk2utt", data_dir.invert(tables.read_table(folder / "utt2spk")))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -190,26 +164,33 @@ def main(argv: list[str] | None = None) -> int:
             raise cli.UserError(
                 f"{args.segments or args.wav_scp}: utterance '{utt}' cannot be the name of a file; rename it"
             )
-    how = conversion(args)
     args.wav_dir.mkdir(parents=True, exist_ok=True)
-    reports, failed = convert_all(sources, args.wav_dir, how, args.key, pieces)
-    total = len(failed) + len(reports)
-    if args.failed:
-        tables.write_table(args.failed, failed)
-    elif len(failed) > args.max_bad:
-        shown = "".join(f"\n  {utt}: {reason}" for utt, reason in failed.items())
-        raise cli.UserError(
-            f"{len(failed)} of {total} tracks failed, --max-bad allows {args.max_bad}:{shown}"
-        )
+    reports, failed = convert_all(sources, args.wav_dir, conversion(args), args.key, pieces)
+    if args.data_dir and (lost := set(pieces or ()) - reports.keys() - failed.keys()):
+        raise cli.UserError(f"{args.segments}: {min(lost)}: its recording is not in {args.wav_scp}")
+    verdict = f"{args.wav_scp}: {len(failed)} of {len(failed) + len(reports)} tracks failed"
+    if len(failed) > args.max_bad:
+        reasons = "".join(f"\n  {utt}: {reason}" for utt, reason in failed.items())
+        names = " ".join(failed)
+        raise cli.UserError(f"{verdict}, --max-bad allows {args.max_bad}: {names}; {REMEDY}{reasons}")
     if args.report:
-        with atomic.replacing(args.report) as file:
-            file.write("\n".join([REPORT_HEADER, *(reports[utt] for utt in sorted(reports))]) + "\n")
-    seconds = durations(reports, args.sample_rate)
-    if args.utt2dur:
-        tables.write_table(args.utt2dur, seconds)
+        write_report(args.report, reports)
+    seconds = {utt: report["num_samples"] / args.sample_rate for utt, report in reports.items()}
     tables.write_table(args.wav22k_scp, {utt: args.wav_dir / f"{utt}.wav" for utt in reports})
-    hours = sum(map(float, seconds.values())) / 3600
-    cli.log(f"converted {len(reports)} of {total} tracks, {hours:.3f} hours, to {args.wav_dir}")
+    if args.data_dir:
+        if not reports:
+            raise cli.UserError(f"{verdict}: none is left; see their reasons above")
+        utt2dur = {utt: f"{value:.6f}" for utt, value in seconds.items()}
+        tables.write_table(args.data_dir / "utt2dur", utt2dur)
+        hashes = {utt: report["sha256"] for utt, report in reports.items()}
+        tables.write_table(args.data_dir / "utt2hash", hashes)
+        if failed:
+            leave_out(args.data_dir, failed)
+            cli.warn(f"{verdict} and are left out: {' '.join(failed)}")
+        for utt in reports:
+            _notes(args.wav_dir, utt).unlink(missing_ok=True)
+    hours = sum(seconds.values()) / 3600
+    cli.log(f"converted {len(reports)} of {len(failed) + len(reports)} tracks, {hours:.3f} hours")
     return 0
 
 

@@ -3,7 +3,7 @@
 # Reads <data-dir>/wav.scp, and segments if recordings are to be cut into utterances; writes
 # <wav-dir>/<utt>.wav, and in <data-dir> wav22k.scp, utt2dur and utt2hash (the SHA-256 of the samples, by
 # which duplicates are found). What was found in each track (codec, rate, peak, clipping, DC offset) is in
-# <log-dir>/audio.tsv.
+# <log-dir>/audio.tsv. Tracks that fail are named; see --max-bad.
 # Kaldi has no counterpart: its recipes put a sox pipe into wav.scp and pay for it at every reading.
 set -euo pipefail
 
@@ -32,16 +32,16 @@ once --wait true "${sources[@]/#/--in=}" --in "$audio_config" "${sources[@]/#/--
 mkdir -p "$logdir" "$wavdir"
 nj=$(utils/split_scp.py --at-most "$nj" "$data/wav.scp" "$logdir/wav.JOB.scp")
 
-options=(--config "$audio_config")
-cut=()
-[ ! -f "$data/segments" ] || cut=(--segments "$data/segments")
+options=(--config "$audio_config" --key "$ONCE_KEY")
+[ ! -f "$data/segments" ] || options+=(--segments "$data/segments")
 [ -z "$max_bad" ] || options+=(--max-bad "$max_bad")
 [ -z "$allow_truncated" ] || options+=(--allow-truncated "$allow_truncated")
 read -r -a runner <<<"$cmd"
-RUNNER_OUTPUTS="$logdir/audio.JOB.tsv $logdir/failed.JOB" \
-  "${runner[@]}" JOB=1:"$nj" "$logdir/convert_audio.JOB.log" \
-  steps/convert_audio.py "${options[@]}" "${cut[@]}" --key "$ONCE_KEY" --report "$logdir/audio.JOB.tsv" \
-  --failed "$logdir/failed.JOB" "$logdir/wav.JOB.scp" "$wavdir" "$logdir/wav22k.JOB.scp"
-steps/join_audio.py "${options[@]}" "$data" "$wavdir" "$logdir" "$nj"
+RUNNER_OUTPUTS="$logdir/wav22k.JOB.scp" \
+  "${runner[@]}" JOB=1:"$nj" "$logdir/convert_audio.JOB.log" steps/convert_audio.py "${options[@]}" \
+  --max-bad 1000000000 "$logdir/wav.JOB.scp" "$wavdir" "$logdir/wav22k.JOB.scp"
+# All are there now; what failed is tried again, and judged.
+steps/convert_audio.py "${options[@]}" --data-dir "$data" --report "$logdir/audio.tsv" \
+  "$data/wav.scp" "$wavdir" "$data/wav22k.scp"
 cp "$audio_config" "$data/.audio.conf.tmp" # how further recordings are converted
 mv "$data/.audio.conf.tmp" "$data/audio.conf"

@@ -35,7 +35,7 @@ def convert(data: Path, *options: str) -> int:
 
 
 def test_tables_and_files(data_dir, capsys):
-    options = [f"--utt2dur={data_dir / 'utt2dur'}", "--report", str(data_dir / "audio.tsv")]
+    options = [f"--data-dir={data_dir}", "--report", str(data_dir / "audio.tsv")]
     assert convert(data_dir, *options) == 0
     wav22k = tables.read_table(data_dir / "wav22k.scp")
     assert list(wav22k) == list(RATES)
@@ -85,7 +85,9 @@ class TestDriver:
             Path(tables.read_table(data_dir / "wav.scp")[utt]).write_text("not audio")
         done = drive("--nj", "5", "--max-bad", "1")
         assert done.returncode == 1
-        assert "WARNING (join_audio.py) b-1: " in done.stderr and "not audio that libsndfile" in done.stderr
+        assert (
+            "WARNING (convert_audio.py) b-1: " in done.stderr and "not audio that libsndfile" in done.stderr
+        )
         assert "2 of 5 tracks failed, --max-bad allows 1: a-1 b-1; leave them out (--exclude" in done.stderr
         logs = "".join(path.read_text() for path in data_dir.with_name("log").glob("convert_audio.*.log"))
         assert "b-1: " in logs and "not audio that libsndfile reads" in logs

@@ -9,7 +9,7 @@ import soundfile
 
 from tests.contract.malformed import Case, check_works, refusal, write_files
 
-CONVERT = "steps/convert_audio.py --utt2dur utt2dur --report report.tsv wav.scp wav wav22k.scp"
+CONVERT = "steps/convert_audio.py --report report.tsv wav.scp wav wav22k.scp"
 
 
 @functools.cache

@@ -43,7 +43,7 @@ INTEGER, FINITE = "expected an integer of at least 1, got", "expected a finite n
 BOOLEAN = "expected true or false, got"
 # name, options of steps/convert_audio.py, message
 OPTIONS = [
-    ("abbreviated", "--qual VHQ", "qual"),
+    ("abbreviated", "--min 9", "--min"),
     ("integer_zero", "--sample-rate 0", f"{INTEGER} '0'"),
     ("integer_power", "--sample-rate 2²", f"{INTEGER} '2²'"),
     ("float_nan", "--max-over-db nan", f"{FINITE} 'nan'"),
