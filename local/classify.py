@@ -8,7 +8,8 @@ the probability of every class, separated by tabs. Those of `best` are calibrate
 from its frames (--rule vote: the share of frames that vote for a class, mean: the mean posterior); SVMs and
 the systems of Table 4 give the softmax of their scores, which nobody has calibrated. What cannot be read is
 told on stderr; the others go on, and the exit status is 1. Frames of a long track lie in an unnamed
-file of $TMPDIR, 11 kB a second: memory does not grow with its length.
+file of $TMPDIR, 11 kB a second: memory does not grow with its length. The cores that this process may use
+are shared out among the processes of --nj.
 
 Usage: local/classify.sh [options] <exp-dir|system.zip> <file|folder>...
 e.g.:  local/classify.sh exp/ismir04_lstm_512/svm_fusion ~/new_music track.mp3
@@ -27,11 +28,13 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from steps.audio import EXTENSIONS
 from steps.classify import parts, timeline
 from steps.classify.decide import RULES, SIDE_BY_SIDE, Classifier, Decision
 from utils import cli, progress
+from utils.job_runner.local import cores
 
 _worker: dict[str, Classifier] = {}
 
@@ -80,10 +83,10 @@ def open_system(path: Path, data: Path | None, folder: Path) -> parts.TrainedSys
     return system
 
 
-def _start_worker(system: parts.TrainedSystem, rule: str, use_gpu: str) -> None:
+def _start_worker(*settings: Any) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(130))  # without a word, and without files left behind
-    _worker["classifier"] = Classifier(system, rule, use_gpu)
+    _worker["classifier"] = Classifier(*settings)
 
 
 def classify_some(recordings: list[Path]) -> list[Decision | str]:
@@ -95,8 +98,8 @@ def decisions(
     recordings: list[Path], system: parts.TrainedSystem, args: Namespace
 ) -> Iterator[Decision | str]:
     """Yield the decision about each recording, or why there is none."""
-    settings = (system, args.rule, args.use_gpu)
     nj = min(args.nj, len(recordings))
+    settings = (system, args.rule, args.use_gpu, max(1, cores() // nj))
     if nj < 2:
         yield from Classifier(*settings).classify(recordings)
         return

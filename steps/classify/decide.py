@@ -72,18 +72,21 @@ class Classifier:
     """A trained system, ready for recordings of any format.
 
     A network's frames decide by ``rule``: ``vote`` (the majority, as Seg_acc) or ``mean`` (posterior).
+    Features and networks take ``num_threads`` of the CPU, whose number changes no bit.
     """
 
-    def __init__(self, system: TrainedSystem, rule: str = "vote", use_gpu: str = "no") -> None:
+    def __init__(
+        self, system: TrainedSystem, rule: str = "vote", use_gpu: str = "no", num_threads: int = 1
+    ) -> None:
         self.classes = system.classes
         audio_options = read_options(convert_audio.get_parser(), system.parts["audio.conf"], 3)
         self.conversion = convert_audio.conversion(audio_options)
         if system.kind == "best":
-            self.steps = open_best(system, use_gpu)
+            self.steps = open_best(system, use_gpu, num_threads)
         elif system.kind in registry.NAMES:
             self.steps = open_published(system, self.conversion.sample_rate, use_gpu)
         else:
-            self.steps = open_frames(system, rule, use_gpu)
+            self.steps = open_frames(system, rule, use_gpu, num_threads)
 
     def classify(self, recordings: Iterable[Path]) -> Iterator[Decision | str]:
         """Yield for each recording, in their order, the decision, or why there is none.
@@ -174,7 +177,7 @@ def open_published(system: TrainedSystem, sample_rate: int, use_gpu: str) -> Ste
     return Steps(read, conclude)
 
 
-def open_best(system: TrainedSystem, use_gpu: str) -> Steps:
+def open_best(system: TrainedSystem, use_gpu: str, num_threads: int) -> Steps:
     """Return the decision of ``best``; its probabilities are calibrated."""
     ensemble = read_ensemble(system.parts["best.npz"])
     if ensemble.classes != system.classes:
@@ -187,9 +190,10 @@ def open_best(system: TrainedSystem, use_gpu: str) -> Steps:
         if name not in system.parts:
             raise UserError(f"{name} is missing, whose frames a part of the system reads")
         scales[feats] = read_options(compute_scattering.get_parser(), system.parts[name], 2)
+        scales[feats].num_threads = num_threads
     chosen = compute_scattering.transform(scales["feats"])
     networks = {
-        name: open_network(system, paths.num_dims(chosen), use_gpu, f"network_{name}.nnet")
+        name: open_network(system, paths.num_dims(chosen), use_gpu, num_threads, f"network_{name}.nnet")
         for name in sorted({member.network for member in members if member.network})
     }
 
@@ -208,7 +212,7 @@ def open_best(system: TrainedSystem, use_gpu: str) -> Steps:
 
 
 def open_network(
-    system: TrainedSystem, dims: int, use_gpu: str, part: str = NETWORK[1]
+    system: TrainedSystem, dims: int, use_gpu: str, num_threads: int, part: str = NETWORK[1]
 ) -> Callable[[Sequence[NDArray]], list[NDArray]]:
     """Return what makes posteriors (num_frames, C) of the features (num_frames, dims) of some tracks."""
     from steps.nnet1.forward import Forward
@@ -223,17 +227,20 @@ def open_network(
             f"features, transform and network do not fit: {chain}, {network.output_dim} outputs for "
             f"{len(system.classes)} classes"
         )
-    forward = Forward(network, transform, device)
+    forward = Forward(network, transform, device, num_threads)
     return lambda tracks: [post for _, post in forward.all((str(n), feats) for n, feats in enumerate(tracks))]
 
 
-def open_frames(system: TrainedSystem, rule: str, use_gpu: str) -> Steps:
+def open_frames(system: TrainedSystem, rule: str, use_gpu: str, num_threads: int) -> Steps:
     """Return the decision of a network, or of an SVM on segment features."""
     options = read_options(compute_scattering.get_parser(), system.parts["scattering.conf"], 2)
+    options.num_threads = num_threads
     chosen = compute_scattering.transform(options)
     device = compute_scattering.choose_device(use_gpu)
     networks = (
-        {"post": open_network(system, paths.num_dims(chosen), use_gpu)} if NETWORK[0] in system.parts else {}
+        {"post": open_network(system, paths.num_dims(chosen), use_gpu, num_threads)}
+        if NETWORK[0] in system.parts
+        else {}
     )
     svm = read_svm(system.parts["svm.npz"]) if "svm.npz" in system.parts else None
     if svm and svm.classes != system.classes:
