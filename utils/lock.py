@@ -28,26 +28,29 @@ class HeldError(cli.UserError):
     """Another process, which lives, holds the lock."""
 
 
-def try_lock(descriptor: int, path: Path) -> bool:
-    """Lock an open file if nobody has it; return whether it is ours now.
+def try_open(path: Path, shown: Path | None = None) -> int | None:
+    """Open a file and lock it; return its descriptor, or None if somebody else has it.
 
     Raises UserError if the file system has no locks and ``WITHOUT_LOCKS`` does not permit to go on.
     """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
     except OSError as error:
+        if error.errno in NO_LOCKS and os.environ.get("WITHOUT_LOCKS", "").lower() in ("true", "t", "1"):
+            _warn(shown or path)
+            return descriptor
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            return None
         if error.errno not in NO_LOCKS:
             raise
-        if os.environ.get("WITHOUT_LOCKS", "").lower() not in ("true", "t", "1"):
-            raise cli.UserError(
-                f"{path}: this file system has no locks ({os.strerror(error.errno)}); to go on without them, "
-                "give run.sh --without-locks true, or set WITHOUT_LOCKS=true in the environment, and see to "
-                "it that no two runs do the same work"
-            ) from error
-        _warn(path)
-    return True
+        raise cli.UserError(
+            f"{path}: this file system has no locks ({error.strerror}); to go on without them, give run.sh "
+            "--without-locks true, or set WITHOUT_LOCKS=true in the environment, and see to it that no two "
+            "runs do the same work"
+        ) from error
+    return descriptor
 
 
 @cache
@@ -73,18 +76,12 @@ def _acquire(path: Path, what: str, wait: float) -> int:
     """Open and lock the file; return its descriptor, which programs that are started inherit."""
     began, told = time.monotonic(), ""
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            if try_lock(descriptor, path):
-                with suppress(FileNotFoundError):
-                    if os.path.samestat(os.fstat(descriptor), path.stat()):
-                        break  # otherwise its last holder has removed it since
-                os.close(descriptor)
-                continue
-        except BaseException:
+        if (descriptor := try_open(path)) is not None:
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), path.stat()):
+                    break  # otherwise its last holder has removed it since
             os.close(descriptor)
-            raise
-        os.close(descriptor)
+            continue
         who = holder(path)
         waited = time.monotonic() - began
         if who and waited >= wait:

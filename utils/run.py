@@ -19,6 +19,7 @@ jobs share a GPU. A job finds in JOB_STATUS where to say how far it is (utils/pr
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +27,7 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from utils import progress
-from utils.job_runner import frontend, local
+from utils.job_runner import frontend, job_log, local
 from utils.job_runner.gpus import GpuPool
 from utils.job_runner.request import Request
 from utils.progress import Board
@@ -46,11 +47,20 @@ def run_jobs(request: Request) -> dict[int, str]:
         return local.start_task(job, environment=environment)
 
     limit = request.max_jobs_run or max(1, local.cores() // request.threads)
-    shared = frontend.whole_number("RUNNER_JOBS_PER_GPU", 1)
+    shared = max(1, int(frontend.number("RUNNER_JOBS_PER_GPU", 1)))
     gpus = GpuPool(request.gpus, frontend.warn, jobs_per_gpu=shared)
     board = Board(request.name, len(request.jobs), lambda job: progress.read(request.log_of(job)))
     codes = local.run_all(request.jobs, start, limit=limit, gpus=gpus, board=board)
-    return {number: frontend.explain(code, request.log_of(number)) for number, code in codes.items() if code}
+    return {number: explain(code, request.log_of(number)) for number, code in codes.items() if code}
+
+
+def explain(code: int, log: str) -> str:
+    """Say how a job ended; finish the log of one that was killed with its supervisor."""
+    if code >= 0:
+        return f"code {code}"
+    with contextlib.suppress(OSError), Path(log).open("a") as stream:
+        stream.write(job_log.trailer(-code, 0, 1, None))
+    return f"signal {-code}"
 
 
 if __name__ == "__main__":

@@ -14,6 +14,9 @@ Environment: as slurm.py.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pwd
 import re
 import sys
 from collections.abc import Sequence
@@ -21,8 +24,7 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from utils.job_runner import cluster, frontend, site_conf
-from utils.job_runner.request import Request
+from utils.job_runner import cluster, frontend
 from utils.job_runner.scheduler import (
     State,
     SubmitError,
@@ -33,7 +35,6 @@ from utils.job_runner.scheduler import (
     ask_controller,
     said,
     submitted_id,
-    user_name,
 )
 
 BUILT_IN = """
@@ -51,17 +52,14 @@ UNLIMITED = 1_000_000
 
 
 class GridEngine:
-    """Grid Engine through its commands; ``gpu_words`` is what ``--gpu`` became.
+    """Grid Engine through its commands."""
 
-    qsub takes what no node will ever have, and lets it wait; so we look first.
-    """
+    index_variable, site_file, built_in = "SGE_TASK_ID", "conf/queue.conf", BUILT_IN
+    accounting = False  # it kills whole jobs
 
-    index_variable = "SGE_TASK_ID"
-
-    def __init__(self, gpu_words: list[str]) -> None:
+    def __init__(self) -> None:
         self.limit: int | None = None
-        pairs = zip(gpu_words, gpu_words[1:], strict=False)
-        self.gpu_words = [word for pair in pairs if pair[0] in ("-l", "-q") for word in pair]
+        self.gpu_words: list[str] = []
 
     def array_limit(self) -> int:
         """Return max_aj_tasks, the largest array."""
@@ -74,12 +72,12 @@ class GridEngine:
     def submit(
         self, command: list[str], script: Path, output: Path, count: int, limit: int | None, name: str
     ) -> str:
-        """Submit with qsub; also one task goes as an array, so that qstat speaks of all alike."""
-        if self.gpu_words:
-            done = ask_controller(["qselect", *self.gpu_words])
-            if not done.stdout.strip():
-                raise SubmitError(f"no queue has what --gpu asks for, {' '.join(self.gpu_words)} (qselect)")
-        words = [*command, "-terse", "-N", name, "-o", f"{output}.$TASK_ID", "-t", f"1-{max(1, count)}"]
+        """Submit with qsub, which takes what no node will ever have, and lets it wait; so we look first."""
+        pairs = zip(self.gpu_words, self.gpu_words[1:], strict=False)
+        wanted = [word for pair in pairs if pair[0] in ("-l", "-q") for word in pair]
+        if wanted and not ask_controller(["qselect", *wanted]).stdout.strip():
+            raise SubmitError(f"no queue has what --gpu asks for, {' '.join(wanted)} (qselect)")
+        words = [*command, "-terse", "-N", name, "-o", f"{output}.$TASK_ID", "-t", f"1-{count}"]
         if limit and "-tc" not in words:
             words += ["-tc", str(limit)]
         return submitted_id([*words, str(script)])
@@ -90,7 +88,7 @@ class GridEngine:
         That Grid Engine is told to delete a task which runs on a node that is not heard of ends the task for
         us; for Grid Engine it ends when the node is back.
         """
-        done = ask(["qstat", "-f", "-ne", "-u", user_name()])
+        done = ask(["qstat", "-f", "-ne", "-u", pwd.getpwuid(os.getuid()).pw_name])
         if done.returncode != 0:
             raise UnreachableError(said(done))
         states, unheard = {}, ""
@@ -105,26 +103,19 @@ class GridEngine:
                 states.update({(words[0], index): state for index in indices(words[-1])})
         return states
 
-    def verdict(self, task: Task) -> Verdict | None:
-        """Ask qacct."""
-        try:
-            done = ask(["qacct", "-j", task[0], "-t", str(task[1])])
-        except UnreachableError:
-            return None
-        facts = dict(
-            line.split(None, 1) for line in done.stdout.splitlines() if len(line.split(None, 1)) == 2
-        )
-        if "failed" not in facts:
-            return None
-        failed, exit_status = facts["failed"].strip(), facts.get("exit_status", "?").strip()
-        memory = facts.get("maxvmem", "?").strip()
-        seconds = facts.get("ru_wallclock", "?").strip()
-        reason = f"Grid Engine says failed {failed}, exit status {exit_status}, {seconds}, maxvmem {memory}"
-        return Verdict(failed.split()[0] != "0" or exit_status.split()[0] != "0", reason)
-
-    def out_of_memory(self, ids: list[str]) -> dict[Task, str]:  # noqa: ARG002
-        """Return nothing: Grid Engine kills whole jobs."""
-        return {}
+    def verdicts(self, job_id: str) -> dict[int, Verdict]:
+        """Ask qacct, which tells the tasks of an array below lines of equals signs."""
+        found = {}
+        with contextlib.suppress(UnreachableError):
+            for record in re.split("^=+$", ask(["qacct", "-j", job_id]).stdout, flags=re.MULTILINE):
+                facts = dict(re.findall(r"^(\w+)\s+(\S.*?)\s*$", record, re.MULTILINE))
+                if facts.keys() >= {"failed", "exit_status"} and facts.get("taskid", "").isdigit():
+                    failed, status = facts["failed"], facts["exit_status"]
+                    seconds, memory = facts.get("ru_wallclock", "?"), facts.get("maxvmem", "?")
+                    reason = f"failed {failed}, exit status {status}, {seconds}, maxvmem {memory}"
+                    bad = failed.split()[0] != "0" or status.split()[0] != "0"
+                    found[int(facts["taskid"])] = Verdict(bad, f"Grid Engine says {reason}")
+        return found
 
     def cancel_command(self, ids: list[str], tasks: Sequence[Task] = ()) -> list[str]:
         """Return qdel's command line."""
@@ -141,13 +132,5 @@ def indices(text: str) -> list[int]:
     return found
 
 
-def run_jobs(request: Request) -> dict[int, str]:
-    """Run the jobs; return why jobs failed, by number."""
-    conf = site_conf.read(request.options.get("config"), "conf/queue.conf", BUILT_IN)
-    command = conf.arguments(request)
-    gpu_words = conf.words_of("gpu", request.options["gpu"]) if request.gpus else []
-    return cluster.ClusterRun(request, command, GridEngine(gpu_words)).run()
-
-
 if __name__ == "__main__":
-    frontend.run(__doc__, run_jobs)
+    frontend.run(__doc__, lambda request: cluster.run(request, GridEngine()))

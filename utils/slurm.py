@@ -23,8 +23,7 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from utils.job_runner import cluster, frontend, site_conf
-from utils.job_runner.request import Request
+from utils.job_runner import cluster, frontend
 from utils.job_runner.scheduler import (
     State,
     Task,
@@ -34,7 +33,6 @@ from utils.job_runner.scheduler import (
     ask_controller,
     said,
     submitted_id,
-    wait_until_gone,
 )
 
 BUILT_IN = """
@@ -49,19 +47,18 @@ default gpu=0
 option gpu=0
 option gpu=* --gres=gpu:$0
 """
-ENDED_WELL = ("COMPLETED",)
 NOT_ENDED = ("PENDING", "RUNNING", "COMPLETING", "SUSPENDED", "CONFIGURING", "REQUEUED")
 
 
 class Slurm:
     """Slurm through its commands."""
 
-    index_variable = "SLURM_ARRAY_TASK_ID"
+    index_variable, site_file, built_in = "SLURM_ARRAY_TASK_ID", "conf/slurm.conf", BUILT_IN
 
     def __init__(self) -> None:
         self.limit: int | None = None
         self.accounting = False
-        self.single: set[str] = set()  # jobs that are no arrays
+        self.gpu_words: list[str] = []
 
     def array_limit(self) -> int:
         """Return MaxArraySize - 1, the largest index."""
@@ -76,15 +73,14 @@ class Slurm:
     def submit(
         self, command: list[str], script: Path, output: Path, count: int, limit: int | None, name: str
     ) -> str:
-        """Submit with sbatch."""
-        words = [*command, "--parsable", f"--job-name={name}"]
-        words.append(f"--output={str(output).replace('%', '%%')}." + ("%a" if count else "1"))
-        if count:
-            words.append(f"--array=1-{count}" + (f"%{limit}" if limit else ""))
-        job_id = submitted_id([*words, str(script)])
-        if not count:
-            self.single.add(job_id)
-        return job_id
+        """Submit with sbatch; also one task goes as an array, so that all are spoken of alike."""
+        words = [
+            *command,
+            "--parsable",
+            f"--job-name={name}",
+            f"--array=1-{count}" + f"%{limit}" * bool(limit),
+        ]
+        return submitted_id([*words, f"--output={str(output).replace('%', '%%')}.%a", str(script)])
 
     def active(self, ids: list[str]) -> dict[Task, State]:
         """Ask squeue."""
@@ -103,76 +99,43 @@ class Slurm:
             states[task] = State(text, stuck, running=state == "RUNNING")
         return states
 
-    def verdict(self, task: Task) -> Verdict | None:
-        """Ask sacct, and the controller's memory where there is no accounting."""
-        for name in (f"{task[0]}_{task[1]}", task[0]):
-            for ask_one in (from_accounting, from_controller):
-                verdict = ask_one(name)
-                if verdict is not None:
-                    return verdict
-        return None
+    def verdicts(self, job_id: str) -> dict[int, Verdict]:
+        """Ask the controller, which remembers jobs for some minutes, and sacct, whose word goes before.
 
-    def out_of_memory(self, ids: list[str]) -> dict[Task, str]:
-        """Ask sacct once an array, when squeue lists it no more: by then its steps have ended, too."""
-        found: dict[Task, str] = {}
-        if not self.accounting:
-            return found
+        A task has failed that lost a process (a "step" of the task) for want of memory.
+        """
+        found: dict[int, Verdict] = {}
         with contextlib.suppress(UnreachableError):
-            wait_until_gone(self, ids)
-            for job_id in ids:
-                done = ask(["sacct", "-n", "-P", "-j", job_id, "--format=JobID,State"])
-                killed = rf"^{job_id}(?:_(\d+))?(?:\.\w+)?\|OUT_OF_ME"
-                for index in re.findall(killed, done.stdout, re.MULTILINE):
-                    found[job_id, int(index or 1)] = "Slurm says OUT_OF_MEMORY"
+            for line in ask(["scontrol", "--oneliner", "show", "job", job_id]).stdout.splitlines():
+                facts = dict(word.split("=", 1) for word in line.split() if "=" in word)
+                index = facts.get(
+                    "ArrayTaskId", ""
+                )  # the JobId is an array's number for one of its tasks only
+                if facts.get("ArrayJobId") == job_id and index.isdigit():
+                    words = (facts.get(name, "") for name in ("JobState", "ExitCode", "Reason"))
+                    found |= judge(int(index), *words)
+        with contextlib.suppress(UnreachableError):
+            done = ask(["sacct", "-n", "-P", "-j", job_id, "--format=JobID,State,ExitCode"])
+            tasks = re.findall(rf"^{job_id}_(\d+)(\.\w+)?\|([^|]*)\|(.*)$", done.stdout, re.MULTILINE)
+            for index, step, state, exit_code in tasks:
+                if not step or state.startswith("OUT_OF_ME"):
+                    found |= judge(int(index), state, exit_code)
         return found
 
     def cancel_command(self, ids: list[str], tasks: Sequence[Task] = ()) -> list[str]:
         """Return scancel's command line."""
-        return ["scancel", *ids, *(job if job in self.single else f"{job}_{index}" for job, index in tasks)]
+        return ["scancel", *ids, *(f"{job}_{index}" for job, index in tasks)]
 
 
-def judge(state: str, exit_code: str, more: str = "") -> Verdict | None:
-    """Turn Slurm's words into a verdict; None if the job has not ended."""
-    word = state.split()[0].rstrip("+") if state.split() else ""
+def judge(index: int, state: str, exit_code: str, more: str = "") -> dict[int, Verdict]:
+    """Turn Slurm's words on a task into a verdict, by index; none if it has not ended."""
+    word = state.partition(" ")[0].rstrip("+")
     if not word or word in NOT_ENDED:
-        return None
+        return {}
     reason = f"Slurm says {state}" + (f", exit code {exit_code}" if exit_code else "")
-    return Verdict(word not in ENDED_WELL, reason + (f", {more}" if more not in ("", "None") else ""))
-
-
-def from_accounting(name: str) -> Verdict | None:
-    """Ask sacct for one task."""
-    try:
-        done = ask(["sacct", "-n", "-P", "-X", "-j", name, "-o", "JobID,State,ExitCode"])
-    except UnreachableError:
-        return None
-    for line in done.stdout.splitlines():
-        found, state, exit_code = (line.split("|") + ["", ""])[:3]
-        if found == name:
-            return judge(state, exit_code)
-    return None
-
-
-def from_controller(name: str) -> Verdict | None:
-    """Ask scontrol for one task; it remembers jobs for some minutes."""
-    try:
-        done = ask(["scontrol", "--oneliner", "show", "job", name])
-    except UnreachableError:
-        return None
-    for line in done.stdout.splitlines():
-        facts = dict(word.split("=", 1) for word in line.split() if "=" in word)
-        array = facts.get("ArrayJobId")  # one task of an array has the array's number as its JobId
-        if name == (f"{array}_{facts.get('ArrayTaskId')}" if array else facts.get("JobId")):
-            return judge(facts.get("JobState", ""), facts.get("ExitCode", ""), facts.get("Reason", ""))
-    return None
-
-
-def run_jobs(request: Request) -> dict[int, str]:
-    """Run the jobs; return why jobs failed, by number."""
-    conf = site_conf.read(request.options.get("config"), "conf/slurm.conf", BUILT_IN)
-    command = conf.arguments(request)
-    return cluster.ClusterRun(request, command, Slurm()).run()
+    reason += f", {more}" if more not in ("", "None") else ""
+    return {index: Verdict(word != "COMPLETED", reason, word.startswith("OUT_OF_ME"))}
 
 
 if __name__ == "__main__":
-    frontend.run(__doc__, run_jobs)
+    frontend.run(__doc__, lambda request: cluster.run(request, Slurm()))

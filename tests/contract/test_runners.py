@@ -209,7 +209,7 @@ def test_request_attributes() -> None:
     assert parsed.options == {"mem": "2G", "max_jobs_run": "5", "foo_bar": "v"}
     assert parsed.native == ("-q", "short.q", "-V", "-pe", "smp", "3")
     assert (parsed.jobs, parsed.log_of(3), parsed.command_of(3)) == ((2, 3, 4), "l.3", "c3 3")
-    assert (parsed.all_logs(), parsed.max_jobs_run, parsed.threads, parsed.gpus) == ("l.*", 5, 1, 0)
+    assert (parsed.same_log, parsed.max_jobs_run, parsed.threads, parsed.gpus) == ("l.*", 5, 1, 0)
 
 
 def test_runner_needs_no_package_installed(local_runner) -> None:

@@ -1,7 +1,9 @@
 """Jobs on a cluster: submit arrays, wait until every task has said how it ended, lose none.
 
-Each call has a :class:`~utils.job_runner.job_folder.JobFolder` that the nodes see. It is removed if all
-went well.
+A task's own word is ``end.<job>`` in the call's :class:`~utils.job_runner.job_folder.JobFolder`, which is
+removed if all went well. One that a signal ended may be queued again, so its word counts only when the
+scheduler does not list it any more. A task that the scheduler has forgotten and that wrote no word within
+a bounded time has failed.
 """
 
 from __future__ import annotations
@@ -9,165 +11,312 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from utils import cli, progress
-from utils.job_runner import frontend
+from utils import cli, lock, progress
+from utils.job_runner import frontend, site_conf
 from utils.job_runner.job_folder import JobFolder
 from utils.job_runner.request import Request, substitute
 from utils.job_runner.scheduler import (
     FullError,
     RefusedError,
     Scheduler,
+    State,
     SubmitError,
+    Task,
     UnreachableError,
+    Verdict,
     ask,
-    said,
+    cancel,
     wait_until_gone,
 )
-from utils.job_runner.task_watch import TaskWatch
-from utils.process import is_alive
 
 T = TypeVar("T")
 
-SILENT_SECONDS = 60.0
-SILENT_POLLS = 10
+REASON_SECONDS = 20.0
+
+
+def run(request: Request, scheduler: Scheduler) -> dict[int, str]:
+    """Run jobs on a cluster; return why jobs failed, by number.
+
+    While this process lives, or the one that cancels its jobs, another runner of the same jobs is refused.
+    """
+    conf = site_conf.read(request.options.get("config"), scheduler.site_file, scheduler.built_in)
+    command = conf.arguments(request)
+    scheduler.gpu_words = conf.words_of("gpu", request.options["gpu"]) if request.gpus else []
+    queue = Path(request.log_of(request.jobs[0])).absolute().parent / "q"
+    name = request.same_log.rpartition("/")[2]
+    try:
+        with lock.held(queue / f"{name}.lock", f"the jobs with the logs {request.same_log}"):
+            return ClusterRun(request, command, scheduler, queue).run()
+    except UnreachableError as error:
+        raise cli.UserError(str(error)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            queue.rmdir()
 
 
 class ClusterRun:
     """One call of a cluster runner; ``command`` is how to submit, from the site's configuration."""
 
-    def __init__(self, request: Request, command: list[str], scheduler: Scheduler) -> None:
+    def __init__(self, request: Request, command: list[str], scheduler: Scheduler, queue: Path) -> None:
         self.request, self.command, self.scheduler = request, command, scheduler
-        self.folder = JobFolder(request)
-        self.watch = TaskWatch(request, self.folder, scheduler)
-        self.ids = self.watch.ids
+        self.poll = frontend.number("RUNNER_POLL_SECONDS", 5.0)
+        self.late = frontend.number("RUNNER_LATE_SECONDS", 60.0)
+        self.patience = frontend.number("RUNNER_UNREACHABLE_SECONDS", 1800.0)
+        self.folder = JobFolder(request, queue)
+        self.ids: list[str] = []  # of arrays, in the order of their submission
+        self.tasks: dict[int, Task] = {}
+        self.pending: set[int] = set()  # jobs that have not ended yet
+        self.listed: dict[Task, State] = {}  # what the scheduler said last
+        self.verdicts: dict[str, dict[int, Verdict]] = {}  # what it said since of those that ended
+        self.failed: dict[int, str] = {}  # why
+        self.gone: dict[int, float] = {}  # since when the scheduler has forgotten a job
+        self.unheard: dict[int, float] = {}  # since when its node has not been heard of
+        self.worked: dict[str, float] = {}  # when the scheduler and the folder answered last
+        self.recipe = frontend.RecipeWatch()
+        self.pause = self.asked = 0.0
+        look = progress.read
+        self.board = progress.Board(request.name, len(request.jobs), lambda job: look(request.log_of(job)))
 
     def run(self) -> dict[int, str]:
         """Submit and wait; return why jobs failed, by number."""
-        self.folder.record(self.ids, self.watch.poll)
-        with survived(self.folder, self.scheduler, self.watch.poll):
+        with survived(self.folder, self.scheduler):
             try:
-                cancel_leftovers(self.folder, self.scheduler)
-                self._remove_old_logs()
-                for number, chunk in enumerate(self._chunks(), start=1):
-                    self._submit_when_allowed(number, chunk)
+                self._cancel_leftovers()
+                for log in map(Path, map(self.request.log_of, self.request.jobs)):
+                    if log.is_file():  # of an earlier run, which says nothing about this one
+                        log.unlink()
+                size = max(1, self._patiently(self.scheduler.array_limit))
+                for number, begin in enumerate(range(0, len(self.request.jobs), size), start=1):
+                    self._submit(number, list(self.request.jobs[begin : begin + size]))
                     if self.request.max_jobs_run is not None:
-                        self.watch.wait()
-                self.watch.wait()
-                self.watch.take_killed()
+                        self._wait()
+                self._wait()
+                self._take_killed()
                 self._wait_for_files()
-            except BaseException as error:
+            except BaseException:
                 frontend.ignore_signals()
-                self._cancel()
-                if isinstance(error, UnreachableError):
-                    raise cli.UserError(str(error)) from error
+                self._cancel_all()
                 raise
             finally:
                 progress.close()
-        if not self.watch.failed:
+        if not self.failed:
             self.folder.remove()
-        return {job: reason + self._without_log(job) for job, reason in self.watch.failed.items()}
+        return {job: reason + self._without_log(job) for job, reason in self.failed.items()}
 
-    def _remove_old_logs(self) -> None:
-        """Remove the logs of an earlier run, which say nothing about this one."""
-        for job in self.request.jobs:
-            log = Path(self.request.log_of(job))
-            if log.is_file():
-                log.unlink()
+    def _cancel_leftovers(self) -> None:
+        """Cancel what an earlier, dead runner of the same jobs has left in the queue."""
+        for folder, ids in self.folder.earlier():
+            if left := sorted({task[0] for task in self.scheduler.active(ids)} if ids else ()):
+                frontend.say(f"cancelling job {' '.join(left)} of an earlier runner that is gone")
+                cancel(self.scheduler, left)
+            shutil.rmtree(folder, ignore_errors=True)
 
-    def _chunks(self) -> Iterator[list[int]]:
-        """Cut the jobs into arrays that the site allows."""
-        size = max(1, self._patiently(self.scheduler.array_limit))
-        for begin in range(0, len(self.request.jobs), size):
-            yield list(self.request.jobs[begin : begin + size])
+    def _submit(self, number: int, jobs: list[int]) -> None:
+        """Submit an array; where the site allows no more jobs, wait for tasks of the earlier ones.
 
-    def _submit_when_allowed(self, number: int, chunk: list[int]) -> None:
-        """Submit an array; where the site allows no more jobs, wait for tasks of the earlier ones."""
-        room, said = bool(self.ids), False
-        while True:
+        The tasks are told what to do when their id is written down.
+        """
+        script = self.folder.write_script(number, self.scheduler.index_variable)
+        what = (self.command, script, self.folder.output(number), len(jobs), self.request.max_jobs_run)
+        room, told, job_id = bool(self.ids), False, ""
+        while not job_id:
             try:
-                self._submit(number, chunk)
-                return
+                job_id = self._patiently(lambda: self.scheduler.submit(*what, self.folder.name))
             except (SubmitError, UnreachableError) as error:
                 if not (room and isinstance(error, FullError)):
                     raise cli.UserError(f"cannot submit {self.folder.name}: {error}") from error
-                if not said:
+                if not told:
                     frontend.say(f"{error}; waiting for the jobs before")
-            said = True
-            room = self.watch.wait_for_room()
-
-    def _submit(self, number: int, chunk: list[int]) -> None:
-        """Submit an array, and tell its tasks what to do when their id is written down."""
-        array = self.request.job_name is not None and self.scheduler.array_limit() > 1
-        index = f"${self.scheduler.index_variable}" if array else "1"
-        script, output = self.folder.write_script(number, index), self.folder.output(number)
-        count, limit = len(chunk) if array else 0, self.request.max_jobs_run
-        job_id = self._patiently(
-            lambda: self.scheduler.submit(self.command, script, output, count, limit, self.folder.name)
-        )
-        self.watch.add(job_id, chunk)
-        self.folder.record(self.ids, self.watch.poll)
-        self.folder.write_spec(number, chunk)
+                told, room = True, self._wait_for_room()
+        self.ids.append(job_id)
+        tasks = {job: (job_id, index) for index, job in enumerate(jobs, start=1)}
+        self.tasks |= tasks
+        self.pending |= tasks.keys()
+        self.listed |= dict.fromkeys(tasks.values(), State("submitted"))
+        self.pause, self.asked = 0.05, 0.0
+        self.folder.record(self.ids)
+        self.folder.write_spec(number, jobs)
 
     def _patiently(self, action: Callable[[], T]) -> T:
         """Do something that a controller that is down refuses, again and again until it is up."""
-        deadline, recipe = time.monotonic() + self.watch.patience, frontend.RecipeWatch()
+        deadline = time.monotonic() + self.patience
         while True:
-            recipe.check()
+            self.recipe.check()
             try:
                 return action()
             except RefusedError as error:
                 if time.monotonic() > deadline:
                     raise
                 frontend.warn(f"{error}; trying again")
-            time.sleep(self.watch.poll)
+            time.sleep(self.poll)
+
+    def _wait(self) -> None:
+        """Wait until every task has ended one way or the other."""
+        while self.pending:
+            self._look()
+            if self.pending:
+                self._rest()
+
+    def _wait_for_room(self) -> bool:
+        """Wait until the scheduler lists fewer tasks of this run than now; return False if it lists none."""
+        self.pause, self.asked = 0.05, 0.0
+        self._look()
+        before = len(self.listed)
+        while self.listed and len(self.listed) >= before:
+            self._rest()
+            self._look()
+        return before > 0
+
+    def _rest(self) -> None:
+        time.sleep(min(self.pause, self.poll))
+        self.pause = min(self.pause * 1.3, 60.0)
+
+    def _look(self) -> None:
+        """Ask the scheduler, if it is time, and read what tasks have said."""
+        self.recipe.check()
+        self.board.step()
+        if time.monotonic() - self.asked >= min(self.poll, max(0.5, self.pause)):
+            self.asked, self.verdicts = time.monotonic(), {}
+            with self._borne("the scheduler has not answered"):
+                self._note(self.scheduler.active(self.ids))
+        with self._borne("the folder cannot be read"):
+            ends = self.folder.ends(self.pending)
+            for job in sorted(self.pending):
+                self._judge(job, ends.get(job))
+
+    @contextlib.contextmanager
+    def _borne(self, what: str) -> Iterator[None]:
+        """Go on for a while without the scheduler or the folder: running tasks do not need us."""
+        try:
+            yield
+            self.worked[what] = time.monotonic()
+        except (UnreachableError, OSError) as error:
+            text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+            if time.monotonic() - self.worked.setdefault(what, time.monotonic()) > self.patience:
+                raise cli.UserError(
+                    f"{what} for {self.patience:.0f} s ({text}); job {' '.join(self.ids)} may still be"
+                    " running: look after it before you start again"
+                ) from error
+            frontend.warn(f"{text}; trying again")
+
+    def _note(self, listed: dict[Task, State]) -> None:
+        """Remember what the scheduler says, and since when it does not know a task any more."""
+        self.listed, now = listed, time.monotonic()
+        counts = Counter(state.text for state in listed.values())
+        self.board.note = ", ".join(f"{count} {text}" for text, count in sorted(counts.items()))
+        for job in self.pending:
+            state = listed.get(self.tasks[job], State(""))
+            for since, holds in ((self.gone, not state.text), (self.unheard, bool(state.unheard))):
+                since.update({job: since.get(job, now)} if holds else {})
+                if not holds:
+                    since.pop(job, None)
+            if state.running:
+                self.board.begin(job)
+
+    def _judge(self, job: int, end: dict[str, Any] | None) -> None:
+        """End a job by its own word, by the scheduler's, or because neither will come any more."""
+        now, state = time.monotonic(), self.listed.get(self.tasks[job])
+        waited = now - self.gone.get(job, now)
+        if end is not None:
+            code = os.waitstatus_to_exitcode(end["status"])
+            by_signal = code < 0 or code > 128
+            if by_signal and job not in self.gone:
+                return
+            verdict = self._verdict(job) if code else None
+            if by_signal and verdict is None and waited < min(self.late, REASON_SECONDS):
+                return  # the scheduler may know the reason soon
+            more = f" ({verdict.reason})" if verdict is not None and verdict.failed else ""
+            self._end(job, end["text"] + more if code else "")
+        elif state is not None:
+            silence = now - self.unheard.get(job, now)
+            if state.stuck:
+                self._give_up(job, f"state {state.text}: it would never run")
+            elif silence > self.patience:
+                self._give_up(job, f"state {state.text}: {state.unheard} is not heard of for {silence:.0f} s")
+        elif waited > self.poll:
+            verdict = self._verdict(job)
+            reason = verdict.reason if verdict is not None else "the scheduler does not say why"
+            reason = f"no word of its own, it is gone from the queue: {reason}"
+            if waited > self.late:
+                self._give_up(job, reason)
+            elif verdict is not None and verdict.failed:
+                self._end(job, reason)
+
+    def _verdict(self, job: int) -> Verdict | None:
+        """Return how a task ended by the scheduler's word, for which it is asked at most once a poll."""
+        job_id, index = self.tasks[job]
+        if job_id not in self.verdicts:
+            self.verdicts[job_id] = self.scheduler.verdicts(job_id)
+        return self.verdicts[job_id].get(index)
+
+    def _end(self, job: int, reason: str = "") -> None:
+        """Take a job off the list; it has failed if there is a reason."""
+        if reason:
+            self.failed[job] = reason
+        self.pending.discard(job)
+        self.board.end(job)
+
+    def _give_up(self, job: int, reason: str) -> None:
+        """Fail a task, and cancel it, should it be alive after all."""
+        self._end(job, reason)
+        try:
+            ask(self.scheduler.cancel_command([], [self.tasks[job]]))
+        except UnreachableError as error:
+            frontend.warn(f"cannot cancel job {job}: {error}")
+
+    def _take_killed(self) -> None:
+        """Fail the tasks that said they succeeded, but lost a process for want of memory: in ``a | b``, a."""
+        if not self.scheduler.accounting:
+            return
+        self.verdicts = {}
+        with contextlib.suppress(UnreachableError):
+            wait_until_gone(self.scheduler, self.ids)
+            for job in sorted(self.tasks.keys() - self.failed.keys()):
+                verdict = self._verdict(job)
+                if verdict is not None and verdict.out_of_memory:
+                    self.failed[job] = f"code 0, but {verdict.reason}"
+                    with contextlib.suppress(OSError), Path(self.request.log_of(job)).open("a") as log:
+                        log.write(f"# {verdict.reason}\n")  # the log of a job that is to run again
 
     def _wait_for_files(self) -> None:
         """Wait for what the jobs wrote to appear here; shared file systems may show it late."""
         names = [self.request.log, *os.environ.get("RUNNER_OUTPUTS", "").split()]
-        late = self.watch.late
-        deadline = time.monotonic() + late
-        for job in sorted(set(self.request.jobs) - set(self.watch.failed)):
-            for name in names:
-                path = Path(substitute(name, self.request.job_name, job))
+        deadline = time.monotonic() + self.late
+        for job in sorted(set(self.request.jobs) - set(self.failed)):
+            for path in (Path(substitute(name, self.request.job_name, job)) for name in names):
                 while not is_there(path) and time.monotonic() < deadline:
-                    time.sleep(min(0.2, self.watch.poll))
+                    time.sleep(min(0.2, self.poll))
                 if not is_there(path):
-                    self.watch.failed[job] = f"code 0, but {path} has not appeared within {late:.0f} s"
+                    self.failed[job] = f"code 0, but {path} has not appeared within {self.late:.0f} s"
 
     def _without_log(self, job: int) -> str:
         """Name what the scheduler or the node said instead of a log, if there is none."""
-        array, index = self.watch.tasks[job]
+        array, index = self.tasks[job]
         output = self.folder.output(self.ids.index(array) + 1)
         output = output.with_name(f"{output.name}.{index}")
         missing = not is_there(Path(self.request.log_of(job))) and is_there(output)
         return f", before it had a log: see {output}" if missing else ""
 
-    def _cancel(self) -> None:
+    def _cancel_all(self) -> None:
         """Cancel everything that was submitted and wait a little for its end."""
         try:
             if self.ids:
-                done = ask(self.scheduler.cancel_command(self.ids))
-                if done.returncode != 0:
-                    frontend.warn(f"cancelling {' '.join(self.ids)}: {said(done)}")
-                wait_until_gone(self.scheduler, self.ids)
+                cancel(self.scheduler, self.ids)
             self.folder.remove()
         except (UnreachableError, OSError) as error:
             frontend.warn(f"cannot cancel {' '.join(self.ids)}: {error}")
 
 
 @contextlib.contextmanager
-def survived(folder: JobFolder, scheduler: Scheduler, poll: float) -> Iterator[None]:
-    """Have a second process until the block ends, which cancels what was submitted if this one is killed.
-
-    It also renews the time of the folder's ``submitted``, by which other hosts see that this runner lives.
-    """
+def survived(folder: JobFolder, scheduler: Scheduler) -> Iterator[None]:
+    """Have a second process until the block ends, which cancels what was submitted if this one is killed."""
     source, sink = os.pipe()
     child = os.fork()
     if child == 0:
@@ -175,11 +324,8 @@ def survived(folder: JobFolder, scheduler: Scheduler, poll: float) -> Iterator[N
             os.setsid()
             frontend.ignore_signals()
             os.close(sink)
-            while not select.select([source], [], [], poll)[0]:
-                with contextlib.suppress(OSError):
-                    os.utime(folder.submitted)
-            ids = [] if os.read(source, 1) else json.loads(folder.submitted.read_bytes())["ids"]
-            if ids:
+            killed = not os.read(source, 1)
+            if killed and (ids := json.loads(folder.submitted.read_bytes())["ids"]):
                 ask(scheduler.cancel_command(ids))
         finally:
             os._exit(0)
@@ -191,45 +337,6 @@ def survived(folder: JobFolder, scheduler: Scheduler, poll: float) -> Iterator[N
             os.write(sink, b".")
         os.close(sink)
         os.waitpid(child, 0)
-
-
-def cancel_leftovers(folder: JobFolder, scheduler: Scheduler) -> None:
-    """Cancel what an earlier, dead runner of the same jobs has left in the queue."""
-    now = folder.submitted.stat().st_mtime  # by the file server's clock, as the times of the others
-    for path in folder.path.parent.glob("*/submitted"):
-        if path == folder.submitted:
-            continue
-        try:
-            with path.open("rb") as file:
-                facts = json.load(file)
-                silence = now - os.fstat(file.fileno()).st_mtime
-        except (OSError, ValueError):
-            continue
-        if facts.get("logs") != folder.logs:
-            continue
-        refuse_if_alive(path, facts, silence)
-        try:
-            left = sorted({task[0] for task in scheduler.active(facts["ids"])} if facts["ids"] else ())
-            if left:
-                frontend.say(f"cancelling job {' '.join(left)} of an earlier runner that is gone")
-                ask(scheduler.cancel_command(left))
-                wait_until_gone(scheduler, left)
-        except UnreachableError as error:
-            raise cli.UserError(
-                f"{error}; cannot tell whether jobs of an earlier runner still run"
-            ) from error
-        shutil.rmtree(path.parent, ignore_errors=True)
-
-
-def refuse_if_alive(path: Path, facts: dict[str, Any], silence: float) -> None:
-    """Raise an error if the other runner lives: here by its process, elsewhere by the time of its file."""
-    if facts["host"] == os.uname().nodename:
-        who, alive = f"process {facts['pid']}", is_alive(facts["pid"], facts["start"])
-    else:
-        who = f"process {facts['pid']} on {facts['host']}"
-        alive = silence < max(SILENT_SECONDS, SILENT_POLLS * facts["poll"])
-    if alive:
-        raise cli.UserError(f"{who} is running the same jobs ({path.parent}); wait for it, or stop it")
 
 
 def is_there(path: Path) -> bool:

@@ -8,7 +8,6 @@ leaves nothing working behind.
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 import time
@@ -18,7 +17,6 @@ from typing import NoReturn
 
 from utils import cli, progress
 from utils.cli import PROGRAM
-from utils.job_runner import job_log
 from utils.job_runner.request import Request, UsageError, parse
 from utils.process import is_ancestor
 
@@ -29,11 +27,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class InterruptedRunError(Exception):
-    """The runner has to stop: ``reason`` says why, ``exit_code`` how it ends."""
-
-    def __init__(self, reason: str, exit_code: int) -> None:
-        super().__init__(reason)
-        self.reason, self.exit_code = reason, exit_code
+    """The runner has to stop: why, and with which exit code."""
 
 
 class RecipeWatch:
@@ -80,32 +74,12 @@ def warn(text: str) -> None:
     progress.write(f"WARNING ({PROGRAM}) {text}")
 
 
-def seconds(name: str, default: float) -> float:
-    """Return a time from the environment."""
+def number(name: str, default: float) -> float:
+    """Return a number from the environment."""
     try:
         return float(os.environ.get(name, default))
     except ValueError:
-        raise cli.UserError(f"{name}: expected seconds, got '{os.environ[name]}'") from None
-
-
-def whole_number(name: str, default: int) -> int:
-    """Return a number from 1 on from the environment."""
-    text = os.environ.get(name, str(default))
-    if not re.fullmatch(r"[1-9]\d*", text):
-        raise cli.UserError(f"{name}: expected a number from 1 on, got '{text}'")
-    return int(text)
-
-
-def explain(code: int, log: str) -> str:
-    """Say how a local job ended; finish the log of one that was killed with its supervisor."""
-    if code >= 0:
-        return f"code {code}"
-    try:
-        with Path(log).open("a") as stream:
-            stream.write(job_log.trailer(-code, 0, 1, None))
-    except OSError as error:
-        return f"signal {-code}; {log}: {error.strerror}"
-    return f"signal {-code}"
+        raise cli.UserError(f"{name}: expected a number, got '{os.environ[name]}'") from None
 
 
 def show_error(log: str) -> None:
@@ -133,9 +107,7 @@ def report(request: Request, failed: dict[int, str]) -> None:
         return
     for job in sorted(failed)[:MAX_NAMED]:
         say(f"job {job} ended with {failed[job]}, log is in {request.log_of(job)}")
-    if len(failed) > MAX_NAMED:
-        say(f"… and {len(failed) - MAX_NAMED} more")
-    say(f"{len(failed)} / {total} failed, log is in {request.all_logs()}")
+    say(f"{len(failed)} / {total} failed, log is in {request.same_log}")
 
 
 def guarded(documentation: str | None, main: Callable[[list[str]], int]) -> NoReturn:
@@ -154,8 +126,8 @@ def guarded(documentation: str | None, main: Callable[[list[str]], int]) -> NoRe
         progress.write(f"ERROR ({PROGRAM}) {error}")
         code = 1
     except InterruptedRunError as stop:
-        say(f"{stop.reason}; stopped the jobs that ran")
-        code = stop.exit_code
+        say(f"{stop.args[0]}; stopped the jobs that ran")
+        code = stop.args[1]
     raise SystemExit(code)
 
 

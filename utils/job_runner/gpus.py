@@ -75,13 +75,7 @@ class GpuPool:
         if path in self.used:
             return None
         self.folder.mkdir(mode=0o700, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            if lock.try_lock(descriptor, self.folder):
-                self.used.add(path)
-                return descriptor
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
-        return None
+        descriptor = lock.try_open(path, self.folder)
+        if descriptor is not None:
+            self.used.add(path)
+        return descriptor

@@ -5,18 +5,13 @@ from __future__ import annotations
 import os
 import time
 
-
-def date() -> str:
-    """Return the time as ``date`` prints it."""
-    return time.strftime("%a %b %e %H:%M:%S %Z %Y")
+DATE = "%a %b %e %H:%M:%S %Z %Y"  # as ``date`` prints it
 
 
 def status_text(status: int) -> str:
     """Describe a wait status: ``code 1`` or ``code 0; signal 9``."""
-    code, signal = os.waitstatus_to_exitcode(status), 0
-    if code < 0:
-        code, signal = 0, -code
-    return f"code {code}; signal {signal}" if signal else f"code {code}"
+    code = os.waitstatus_to_exitcode(status)
+    return f"code {code}" if code >= 0 else f"code 0; signal {-code}"
 
 
 def exit_code(status: int) -> int:
@@ -27,10 +22,8 @@ def exit_code(status: int) -> int:
 
 def header(command: str, notes: list[str]) -> str:
     """Return the lines that open a log: the command, ``notes`` and the date."""
-    lines = ["# " + command.replace("\n", "\n# ")]
-    lines += [f"# {note}" for note in notes]
-    lines.append(f"# Started at {date()}")
-    return "\n".join(lines) + "\n#\n"
+    lines = [command.replace("\n", "\n# "), *notes, f"Started at {time.strftime(DATE)}"]
+    return "".join(f"# {line}\n" for line in lines) + "#\n"
 
 
 def trailer(status: int, seconds: int, threads: int, peak_mb: int | None, *, cluster: bool = False) -> str:
@@ -38,11 +31,9 @@ def trailer(status: int, seconds: int, threads: int, peak_mb: int | None, *, clu
 
     Seconds are elapsed time, ``peak_mb`` is of the largest process.
     """
-    lines = [f"# Accounting: time={seconds} threads={threads}"]
-    if peak_mb is not None:
-        lines.append(f"# Peak memory: {peak_mb} MB")
+    end = f"Ended ({status_text(status)}) at {time.strftime(DATE)}, elapsed time {seconds} seconds"
     if cluster:
-        lines.append(f"# Finished at {date()} with status {exit_code(status)}")
-    else:
-        lines.append(f"# Ended ({status_text(status)}) at {date()}, elapsed time {seconds} seconds")
-    return "\n".join(lines) + "\n"
+        end = f"Finished at {time.strftime(DATE)} with status {exit_code(status)}"
+    peak = [f"Peak memory: {peak_mb} MB"] if peak_mb is not None else []
+    lines = [f"Accounting: time={seconds} threads={threads}", *peak, end]
+    return "".join(f"# {line}\n" for line in lines)

@@ -6,8 +6,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-JOB_RANGE = re.compile(r"([A-Za-z_]\w*)=(\d+)(?::(\d+))?", re.ASCII)
-
 
 class UsageError(Exception):
     """The runner was called wrongly."""
@@ -30,7 +28,7 @@ def join(words: Sequence[str]) -> str:
     return " ".join(map(quote, words))
 
 
-def substitute(text: str, job_name: str | None, job: int) -> str:
+def substitute(text: str, job_name: str | None, job: int | str) -> str:
     """Replace every occurrence of the job's name by its number, inside words too, as Kaldi does."""
     return text if job_name is None else text.replace(job_name, str(job))
 
@@ -63,10 +61,15 @@ class Request:
         return int(value) if value.isascii() and value.isdigit() else 1
 
     @property
+    def same_log(self) -> str:
+        """The log files with an asterisk for the job's number."""
+        return substitute(self.log, self.job_name, "*")
+
+    @property
     def name(self) -> str:
         """What the jobs are called: as their log, without the job's number."""
-        name = self.log.rpartition("/")[2].removesuffix(".log")
-        return (name.replace(self.job_name, "").strip(".-_") if self.job_name else name) or "job"
+        name = substitute(self.log.rpartition("/")[2].removesuffix(".log"), self.job_name, "")
+        return (name.strip(".-_") if self.job_name else name) or "job"
 
     def log_of(self, job: int) -> str:
         """Log file of one job."""
@@ -75,11 +78,6 @@ class Request:
     def command_of(self, job: int) -> str:
         """Command line of one job."""
         return substitute(self.command, self.job_name, job)
-
-    def all_logs(self) -> str:
-        """Log files of the whole array as a glob pattern, for messages."""
-        several = self.job_name is not None and len(self.jobs) > 1
-        return self.log.replace(self.job_name or "", "*") if several else self.log_of(self.jobs[0])
 
     def _count(self, name: str) -> int | None:
         value = self.options.get(name)
@@ -98,7 +96,7 @@ def parse(argv: list[str]) -> Request:
     jobs: tuple[int, ...] = (1,)
     _take_options(words, options, native)
     if words and (match := re.fullmatch(r"([A-Za-z_]\w*)=(\S*:\S*|\d+)", words[0], re.ASCII)):
-        job_name, jobs = match[1], _job_range(words.pop(0))
+        job_name, jobs = match[1], _job_range(words.pop(0), match[2])
         _take_options(words, options, native)
     if len(words) < 2 or not words[0]:
         raise UsageError("expected a log file and a command, as in: JOB=1:4 log/decode.JOB.log decode.sh JOB")
@@ -112,16 +110,12 @@ def parse(argv: list[str]) -> Request:
     return request
 
 
-def _job_range(text: str) -> tuple[int, ...]:
-    match = JOB_RANGE.fullmatch(text)
-    if match is None:
-        raise UsageError(f"invalid job range {text}: expected for example JOB=1:4")
-    first, last = int(match[2]), int(match[3] or match[2])
-    if first > last:
-        raise UsageError(f"invalid job range {text}: the first job comes after the last")
-    if first == 0:
-        raise UsageError(f"invalid job range {text}: jobs count from 1 (Grid Engine's rule)")
-    return tuple(range(first, last + 1))
+def _job_range(word: str, text: str) -> tuple[int, ...]:
+    match = re.fullmatch(r"(\d+)(?::(\d+))?", text, re.ASCII)
+    jobs = range(int(match[1]), int(match[2] or match[1]) + 1) if match else range(0)
+    if not jobs or jobs[0] == 0:
+        raise UsageError(f"invalid job range {word}: expected for example JOB=1:4, from 1 on and upwards")
+    return tuple(jobs)
 
 
 def _take_options(words: list[str], options: dict[str, str], native: list[str]) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import pwd
 import re
 import subprocess
 import time
@@ -55,44 +53,39 @@ class State:
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a task ended according to the scheduler: whether it failed, and why."""
+    """How a task ended according to the scheduler: whether it failed, why, and if for want of memory."""
 
     failed: bool
     reason: str
+    out_of_memory: bool = False
 
 
 class Scheduler(Protocol):
-    """Slurm or Grid Engine.
+    """Slurm or Grid Engine."""
 
-    ``index_variable`` is the variable in which it tells a task of an array its index.
-    """
-
-    index_variable: str
+    index_variable: str  # in which it tells a task its index
+    site_file: str
+    built_in: str  # what counts where there is no such file
+    accounting: bool  # whether it knows of tasks that ended well what they lost on the way
+    gpu_words: list[str]  # what --gpu becomes
 
     def array_limit(self) -> int:
-        """Return the largest index of an array; 1 means that there are no arrays.
-
-        Raises :class:`RefusedError`.
-        """
+        """Return the largest index of an array. Raises :class:`RefusedError`."""
 
     def submit(
         self, command: list[str], script: Path, output: Path, count: int, limit: int | None, name: str
     ) -> str:
         """Submit ``script`` as array 1-``count``, at most ``limit`` tasks at once; return the job's id.
 
-        With ``count`` 0 it is a job of its own, not an array. What it prints goes to ``output``, with a dot
-        and the index behind. Raises :class:`SubmitError`, :class:`FullError`, and :class:`RefusedError` if
-        the controller is down.
+        What a task prints goes to ``output``, with a dot and the index behind. Raises :class:`SubmitError`,
+        and :class:`RefusedError` if the controller is down.
         """
 
     def active(self, ids: list[str]) -> dict[Task, State]:
         """Return the tasks that wait or run. Raises :class:`UnreachableError`."""
 
-    def verdict(self, task: Task) -> Verdict | None:
-        """Return how a task ended, None if this is not known (yet)."""
-
-    def out_of_memory(self, ids: list[str]) -> dict[Task, str]:
-        """Return what it says of tasks that lost a process to that, whatever they said themselves."""
+    def verdicts(self, job_id: str) -> dict[int, Verdict]:
+        """Return how the tasks of an array ended, by index, as far as this is known (yet)."""
 
     def cancel_command(self, ids: list[str], tasks: Sequence[Task] = ()) -> list[str]:
         """Return the command that cancels jobs and single tasks."""
@@ -101,34 +94,6 @@ class Scheduler(Protocol):
 def said(done: subprocess.CompletedProcess[str]) -> str:
     """Return what one of the scheduler's programs said, for messages."""
     return f"{done.args[0]} said: {(done.stderr or done.stdout).strip()}"
-
-
-def ask_controller(words: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run a program that needs the controller; raises :class:`RefusedError` if that is down."""
-    done = ask(words)
-    if done.returncode != 0 and REFUSED.search(done.stderr + done.stdout):
-        raise RefusedError(said(done))
-    return done
-
-
-def submitted_id(words: list[str]) -> str:
-    """Submit a job; return its id, which stands on a line of its own before an array's range or a cluster.
-
-    Raises :class:`SubmitError`, :class:`FullError` or :class:`RefusedError`.
-    """
-    done = ask_controller(words)
-    found = re.findall(r"^(\d+)(?:[.;]\S*)?\s*$", done.stdout, re.MULTILINE)
-    if done.returncode == 0 and found:
-        return found[-1]
-    raise (FullError if FULL.search(said(done)) else SubmitError)(said(done))
-
-
-def user_name() -> str:
-    """Return this user's name by the system's word, whatever the environment says."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return getpass.getuser()
 
 
 def ask(words: list[str]) -> subprocess.CompletedProcess[str]:
@@ -150,10 +115,35 @@ def ask(words: list[str]) -> subprocess.CompletedProcess[str]:
         raise UnreachableError(f"{words[0]}: {error.strerror}") from error
 
 
+def ask_controller(words: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a program that needs the controller; raises :class:`RefusedError` if that is down."""
+    done = ask(words)
+    if done.returncode != 0 and REFUSED.search(done.stderr + done.stdout):
+        raise RefusedError(said(done))
+    return done
+
+
+def submitted_id(words: list[str]) -> str:
+    """Submit a job; return its id, which stands on a line of its own before an array's range or a cluster."""
+    done = ask_controller(words)
+    found = re.findall(r"^(\d+)(?:[.;]\S*)?\s*$", done.stdout, re.MULTILINE)
+    if done.returncode == 0 and found:
+        return found[-1]
+    raise (FullError if FULL.search(said(done)) else SubmitError)(said(done))
+
+
+def cancel(scheduler: Scheduler, ids: list[str]) -> None:
+    """Cancel jobs and wait (bounded) until the scheduler does not know them any more."""
+    done = ask(scheduler.cancel_command(ids))
+    if done.returncode != 0:
+        frontend.warn(f"cancelling {' '.join(ids)}: {said(done)}")
+    wait_until_gone(scheduler, ids)
+
+
 def wait_until_gone(scheduler: Scheduler, ids: list[str]) -> None:
-    """Wait (bounded) until the scheduler does not know the jobs any more."""
-    deadline = time.monotonic() + frontend.seconds("RUNNER_LATE_SECONDS", 60.0)
-    pause, longest = 0.2, frontend.seconds("RUNNER_POLL_SECONDS", 5.0)
+    """Wait (bounded) until the scheduler does not list the jobs any more."""
+    deadline = time.monotonic() + frontend.number("RUNNER_LATE_SECONDS", 60.0)
+    pause, longest = 0.2, frontend.number("RUNNER_POLL_SECONDS", 5.0)
     while scheduler.active(ids):
         if time.monotonic() > deadline:
             raise UnreachableError(f"job {' '.join(ids)} is still in the queue")

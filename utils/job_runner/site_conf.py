@@ -50,19 +50,18 @@ class SiteConf:
             raise UsageError(f"option {option} is not described in {self.name}, or not with this value")
         return [word.replace("$0", value) for word in rule or ()]
 
-    def take(self, kind: str, rest: str) -> None:
+    def take(self, line: str) -> None:
         """Take one line; raises ValueError."""
-        match = RULE.fullmatch(rest)
+        kind, _, rest = line.partition(" ")
+        match = RULE.fullmatch(rest.strip())
         if kind == "command":
             self.command = shlex.split(rest)
         elif kind not in ("option", "default"):
             raise ValueError("expected 'command', 'option' or 'default'")
-        elif match is None:
+        elif match is None or (kind == "default" and match[3]):
             raise ValueError(f"expected '{kind} name=value'")
         elif kind == "option":
             self.rules[match[1], match[2]] = shlex.split(match[3] or "")
-        elif match[3]:
-            raise ValueError("expected 'default name=value' and nothing after it")
         else:
             self.defaults[match[1]] = match[2]
 
@@ -71,11 +70,9 @@ def parse(text: str, name: str) -> SiteConf:
     """Parse a configuration; raises UsageError, which names file and line."""
     conf = SiteConf(name)
     for number, line in enumerate(text.split("\n"), start=1):
-        line = re.sub(r"(^|\s)#.*", "", line).strip()
-        kind, _, rest = line.partition(" ")
         try:
-            if line:
-                conf.take(kind, rest.strip())
+            if line := re.sub(r"(^|\s)#.*", "", line).strip():
+                conf.take(line)
         except ValueError as error:
             raise UsageError(f"{name}:{number}: {error}, got '{line}'") from error
     if not conf.command:
@@ -85,8 +82,7 @@ def parse(text: str, name: str) -> SiteConf:
 
 def read(path: str | None, standard: str, built_in: str) -> SiteConf:
     """Read the file of ``--config``; without one the ``standard`` file, else ``built_in``, as Kaldi does."""
-    if path is None and Path(standard).exists():
-        path = standard
+    path = path or (standard if Path(standard).exists() else None)
     if path is None:
         return parse(built_in, "the built-in configuration")
     try:

@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from utils import cli, progress
+from utils import atomic, cli, progress
 from utils.job_runner import job_log
 from utils.job_runner.request import substitute
 
@@ -120,30 +120,14 @@ def stop_group(child: subprocess.Popen[bytes] | None, number: int) -> int:
     return number
 
 
-def marker(job: dict[str, Any]) -> Path:
-    """Return the file in the spec's folder that says how the job ended."""
-    return Path(job["markers"]) / f"end.{job['number']}"
-
-
-def write_marker(job: dict[str, Any], status: int, peak_mb: int | None) -> None:
-    """Say how the job ended: the word that the runner waits for."""
-    end = {"status": status, "text": job_log.status_text(status), "peak_mb": peak_mb}
-    path = marker(job)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w") as stream:
-        json.dump(end, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
-
-
 def supervise(job: dict[str, Any]) -> int:
     """Run the job with its log; return its wait status."""
     output, status_file, cluster = None, None, "markers" in job
     if "command" in job:
         os.environ.pop("JOB_STATUS", None)  # the runner's own
     if cluster:
-        marker(job).unlink(missing_ok=True)  # of a first run, if the scheduler has started this a second time
+        marker = Path(job["markers"]) / f"end.{job['number']}"  # the word that the runner waits for
+        marker.unlink(missing_ok=True)  # of a first run, if the scheduler has started this a second time
     if job.get("log"):
         path = Path(job["log"])
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -177,7 +161,7 @@ def supervise(job: dict[str, Any]) -> int:
         text = job_log.trailer(status, seconds, job.get("threads", 1), peak_mb, cluster=cluster)
         os.write(output, text.encode())
     if cluster:
-        write_marker(job, status, peak_mb)
+        atomic.write_json(marker, {"status": status, "text": job_log.status_text(status)})
     if stopped:
         os.killpg(0, signal.SIGKILL)
     return status
