@@ -6,8 +6,6 @@ stderr as ``LOG (program) text``, data to stdout. A program ends with 0, with 1 
 with 2 when it was called wrongly.
 """
 
-from __future__ import annotations
-
 import argparse
 import math
 import os
@@ -85,16 +83,12 @@ def read_config(path: str | Path) -> list[tuple[int, str]]:
     return options
 
 
-class _Help(argparse.RawDescriptionHelpFormatter):
+class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
     """Shows the default of every option that has one behind what it is for."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        values = action.default if isinstance(action.default, tuple) else (action.default,)
-        words = [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
-        plain = all(isinstance(value, (bool, int, float, str)) and value != "" for value in values)
-        if not action.option_strings or not plain or not words or argparse.SUPPRESS in words:
-            return action.help
-        return f"{action.help or ''} (default: {','.join(words)})"
+        empty = action.default in (None, "", (), []) or not action.option_strings
+        return action.help if empty else super()._get_help_string(action)
 
 
 class KaldiParser(argparse.ArgumentParser):
@@ -115,7 +109,7 @@ class KaldiParser(argparse.ArgumentParser):
         self.add_argument("--config", metavar="FILE", help="read options from FILE, one --name=value a line")
 
     @classmethod
-    def of(cls, doc: str | None, **kinds: Callable) -> KaldiParser:
+    def of(cls, doc: str | None, **kinds: Callable) -> "KaldiParser":
         """Return the parser of the program whose docstring has ``Usage: program [options] <a-b> <c>...``.
 
         Its arguments are ``a_b`` and the list ``cs``: texts if a name says specifier, of ``kinds``, or paths.
@@ -143,25 +137,20 @@ class KaldiParser(argparse.ArgumentParser):
     def _config_options(self, words: Sequence[str]) -> list[str]:
         known = set(self._option_string_actions) - {"-h", "--help", "--config"}
         expanded: list[str] = []
-        for position, word in enumerate(words):
-            if word == "--":
-                break
-            if word == "--config":
-                path = words[position + 1] if position + 1 < len(words) else ""
-            elif word.startswith("--config="):
-                path = word.partition("=")[2]
-            else:
-                continue
-            try:
-                lines = read_config(path)
-            except UserError as error:
-                self.error(str(error))
-            for number, text in lines:
-                name = text.partition("=")[0]
-                if name not in known:
-                    names = " ".join(sorted(known))
-                    self.error(f"{path}:{number}: unknown option '{name}'; this program knows {names}")
-                expanded.append(text)
+        before = words[: words.index("--")] if "--" in words else words
+        for word, after in zip(before, [*before[1:], ""], strict=True):
+            name, equals, path = word.partition("=")
+            if name == "--config":
+                try:
+                    lines = read_config(path if equals else after)
+                except UserError as error:
+                    self.error(str(error))
+                for number, text in lines:
+                    if (option := text.partition("=")[0]) not in known:
+                        where = f"{path if equals else after}:{number}"
+                        names = " ".join(sorted(known))
+                        self.error(f"{where}: unknown option '{option}'; this program knows {names}")
+                    expanded.append(text)
         return expanded
 
 
@@ -181,24 +170,22 @@ def run(main: Callable[[list[str]], int], *, echo: bool = True, tidy: bool = Tru
         signal.signal(signal.SIGTERM, _stop)
     if echo and os.environ.get("RECIPE_VERBOSE") != "false":
         print(shlex.join([PROGRAM, *sys.argv[1:]]), file=sys.stderr, flush=True)
+    status, message = 1, ""
     try:
         status = main(sys.argv[1:])
         sys.stdout.flush()
     except UserError as error:
-        status = 1
-        print(f"ERROR ({PROGRAM}) {error}", file=sys.stderr)
+        message = str(error)
     except BrokenPipeError:
-        status = 1
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        print(f"ERROR ({PROGRAM}) the reader of the standard output went away", file=sys.stderr)
+        message = "the reader of the standard output went away"
     except OSError as error:
-        status = 1
         where = f"{error.filename}: " if error.filename is not None else ""
-        print(f"ERROR ({PROGRAM}) {where}{error.strerror or error}", file=sys.stderr)
+        message = f"{where}{error.strerror or error}"
     except MemoryError:
-        status = 1
-        print(f"ERROR ({PROGRAM}) out of memory", file=sys.stderr)
+        message = "out of memory"
     except KeyboardInterrupt:
-        status = 130
-        print(f"ERROR ({PROGRAM}) interrupted", file=sys.stderr)
+        status, message = 130, "interrupted"
+    if message:
+        print(f"ERROR ({PROGRAM}) {message}", file=sys.stderr)
     raise SystemExit(status)

@@ -6,8 +6,6 @@ as ``local/…``, ``steps/…`` or ``utils/…`` outside comments; what lies bes
 result, does not count.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path

@@ -13,8 +13,7 @@ frame_shift             —          seconds between frames
 ======================  =========  =====================================================
 """
 
-from __future__ import annotations
-
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,12 +48,12 @@ class DataDir:
 
 def utterance_tables(folder: Path) -> list[Path]:
     """Return the files of a data directory that have one line an utterance, by name."""
-    found = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name[0] != "."]
     by_recording = {"wav.scp"} if (folder / "segments").is_file() else set()
     return [
         path
-        for path in found
-        if (path.name in ("segments", "text") or path.name.startswith("utt2") or path.suffix == ".scp")
+        for path in sorted(folder.iterdir())
+        if re.fullmatch(r"segments|text|utt2.*|[^.].*\.scp", path.name)
+        and path.is_file()
         and path.name not in by_recording
     ]
 
@@ -90,7 +89,12 @@ def read_data_dirs(paths: Iterable[str | Path]) -> DataDir:
             differing = " ".join(sorted(names ^ set(data.tables)))
             raise UserError(f"{path} and {folders[0]}: only one of them has {differing}; prepare both alike")
         for name in sorted(names):
-            _pool(data.tables.setdefault(name, {}), path / name, folders[0])
+            entries, table = data.tables.setdefault(name, {}), tables.read_table(path / name)
+            if clash := next((key for key in table if key in entries), None):
+                raise UserError(
+                    f"{path / name}: utterance '{clash}' is also in {folders[0]} or another source"
+                )
+            entries.update(table)
         for name in sorted(names):
             if extra := next((utt for utt in data.tables[name] if utt not in data.tables["utt2spk"]), None):
                 raise UserError(f"{path}/{name}: utterance '{extra}' is not in {path}/utt2spk")
@@ -100,24 +104,11 @@ def read_data_dirs(paths: Iterable[str | Path]) -> DataDir:
             for name, place in tables.read_table(path / "wav.scp").items():  # its pieces may be in several
                 if data.recordings.setdefault(name, place) != place:
                     raise UserError(f"{path}/wav.scp: another recording '{name}' is in {folders[0]}")
-        _read_copied(data, path, first=number == 0)
+        copied = {name: tables.read_text(path / name) for name in COPIED if (path / name).is_file()}
+        data.copied = data.copied if number else copied
+        if unlike := next((name for name in COPIED if copied.get(name) != data.copied.get(name)), None):
+            raise UserError(f"{path}/{unlike}: differs from the other source's; pool what was made alike")
     return data
-
-
-def _pool(entries: dict[str, str], path: Path, first: Path) -> None:
-    table = tables.read_table(path)
-    if clash := next((key for key in table if key in entries), None):
-        raise UserError(f"{path}: utterance '{clash}' is also in {first} or another source")
-    entries.update(table)
-
-
-def _read_copied(data: DataDir, path: Path, *, first: bool) -> None:
-    for name in COPIED:
-        text = tables.read_text(path / name) if (path / name).is_file() else None
-        if first and text is not None:
-            data.copied[name] = text
-        elif not first and text != data.copied.get(name):
-            raise UserError(f"{path}/{name}: differs from the other source's; pool what was made alike")
 
 
 def write_subset(data: DataDir, utts: Collection[str], target: str | Path) -> None:
@@ -129,8 +120,7 @@ def write_subset(data: DataDir, utts: Collection[str], target: str | Path) -> No
     if not wanted:
         raise UserError(f"{target}: no utterances left of {data.name}")
     for name, table in data.tables.items():
-        missing = [utt for utt in wanted if utt not in table]
-        if missing:
+        if missing := [utt for utt in wanted if utt not in table]:
             raise UserError(
                 f"{data.name}: {name} lacks {len(missing)} of {len(wanted)} utterances "
                 f"({' '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}); "

@@ -10,8 +10,6 @@ and the exit status is 1. After a status of 75 (another run is at work on it) no
 and that is the exit status. RECIPE_PID and signals mean what they mean to run.py.
 """
 
-from __future__ import annotations
-
 import argparse
 import subprocess
 import sys

@@ -9,8 +9,6 @@ e.g.:  utils/in_turn.py local/make_frame_labels.py data/synth/train_tr \
          :: local/make_frame_labels.py data/synth/train_cv
 """
 
-from __future__ import annotations
-
 import importlib
 import itertools
 import sys

@@ -4,8 +4,6 @@ The key comes from utils/once.py and stands for command line, code and inputs. I
 ``<piece>.key``, and is written after it; the driver removes it when all pieces are joined.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from utils import atomic

@@ -5,8 +5,6 @@ them. Who finds it taken is told by which process and host. On a file system wit
 unless the environment says WITHOUT_LOCKS=true: then see to it yourself that no two runs do the same work.
 """
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import os

@@ -21,8 +21,6 @@ e.g. utils/once.py --in data/train/wav.scp --out data/train/feats.scp data/train
      utils/once.py --cmd utils/run.py --in x --out y .done/y -- log/y.log local/make_y.py --key ONCE_KEY x y
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json
@@ -38,7 +36,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from utils import atomic, cli, lock, plan
+from utils import atomic, cli, lock, plan, tables
 from utils.code_closure import ROOT, closure
 
 _JOB_RANGE = re.compile(r"(\w+)=\d+(?::\d+)?")
@@ -55,18 +53,6 @@ BUSY = 75  # exit status when another run is at work on it
 Record = dict[str, list]
 
 
-def get_parser() -> cli.KaldiParser:
-    """Return the parser of this program's options."""
-    parser = cli.KaldiParser("once.py [options] <stamp> -- [[JOB=1:N] <log>] <command> ...", __doc__)
-    add = parser.add_argument
-    add("--in", dest="inputs", action="append", default=[], metavar="FILE", help="an input")
-    add("--out", dest="outputs", action="append", default=[], metavar="FILE", help="an output")
-    add("--cmd", default="", metavar="RUNNER", help="job runner; a log stands before the command")
-    add("--wait", type=cli.boolean, default=False, help="wait for another run that does the same")
-    add("stamp", type=Path, help="file that records what was done")
-    return parser
-
-
 def content_hash(file: BinaryIO) -> str:
     """Return the BLAKE2 hash of an open file's content, in hexadecimal."""
     digest = hashlib.blake2b(digest_size=16)
@@ -78,17 +64,13 @@ def content_hash(file: BinaryIO) -> str:
 def files_below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[str]:
     """Yield the files in a folder and in those below, also through links, but not round in circles."""
     here = folder.resolve()
-    if here in above:
-        return
-    below = sorted(folder.iterdir())
+    below = sorted(folder.iterdir()) if here not in above else []
     ours = folder / ".done" in below  # a data directory with stamps and logs, which are no content
     for path in below:
-        if ours and path.name in (".done", "log"):
-            continue
-        if path.is_dir():
-            yield from files_below(path, (*above, here))
-        elif path.is_file():
+        if path.is_file():
             yield str(path)
+        elif path.is_dir() and not (ours and path.name in (".done", "log")):
+            yield from files_below(path, (*above, here))
 
 
 def expand(paths: Iterable[str]) -> list[str]:
@@ -102,11 +84,9 @@ def expand(paths: Iterable[str]) -> list[str]:
         found[name] = None
         if path.suffix == ".scp" and path.is_file():
             text = path.read_bytes().decode(errors="surrogateescape")
-            for line in text.split("\n"):  # not splitlines, whose further line ends may be in names
-                target = line.partition(" ")[2].strip(" \t\r")
-                head, colon, offset = target.rpartition(":")
+            for target in (tables.split_line(line)[1] for line in text.split("\n")):
                 if target and not target.endswith("|"):
-                    found[head if colon and offset.isdigit() else target] = None
+                    found[tables.split_offset(target)[0]] = None
     return list(found)
 
 
@@ -137,9 +117,8 @@ def fingerprint(paths: Iterable[str], known: Record, *, read: bool = True) -> Re
             with Path(name).open("rb") as file:
                 status = os.fstat(file.fileno())
                 facts = [status.st_size, status.st_mtime_ns, status.st_ino]
-                old = known.get(name)
-                if old and old[1:] == facts:
-                    record[name] = old
+                if known.get(name, ())[1:] == facts:
+                    record[name] = known[name]
                 else:
                     record[name] = [content_hash(file) if read else "", *facts]
         except OSError:
@@ -147,9 +126,10 @@ def fingerprint(paths: Iterable[str], known: Record, *, read: bool = True) -> Re
     return record
 
 
-def missing(record: Record) -> list[str]:
-    """Return the names of the files that are not there."""
-    return [name for name, facts in record.items() if facts[0] == "missing"]
+def check_there(record: Record, text: str) -> None:
+    """Raise UserError, which says ``text``, if a file is missing."""
+    if absent := next((name for name, facts in record.items() if facts[0] == "missing"), None):
+        raise cli.UserError(text.format(absent))
 
 
 def read_stamp(path: Path) -> dict:
@@ -220,36 +200,27 @@ def key_of(record: dict) -> str:
     return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
-def environment(work: Work, key: str, job_range: re.Match | None) -> dict[str, str]:
-    """Return the environment of the command: the key, and the outputs that a job runner is to wait for.
-
-    A shared file system may show these late. Names with blanks, or with the word for the job's number, are
-    left out.
-    """
-    told = {**os.environ, "ONCE_KEY": key, "ONCE_STAMP": str(work.stamp)}
-    if work.runner:
-        names = [name for name in work.outputs if name.split() == [name]]
-        told["RUNNER_OUTPUTS"] = " ".join(name for name in names if not (job_range and job_range[1] in name))
-    return told
-
-
 def run(work: Work, record: dict) -> int:
-    """Run the command and return its exit status; write the stamp if it succeeded."""
+    """Run the command and return its exit status; write the stamp if it succeeded.
+
+    A job runner is told the outputs, which a shared file system may show late; those with blanks in their
+    names, or with the word for the job's number, are left out.
+    """
     key = key_of(record)
     words = work.runner + [key if word == "ONCE_KEY" else word for word in work.command]
-    job_range = next((match for match in map(_JOB_RANGE.fullmatch, work.runner[-2:]) if match), None)
     work.stamp.unlink(missing_ok=True)
+    environment = {**os.environ, "ONCE_KEY": key, "ONCE_STAMP": str(work.stamp)}
+    if work.runner:
+        jobs = [match[1] for match in map(_JOB_RANGE.fullmatch, work.runner[-2:]) if match]
+        told = [name for name in work.outputs if name.split() == [name] and not (jobs and jobs[0] in name)]
+        environment["RUNNER_OUTPUTS"] = " ".join(told)
     start = time.monotonic()
-    env = environment(work, key, job_range)
-    status = subprocess.run(words, env=env, close_fds=False, check=False).returncode
+    status = subprocess.run(words, env=environment, close_fds=False, check=False).returncode
     if status != 0:
         plan.log(f"{work.stamp}: failed with status {status}: {shlex.join(words)}")
         return 1 if status < 0 else status
     done = work.describe(record)
-    if absent := missing(done["outputs"]):
-        raise cli.UserError(
-            f"{work.stamp}: the command succeeded, but its output '{absent[0]}' does not exist"
-        )
+    check_there(done["outputs"], f"{work.stamp}: the command succeeded, but its output '{{}}' does not exist")
     if set(work.inputs).isdisjoint(work.outputs):
         done["inputs"] = record["inputs"]  # otherwise as the command, which changes an input, left them
     done["speed"] = plan.measure(work.command, record["inputs"], time.monotonic() - start)
@@ -275,7 +246,13 @@ def run_locked(work: Work, old: dict, new: dict) -> int | None:
 def parse(words: list[str]) -> Work:
     """Return what the command line asks for."""
     split = words.index("--") if "--" in words else len(words)
-    parser = get_parser()
+    parser = cli.KaldiParser("once.py [options] <stamp> -- [[JOB=1:N] <log>] <command> ...", __doc__)
+    add = parser.add_argument
+    add("--in", dest="inputs", action="append", default=[], metavar="FILE", help="an input")
+    add("--out", dest="outputs", action="append", default=[], metavar="FILE", help="an output")
+    add("--cmd", default="", metavar="RUNNER", help="job runner; a log stands before the command")
+    add("--wait", type=cli.boolean, default=False, help="wait for another run that does the same")
+    add("stamp", type=Path, help="file that records what was done")
     options = parser.parse_args(words[:split])
     command = words[split + 1 :]
     runner = shlex.split(options.cmd)
@@ -288,30 +265,25 @@ def parse(words: list[str]) -> Work:
     return Work(options.stamp, runner, command, options.inputs, options.outputs, wait)
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: list[str]) -> int:
     """Run the program."""
-    work = parse(list(sys.argv[1:] if argv is None else argv))
+    work = parse(argv)
     old = read_stamp(work.stamp)
     new = work.describe(old)
     reasons = differences(old, new)
     if plan.DRY_RUN:
         plan.foresee(work.stamp, work.command, new["inputs"], work.outputs, reasons)
         return 0
-    if absent := missing(new["inputs"]):
-        raise cli.UserError(
-            f"{work.stamp}: the input '{absent[0]}' does not exist; run the stage that makes it"
-        )
-    if reasons:
-        try:
-            status = run_locked(work, old, new)
-        except lock.HeldError as error:
-            print(f"ERROR ({cli.PROGRAM}) {error}", file=sys.stderr)
-            return BUSY
-        if status is not None:
-            return status
-    plan.log(f"up to date: {work.stamp}")
-    plan.note("up to date", work.stamp, work.outputs)
-    return 0
+    check_there(new["inputs"], f"{work.stamp}: the input '{{}}' does not exist; run the stage that makes it")
+    try:
+        status = run_locked(work, old, new) if reasons else None
+    except lock.HeldError as error:
+        print(f"ERROR ({cli.PROGRAM}) {error}", file=sys.stderr)
+        return BUSY
+    if status is None:
+        plan.log(f"up to date: {work.stamp}")
+        plan.note("up to date", work.stamp, work.outputs)
+    return status or 0
 
 
 if __name__ == "__main__":

@@ -8,8 +8,6 @@ from the time that the same program with the same configurations last took here,
 e.g. RECIPE_EVENTS=/tmp/events RECIPE_STAGE=5 utils/plan.py
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys

@@ -1,13 +1,11 @@
-"""Whether other processes of this host live."""
-
-from __future__ import annotations
+"""Whether other processes of this host live, by Linux's /proc."""
 
 import os
 from pathlib import Path
 
 
 def _fields(pid: int) -> list[str]:
-    """Return what Linux says of a process, from its state on; nothing if it does not run (or no /proc)."""
+    """Return what Linux says of a process, from its state on; nothing if it does not run."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:
@@ -15,29 +13,19 @@ def _fields(pid: int) -> list[str]:
 
 
 def start_time(pid: int) -> str | None:
-    """Return the start time of a process in clock ticks since boot, None if it is not known."""
+    """Return the start time of a process in clock ticks since boot, None if it does not live."""
     fields = _fields(pid)
     return fields[19] if fields and fields[0] not in "ZX" else None
 
 
 def is_alive(pid: int, started: str = "0") -> bool:
     """Tell whether a process lives and is the one that started then ("0": whichever it is)."""
-    if Path("/proc/self/stat").exists():
-        found = start_time(pid)
-        return found is not None and started in ("0", found)
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        pass
-    return True
+    found = start_time(pid)
+    return found is not None and started in ("0", found)
 
 
 def is_ancestor(pid: int) -> bool:
-    """Tell whether a process is this one's parent, or its parent's, or …; without /proc, whether it lives."""
-    if not Path("/proc/self/stat").exists():
-        return is_alive(pid)
+    """Tell whether a process is this one's parent, or an ancestor further up."""
     each = os.getppid()
     while each > 1 and each != pid:
         fields = _fields(each)

@@ -5,8 +5,6 @@ runner puts beside the job's log, so that it is seen wherever the log is; it is 
 A program that is run by hand shows the same on its terminal, drawn by tqdm.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import os
@@ -16,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -77,8 +76,7 @@ def grouped(number: float) -> str:
 
 def clock(seconds: float) -> str:
     """Write a time as hours, minutes and seconds."""
-    whole = round(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+    return str(timedelta(seconds=round(seconds)))
 
 
 _bars: list[Any] = []

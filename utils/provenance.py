@@ -1,7 +1,5 @@
 """What made a result: the checkout's commit, and the record that a training leaves beside what it made."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import subprocess
@@ -18,20 +16,14 @@ RECORD = "training.json"
 
 def git_commit(folder: Path = ROOT) -> str:
     """Return the commit of the checkout at ``folder``, with a note if tracked files differ from it."""
-
-    def git(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["git", "-C", str(folder), *words], capture_output=True, text=True, check=False, errors="replace"
-        )
-
+    words = ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
     try:
-        head = git("rev-parse", "HEAD")
-        if head.returncode != 0:
-            return "unknown (not a git checkout)"
-        changed = git("diff", "--quiet", "HEAD").returncode != 0
+        done = subprocess.run(words, capture_output=True, text=True, check=False, errors="replace")
     except OSError:
         return "unknown (no git)"
-    return head.stdout.strip() + (" with local changes" if changed else "")
+    if done.returncode != 0:
+        return "unknown (not a git checkout)"
+    return done.stdout.strip().replace("-dirty", " with local changes")
 
 
 def hash_texts(texts: Mapping[str, str]) -> str:
@@ -75,10 +67,8 @@ def write_record(exp_dir: Path, record: Mapping[str, Any]) -> None:
 def read_record(exp_dir: Path) -> dict[str, Any]:
     """Read ``training.json``; empty where nothing was trained but what was scored."""
     path = exp_dir / RECORD
-    if not path.is_file():
-        return {}
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         if not isinstance(record, dict):
             raise TypeError(f"a {type(record).__name__}")
     except (ValueError, TypeError, RecursionError) as error:

@@ -1,7 +1,5 @@
 """Items that a thread makes ahead of their use."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor

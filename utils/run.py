@@ -17,9 +17,8 @@ Environment: RECIPE_PID names the process of the recipe, with whose end the jobs
 jobs share a GPU. A job finds in JOB_STATUS where to say how far it is (utils/progress.py).
 """
 
-from __future__ import annotations
-
 import contextlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -46,7 +45,7 @@ def run_jobs(request: Request) -> dict[int, str]:
         job = {"command": command, "log": log, "threads": request.threads}
         return local.start_task(job, environment=environment)
 
-    limit = request.max_jobs_run or max(1, local.cores() // request.threads)
+    limit = request.max_jobs_run or max(1, len(os.sched_getaffinity(0)) // request.threads)
     shared = max(1, int(frontend.number("RUNNER_JOBS_PER_GPU", 1)))
     gpus = GpuPool(request.gpus, frontend.warn, jobs_per_gpu=shared)
     board = Board(request.name, len(request.jobs), lambda job: progress.read(request.log_of(job)))

@@ -1,7 +1,5 @@
 """Kaldi's ``segments``: utterances that are pieces of recordings, cut as ``extract-segments`` cuts them."""
 
-from __future__ import annotations
-
 import math
 import re
 from dataclasses import dataclass
@@ -58,13 +56,10 @@ def parse(value: str) -> Segment:
 
 def read(path: str | Path) -> dict[str, Segment]:
     """Read ``segments``: the piece of each utterance. A UserError names ``path:line`` of what is wrong."""
-    table = tables.scan(path)
     found = {}
-    for utt, value in table.entries.items() if not table.problems else ():
+    for number, (utt, value) in enumerate(tables.read_table(path).items(), start=1):
         try:
             found[utt] = parse(value)
         except ValueError as error:
-            table.problems.append(f"{table.where(utt)}: '{utt}': {error}")
-    if table.problems:
-        raise UserError(table.problems[0])
+            raise UserError(f"{path}:{number}: '{utt}': {error}") from error
     return found

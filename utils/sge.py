@@ -12,8 +12,6 @@ describe is an error. Options with one dash go to qsub as they are.
 Environment: as slurm.py.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import pwd

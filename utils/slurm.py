@@ -13,8 +13,6 @@ Environment, beside run.py's: RUNNER_POLL_SECONDS (5) between questions to Slurm
 to wait for files that appear late, RUNNER_UNREACHABLE_SECONDS (1800) to bear a controller that is down.
 """
 
-from __future__ import annotations
-
 import contextlib
 import re
 import sys

@@ -1,34 +1,23 @@
 #!/usr/bin/env python3
 """Split a file by lines into contiguous parts whose sizes differ by one at most, as Kaldi's split_scp.pl.
 
-Usage: split_scp.py <in.scp> <out.1.scp> [<out.2.scp> …]
-   or: split_scp.py --at-most N <in.scp> <out.JOB.scp>
- e.g.: nj=$(utils/split_scp.py --at-most 8 data/synth/train/wav.scp exp/wav.JOB.scp)
+Usage: split_scp.py [--at-most N] <scp> <output>...
+ e.g.: utils/split_scp.py in.scp out.1.scp out.2.scp
+        nj=$(utils/split_scp.py --at-most 8 data/synth/train/wav.scp exp/wav.JOB.scp)
 
 Fewer lines than parts are an error; with --at-most, there are fewer parts then. How many is printed.
 """
-
-from __future__ import annotations
 
 from pathlib import Path
 
 from utils import atomic, cli, data_dir
 
 
-def get_parser() -> cli.KaldiParser:
-    """Return the command line's parser."""
-    parser = cli.KaldiParser(usage="split_scp.py <in.scp> <out.scp> …", description=__doc__)
-    parser.add_argument(
-        "--at-most", type=cli.positive_int, metavar="N", help="parts, numbered in place of JOB"
-    )
-    parser.add_argument("scp", type=Path)
-    parser.add_argument("outputs", type=Path, nargs="+")
-    return parser
-
-
 def main(argv: list[str] | None = None) -> int:
     """Split the file."""
-    args = get_parser().parse_args(argv)
+    parser = cli.KaldiParser.of(__doc__)
+    parser.add_argument("--at-most", type=cli.positive_int, metavar="N", help="parts, numbered for JOB")
+    args = parser.parse_args(argv)
     data, outputs = args.scp.read_bytes(), args.outputs
     lines = [line + b"\n" for line in data.removesuffix(b"\n").split(b"\n")] if data else []
     if args.at_most:

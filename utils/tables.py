@@ -6,8 +6,6 @@ characters of a name. What ``utils/validate_data_dir.py`` complains of and what 
 here, by :func:`scan`.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import re

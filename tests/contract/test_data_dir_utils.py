@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def problems(folder: Path, **options: bool) -> list[str]:
-    return validate_data_dir.validate(folder, validate_data_dir.required(), **options)[0]
+    return validate_data_dir.validate(folder, validate_data_dir.REQUIRED, **options)[0]
 
 
 def test_good_directory(folder: Path, run_cli) -> None:

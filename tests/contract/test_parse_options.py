@@ -124,16 +124,16 @@ def test_config_yields_to_the_command_line(toy: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("# x\n\nnjj=8\n", "x.conf:3: unknown key 'njj'"),
+        ("# x\n\nnjj=8\n", "x.conf:3: njj: unknown option"),
         ("nj = 8\n", "x.conf:1: expected name=value"),
         ("raw=1\n", "x.conf:1: raw: expected true or false, got '1'"),
         ("nj=8\r\n", "x.conf:1: line ends with CR LF"),
-        ("config=x\n", "x.conf:1: a config file may not name another one"),
-        ("PATH=/x\n", "x.conf:1: unknown key 'PATH'"),
+        ("config=x\n", "x.conf:1: config: unknown option"),
+        ("PATH=/x\n", "x.conf:1: PATH: unknown option"),
         ("name=$(touch pwned)\n", "x.conf:1: shell syntax"),
         ("name=a; touch pwned > pwned\n", "x.conf:1: shell syntax"),
         ("name[$(touch pwned)]=1\n", "x.conf:1"),
-        ('name="$(touch pwned)"\n', "x.conf:1: $, ` and \\ are not interpreted"),
+        ('name="$(touch pwned)"\n', "x.conf:1: shell syntax"),
         ("\ufeffnj=4\n", "x.conf:1: "),
     ],
 )

@@ -6,8 +6,6 @@ scheduler does not list it any more. A task that the scheduler has forgotten and
 a bounded time has failed.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

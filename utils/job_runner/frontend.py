@@ -5,8 +5,6 @@ its parents and theirs any more stops its jobs: whoever kills run.sh or somethin
 leaves nothing working behind.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

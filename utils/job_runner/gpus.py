@@ -1,7 +1,5 @@
 """Which job may use which GPU of this machine: one job a GPU, or a few, over all runners that run at once."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -11,8 +11,6 @@ end.<job>        written by a task as its last act: how it ended
 ===============  ====================================================================
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

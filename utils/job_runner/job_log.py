@@ -1,7 +1,5 @@
 """Header and trailer of a job's log, as Kaldi's runners write them."""
 
-from __future__ import annotations
-
 import os
 import time
 

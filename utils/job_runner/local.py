@@ -1,7 +1,5 @@
 """Jobs on this machine: some at a time, each supervised by :mod:`utils.job_runner.task`."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -22,11 +20,6 @@ TASK = Path(__file__).with_name("task.py")
 STOP_SECONDS = 5.0
 
 Process = subprocess.Popen[bytes]
-
-
-def cores() -> int:
-    """Return the number of cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def start_task(

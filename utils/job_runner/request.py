@@ -1,7 +1,5 @@
 """The command line of Kaldi's job runners as a value: ``[options] [JOB=1:N] LOG command…``."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What a cluster's scheduler must be able to do for :mod:`utils.job_runner.cluster`."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

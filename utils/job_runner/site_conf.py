@@ -11,8 +11,6 @@ An exact ``option`` goes before one with ``*``; of two that are equal the later 
 command line that the file does not describe is an error.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 from dataclasses import dataclass, field

@@ -10,8 +10,6 @@ SIGKILL (Linux). In a cluster's spec, ``tasks`` lists job numbers, ``job_name`` 
 ``gpus``, a job for which the scheduler has not set CUDA_VISIBLE_DEVICES takes so many that no other has.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import json
@@ -80,8 +78,7 @@ def take_gpus(job: dict[str, Any], say: Callable[[str], object]) -> None:
 
 def die_with(parent: int) -> None:
     """Ask the kernel for SIGTERM when ``parent`` dies; exit if it is dead already."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         raise SystemExit(1)
 
