@@ -159,5 +159,5 @@ class TestFrameLabels:
         index = {"z": 0, "x": 1, "y": 2}
         genre = tables.read_table(data_dir / "utt2genre")
         for i, (utt, frames) in enumerate(sorted(labels.items())):
-            assert [list(map(tuple, frame)) for frame in frames] == [[(index[genre[utt]], 1.0)]] * len(frames)
+            assert frames.as_lists() == [[(index[genre[utt]], 1.0)]] * len(frames)
             assert len(frames) == int(tables.read_table(data_dir / "utt2num_frames")[utt]), i
