@@ -1,4 +1,4 @@
-"""local/prepare_<corpus>.py: from a corpus, with the faults of its own, to data directories of train and test."""
+"""local/prepare_<corpus>.py: from a corpus, with the faults of its own, to directories of train and test."""
 
 import csv
 import shutil
