@@ -11,26 +11,19 @@ e.g. tests/bench/bench_scaling.py --hours 1,5,20
 """
 
 import argparse
-import json
 import os
+import resource
 import subprocess
-import sys
 import tempfile
+import time
 from pathlib import Path
 from shutil import rmtree
 
+from tests.bench.alone import alone
 from tests.workspace import environment, make_workspace, set_options
 from utils import cli, tables
 
 SECONDS, LIMIT, STAGES = 240.0, 2e9, 11
-#: Runs a command and says how long it took and what its largest process held, in a process without others.
-WATCH = """
-import json, resource, subprocess, sys, time
-start = time.monotonic()
-code = subprocess.call(sys.argv[2:], stdout=open(sys.argv[1], "wb"), stderr=subprocess.STDOUT)
-peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-print(json.dumps([code, time.monotonic() - start, peak]))
-"""
 
 
 def hours_list(text: str) -> list[float]:
@@ -64,20 +57,25 @@ def prepare(folder: Path, hours: float, epochs: int) -> None:
     set_options(folder / "conf/synth_corpus.conf", {**counts, "min-seconds": length, "max-seconds": length})
 
 
-def watch(folder: Path, stage: int, nj: int) -> tuple[float, float]:
-    """Run a stage; return its seconds and the bytes of its largest process."""
-    log = folder / f"stage_{stage}.log"
-    words = ["./run.sh", "--stage", stage, "--stop-stage", stage, "--conf", "conf/scaling", "--nj", nj]
+def run_stage(folder: Path, stage: int, nj: int) -> tuple[int, float, float]:
+    """Return the exit status of a stage, its seconds, and the bytes of its largest process."""
+    words = [
+        "./run.sh",
+        "--stage",
+        f"{stage}",
+        "--stop-stage",
+        f"{stage}",
+        "--conf",
+        "conf/scaling",
+        "--nj",
+        f"{nj}",
+    ]
     words += ["--dnns", "dnn1", "--lstms", "lstm_512"]
-    command = [sys.executable, "-c", WATCH, log, *words]
-    done = subprocess.run(
-        list(map(str, command)), cwd=folder, env=environment(), stdout=subprocess.PIPE, check=True
-    )
-    code, seconds, peak = json.loads(done.stdout)
-    if code != 0:
-        raise cli.UserError(f"stage {stage} failed:\n{log.read_text()[-3000:]}")
-    cli.log(f"stage {stage}: {seconds:.1f} s, {peak / 1e9:.2f} GB")
-    return seconds, peak
+    start = time.monotonic()
+    with (folder / f"stage_{stage}.log").open("wb") as log:
+        code = subprocess.call(words, cwd=folder, env=environment(), stdout=log, stderr=log)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    return code, time.monotonic() - start, peak
 
 
 def facts(folder: Path) -> dict[str, str]:
@@ -94,7 +92,7 @@ def facts(folder: Path) -> dict[str, str]:
 def main(argv: list[str] | None = None) -> int:
     """Measure every size, print the table and check the limit."""
     args = get_parser().parse_args(argv)
-    os.environ.update({"OMP_NUM_THREADS": "1", "LC_ALL": "C"})
+    os.environ["LC_ALL"] = "C"
     rows: dict[str, list[str]] = {}
     largest = 0.0
     with tempfile.TemporaryDirectory(prefix="scaling.", dir=args.dir) as name:
@@ -102,7 +100,12 @@ def main(argv: list[str] | None = None) -> int:
             folder = Path(name) / f"hours_{hours:g}"
             prepare(folder, hours, args.epochs)
             for stage in range(STAGES):
-                seconds, peak = watch(folder, stage, args.nj)
+                code, seconds, peak = alone(run_stage, folder, stage, args.nj)
+                if code != 0:
+                    raise cli.UserError(
+                        f"stage {stage} failed, see:\n{(folder / f'stage_{stage}.log').read_text()}"
+                    )
+                cli.log(f"stage {stage}: {seconds:.1f} s, {peak / 1e9:.2f} GB")
                 rows.setdefault(str(stage), []).append(f"{seconds:.1f} | {peak / 1e9:.2f}")
                 largest = max(largest, peak)
             for fact, value in facts(folder).items():

@@ -89,12 +89,6 @@ check_array() {
   [[ ! -e log/q ]] || fail "log/q was left behind"
 }
 
-check_single_job() {
-  submit log/one.log test 1 = 2
-  expect_status 1
-  expect_words 'job failed, log is in log/one.log'
-}
-
 check_failed_task_is_named() {
   submit JOB=2:5 log/f.JOB.log test JOB -ne 3
   expect_status 1
@@ -106,14 +100,6 @@ check_more_jobs_than_an_array_holds() {
   submit --max-jobs-run 3 JOB=1:8 log/m.JOB.log echo JOB '>' out.JOB
   expect_status 0
   [[ $(cat out.* | sort | tr '\n' ' ') == "1 2 3 4 5 6 7 8 " ]] || fail "wrong output: $(cat out.*)"
-}
-
-check_options_reach_the_scheduler() {
-  submit --mem 300M JOB=1:1 log/o.JOB.log true
-  expect_status 0
-  submit --no-such-option 3 JOB=1:1 log/o.JOB.log true
-  expect_status 2
-  expect_words 'option --no-such-option 3 is not described in '
 }
 
 check_refused_submission() {
@@ -213,24 +199,6 @@ check_task_without_log() {
   expect_words 'no python here' log/q/w.*/out.1.2
 }
 
-# Where the jobs on the nodes stand is seen on the terminal of who submitted them, and gone when they have ended.
-check_progress_on_a_terminal() {
-  cat >job.py <<'PY'
-import sys, time
-sys.path.insert(0, sys.argv[1])
-from utils import progress
-for step in range(80):
-    progress.report(step, 80, "tracks", label="far " + sys.argv[2])
-    time.sleep(0.1)
-PY
-  TERM=xterm script -qec "$root/${runner[0]} --config $root/${runner[2]} JOB=1:2 log/p.JOB.log \
-    python3 job.py $root JOB" typescript </dev/null >/dev/null
-  expect_words 'far 1: [0-9]* of 80 tracks, done in 0:00:0' typescript
-  expect_words 'far 2: [0-9]* of 80 tracks' typescript
-  expect_words ': [0-9]* of 160 tracks' typescript
-  [[ ! -e log/p.1.status ]] || fail "log/p.1.status was left behind"
-}
-
 # Slurm's controller writes down what it knows every few seconds; what it had not written is lost with it
 # (and rightly reported as failed), so the kill waits.
 check_killed_controller() {
@@ -274,10 +242,10 @@ check_recipe() {
 
 run_checks() {
   local name failed=0 began status
-  local names=(array single_job failed_task_is_named more_jobs_than_an_array_holds
-    options_reach_the_scheduler refused_submission killed_task cancelled_task out_of_memory
+  local names=(array failed_task_is_named more_jobs_than_an_array_holds
+    refused_submission killed_task cancelled_task out_of_memory
     out_of_time gpus interrupt_cancels killed_runner_leaves_nothing recipe_gone_cancels requeued_task
-    task_without_log progress_on_a_terminal killed_controller killed_node_daemon)
+    task_without_log killed_controller killed_node_daemon)
   [[ $two_nodes == false ]] || names+=(two_hosts node_dies node_dies_and_tasks_run_again)
   [[ $recipe == false ]] || names+=(recipe)
   [[ -z $only ]] || read -ra names <<<"$only"
