@@ -158,6 +158,7 @@ class TestFrameLabels:
         assert list(labels) == keys(data_dir / "utt2genre")
         index = {"z": 0, "x": 1, "y": 2}
         genre = tables.read_table(data_dir / "utt2genre")
-        for i, (utt, frames) in enumerate(sorted(labels.items())):
-            assert frames.as_lists() == [[(index[genre[utt]], 1.0)]] * len(frames)
+        for i, (utt, posterior) in enumerate(sorted(labels.items())):
+            frames = posterior.as_lists()
+            assert frames == [[(index[genre[utt]], 1.0)]] * len(frames)
             assert len(frames) == int(tables.read_table(data_dir / "utt2num_frames")[utt]), i
