@@ -18,10 +18,11 @@ e.g. steps/compute_scattering.py --config conf/scattering.conf scp:data/train/wa
 from __future__ import annotations
 
 import itertools
+import re
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,9 +52,13 @@ def get_parser() -> cli.KaldiParser:
     parser.add_argument("--num-threads", type=cli.positive_int, default=1, help="threads on the CPU")
     parser.add_argument("--compress", type=cli.boolean, default=False, help="write compressed matrices")
     parser.add_argument("--allow-pipes", type=cli.boolean, default=False, help="run the commands in the scp")
-    parser.add_argument("--print-dims", metavar="FILE", help="write what each column means; '-' is stdout")
-    parser.add_argument("--write-num-frames", metavar="FILE", help="write '<utt> <frames>' lines")
-    parser.add_argument("--write-frame-shift", metavar="FILE", help="write the seconds between frames")
+    parser.add_argument(
+        "--print-dims", default="", metavar="FILE", help="write what each column means; '-' is stdout"
+    )
+    parser.add_argument("--write-num-frames", default="", metavar="FILE", help="write '<utt> <frames>' lines")
+    parser.add_argument(
+        "--write-frame-shift", default="", metavar="FILE", help="write the seconds between frames"
+    )
     parser.add_argument("--segments", default="", metavar="FILE", help="pieces of the recordings, as Kaldi's")
     parser.add_argument("--blocks", metavar="FIRST:STEP:LAST", help="numbers for BLOCK in the arguments")
     parser.add_argument("--key", default="", help="keep blocks that were made under this key (once.py)")
@@ -76,12 +81,8 @@ def choose_device(use_gpu: str) -> str:
 
 def transform(options: Namespace) -> config.Config:
     """Return the feature set that the options of :func:`get_parser` say."""
-    return config.Config(
-        T=options.T,
-        Q=config.parse_quality(options.Q),
-        max_order=options.max_order,
-        sample_rate=options.sample_rate,
-    )
+    quality = config.parse_quality(options.Q)
+    return config.Config(options.T, quality, options.max_order, options.sample_rate)
 
 
 def feature_options(options: Namespace, device: str) -> dict[str, Any]:
@@ -106,20 +107,24 @@ def as_stored(frames: np.ndarray, options: Namespace) -> np.ndarray:
     return archive.as_compressed(frames) if options.compress else frames
 
 
-def print_dims(name: str, chosen: config.Config) -> None:
-    """Write the table of columns to a file, or to stdout for '-'."""
-    text = "\n".join(paths.csv_lines(columns(chosen))) + "\n"
-    if name == "-":
-        sys.stdout.write(text)
-        return
-    with atomic.replacing(name) as file:
-        file.write(text)
+class Block(NamedTuple):
+    """What one archive is made of, and the table that says when it is complete."""
+
+    wav_rspecifier: str
+    feats_wspecifier: str
+    write_num_frames: str
+    segments: str
+
+    def num_tracks(self) -> int:
+        """Count the tracks of a script file, or their segments; 0 of another specifier."""
+        table = self.segments or self.wav_rspecifier.removeprefix("scp:")
+        return len(tables.read_scp(table)) if self.segments or table != self.wav_rspecifier else 0
 
 
 class Track(NamedTuple):
-    """A track on its way: the number of its archive, its name, where it is, and its samples."""
+    """A track on its way: its block, its name, where it is, and its samples."""
 
-    number: int
+    block: Block
     utt: str
     where: str
     samples: int
@@ -128,99 +133,81 @@ class Track(NamedTuple):
         return self.where
 
 
-def read_tracks(archives: Mapping[int, Namespace], sample_rate: int) -> Iterator[tuple[Track, wav.Samples]]:
-    """Open the tracks of all archives one by one."""
-    for number, options in archives.items():
+def blocks_of(options: Namespace) -> list[Block]:
+    """Return the blocks that the options say; BLOCK is replaced by the number of each."""
+    texts = [getattr(options, name) or "" for name in Block._fields]
+    if not options.blocks:
+        return [Block(*texts)]
+    if not re.fullmatch(r"0*[1-9]\d*(:0*[1-9]\d*){2}", options.blocks, re.ASCII):
+        raise cli.UserError(f"--blocks: expected FIRST:STEP:LAST, numbers from 1 on, got '{options.blocks}'")
+    first, step, last = map(int, options.blocks.split(":"))
+    return [Block(*(text.replace("BLOCK", str(n)) for text in texts)) for n in range(first, last + 1, step)]
+
+
+def read_tracks(
+    blocks: Iterable[Block], sample_rate: int, pipes: bool
+) -> Iterator[tuple[Track, wav.Samples]]:
+    """Open the tracks of all blocks one by one."""
+    for block in blocks:
         found = 0
-        for utt, where, signal in wav.read_wavs(
-            options.wav_rspecifier, sample_rate, allow_pipes=options.allow_pipes, segments=options.segments
-        ):
+        source = wav.read_wavs(block.wav_rspecifier, sample_rate, allow_pipes=pipes, segments=block.segments)
+        for utt, where, signal in source:
             if signal.is_silent():
                 cli.warn(f"{where}: silence: every sample is 0")
             found += 1
-            yield Track(number, utt, where, len(signal)), signal
+            yield Track(block, utt, where, len(signal)), signal
         if not found:
-            raise cli.UserError(f"{options.wav_rspecifier}: no tracks in it; convert the corpus first")
+            raise cli.UserError(f"{block.wav_rspecifier}: no tracks in it; convert the corpus first")
 
 
-def compute(
-    archives: Mapping[int, Namespace], chosen: config.Config, before: int, total: int
-) -> Iterator[tuple[int, dict[str, int]]]:
-    """Compute and write all tracks of archives; yield the number of each and its tracks' frames.
+def compute(options: Namespace, chosen: config.Config) -> None:
+    """Compute and write the blocks that are not kept from before.
 
-    ``before`` of all ``total`` tracks of the job (0: not known) were done before them. On a GPU tracks of
-    several archives are computed together.
+    On a GPU tracks of several blocks are computed together.
     """
-    first = next(iter(archives.values()))
-    device = choose_device(first.use_gpu)
+    blocks, left, total = blocks_of(options), [], 0
+    for block in blocks:
+        total += block.num_tracks()
+        if options.blocks and kept.is_kept(block.write_num_frames, options.key):
+            cli.log(f"{block.write_num_frames} is there already")
+            continue
+        left.append(block)
+        if block.write_num_frames:
+            kept.begin(block.write_num_frames)
+    if not left:
+        return
+    done = total - sum(block.num_tracks() for block in left)
+    device = choose_device(options.use_gpu)
     start = time.monotonic()
-    computed = features_of_tracks(read_tracks(archives, chosen.sample_rate), **feature_options(first, device))
-    for number, tracks in itertools.groupby(computed, key=lambda item: item[0].number):
-        options, num_frames, samples = archives[number], {}, 0
-        with archive.Writer(options.feats_wspecifier, compress=options.compress) as writer:
-            for track, frames in tracks:
-                progress.report(before, total, "tracks")
+    tracks = read_tracks(left, chosen.sample_rate, options.allow_pipes)
+    computed = features_of_tracks(tracks, **feature_options(options, device))
+    for block, own in itertools.groupby(computed, key=lambda item: item[0].block):
+        num_frames, samples = {}, 0
+        with archive.Writer(block.feats_wspecifier, compress=options.compress) as writer:
+            for track, frames in own:
+                progress.report(done, total, "tracks")
                 writer.write(track.utt, frames.astype(np.float32, copy=False))
                 num_frames[track.utt] = len(frames)
                 samples += track.samples
-                before += 1
-        seconds = max(time.monotonic() - start, 1e-9)
-        start = time.monotonic()
+                done += 1
+        seconds, start = max(time.monotonic() - start, 1e-9), time.monotonic()
         audio = samples / chosen.sample_rate
         cli.log(
             f"{len(num_frames)} tracks, {audio / 3600:.3f} hours, {sum(num_frames.values())} frames on "
             f"{device} in {seconds:.2f} s, {audio / seconds:.0f} times real time"
         )
-        yield number, num_frames
-
-
-def block_numbers(text: str) -> range:
-    """Parse ``FIRST:STEP:LAST``."""
-    words = text.split(":")
-    if len(words) != 3 or not all(word.isascii() and word.isdigit() and int(word) for word in words):
-        raise cli.UserError(f"--blocks: expected FIRST:STEP:LAST, numbers from 1 on, got '{text}'")
-    first, step, last = map(int, words)
-    return range(first, last + 1, step)
-
-
-def blocks_of(options: Namespace) -> list[Namespace]:
-    """Return the options of each block: BLOCK is replaced by its number."""
-    if not options.blocks:
-        return [options]
-    names = ("wav_rspecifier", "feats_wspecifier", "write_num_frames", "segments")
-    return [
-        Namespace(**vars(options) | {name: getattr(options, name).replace("BLOCK", str(n)) for name in names})
-        for n in block_numbers(options.blocks)
-    ]
-
-
-def num_tracks(options: Namespace) -> int:
-    """Count the tracks of a script file, or their segments; 0 of another specifier."""
-    rspecifier = options.wav_rspecifier
-    table = options.segments or (rspecifier[4:] if rspecifier.startswith("scp:") else "")
-    return len(tables.read_scp(table)) if table else 0
-
-
-def compute_blocks(options: Namespace, chosen: config.Config) -> None:
-    """Compute the blocks that are not kept from before, or the one archive if there are no blocks."""
-    blocks = dict(enumerate(blocks_of(options)))
-    counts = {number: num_tracks(block) for number, block in blocks.items()}
-    there = [
-        number
-        for number in blocks
-        if options.blocks and kept.is_kept(blocks[number].write_num_frames, options.key)
-    ]
-    for number in there:
-        cli.log(f"{blocks.pop(number).write_num_frames} is there already")
-    for block in blocks.values():
         if block.write_num_frames:
-            kept.begin(block.write_num_frames)
-    done = sum(counts[number] for number in there)
-    for number, num_frames in compute(blocks, chosen, done, sum(counts.values())) if blocks else ():
-        table = blocks[number].write_num_frames
-        if table:
-            tables.write_table(table, num_frames)
-            kept.keep(table, options.key)
+            tables.write_table(block.write_num_frames, num_frames)
+            kept.keep(block.write_num_frames, options.key)
+
+
+def write(name: str, text: str) -> None:
+    """Write a file, or stdout for '-'."""
+    if name == "-":
+        sys.stdout.write(text)
+    elif name:
+        with atomic.replacing(name) as file:
+            file.write(text)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -230,21 +217,17 @@ def main(argv: list[str] | None = None) -> int:
     only_prints = bool(options.print_dims or options.write_frame_shift) and options.wav_rspecifier is None
     if options.feats_wspecifier is None and not only_prints:
         parser.error("expected <wav-rspecifier> <feats-wspecifier>")
+    if options.blocks and not options.write_num_frames:
+        parser.error("--blocks needs --write-num-frames, whose table says that a block is complete")
     chosen = transform(options)
     cli.log(
         f"{paths.num_dims(chosen)} dimensions: T={chosen.T} Q={options.Q} orders 0 to {chosen.max_order}, "
         f"a frame every {chosen.hop} samples at {chosen.sample_rate} Hz"
     )
-    if options.print_dims:
-        print_dims(options.print_dims, chosen)
-    if options.write_frame_shift:
-        with atomic.replacing(options.write_frame_shift) as file:
-            file.write(f"{chosen.frame_shift:.12g}\n")
-    if only_prints:
-        return 0
-    if options.blocks and not options.write_num_frames:
-        parser.error("--blocks needs --write-num-frames, whose table says that a block is complete")
-    compute_blocks(options, chosen)
+    write(options.print_dims, "".join(f"{line}\n" for line in paths.csv_lines(columns(chosen))))
+    write(options.write_frame_shift, f"{chosen.frame_shift:.12g}\n")
+    if not only_prints:
+        compute(options, chosen)
     return 0
 
 

@@ -17,13 +17,7 @@ ROWS = 4096
 
 
 def empty(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray:
-    """Return an array; a large one is in a file of $TMPDIR that is gone when the array is.
-
-    Raises
-    ------
-    OSError
-        If there is no room for it.
-    """
+    """Return an array; a large one is in a file of $TMPDIR that is gone when the array is."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
     if size <= LARGEST:
         return np.empty(shape, dtype)

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import tempfile
@@ -43,19 +44,8 @@ def load(
 def compiled(sources: Sequence[Path], *flags: str) -> Path:
     """Compile the first of the sources, which includes the others, unless the cache has it.
 
-    Parameters
-    ----------
-    sources : sequence of Path
-        Source files.
-    flags : str
-        Flags to leave out if the compiler does not know them.
-
-    Raises
-    ------
-    OSError
-        If there is no compiler or nowhere to write.
-    subprocess.SubprocessError
-        If the compiler fails.
+    ``flags`` are left out if the compiler does not know them. OSError if there is no compiler or nowhere to
+    write, SubprocessError if the compiler fails.
     """
     compiler = shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
@@ -69,18 +59,15 @@ def compiled(sources: Sequence[Path], *flags: str) -> Path:
 
 
 def _compiled(compiler: str, sources: Sequence[Path], *flags: str) -> Path:
-    version = _run(compiler, "--version").partition("\n")[0]
     folder = cache()
-    texts = [path.read_text(encoding="utf-8") for path in sources]
-    target = folder / f"{hash_of(*texts, ' '.join(flags), version, processor())}.so"
+    facts = [path.read_text(encoding="utf-8") for path in sources]
+    version = _run(compiler, "--version").partition("\n")[0]
+    target = folder / f"{hash_of(*facts, *flags, version, processor())}.so"
     if not target.exists():
-        handle, name = tempfile.mkstemp(suffix=".so", dir=folder)
-        os.close(handle)
-        try:
-            _run(compiler, *flags, "-o", name, str(sources[0]), "-lm")
-            Path(name).replace(target)
-        finally:
-            Path(name).unlink(missing_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as made:
+            library = Path(made) / "library.so"
+            _run(compiler, *flags, "-o", str(library), str(sources[0]), "-lm")
+            library.replace(target)
     return target
 
 
@@ -124,7 +111,5 @@ def processor() -> str:
 
 def processor_name() -> str:
     """Name the processor, for people."""
-    names = [
-        line.partition(":")[2].strip() for line in processor().splitlines() if line.startswith("model name")
-    ]
+    names = re.findall(r"^model name\s*: *(.*)", processor(), re.MULTILINE)
     return names[0] if names else platform.processor() or platform.machine()

@@ -42,7 +42,6 @@ class Bands:
     rate's own) and ``zero[block]`` that of order 0 [shape=(taps, hop / 2^r)].
     """
 
-    num_hops: int
     first: list[list[Band]]
     second: list[list[Band]]
     taps: dict[int, Reals]
@@ -89,11 +88,6 @@ def second_bands(
         yield Band(start, values)
 
 
-def lowpass_at_nyquist(width: float, resolution: int) -> float:
-    """Response of the low-pass at the Nyquist frequency of a resolution."""
-    return math.exp(-0.5 * (width * math.pi / (1 << resolution)) ** 2)
-
-
 def lowpass_taps(width: float, hop: int, resolution: int, negligible: float, longest: int) -> Reals:
     """Low-pass in time, cut into hops: the weight of sample ``s`` of hop ``m + q`` in frame ``m``.
 
@@ -103,7 +97,7 @@ def lowpass_taps(width: float, hop: int, resolution: int, negligible: float, lon
     """
     per_hop = hop >> resolution
     spread = width / (1 << resolution)
-    if lowpass_at_nyquist(width, resolution) < CUT:
+    if math.exp(-0.5 * (spread * math.pi) ** 2) < CUT:  # at the Nyquist frequency
         reach = math.ceil(math.sqrt(-2.0 * math.log(negligible)) * width / hop)
         distance = np.arange(-reach * per_hop, reach * per_hop) / spread
         weights = np.exp(-0.5 * distance**2) / (spread * math.sqrt(2.0 * math.pi))
@@ -119,9 +113,10 @@ def build(config: Config, num_hops: int, dtype: str) -> Bands:
     negligible = filters.NEGLIGIBLE[dtype]
     num_bins = num_hops * config.hop
     groups = paths.groups(config)
+    banks = [config.banks(block) for block in range(len(config.Q))]
     first = [
         [
-            first_band(config.banks(block)[0], n, num_bins, num_bins >> group.resolution, dtype)
+            first_band(banks[block][0], n, num_bins, num_bins >> group.resolution, dtype)
             for block, n in group.members
         ]
         for group in groups
@@ -133,19 +128,11 @@ def build(config: Config, num_hops: int, dtype: str) -> Bands:
             cuts.setdefault((group.second, child.n2), []).append(cut)
     seconds = {key: second_bands(*key, own, num_bins, dtype) for key, own in cuts.items()}
     second = [[next(seconds[group.second, child.n2]) for child in group.children] for group in groups]
-    resolutions = {group.resolution for group in groups}
-    resolutions |= {child.resolution for group in groups for child in group.children}
-    banks = [config.banks(block) for block in range(len(config.Q))]
-    margin = blocks.margin_hops(config)
+    rates = {part.resolution for group in groups for part in group.parts()}
 
-    def taps(bank: filters.Bank, resolution: int) -> Reals:
-        values = lowpass_taps(bank.lowpass_width, config.hop, resolution, negligible, margin)
-        return values.astype(dtype)
+    def taps(bank: filters.Bank, rate: int) -> Reals:
+        longest = blocks.margin_hops(config)
+        return lowpass_taps(bank.lowpass_width, config.hop, rate, negligible, longest).astype(dtype)
 
-    return Bands(
-        num_hops,
-        first,
-        second,
-        {r: taps(banks[0][1], r) for r in sorted(resolutions) if config.hop >> r > 1},
-        [taps(first_bank, 0) for first_bank, _ in banks],
-    )
+    decimating = {rate: taps(banks[0][1], rate) for rate in sorted(rates) if config.hop >> rate > 1}
+    return Bands(first, second, decimating, [taps(bank, 0) for bank, _ in banks])

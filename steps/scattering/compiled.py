@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -74,15 +75,12 @@ def address(array: np.ndarray) -> int:
     return array.ctypes.data
 
 
-class Kept:
+class Kept(list):
     """Arrays that C has the addresses of."""
-
-    def __init__(self) -> None:
-        self.arrays: list[np.ndarray] = []
 
     def __call__(self, array: np.ndarray) -> int:
         """Keep an array and return its address."""
-        self.arrays.append(array)
+        self.append(array)
         return address(array)
 
     def record(self, *numbers: int) -> int:
@@ -133,9 +131,9 @@ class Transform:
         self.zero = [self.kept.record(self.kept(np.ascontiguousarray(taps)), len(taps)) for taps in made.zero]
         self.zero_columns = [c.dim for c in paths.columns(config) if c.order == 0]
         self.paths = [
-            self.path(index, group, first, second)
+            path
             for group, first, second in zip(paths.groups(config), made.first, made.second, strict=True)
-            for index in range(len(group.members))
+            for path in self.paths_of(group, first, second)
         ]
         self.free: list[Memory] = []
 
@@ -153,42 +151,37 @@ class Transform:
             table = aligned(planes.shape)
             table[:] = planes
             real = turns(-np.arange(size // 2 + 1), 2 * size)
-            parts = [
-                twiddles(rows),
-                twiddles(short),
-                table,
-                np.stack([real.real, real.imag]).astype(np.float32),
-            ]
+            halves = np.stack([real.real, real.imag]).astype(np.float32)
+            parts = [twiddles(rows), twiddles(short), table, halves]
             self.plans[size] = self.kept.record(size, rows, short, step, *map(self.kept, parts))
         return self.plans[size]
 
-    def filter(self, band: bands.Band, resolution: int, column: int) -> list[int]:
+    def path(self, band: bands.Band, resolution: int, column: int) -> list[int]:
         """Return the numbers of a path."""
         size = self.num_samples >> resolution
         values = np.concatenate([band.values, np.zeros(self.lanes, dtype=np.float32)])
         half = self.plan(size // 2) if size % (2 * self.lanes) == 0 else 0
         return [self.plan(size), half, self.kept(values), band.start, len(band.values), resolution, column]
 
-    def path(
-        self, index: int, group: paths.Group, first: list[bands.Band], second: list[bands.Band]
-    ) -> tuple[int, int, int, int]:
-        """Return what ``scatter_paths`` wants to know of member ``index`` of a group."""
-        own = self.kept.record(*self.filter(first[index], group.resolution, group.columns[index]))
-        children = [
-            self.filter(band, child.resolution, child.columns[index])
-            for child, band in zip(group.children, second, strict=True)
-            if index < child.count
-        ]
-        negative = max((-numbers[3] for numbers in children), default=0)
-        table = np.array(children, dtype=np.int64)
-        return own, len(children), self.kept(table), negative
+    def paths_of(
+        self, group: paths.Group, first: list[bands.Band], second: list[bands.Band]
+    ) -> Iterator[tuple[int, int, int, int]]:
+        """Yield what ``scatter_paths`` wants to know of each member of a group."""
+        for index, (band, column) in enumerate(zip(first, group.columns, strict=True)):
+            own = self.kept.record(*self.path(band, group.resolution, column))
+            children = [
+                self.path(band, child.resolution, child.columns[index])
+                for child, band in zip(group.children, second, strict=True)
+                if index < child.count
+            ]
+            negative = max((-numbers[3] for numbers in children), default=0)
+            yield own, len(children), self.kept(np.array(children, dtype=np.int64)), negative
 
     def memory(self) -> Memory:
         """Return memory that no thread works in; it goes back to ``free``."""
-        try:
+        with contextlib.suppress(IndexError):
             return self.free.pop()
-        except IndexError:
-            return Memory(self.num_samples, 2 * self.lanes * self.longest)
+        return Memory(self.num_samples, 2 * self.lanes * self.longest)
 
     def __call__(
         self, samples: Floats, plan: blocks.Layout, block: int, out: Floats, run: Callable[..., Iterable]
@@ -197,10 +190,7 @@ class Transform:
         own = self.memory()
         own.signal[:] = samples
         signal = address(own.signal)
-        spectrum = (
-            address(own.re) + 2 * self.num_samples,
-            address(own.im) + 2 * self.num_samples,
-        )  # at bin 0
+        spectrum = [address(plane) + 2 * self.num_samples for plane in (own.re, own.im)]  # at bin 0
         of = self.levels, *spectrum, address(out), out.shape[1], len(out), plan.hop, self.num_hops
         record = np.array([*of, plan.margin, plan.start(block), plan.num_samples], dtype=np.int64)
         self.library.scatter_mirror(address(record), 0, 0, self.num_samples, signal)

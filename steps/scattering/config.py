@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass
 
 from steps.scattering import filters
 from utils.cli import UserError
@@ -26,8 +27,6 @@ class Config:
     Q: tuple[tuple[int, int], ...] = ((8, 1), (1, 1))
     max_order: int = 2
     sample_rate: int = 22050
-    first_shape: str = field(default="gabor", repr=False)
-    second_shape: str = field(default="morlet", repr=False)
 
     def __post_init__(self) -> None:
         if not 64 <= self.T <= MAX_SCALE:
@@ -65,10 +64,7 @@ class Config:
     def banks(self, block: int) -> tuple[filters.Bank, filters.Bank]:
         """Filter banks of the two layers of a block."""
         first, second = self.Q[block]
-        return (
-            filters.Bank(self.first_shape, first, self.T),
-            filters.Bank(self.second_shape, second, self.T),
-        )
+        return filters.Bank("gabor", first, self.T), filters.Bank("morlet", second, self.T)
 
     def num_frames(self, num_samples: int) -> int:
         """Count the frames of a signal, ``1 + floor((num_samples - 1) / hop)``."""
@@ -77,10 +73,7 @@ class Config:
 
 def parse_quality(text: str) -> tuple[tuple[int, int], ...]:
     """Parse ``8,1:1,1``, one ``Q1,Q2`` a block, into pairs of integers."""
-    pairs = []
-    for block in text.split(":"):
-        words = block.split(",")
-        if len(words) != 2 or not all(word.isascii() and word.isdigit() for word in words):
-            raise UserError(f"Q: expected Q1,Q2 for each block as in 8,1:1,1, got '{text}'")
-        pairs.append((int(words[0]), int(words[1])))
-    return tuple(pairs)
+    if not re.fullmatch(r"\d+,\d+(:\d+,\d+)*", text, re.ASCII):
+        raise UserError(f"Q: expected Q1,Q2 for each block as in 8,1:1,1, got '{text}'")
+    first, second = (map(int, re.findall(pattern, text)) for pattern in (r"(\d+),", r",(\d+)"))
+    return tuple(zip(first, second, strict=True))

@@ -61,23 +61,6 @@ def linear_step(Q: int, T: int) -> float:
     return low * (1.0 - S0 / (4.0 * width_of_father(Q)) * 2.0 ** (1.0 / Q)) / P
 
 
-@functools.cache
-def centres(Q: int, T: int) -> Floats:
-    """Centre frequencies of all wavelets, from high to low, logarithmic first [shape=(J + P,)]."""
-    J = num_logarithmic(Q, T)
-    logarithmic = centre_of_mother(Q) * 2.0 ** (-np.arange(J) / Q)
-    linear = logarithmic[-1] - linear_step(Q, T) * np.arange(1, num_linear(Q) + 1)
-    return np.concatenate([logarithmic, linear])
-
-
-@functools.cache
-def widths(Q: int, T: int) -> Floats:
-    """Time widths of all wavelets in samples; the linear ones share the last one [shape=(J + P,)]."""
-    J = num_logarithmic(Q, T)
-    logarithmic = width_of_mother(Q) * 2.0 ** (np.arange(J) / Q)
-    return np.concatenate([logarithmic, np.full(num_linear(Q), logarithmic[-1])])
-
-
 def lowpass_width(Q: int, T: int) -> float:
     """Time width of the low-pass in samples, ``w_phi 2^((J - 1)/Q)``."""
     return width_of_father(Q) * 2.0 ** ((num_logarithmic(Q, T) - 1) / Q)
@@ -147,22 +130,25 @@ class Bank:
     Q: int
     T: int
 
-    @property
+    @functools.cached_property
     def centres(self) -> Floats:
-        """Centre frequencies in radians a sample [shape=(J + P,)]."""
-        return centres(self.Q, self.T)
+        """Centre frequencies in radians a sample, from high to low, logarithmic first [shape=(J + P,)]."""
+        logarithmic = centre_of_mother(self.Q) * 2.0 ** (-np.arange(num_logarithmic(self.Q, self.T)) / self.Q)
+        linear = linear_step(self.Q, self.T) * np.arange(1, num_linear(self.Q) + 1)
+        return np.concatenate([logarithmic, logarithmic[-1] - linear])
 
-    @property
+    @functools.cached_property
     def widths(self) -> Floats:
-        """Time widths in samples [shape=(J + P,)]."""
-        return widths(self.Q, self.T)
+        """Time widths in samples; the linear wavelets share the last one [shape=(J + P,)]."""
+        logarithmic = width_of_mother(self.Q) * 2.0 ** (np.arange(num_logarithmic(self.Q, self.T)) / self.Q)
+        return np.concatenate([logarithmic, np.full(num_linear(self.Q), logarithmic[-1])])
 
-    @property
+    @functools.cached_property
     def bandwidths(self) -> Floats:
         """Bandwidths in radians a sample [shape=(J + P,)]."""
         return bandwidth(self.widths)
 
-    @property
+    @functools.cached_property
     def lowpass_width(self) -> float:
         """Time width of the low-pass in samples."""
         return lowpass_width(self.Q, self.T)
@@ -195,7 +181,7 @@ def littlewood_paley(bank: Bank, omega: Floats) -> Floats:
     return total
 
 
-@functools.lru_cache(maxsize=64)
+@functools.cache
 def scale(bank: Bank) -> float:
     """One number for all wavelets of a bank, so that the Littlewood-Paley sum has the maximum 2.
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 
 import numpy as np
 
 from steps.scattering import filters
 from steps.scattering.config import Config
-
-CSV_HEADER = "dim,block,Q1,Q2,order,n1,n2,xi1_hz,bw1_hz,xi2_hz,bw2_hz,res_log2"
 
 
 @dataclass(frozen=True)
@@ -56,6 +54,10 @@ class Group:
     columns: tuple[int, ...]
     children: tuple[Child, ...]
 
+    def parts(self) -> tuple[Group | Child, ...]:
+        """Return itself and the paths that follow from it."""
+        return (self, *self.children)
+
 
 def second_order(first: filters.Bank, second: filters.Bank) -> list[tuple[int, int]]:
     """Pairs (n1, n2) whose bandwidth ``bw1[n1]`` exceeds the centre ``xi2[n2]``, n1 slowest."""
@@ -81,27 +83,18 @@ def block_paths(config: Config, block: int) -> list[tuple[int, int]]:
 @functools.lru_cache(maxsize=16)
 def columns(config: Config) -> tuple[Column, ...]:
     """Describe every column of the feature matrix; frequencies in Hz."""
-    hertz = config.sample_rate / (2.0 * math.pi)
+
+    def hertz(values: filters.Floats, n: int) -> float:
+        return config.sample_rate / (2.0 * math.pi) * float(values[n]) if n >= 0 else 0.0
+
     found: list[Column] = []
     for block, (Q1, Q2) in enumerate(config.Q):
         first, second = config.banks(block)
         for n1, n2 in block_paths(config, block):
-            found.append(
-                Column(
-                    dim=len(found),
-                    block=block,
-                    Q1=Q1,
-                    Q2=Q2,
-                    order=(n1 >= 0) + (n2 >= 0),
-                    n1=n1,
-                    n2=n2,
-                    xi1_hz=hertz * float(first.centres[n1]) if n1 >= 0 else 0.0,
-                    bw1_hz=hertz * float(first.bandwidths[n1]) if n1 >= 0 else 0.0,
-                    xi2_hz=hertz * float(second.centres[n2]) if n2 >= 0 else 0.0,
-                    bw2_hz=hertz * float(second.bandwidths[n2]) if n2 >= 0 else 0.0,
-                    res_log2=config.hop.bit_length() - 1,
-                )
-            )
+            of_first = hertz(first.centres, n1), hertz(first.bandwidths, n1)
+            of_second = hertz(second.centres, n2), hertz(second.bandwidths, n2)
+            path = (len(found), block, Q1, Q2, (n1 >= 0) + (n2 >= 0), n1, n2)
+            found.append(Column(*path, *of_first, *of_second, config.hop.bit_length() - 1))
     return tuple(found)
 
 
@@ -146,17 +139,12 @@ def groups(config: Config) -> list[Group]:
 @functools.lru_cache(maxsize=16)
 def coarse_columns(config: Config) -> tuple[int, ...]:
     """Columns of the paths that are sampled at the frame rate already."""
-    parts: list[Group | Child] = []
-    for group in groups(config):
-        parts += [group, *group.children]
+    parts = [part for group in groups(config) for part in group.parts()]
     return tuple(column for part in parts if config.hop >> part.resolution == 1 for column in part.columns)
 
 
 def csv_lines(described: Iterable[Column]) -> Iterable[str]:
     """Format columns as comma-separated lines under a header, frequencies with six decimals."""
-    yield CSV_HEADER
-    for c in described:
-        yield (
-            f"{c.dim},{c.block},{c.Q1},{c.Q2},{c.order},{c.n1},{c.n2},"
-            f"{c.xi1_hz:.6f},{c.bw1_hz:.6f},{c.xi2_hz:.6f},{c.bw2_hz:.6f},{c.res_log2}"
-        )
+    yield ",".join(field.name for field in fields(Column))
+    for column in described:
+        yield ",".join(f"{v:.6f}" if isinstance(v, float) else str(v) for v in astuple(column))
