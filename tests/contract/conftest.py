@@ -84,16 +84,9 @@ def runner(request: pytest.FixtureRequest, tmp_path: Path) -> Runner:
     return make_runner(request.param, tmp_path)
 
 
-@pytest.fixture()
-def local_runner(tmp_path: Path) -> Runner:
-    return make_runner("run.py", tmp_path)
+def of(name: str):
+    """Return the fixture of one of the runners."""
+    return pytest.fixture(lambda tmp_path: make_runner(name, tmp_path))
 
 
-@pytest.fixture()
-def slurm_runner(tmp_path: Path) -> Runner:
-    return make_runner("slurm.py", tmp_path)
-
-
-@pytest.fixture()
-def sge_runner(tmp_path: Path) -> Runner:
-    return make_runner("sge.py", tmp_path)
+local_runner, slurm_runner, sge_runner = map(of, ("run.py", "slurm.py", "sge.py"))

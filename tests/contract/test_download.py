@@ -6,7 +6,6 @@ import json
 import shutil
 import tarfile
 import threading
-import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -27,14 +26,6 @@ def tar_of(files: dict[str, bytes]) -> bytes:
             member = tarfile.TarInfo(name)
             member.size = len(data)
             packed.addfile(member, io.BytesIO(data))
-    return out.getvalue()
-
-
-def zip_of(files: dict[str, bytes]) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as packed:
-        for name, data in files.items():
-            packed.writestr(name, data)
     return out.getvalue()
 
 
@@ -120,14 +111,6 @@ def test_download_goes_on_where_it_broke_off_and_is_unpacked_once(server, tmp_pa
     asked = len(server.requests)
     run(run_cli, server, tmp_path)
     assert len(server.requests) == asked
-
-
-def test_zip_whose_archive_need_not_stay(server, tmp_path, run_cli):
-    server.add("corpus.zip", zip_of({**TREE, "../evil": b"x"}))
-    run(run_cli, server, tmp_path / "in", "--keep-archives", "false")
-    assert not (tmp_path / "in/archives/corpus.zip").exists() and not (tmp_path / "evil").exists()
-    run(run_cli, server, tmp_path / "in")
-    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(

@@ -145,21 +145,6 @@ def test_kymatio_is_a_part_of_the_recipe(data, repo, tmp_path, signals):
     assert np.abs(found["utt4"] - ours).max() > 0.02
 
 
-def test_missing_files_and_failing_jobs(data, run_cli, tmp_path):
-    script = "steps/make_scattering.sh"
-    assert run_cli(script).returncode == 2
-    done = run_cli(script, tmp_path)
-    assert done.returncode == 1
-    assert "wav.scp" in done.stderr
-    (tmp_path / "wav" / "utt2.wav").write_bytes(b"")
-    done = run_cli(script, "--nj", 2, data, tmp_path / "log", tmp_path / "feats")
-    assert done.returncode == 1
-    assert "make_scattering_train" in done.stderr
-    assert not (data / "feats.scp").exists()
-    logs = "".join(path.read_text() for path in (tmp_path / "log").glob("make_scattering_train.*.log"))
-    assert "utt2" in logs
-
-
 SEGMENTS = {"a-1": "rec_a 0.25 1.0", "a-2": "rec_a 0.9 -1", "b-1": "rec_b 0.1 2.3"}
 CUT = {"a-1": (5512, 22050), "a-2": (19845, 40000), "b-1": (2205, 45000)}  # samples, towards zero
 

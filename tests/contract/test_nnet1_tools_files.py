@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from steps.nnet1 import nnet_copy
-from steps.nnet1.model_file import read_network
 from steps.nnet1.prototype import dnn_prototype, lstm_prototype
 
 FILES = Path(__file__).resolve().parents[1] / "fixtures" / "nnet1" / "files"
@@ -57,16 +56,6 @@ def test_copy_for_another_generation(call, tmp_path):
     done = call("nnet_copy.py", "--generation=modern", FILES / "google.bin", tmp_path / "no")
     assert done.returncode == 1
     assert "component 1 <Transmit>" in done.stderr
-
-
-def test_copy_without_some_components(call, tmp_path):
-    options = ("--remove-first-components=2", "--remove-last-components=1")
-    call("nnet_copy.py", *options, FILES / "dnn.init", tmp_path / "out", check=True)
-    kinds = [component.kind for component in read_network(tmp_path / "out").components]
-    assert kinds == ["AffineTransform", "Sigmoid", "AffineTransform"]
-    done = call("nnet_copy.py", "--remove-last-components=6", FILES / "dnn.init", tmp_path / "no")
-    assert done.returncode == 1
-    assert "none would be left" in done.stderr
 
 
 def test_info_is_kaldis_to_the_digits_that_float32_sums_have(call):

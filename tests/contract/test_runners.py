@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from utils.job_runner import request
+from utils.job_runner import request, site_conf
 
 DATE = r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \w+ \d{4}"
 
@@ -203,15 +203,6 @@ def test_quoting_is_kaldis(words: list[str], line: str) -> None:
     assert request.join(words) == line
 
 
-def test_request_attributes() -> None:
-    words = "--mem=2G -q short.q -V -pe smp 3 -tc 5 X=2:4 --foo-bar v l.X cX X"
-    parsed = request.parse(words.split())
-    assert parsed.options == {"mem": "2G", "max_jobs_run": "5", "foo_bar": "v"}
-    assert parsed.native == ("-q", "short.q", "-V", "-pe", "smp", "3")
-    assert (parsed.jobs, parsed.log_of(3), parsed.command_of(3)) == ((2, 3, 4), "l.3", "c3 3")
-    assert (parsed.same_log, parsed.max_jobs_run, parsed.threads, parsed.gpus) == ("l.*", 5, 1, 0)
-
-
 def test_runner_needs_no_package_installed(local_runner) -> None:
     """The supervisor of each job runs on the bare interpreter: nodes need no more."""
     script = Path(__file__).resolve().parents[2] / "utils/job_runner/task.py"
@@ -220,3 +211,55 @@ def test_runner_needs_no_package_installed(local_runner) -> None:
     done = subprocess.run(words, input=job, text=True, cwd=local_runner.folder, check=False)
     assert done.returncode == 0
     assert "hi" in local_runner.log("t.log")
+
+
+CONF = """
+# comment
+command qsub -v PATH -l 'arch=*64*'   # comment
+option mem=* -l mem_free=$0,ram_free=$0
+option mem=0
+option gpu=0
+option gpu=* -l gpu=$0
+default gpu=0
+option fast=true -q fast.q
+"""
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ([], []),
+        (["--mem", "2G"], ["-l", "mem_free=2G,ram_free=2G"]),
+        (["--gpu", "2"], ["-l", "gpu=2"]),
+        (["--fast", "true", "-q", "x.q"], ["-q", "fast.q", "-q", "x.q"]),
+    ],
+)
+def test_options_become_what_the_site_says(argv: list[str], words: list[str]) -> None:
+    conf = site_conf.parse(CONF, "queue.conf")
+    found = conf.arguments(request.parse([*argv, "log", "true"]))
+    assert found == ["qsub", "-v", "PATH", "-l", "arch=*64*", *words]
+    with pytest.raises(request.UsageError, match="--fast false is not described in queue.conf"):
+        conf.arguments(request.parse(["--fast", "false", "log", "true"]))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("option mem=* -l x", "x.conf: expected a line 'command"),
+        ("command qsub\nopton mem=* x", "x.conf:2: expected 'command', 'option' or 'default'"),
+        ("command qsub 'x", "x.conf:1: No closing quotation"),
+    ],
+)
+def test_wrong_site_configuration(text: str, message: str) -> None:
+    with pytest.raises(request.UsageError, match=re.escape(message)):
+        site_conf.parse(text, "x.conf")
+
+
+def test_configuration_in_its_standard_place(slurm_runner, repo) -> None:
+    (slurm_runner.folder / "conf").mkdir()
+    (slurm_runner.folder / "conf/slurm.conf").write_text("command sbatch --from-standard-place\n")
+    assert slurm_runner.run("log/a.log", "true").returncode == 0
+    options = ("--config", str(repo / "conf/slurm.conf"), "--mem", "1G", "--num-threads", "2")
+    assert slurm_runner.run(*options, "log/a.log", "true").returncode == 0
+    first, second = (slurm_runner.fake / "submitted").read_text().splitlines()
+    assert "--from-standard-place" in first and "1G" in second

@@ -1,7 +1,6 @@
 """A trained system asked about recordings: from its experiment, and from the zip when all else is gone."""
 
 import csv
-import errno
 import hashlib
 import io
 import json
@@ -17,7 +16,6 @@ import numpy as np
 import pytest
 import torch
 
-from local.classify import find_recordings
 from steps import archive
 from steps.classify.decide import Classifier, softmax
 from steps.classify.parts import collect, unpack
@@ -144,21 +142,6 @@ def test_what_cannot_be_read_is_told_and_the_others_go_on(folder, track, tmp_pat
     errors = [line for line in done.stderr.split("\n") if line.startswith("ERROR")]
     assert len(errors) == 2 and "broken.wav" in errors[0] and "none.mp3" in errors[1]
     assert "Traceback" not in done.stderr and "2 of 3 tracks" in done.stderr
-
-
-def test_a_folder_that_cannot_be_read_is_among_what_is_asked_for(tmp_path, monkeypatch):
-    for name in ("open", "locked"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "a.wav").touch()
-    scandir = os.scandir
-
-    def refuse(path):
-        if Path(path).name == "locked":
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", refuse)
-    assert list(find_recordings([tmp_path])) == [tmp_path / "locked", tmp_path / "open/a.wav"]
 
 
 def test_a_killed_process_is_told_and_leaves_nothing(folder, tmp_path):

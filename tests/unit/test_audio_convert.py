@@ -83,12 +83,6 @@ class TestFullScale:
 
 
 class TestSilenceAndOffset:
-    def test_silent_track(self, convert):
-        out, report = convert(np.zeros((OUT, 2)), OUT)
-        assert not out.any()
-        assert report.silent
-        assert report.warnings == ["the track is silent: kept"]
-
     def test_offset(self, convert):
         out, report = convert(sine(440, OUT) * 0.5 + 0.1, OUT)
         assert report.dc == pytest.approx(0.1, abs=1e-3)

@@ -155,14 +155,6 @@ def test_script_files_are_read_or_refused(data, tmp_path):
         archive.RandomReader(f"scp:{scp}")
 
 
-@MANY
-@given(spec=st.one_of(st.text(max_size=20), st.text(alphabet="arkscpt,o:-|. ", max_size=12)))
-def test_specifiers_are_parsed_or_refused(spec):
-    for parse in (archive.parse_rspecifier, archive.parse_wspecifier):
-        with contextlib.suppress(UserError):
-            parse(spec)
-
-
 MODELS = sorted(
     path for path in (REPO / "tests/fixtures/nnet1/files").iterdir() if b"<Nnet>" in path.read_bytes()[:9]
 )

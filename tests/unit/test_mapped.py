@@ -1,4 +1,4 @@
-"""Long tracks: their frames lie in a file, and what is made of them block by block is what is made of all."""
+"""Frames in a file, and items made ahead: what comes block by block is what comes at once."""
 
 import mmap
 
@@ -11,6 +11,7 @@ from steps.classifiers.networks import TrackNetwork, TrackNetworks
 from steps.classifiers.pieces import piece_vectors
 from steps.scoring.segment import posterior_statistics
 from steps.scoring.votes import vote
+from utils.read_ahead import read_ahead
 
 FRAMES, DIM = 700, 9
 
@@ -50,3 +51,23 @@ def test_blocks_make_what_all_frames_make(name, frames, monkeypatch):
     wanted = MADE[name](np.array(frames))
     monkeypatch.setattr(mapped, "ROWS", 64)
     assert np.allclose(MADE[name](frames), wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_an_error_is_raised_where_its_item_would_be():
+    def items():
+        yield from (1, 2)
+        raise ValueError("third")
+
+    found = []
+    with pytest.raises(ValueError, match="third"):
+        for item in read_ahead(items(), 4):
+            found.append(item)
+    assert found == [1, 2]
+
+
+def test_who_stops_early_does_not_wait_for_the_rest():
+    made = []
+    items = read_ahead((made.append(number) or number for number in range(1000)), 5)
+    assert next(items) == 0
+    items.close()
+    assert len(made) <= 8

@@ -4,8 +4,6 @@ The GPU is torch's device "meta" here, whose tensors have no values; a mode that
 those on tensors of two devices, as CUDA would.
 """
 
-import os
-
 import numpy as np
 import pytest
 import torch
@@ -22,7 +20,7 @@ from steps.nnet1.inputs import TrainingData
 from steps.nnet1.loss import Xent
 from steps.nnet1.minibatches import Frames, Streams
 from steps.nnet1.net import Net
-from steps.nnet1.options import TrainOptions, freest_gpu
+from steps.nnet1.options import TrainOptions
 from steps.nnet1.prototype import default_generation, parse_line
 from utils.cli import UserError
 
@@ -216,17 +214,6 @@ def test_a_loss_that_is_no_number_is_named_at_the_end(data, monkeypatch):
     net.network.components[1].weight[0, 0] = float("nan")
     with pytest.raises(UserError, match="epoch 3: the cross-entropy is nan"):
         epoch.run(net, data, Frames(8), TrainOptions(0.01), where="epoch 3")
-
-
-@pytest.mark.parametrize(
-    ("free", "process", "chosen"),
-    [([8], 5, 0), ([2, 8, 3], 4, 1), ([80, 79, 10], 6, 0), ([80, 79, 10], 7, 1), ([0, 0], 3, 1)],
-)
-def test_the_freest_gpu_is_taken_and_equals_are_shared(monkeypatch, free, process, chosen):
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(free))
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda number: (free[number], 80))
-    monkeypatch.setattr(os, "getpid", lambda: process)
-    assert freest_gpu() == chosen
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")

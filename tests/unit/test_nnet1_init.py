@@ -1,4 +1,4 @@
-"""First parameters: glibc's random numbers, prototypes, and Kaldi's networks bit for bit."""
+"""First parameters and transforms: random numbers, prototypes, Kaldi's networks bit for bit, whitening."""
 
 import ctypes
 import math
@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from local import make_feature_transform
 from steps import archive
 from steps.nnet1.components import LstmProjectedStreams
-from steps.nnet1.feature_transform import global_stats, stats_to_network
+from steps.nnet1.feature_transform import global_stats, stats_to_network, whitening
 from steps.nnet1.initialize import RAND_MAX, initialize, rand, rand_r, srand
-from steps.nnet1.model_file import write_network
+from steps.nnet1.model_file import read_network, write_network
 from steps.nnet1.prototype import default_generation, parse_line, read_prototype
 from utils.cli import UserError
 
@@ -132,3 +133,40 @@ def test_small_variances_are_floored(capsys):
     scale = stats_to_network(stats, var_floor=0.25).components[1].scale
     assert scale.tolist() == pytest.approx([2, 1 / math.sqrt(2)])
     assert "1 of 2 dimensions, dimension 0 first" in capsys.readouterr().err
+
+
+def made(dim=5):
+    rng = np.random.default_rng(0)
+    mix = rng.normal(size=(dim, dim))
+    classes = {f"u{n:02}": "ab"[n % 2] for n in range(20)}
+    return [
+        (u, rng.normal(size=(300, dim)) @ mix + 100 + 50 * (c == "a")) for u, c in classes.items()
+    ], classes
+
+
+def test_frames_come_out_white_within_classes():
+    feats, classes = made()
+    weight, bias = whitening(feats, classes, 1e-9)
+    out = {c: np.concatenate([x @ weight.T + bias for u, x in feats if classes[u] == c]) for c in "ab"}
+    within = np.mean([np.cov(x.T, bias=True) for x in out.values()], axis=0)
+    np.testing.assert_allclose(within, np.eye(5), atol=1e-5)
+    np.testing.assert_allclose(np.concatenate(list(out.values())).mean(axis=0), 0, atol=1e-8)
+    shrunk, _ = whitening(feats, classes, 1.0)
+    np.testing.assert_allclose(shrunk, np.diag(np.diag(shrunk)), atol=1e-12)
+
+
+def test_program_writes_a_network_and_refuses_nan(tmp_path):
+    from steps import archive
+
+    feats, classes = made()
+    with archive.Writer(f"ark,scp:{tmp_path}/f.ark,{tmp_path}/feats.scp") as writer:
+        for utt, matrix in feats:
+            writer.write(utt, matrix.astype(np.float32))
+    (tmp_path / "utt2genre").write_text("".join(f"{u} {c}\n" for u, c in classes.items()))
+    assert make_feature_transform.main(["--transform=whiten", str(tmp_path), str(tmp_path)]) == 0
+    (component,) = read_network(f"{tmp_path}/feature_transform.nnet").components
+    weight, _ = whitening(feats, classes, 0.03)
+    np.testing.assert_allclose(component.weight, weight, rtol=1e-4, atol=1e-5)
+    feats[3][1][0, 0] = np.nan
+    with pytest.raises(UserError, match="u03"):
+        whitening(feats, classes, 0.03)

@@ -126,13 +126,6 @@ def test_the_loss_of_a_block_is_told_once_it_is_complete(capsys):
     assert told_progress(capsys, "modern", 400000.0, report_frames=0) == ([], ["progress: []"])
 
 
-def test_in_2014_a_block_is_an_hour_and_stands_in_the_report_once_there_is_one(capsys):
-    told, report = told_progress(capsys, "2014", 200000.0, report_frames=700000)
-    assert told == [f"ProgressLoss[last 1h of {hours}h]: 0.916291 (Xent)" for hours in (1, 2)]
-    assert report == ["progress: [0.916291 0.916291 ]", ""]
-    assert told_progress(capsys, "2014", 20000.0) == ([], [""])
-
-
 def test_a_frame_without_target_has_no_weight_today():
     xent = Xent(2)
     diff = xent.eval(torch.tensor([[0.5, 0.5]]), torch.zeros(1, 2), torch.ones(1))

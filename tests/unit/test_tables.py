@@ -9,7 +9,6 @@ import pytest
 from local.report import paper, tables
 from local.report.experiments import Run, Value, read_network
 from local.report.results import overlap_line
-from local.report.tables import Table
 from steps.scoring.scores import Measure, Predictions, Scores
 from utils import tables as text_tables
 from utils.cli import UserError
@@ -69,17 +68,6 @@ def test_seeds_are_averaged_and_counted(tmp_path):
     assert "2 seeds" in tables.table2([run]).title
     assert run.value("LSeg_acc") is None
     assert Value(75.0, None, 3, 4, (30.06, 95.44), (30.06, 95.44), 70.0).cell() == "75.00 [30.1 95.4]"
-
-
-def test_layout_aligns_columns():
-    table = Table("t", ("name", "x"), [["音楽", "1.00"], ["longer", "10.00"]], paper=range(1, 2))
-    assert table.lines()[2:] == [
-        "name    |      x",
-        "----------------",
-        "音楽    |   1.00",
-        "longer  |  10.00",
-    ]
-    assert (tables.percent(None), tables.percent(83.849)) == ("-", "83.85")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-"""Kaldi's text tables: what is taken as it stands, and names with odd characters."""
+"""Kaldi's text tables and booleans: what is taken as it stands, and names with odd characters."""
+
+import argparse
 
 import pytest
 from hypothesis import given
@@ -50,3 +52,15 @@ def test_only_a_line_feed_ends_a_line(odd, tmp_path):
 )
 def test_split_offset(name, expected):
     assert tables.split_offset(name) == expected
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_kaldis_words_are_taken(value):
+    for text in ("true True TRUE t T 1" if value else "false False FALSE f F 0").split():
+        assert cli.boolean(text) is value
+
+
+@pytest.mark.parametrize("text", ["", "yes", "no", "on", "2", "-1", "tr", " true", "true ", "None", "１"])
+def test_others_are_refused(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="expected true or false"):
+        cli.boolean(text)
