@@ -1,4 +1,4 @@
-"""The training tools and nnet_forward as programs: options, counts, weights, targets, lines of Kaldi's logs."""
+"""The training tools and nnet_forward as programs: options, counts, weights, targets, Kaldi's lines."""
 
 import re
 import shlex
