@@ -2,18 +2,10 @@
 # Sourced by run.sh: what must hold on a real scheduler. Each check_* runs in a folder of its own and fails
 # with a message; run_checks runs them all.
 
-: "${work:?}" "${root:?}" "${engine:?}" "${first_node:?}" "${second_node:?}" "${two_nodes:?}" "${recipe:?}" "${only?}" "${recipe_options?}"
+: "${work:?}" "${root:?}" "${engine:?}" "${recipe:?}" "${only?}" "${recipe_options?}"
 
-case $engine in
-  slurm)
-    runner=(utils/slurm.py --config conf/slurm.conf)
-    on_first=(-w "$first_node")
-    ;;
-  sge)
-    runner=(utils/sge.py --config conf/queue.conf)
-    on_first=(-l "hostname=$first_node")
-    ;;
-esac
+runner=(utils/slurm.py --config conf/slurm.conf)
+[[ $engine == slurm ]] || runner=(utils/sge.py --config conf/queue.conf)
 export RUNNER_POLL_SECONDS=0.5 RUNNER_LATE_SECONDS=15
 
 # Runs the runner in the check's folder; leaves its exit status in $status, its words in err.
@@ -69,7 +61,7 @@ until_queue_is_empty() {
 
 # Prints the id of the array whose jobs are called $1.
 submitted_id() {
-  sed -n 's/.*"ids": \["\([0-9]*\)".*/\1/p' "log/q/$1".*/submitted
+  python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["ids"][0])' "log/q/$1".*/submitted
 }
 
 jobs_in_queue() {
@@ -111,7 +103,7 @@ check_refused_submission() {
 }
 
 check_killed_task() {
-  submit_in_background "${on_first[@]}" JOB=1:2 log/k.JOB.log echo '$$' '>' up.JOB ';' \
+  submit_in_background JOB=1:2 log/k.JOB.log echo '$$' '>' up.JOB ';' \
     test JOB = 2 '||' sleep 300
   until_there up.1
   sleep 0.5
@@ -211,7 +203,7 @@ check_killed_controller() {
 }
 
 check_killed_node_daemon() {
-  submit_in_background "${on_first[@]}" JOB=1:6 log/d.JOB.log sleep 4 ';' echo JOB '>' out.JOB
+  submit_in_background JOB=1:6 log/d.JOB.log sleep 4 ';' echo JOB '>' out.JOB
   sleep 2
   restart_node 2 >/dev/null 2>&1
   reap
@@ -219,15 +211,12 @@ check_killed_node_daemon() {
   [[ $(cat out.* | wc -l) == 6 ]] || fail "output is missing"
 }
 
-# Stages 0 to 5 on a small corpus: a task is killed, then the controller is down, and nothing may be different.
+# Stages 0 to 5 on a small corpus: the controller is down for a while, and nothing may be different.
 check_recipe() {
-  local backend=slurm signal=TERM hosts=1 words
-  [[ $two_nodes == false ]] || hosts=2
-  if [[ $engine == sge ]]; then # its master writes everything down at once
-    backend=sge signal=KILL
-  fi
+  local signal=TERM words
+  [[ $engine == slurm ]] || signal=KILL # its master writes everything down at once
   read -ra words <<<"$recipe_options"
-  python3 "$root/tests/cluster/recipe.py" "$backend" "$PWD" "$hosts" "${words[@]}" >err 2>&1 &
+  python3 "$root/tests/cluster/recipe.py" "$engine" "$PWD" "${words[@]}" >err 2>&1 &
   pid=$!
   while [[ ! -e middle ]] && kill -0 "$pid" 2>/dev/null; do
     sleep 0.1
@@ -238,7 +227,35 @@ check_recipe() {
   cat err
 }
 
-. tests/cluster/checks_limits.sh
+# Slurm counts a job's time in minutes and looks at it every half minute.
+check_out_of_time() {
+  local limit=0:01:00
+  [[ $engine == slurm ]] || limit=0:00:05
+  submit --time "$limit" JOB=1:2 log/t.JOB.log test JOB = 1 '||' sleep 300
+  expect_status 1
+  if [[ $engine == slurm ]]; then
+    expect_words 'job 2 ended with .*Slurm says TIMEOUT, .*TimeLimit.*, log is in log/t.2.log'
+  else
+    expect_words 'job 2 ended with .*Grid Engine says failed 37 .*enforced h_rt.*, log is in log/t.2.log'
+  fi
+  expect_words '1 / 2 failed'
+}
+
+# There are two GPUs: five jobs, one a GPU, two side by side.
+check_gpus() {
+  mkdir bin
+  printf '#!/bin/sh\necho "GPU 0: none"\necho "GPU 1: none"\n' >bin/nvidia-smi # Grid Engine's jobs ask it
+  chmod +x bin/nvidia-smi
+  PATH=$PWD/bin:$PATH submit --gpu 1 JOB=1:5 log/g.JOB.log set -e ';' mkdir "held.\$CUDA_VISIBLE_DEVICES" ';' \
+    echo "\$CUDA_VISIBLE_DEVICES" '>' gpu.JOB ';' sleep 2 ';' rmdir "held.\$CUDA_VISIBLE_DEVICES"
+  expect_status 0
+  [[ $(cat gpu.? | sort -u | tr '\n' ' ') == "0 1 " && $(cat gpu.? | wc -l) == 5 ]] \
+    || fail "wrong GPUs: $(cat gpu.?)"
+  submit --gpu 2 log/two.log echo "\$CUDA_VISIBLE_DEVICES" '>' two
+  submit --gpu 3 JOB=1:2 log/many.JOB.log true
+  expect_status 1
+  expect_words 'cannot submit many: '
+}
 
 run_checks() {
   local name failed=0 began status
@@ -246,7 +263,6 @@ run_checks() {
     refused_submission killed_task cancelled_task out_of_memory
     out_of_time gpus interrupt_cancels killed_runner_leaves_nothing recipe_gone_cancels requeued_task
     task_without_log killed_controller killed_node_daemon)
-  [[ $two_nodes == false ]] || names+=(two_hosts node_dies node_dies_and_tasks_run_again)
   [[ $recipe == false ]] || names+=(recipe)
   [[ -z $only ]] || read -ra names <<<"$only"
   for name in "${names[@]}"; do

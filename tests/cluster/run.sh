@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Test the cluster runners and the recipe's feature and training stages on a real scheduler that this
-# script installs, starts on this machine (with a second one made of namespaces) and stops again.
+# script installs, starts on this machine and stops again.
 #   tests/cluster/run.sh slurm|sge
 # Reads nothing, writes a temporary folder only (and installs Debian's packages where it may). Exits with
 # 0 if all went well or if the machine does not allow it (which it says), else with 1.

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# Sourced by run.sh: a Grid Engine of one or two hosts, with all its files in $work.
-# Defines install_cluster, start_cluster, stop_cluster, restart_controller, restart_node, revive_second_node.
+# Sourced by run.sh: a Grid Engine of one host, with all its files in $work.
+# Defines install_cluster, start_cluster, stop_cluster, restart_controller, restart_node.
 
-: "${work:?}" "${first_node:?}" "${second_node:?}" "${two_nodes:?}"
+: "${work:?}" "${node:?}"
 
 install_cluster() {
   type sge_qmaster sge_execd qsub ip >/dev/null 2>&1 \
@@ -14,8 +14,8 @@ write_cell() {
   local common=$SGE_ROOT/$SGE_CELL/common
   mkdir -p "$common" "$work/qmaster/job_scripts" "$work/execd" "$work/spooldb"
   ln -sfn /var/lib/gridengine/{bin,lib,util,utilbin} "$SGE_ROOT/"
-  echo "$first_node" >"$common/act_qmaster"
-  echo "$first_node localhost" >"$common/host_aliases"
+  echo "$node" >"$common/act_qmaster"
+  echo "$node localhost" >"$common/host_aliases"
   sed -e "s:^spooling_params .*:spooling_params $work/spooldb:" \
     -e "s:^qmaster_spool_dir .*:qmaster_spool_dir $work/qmaster:" \
     /usr/share/gridengine/default-bootstrap >"$common/bootstrap"
@@ -34,11 +34,9 @@ as_sgeadmin() {
   setpriv --reuid sgeadmin --regid sgeadmin --clear-groups "$@"
 }
 
-# A queue as Grid Engine proposes it to an editor, with slots on the hosts that there are, however busy they are.
+# A queue as Grid Engine proposes it to an editor, with four slots, however busy the host is.
 make_queue() {
-  local slots=4 hosts=$first_node
-  [[ $two_nodes == false ]] || slots=2 hosts="$first_node $second_node"
-  printf 's/^%s .*/%s %s/\n' hostlist hostlist "$hosts" slots slots "$slots" pe_list pe_list NONE \
+  printf 's/^%s .*/%s %s/\n' hostlist hostlist "$node" slots slots 4 pe_list pe_list NONE \
     load_thresholds load_thresholds NONE >"$work/edits"
   printf '#!/bin/sh\nsleep 1\nexec sed -i -f %s/edits "%s"\n' "$work" "\$1" >"$work/editor"
   chmod +x "$work/editor"
@@ -57,21 +55,20 @@ start_cluster() {
   as_sgeadmin /usr/lib/gridengine/spooldefaults managers sgeadmin root
   sge_qmaster
   until_true qconf -sh
-  qconf -ah "$first_node" || true
-  qconf -as "$first_node"
-  [[ $two_nodes == false ]] || qconf -ah "$second_node"
+  qconf -ah "$node" || true
+  qconf -as "$node"
   sge_execd
   make_queue
   make_gpus
   fast_scheduler
-  revive_second_node
+  until_true nodes_are_up
 }
 
 # What conf/queue.conf asks for: a consumable "gpu"; the first host has two.
 make_gpus() {
   { qconf -sc && echo "gpu gpu INT <= YES YES 0 0"; } >"$work/complexes"
   qconf -Mc "$work/complexes"
-  qconf -aattr exechost complex_values gpu=2 "$first_node"
+  qconf -aattr exechost complex_values gpu=2 "$node"
 }
 
 fast_scheduler() {
@@ -84,20 +81,7 @@ show_logs() {
 }
 
 nodes_are_up() {
-  local nodes=1
-  [[ $two_nodes == false ]] || nodes=2
-  [[ $(qstat -f | grep -c 'all\.q@.* lx-amd64 *$') == "$nodes" ]]
-}
-
-# A host that was dead cleans up after the tasks it had: for seconds, it kills what runs under their group ids.
-revive_second_node() {
-  SGE_ND=1 start_second_node sge_execd # SGE_ND: not a daemon
-  until_true nodes_are_up
-  until_true second_node_is_clean
-}
-
-second_node_is_clean() {
-  [[ -z $(ls -A "$work/execd/$second_node/active_jobs" 2>/dev/null) ]]
+  [[ $(qstat -f | grep -c 'all\.q@.* lx-amd64 *$') == 1 ]]
 }
 
 restart_controller() {
@@ -107,19 +91,18 @@ restart_controller() {
   until_true qconf -sh
 }
 
-# The first node may have called itself localhost. What the second one wrote is of its own process ids.
-first_execd() {
-  find "$work/execd" -name execd.pid -not -path "*/$second_node/*"
+# The node may have called itself localhost.
+execd() {
+  find "$work/execd" -name execd.pid
 }
 
 restart_node() {
-  kill -KILL "$(cat "$(first_execd)")"
+  kill -KILL "$(cat "$(execd)")"
   sleep "${1:-3}"
   sge_execd
 }
 
 stop_cluster() {
   qdel -u root >/dev/null 2>&1 || true
-  kill_second_node
-  stop_daemons "$(first_execd)" "$work/qmaster/qmaster.pid"
+  stop_daemons "$(execd)" "$work/qmaster/qmaster.pid"
 }

@@ -1,24 +1,22 @@
 # shellcheck shell=bash
-# Sourced by run.sh: a Slurm of one or two nodes, with all its files in $work.
-# Defines install_cluster, start_cluster, stop_cluster, restart_controller, restart_node, revive_second_node.
+# Sourced by run.sh: a Slurm of one node, with all its files in $work.
+# Defines install_cluster, start_cluster, stop_cluster, restart_controller, restart_node.
 
-: "${work:?}" "${first_node:?}" "${second_node:?}" "${second_address:?}" "${address:?}" "${two_nodes:?}"
+: "${work:?}" "${node:?}" "${address:?}"
 
 install_cluster() {
   type slurmctld munged ip >/dev/null 2>&1 \
     || apt-get install -y --no-install-recommends slurm-wlm munge iproute2
 }
 
-# The first node has two GPUs, to which Slurm gives jobs exclusively; the device files are not opened.
+# The node has two GPUs, to which Slurm gives jobs exclusively; the device files are not opened.
 write_slurm_conf() {
-  local cpus=4
-  [[ $two_nodes == false ]] || cpus=2
   ln -s /dev/null "$work/gpu0"
   ln -s /dev/null "$work/gpu1"
-  echo "NodeName=$first_node Name=gpu File=$work/gpu[0-1]" >"$work/gres.conf"
+  echo "NodeName=$node Name=gpu File=$work/gpu[0-1]" >"$work/gres.conf"
   cat >"$work/slurm.conf" <<CONF
 ClusterName=recipe
-SlurmctldHost=$first_node($address)
+SlurmctldHost=$node($address)
 SlurmUser=root
 SlurmctldPort=16817
 SlurmdPort=16818
@@ -49,10 +47,8 @@ MaxArraySize=7
 ReturnToService=2
 GresTypes=gpu
 SchedulerParameters=sched_interval=2,bf_interval=5
-NodeName=$first_node NodeAddr=$address CPUs=$cpus RealMemory=4000 Gres=gpu:2 State=UNKNOWN
+NodeName=$node NodeAddr=$address CPUs=4 RealMemory=4000 Gres=gpu:2 State=UNKNOWN
 CONF
-  [[ $two_nodes == false ]] \
-    || echo "NodeName=$second_node NodeAddr=$second_address CPUs=$cpus RealMemory=4000 State=UNKNOWN" >>"$work/slurm.conf"
   echo "PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP" >>"$work/slurm.conf"
 }
 
@@ -75,7 +71,7 @@ start_cluster() {
   start_munge
   slurmctld || return 1
   slurmd || return 1
-  revive_second_node
+  until_true nodes_are_up
 }
 
 show_logs() {
@@ -86,11 +82,6 @@ nodes_are_up() {
   [[ $(timeout 10 sinfo -h -N -o %T | sort -u) == idle ]]
 }
 
-revive_second_node() {
-  start_second_node slurmd -D
-  until_true nodes_are_up
-}
-
 restart_controller() {
   kill "-${2:-KILL}" "$(cat "$work/slurmctld.pid")"
   sleep "${1:-3}"
@@ -98,13 +89,12 @@ restart_controller() {
 }
 
 restart_node() {
-  kill -KILL "$(cat "$work/slurmd.$first_node.pid")"
+  kill -KILL "$(cat "$work/slurmd.$node.pid")"
   sleep "${1:-3}"
   slurmd || return 1
 }
 
 stop_cluster() {
   scancel --user=root 2>/dev/null || true
-  kill_second_node
-  stop_daemons "$work/slurmd.$first_node.pid" "$work/slurmctld.pid" "$work/munge/pid"
+  stop_daemons "$work/slurmd.$node.pid" "$work/slurmctld.pid" "$work/munge/pid"
 }

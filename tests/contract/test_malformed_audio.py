@@ -1,24 +1,12 @@
 """Recordings and tables of recordings that cannot be used."""
 
-import functools
-import io
 import struct
 
 import numpy as np
-import soundfile
 
 from tests.contract.malformed import Case, check_works, refusal, write_files
 
 CONVERT = "steps/convert_audio.py --report report.tsv wav.scp wav wav22k.scp"
-
-
-@functools.cache
-def sound(kind: str) -> bytes:
-    time = np.arange(2 * 22050) / 22050
-    samples = 0.3 * np.sin(2 * np.pi * 440 * time) + 0.1 * np.random.default_rng(7).normal(size=len(time))
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, 22050, format=kind)
-    return buffer.getvalue()
 
 
 def wav(
@@ -32,10 +20,6 @@ def wav(
     return b"RIFF" + struct.pack("<I", len(body) + len(data)) + body + data
 
 
-def au(data: bytes, offset: int = 24, size: int | None = None, code: int = 3, rate: int = 22050) -> bytes:
-    return struct.pack(">4sIIIII", b".snd", offset, len(data) if size is None else size, code, rate, 1) + data
-
-
 def floats(*odd: float) -> bytes:
     """Return a WAV file in float32 that ends with the given samples."""
     samples = np.concatenate([np.zeros(20000), odd]).astype("<f4").tobytes()
@@ -43,26 +27,18 @@ def floats(*odd: float) -> bytes:
 
 
 PCM = np.random.default_rng(7).integers(-9000, 9000, 30000).astype("<i2").tobytes()
-MP3, OGG, FLAC = sound("MP3"), sound("OGG"), sound("FLAC")
-AU, WAV = au(PCM), wav(PCM)
-JUNK = np.random.default_rng(8).bytes(20000)
+WAV = wav(PCM)
 
 # name, content of x.snd, what is said about it
 RECORDINGS = [
     ("empty", b"", "zero bytes long"),
     ("text", b"I will be music one day.\n" * 99, r"not audio.*text beginning"),
     ("wav_header_alone", wav(b""), "no samples"),
-    ("wav_body_cut", WAV[:-7000], "truncated or corrupt"),
     ("wav_channels_0", wav(PCM, channels=0), "not audio"),
     ("wav_rate_7999", wav(PCM, rate=7999), "sample rate 7999 Hz, expected 8000 to 192000"),
-    ("wav_size_huge", wav(PCM, size=0x7FFF0000), "truncated or corrupt"),
     ("wav_nan", floats(np.nan), "sample 20000 is NaN or infinite"),
     ("wav_overflow", floats(1e30), r"exceed full scale, peak \+600"),
     ("wav_short", wav(PCM[:16382]), "8191 samples at 22050 Hz .* shorter than one window of 8192"),
-    ("flac_body_noise", FLAC[:9000] + JUNK, "decoding failed|truncated or corrupt|expected"),
-    ("ogg_body_cut", OGG[: len(OGG) // 2], "truncated or corrupt|not audio"),
-    ("mp3_body_cut", MP3[: len(MP3) // 2], "truncated or corrupt|lost|before its own header"),
-    ("au_size_huge", au(PCM, size=10**9), "truncated or corrupt"),
 ]
 
 # name, wav.scp, what is said

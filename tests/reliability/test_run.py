@@ -91,25 +91,6 @@ def test_the_same_experiment_is_refused_and_another_one_is_not(workspace):
     assert none_works_in(workspace)
 
 
-def test_two_runs_that_need_the_same_corpus_make_it_once(workspace):
-    shutil.rmtree(workspace / "corpora")
-    first = start(workspace, "corpora/.done/synth.lock", *STAGE_0)
-    os.killpg(first.pid, signal.SIGSTOP)  # until the second one waits for it
-    words = ["./run.sh", "--verbose", "true", *STAGE_0, "--name", "another"]
-    pipes = {"env": environment(), "stderr": subprocess.PIPE, "text": True}
-    lines = []
-    with subprocess.Popen(words, cwd=workspace, **pipes) as second:
-        for line in second.stderr:
-            lines.append(line)
-            if "waiting for process" in line:
-                os.killpg(first.pid, signal.SIGCONT)
-    text = "".join(lines)
-    assert second.returncode == 0, text[-2000:]
-    assert "waiting for process" in text and "up to date: corpora/.done/synth" in text
-    with first.stderr:
-        assert first.wait(timeout=120) == 0, first.stderr.read()
-
-
 @pytest.mark.parametrize("how", ["group", "script", "term"])
 def test_a_killed_run_leaves_no_lock_and_no_job(workspace, how):
     with endless_training(workspace) as killed:

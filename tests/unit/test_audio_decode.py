@@ -223,13 +223,3 @@ def test_of_joined_files_nothing_is_lost_without_a_word(more, sounds, monkeypatc
     else:
         assert track.warnings
         assert name != "f.mp3" or 0 <= len(samples) - 2 * RATE * SECONDS < 4 * 1152
-
-
-def test_metadata_behind_the_samples_is_no_sound(more):
-    data = (more / "a.wav").read_bytes()
-    chunk = b"LIST" + struct.pack("<I", 26) + b"INFOIART" + struct.pack("<I", 14) + b"an artist here"
-    for tail in (chunk, chunk + b"id3 " + struct.pack("<I", 3) + b"abc", b"TAG" + bytes(125), bytes(5000)):
-        (more / "b.wav").write_bytes(data + tail)
-        samples, track = decode(more / "b.wav")
-        assert len(samples) == RATE * SECONDS
-        assert not track.warnings

@@ -1,8 +1,5 @@
 """Utterance ids, overlap between sets, GTZAN's repetitions, artists."""
 
-import shutil
-import struct
-
 import numpy as np
 import pytest
 import soundfile
@@ -11,7 +8,6 @@ from hypothesis import strategies as st
 
 from local.corpus import artists, ids, overlap
 from local.corpus.tracks import Recording, name_tracks, write_data_dirs
-from steps import audio
 from steps.audio import tags
 from utils import cli, tables
 
@@ -113,44 +109,6 @@ class TestArtists:
             sound.artist = "Björk"
             sound.write(np.zeros(2000))
         assert tags.artist(tmp_path / name) == "Björk"
-
-
-def id3(frames: dict[str, str], version: int = 3) -> bytes:
-    body = b""
-    for name, text in frames.items():
-        data = b"\1" + text.encode("utf-16") if version == 3 else b"\3" + text.encode()
-        body += name.encode() + struct.pack(">I", len(data)) + b"\0\0" + data
-    return b"ID3" + bytes((version, 0, 0, 0, 0, len(body) >> 7, len(body) & 127)) + body
-
-
-def comment(data: bytes, text: str) -> bytes:
-    """Put a Vorbis comment block behind the first block of a FLAC file."""
-    body = struct.pack("<I", 1) + b"x" + struct.pack("<II", 1, len(text.encode())) + text.encode()
-    return data[:42] + b"\4" + len(body).to_bytes(3, "big") + body + data[42:]
-
-
-def chunk(name: bytes, order: str, content: bytes) -> bytes:
-    return name + struct.pack(f"{order}I", len(content)) + content
-
-
-ARTISTS = {
-    "wav": lambda data: data + chunk(b"id3 ", "<", id3({"TPE1": "Ånn"})),
-    "flac": lambda data: comment(data, "ALBUMARTIST=Ånn"),
-}
-
-
-@pytest.mark.skipif(shutil.which("ffprobe") is None, reason="there is no ffprobe")
-@pytest.mark.parametrize("kind", ARTISTS)
-def test_artists_where_libsndfile_does_not_look(tmp_path, kind):
-    sound = np.random.default_rng(1).uniform(-0.1, 0.1, 22050)
-    soundfile.write(tmp_path / f"a.{kind}", sound, 22050)
-    data = (tmp_path / f"a.{kind}").read_bytes()
-    assert tags.artist(tmp_path / f"a.{kind}") == ""
-    (tmp_path / f"a.{kind}").write_bytes(ARTISTS[kind](data))
-    assert tags.artist(tmp_path / f"a.{kind}") == "Ånn"
-    with audio.Track(tmp_path / f"a.{kind}") as track:
-        assert sum(len(block) for block in track.blocks()) >= 22050
-        assert not track.warnings
 
 
 def test_classes_have_names_that_can_be_read():
