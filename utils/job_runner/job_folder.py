@@ -77,7 +77,8 @@ class JobFolder:
 
     def record(self, ids: list[str]) -> None:
         """Write down what was submitted."""
-        atomic.write_json(self.submitted, {"logs": self.logs, "ids": ids})
+        with atomic.replacing(self.submitted) as file:
+            json.dump({"logs": self.logs, "ids": ids}, file)
 
     def write_script(self, number: int, index_variable: str) -> Path:
         """Write what the tasks of an array start."""
