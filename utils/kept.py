@@ -9,25 +9,21 @@ from pathlib import Path
 from utils import atomic
 
 
-def _key_file(piece: str | Path) -> Path:
-    return Path(f"{piece}.key")
-
-
 def is_kept(piece: str | Path, key: str) -> bool:
     """Tell whether a piece is there and was made under this key; an empty key keeps nothing."""
     try:
-        return bool(key) and Path(piece).exists() and _key_file(piece).read_text(encoding="utf-8") == key
+        return bool(key) and Path(piece).exists() and Path(f"{piece}.key").read_text(encoding="utf-8") == key
     except (OSError, UnicodeDecodeError):
         return False
 
 
 def begin(piece: str | Path) -> None:
     """Forget the key of a piece that is to be made again."""
-    _key_file(piece).unlink(missing_ok=True)
+    Path(f"{piece}.key").unlink(missing_ok=True)
 
 
 def keep(piece: str | Path, key: str) -> None:
     """Record that a piece is complete."""
     if key:
-        with atomic.replacing(_key_file(piece)) as file:
+        with atomic.replacing(Path(f"{piece}.key")) as file:
             file.write(key)

@@ -130,20 +130,16 @@ class _Reporter:
         self.label: str | None = None
         self.began = self.first = 0.0
 
-    def report(self, status: Status) -> None:
-        """Say it once a second, with the speed since the first report of this label and the time left."""
-        now = time.monotonic()
-        if now - self.said < SECONDS_BETWEEN:
-            return
-        self.said = now
+    def complete(self, status: Status) -> Status:
+        """Add the speed since the first report of this label, and the time left."""
         if status.label != self.label:
-            self.label, self.began, self.first = status.label, now, status.work
-        elapsed, work = now - self.began, status.work - self.first
+            self.label, self.began, self.first = status.label, self.said, status.work
+        elapsed, work = self.said - self.began, status.work - self.first
         if elapsed > 0 and work > 0:
             status.speed = work / elapsed
             if status.total:
                 status.left = max(0.0, status.total * max(status.epochs, 1) - status.work) / status.speed
-        publish([status])
+        return status
 
 
 _reporter = _Reporter()
@@ -178,8 +174,10 @@ def report(
     The arguments are those of :class:`Status`; without a ``label`` it is that of the job's log.
     ``train_loss=0.5`` is shown as "train loss 0.5".
     """
-    known = {name: float(value) for name, value in numbers.items() if value is not None}
-    _reporter.report(Status(label, done, total, unit, epoch, epochs, known))
+    if (now := time.monotonic()) - _reporter.said >= SECONDS_BETWEEN:
+        _reporter.said = now
+        known = {name: float(value) for name, value in numbers.items() if value is not None}
+        publish([_reporter.complete(Status(label, done, total, unit, epoch, epochs, known))])
 
 
 def status_file(log: str | Path) -> Path:

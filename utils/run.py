@@ -18,14 +18,12 @@ jobs share a GPU. A job finds in JOB_STATUS where to say how far it is (utils/pr
 """
 
 import contextlib
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from utils import progress
 from utils.job_runner import frontend, job_log, local
 from utils.job_runner.gpus import GpuPool
 from utils.job_runner.request import Request
@@ -45,10 +43,10 @@ def run_jobs(request: Request) -> dict[int, str]:
         job = {"command": command, "log": log, "threads": request.threads}
         return local.start_task(job, environment=environment)
 
-    limit = request.max_jobs_run or max(1, len(os.sched_getaffinity(0)) // request.threads)
+    limit = request.max_jobs_run or max(1, local.cores() // request.threads)
     shared = max(1, int(frontend.number("RUNNER_JOBS_PER_GPU", 1)))
     gpus = GpuPool(request.gpus, frontend.warn, jobs_per_gpu=shared)
-    board = Board(request.name, len(request.jobs), lambda job: progress.read(request.log_of(job)))
+    board = Board(request.name, len(request.jobs), request.status_of)
     codes = local.run_all(request.jobs, start, limit=limit, gpus=gpus, board=board)
     return {number: explain(code, request.log_of(number)) for number, code in codes.items() if code}
 

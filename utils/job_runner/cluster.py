@@ -77,10 +77,8 @@ class ClusterRun:
         self.gone: dict[int, float] = {}  # since when the scheduler has forgotten a job
         self.unheard: dict[int, float] = {}  # since when its node has not been heard of
         self.worked: dict[str, float] = {}  # when the scheduler and the folder answered last
-        self.recipe = frontend.RecipeWatch()
         self.pause = self.asked = 0.0
-        look = progress.read
-        self.board = progress.Board(request.name, len(request.jobs), lambda job: look(request.log_of(job)))
+        self.board = progress.Board(request.name, len(request.jobs), request.status_of)
 
     def run(self) -> dict[int, str]:
         """Submit and wait; return why jobs failed, by number."""
@@ -146,7 +144,7 @@ class ClusterRun:
         """Do something that a controller that is down refuses, again and again until it is up."""
         deadline = time.monotonic() + self.patience
         while True:
-            self.recipe.check()
+            frontend.check_recipe()
             try:
                 return action()
             except RefusedError as error:
@@ -178,7 +176,7 @@ class ClusterRun:
 
     def _look(self) -> None:
         """Ask the scheduler, if it is time, and read what tasks have said."""
-        self.recipe.check()
+        frontend.check_recipe()
         self.board.step()
         if time.monotonic() - self.asked >= min(self.poll, max(0.5, self.pause)):
             self.asked, self.verdicts = time.monotonic(), {}
@@ -339,9 +337,7 @@ def survived(folder: JobFolder, scheduler: Scheduler) -> Iterator[None]:
 
 def is_there(path: Path) -> bool:
     """Tell whether a file exists; its folder is read, which makes network file systems look at it again."""
-    try:
-        with os.scandir(path.parent) as entries:
-            next(entries, None)
+    with contextlib.suppress(OSError):
+        next(path.parent.iterdir(), None)
         return path.exists()
-    except OSError:
-        return False
+    return False

@@ -8,7 +8,6 @@ leaves nothing working behind.
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -28,20 +27,11 @@ class InterruptedRunError(Exception):
     """The runner has to stop: why, and with which exit code."""
 
 
-class RecipeWatch:
-    """Looks once a second whether the recipe that called still lives."""
-
-    def __init__(self) -> None:
-        pid = os.environ.get("RECIPE_PID", "")
-        self.pid = int(pid) if pid.isascii() and pid.isdigit() else None
-        self.last = 0.0
-
-    def check(self) -> None:
-        """Raise :class:`InterruptedRunError` if the recipe is gone."""
-        if self.pid is not None and time.monotonic() - self.last >= 1.0:
-            self.last = time.monotonic()
-            if not is_ancestor(self.pid):
-                raise InterruptedRunError(f"the recipe (process {self.pid}) is gone", 1)
+def check_recipe() -> None:
+    """Raise :class:`InterruptedRunError` if the recipe that called is gone."""
+    pid = os.environ.get("RECIPE_PID", "")
+    if pid.isascii() and pid.isdigit() and not is_ancestor(int(pid)):
+        raise InterruptedRunError(f"the recipe (process {pid}) is gone", 1)
 
 
 def raise_on_signals() -> None:

@@ -22,6 +22,11 @@ STOP_SECONDS = 5.0
 Process = subprocess.Popen[bytes]
 
 
+def cores() -> int:
+    """Return the number of cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
 def start_task(
     job: dict[str, Any], *, environment: dict[str, str] | None = None, stdout: int | None = None
 ) -> Process:
@@ -80,10 +85,10 @@ def run_all(
     Raises InterruptedRunError when all are stopped.
     """
     waiting, running, codes = list(jobs), dict[int, tuple[Process, list[Any]]](), dict[int, int]()
-    watch, pause = frontend.RecipeWatch(), 0.005
+    pause = 0.005
     try:
         while waiting or running:
-            watch.check()
+            frontend.check_recipe()
             while waiting and len(running) < limit and (held := gpus.acquire()) is not None:
                 job = waiting.pop(0)
                 running[job] = start(job, gpus.environment(held)), held

@@ -4,6 +4,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from utils import progress
+from utils.progress import Status
+
 
 class UsageError(Exception):
     """The runner was called wrongly."""
@@ -72,6 +75,10 @@ class Request:
     def log_of(self, job: int) -> str:
         """Log file of one job."""
         return substitute(self.log, self.job_name, job)
+
+    def status_of(self, job: int) -> Status | None:
+        """Where one job stands, None if it does not say."""
+        return progress.read(self.log_of(job))
 
     def command_of(self, job: int) -> str:
         """Command line of one job."""
