@@ -133,7 +133,10 @@ def test_frames_of_weight_zero_are_frames_that_are_not_there(tmp_path, capsys):
     weights = write(tmp_path / "w", "vector", ((key, keep[key].astype(np.float32)) for key in KEYS))
     feats = write(tmp_path / "f", "matrix", ((key, x[keep[key]]) for key, x in archive.read_matrices(FEATS)))
     post = archive.RandomReader(POST, "posterior")
-    cut = ((key, [frame for frame, kept in zip(post[key], keep[key], strict=True) if kept]) for key in KEYS)
+    cut = (
+        (key, [frame for frame, kept in zip(post[key].as_lists(), keep[key], strict=True) if kept])
+        for key in KEYS
+    )
     targets = write(tmp_path / "p", "posterior", cut)
     train(tmp_path / "weighted", f"--frame-weights={weights}")
     first = capsys.readouterr().err
