@@ -7,6 +7,7 @@ import pytest
 
 from steps import archive
 from steps.nnet1 import nnet_forward
+from utils import data_dir, tables
 
 pytestmark = pytest.mark.xdist_group("crossfit")  # one process divides the folds
 CONF = {
@@ -34,14 +35,11 @@ def data(tmp_path_factory, run_cli):
     with archive.Writer(f"ark,scp:{train}/feats.ark,{train}/feats.scp") as writer:
         for utt in sorted(TRACKS):
             writer.write(utt, rng.normal(size=(12, 5)).astype(np.float32) + "xyz".index(utt[0]))
-    tables = {"utt2spk": "{1}", "utt2genre": "{0[0]}", "utt2num_frames": "12", "utt2dur": "2.2"}
-    for name, value in tables.items():
-        (train / name).write_text(
-            "".join(f"{utt} {value.format(utt, TRACKS[utt])}\n" for utt in sorted(TRACKS))
-        )
-    artists = sorted(set(TRACKS.values()))
-    lines = (" ".join([a, *(u for u in sorted(TRACKS) if TRACKS[u] == a)]) for a in artists)
-    (train / "spk2utt").write_text("".join(f"{line}\n" for line in lines))
+    tables.write_table(train / "utt2spk", TRACKS)
+    tables.write_table(train / "spk2utt", data_dir.invert(TRACKS))
+    tables.write_table(train / "utt2genre", {utt: utt[0] for utt in TRACKS})
+    tables.write_table(train / "utt2num_frames", dict.fromkeys(TRACKS, 12))
+    tables.write_table(train / "utt2dur", dict.fromkeys(TRACKS, 2.2))
     (train / "genres.txt").write_text("x\ny\nz\n")
     (train / "frame_shift").write_text("0.185759637188\n")
     run_cli("local/make_crossfit_data.sh", "--num-folds", 2, folder / "data", check=True)
@@ -53,8 +51,7 @@ def test_posteriors_are_of_networks_that_knew_neither_track_nor_artist(model, da
     options = ("--num-folds", 2, "--conf", data / "conf", "--dnns", "dnn")
     script = "local/crossfit_posteriors.sh"
     run_cli(script, *options, data / "data", data / "exp", model, check=True)
-    lines = (data / f"exp_{model}/post_train_crossfit/post.scp").read_text().splitlines()
-    where = dict(line.split() for line in lines)
+    where = tables.read_table(data / f"exp_{model}/post_train_crossfit/post.scp")
     assert list(where) == sorted(TRACKS)
     for utt, path in where.items():
         fold = re.search(r"/(fold[12])", path)[1]

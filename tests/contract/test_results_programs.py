@@ -13,14 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from local import (
-    compare_results,
-    make_report,
-    score_best,
-    score_svm,
-    train_best,
-    write_results,
-)
+from local import compare_results, make_report, score_best, score_svm, train_best, write_results
 from local.report.experiments import load_scores
 from local.report.tables import EXTRA_TABLES
 from steps import archive

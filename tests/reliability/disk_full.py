@@ -26,13 +26,6 @@ LEFT = (0, 8192, 100_000)
 SAID = ("No space left", "will be written", "disk not full", "space")
 
 
-def get_parser() -> cli.KaldiParser:
-    parser = cli.KaldiParser("disk_full.py [options]", __doc__)
-    parser.add_argument("--stop-stage", type=int, default=10, help="last stage to try (default: 10)")
-    parser.add_argument("--inside", metavar="FOLDER", help="for the program itself, in its namespace")
-    return parser
-
-
 def stage_of(folder: Path, stage: int) -> subprocess.CompletedProcess:
     return run_recipe(folder, "--stage", str(stage), "--stop-stage", str(stage), *MODELS)
 
@@ -45,21 +38,12 @@ def fill(path: Path, left: int) -> None:
 
 
 def check_failed(done: subprocess.CompletedProcess, folder: Path, what: str) -> None:
-    """Make sure that a run failed as it should.
-
-    Raises
-    ------
-    UserError
-        If it said nothing about the disk, or left a temporary file.
-    """
+    """Make sure that a run said that the disk is full, and left no temporary file."""
     logs = [path for path in folder.rglob("log/*.log") if path.is_file()]
     text = done.stderr + "".join(path.read_text(errors="replace") for path in logs)
-    if "Traceback" in text:
-        raise cli.UserError(f"{what}: a traceback:\n{text[-3000:]}")
-    if not any(word in text for word in SAID):
-        raise cli.UserError(f"{what}: nothing about the disk in:\n{done.stderr[-3000:]}")
-    if left := [str(path) for path in folder.rglob(".*.tmp[0-9]*")]:
-        raise cli.UserError(f"{what}: left behind: {' '.join(left)}")
+    left = [str(path) for path in folder.rglob(".*.tmp[0-9]*")]
+    if "Traceback" in text or left or not any(word in text for word in SAID):
+        raise cli.UserError(f"{what}: left behind: {left}; said:\n{text[-3000:]}")
 
 
 def inside(folder: Path, stop_stage: int) -> int:
@@ -92,7 +76,10 @@ def inside(folder: Path, stop_stage: int) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    options = get_parser().parse_args(argv)
+    parser = cli.KaldiParser("disk_full.py [options]", __doc__)
+    parser.add_argument("--stop-stage", type=int, default=10, help="last stage to try (default: 10)")
+    parser.add_argument("--inside", metavar="FOLDER", help="for the program itself, in its namespace")
+    options = parser.parse_args(argv)
     if options.inside:
         return inside(Path(options.inside), options.stop_stage)
     if os.geteuid() != 0 or shutil.which("unshare") is None:
