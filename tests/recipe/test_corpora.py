@@ -161,12 +161,6 @@ class TestSecondTestSet:
         counts = {f"evaluation_{x['name']}": (x["correct"], x["total"]) for x in record["sets"]["evaluation"]}
         assert counts == {name: value for name, value in found.items() if name.startswith("evaluation_")}
 
-    def test_the_same_svm_scores_both_sets(self, finished):
-        folder = finished[0] / "exp/ismir04_dnn1/svm_fusion"
-        assert len((folder / "evaluation.scp").read_text().splitlines()) == 12
-        rows = (folder / "score_evaluation/predictions_FSeg_acc.tsv").read_text().splitlines()
-        assert len(rows) == 13 and not (folder / "score_evaluation/svm.npz").exists()
-
     def test_tables_and_page_keep_the_sets_apart(self, finished):
         folder, done = finished
         title = "Test set evaluation, 12 tracks, not in the paper"

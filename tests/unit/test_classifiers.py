@@ -9,7 +9,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from steps.classifiers import ensemble, lda, machines, model, networks
 from steps.classifiers.calibration import calibrate, fit_confidence, fit_sharpness, track_losses
-from steps.classifiers.pieces import MOVEMENTS, movements, order, piece_bounds, piece_vectors
+from steps.classifiers.pieces import MOVEMENTS, movements, order, piece_vectors
 from utils.cli import UserError
 
 NUM_CLASSES = 3
@@ -23,16 +23,6 @@ def clouds(seed: int, tracks: int = 60, dim: int = 8, pieces: int = 1, gap: floa
     centres = gap * rng.normal(size=(NUM_CLASSES, dim))[labels] + rng.normal(size=(tracks, dim))
     owner = np.repeat(np.arange(tracks), pieces)
     return centres[owner] + 0.3 * rng.normal(size=(len(owner), dim)), owner, labels
-
-
-@pytest.mark.parametrize("length", [0, 1, 2.5, 4, 100])
-@pytest.mark.parametrize("num_frames", [1, 2, 7, 41])
-def test_pieces_cover_a_track_evenly(num_frames, length):
-    sizes = np.diff(piece_bounds(num_frames, length))
-    assert sizes.sum() == num_frames
-    assert sizes.min() >= 1
-    assert sizes.max() - sizes.min() <= 1
-    assert len(sizes) == (1 if length == 0 else max(1, min(num_frames, round(num_frames / length))))
 
 
 def test_piece_statistics_by_hand():

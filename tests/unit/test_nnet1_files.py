@@ -81,15 +81,6 @@ def test_options_may_stand_in_any_order_or_not_at_all(tmp_path):
     assert (affine.learn_rate_coef, affine.bias_learn_rate_coef, affine.max_norm) == (1, 1, 0)
 
 
-def test_names_of_components_are_taken_in_any_case(tmp_path):
-    text = (FILES / "dnn.init.txt").read_bytes()
-    shouted = text.replace(b"<AffineTransform>", b"<AFFINETRANSFORM>").replace(b"<Sigmoid>", b"<sigmoid>")
-    assert shouted != text
-    (tmp_path / "x").write_bytes(shouted.replace(b"<Nnet>", b"").replace(b"</Nnet>", b""))
-    write_network(read_network(tmp_path / "x"), tmp_path / "y", binary=False)
-    assert (tmp_path / "y").read_bytes() == text
-
-
 def test_double_precision_is_read(tmp_path):
     data = (
         b"\0B<Nnet> <AddShift> \4\2\0\0\0\4\2\0\0\0DV \4\2\0\0\0" + struct.pack("<2d", 0.1, -3) + b"</Nnet> "

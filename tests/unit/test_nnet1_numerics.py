@@ -140,13 +140,6 @@ def test_nan_is_refused():
         xent.check_finite("epoch 3, learning rate 9")
 
 
-def test_an_lstm_that_stands_first_is_refused_for_2014():
-    component = random_lstm(torch.Generator().manual_seed(0))
-    with pytest.raises(UserError, match="put a <Transmit> before it"):
-        Net(nn.Network([component], "2014")).check_trainable()
-    Net(nn.Network([component])).check_trainable()
-
-
 def test_what_kaldi_cannot_train_through_is_refused_or_told(capsys):
     affine = nn.AffineTransform(2, 2, weight=torch.eye(2), bias=torch.zeros(2))
     splice, copy = nn.Splice(2, 2, offsets=[1]), nn.Copy(2, 2, indices=[1, 0])

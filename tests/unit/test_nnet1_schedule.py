@@ -119,15 +119,6 @@ def test_a_rate_is_printed_with_six_digits_and_stands_in_names_as_it_was_given()
     )
 
 
-def test_min_iters_is_named_where_it_alone_keeps_training_from_the_end():
-    state, _ = run(Karel("1", min_iters=2), 1.0, [(0.5, 1.0)])
-    assert state.notice == ""
-    state, _ = run(Karel("1", min_iters=2), 1.0, [(0.5, 1.0), (0.5, 1.0)])
-    assert state.notice == "we were supposed to finish, but we continue as min_iters : 2"
-    state, _ = run(Karel("1", min_iters=2), 1.0, [(0.5, 1.0)] * 3)
-    assert (state.notice, state.finished) == ("", "finished, too small rel. improvement 0")
-
-
 def _epochs(*losses):
     return [Epoch(i, "0.5", tr, cv) for i, (tr, cv) in enumerate(losses, start=1)]
 

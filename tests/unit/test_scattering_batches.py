@@ -1,13 +1,11 @@
 """The path of CUDA where there is no GPU: tracks in batches, mirror images gathered, devices of tensors."""
 
-from contextlib import contextmanager
 from itertools import islice
 
 import numpy as np
 import pytest
 import torch
 
-from steps import recorded
 from steps.scattering import Config, batches, blocks, fast, features, features_of_tracks
 from tests.unit.test_nnet1_gpu import META, OneDevice
 from utils.cli import UserError
@@ -98,38 +96,6 @@ def test_every_tensor_of_a_batch_is_on_the_gpu():
         _, averages, _ = one.start(pieces)
     assert averages.device == META
     assert averages.shape == (3, one.made.num_dims, one.made.num_frames)
-
-
-class Graph:
-    """What torch.cuda.CUDAGraph does, of the calls that a test sees."""
-
-    replays = 0
-
-    def replay(self):
-        Graph.replays += 1
-
-
-@pytest.mark.parametrize("works", [True, False])
-def test_what_cannot_be_recorded_goes_on_operation_by_operation(works, monkeypatch, capsys):
-    @contextmanager
-    def record(_graph, **_):
-        yield
-        if not works:
-            raise RuntimeError("operation not permitted when stream is capturing")
-
-    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
-    monkeypatch.setattr(torch.cuda, "graph", record)
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda: None)
-    recorded._tell.cache_clear()
-    calls, Graph.replays = [], 0
-    for _ in range(2):
-        run = recorded.Recorded(lambda: calls.append(1), "Scattering")
-        for _ in range(5):
-            run()
-    assert (len(calls), Graph.replays) == ((2 * 3, 2 * 3) if works else (2 * 6, 0))
-    told = capsys.readouterr().err.splitlines()
-    assert len(told) == 1
-    assert ("a recorded graph" if works else "operation by operation; no graph of it can be") in told[0]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")

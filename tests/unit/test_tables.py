@@ -1,17 +1,15 @@
 """The paper's numbers, the tables' layout, and what tables and pictures are made from."""
 
-import json
 import re
 
 import numpy as np
 import pytest
 
 from local.report import paper, tables
-from local.report.experiments import Run, Value, read_network
+from local.report.experiments import Run, Value
 from local.report.results import overlap_line
 from steps.scoring.scores import Measure, Predictions, Scores
 from utils import tables as text_tables
-from utils.cli import UserError
 
 SEG = [[2, 1], [0, 1]]
 UTTS = ("u1", "u2", "u3", "u4")
@@ -94,11 +92,3 @@ def test_artist_overlap(tmp_path, train, test, note, expected):
         text_tables.write_table(tmp_path / part / "utt2spk", table)
     (tmp_path / "overlap.txt").write_text(note)
     assert expected in overlap_line(tmp_path)
-
-
-def test_dimensions_are_the_records(tmp_path):
-    assert read_network(tmp_path, {}) is None
-    record = json.loads('{"network": {"kind": "LSTM", "dims": [525, 64, 6]}}')
-    assert read_network(tmp_path, record) == ("LSTM", (525, 64, 6))
-    with pytest.raises(UserError, match=r"training\.json: network"):
-        read_network(tmp_path, {"network": {"kind": "LSTM"}})
