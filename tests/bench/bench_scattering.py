@@ -2,8 +2,8 @@
 """Time the scattering features beside kymatio's core on the same filters, each in a process of its own.
 
 Prints a table: seconds (best of the repetitions, filters built before), times real time, processor seconds,
-peak memory; then the cost of the filters, the time of the bare Fourier transforms beside ours, and one hour
-of audio. On a busy machine the processor time is the better number; --long=false leaves out what takes long.
+peak memory; then the cost of the filters, and the time of the bare Fourier transforms beside ours. On a busy
+machine the processor time is the better number; --long=false leaves out the 240 s.
 
 e.g. tests/bench/bench_scattering.py
 """
@@ -73,23 +73,6 @@ def measure(system: str, seconds: float, threads: int, repeats: int) -> tuple[fl
             walls.append((time.perf_counter() - wall) / tracks)
             cpus.append((time.process_time() - cpu) / tracks)
     return min(walls[1:]), min(cpus[1:]), peak_gb()
-
-
-def measure_hour() -> tuple[float, float, float]:
-    """Time one hour of audio in one WAV file, reading included, as :func:`measure` does."""
-    from steps.scattering import features, wav
-
-    minute = signal(60)
-    with tempfile.TemporaryDirectory() as folder:
-        path = f"{folder}/hour.wav"
-        with soundfile.SoundFile(path, "w", RATE, 1, "PCM_16") as file:
-            for _ in range(60):
-                file.write(minute)
-        features(minute)
-        wall, cpu = time.perf_counter(), time.process_time()
-        with wav.open_wav(path, RATE, "hour") as samples:
-            features(samples)
-    return time.perf_counter() - wall, time.process_time() - cpu, peak_gb()
 
 
 def transforms(num_hops: int) -> list[tuple[bool, int, int]]:
@@ -165,7 +148,7 @@ def about_machine() -> tuple[str, bool]:
 def main(argv: list[str] | None = None) -> int:
     """Print the table and what follows it."""
     parser = cli.KaldiParser("bench_scattering.py [options]", __doc__)
-    parser.add_argument("--long", type=cli.boolean, default=True, help="time 240 s and an hour too")
+    parser.add_argument("--long", type=cli.boolean, default=True, help="time 240 s too")
     parser.add_argument("--repeats", type=cli.positive_int, default=20, help="of ours (of kymatio's 2)")
     options = parser.parse_args(argv)
     name, has_gpu = alone(about_machine)
@@ -185,12 +168,6 @@ def main(argv: list[str] | None = None) -> int:
         f"{bare:.3f} s ({30 / bare:.0f} × real time), all that we do {own:.3f} s ({30 / own:.0f} ×), "
         f"{bare / own:.2f} times their speed"
     )
-    if options.long:
-        wall, cpu, peak = alone(measure_hour)
-        print(
-            f"one hour in one piece: {wall:.1f} s, {cpu:.1f} processor seconds, peak {peak:.2f} GB; "
-            f"100 hours on one core: {cpu * 100 / 60:.0f} minutes"
-        )
     return 0
 
 

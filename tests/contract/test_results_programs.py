@@ -237,11 +237,8 @@ def test_figures_and_page(report):
     links = [attrs["href"] for _, attrs in page.tags if "href" in attrs]
     assert len(sources) == 3 + 5 + 8 and all(s.startswith("data:image/png;base64,") for s in sources)
     targets = {name for tag, attrs in page.tags if tag == "section" for name in [attrs["id"]]}
-    places = [
-        link[1:] in targets if link[0] == "#" else (copy / "exp/toy_report" / link).is_file()
-        for link in links
-    ]
-    assert all(places)
+    home = copy / "exp/toy_report"
+    assert all(link[1:] in targets if link[0] == "#" else (home / link).is_file() for link in links)
     assert {"../toy_lstm_512/results.txt", "../toy_lstm_512/log/train.log"} <= set(links)
     assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.tags}
     assert all(attrs["alt"] for tag, attrs in page.tags if tag == "img")
@@ -281,9 +278,8 @@ def test_what_does_not_belong_together_is_refused(copy):
     with pytest.raises(UserError, match=r"does not agree with accuracy\.json"):
         toy.run(write_results, data, copy / "exp/toy", "lstm_512")
     table = load_scores(copy / "exp/toy_sc").predictions["ScSeg_acc"]
-    cut = dataclasses.replace(
-        table, utts=table.utts[1:], ref=table.ref[1:], hyp=table.hyp[1:], scores=table.scores[1:]
-    )
+    rest = {name: getattr(table, name)[1:] for name in ("utts", "ref", "hyp", "scores")}
+    cut = dataclasses.replace(table, **rest)
     other = copy / "exp/toy_sc/svm_sc/score_test"
     write_scores(other, [Measure("ScSeg_acc", cut.confusion)], {"ScSeg_acc": cut})
     with pytest.raises(UserError, match="toy_sc: 36 tracks were scored, .*/test has 37"):

@@ -1,4 +1,8 @@
-"""Utterance ids, overlap between sets, GTZAN's repetitions, artists."""
+"""Utterance ids, overlap between sets, artists; splits and folds with nobody on both sides."""
+
+from collections import Counter
+from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,10 +10,13 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.corpus import artists, ids, overlap
+from local import make_frame_labels, split_tr_cv
+from local.corpus import artists, ids, overlap, splits
 from local.corpus.tracks import Recording, name_tracks, write_data_dirs
+from steps import archive
 from steps.audio import tags
 from utils import cli, tables
+from utils import data_dir as data_dir_module
 
 
 class TestIds:
@@ -123,3 +130,146 @@ def test_case_and_blanks_of_columns_do_not_count(tmp_path, capsys):
         "a/x\u2028y.wav": {"split": "test", "artist": "Ann\u0085", "year": "1999"}
     }
     assert "columns that are not used: year" in capsys.readouterr().err
+
+
+one_class_each = st.dictionaries(
+    st.text("abcdefgh", min_size=1, max_size=4),
+    st.tuples(st.sampled_from("xyz"), st.integers(1, 12)),
+    min_size=3,
+    max_size=14,
+).map(lambda table: {name: {genre: count} for name, (genre, count) in table.items()})
+many_classes_each = st.dictionaries(
+    st.text("abcdefgh", min_size=1, max_size=4),
+    st.dictionaries(st.sampled_from("xyz"), st.integers(1, 6), min_size=1, max_size=3),
+    min_size=3,
+    max_size=20,
+)
+
+
+def held_counts(groups, held) -> Counter:
+    return Counter(splits.class_totals({name: groups[name] for name in held}))
+
+
+class TestHeldOut:
+    @given(one_class_each, st.sampled_from([0.1, 0.25, 0.5]), st.integers(0, 99))
+    @settings(max_examples=40, deadline=None)
+    def test_no_other_set_of_groups_is_closer(self, groups, share, seed):
+        held = splits.choose_held_out(groups, share, seed, floor_share=0)
+        for genre, total in splits.class_totals(groups).items():
+            sizes = [groups[name][genre] for name in groups if genre in groups[name]]
+            best = min(
+                abs(sum(some) - share * total) for r in range(len(sizes)) for some in combinations(sizes, r)
+            )
+            assert abs(held_counts(groups, held)[genre] - share * total) == pytest.approx(best)
+
+    @given(many_classes_each, st.sampled_from([0.1, 0.5]), st.sampled_from([0.0, 0.34, 1.0]))
+    @settings(max_examples=40, deadline=None)
+    def test_every_class_keeps_a_group(self, groups, share, floor):
+        held = splits.choose_held_out(groups, share, 777, floor_share=floor)
+        rest = set(groups) - held
+        assert set(splits.class_totals({name: groups[name] for name in rest})) == set(
+            splits.class_totals(groups)
+        )
+
+    def test_order_of_the_input_and_other_classes_do_not_matter(self):
+        groups = {f"a{i}": {"x": 1 + i % 3} for i in range(30)}
+        more = {**{f"b{i}": {"y": 2} for i in range(30)}, **dict(reversed(groups.items()))}
+        chosen = splits.choose_held_out(groups, 0.2, 5)
+        assert {name for name in splits.choose_held_out(more, 0.2, 5) if name in groups} == chosen
+        assert chosen != splits.choose_held_out(groups, 0.2, 6)
+
+    def test_order_is_fixed_for_ever(self):
+        assert splits.stable_order("abcdef", 777) == ["c", "b", "a", "f", "d", "e"]
+
+
+class TestFolds:
+    @given(many_classes_each, st.integers(2, 4), st.integers(0, 9))
+    @settings(max_examples=40, deadline=None)
+    def test_every_group_is_in_one_fold(self, groups, num_folds, seed):
+        fewest = min(sum(g in c for c in groups.values()) for g in splits.class_totals(groups))
+        if fewest < num_folds:
+            with pytest.raises(cli.UserError, match=f"{fewest} artists or tracks"):
+                splits.assign_folds(groups, num_folds, seed)
+            return
+        folds = splits.assign_folds(groups, num_folds, seed)
+        assert folds.keys() == groups.keys()
+        assert set(folds.values()) <= set(range(1, num_folds + 1))
+
+    def test_every_fold_has_every_class(self):
+        groups = {f"{g}{i}": {g: 1 + 7 * (i == 0)} for g in "xyz" for i in range(5)}
+        folds = splits.assign_folds(groups, 5, 777)
+        for genre in "xyz":
+            assert sorted(folds[f"{genre}{i}"] for i in range(5)) == [1, 2, 3, 4, 5]
+
+
+@pytest.fixture
+def data_dir(tmp_path) -> Path:
+    """60 tracks in three classes by 20 artists, with features."""
+    folder = tmp_path / "train"
+    folder.mkdir()
+    utts = [f"artist{i % 20:02d}-track{i:02d}" for i in range(60)]
+    genre = {utt: "xyz"[int(utt[6:8]) % 3] for utt in utts}
+    entries = {
+        "utt2spk": {utt: utt[:8] for utt in utts},
+        "utt2genre": genre,
+        "wav.scp": {utt: f"/music/{utt} a.mp3" for utt in utts},
+        "wav22k.scp": {utt: f"data/wav/{utt}.wav" for utt in utts},
+        "utt2dur": dict.fromkeys(utts, "30.000000"),
+        "feats.scp": {utt: f"data/feats.ark:{i}" for i, utt in enumerate(utts)},
+        "utt2num_frames": {utt: str(100 + i) for i, utt in enumerate(utts)},
+    }
+    for name, table in entries.items():
+        tables.write_table(folder / name, table)
+    tables.write_table(folder / "spk2utt", data_dir_module.invert(entries["utt2spk"]))
+    (folder / "genres.txt").write_text("z\nx\ny\n")
+    (folder / "frame_shift").write_text("0.186\n")
+    return folder
+
+
+def keys(path: Path) -> list[str]:
+    return list(tables.read_table(path))
+
+
+class TestTrCv:
+    def test_writes_two_complete_directories(self, data_dir):
+        tr, cv = data_dir.with_name("tr"), data_dir.with_name("cv")
+        assert split_tr_cv.main([str(data_dir), str(tr), str(cv)]) == 0
+        names = sorted(path.name for path in data_dir.iterdir())
+        for part in (tr, cv):
+            assert sorted(path.name for path in part.iterdir()) == names
+            for name in set(names) - {"genres.txt", "frame_shift", "spk2utt"}:
+                assert keys(part / name) == keys(part / "utt2spk")
+                assert tables.read_table(part / name).items() <= tables.read_table(data_dir / name).items()
+        assert (cv / "genres.txt").read_text() == "z\nx\ny\n"
+        assert (cv / "frame_shift").read_text() == "0.186\n"
+        assert sorted(keys(tr / "utt2spk") + keys(cv / "utt2spk")) == keys(data_dir / "utt2spk")
+        assert not set(keys(tr / "spk2utt")) & set(keys(cv / "spk2utt"))
+        held = Counter(tables.read_table(cv / "utt2genre").values())
+        assert all(held[genre] == 3 for genre in "xyz")  # whole artists of 3 tracks; 10 % would be 2
+
+
+def test_pooling_wants_different_utterances_and_the_same_classes(data_dir, tmp_path):
+    with pytest.raises(cli.UserError, match="is also in"):
+        data_dir_module.read_data_dirs([data_dir, data_dir])
+    data = data_dir_module.read_data_dirs([data_dir])
+    data_dir_module.write_subset(data, ["artist05-track25", "artist05-track05"], tmp_path / "half")
+    assert tables.read_table(tmp_path / "half/spk2utt") == {"artist05": "artist05-track05 artist05-track25"}
+    (tmp_path / "half/genres.txt").write_text("x\ny\nz\n")
+    for name in data.tables:
+        table = tables.read_table(tmp_path / "half" / name)
+        tables.write_table(tmp_path / "half" / name, {f"new-{utt}": value for utt, value in table.items()})
+    with pytest.raises(cli.UserError, match="genres.txt: differs"):
+        data_dir_module.read_data_dirs([data_dir, tmp_path / "half"])
+
+
+class TestFrameLabels:
+    def test_one_class_for_every_frame(self, data_dir):
+        make_frame_labels.main([str(data_dir)])
+        labels = dict(archive.read_objects(f"scp:{data_dir}/labels.scp", "posterior"))
+        assert list(labels) == keys(data_dir / "utt2genre")
+        index = {"z": 0, "x": 1, "y": 2}
+        genre = tables.read_table(data_dir / "utt2genre")
+        for i, (utt, posterior) in enumerate(sorted(labels.items())):
+            frames = posterior.as_lists()
+            assert frames == [[(index[genre[utt]], 1.0)]] * len(frames)
+            assert len(frames) == int(tables.read_table(data_dir / "utt2num_frames")[utt]), i

@@ -1,4 +1,4 @@
-"""The paper's numbers, the tables' layout, and what tables and pictures are made from."""
+"""The paper's numbers, the tables made beside them, and pooled folds, against numbers worked out by hand."""
 
 import re
 
@@ -7,9 +7,17 @@ import pytest
 
 from local.report import paper, tables
 from local.report.experiments import Run, Value
+from local.report.folds import (
+    pool_measures,
+    pool_predictions,
+    pool_records,
+    pool_scores,
+)
 from local.report.results import overlap_line
 from steps.scoring.scores import Measure, Predictions, Scores
 from utils import tables as text_tables
+from utils.cli import UserError
+from utils.provenance import write_record
 
 SEG = [[2, 1], [0, 1]]
 UTTS = ("u1", "u2", "u3", "u4")
@@ -92,3 +100,85 @@ def test_artist_overlap(tmp_path, train, test, note, expected):
         text_tables.write_table(tmp_path / part / "utt2spk", table)
     (tmp_path / "overlap.txt").write_text(note)
     assert expected in overlap_line(tmp_path)
+
+
+CLASSES = ("a", "b")
+NAMES = ["f1", "f2"]
+
+
+def votes(utts: str, ref: list[int], hyp: list[int], frames: list[int], right: list[int]) -> Predictions:
+    """Return majority votes; every track's scores are its frames, for telling the rows apart."""
+    scores, counts = np.array([[count, 0.0] for count in frames]), (np.array(frames), np.array(right))
+    named = dict(zip(("frames", "frames_correct"), counts, strict=True))
+    return Predictions(CLASSES, tuple(utts.split()), np.array(ref), np.array(hyp), scores, named)
+
+
+def fold(frames: list[list[int]], by_vote: Predictions, ties: int) -> Scores:
+    measures = {
+        "Frame_acc": Measure("Frame_acc", np.array(frames), {"by_track": [1.0, 2.0]}),
+        "Seg_acc": Measure("Seg_acc", by_vote.confusion, {"ties": ties, "notes": f"C {ties}"}),
+    }
+    return Scores(CLASSES, measures, {"Seg_acc": by_vote})
+
+
+FIRST = fold([[10, 0], [4, 6]], votes("t1 t3 t5", [0, 1, 1], [0, 1, 0], [10, 6, 4], [10, 6, 0]), 1)
+SECOND = fold([[5, 5], [0, 10]], votes("t2 t4", [0, 1], [0, 1], [10, 10], [5, 10]), 2)
+"""16 of 20 frames and 2 of 3 tracks in the first fold, 15 of 20 and 2 of 2 in the second."""
+
+
+def test_counts_are_sums_and_the_balance_is_that_of_the_sums():
+    pooled = pool_scores([FIRST, SECOND], NAMES)
+    frame, seg = pooled.measures["Frame_acc"], pooled.measures["Seg_acc"]
+    assert frame.confusion.tolist() == [[15, 5], [4, 16]]
+    assert (frame.correct, frame.total) == (31, 40)
+    assert frame.balanced == pytest.approx(100 * (15 / 20 + 16 / 20) / 2)
+    assert seg.confusion.tolist() == [[2, 0], [1, 2]]
+    assert (seg.extra["ties"], seg.extra["notes"]) == (3, "fold 1: C 1; fold 2: C 2")
+    assert seg.balanced == pytest.approx(100 * (1 + 2 / 3) / 2)
+
+
+def test_intervals_are_of_the_pooled_trials():
+    pooled = pool_scores([FIRST, SECOND], NAMES)
+    # Wilson, 4 of 5, z = 1.959964: centre (0.8 + 0.384146) / 1.768292, half 1.108394 sqrt(0.032 + 0.038415)
+    assert pooled.measures["Seg_acc"].wilson == pytest.approx((37.5535, 96.3776), abs=1e-3)
+    # R = 31/40; residuals x - R n of t1 ... t5: 2.25 -2.75 1.35 2.25 -3.1, squares 29.12; 5/4 * 29.12 / 1600,
+    # root 0.150831, times t(0.975, 4) = 2.776445
+    low, high = pooled.measures["Frame_acc"].extra["by_track"]
+    assert low == pytest.approx(77.5 - 41.8773, abs=1e-3)
+    assert high == 100.0
+    assert "by_track" not in pool_measures([FIRST.measures["Frame_acc"]] * 2).extra
+
+
+def test_tracks_stand_in_c_order_with_their_own_rows():
+    table = pool_scores([FIRST, SECOND], NAMES).predictions["Seg_acc"]
+    assert table.utts == ("t1", "t2", "t3", "t4", "t5")
+    assert table.ref.tolist() == [0, 0, 1, 1, 1]
+    assert table.hyp.tolist() == [0, 0, 1, 1, 0]
+    assert table.counts["frames"].tolist() == table.scores[:, 0].tolist() == [10, 10, 6, 10, 4]
+    assert table.counts["frames_correct"].tolist() == [10, 5, 6, 10, 0]
+
+
+def test_folds_that_do_not_fit_are_refused():
+    again = votes("t1", [0], [0], [3], [3])
+    with pytest.raises(UserError, match="second: track 't1' was also tested in first"):
+        pool_predictions([FIRST.predictions["Seg_acc"], again], ["first", "second"])
+    lacking = Scores(CLASSES, {"Seg_acc": SECOND.measures["Seg_acc"]}, SECOND.predictions)
+    with pytest.raises(UserError, match="f2 and f1: only one of them has Frame_acc"):
+        pool_scores([FIRST, lacking], NAMES)
+    renamed = Scores(("a", "c"), SECOND.measures, SECOND.predictions)
+    with pytest.raises(UserError, match="f2: scored with the classes 'a c'"):
+        pool_scores([FIRST, renamed], NAMES)
+
+
+def test_records_say_who_took_part_and_must_agree(tmp_path):
+    folders = [tmp_path / name for name in NAMES]
+    network = {"kind": "LSTM", "dims": [525, 8, 6]}
+    record = {"configuration": {"a.conf": "x"}, "seed": 1, "network": network, "machines": ["cpu"]}
+    for commit, folder in zip("ba", folders, strict=True):
+        folder.mkdir()
+        assert pool_records([folder]) == {}
+        write_record(folder, {**record, "commit": commit})
+    assert pool_records(folders) == {**record, "commit": "a, b"}
+    write_record(folders[1], {**record, "seed": 2})
+    with pytest.raises(UserError, match="seed is 2, in .*f1 it is 1"):
+        pool_records(folders)
