@@ -28,13 +28,14 @@ def options(name: str, *words: str) -> Namespace:
     return args
 
 
-def make_tracks(folder, features: dict[str, list[np.ndarray]], labels, classes=("a", "b", "c")) -> Tracks:
-    utts = [f"u{i:03d}" for i in range(len(labels))]
-    for kind, matrices in features.items():
-        with archive.Writer(f"ark,scp:{folder}/{kind}.ark,{folder}/{kind}.scp") as writer:
-            for utt, matrix in zip(utts, matrices, strict=True):
-                writer.write(utt, matrix.astype(np.float32))
-    sources = {kind: f"scp:{folder}/{kind}.scp" for kind in features}
+def make_tracks(features: dict[str, list[np.ndarray]], labels, classes=("a", "b", "c"), first=0) -> Tracks:
+    """Return tracks u<first>, …; the features are those of all tracks from u000 on."""
+    utts = [f"u{i:03d}" for i in range(first, first + len(labels))]
+    chosen = {kind: matrices[first : first + len(labels)] for kind, matrices in features.items()}
+    sources = {
+        kind: {utt: matrix.astype(np.float32) for utt, matrix in zip(utts, matrices, strict=True)}
+        for kind, matrices in chosen.items()
+    }
     return Tracks(utts, tuple(classes), np.array(labels), utts, sources)
 
 
@@ -178,11 +179,11 @@ def test_activations_are_statistics_of_the_network_over_windows():
     assert sig2014.features(signal[:2000], options("sig2014"), arrays)["activations"].shape == (1, 48)
 
 
-def test_the_stored_forest_decides_as_scikit_learns(tmp_path):
+def test_the_stored_forest_decides_as_scikit_learns():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 30)
     windows = [rng.standard_normal((4, 6)) + label for label in labels]
-    tracks = make_tracks(tmp_path, {"activations": windows}, labels)
+    tracks = make_tracks({"activations": windows}, labels)
     chosen = options("sig2014", "--num-trees=20")
     model = sig2014.fit(tracks, chosen)
     forest = RandomForestClassifier(20, random_state=777).fit(
@@ -208,14 +209,7 @@ def test_a_system_learns_classes_that_differ_by_timbre(tmp_path, name):
     made = [separable(name, rng, label) for label in labels]
     system = registry.load(name)
     features = {kind: [item[kind] for item in made] for kind in system.KINDS}
-    (tmp_path / "train").mkdir()
-    (tmp_path / "test").mkdir()
-    train = make_tracks(
-        tmp_path / "train", {kind: rows[:12] for kind, rows in features.items()}, labels[:12], "abcd"
-    )
-    test = make_tracks(
-        tmp_path / "test", {kind: rows[12:] for kind, rows in features.items()}, labels[12:], "abcd"
-    )
+    train, test = (make_tracks(features, labels[i : i + n], "abcd", i) for i, n in ((0, 12), (12, 6)))
     model = system.fit(train, options(name))
     path = tmp_path / "model.npz"
     write_arrays(path, model)
@@ -224,48 +218,39 @@ def test_a_system_learns_classes_that_differ_by_timbre(tmp_path, name):
         assert scores.shape == (6, 4) and np.isfinite(scores).all()
         assert scores.argmax(axis=1).tolist() == labels[12:]
         assert (scores[:, 3] < scores.max(axis=1)).all()  # class d has no training track
-    alone = [
-        Tracks(
-            [utt],
-            test.classes,
-            test.labels[[i]],
-            [utt],
-            {kind: {utt: features[kind][12 + i].astype(np.float32)} for kind in features},
-        )
-        for i, utt in enumerate(test.utts)
-    ]
+    alone = [make_tracks(features, labels[i : i + 1], "abcd", i) for i in range(12, 18)]
     found = np.concatenate([system.SCORES["Seg_acc"](model, track) for track in alone])
-    assert np.array_equal(
-        found, system.SCORES["Seg_acc"](model, test)
-    )  # as classify.sh asks, with the same bits
+    # As classify.sh asks, with the same bits.
+    assert np.array_equal(found, system.SCORES["Seg_acc"](model, test))
     assert set(system.NOTES) == set(system.SCORES)
 
 
 def test_features_that_are_missing_unknown_or_not_finite_are_named(tmp_path):
-    tracks = make_tracks(tmp_path, {"x": [np.zeros((1, 2)), np.full((1, 2), np.nan)]}, [0, 1])
-    with pytest.raises(UserError, match="'u001'.*not finite"):
-        tracks.vectors("x")
-    more = Tracks([*tracks.utts, "u002"], tracks.classes, np.zeros(3, int), [], tracks.features)
-    (tmp_path / "y").mkdir()
-    source = make_tracks(tmp_path / "y", {"x": [np.zeros((1, 2))] * 2}, [0, 1]).features
-    with pytest.raises(UserError, match="no features of 1 tracks, first 'u002'"):
-        Tracks(more.utts, more.classes, more.labels, [], source).vectors("x")
-    with pytest.raises(UserError, match="unknown track 'u001'"):
-        Tracks(["u000"], tracks.classes, np.zeros(1, int), [], source).vectors("x")
+    with archive.Writer(f"ark:{tmp_path}/x.ark") as writer:
+        for utt, value in (("u000", 0), ("u001", np.nan)):
+            writer.write(utt, np.full((1, 2), value, np.float32))
+    for utts, message in (
+        (["u000", "u001"], "'u001'.*not finite"),
+        (["u000", "u002"], "unknown track 'u001'|no features of 1 tracks, first 'u002'"),
+        (["u000"], "unknown track 'u001'"),
+    ):
+        tracks = Tracks(utts, ("a", "b"), np.zeros(len(utts), int), [], {"x": f"ark:{tmp_path}/x.ark"})
+        with pytest.raises(UserError, match=message):
+            tracks.vectors("x")
 
 
 @pytest.mark.parametrize("name", registry.NAMES)
 @pytest.mark.parametrize("lonely", [np.zeros(3 * RATE, np.float32), noise(0.3)], ids=["silent", "short"])
-def test_few_short_silent_tracks_and_a_class_of_one_are_learnt(tmp_path, name, lonely):
+def test_few_short_silent_tracks_and_a_class_of_one_are_learnt(name, lonely):
     system, labels = registry.load(name), [0, 0, 0, 1]
     small = ("--num-units=4", "--max-epochs=2", "--num-trees=5") if name == "sig2014" else ()
     chosen, network = options(name, *small), {}
     signals = [noise(7.0), noise(0.3, 1), np.zeros(2 * RATE, np.float32), lonely]
     if name == "sig2014":
         frames = [system.features(signal, chosen, {})["frames"] for signal in signals]
-        network = system.fit_network(make_tracks(tmp_path, {"frames": frames}, labels), chosen)
+        network = system.fit_network(make_tracks({"frames": frames}, labels), chosen)
     made = [system.features(signal, chosen, network) for signal in signals]
-    tracks = make_tracks(tmp_path, {kind: [item[kind] for item in made] for kind in system.KINDS}, labels)
+    tracks = make_tracks({kind: [item[kind] for item in made] for kind in system.KINDS}, labels)
     tracks.require_spread()
     model = system.fit(tracks, chosen)
     for scores_of in system.SCORES.values():
