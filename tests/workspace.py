@@ -74,21 +74,11 @@ def environment() -> dict[str, str]:
 
 
 def run_recipe(folder: Path, *options: str, timeout: float = 900) -> subprocess.CompletedProcess:
-    """Run ``./run.sh`` with options in the copy, and return the completed process (text).
-
-    ``--verbose`` lets it say which stamps it does; tests of what a user sees set it to false. The five
-    systems of stage 9 and best, with its second features, take their time; who tests them names them.
-    """
+    """Run ``./run.sh`` in the copy, saying which stamps it does, without the systems of stage 9 and best."""
     lean = ("--systems", "", "--best-config", "", "--scattering-config", "conf/scattering.conf")
-    return subprocess.run(
-        ["./run.sh", "--verbose", "true", *lean, *options],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    words = ["./run.sh", "--verbose", "true", *lean, *options]
+    pipes = {"capture_output": True, "text": True, "timeout": timeout, "check": False}
+    return subprocess.run(words, cwd=folder, env=environment(), **pipes)
 
 
 def doing(done: subprocess.CompletedProcess) -> list[str]:
@@ -98,11 +88,7 @@ def doing(done: subprocess.CompletedProcess) -> list[str]:
 
 
 def results(folder: Path) -> dict[str, bytes]:
-    """Map every file that a run made and that must not depend on how it went to its content.
-
-    Logs, stamps, and the seconds in ``iters.tsv`` tell of the run itself and are left out; so are the
-    corpus's Ogg files, whose stream gets a random number (the decoded audio is compared).
-    """
+    """Map what a run made to its content, but for logs, stamps and what tells of the run itself."""
     found = {}
     for top in ("corpora", "data", "exp"):
         for path in sorted((folder / top).rglob("*")):
@@ -110,7 +96,7 @@ def results(folder: Path) -> dict[str, bytes]:
             if not path.is_file() or {"log", ".done"} & set(name.parts):
                 continue
             if name.parts[0] == "corpora" and path.suffix == ".ogg":
-                continue
+                continue  # whose stream gets a random number; the decoded audio is compared
             content = path.read_bytes().replace(str(folder).encode(), b"WORKSPACE")
             if name.name == "iters.tsv":
                 rows = [line.split(b"\t") for line in content.splitlines()]

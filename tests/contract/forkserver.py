@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 """A process that imports the heavy packages when it is first asked and forks for every program to run.
 
-It listens on a socket, one for all processes of the tests, and stands apart from pytest so that the fork
-happens in a process without other threads. A request is a working directory, arguments and the environment,
-with the client's standard input, output and error; the program runs as ``__main__`` under the limits that
-FORK_LIMITS names, and the answer is its status and its peak memory. Who is gone has its program killed.
-
-:class:`Programs` is the client of tests; the ``python3`` beside the socket runs programs of local/ and
-steps/ in forks and all else as it is, for runs of the whole recipe.
+It listens on a socket and stands apart from pytest, so that the fork happens in a process without other
+threads. A request is a working directory, arguments and the environment, with the client's standard streams;
+the program runs as ``__main__`` under the limits that FORK_LIMITS names, and the answer is its status and its
+peak memory. Who is gone has its program killed. :class:`Programs` is the client of tests; the ``python3``
+beside the socket runs programs of local/ and steps/ in forks and all else as it is, for runs of the whole
+recipe.
 """
 
 import contextlib

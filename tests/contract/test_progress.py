@@ -71,28 +71,6 @@ def test_nothing_of_a_file_reaches_the_terminal_as_control(tmp_path, facts, line
     assert str(progress.read(tmp_path / "x.log")) == line
 
 
-def steady(done: float, left: float) -> Status:
-    return Status("x", done, 10, "tracks", speed=2, left=left)
-
-
-@pytest.mark.parametrize(
-    ("count", "running", "ended", "status"),
-    [
-        (2, [steady(5, 30), steady(6, 10)], 0, Status("f", 11, 20, "tracks", speed=4, left=30)),
-        (6, [steady(5, 30), steady(5, 10)], 2, Status("f", 3, 6, "jobs", left=60)),  # as long as so far
-        (2, [None], 1, Status("f", 1, 2, "jobs", left=60)),
-        (3, [None], 0, Status("f", 0, 3, "jobs")),  # nobody knows
-    ],
-)
-def test_all_jobs_together(now, count, running, ended, status):
-    board = progress.Board("f", count, running.__getitem__)
-    for job in range(len(running) + ended):
-        board.begin(job)
-    for job in range(ended):
-        board.end(len(running) + job)
-    assert board.statuses(now[0] + 60)[-1] == status
-
-
 @pytest.mark.parametrize(
     ("count", "each", "lines"),
     [

@@ -125,27 +125,17 @@ def _epochs(*losses):
 
 # Training and cross-validation losses; the initial network's is 2.
 DIVERGED = {
-    "training is nan": [(math.nan, 1.0)],
     "cross-validation is nan": [(1.0, math.nan)],
-    "infinite": [(1.0, math.inf)],
     "nan after good epochs": [(1.0, 1.0), (0.5, 0.9), (math.nan, math.nan)],
-    "both above for three epochs": [(3.0, 3.0), (3.0, 3.0), (3.0, 3.0)],
     "above, but falling": [(9.0, 9.0), (5.0, 4.0), (2.5, 2.5)],
-    "just above": [(2.00001, 2.00001)] * 3,
     "just above, and falling": [(2.003, 2.003), (2.002, 2.002), (2.001, 2.001)],
-    "after a good epoch": [(1.0, 1.0), (2.1, 2.1), (2.2, 9.0), (9.0, 2.3)],
     "after two good ones": [(1.0, 1.0), (1.5, 1.5), (3.0, 3.0), (4.0, 4.0), (5.0, 5.0)],
 }
 HEALTHY = {
     "no epoch": [],
-    "below": [(1.0, 1.0)] * 5,
     "above for two epochs": [(3.0, 3.0), (3.0, 3.0)],
-    "above for two of three": [(3.0, 3.0), (1.9, 1.9), (3.0, 3.0)],
     "training comes down": [(3.0, 3.0), (3.0, 3.0), (1.9, 3.0)],
-    "cross-validation comes down": [(3.0, 3.0), (3.0, 3.0), (3.0, 1.9)],
     "over-fitting": [(0.1, 3.0), (0.1, 4.0), (0.1, 5.0)],
-    "restless training": [(2.5, 1.9), (2.6, 1.8), (2.5, 1.9)],
-    "as at the start": [(2.0, 2.0)] * 4,
     "not yet learning": [(2.002, 1.999)] * 4,
 }
 

@@ -76,22 +76,16 @@ def test_seeds_are_averaged_and_counted(tmp_path):
     assert Value(75.0, None, 3, 4, (30.06, 95.44), (30.06, 95.44), 70.0).cell() == "75.00 [30.1 95.4]"
 
 
+SHARED = "1 of the 2 artists of test are also among the 2 of train; 1 of 3 test tracks"
+NOTE = "test: artists shared with train: unknown: numbers\n"
+
+
 @pytest.mark.parametrize(
     ("train", "test", "note", "expected"),
     [
-        (
-            "A A B",
-            "A C C",
-            "",
-            "1 of the 2 artists of test are also among the 2 of train; 1 of 3 test tracks",
-        ),
+        ("A A B", "A C C", "", SHARED),
         ("u v", "x y", "", "unknown: every track stands as an artist of its own"),
-        (
-            "A B",
-            "1 2",
-            "test: artists shared with train: unknown: numbers\n",
-            "Artist overlap: unknown: numbers",
-        ),
+        ("A B", "1 2", NOTE, "Artist overlap: unknown: numbers"),
     ],
 )
 def test_artist_overlap(tmp_path, train, test, note, expected):

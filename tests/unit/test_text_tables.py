@@ -40,20 +40,6 @@ def test_only_a_line_feed_ends_a_line(odd, tmp_path):
     assert cli.read_config(tmp_path / "x.conf") == [(1, f"--csv=a{odd}b.csv"), (2, f"--seed=1{odd}")]
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("a.ark:12", ("a.ark", 12)),
-        ("a:b", ("a:b", None)),
-        ("a:1:2", ("a:1", 2)),
-        (":3", (":3", None)),
-        ("a:\u00b3", ("a:\u00b3", None)),
-    ],
-)
-def test_split_offset(name, expected):
-    assert tables.split_offset(name) == expected
-
-
 @pytest.mark.parametrize("value", [True, False])
 def test_kaldis_words_are_taken(value):
     for text in ("true True TRUE t T 1" if value else "false False FALSE f F 0").split():
