@@ -73,12 +73,16 @@ def environment() -> dict[str, str]:
     return {**kept, "RECIPE_PYTHON": os.environ.get("TESTS_PYTHON", sys.executable)}
 
 
-def run_recipe(folder: Path, *options: str, timeout: float = 900) -> subprocess.CompletedProcess:
-    """Run ``./run.sh`` in the copy, saying which stamps it does, without the systems of stage 9 and best."""
-    lean = ("--systems", "", "--best-config", "", "--scattering-config", "conf/scattering.conf")
-    words = ["./run.sh", "--verbose", "true", *lean, *options]
+def run_in(folder: Path, *words: object, timeout: float = 900) -> subprocess.CompletedProcess:
+    """Run a command in the copy, and return the completed process (text)."""
     pipes = {"capture_output": True, "text": True, "timeout": timeout, "check": False}
-    return subprocess.run(words, cwd=folder, env=environment(), **pipes)
+    return subprocess.run([str(word) for word in words], cwd=folder, env=environment(), **pipes)
+
+
+def run_recipe(folder: Path, *options: str) -> subprocess.CompletedProcess:
+    """Run ``./run.sh``, saying which stamps it does, without the systems of stage 9 and best."""
+    lean = ("--systems", "", "--best-config", "", "--scattering-config", "conf/scattering.conf")
+    return run_in(folder, "./run.sh", "--verbose", "true", *lean, *options)
 
 
 def doing(done: subprocess.CompletedProcess) -> list[str]:

@@ -6,11 +6,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from steps import native
 from steps.nnet1 import products
 from tests.bench import kaldi_products
 
@@ -77,9 +77,4 @@ def openblas_kernel() -> str:
 
 def machine() -> str:
     """Name the processor and the number of its cores."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        name = "unknown processor"
-    return f"{name}, {os.cpu_count()} cores"
+    return f"{native.processor_name()}, {os.cpu_count()} cores"

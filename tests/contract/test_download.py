@@ -11,60 +11,31 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 pytestmark = pytest.mark.skipif(shutil.which("wget") is None, reason="there is no wget")
-
-
+NAME = "corpus.tar.gz"
 TREE = {
     "corpus/metadata/training/tracklist.csv": b'"classical"\n',
     "corpus/audio/training/a.mp3": bytes(range(256)) * 400,
 }
 
 
-def tar_of(files: dict[str, bytes]) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz") as packed:
-        for name, data in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            packed.addfile(member, io.BytesIO(data))
-    return out.getvalue()
-
-
-class Server(ThreadingHTTPServer):
-    """Serves one record; every request is written down, and ``faults`` are committed one a request."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.files: dict[str, bytes] = {}
-        self.checksums: dict[str, str] = {}
-        self.faults: list[str] = []
-        self.requests: list[tuple[str, str | None]] = []
-        self.url = f"http://127.0.0.1:{self.server_port}/api/records/1"
-
-    def add(self, name: str, data: bytes) -> None:
-        self.files[name] = data
-        self.checksums[name] = f"md5:{hashlib.md5(data).hexdigest()}"  # noqa: S324 - what Zenodo gives
-
-
 class Handler(BaseHTTPRequestHandler):
+    """Serves a record of one file; requests for it are written down, and faults committed one a request."""
+
     def log_message(self, *_):
         pass
 
     def do_GET(self):  # noqa: N802 - the name http.server wants
-        world = self.server
-        name = self.path.rpartition("/")[2]
-        if self.path == "/api/records/1":
-            base = world.url.rpartition("/api")[0]
-            files = [
-                {"key": n, "size": len(d), "checksum": world.checksums[n], "links": {"self": f"{base}/f/{n}"}}
-                for n, d in world.files.items()
-            ]
-            return self.answer(200, json.dumps({"files": files}).encode())
+        world, data = self.server, self.server.data
+        if self.path == "/record":
+            link = {"self": f"http://127.0.0.1:{world.server_port}/{NAME}"}
+            file = {"key": NAME, "size": len(data), "checksum": world.checksum, "links": link}
+            return self.answer(200, json.dumps({"files": [file]}).encode())
         asked = self.headers.get("Range")
-        world.requests.append((name, asked))
+        world.asked.append(asked)
         fault = world.faults.pop(0) if world.faults else ""
         if fault.isdigit():
             return self.answer(int(fault), b"no")
-        data, start = world.files[name], int((asked or "0").removeprefix("bytes=").rstrip("-"))
+        start = int((asked or "0").removeprefix("bytes=").rstrip("-"))
         if asked and start >= len(data):
             return self.answer(416, b"")
         return self.answer(206 if asked else 200, data[start:], half=fault == "drop", start=start)
@@ -81,7 +52,15 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    with Server() as server:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for name, data in TREE.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.data, server.faults, server.asked = packed.getvalue(), [], []
+        server.checksum = f"md5:{hashlib.md5(server.data).hexdigest()}"  # noqa: S324 - what Zenodo gives
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server
@@ -89,41 +68,35 @@ def server():
         thread.join()
 
 
-def run(run_cli, server, root, *options):
-    wgetrc = root.parent / "wgetrc"
-    wgetrc.write_text("waitretry = 0\n")
-    words = ("local/download_ismir04.sh", "--record-url", server.url, *options, root)
-    return run_cli(*words, env={"WGETRC": str(wgetrc)})
+@pytest.fixture
+def download(server, tmp_path, run_cli):
+    (tmp_path / "wgetrc").write_text("waitretry = 0\n")
+    words = ("--record-url", f"http://127.0.0.1:{server.server_port}/record", tmp_path / "root")
+    return lambda: run_cli("local/download_ismir04.sh", *words, env={"WGETRC": str(tmp_path / "wgetrc")})
 
 
-def test_download_goes_on_where_it_broke_off_and_is_unpacked_once(server, tmp_path, run_cli):
-    data = tar_of(TREE)
-    server.add("corpus.tar.gz", data)
-    server.add("readme.txt", b"hello")
+def test_download_goes_on_where_it_broke_off_and_is_unpacked_once(server, download, tmp_path):
     server.faults = ["drop", "503", "drop"]
-    done = run(run_cli, server, tmp_path)
-    assert f"./run.sh --corpus ismir04 --corpus-root {tmp_path}/corpus" in done.stderr
+    assert f"./run.sh --corpus ismir04 --corpus-root {tmp_path}/root/corpus" in download().stderr
     for name, content in TREE.items():
-        assert (tmp_path / name).read_bytes() == content
-    assert (tmp_path / "archives/corpus.tar.gz").read_bytes() == data
-    starts = [int(asked[6:-1]) for _, asked in server.requests if asked]
-    assert starts[0] == len(data) // 2 and starts == sorted(starts)
-    asked = len(server.requests)
-    run(run_cli, server, tmp_path)
-    assert len(server.requests) == asked
+        assert (tmp_path / "root" / name).read_bytes() == content
+    assert (tmp_path / "root/archives" / NAME).read_bytes() == server.data
+    starts = [int(asked[6:-1]) for asked in server.asked if asked]
+    assert starts[0] == len(server.data) // 2 and starts == sorted(starts)
+    asked = len(server.asked)
+    download()
+    assert len(server.asked) == asked
 
 
 @pytest.mark.parametrize(
     ("checksum", "faults", "says"),
     [
-        ("md5:" + "0" * 32, [], "corpus.tar.gz: not what the record says"),
+        ("md5:" + "0" * 32, [], f"{NAME}: not what the record says"),
         ("", ["404"], "check the network and run it again"),
     ],
 )
-def test_what_is_wrong_is_said(server, tmp_path, run_cli, checksum, faults, says):
-    server.add("corpus.tar.gz", tar_of(TREE))
-    server.checksums["corpus.tar.gz"] = checksum or server.checksums["corpus.tar.gz"]
-    server.faults = faults
-    done = run(run_cli, server, tmp_path)
+def test_what_is_wrong_is_said(server, download, tmp_path, checksum, faults, says):
+    server.checksum, server.faults = checksum or server.checksum, faults
+    done = download()
     assert done.returncode == 1 and says in done.stderr
-    assert not (tmp_path / "archives/corpus.tar.gz").exists()
+    assert not (tmp_path / "root/archives" / NAME).exists()

@@ -20,7 +20,7 @@ from steps import archive
 from steps.classify.decide import Classifier, softmax
 from steps.classify.parts import collect, unpack
 from steps.scoring.scores import read_predictions
-from tests.workspace import environment, make_workspace, run_recipe
+from tests.workspace import environment, make_workspace, run_in, run_recipe
 from utils import tables
 from utils.cli import UserError
 
@@ -36,14 +36,7 @@ SYSTEMS = {
 
 
 def call(folder: Path, program: str, *words: object) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [str(folder / "local" / program), *map(str, words)],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_in(folder, folder / "local" / program, *words)
 
 
 def table(text: str) -> list[list[str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workspace import doing, environment, run_recipe, set_options
+from tests.workspace import doing, run_in, run_recipe, set_options
 
 pytestmark = pytest.mark.xdist_group("validity")
 MODEL = ("--dnns", "dnn1", "--lstms", "lstm_512")
@@ -108,8 +108,7 @@ def test_another_corpus_under_a_name_that_is_there_is_refused(finished, tmp_path
 def test_jobs_are_as_many_as_the_cores_that_are_allowed(finished):
     core = str(min(os.sched_getaffinity(0)))
     options = ["--verbose", "true", "--stage", "1", "--stop-stage", "1"]
-    words = ["taskset", "-c", core, "./run.sh", *options, *MODEL]
-    done = subprocess.run(words, cwd=finished, env=environment(), capture_output=True, text=True, check=True)
+    done = run_in(finished, "taskset", "-c", core, "./run.sh", *options, *MODEL)
     assert re.findall(r"convert_audio\.sh --nj (\d+)", done.stderr)[0] == "1"
 
 
@@ -143,8 +142,7 @@ def test_values_of_configurations_are_not_executed(finished, edit):
 def trained_anew(folder, model: str) -> bytes:
     """Return the network that a training from nothing gives, in a folder of its own."""
     shutil.rmtree(folder / f"exp/fresh_{model}", ignore_errors=True)
-    words = ["local/train_model.sh", "--conf", "conf/synth", "data/synth", "exp/fresh", model]
-    subprocess.run(words, cwd=folder, env=environment(), capture_output=True, check=True)
+    run_in(folder, "local/train_model.sh", "--conf", "conf/synth", "data/synth", "exp/fresh", model)
     return (folder / f"exp/fresh_{model}/final.nnet").read_bytes()
 
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.workspace import environment, make_workspace, run_recipe, set_options
+from tests.workspace import environment, make_workspace, run_in, run_recipe, set_options
 
 pytestmark = pytest.mark.xdist_group("reliability")
 ONE_MODEL = ("--dnns", "dnn1", "--lstms", "")
@@ -123,10 +123,7 @@ def read_only(folder) -> list[str]:
 
 def test_a_read_only_exp_is_named_before_anything_is_made(tmp_path):
     folder = make_workspace(tmp_path / "copy")
-    words = [*read_only(folder), "./run.sh", *STAGE_0]
-    done = subprocess.run(
-        words, cwd=folder, env=environment(), capture_output=True, text=True, timeout=120, check=False
-    )
+    done = run_in(folder, *read_only(folder), "./run.sh", *STAGE_0)
     (folder / "exp").chmod(0o755)
     assert done.returncode == 1
     assert "/exp; is it writable" in done.stderr
