@@ -99,8 +99,6 @@ fi
 
 if stage 3 "what training needs: a tenth of the artists held out, a label for each frame, a transform"; then
   local/make_training_data.sh --transform-config "$transform_config" --cmd "$score_cmd" --seed "$seed" "$data"
-  local/make_crossfit_data.sh --num-folds "$post_crossfit" --transform-config "$transform_config" --cmd "$score_cmd" \
-    --seed "$seed" "$data"
 fi
 
 train=(local/train_model.sh --conf "$conf" --dnns "$dnns" --seed "$seed" --use-gpu "$use_gpu" --cmd "$train_cmd")
@@ -118,7 +116,8 @@ if stage 6 "frame posteriors of every model for every track"; then
   for_each "$models" steps/dump_posteriors.sh --nj 1 --use-gpu "$use_gpu" --cmd "$cuda_cmd" \
     "$data/train $tests" "${dir}_{}/final_test.nnet" "$feature_transform" "${dir}_{}/post"
   for_each "$models" local/crossfit_posteriors.sh --num-folds "$post_crossfit" --conf "$conf" \
-    --dnns "$dnns" --seed "$seed" --use-gpu "$use_gpu" --cmd "$train_cmd" "$data" "$dir" {}
+    --dnns "$dnns" --seed "$seed" --use-gpu "$use_gpu" --transform-config "$transform_config" --cmd "$train_cmd" \
+    --score-cmd "$score_cmd" "$data" "$dir" {}
 fi
 
 if stage 7 "frame accuracy, and segment accuracy by majority vote over the frames of a track"; then

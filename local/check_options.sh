@@ -11,24 +11,33 @@ option_error() {
   exit 2
 }
 
+# Variable $1, an option, must match the regular expression $2; $3 says so.
+expect() {
+  [[ ${!1} =~ ^($2)$ ]] || option_error "--${1//_/-}: expected $3, got '${!1}'"
+}
+
 [ $# -eq 0 ] || option_error "expected options only, got '$1'"
 [ -n "${folds?}" ] || { [ "$corpus" = gtzan ] && folds=10 || folds=0; }
-for option in stage stop_stage folds num_seeds seed post_crossfit; do
-  [[ ${!option} =~ ^[0-9]+$ ]] || option_error "--${option/_/-}: expected a number, got '${!option}'"
-done
-[ "$stop_stage" -ge "$stage" ] || option_error "--stop-stage $stop_stage lies before --stage $stage"
-[ "$stage" -le 10 ] || option_error "--stage $stage: the last stage is 10"
-[ "$post_crossfit" -ne 1 ] || option_error "--post-crossfit: expected 0, or at least 2 folds"
-[ "$folds" -ne 1 ] || option_error "--folds: expected 0, or at least 2 folds"
-case $fold_by in spk | utt) ;; *) option_error "--fold-by: expected spk or utt, got '$fold_by'" ;; esac
-[ "$num_seeds" -ge 1 ] || option_error "--num-seeds: expected at least 1"
+# ISMIR2004's development is the paper's test; its evaluation is a second one.
+[ -n "$test_sets" ] || { [ "$corpus" = ismir04 ] && test_sets="test evaluation" || test_sets="test"; }
 nj=${nj:-$(env -u OMP_NUM_THREADS nproc)} # nproc would take that for the number of cores
-[[ $nj =~ ^[1-9][0-9]*$ ]] || option_error "--nj: expected a number of jobs, got '$nj'"
-[[ $k =~ ^0?\.[0-9]+$ ]] || option_error "--k: expected a threshold between 0 and 1, got '$k'"
-case $use_gpu in yes | no | optional) ;; *) option_error "--use-gpu: expected yes, no or optional, got '$use_gpu'" ;; esac
-
 name=${name:-$corpus}
-[[ $name =~ ^[A-Za-z0-9_.-]+$ ]] || option_error "--name: expected letters, digits, '_', '.' and '-', got '$name'"
+expect stage '[0-9]|10' "a stage from 0 to 10"
+expect stop_stage '[0-9]+' "a stage"
+[ "$stop_stage" -ge "$stage" ] || option_error "--stop-stage $stop_stage lies before --stage $stage"
+expect seed '[0-9]+' "a number"
+expect folds '0|[2-9]|[1-9][0-9]+' "0, or at least 2 folds"
+expect post_crossfit '0|[2-9]|[1-9][0-9]+' "0, or at least 2 folds"
+expect num_seeds '[1-9][0-9]*' "a number of at least 1"
+expect nj '[1-9][0-9]*' "a number of jobs"
+expect fold_by 'spk|utt' "spk or utt"
+expect k '0?\.[0-9]+' "a threshold between 0 and 1"
+expect use_gpu 'yes|no|optional' "yes, no or optional"
+expect name '[A-Za-z0-9_.-]+' "letters, digits, '_', '.' and '-'"
+expect test_sets 'test( +[a-z0-9_]+)*' "test, and names of folders of data/$name behind it"
+[[ ! ${test_sets#test} =~ \ (train|test) ]] || option_error "--test-sets: expected names that begin neither with \
+train nor test behind the first, got '$test_sets'"
+
 case $corpus in
   synth) corpus_root=${corpus_root:-corpora/synth} ;;
   ismir04 | gtzan | folder)
@@ -45,14 +54,6 @@ if [ "$corpus" != synth ] && [ -n "$corpus_root" ]; then
   [[ $corpus_root == /* ]] || corpus_root=$caller/$corpus_root
   [ -d "$corpus_root" ] || option_error "--corpus-root: there is no folder '$corpus_root'"
 fi
-
-# ISMIR2004's development is the paper's test; its evaluation is a second one.
-[ -n "$test_sets" ] || { [ "$corpus" = ismir04 ] && test_sets="test evaluation" || test_sets="test"; }
-[[ "$test_sets " == "test "* ]] || option_error "--test-sets: expected test, and others behind it, got '$test_sets'"
-for x in ${test_sets#test}; do
-  [[ $x =~ ^[a-z0-9_]+$ && ! $x =~ ^(train|test) ]] || option_error "--test-sets: expected test and names of \
-folders of data/$name beside train and test, got '$x'"
-done
 
 # Job runners hand their arguments to a shell, as Kaldi's do.
 for option in corpus_root conf scattering_config best_config transform_config; do

@@ -2,7 +2,7 @@
 # Out-of-fold posteriors of the training tracks: each by a network that was not trained on it nor on its artist.
 # The paper trains its SVM on posteriors of tracks that the network was trained on; with these the SVM sees
 # posteriors as uncertain as those of the test tracks.
-# Reads  <data>/train; writes <data>/crossfitK/foldN (shared by all models),
+# Reads  <data>/train; writes <data>/crossfitK/foldN/{train,test,train_tr,train_cv,cmvn} (shared by all models),
 #        <dir>_<name>/crossfit/foldN_<name> and <dir>_<name>/post_train_crossfit/post.scp.
 set -euo pipefail
 
@@ -12,6 +12,8 @@ dnns=            # which of the models are DNNs
 seed=777         # seed of the first training, and of the folds
 use_gpu=no       # yes, no or optional
 cmd=utils/run.py # job runner and its options
+score_cmd=$cmd   # the same for the folds
+transform_config=conf/transform.conf # as of make_training_data.sh
 
 help_message="Usage: $0 [options] <data> <dir> <name>
   e.g. $0 --num-folds 2 --conf conf/synth data/synth exp/synth lstm_512"
@@ -29,7 +31,15 @@ if [ "$num_folds" -eq 0 ]; then # those of an earlier run would become a column 
   [ "${RECIPE_DRY_RUN:-false}" = true ] || rm -f "$out/post.scp"
   exit 0
 fi
+outputs=()
 for fold in $(seq "$num_folds"); do
+  outputs+=(--out "$folds/fold$fold/train" --out "$folds/fold$fold/test")
+done
+utils/once.py --wait true --cmd "$score_cmd" --in "$data/train/feats.scp" --in "$data/train/utt2spk" \
+  --in "$data/train/utt2genre" "${outputs[@]}" "$folds/.done/make_folds" -- "$folds/log/make_folds.log" \
+  local/make_folds.py --folds "$num_folds" --fold-by spk --seed "$seed" "$data/train" "$folds/fold"
+for fold in $(seq "$num_folds"); do
+  local/make_training_data.sh --transform-config "$transform_config" --cmd "$score_cmd" --seed "$seed" "$folds/fold$fold"
   local/train_model.sh --conf "$conf" --dnns "$dnns" --seed "$seed" --use-gpu "$use_gpu" --cmd "$cmd" \
     "$folds/fold$fold" "${dir}_$name/crossfit/fold$fold" "$name"
   steps/dump_posteriors.sh --nj 1 --use-gpu "$use_gpu" --cmd "$cmd" "$folds/fold$fold/test" \

@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
 """Make the embedded corpus, a controlled experiment in sound (local/synth.py says what it controls).
 
-    local/make_synth_corpus.py [options] <out-dir>
-    e.g.: local/make_synth_corpus.py --config conf/synth_corpus.conf corpora/synth
-    e.g.: utils/run.py JOB=1:2 log/make_corpus.JOB.log \
-            local/make_synth_corpus.py --job JOB --num-jobs 2 corpora/synth
-
 Writes <out-dir>/{train,test}/<genre>/<artist>/<track>.{wav,flac,ogg,mp3}; job 1 also writes
-<out-dir>/tracks.csv (path,genre,artist,split,piece,format,rate,channels,seconds) and removes the tracks
-that an older tracks.csv lists and the plan no longer has.
+<out-dir>/tracks.csv and removes the tracks that an older one lists and the plan no longer has.
+
+Usage: local/make_synth_corpus.py [options] <out-dir>
+e.g.:  local/make_synth_corpus.py --config conf/synth_corpus.conf corpora/synth
+       utils/run.py JOB=1:2 log/make_corpus.JOB.log \
+         local/make_synth_corpus.py --job JOB --num-jobs 2 corpora/synth
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from __future__ import annotations
 import csv
 import io
 import zlib
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -31,23 +31,8 @@ CODECS = {
     "ogg": ("OGG", "VORBIS"),
     "mp3": ("MP3", "MPEG_LAYER_III"),
 }
+COLUMNS = ("path", "genre", "artist", "split", "piece", "format", "rate", "channels", "seconds")
 BITS_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
-
-
-def get_parser() -> cli.KaldiParser:
-    """Return the parser of the command line."""
-    parser = cli.KaldiParser(usage="make_synth_corpus.py [options] <out-dir>", description=__doc__)
-    default = synth.Options()
-    add = parser.add_argument
-    add("--seed", type=int, default=default.seed, help="everything follows from it")
-    add("--num-train", type=cli.positive_int, default=default.num_train, help="training tracks")
-    add("--num-test", type=cli.positive_int, default=default.num_test, help="test tracks")
-    add("--min-seconds", type=cli.finite_float, default=default.min_seconds, help="shortest track")
-    add("--max-seconds", type=cli.finite_float, default=default.max_seconds, help="longest track")
-    add("--job", type=cli.positive_int, default=1, help="which share of the tracks to make")
-    add("--num-jobs", type=cli.positive_int, default=1, help="how many shares there are")
-    add("out_dir", type=Path)
-    return parser
 
 
 def write_table(folder: Path, tracks: list[synth.Track]) -> None:
@@ -62,8 +47,10 @@ def write_table(folder: Path, tracks: list[synth.Track]) -> None:
                 (folder / path).unlink(missing_ok=True)
     with atomic.replacing(table) as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(synth.TABLE_HEADER)
-        writer.writerows(track.row() for track in tracks)
+        writer.writerow(COLUMNS)
+        for track in tracks:
+            *words, seconds = (getattr(track, name) for name in COLUMNS)
+            writer.writerow([*words, f"{seconds:.3f}"])
 
 
 def number_pages(data: bytes, serial: int) -> bytes:
@@ -101,15 +88,20 @@ def encode(sound: np.ndarray, track: synth.Track) -> bytes:
         file.title, file.artist = track.piece, track.artist
         file.write(np.clip(sound, -1.0, 1.0))
     data = buffer.getvalue()
-    return number_pages(data, zlib.crc32(track.name.encode())) if track.format == "ogg" else data
+    return number_pages(data, zlib.crc32(Path(track.path).stem.encode())) if track.format == "ogg" else data
 
 
 def main(argv: list[str] | None = None) -> int:
     """Make this job's share of the corpus."""
-    args = get_parser().parse_args(argv)
-    if args.job > args.num_jobs:
-        raise cli.UserError(f"--job {args.job}: expected a job from 1 to --num-jobs {args.num_jobs}")
-    options = synth.Options(args.seed, args.num_train, args.num_test, args.min_seconds, args.max_seconds)
+    parser = cli.KaldiParser.of(__doc__)
+    add = parser.add_argument
+    for item in fields(synth.Options):
+        kind = int if isinstance(item.default, int) else cli.finite_float
+        add(f"--{item.name.replace('_', '-')}", type=kind, default=item.default, help="of the corpus")
+    add("--job", type=cli.positive_int, default=1, help="which share of the tracks to make")
+    add("--num-jobs", type=cli.positive_int, default=1, help="how many shares there are")
+    args = parser.parse_args(argv)
+    options = synth.Options(**{item.name: getattr(args, item.name) for item in fields(synth.Options)})
     tracks = synth.make_plan(options)
     if args.job == 1:
         write_table(args.out_dir, tracks)
@@ -123,7 +115,6 @@ def main(argv: list[str] | None = None) -> int:
         with atomic.replacing(args.out_dir / track.path, "wb") as file:
             file.write(data)
         progress.report(number, len(share), "tracks")
-    cli.log(f"made {len(share)} tracks in {args.out_dir} (seed {options.seed})")
     return 0
 
 

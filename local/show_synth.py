@@ -1,22 +1,20 @@
 #!/usr/bin/env python3
 """Hold the results on the embedded corpus against what it was made to show (local/synth.py).
 
-Usage: show_synth.py [options] <data-dir> <exp-prefix>
- e.g.: show_synth.py --dnns "dnn1 dnn2" --lstms "lstm_512 lstm_1024" data/synth exp/synth
+Reads the accuracies in score_test of <exp>_<model>, its svm_lstm and svm_fusion and <exp>_sc/svm_sc, and
+in score_test_shuffled of <exp>_<model>, a control: the same tracks, their frames in a random order
+(local/shuffle_frames.py). Writes <data-dir>/tables.json, which the report shows: every claim, what was found
+(%), and whether it holds.
 
-Reads the accuracies in score_test of <exp-prefix>_<model>, of its svm_lstm and svm_fusion and of
-<exp-prefix>_sc/svm_sc, and in score_test_shuffled of <exp-prefix>_<model>, a control: the same tracks, their
-frames in a random order (local/shuffle_frames.py).
-Writes <data-dir>/tables.json, which the report shows: every claim, what was found, and whether it holds.
+Usage: local/show_synth.py [options] <data-dir> <exp>
+e.g.:  local/show_synth.py --dnns "dnn1 dnn2" --lstms "lstm_512 lstm_1024" data/synth exp/synth
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-
-import numpy as np
 
 from local import synth
 from steps.scoring.scores import read_scores
@@ -30,100 +28,70 @@ TEXT = (
 )
 
 
-@dataclass(frozen=True)
-class Claim:
-    """Something that must hold: a sentence, and the accuracies, in percent, that decide it."""
-
-    text: str
-    system: str
-    got: str
-    holds: bool
-
-    def row(self) -> list[str]:
-        """Return the cells of the table's row."""
-        return [self.text, self.system, self.got, "yes" if self.holds else "NO"]
+CHANCE = "order-only pairs: 40 to 60 % of tracks, which is chance"
+Claim = tuple[str, str, str, bool]
+"""Something that must hold: a sentence, a system, the accuracies (%) that decide it, and whether it does."""
 
 
-def get_parser() -> cli.KaldiParser:
-    """Return the command line of this program."""
-    parser = cli.KaldiParser("show_synth.py [options] <data-dir> <exp-prefix>", __doc__)
-    parser.add_argument("--dnns", default="", help="models that see one frame at a time")
-    parser.add_argument("--lstms", default="", help="models that see the order of frames")
-    parser.add_argument("data_dir", type=Path)
-    parser.add_argument("exp_prefix")
-    return parser
-
-
-def read_confusions(folder: Path) -> dict[str, np.ndarray]:
-    """Return the confusion matrices in a folder's accuracy.json by the names of the accuracies.
-
-    UserError if it is not there, or is of other classes.
-    """
-    scores = read_scores(folder)
+@cache
+def accuracy(folder: str, name: str = "", *, of_pairs: bool = False) -> float:
+    """Return an accuracy (%), the only one if unnamed, of all classes' tracks or of the pairs' alone."""
+    scores = read_scores(Path(folder))
     if scores.classes != tuple(synth.GENRES):
         raise cli.UserError(f"{folder}: expected the classes of the embedded corpus, got {scores.classes}")
-    return {name: measure.confusion for name, measure in scores.measures.items()}
-
-
-def accuracy(confusion: np.ndarray, *, of_pairs: bool = False) -> float:
-    """Return the accuracy in percent, of the tracks or frames of all classes, or of the pairs' alone."""
+    confusion = scores.measures[name or next(iter(scores.measures))].confusion
     genres = [genre for pair in synth.PAIRS for genre in pair] if of_pairs else list(synth.GENRES)
     rows = [list(synth.GENRES).index(genre) for genre in genres]
     return float(100 * confusion[rows, rows].sum() / confusion[rows].sum())
 
 
+def at_least(text: str, system: str, found: float, other: float, margin: float) -> Claim:
+    """Claim that an accuracy is that of another system and a margin."""
+    return text, system, f"{found:.1f} to {other:.1f}", found >= other + margin
+
+
 def find_claims(prefix: str, dnns: list[str], lstms: list[str]) -> Iterator[Claim]:
     """Yield every claim about these models."""
-    at_chance = "order-only pairs: 40 to 60 % of tracks, which is chance"
-    (on_mean,) = read_confusions(Path(f"{prefix}_sc/svm_sc/score_test")).values()
-    found = accuracy(on_mean, of_pairs=True)
-    yield Claim(at_chance, "SVM on f_sc", f"{found:.1f}", 40 <= found <= 60)
-    best = {"Frame_acc": 0.0, "Seg_acc": 0.0}
-    for name in dnns:
-        measures = read_confusions(Path(f"{prefix}_{name}/score_test"))
-        found = accuracy(measures["Seg_acc"], of_pairs=True)
-        yield Claim(at_chance, name, f"{found:.1f}", 40 <= found <= 60)
-        best = {key: max(value, accuracy(measures[key])) for key, value in best.items()}
+    on_mean = accuracy(f"{prefix}_sc/svm_sc/score_test")
+    paired = {"SVM on f_sc": accuracy(f"{prefix}_sc/svm_sc/score_test", of_pairs=True)}
+    paired |= {name: accuracy(f"{prefix}_{name}/score_test", "Seg_acc", of_pairs=True) for name in dnns}
+    for name, found in paired.items():
+        yield CHANCE, name, f"{found:.1f}", 40 <= found <= 60
     for name in lstms:
-        yield from _lstm_claims(Path(f"{prefix}_{name}"), name, best if dnns else {}, accuracy(on_mean))
-
-
-def _lstm_claims(folder: Path, name: str, best_dnn: dict[str, float], on_mean: float) -> Iterator[Claim]:
-    votes, shuffled = (read_confusions(folder / f"score_{x}") for x in ("test", "test_shuffled"))
-    found = accuracy(votes["Seg_acc"], of_pairs=True)
-    yield Claim("order-only pairs: at least 85 % of tracks", name, f"{found:.1f}", found >= 85)
-    for key, other in best_dnn.items():
-        unit, found = {"Frame_acc": "frames", "Seg_acc": "tracks"}[key], accuracy(votes[key])
-        text = f"{unit}: 10 points above the best DNN"
-        yield Claim(text, name, f"{found:.1f} to {other:.1f}", found >= other + 10)
-    (lstm,) = read_confusions(folder / "svm_lstm/score_test").values()
-    found, other = accuracy(lstm), accuracy(votes["Seg_acc"])
-    text = "tracks: SVM on f_lstm at least as good as the vote"
-    yield Claim(text, name, f"{found:.1f} to {other:.1f}", found >= other)
-    (fusion,) = read_confusions(folder / "svm_fusion/score_test").values()
-    found = accuracy(fusion)
-    text = "tracks: SVM on f_fusion 10 points above that on f_sc"
-    yield Claim(text, name, f"{found:.1f} to {on_mean:.1f}", found >= on_mean + 10)
-    found = accuracy(shuffled["Frame_acc"], of_pairs=True)
-    text = "order-only pairs, frames shuffled: at most 60 % of frames, no more than chance"
-    yield Claim(text, name, f"{found:.1f}", found <= 60)
+        exp = f"{prefix}_{name}"
+        found = accuracy(f"{exp}/score_test", "Seg_acc", of_pairs=True)
+        yield "order-only pairs: at least 85 % of tracks", name, f"{found:.1f}", found >= 85
+        for measure, unit in (("Frame_acc", "frames"), ("Seg_acc", "tracks")) if dnns else ():
+            best = max(accuracy(f"{prefix}_{dnn}/score_test", measure) for dnn in dnns)
+            found = accuracy(f"{exp}/score_test", measure)
+            yield at_least(f"{unit}: 10 points above the best DNN", name, found, best, 10)
+        lstm, fusion = (accuracy(f"{exp}/svm_{kind}/score_test") for kind in ("lstm", "fusion"))
+        vote = accuracy(f"{exp}/score_test", "Seg_acc")
+        yield at_least("tracks: SVM on f_lstm at least as good as the vote", name, lstm, vote, 0)
+        yield at_least("tracks: SVM on f_fusion 10 points above that on f_sc", name, fusion, on_mean, 10)
+        found = accuracy(f"{exp}/score_test_shuffled", "Frame_acc", of_pairs=True)
+        text = "order-only pairs, frames shuffled: at most 60 % of frames, no more than chance"
+        yield text, name, f"{found:.1f}", found <= 60
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the program and return its exit status."""
-    args = get_parser().parse_args(argv)
-    claims = list(find_claims(args.exp_prefix, args.dnns.split(), args.lstms.split()))
+    """Write the claims."""
+    parser = cli.KaldiParser.of(__doc__)
+    parser.add_argument("--dnns", default="", help="models that see one frame at a time")
+    parser.add_argument("--lstms", default="", help="models that see the order of frames")
+    args = parser.parse_args(argv)
+    claims = list(find_claims(str(args.exp), args.dnns.split(), args.lstms.split()))
     table = {
         "title": "What this corpus was made to show",
         "text": TEXT,
         "columns": ["claim", "system", "found (%)", "holds"],
-        "rows": [claim.row() for claim in claims],
+        "rows": [[*words, "yes" if holds else "NO"] for *words, holds in claims],
     }
     atomic.write_json(args.data_dir / "tables.json", [table])
-    failed = [claim for claim in claims if not claim.holds]
-    for claim in failed:
-        cli.warn(f"{claim.system}: {claim.text}: does not hold: {claim.got}")
-    cli.log(f"{len(claims) - len(failed)} of {len(claims)} claims hold")
+    for text, system, got, holds in claims:
+        if not holds:
+            cli.warn(f"{system}: {text}: does not hold: {got}")
+    cli.log(f"{sum(holds for *_, holds in claims)} of {len(claims)} claims hold")
     return 0
 
 

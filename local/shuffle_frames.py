@@ -4,33 +4,26 @@
 A control: a system that gains by the order of the frames must lose that gain on the copy, and one that looks
 at each frame alone must not notice.
 
-Usage: shuffle_frames.py [options] <data-dir> <out-dir>
- e.g.: shuffle_frames.py --seed 777 data/synth/test data/synth/test_shuffled
+Usage: local/shuffle_frames.py [options] <data-dir> <out-dir>
+e.g.:  local/shuffle_frames.py --seed 777 data/synth/test data/synth/test_shuffled
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+import shutil
 
 from local.synth import generator
 from steps import archive
-from utils import atomic, cli
+from utils import cli
 
 TABLES = ("utt2genre", "utt2spk", "spk2utt", "genres.txt", "utt2num_frames", "frame_shift")
 
 
-def get_parser() -> cli.KaldiParser:
-    """Return the command line of this program."""
-    parser = cli.KaldiParser("shuffle_frames.py [options] <data-dir> <out-dir>", __doc__)
-    parser.add_argument("--seed", type=int, default=777, help="of the orders; each track has its own")
-    parser.add_argument("data_dir", type=Path)
-    parser.add_argument("out_dir", type=Path)
-    return parser
-
-
 def main(argv: list[str] | None = None) -> int:
-    """Run the program and return its exit status."""
-    args = get_parser().parse_args(argv)
+    """Copy the directory."""
+    parser = cli.KaldiParser.of(__doc__)
+    parser.add_argument("--seed", type=int, default=777, help="of the orders; each track has its own")
+    args = parser.parse_args(argv)
     args.out_dir.mkdir(parents=True, exist_ok=True)
     feats = args.out_dir / "feats"
     with archive.Writer(f"ark,scp:{feats}.ark,{feats}.scp") as writer:
@@ -38,8 +31,7 @@ def main(argv: list[str] | None = None) -> int:
             writer.write(utt, generator(args.seed, utt).permutation(frames))
     for name in TABLES:
         if (args.data_dir / name).is_file():
-            with atomic.replacing(args.out_dir / name, "wb") as file:
-                file.write((args.data_dir / name).read_bytes())
+            shutil.copyfile(args.data_dir / name, args.out_dir / name)
     return 0
 
 

@@ -23,6 +23,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,14 +31,7 @@ from utils.cli import UserError
 
 RATE = 22050  # in Hz, of what is composed; a file may have another
 HOP = 4096  # samples; a length is a multiple of them, so that the frames lie alike when time runs backwards
-GENRES = {
-    "classical": 320,
-    "electronic": 115,
-    "jazz_blues": 26,
-    "metal_punk": 45,
-    "rock_pop": 101,
-    "world": 122,
-}
+GENRES = dict(classical=320, electronic=115, jazz_blues=26, metal_punk=45, rock_pop=101, world=122)
 """The classes and their tracks in each half of ISMIR2004, whose proportions the corpus has."""
 PAIRS = (("electronic", "world"), ("metal_punk", "jazz_blues"))
 """The pairs that differ in order only: forwards, backwards."""
@@ -53,7 +47,6 @@ CHORDS = ((0, 7, 12), (9, 14, 21), (17, 22, 29), (26, 31, 38))
 """The four chords of the cycle, in semitones above :data:`ROOT`."""
 ROOT = 130.81  # Hz
 CHORD_SECONDS = (0.4, 0.7)  # a chord lasts between these, before the artist's tempo
-TABLE_HEADER = ("path", "genre", "artist", "split", "piece", "format", "rate", "channels", "seconds")
 
 
 @dataclass(frozen=True)
@@ -69,7 +62,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Track:
-    """One row of tracks.csv; tracks with the same ``piece`` are that piece forwards and backwards."""
+    """A track of the plan; tracks with the same ``piece`` are that piece forwards and backwards."""
 
     genre: str
     artist: str
@@ -82,23 +75,13 @@ class Track:
     seconds: float
 
     @property
-    def name(self) -> str:
-        """The utterance id, which begins with the artist."""
-        return f"{self.artist}-{self.genre}-{self.number:02d}"
-
-    @property
     def path(self) -> str:
-        """Where the file lies below the corpus."""
-        return f"{self.split}/{self.genre}/{self.artist}/{self.name}.{self.format}"
-
-    def row(self) -> tuple[str, ...]:
-        """Return the fields of :data:`TABLE_HEADER`."""
-        end = (self.piece, self.format, str(self.rate), str(self.channels), f"{self.seconds:.3f}")
-        return (self.path, self.genre, self.artist, self.split, *end)
+        """Where the file lies below the corpus; its name is the utterance id: the artist comes first."""
+        name = f"{self.artist}-{self.genre}-{self.number:02d}"
+        return f"{self.split}/{self.genre}/{self.artist}/{name}.{self.format}"
 
 
-@dataclass(frozen=True)
-class Artist:
+class Artist(NamedTuple):
     """What an artist's tracks have in common."""
 
     tuning: float  # in semitones
@@ -107,8 +90,7 @@ class Artist:
     noise: float  # in dB below the music
 
 
-@dataclass(frozen=True)
-class Note:
+class Note(NamedTuple):
     """One sound: ``kind`` is the number of a chord of :data:`CHORDS`, or the class whose own sound it is."""
 
     kind: int | str
@@ -129,10 +111,8 @@ def apportion(total: int) -> dict[str, int]:
     UserError if ``total`` is less than two a class.
     """
     if total < 2 * len(GENRES):
-        raise UserError(
-            f"the corpus needs at least {2 * len(GENRES)} tracks a side, two a genre, got {total}; "
-            "raise --num-train and --num-test"
-        )
+        need = f"the corpus needs at least {2 * len(GENRES)} tracks a side, two a genre, got {total}"
+        raise UserError(f"{need}; raise --num-train and --num-test")
     least = min(3, total // len(GENRES))
     quotas = {genre: total * weight / sum(GENRES.values()) for genre, weight in GENRES.items()}
     counts = {genre: max(least, int(quota)) for genre, quota in quotas.items()}
@@ -158,10 +138,8 @@ def make_plan(options: Options) -> list[Track]:
     if options.seed < 0:
         raise UserError(f"--seed must be at least 0, got {options.seed}")
     if not 1.0 <= options.min_seconds <= options.max_seconds:
-        raise UserError(
-            f"--min-seconds {options.min_seconds:g} and --max-seconds {options.max_seconds:g} are no range: "
-            "expected 1 <= min <= max"
-        )
+        got = f"--min-seconds {options.min_seconds:g} and --max-seconds {options.max_seconds:g}"
+        raise UserError(f"{got} are no range: expected 1 <= min <= max")
     tracks, names = [], iter(_artist_names(options.seed))
     for split, total in zip(SPLITS, (options.num_train, options.num_test), strict=True):
         counts, artists = apportion(total), dict[str, list[str]]()
@@ -203,9 +181,8 @@ def _dealt(rng: np.random.Generator, options: Sequence, count: int) -> list:
 
 def make_artist(seed: int, name: str) -> Artist:
     """Return an artist."""
-    rng = generator(seed, "artist", name)
     low, high = (-0.4, 0.9, 0.05, 12.0), (0.4, 1.1, 0.12, 24.0)
-    return Artist(*rng.uniform(low, high))
+    return Artist(*generator(seed, "artist", name).uniform(low, high))
 
 
 def compose(seed: int, track: Track) -> list[Note]:
