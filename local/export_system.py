@@ -17,27 +17,15 @@ from steps.classify import parts
 from utils import cli
 
 
-def get_parser() -> cli.KaldiParser:
-    """Return the command line."""
-    parser = cli.KaldiParser("local/export_system.sh [options] <exp-dir> <zip>", __doc__)
-    parser.add_argument(
-        "--data", type=Path, default=None, metavar="DIR", help="data/<corpus> of the experiment"
-    )
-    parser.add_argument("--exact", type=cli.boolean, default=False, help="keep all bits of large networks")
-    parser.add_argument(
-        "--max-megabytes",
-        type=cli.finite_float,
-        default=parts.MAX_MEGABYTES,
-        help="round weights if the zip would be larger",
-    )
-    parser.add_argument("exp_dir", type=Path)
-    parser.add_argument("zip", type=Path)
-    return parser
-
-
 def main(argv: list[str] | None = None) -> int:
     """Export one system."""
-    args = get_parser().parse_args(argv)
+    parser = cli.KaldiParser.of(__doc__)
+    add = parser.add_argument
+    add("--data", type=Path, default=None, metavar="DIR", help="data/<corpus> of the experiment")
+    add("--exact", type=cli.boolean, default=False, help="keep all bits of large networks")
+    text = "round weights if the zip would be larger"
+    add("--max-megabytes", type=cli.finite_float, default=parts.MAX_MEGABYTES, help=text)
+    args = parser.parse_args(argv)
     system = parts.collect(args.exp_dir, args.data)
     rounded = parts.export(system, args.zip, exact=args.exact, max_megabytes=args.max_megabytes)
     if rounded:

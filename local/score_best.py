@@ -25,32 +25,20 @@ from steps.scoring.significance import mcnemar
 from utils import atomic, cli, provenance
 
 
-def get_parser() -> cli.KaldiParser:
-    """Return the command line."""
-    parser = cli.KaldiParser("local/score_best.py <data-dir> <exp> <set>", __doc__)
-    parser.add_argument("data_dir", type=Path)
-    parser.add_argument("exp", type=Path, help="experiments without _<model>")
-    parser.add_argument("set", help="which set of the data directory")
-    return parser
-
-
 def table(ensemble: Ensemble, scores: Mapping[str, np.ndarray], labels: np.ndarray) -> dict:
     """Return what each part adds, as tables.json holds it, from its log posteriors (num_tracks, C)."""
     systems = {"all parts": list(scores)}
     if len(scores) > 1:
         systems |= {f"without {name}": [other for other in scores if other != name] for name in scores}
         systems |= {f"{name} alone": [name] for name in scores}
-    right = {
-        title: np.sum([scores[name] for name in names], axis=0).argmax(axis=1) == labels
-        for title, names in systems.items()
-    }
-    rows = []
-    for title, hits in right.items():
-        here, there = int((right["all parts"] & ~hits).sum()), int((hits & ~right["all parts"]).sum())
-        p = "" if title == "all parts" else f"{mcnemar(right['all parts'], hits).p_value:.3f}"
-        rows.append(
-            [title, f"{100 * hits.mean():.2f}", f"{hits.sum()} / {len(hits)}", str(here), str(there), p]
-        )
+    rows: list[list[str]] = []
+    every = np.zeros(0)
+    for title, names in systems.items():
+        hits = np.sum([scores[name] for name in names], axis=0).argmax(axis=1) == labels
+        every = every if rows else hits
+        here, there, p = mcnemar(every, hits)
+        accuracy = [f"{100 * hits.mean():.2f}", f"{hits.sum()} / {len(hits)}"]
+        rows.append([title, *accuracy, str(here), str(there), f"{p:.3f}" if rows else ""])
     shrinkages = ", ".join(f"{m.name} {m.shrinkage:g}" for m in ensemble.members if m.model)
     return {
         "title": "What each part of `best` adds",
@@ -63,7 +51,7 @@ def table(ensemble: Ensemble, scores: Mapping[str, np.ndarray], labels: np.ndarr
 
 def main(argv: list[str] | None = None) -> int:
     """Score one set."""
-    args = get_parser().parse_args(argv)
+    args = cli.KaldiParser.of(__doc__, set=str).parse_args(argv)
     out = args.exp.with_name(f"{args.exp.name}_best")
     ensemble = read_ensemble(out / "best.npz")
     reference = read_reference(args.data_dir / args.set)

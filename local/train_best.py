@@ -61,7 +61,7 @@ def part_list(text: str) -> tuple[Part, ...]:
 
 def get_parser() -> cli.KaldiParser:
     """Return the command line."""
-    parser = cli.KaldiParser("local/train_best.py [options] <data-dir> <exp>", __doc__)
+    parser = cli.KaldiParser.of(__doc__)
     add = parser.add_argument
     parts = part_list("short:feats:4:mean")
     add("--parts", type=part_list, default=parts, help="LDAs, see conf/best/best.conf")
@@ -76,8 +76,6 @@ def get_parser() -> cli.KaldiParser:
     add("--networks", default="", metavar='"A B"', help="networks with out-of-fold posteriors")
     for name in NETWORKS:
         add(f"--{name}-config", default="", metavar="FILE", help=f"networks {name} of conf/best take part")
-    add("data_dir", type=Path)
-    add("exp", type=Path, help="experiments without _<model>")
     return parser
 
 
@@ -112,8 +110,8 @@ def train_networks(
         for item in fields(NetworkOptions):
             kind = positive_floats if isinstance(item.default, tuple) else type(item.default)
             parser.add_argument(f"--{item.name.replace('_', '-')}", type=kind, default=item.default)
-        values = parser.parse_args(["--config", path])
-        options = NetworkOptions(**{item.name: getattr(values, item.name) for item in fields(NetworkOptions)})
+        values = vars(parser.parse_args(["--config", path]))
+        options = NetworkOptions(**{item.name: values[item.name] for item in fields(NetworkOptions)})
         (part,) = known_parts((Part(name, options.feats, 0.0, NETWORK),), reference.path)
 
         def read(feats: str = part.feats) -> Iterator[np.ndarray]:
@@ -125,26 +123,14 @@ def train_networks(
 
 def network_configs(args: argparse.Namespace) -> dict[str, str]:
     """Return the configurations of the networks that may take part, by name."""
-    given = {name: getattr(args, f"{name}_config") for name in NETWORKS}
-    return {name: path for name, path in given.items() if path}
-
-
-def describe(trained: Trained, labels: np.ndarray, how: str) -> str:
-    """Say how the system was chosen."""
-    words = []
-    names = {member.name for member in trained.ensemble.members}
-    for name, scores in trained.out_of_fold.items():
-        right = int((scores.argmax(axis=1) == labels).sum())
-        words.append(f"{name} {right}{'' if name in names else ' (left out)'}")
-    return f"right in {how} cross-validation on train, of {len(labels)}: {', '.join(words)}"
+    return {name: path for name in NETWORKS if (path := getattr(args, f"{name}_config"))}
 
 
 def split(reference: Reference, labels: np.ndarray, folds: int, seed: int) -> tuple[Folds, str]:
     """Return the folds of the training tracks, and what they keep apart."""
     given = SvmOptions(folds=folds, seed=seed)
     pairs, grouped = make_folds(labels, read_artists(reference), reference.classes, given)
-    held = np.concatenate([part for _, part in pairs])
-    if len(held) != len(labels):
+    if sum(len(held) for _, held in pairs) != len(labels):
         raise cli.UserError(f"{reference.path}: too few tracks of a class for {folds} folds")
     return pairs, f"{len(pairs)}-fold {'artist-grouped' if grouped else 'stratified'}"
 
@@ -174,7 +160,13 @@ def train_system(reference: Reference, args: argparse.Namespace) -> tuple[Traine
     grids = sorted(args.shrinkages), sorted(args.costs)
     trained = train(parts, given, labels, reference.classes, folds, grids[0], doubts, grids[1])
     held = cross_calibrated(trained.out_of_fold, labels, folds, doubts)
-    return trained, held, describe(trained, labels, how)
+    kept = {member.name for member in trained.ensemble.members}
+    words = []
+    for name, scores in trained.out_of_fold.items():
+        right = int((scores.argmax(axis=1) == labels).sum())
+        words.append(f"{name} {right}{'' if name in kept else ' (left out)'}")
+    notes = f"right in {how} cross-validation on train, of {len(labels)}: {', '.join(words)}"
+    return trained, held, notes
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -187,12 +179,8 @@ def main(argv: list[str] | None = None) -> int:
     write_decisions(out / "score_train", reference, {"Seg_acc": np.exp(held)}, how, probabilities=True)
     write_ensemble(out / "best.npz", trained.ensemble)
     chosen = {member.name: member.shrinkage for member in trained.ensemble.members}
-    record = provenance.training_record(
-        [*filter(None, [args.config]), *network_configs(args).values()],
-        args.seed,
-        notes=notes,
-        shrinkages=chosen,
-    )
+    texts = [*filter(None, [args.config]), *network_configs(args).values()]
+    record = provenance.training_record(texts, args.seed, notes=notes, shrinkages=chosen)
     provenance.write_record(out, record)
     cli.log(f"{notes}; wrote {out}/best.npz")
     return 0

@@ -12,8 +12,6 @@ e.g.:  local/systems/score_system.py --system lee2009 data/synth/test exp/synth_
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from local.systems.sets import open_tracks
 from steps.scoring.reference import read_reference
 from steps.scoring.scores import write_decisions
@@ -21,25 +19,17 @@ from steps.systems import registry
 from utils import cli
 
 
-def get_parser() -> cli.KaldiParser:
-    """Return the command line."""
-    usage = "local/systems/score_system.py --system NAME <data-dir> <feats-dir> <exp-dir> <out-dir>"
-    parser = cli.KaldiParser(usage, __doc__)
-    parser.add_argument("--system", choices=registry.NAMES, required=True, help="which of the systems")
-    for name in ("data_dir", "feats_dir", "exp_dir", "out_dir"):
-        parser.add_argument(name)
-    return parser
-
-
 def main(argv: list[str] | None = None) -> int:
     """Score one set of tracks."""
-    args = get_parser().parse_args(argv)
+    parser = cli.KaldiParser.of(__doc__)
+    parser.add_argument("--system", choices=registry.NAMES, required=True, help="which of the systems")
+    args = parser.parse_args(argv)
     system = registry.load(args.system)
     reference = read_reference(args.data_dir)
     tracks = open_tracks(reference, args.feats_dir, system.KINDS)
-    model = registry.read_arrays(Path(args.exp_dir) / "model.npz")
+    model = registry.read_arrays(args.exp_dir / "model.npz")
     scores = {name: scores_of(model, tracks) for name, scores_of in system.SCORES.items()}
-    write_decisions(Path(args.out_dir), reference, scores, system.NOTES)
+    write_decisions(args.out_dir, reference, scores, system.NOTES)
     return 0
 
 

@@ -13,7 +13,6 @@ e.g.:  local/systems/train_system.py --system lee2009 --config conf/systems/lee2
 from __future__ import annotations
 
 import sys
-from argparse import Namespace
 from pathlib import Path
 
 from local.systems.sets import open_tracks
@@ -23,20 +22,11 @@ from steps.systems import registry
 from utils import atomic, cli, provenance
 
 
-def parse(argv: list[str]) -> Namespace:
-    """Return the options."""
-    usage = "local/systems/train_system.py --system NAME [options] <data-dir> <feats-dir> <exp-dir>"
-    parser = cli.KaldiParser(usage, __doc__)
-    parser.add_argument("--network", default="", metavar="FILE", help="train the network of sig2014")
-    parser.add_argument("data_dir")
-    parser.add_argument("feats_dir")
-    parser.add_argument("exp_dir")
-    return registry.parse(parser, argv)
-
-
 def main(argv: list[str] | None = None) -> int:
     """Train a system, or its network."""
-    options = parse(sys.argv[1:] if argv is None else argv)
+    parser = cli.KaldiParser.of(__doc__)
+    parser.add_argument("--network", default="", metavar="FILE", help="train the network of sig2014")
+    options = registry.parse(parser, sys.argv[1:] if argv is None else argv)
     system = registry.load(options.system)
     reference = read_reference(options.data_dir)
     kinds = ("frames",) if options.network else system.KINDS
@@ -45,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.network:
         write_arrays(Path(options.network), system.fit_network(tracks, options))
         return 0
-    exp = Path(options.exp_dir)
+    exp = options.exp_dir
     write_arrays(exp / "model.npz", system.fit(tracks, options))
     paths = [options.config] if options.config else []
     with atomic.replacing(exp / "system.conf") as file:  # what features of further tracks are made with
