@@ -35,7 +35,7 @@ expect k '0?\.[0-9]+' "a threshold between 0 and 1"
 expect use_gpu 'yes|no|optional' "yes, no or optional"
 expect name '[A-Za-z0-9_.-]+' "letters, digits, '_', '.' and '-'"
 expect test_sets 'test( +[a-z0-9_]+)*' "test, and names of folders of data/$name behind it"
-[[ ! ${test_sets#test} =~ \ (train|test) ]] || option_error "--test-sets: expected names that begin neither with \
+[[ ! ${test_sets#test} =~ \ (train|test) ]] || option_error "--test-sets: expected test, then names that begin neither with \
 train nor test behind the first, got '$test_sets'"
 
 case $corpus in

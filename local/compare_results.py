@@ -6,7 +6,7 @@ test needs the same test tracks; where they differ, and for frames, p is '-'. p 
 number of rows: "p Holm" is. Pooled results of a cross-validation can be compared with each other.
 
 Usage: local/compare_results.sh [options] <exp-dir>...
-e.g.:  local/compare_results.sh --measures Seg_acc,FSeg_acc exp/synth_*_512
+e.g.:  local/compare_results.sh exp/synth_*_512
        local/compare_results.sh exp/ismir04_folds_dnn1 exp/ismir04_folds_lstm_512
 """
 
@@ -55,17 +55,11 @@ def rows(systems: dict[str, Scores], measures: Sequence[str]) -> list[list[str]]
 def main(argv: list[str] | None = None) -> int:
     """Print the table."""
     parser = cli.KaldiParser.of(__doc__)
-    parser.add_argument("--measures", default="", metavar="A,B", help="accuracies to show, if not all")
-    parser.add_argument("--test-set", default="test", metavar="SET", help="the set of the accuracies")
     args = parser.parse_args(argv)
     if len(set(args.exp_dirs)) < max(2, len(args.exp_dirs)):
         parser.error("expected at least two different directories")
-    systems = {str(path): load_scores(path, args.test_set) for path in args.exp_dirs}
-    wanted = [name for name in args.measures.split(",") if name]
-    if unknown := [name for name in wanted if name not in EXPLANATIONS]:
-        parser.error(f"--measures: '{unknown[0]}' is not one of {' '.join(EXPLANATIONS)}")
-    present = [name for name in EXPLANATIONS if any(name in scores.measures for scores in systems.values())]
-    measures = [name for name in present if not wanted or name in wanted]
+    systems = {str(path): load_scores(path) for path in args.exp_dirs}
+    measures = [name for name in EXPLANATIONS if any(name in scores.measures for scores in systems.values())]
     print("\n".join(Table("", COLUMNS + TESTED, rows(systems, measures), left=2).lines()[2:]))
     tracks = {name: scores.first_predictions() for name, scores in systems.items()}
     first = next(iter(tracks))

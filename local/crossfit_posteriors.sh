@@ -32,11 +32,9 @@ if [ "$num_folds" -eq 0 ]; then # those of an earlier run would become a column 
   exit 0
 fi
 outputs=()
-for fold in $(seq "$num_folds"); do
-  outputs+=(--out "$folds/fold$fold/train" --out "$folds/fold$fold/test")
-done
-utils/once.py --wait true --cmd "$score_cmd" --in "$data/train/feats.scp" --in "$data/train/utt2spk" \
-  --in "$data/train/utt2genre" "${outputs[@]}" "$folds/.done/make_folds" -- "$folds/log/make_folds.log" \
+for fold in $(seq "$num_folds"); do outputs+=("$folds/fold$fold"/{train,test}); done
+utils/once.py --wait true --cmd "$score_cmd" --in="$data"/train/{feats.scp,utt2spk,utt2genre} \
+  "${outputs[@]/#/--out=}" "$folds/.done/make_folds" -- "$folds/log/make_folds.log" \
   local/make_folds.py --folds "$num_folds" --fold-by spk --seed "$seed" "$data/train" "$folds/fold"
 for fold in $(seq "$num_folds"); do
   local/make_training_data.sh --transform-config "$transform_config" --cmd "$score_cmd" --seed "$seed" "$folds/fold$fold"

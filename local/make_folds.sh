@@ -31,15 +31,9 @@ if [ -f "$data/utt2fold" ]; then # the preparation has dealt them, and knows wha
     exit 1
   fi
   division=(--utt2fold "$data/utt2fold")
-  inputs+=(--in "$data/utt2fold")
+  inputs+=("$data/utt2fold")
 fi
-for source in "${sources[@]}"; do
-  inputs+=(--in "$source")
-done
-outputs=()
-for fold in $(seq "$folds"); do
-  outputs+=(--out "${data}_fold$fold/train" --out "${data}_fold$fold/test")
-done
-outputs+=(--out "${data}_folds/test")
-utils/once.py --cmd "$cmd" "${inputs[@]}" "${outputs[@]}" "$data/.done/folds" -- "$data/log/make_folds.log" \
+outputs=("${data}_folds/test")
+for fold in $(seq "$folds"); do outputs+=("${data}_fold$fold"/{train,test}); done
+utils/once.py --cmd "$cmd" "${inputs[@]/#/--in=}" "${sources[@]/#/--in=}" "${outputs[@]/#/--out=}" "$data/.done/folds" -- "$data/log/make_folds.log" \
   local/make_folds.py "${division[@]}" --strict "$strict" "${sources[@]}" "${data}_fold"

@@ -20,20 +20,18 @@ data=$1
 exp=$2
 read -ra names <<<"$3"
 inputs=()
-outputs=(--out "${data}_folds/tables.json")
-for model in "${names[@]}"; do
-  outputs+=(--out "${exp}_folds_$model/score_test")
-  for fold in $(seq "$folds"); do
-    inputs+=(--in "${data}_fold$fold/train/utt2spk" --in "${data}_fold$fold/test/utt2spk")
+for fold in $(seq "$folds"); do
+  for model in "${names[@]}"; do
     for experiment in "${exp}_fold${fold}_$model"{,_seed*}; do
-      for file in "$experiment"/{training.json,score_test} "$experiment"/*/score_test; do
+      for file in "${data}_fold$fold"/*/utt2spk "$experiment"/{training.json,score_test} "$experiment"/*/score_test; do
         [ ! -e "$file" ] || inputs+=(--in "$file")
       done
     done
   done
 done
-utils/once.py --cmd "$cmd" "${inputs[@]}" "${outputs[@]}" "${exp}_folds_summary/.done/pool" -- \
-  "${exp}_folds_summary/log/pool_folds.log" \
+outputs=("${names[@]/#/--out=${exp}_folds_}")
+utils/once.py --cmd "$cmd" "${inputs[@]}" --out "${data}_folds/tables.json" "${outputs[@]/%//score_test}" \
+  "${exp}_folds_summary/.done/pool" -- "${exp}_folds_summary/log/pool_folds.log" \
   local/pool_folds.py --folds "$folds" --fold-by "$fold_by" --num-seeds "$num_seeds" "$data" "$exp" "${names[@]}"
 local/report.sh --num-seeds "$num_seeds" --scattering-config "$scattering_config" --cmd "$cmd" \
   "${data}_folds" "${exp}_folds" "${names[*]}"

@@ -3,8 +3,8 @@
 
 Divides it into K stratified folds, with exact replicas and excerpts of one recording (Sturm, 2013) inside
 one fold, and writes <data-dir>/utt2fold with all folds and <data-dir>/{train,test} for the fold that is
-tested. GTZAN does not name its artists: the speaker of an excerpt is its group of repetitions, unless a
-table of artists is given. jazz.00054 is left out where it is corrupt, as in the WAV release.
+tested. GTZAN does not name its artists: the speaker of an excerpt is its group of repetitions. jazz.00054 is
+left out where it is corrupt, as in the WAV release.
 
 Usage: local/prepare_gtzan.py [options] <corpus-root> <data-dir>
 e.g.:  local/prepare_gtzan.py --folds 10 --fold 1 /corpora/gtzan data/gtzan
@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from local.corpus import artists, gtzan, ids, overlap, splits
+from local.corpus import gtzan, ids, overlap, splits
 from local.corpus.tracks import Track, leave_out, prepare_parser, write_data_dirs
 from steps import audio
 from utils import cli, tables
@@ -35,23 +35,12 @@ def drop_corrupt(found: dict[str, Path]) -> None:
         del found[gtzan.CORRUPT]
 
 
-def read_artists(path: str) -> dict[str, str]:
-    """Return the artist of each excerpt that a table names."""
-    rows = {Path(place).name: columns.get("artist", "") for place, columns in artists.read_csv(path).items()}
-    return {name.removesuffix(".au").removesuffix(".wav"): artist for name, artist in rows.items() if artist}
-
-
-def make_tracks(found: dict[str, Path], known: dict[str, str]) -> list[Track]:
-    """Give every excerpt its speaker: its artist if known, else the first of its repetitions, or itself.
-
-    An artist whose excerpts repeat one of another artist's is one speaker with that one.
-    """
-    speaker = {name: ids.slug(known.get(name, name)) for name in found}
-    repeated = [(first, name) for name, first in gtzan.repetition_groups().items() if name in found]
-    joined = gtzan.connected((speaker.get(first, ids.slug(first)), speaker[name]) for first, name in repeated)
+def make_tracks(found: dict[str, Path]) -> list[Track]:
+    """Give every excerpt its speaker: the first of its repetitions, or itself."""
+    first = gtzan.repetition_groups()
     tracks = []
     for name, path in found.items():
-        spk, rest = joined.get(speaker[name], speaker[name]), ids.slug(name)
+        spk, rest = ids.slug(first.get(name, name)), ids.slug(name)
         utt = spk if spk == rest else f"{spk}-{rest}"
         tracks.append(Track(utt, spk, name.partition(".")[0], str(path)))
     return sorted(tracks, key=lambda track: track.utt)
@@ -65,7 +54,6 @@ def main(argv: list[str] | None = None) -> int:
     add("--fold", type=cli.positive_int, default=1, help="the fold that is tested")
     add("--seed", type=int, default=777, help="decides among groups of the same size")
     add("--utt2fold", metavar="FILE", help="take the folds from this table (<utt> <fold>)")
-    add("--artists", metavar="CSV", help="table with the columns path (<genre>.NNNNN or a file) and artist")
     add("--allow-missing", type=int, default=0, help="excerpts that may be missing")
     args = parser.parse_args(argv)
     found, missing = gtzan.find_excerpts(args.corpus_root.resolve())
@@ -77,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
             raise cli.UserError(f"{text}; restore them, or give {remedy}")
         cli.warn(text)
     drop_corrupt(found)
-    tracks = leave_out(make_tracks(found, read_artists(args.artists) if args.artists else {}), args.exclude)
+    tracks = leave_out(make_tracks(found), args.exclude)
     if args.utt2fold:
         folds = splits.read_folds(args.utt2fold, [track.utt for track in tracks], "the corpus")
     else:
@@ -88,8 +76,7 @@ def main(argv: list[str] | None = None) -> int:
     tracks = [replace(t, subset="test" if folds[t.utt] == args.fold else "train") for t in tracks]
     tables.write_table(args.data_dir / "utt2fold", folds)
     write_data_dirs(args.data_dir, tracks, gtzan.GENRES)
-    unknown = {} if args.artists else {"test": "GTZAN does not name them; --artists CSV does"}
-    overlap.report(args.data_dir, ["test"], unknown=unknown)
+    overlap.report(args.data_dir, ["test"], unknown={"test": "GTZAN does not name them"})
     return 0
 
 

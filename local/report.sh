@@ -40,7 +40,7 @@ drawn=() # read by the figures alone
 for model in "${models[@]}"; do
   for experiment in "${dir}_$model" $(seq -f "${dir}_${model}_seed%g" 2 "$num_seeds"); do
     [ "$experiment" = "${dir}_$model" ] || [ -d "$experiment" ] || continue
-    outputs+=(--out "$experiment/results.txt" --out "$experiment/results.json")
+    outputs+=(--out "$experiment/results.txt")
     drawn+=("$experiment"/{iters.tsv,sweep_k.tsv,svm_lstm/svm.npz,post_"${test_sets%% *}"/post.scp})
     there "$experiment"/{training.json,tables.json}
     for x in train $test_sets; do

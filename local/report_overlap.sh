@@ -14,8 +14,6 @@ help_message="Usage: $0 [options] <data> <test-sets>
 expect_arguments $# 2
 data=$1
 inputs=()
-for x in train $2; do
-  inputs+=(--in "$data/$x/utt2hash" --in "$data/$x/utt2spk")
-done
-utils/once.py --wait true --cmd "$cmd" "${inputs[@]}" --out "$data/overlap.txt" "$data/.done/overlap" -- \
+for x in train $2; do inputs+=("$data/$x"/{utt2hash,utt2spk}); done
+utils/once.py --wait true --cmd "$cmd" "${inputs[@]/#/--in=}" --out "$data/overlap.txt" "$data/.done/overlap" -- \
   "$data/log/report_overlap.log" local/report_overlap.py --strict "$strict" "$data" "$2"

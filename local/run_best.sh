@@ -19,24 +19,16 @@ data=$1
 exp=$2
 dir=${exp}_best
 
-inputs=(--in "$data/train/utt2genre" --in "$data/train/utt2spk")
-for name in $feats; do
-  inputs+=(--in "$data/train/$name.scp")
-done
-for name in $networks; do
-  inputs+=(--in "${exp}_$name/post_train_crossfit/post.scp")
-done
-utils/once.py --cmd "$cmd" "${inputs[@]}" --out "$dir/best.npz" --out "$dir/training.json" \
+inputs=("$data/train/utt2genre" "$data/train/utt2spk")
+for name in $feats; do inputs+=("$data/train/$name.scp"); done
+for name in $networks; do inputs+=("${exp}_$name/post_train_crossfit/post.scp"); done
+utils/once.py --cmd "$cmd" "${inputs[@]/#/--in=}" --out "$dir/best.npz" --out "$dir/training.json" \
   --out "$dir/score_train/accuracy.json" "$dir/.done/train" -- "$dir/log/train.log" \
   local/train_best.py --config "$best_config" --networks "$networks" "$data" "$exp"
 for x in $3; do
-  inputs=(--in "$dir/best.npz" --in "$data/$x/utt2genre")
-  for name in $feats; do
-    inputs+=(--in "$data/$x/$name.scp")
-  done
-  for name in $networks; do
-    inputs+=(--in "${exp}_$name/post_$x/post.scp")
-  done
-  utils/once.py --cmd "$cmd" "${inputs[@]}" --out "$dir/score_$x/accuracy.json" "$dir/.done/score_$x" -- \
+  inputs=("$dir/best.npz" "$data/$x/utt2genre")
+  for name in $feats; do inputs+=("$data/$x/$name.scp"); done
+  for name in $networks; do inputs+=("${exp}_$name/post_$x/post.scp"); done
+  utils/once.py --cmd "$cmd" "${inputs[@]/#/--in=}" --out "$dir/score_$x/accuracy.json" "$dir/.done/score_$x" -- \
     "$dir/log/score_$x.log" local/score_best.py "$data" "$exp" "$x"
 done

@@ -32,16 +32,13 @@ done
 
 # <name of the accuracy> <type> <folder> [<folder of the training tracks' posteriors>]: vectors, training, scores.
 add_svm() {
-  local name=$1 type=$2 dir=$exp/$3 train_post=${4:-} x feats post
+  local name=$1 type=$2 dir=$exp/$3 train_post=${4:-} x post
   for x in train $test_sets; do
-    feats=scp:$data/$x/feats.scp
     post=$exp/post_$x/post.scp
     [ "$x" != train ] || post=$exp/$train_post/post.scp
     [ "$type" = sc ] || inputs+=(--in "$post")
-    post=scp:$post
-    [ "$type" != lstm ] || feats=
-    [ "$type" != sc ] || post=
-    calls+=(local/segment_features.py --type "$type" --k "$k" "$feats" "$post" "ark,scp:$dir/$x.ark,$dir/$x.scp" ::)
+    calls+=(local/segment_features.py --type "$type" --k "$k" "scp:$data/$x/feats.scp" "scp:$post"
+      "ark,scp:$dir/$x.ark,$dir/$x.scp" ::)
     outputs+=(--out "$dir/$x.scp")
   done
   calls+=(local/train_svm.py --config "$svm_config" --type "$type" --k "$k" "$data/train" "scp:$dir/train.scp" "$dir/svm.npz" ::)

@@ -3,9 +3,9 @@
 
 --type sc: the mean input frame. --type lstm: maximum, minimum and mean of the posteriors and the
 share of frames above --k, each by class. --type fusion: the two behind each other. Sums are taken
-in float64, vectors are written in float32. A rspecifier that the type does not need is ''.
+in float64, vectors are written in float32. A rspecifier that the type does not need is not read.
 
-Usage: local/segment_features.py [options] <feats-rspecifier|''> <post-rspecifier|''> <vec-wspecifier>
+Usage: local/segment_features.py [options] <feats-rspecifier> <post-rspecifier> <vec-wspecifier>
 e.g.:  local/segment_features.py --type fusion --k 0.9 scp:data/synth/test/feats.scp \
          scp:exp/synth_lstm_512/post_test/post.scp ark,scp:fusion.ark,fusion.scp
 """

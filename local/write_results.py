@@ -6,7 +6,7 @@ and machines as its training recorded them, data, network, SVMs), then greppable
 '%Seg_acc 87.52 [ 638 / 729 ] Wilson95 [ 84.92 89.73 ] balanced 80.12', accuracy by class, confusion matrices,
 calibration. Frames of a track are right or wrong together, so that Frame_acc has a second interval,
 by_track95, that takes tracks as the independent trials. Lines of a further test set begin with its name:
-'%evaluation_Seg_acc …'. results.json is the same for programs.
+'%evaluation_Seg_acc …'.
 
 Of all of them, in <exp>_summary: tables.txt (Tables 2 and 4, which are also printed), results.txt (with
 Table 1, every accuracy, McNemar's tests, artist overlap), results.csv, mcnemar.csv, results.json.

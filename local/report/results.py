@@ -1,4 +1,4 @@
-"""results.txt and results.json of one training: what made it, its accuracies, its confusion matrices."""
+"""results.txt of one training: what made it, its accuracies, its confusion matrices."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ class DataSummary(NamedTuple):
 
     sha256: str
     num_tracks: dict[str, int]
-    num_frames: dict[str, int]
 
 
 def summarise_data(data_dir: Path, sets: Sequence[str]) -> DataSummary:
@@ -34,20 +33,21 @@ def summarise_data(data_dir: Path, sets: Sequence[str]) -> DataSummary:
     UserError if a file is missing, or features and labels are not of the same tracks.
     """
     digest = hashlib.sha256()
-    tracks, frames = {}, {}
+    tracks = {}
     for part in sets:
         reference = read_reference(data_dir / part)
         artists = dict(zip(reference.genre, read_artists(reference), strict=True))
         scp = f"scp:{data_dir}/{part}/feats.scp"
-        lengths = {}
+        seen = []
         for utt, feats in archive.read_matrices(scp):
             genre = reference.classes[reference.require(utt, scp)]
-            lengths[utt], columns = feats.shape
-            digest.update(f"{part} {utt} {genre} {artists[utt]} {lengths[utt]} {columns} ".encode())
+            rows, columns = feats.shape
+            digest.update(f"{part} {utt} {genre} {artists[utt]} {rows} {columns} ".encode())
             digest.update(feats.tobytes())
-        reference.require_all(lengths, scp)
-        tracks[part], frames[part] = len(lengths), sum(lengths.values())
-    return DataSummary(digest.hexdigest(), tracks, frames)
+            seen.append(utt)
+        reference.require_all(seen, scp)
+        tracks[part] = len(seen)
+    return DataSummary(digest.hexdigest(), tracks)
 
 
 def overlap_line(data_dir: Path, test_set: str = "test") -> str:
@@ -106,7 +106,7 @@ def header(made: Mapping[str, Any], data: DataSummary, corpus: str) -> list[str]
 
 
 def write_results(exp_dir: Path, data_dir: Path, data: DataSummary, sets: list[str], extra: dict) -> None:
-    """Write results.txt and results.json of one training.
+    """Write results.txt of one training.
 
     Lines of all test sets but the first begin with their name: ``%evaluation_Seg_acc``; so do
     ``%train_Seg_acc`` of out-of-fold predictions, where there are any. ``extra`` is that of
@@ -139,16 +139,5 @@ def write_results(exp_dir: Path, data_dir: Path, data: DataSummary, sets: list[s
         details += [line for table in shown for line in ("", *table.lines())]
     for table in tables.extra_tables(exp_dir):
         details += ["", *table.lines()]
-    content = {
-        **made,
-        "experiment": exp_dir.name,
-        "corpus": data_dir.name,
-        **{f"data_{name}" if name == "sha256" else name: value for name, value in data._asdict().items()},
-        "classes": list(first.classes),
-        "sets": {
-            name: [item.as_json() for item in scores.measures.values()] for name, scores in found.items()
-        },
-    }
-    atomic.write_json(exp_dir / "results.json", content)
     with atomic.replacing(exp_dir / "results.txt") as file:
         file.write("\n".join([*lines, *details]) + "\n")

@@ -88,15 +88,6 @@ class Measure:
             text += f" folds {fmean(self.extra['folds']):.2f} ± {stdev(self.extra['folds']):.2f}"
         return text
 
-    def as_json(self) -> dict[str, Any]:
-        """Return what results.json holds."""
-        return {
-            **{name: getattr(self, name) for name in ("name", "correct", "total", "percent", "extra")},
-            "wilson_95": list(self.wilson),
-            "balanced_percent": self.balanced,
-            "confusion": self.confusion.tolist(),
-        }
-
 
 @dataclass(frozen=True)
 class Predictions:

@@ -174,19 +174,6 @@ class TestGtzan:
         assert len(both(prepare(prepare_gtzan, corpus), "utt2genre")) == 999
         assert "jazz.00054: known to be corrupt, left out" in capsys.readouterr().err
 
-    def test_artists_of_ones_own_are_never_divided(self, corpus, tmp_path):
-        marley = "".join(f"genres/reggae/reggae.{n:05d}.wav,Bob Marley\n" for n in range(30))
-        others = "blues.00001,John Lee Hooker\nreggae.00056,Robert Nesta Marley\n"
-        (tmp_path / "artists.csv").write_text(f"path,artist\n{marley}{others}")
-        data = prepare(prepare_gtzan, corpus, "--artists", str(tmp_path / "artists.csv"))
-        spk = both(data, "utt2spk")
-        assert spk["john_lee_hooker-blues_00001"] == "john_lee_hooker"
-        his = [utt for utt, artist in spk.items() if artist == spk["bob_marley-reggae_00000"]]
-        assert len(his) >= 35  # with the five excerpts that repeat one of the thirty
-        folds = tables.read_table(data / "utt2fold")
-        assert len({folds[utt] for utt in his}) == 1
-        assert "by artists of train: 0 of" in (data / "overlap.txt").read_text()
-
 
 SUBSETS = ("train", "test", "evaluation")
 MISSING = 3 * 729 - 21  # of Table 1 in the miniature

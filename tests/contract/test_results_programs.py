@@ -259,9 +259,9 @@ def test_page_shows_any_text_and_never_obeys_it(copy):
 
 def test_compare_results(root, capsys):
     first, second = root / "exp/toy_lstm_512", root / "exp/toy_dnn1"
-    toy.run(compare_results, "--measures=Seg_acc,FSeg_acc", first, second)
+    toy.run(compare_results, first, second)
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 + 4 and lines[2].split()[0] == "Seg_acc"
+    assert len(lines) == 2 + 10 and lines[2].split()[0] == "Frame_acc"
     a, b = (read_predictions(path / "score_test/predictions_Seg_acc.tsv").right for path in (first, second))
     row = next(line for line in lines if line.startswith("Seg_acc") and "dnn1" in line).split()
     assert row[-4:-2] == [str(int((a & ~b).sum())), str(int((b & ~a).sum()))]
