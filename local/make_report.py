@@ -23,7 +23,7 @@ from steps.scoring.svm import read_svm
 from utils import atomic, cli, tables
 from utils.provenance import git_commit
 
-NUM_ERRORS = 8  # confident errors that are shown
+NUM_ERRORS = 4  # confident errors that are shown
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -235,7 +235,7 @@ def test_figures_and_page(report):
     page = Page(text)
     sources = [attrs["src"] for _, attrs in page.tags if "src" in attrs]
     links = [attrs["href"] for _, attrs in page.tags if "href" in attrs]
-    assert len(sources) == 3 + 5 + 8 and all(s.startswith("data:image/png;base64,") for s in sources)
+    assert len(sources) == 3 + 5 + 4 and all(s.startswith("data:image/png;base64,") for s in sources)
     targets = {name for tag, attrs in page.tags if tag == "section" for name in [attrs["id"]]}
     home = copy / "exp/toy_report"
     assert all(link[1:] in targets if link[0] == "#" else (home / link).is_file() for link in links)
