@@ -10,8 +10,6 @@ e.g.:  local/compare_results.sh exp/synth_*_512
        local/compare_results.sh exp/ismir04_folds_dnn1 exp/ismir04_folds_lstm_512
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from local.report.experiments import EXPLANATIONS, compare, load_scores

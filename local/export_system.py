@@ -9,8 +9,6 @@ Usage: local/export_system.sh [options] <exp-dir> <zip>
 e.g.:  local/export_system.sh exp/ismir04_lstm_512/svm_fusion fusion.zip
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from steps.classify import parts

@@ -11,8 +11,6 @@ e.g.:  local/majority_vote.py data/synth/test scp:exp/synth_lstm_512/post_test/p
          exp/synth_lstm_512/score_test
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -9,8 +9,6 @@ Usage: local/make_feature_transform.py [options] <data-dir> <dir>
 e.g.:  local/make_feature_transform.py --config conf/transform.conf data/synth/train_tr data/synth/cmvn
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from steps import archive

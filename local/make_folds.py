@@ -12,8 +12,6 @@ e.g.:  local/make_folds.py --folds 5 data/ismir04/train data/ismir04/evaluation 
        local/make_folds.py --utt2fold data/gtzan/utt2fold data/gtzan/train data/gtzan/test data/gtzan_fold
 """
 
-from __future__ import annotations
-
 from collections import Counter
 
 from local.corpus import overlap, splits

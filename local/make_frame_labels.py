@@ -9,8 +9,6 @@ Usage: local/make_frame_labels.py <data-dir>
 e.g.:  local/make_frame_labels.py data/synth/train_tr
 """
 
-from __future__ import annotations
-
 from steps import archive
 from steps.scoring.reference import read_num_frames, read_reference
 from utils import cli

@@ -10,8 +10,6 @@ Usage: local/make_report.py [options] <data-dir> <exp> <model>...
 e.g.:  local/make_report.py data/synth exp/synth dnn1 lstm_512 sc
 """
 
-from __future__ import annotations
-
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial

@@ -10,8 +10,6 @@ e.g.:  local/make_synth_corpus.py --config conf/synth_corpus.conf corpora/synth
          local/make_synth_corpus.py --job JOB --num-jobs 2 corpora/synth
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import zlib

@@ -10,8 +10,6 @@ Usage: local/pool_folds.py [options] <data> <exp> <model>...
 e.g.:  local/pool_folds.py --folds 5 --fold-by spk data/ismir04 exp/ismir04 dnn1 lstm_512 sc
 """
 
-from __future__ import annotations
-
 from local.report.experiments import load_scores, seed_paths
 from local.report.folds import describe_folds, fold_table, pool_records, pool_scores
 from local.report.tables import EXTRA_TABLES

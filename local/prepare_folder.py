@@ -14,8 +14,6 @@ e.g.:  local/prepare_folder.py --artist-pattern '^[^/]+/(?P<artist>[^/]+)/' ~/mu
        local/prepare_folder.py --artist-tags true --train-list a.txt --test-list b.txt ~/music data/music
 """
 
-from __future__ import annotations
-
 import os
 import unicodedata
 from argparse import Namespace

@@ -10,8 +10,6 @@ Usage: local/prepare_gtzan.py [options] <corpus-root> <data-dir>
 e.g.:  local/prepare_gtzan.py --folds 10 --fold 1 /corpora/gtzan data/gtzan
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

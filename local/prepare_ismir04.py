@@ -9,8 +9,6 @@ Usage: local/prepare_ismir04.py [options] <corpus-root> <data-dir>
 e.g.:  local/prepare_ismir04.py /corpora/ismir04_genre data/ismir04
 """
 
-from __future__ import annotations
-
 from local.corpus import ismir04, overlap
 from local.corpus.tracks import leave_out, name_tracks, prepare_parser, write_data_dirs
 from utils import cli

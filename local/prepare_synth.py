@@ -8,8 +8,6 @@ Usage: local/prepare_synth.py [options] <corpus-dir> <data-dir>
 e.g.:  local/prepare_synth.py corpora/synth data/synth
 """
 
-from __future__ import annotations
-
 from local import synth
 from local.corpus import artists
 from local.corpus.tracks import Track, prepare_parser, write_data_dirs

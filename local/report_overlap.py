@@ -8,8 +8,6 @@ Usage: local/report_overlap.py [options] <data-dir> <set>...
 e.g.:  local/report_overlap.py --strict true data/ismir04 test evaluation
 """
 
-from __future__ import annotations
-
 from local.corpus import overlap
 from utils import cli
 

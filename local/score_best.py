@@ -9,8 +9,6 @@ Usage: local/score_best.py <data-dir> <exp> <set>
 e.g.:  local/score_best.py data/synth exp/synth test
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

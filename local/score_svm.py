@@ -8,8 +8,6 @@ e.g.:  local/score_svm.py --name LSeg_acc data/synth/test exp/synth_lstm_512/svm
          scp:exp/synth_lstm_512/svm_lstm/test.scp exp/synth_lstm_512/svm_lstm/score_test
 """
 
-from __future__ import annotations
-
 from steps.scoring.reference import read_reference, read_vectors
 from steps.scoring.scores import write_decisions
 from steps.scoring.svm import read_svm

@@ -10,8 +10,6 @@ e.g.:  local/segment_features.py --type fusion --k 0.9 scp:data/synth/test/feats
          scp:exp/synth_lstm_512/post_test/post.scp ark,scp:fusion.ark,fusion.scp
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

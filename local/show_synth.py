@@ -10,8 +10,6 @@ Usage: local/show_synth.py [options] <data-dir> <exp>
 e.g.:  local/show_synth.py --dnns "dnn1 dnn2" --lstms "lstm_512 lstm_1024" data/synth exp/synth
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path

@@ -8,8 +8,6 @@ Usage: local/shuffle_frames.py [options] <data-dir> <out-dir>
 e.g.:  local/shuffle_frames.py --seed 777 data/synth/test data/synth/test_shuffled
 """
 
-from __future__ import annotations
-
 import shutil
 
 from local.synth import generator

@@ -9,8 +9,6 @@ Usage: local/split_tr_cv.py [options] <data-dir> <tr-dir> <cv-dir>
 e.g.:  local/split_tr_cv.py --cv-percent 10 data/synth/train data/synth/train_tr data/synth/train_cv
 """
 
-from __future__ import annotations
-
 from collections import Counter
 
 from local.corpus import splits

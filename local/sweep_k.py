@@ -12,8 +12,6 @@ Usage: local/sweep_k.py [options] <data-dir> <sc-dir> <exp-dir>
 e.g.:  local/sweep_k.py --config conf/svm.conf data/synth exp/synth_sc/svm_sc exp/synth_lstm_512
 """
 
-from __future__ import annotations
-
 import argparse
 
 import numpy as np

@@ -17,8 +17,6 @@ Six classes under ISMIR2004's names and in its proportions; they differ in three
 Everything follows from the seed and from names (:func:`generator`), never from the order of the work.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections.abc import Sequence

@@ -12,8 +12,6 @@ Usage: local/train_best.py [options] <data-dir> <exp>
 e.g.:  local/train_best.py --config conf/best/best.conf data/synth exp/synth
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Collection, Iterator
 from dataclasses import fields, replace

@@ -11,8 +11,6 @@ the best network), final.nnet (the best in cross-validation), final_test.nnet (t
 interrupted training continues with its next epoch under the same --key.
 """
 
-from __future__ import annotations
-
 from dataclasses import fields
 
 from steps.nnet1.minibatches import Frames

@@ -12,8 +12,6 @@ An interrupted training continues with its next epoch under the same --key. kald
 network; --select=best-cv the one with the lowest loss in cross-validation.
 """
 
-from __future__ import annotations
-
 from steps.nnet1.minibatches import Streams
 from steps.nnet1.prototype import lstm_prototype
 from steps.nnet1.schedule import KaldiLstm

@@ -11,8 +11,6 @@ e.g.:  local/train_svm.py --config conf/svm.conf --type lstm --k 0.9 data/synth/
          scp:exp/synth_lstm_512/svm_lstm/train.scp exp/synth_lstm_512/svm_lstm/svm.npz
 """
 
-from __future__ import annotations
-
 import math
 
 from steps.scoring.reference import read_artists, read_reference, read_vectors

@@ -17,8 +17,6 @@ Usage: local/write_results.py [options] <data-dir> <exp> <model>...
 e.g.:  local/write_results.py --extra-conf conf/svm.conf data/synth exp/synth dnn1 lstm_512 sc
 """
 
-from __future__ import annotations
-
 from local.report import paper, tables
 from local.report.experiments import load_runs, report_parser, seed_paths, test_families
 from local.report.results import overlap_line, summarise_data, write_results

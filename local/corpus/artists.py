@@ -1,7 +1,5 @@
 """Where the artist of a recording comes from: a pattern on its path, or a table (or tags: steps/audio)."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from pathlib import Path

@@ -7,8 +7,6 @@ and its predecessor (MIRUM 2012) give. ``RECORDING`` are different excerpts of o
 are kept inside one fold; a pair too many there costs nothing, one too few leaks.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path

@@ -4,8 +4,6 @@ An id is ``<artist>-<rest>``. The artist's part consists of ``[0-9a-z_]`` only, 
 of these, so that the C order of the ids is that of their artists: Kaldi requires utt2spk to be so.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 import unicodedata

@@ -6,8 +6,6 @@ eight original genres and are not classes. The artist is the second column: the 
 written differently in 126 rows.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath

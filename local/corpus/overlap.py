@@ -4,8 +4,6 @@ Both make accuracies look better than they are. They are reported for every corp
 ``<data-dir>/overlap.txt``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple

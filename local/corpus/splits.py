@@ -5,8 +5,6 @@ which groups are considered comes from a hash of seed and name, so that it does 
 of a random number generator, nor on what else is in the corpus.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections import Counter, defaultdict

@@ -1,7 +1,5 @@
 """From a list of recordings with class and artist to Kaldi data directories."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

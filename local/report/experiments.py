@@ -5,8 +5,6 @@ predictions), in itself and in sub-folders such as ``svm_lstm/``; with ``trainin
 commit, configuration and seed are taken; and, where it wants to show more, ``tables.json``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path

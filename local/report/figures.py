@@ -3,8 +3,6 @@
 Colours are for colour-blind readers, line styles for print; files hold no dates.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Cross-validation: the results of K folds as those of one system that has seen every track once."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, stdev

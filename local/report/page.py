@@ -1,7 +1,5 @@
 """What stands on the report page; how it looks is in page.html.j2, which escapes everything."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path

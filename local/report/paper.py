@@ -1,7 +1,5 @@
 """The numbers of the paper, as printed there: Dai et al., LSTM based segment features for music genres."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 CORPUS = "ismir04"

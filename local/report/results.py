@@ -1,7 +1,5 @@
 """results.txt of one training: what made it, its accuracies, its confusion matrices."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Tables, made once: text for results.txt, HTML in the page's template, flat rows for CSV and JSON."""
 
-from __future__ import annotations
-
 import csv
 import json
 from collections.abc import Iterable, Sequence
@@ -61,7 +59,7 @@ class Table:
         rule = "-" * max(map(disp_len, body))
         return [self.title, *([self.text] if self.text else []), "", body[0], rule, *body[1:]]
 
-    def paper_first(self) -> Table:
+    def paper_first(self) -> "Table":
         """Return the table with the paper's figures behind the name, before ours."""
         order = [0, *self.paper, *(c for c in range(1, len(self.columns)) if c not in self.paper)]
         columns, *rows = [tuple(row[c] for c in order) for row in (self.columns, *self.rows)]

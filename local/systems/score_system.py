@@ -10,8 +10,6 @@ e.g.:  local/systems/score_system.py --system lee2009 data/synth/test exp/synth_
          exp/synth_lee2009 exp/synth_lee2009/score_test
 """
 
-from __future__ import annotations
-
 from local.systems.sets import open_tracks
 from steps.scoring.reference import read_reference
 from steps.scoring.scores import write_decisions

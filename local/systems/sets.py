@@ -1,7 +1,5 @@
 """The tracks of a data directory with their features, as the systems take them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -10,8 +10,6 @@ e.g.:  local/systems/train_system.py --system lee2009 --config conf/systems/lee2
          exp/synth_lee2009/feats_train exp/synth_lee2009
 """
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The truth that hypotheses are scored against: classes, and the class, artist and length of every track."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 A folder holds accuracy.json, confusion counts by accuracy, and predictions_<accuracy>.tsv of those of tracks.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -117,7 +115,7 @@ class Predictions:
         """Score of each hypothesis, float64 of shape (num_tracks,)."""
         return np.take_along_axis(self.scores, self.hyp[:, None], axis=1)[:, 0]
 
-    def same_tracks(self, other: Predictions) -> bool:
+    def same_tracks(self, other: "Predictions") -> bool:
         """Return whether another system was scored on the same tracks with the same labels."""
         ours, theirs = (self.classes, self.utts), (other.classes, other.utts)
         return ours == theirs and np.array_equal(self.ref, other.ref)

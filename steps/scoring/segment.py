@@ -1,7 +1,5 @@
 """Segment features: what a track's frames and frame posteriors amount to (equations 10-14 of the paper)."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from steps import mapped

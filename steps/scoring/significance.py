@@ -1,7 +1,5 @@
 """Intervals and tests for accuracies: Wilson, intervals by track, McNemar, Holm; and calibration."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import NamedTuple

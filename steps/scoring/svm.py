@@ -3,8 +3,6 @@
 Scoring needs numpy only; training is in :mod:`steps.scoring.svm_training`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Training of the linear SVM (liblinear) and the choice of its C on the training set alone."""
 
-from __future__ import annotations
-
 import argparse
 import math
 import warnings

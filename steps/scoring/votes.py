@@ -1,7 +1,5 @@
 """From frame posteriors to one class a track: majority vote and mean log posterior."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
