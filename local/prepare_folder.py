@@ -86,10 +86,7 @@ def class_names(folders: Sequence[str]) -> dict[str, str]:
 
 
 def find_recordings(args: Namespace, root: Path) -> list[Recording]:
-    """Return every recording, artists and split from the sources that were asked for.
-
-    UserError if more than one source of artists is given, or one fails.
-    """
+    """Return every recording, artists and split from the source that was asked for."""
     if bool(args.artist_pattern) + bool(args.csv) + args.artist_tags > 1:
         raise cli.UserError("give one of --artist-pattern, --csv and --artist-tags true, not several")
     pattern = artists.compile_pattern(args.artist_pattern) if args.artist_pattern else None
@@ -125,11 +122,7 @@ def find_recordings(args: Namespace, root: Path) -> list[Recording]:
 
 
 def read_list(path: str, utts: Mapping[str, str]) -> set[str]:
-    """Read a list of tracks, by path relative to the corpus or by utterance id, as utterance ids.
-
-    ``utts`` has the id of each path. UserError with ``path:line`` for one that is not in the corpus or
-    listed twice.
-    """
+    """Read a list of tracks, by path in the corpus (``utts`` has their ids) or by utterance id, as ids."""
     known = {utt: utt for utt in utts.values()}
     known |= {unicodedata.normalize("NFC", place): utt for place, utt in utts.items()}
     listed: set[str] = set()

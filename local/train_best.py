@@ -13,6 +13,7 @@ e.g.:  local/train_best.py --config conf/best/best.conf data/synth exp/synth
 """
 
 import argparse
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
@@ -41,19 +42,15 @@ NETWORK_FOLDS = 5
 
 def part_list(text: str) -> tuple[Part, ...]:
     """Parse ``name:feats:frames:statistics[:classifier],…``."""
+    statistic, classifier = "|".join(STATISTICS), "|".join(CLASSIFIERS)
+    pattern = rf"([^:]+):([^:]+):(\d+\.?\d*):((?:{statistic})(?:\+(?:{statistic}))*)(?::({classifier}))?"
     parts = []
     for word in text.split(","):
-        words = word.split(":")
-        words += [LDA] * (len(words) == 4)
-        if len(words) != 5 or not set(words[3].split("+")) <= set(STATISTICS) or words[4] not in CLASSIFIERS:
-            expected = f"<name>:<features>:<frames>:<{'|'.join(STATISTICS)}>[:<{'|'.join(CLASSIFIERS)}>]"
+        if not (match := re.fullmatch(pattern, word)):
+            expected = f"<name>:<features>:<frames>:<{statistic}>[:<{classifier}>]"
             raise argparse.ArgumentTypeError(f"expected {expected}, got '{word}'")
-        frames = cli.finite_float(words[2])
-        if frames < 0:
-            raise argparse.ArgumentTypeError(f"expected a length of at least 0 frames, got '{word}'")
-        parts.append(Part(words[0], words[1], frames, words[3], words[4]))
-    if len({part.name for part in parts}) != len(parts):
-        raise argparse.ArgumentTypeError(f"a part has the name of another one: '{text}'")
+        name, feats, frames, statistics, kind = match.groups(LDA)
+        parts.append(Part(name, feats, float(frames), statistics, kind))
     return tuple(parts)
 
 

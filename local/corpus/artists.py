@@ -55,11 +55,7 @@ def _columns(path: str | Path, written: list[str]) -> list[str]:
 
 
 def read_csv(path: str | Path) -> dict[str, dict[str, str]]:
-    """Read a table of tracks as a dict from paths, relative to the corpus, to the other columns.
-
-    Neither case nor blanks around a column's name count. UserError with ``path:line`` for a wrong number of
-    columns, an empty or a repeated path.
-    """
+    """Read a table of tracks by paths in the corpus; the case of columns does not count."""
     rows = tables.csv_rows(path, tables.read_text(path, "the table of tracks").removeprefix("\ufeff"))
     _, written = next(rows, (1, []))
     header = _columns(path, written)

@@ -76,11 +76,7 @@ def repetition_groups() -> dict[str, str]:
 
 
 def find_excerpts(root: Path) -> tuple[dict[str, Path], list[str]]:
-    """Return the excerpts ``<genre>.NNNNN`` with their files, and the names of those that are missing.
-
-    The ten genres lie in the root itself, or in ``genres`` in it. UserError if there are none, an excerpt is
-    there as .au and as .wav, or a file's genre is not its folder's.
-    """
+    """Return the files of the excerpts ``<genre>.NNNNN``, and the names of those that are missing."""
     folders = [root / "genres", root / "genres_original", root]
     folder = next((path for path in folders if (path / GENRES[0]).is_dir()), None)
     if folder is None:

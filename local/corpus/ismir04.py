@@ -34,11 +34,7 @@ ANONYMOUS = "the archive replaced the artists of development by numbers; it is l
 
 
 def read_tracklist(path: Path) -> Iterator[list[str]]:
-    """Yield the columns of a tracklist.csv: class, artist, album, track, number, path, and more.
-
-    UserError if it cannot be read, or with ``path:line`` for a row with fewer than six columns, an unknown
-    class, or a path that leaves the archive or occurs twice.
-    """
+    """Yield the columns of a tracklist.csv: class, artist, album, track, number, path, and more."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
@@ -72,10 +68,7 @@ def find_file(audio: Path, name: str) -> Path | None:
 
 
 def read_archive(root: Path) -> tuple[list[Recording], list[str]]:
-    """Return the recordings of ``train``, ``test`` and ``evaluation``, and the paths that are missing.
-
-    UserError if the metadata are damaged, or there is no folder ``audio``.
-    """
+    """Return the recordings of ``train``, ``test`` and ``evaluation``, and the paths that are missing."""
     recordings, missing = [], []
     for subset, split in SUBSETS.items():
         audio = root / "audio" / split

@@ -160,10 +160,7 @@ def deal(
 
 
 def read_folds(path: str, utts: Collection[str], source: str) -> dict[str, int]:
-    """Read a table of folds of the utterances of ``source``.
-
-    UserError if it does not list these utterances, or the folds are not numbered 1 to K without gaps.
-    """
+    """Read a table of folds 1 to K without gaps of the utterances of ``source``."""
     table = tables.read_table(path)
     if different := sorted(table.keys() ^ set(utts)):
         sizes = f"{len(table)} utterances, {source} has {len(utts)}"

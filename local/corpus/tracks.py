@@ -41,8 +41,7 @@ def name_tracks(recordings: Iterable[Recording]) -> list[Track]:
     """Give every recording its utterance id.
 
     Where two recordings would have the same one, each gets a hash of its place appended, so that an id
-    depends on nothing but the recording and those it would be confused with. UserError if a path cannot
-    stand in a Kaldi table.
+    depends on nothing but the recording and those it would be confused with.
     """
     named = []
     for recording in recordings:

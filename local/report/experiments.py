@@ -12,7 +12,7 @@ from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
 from local.report import paper
-from steps.scoring.scores import ACCURACY, Predictions, Scores, read_scores
+from steps.scoring.scores import ACCURACY, Measure, Predictions, Scores, read_scores
 from steps.scoring.significance import holm, mcnemar
 from utils import cli
 from utils.provenance import RECORD, read_record
@@ -36,34 +36,13 @@ MEAN_FRAME = ("sc", "ScSeg_acc")
 
 
 def load_scores(exp_dir: Path, test_set: str = "test") -> Scores:
-    """Read everything that an experiment scored on a set.
-
-    UserError if nothing was scored there, or files are of different classes, tracks or runs.
-    """
+    """Read everything that an experiment scored on a set; UserError if it does not belong together."""
     folders = [path for pattern in ("", "*/") for path in sorted(exp_dir.glob(f"{pattern}score_{test_set}"))]
     found = read_scores(*(path for path in folders if (path / ACCURACY).is_file()))
     if not found.measures:
         raise cli.UserError(f"{exp_dir}: nothing of the set {test_set} was scored there; run stages 7 and 8")
     order = sorted(found.measures, key=[*EXPLANATIONS, *found.measures].index)
     return Scores(found.classes, {name: found.measures[name] for name in order}, found.predictions)
-
-
-class Value(NamedTuple):
-    """One accuracy of an experiment: that of the first seed, and the spread over all seeds."""
-
-    percent: float  # mean over the seeds
-    deviation: float | None  # standard deviation over the seeds (n - 1), None with one seed
-    correct: int
-    total: int
-    wilson: tuple[float, float]
-    interval: tuple[float, float]  # 95 %: Wilson's for tracks, the one by track for frames
-    balanced: float
-
-    def cell(self) -> str:
-        """Return what stands in a table."""
-        if self.deviation is not None:
-            return f"{self.percent:.2f} ± {self.deviation:.2f}"
-        return f"{self.percent:.2f} [{self.interval[0]:.1f} {self.interval[1]:.1f}]"
 
 
 @dataclass(frozen=True)
@@ -104,22 +83,24 @@ class Run:
         """The row of the paper that this one stands for."""
         return paper.MODELS.get(self.model)
 
-    def value(self, measure: str) -> Value | None:
-        """Return one accuracy, None where it was not computed for every seed."""
+    def repeated(self, measure: str) -> list[Measure]:
+        """Return one accuracy of every seed; empty where it was not computed for all of them."""
         present = [scores.measures[measure] for scores in self.seeds if measure in scores.measures]
-        if len(present) < len(self.seeds):
-            return None
-        percents = [item.percent for item in present]
-        first = present[0]
-        return Value(
-            percent=fmean(percents),
-            deviation=stdev(percents) if len(percents) > 1 else None,
-            correct=first.correct,
-            total=first.total,
-            wilson=first.wilson,
-            interval=tuple(first.extra.get("by_track", first.wilson)),
-            balanced=fmean(item.balanced for item in present),
-        )
+        return present if len(present) == len(self.seeds) else []
+
+    def cell(self, measure: str) -> str:
+        """Return what stands in a table: mean and deviation (n - 1) of the seeds, or of one an interval.
+
+        It is Wilson's for tracks, the one by track for frames.
+        """
+        found = self.repeated(measure)
+        if len(found) > 1:
+            percents = [item.percent for item in found]
+            return f"{fmean(percents):.2f} ± {stdev(percents):.2f}"
+        texts = [
+            "{:.2f} [{:.1f} {:.1f}]".format(m.percent, *m.extra.get("by_track", m.wilson)) for m in found
+        ]
+        return "".join(texts) or "-"
 
 
 def read_network(exp_dir: Path, record: dict[str, Any]) -> tuple[str, tuple[int, ...]] | None:
@@ -149,13 +130,13 @@ def load_runs(prefix: Path, models: Sequence[str], num_seeds: int = 1, test_set:
         record = read_record(first)
         network = read_network(first, record)
         paths = [first, *(path for path in further if network or path.is_dir())]
-        runs.append(Run(model, first, record, network, tuple(load_scores(path, test_set) for path in paths)))
+        seeds = tuple(load_scores(path, test_set) for path in paths)
+        runs.append(Run(model, first, record, network, seeds))
         expected = runs[0].scores.first_predictions()
-        for path, scores in zip(paths, runs[-1].seeds, strict=True):
+        for path, scores in zip(paths, seeds, strict=True):
             if not scores.first_predictions().same_tracks(expected):
-                raise cli.UserError(
-                    f"{path} was not scored on the tracks of {runs[0].path}; run stages 6 to 9 again for both"
-                )
+                other = f"the tracks of {runs[0].path}; run stages 6 to 9 again for both"
+                raise cli.UserError(f"{path} was not scored on {other}")
     return runs
 
 

@@ -60,10 +60,7 @@ def pool_measures(folds: Sequence[Measure], votes: Predictions | None = None) ->
 
 
 def pool_scores(folds: Sequence[Scores], sources: Sequence[str]) -> Scores:
-    """Pool one training's results over the folds.
-
-    UserError if a fold has other accuracies or classes than the first, or a track is in two folds.
-    """
+    """Pool one training's results over the folds, which must have the same accuracies and classes."""
     first = folds[0]
     for fold, source in zip(folds, sources, strict=True):
         if different := sorted(fold.measures.keys() ^ first.measures.keys()):

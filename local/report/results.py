@@ -26,10 +26,7 @@ class DataSummary(NamedTuple):
 
 
 def summarise_data(data_dir: Path, sets: Sequence[str]) -> DataSummary:
-    """Hash labels, artists and features of the sets, wherever they lie and however they are split.
-
-    UserError if a file is missing, or features and labels are not of the same tracks.
-    """
+    """Hash labels, artists and features of the sets, wherever they lie and however they are split."""
     digest = hashlib.sha256()
     tracks = {}
     for part in sets:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from tqdm.utils import disp_len
@@ -77,8 +78,7 @@ def _how(runs: Sequence[Run]) -> str:
 
 
 def _cells(run: Run | None, measures: Sequence[str]) -> list[str]:
-    values = [run.value(name) if run else None for name in measures]
-    return [value.cell() if value else "-" for value in values]
+    return [run.cell(name) if run else "-" for name in measures]
 
 
 def _paper_cells(known: paper.PaperModel | None, measures: Sequence[str]) -> list[str]:
@@ -104,7 +104,7 @@ def table2(runs: Sequence[Run]) -> Table:
 
 def table4(runs: Sequence[Run]) -> Table:
     """Return Table 4: ``best``, LSTMs, the systems that the paper quotes, the rest that is ours alone."""
-    measures = [*TABLE4, *(name for name in CROSSFIT if any(run.value(name) for run in runs))]
+    measures = [*TABLE4, *(name for name in CROSSFIT if any(run.repeated(name) for run in runs))]
     by_name = {run.model: run for run in runs}
     first = [run for run in runs if run.model == OURS[0][0]] + [run for run in runs if run.kind == "LSTM"]
     rows = [[run.label, *_cells(run, measures), *_paper_cells(run.in_paper, TABLE4)] for run in first]
@@ -113,14 +113,14 @@ def table4(runs: Sequence[Run]) -> Table:
         label = known.label if run else f"{known.label}, quoted"
         rows.append([label, *_cells(run, measures), *_paper_cells(known, TABLE4)])
         for variant in VARIANTS:
-            if run and run.value(variant):
+            if run and run.repeated(variant):
                 cells = [*_cells(run, [variant]), *["-"] * (len(measures) - 1)]
                 rows.append([f"  {name}, {EXPLANATIONS[variant]}", *cells, *_paper_cells(None, TABLE4)])
     for run in runs:
-        if run in first or run.model in paper.SYSTEMS or (run.kind and not run.value("LSeg_acc")):
+        if run in first or run.model in paper.SYSTEMS or (run.kind and not run.repeated("LSeg_acc")):
             continue
         cells = _cells(run, measures)
-        if run.value("ScSeg_acc"):
+        if run.repeated("ScSeg_acc"):
             cells[0] = _cells(run, ["ScSeg_acc"])[0]
         rows.append([run.label, *cells, *_paper_cells(None, TABLE4)])
     title = (
@@ -134,7 +134,7 @@ def table4(runs: Sequence[Run]) -> Table:
 
 def set_table(runs: Sequence[Run], name: str) -> Table:
     """Return every accuracy on a test set that the paper has no figures for."""
-    measures = [item for item in EXPLANATIONS if any(run.value(item) for run in runs)]
+    measures = [item for item in EXPLANATIONS if any(run.repeated(item) for run in runs)]
     total = len(runs[0].scores.first_predictions().utts)
     title = f"Test set {name}, {total} tracks, not in the paper: every accuracy (%, {_how(runs)})"
     return Table(title, ("model", *measures), [[run.label, *_cells(run, measures)] for run in runs])
@@ -153,13 +153,11 @@ def table1(data_dir: Path, sets: Sequence[str]) -> Table:
     for part in sets:
         reference = read_reference(data_dir / part)
         path = data_dir / part / "utt2dur"
-        hours = (
-            {u: float(x) / 3600 for u, x in text_tables.read_table(path).items()} if path.is_file() else {}
-        )
+        seconds = text_tables.read_table(path) if path.is_file() else {}
         for index in (*range(len(reference.classes)), None):
             utts = [utt for utt, genre in reference.genre.items() if index in (genre, None)]
-            total = sum(hours[utt] for utt in utts) if hours else None
-            cells.append([str(len(utts)), percent(total)])
+            hours = sum(float(seconds[utt]) for utt in utts) / 3600 if seconds else None
+            cells.append([str(len(utts)), percent(hours)])
         columns += [part, "hours"]
     names = [*reference.classes, "total"]
     rows = []
@@ -235,10 +233,7 @@ def calibration_tables(predictions: dict[str, Predictions]) -> list[Table]:
 
 
 def extra_tables(folder: Path) -> list[Table]:
-    """Read the tables that an experiment or a corpus brings with it, if it does.
-
-    UserError if the file is not a list of tables: title, text, columns, rows of as many cells.
-    """
+    """Read the tables (title, text, columns, rows) that an experiment or a corpus brings with it, if any."""
     path = folder / EXTRA_TABLES
     found: list[Table] = []
     try:
@@ -276,18 +271,20 @@ def caveats(runs: Sequence[Run], corpus: str) -> list[str]:
 
 def flat_rows(runs: Sequence[Run], test_set: str) -> list[dict[str, Any]]:
     """Return a row for each experiment and accuracy, for CSV and JSON: numbers are of all seeds' mean."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for run in runs:
-        for measure in run.scores.measures:
-            if value := run.value(measure):
-                row: dict[str, Any] = dict(
-                    set=test_set, model=run.label, experiment=run.path.name, measure=measure
-                )
-                row |= dict(seeds=len(run.seeds), percent=value.percent, sd=value.deviation)
-                row |= dict(correct=value.correct, total=value.total)
-                row |= dict(low95=value.wilson[0], high95=value.wilson[1], balanced=value.balanced)
-                known = run.in_paper if test_set == "test" else None
-                rows.append({**row, "paper": known and known.accuracy(measure)})
+        known = run.in_paper if test_set == "test" else None
+        for name, first in run.scores.measures.items():
+            if not (found := run.repeated(name)):
+                continue
+            percents = [item.percent for item in found]
+            row = dict(
+                set=test_set, model=run.label, experiment=run.path.name, measure=name, seeds=len(found)
+            )
+            row |= dict(percent=fmean(percents), sd=stdev(percents) if len(found) > 1 else None)
+            row |= dict(correct=first.correct, total=first.total, low95=first.wilson[0])
+            row |= dict(high95=first.wilson[1], balanced=fmean(item.balanced for item in found))
+            rows.append({**row, "paper": known and known.accuracy(name)})
     return rows
 
 

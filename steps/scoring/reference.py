@@ -50,10 +50,7 @@ class Reference:
 
 
 def read_reference(data_dir: str | Path) -> Reference:
-    """Read ``utt2genre`` of a data directory, and ``genres.txt`` there or one folder above.
-
-    UserError if a file is missing or a label is not among the classes.
-    """
+    """Read ``utt2genre`` of a data directory, and ``genres.txt`` there or one folder above."""
     folder = Path(data_dir)
     lists = [path / "genres.txt" for path in (folder, folder.parent)]
     classes = tables.read_classes(next((path for path in lists if path.is_file()), lists[0]))

@@ -225,10 +225,7 @@ def _read_measures(path: Path) -> tuple[tuple[str, ...], list[Measure]]:
 
 
 def read_scores(*folders: Path) -> Scores:
-    """Read what was scored in some folders, and check that it belongs together.
-
-    UserError if a file is missing or broken, or of other tracks, classes or another run than the others.
-    """
+    """Read what was scored in some folders; UserError unless it is of the same tracks, classes and run."""
     classes: tuple[str, ...] = ()
     measures: dict[str, Measure] = {}
     predictions: dict[str, Predictions] = {}

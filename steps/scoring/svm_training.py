@@ -156,10 +156,7 @@ def train(
     kind: str = "",
     k: float = math.nan,
 ) -> LinearSvm:
-    """Choose C by cross-validation and train on all tracks with it; ``kind`` and ``k`` are recorded.
-
-    UserError if a class has no track.
-    """
+    """Choose C by cross-validation and train on all tracks with it; ``kind`` and ``k`` are recorded."""
     if absent := [name for index, name in enumerate(classes) if index not in labels]:
         raise cli.UserError(f"class '{absent[0]}' has no training track; check utt2genre")
     values = np.asarray(vectors, dtype=np.float64)

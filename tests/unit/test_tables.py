@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from local.report import paper, tables
-from local.report.experiments import Run, Value
+from local.report.experiments import Run
 from local.report.folds import (
     pool_measures,
     pool_predictions,
@@ -67,13 +67,12 @@ def test_table4_has_quoted_systems_and_the_extra_rows(tmp_path):
 def test_seeds_are_averaged_and_counted(tmp_path):
     seeds = tuple(_scores({"Seg_acc": found}) for found in ([[2, 0], [0, 2]], [[1, 1], [1, 1]]))
     run = Run("lstm_512", tmp_path, {}, ("LSTM", (525, 512, 6)), seeds)
-    value = run.value("Seg_acc")
-    assert (value.percent, value.correct, value.total) == (75.0, 4, 4)
-    assert value.deviation == pytest.approx(35.3553, abs=1e-4)
-    assert value.cell() == "75.00 ± 35.36"
+    assert run.cell("Seg_acc") == "75.00 ± 35.36" and run.cell("LSeg_acc") == "-"
+    (row,) = tables.flat_rows([run], "test")
+    assert (row["percent"], row["correct"], row["total"], row["paper"]) == (75.0, 4, 4, 87.52)
+    assert row["sd"] == pytest.approx(35.3553, abs=1e-4)
     assert "2 seeds" in tables.table2([run]).title
-    assert run.value("LSeg_acc") is None
-    assert Value(75.0, None, 3, 4, (30.06, 95.44), (30.06, 95.44), 70.0).cell() == "75.00 [30.1 95.4]"
+    assert _run(tmp_path, "a", {"Seg_acc": SEG}).cell("Seg_acc") == "75.00 [30.1 95.4]"
 
 
 SHARED = "1 of the 2 artists of test are also among the 2 of train; 1 of 3 test tracks"
