@@ -40,15 +40,9 @@ train nor test behind the first, got '$test_sets'"
 
 case $corpus in
   synth) corpus_root=${corpus_root:-corpora/synth} ;;
-  ismir04 | gtzan | folder)
-    [ -n "$corpus_root" ] || option_error "--corpus $corpus needs --corpus-root DIR"
-    ;;
-  *)
-    if [[ $stage -lt 3 || ! -f data/$name/train/feats.scp && $dry_run = false ]]; then
-      option_error "--corpus: expected synth, ismir04, gtzan, folder or, from --stage 3 on, the name of a \
-folder of data/ that has features, got '$corpus'"
-    fi
-    ;;
+  ismir04 | gtzan | folder) [ -n "$corpus_root" ] || option_error "--corpus $corpus needs --corpus-root DIR" ;;
+  *) [[ $stage -ge 3 && (-f data/$name/train/feats.scp || $dry_run = true) ]] || option_error "--corpus: expected synth, \
+ismir04, gtzan, folder or, from --stage 3 on, the name of a folder of data/ that has features, got '$corpus'" ;;
 esac
 if [ "$corpus" != synth ] && [ -n "$corpus_root" ]; then
   [[ $corpus_root == /* ]] || corpus_root=$caller/$corpus_root
@@ -56,12 +50,9 @@ if [ "$corpus" != synth ] && [ -n "$corpus_root" ]; then
 fi
 
 # Job runners hand their arguments to a shell, as Kaldi's do.
+acted_on=$'$`"\\\';&|<>()*?\n'
 for option in corpus_root conf scattering_config best_config transform_config; do
-  case ${!option} in
-    *[\$\`\"\\\'\;\&\|\<\>\(\)\*\?]* | *$'\n'*)
-      option_error "--${option/_/-} '${!option}' holds a character that a shell would act on; give it by a link (ln -s)"
-      ;;
-  esac
+  expect "$option" "[^$acted_on]*" "no character that a shell would act on (give it by a link: ln -s)"
 done
 
 if [ -z "$scattering_config" ]; then # synth's classes do not differ in what takes longer than a chord
@@ -74,16 +65,10 @@ if [ -z "$conf" ]; then
   [ "$corpus" = synth ] || echo "Networks are trained as $conf says. The paper's few and small steps suit its 729 training \
 tracks; with a hundred, training stops half-way: then give --conf conf/synth" >&2
 fi
-[ -d "$conf" ] || option_error "--conf: there is no folder '$conf'"
-for config in $scattering_config $best_config $transform_config; do
-  [ -f "$config" ] || option_error "--scattering-config, --best-config, --transform-config: there is no file '$config'"
-done
-for x in $dnns $lstms; do
-  [ -f "$conf/$x.conf" ] || option_error "model '$x' has no configuration '$conf/$x.conf'"
-done
-for x in $systems; do
-  [ -f "conf/systems/$x.conf" ] || option_error "system '$x' has no configuration 'conf/systems/$x.conf'"
-done
+files="$scattering_config $best_config $transform_config"
+for x in $dnns $lstms; do files+=" $conf/$x.conf"; done
+for x in $systems; do files+=" conf/systems/$x.conf"; done
+for x in $files; do [ -f "$x" ] || option_error "there is no configuration '$x'"; done
 
 # Under one name there is one corpus and one set of features.
 corpus_here="$corpus $corpus_root"

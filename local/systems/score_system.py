@@ -10,7 +10,7 @@ e.g.:  local/systems/score_system.py --system lee2009 data/synth/test exp/synth_
          exp/synth_lee2009 exp/synth_lee2009/score_test
 """
 
-from local.systems.sets import open_tracks
+from local.systems.train_system import open_tracks
 from steps.scoring.reference import read_reference
 from steps.scoring.scores import write_decisions
 from steps.systems import registry

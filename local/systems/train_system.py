@@ -11,13 +11,21 @@ e.g.:  local/systems/train_system.py --system lee2009 --config conf/systems/lee2
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from local.systems.sets import open_tracks
 from steps.arrays import write_arrays
-from steps.scoring.reference import read_reference
+from steps.scoring.reference import Reference, read_artists, read_reference
 from steps.systems import registry
+from steps.systems.tracks import Tracks
 from utils import atomic, cli, provenance
+
+
+def open_tracks(reference: Reference, feats_dir: Path, kinds: Sequence[str]) -> Tracks:
+    """Return the tracks of a data directory with the archives of their features."""
+    features = {kind: f"scp:{feats_dir}/{kind}.scp" for kind in kinds}
+    utts, artists = list(reference.genre), read_artists(reference)
+    return Tracks(utts, reference.classes, reference.labels, artists, features)
 
 
 def main(argv: list[str] | None = None) -> int:

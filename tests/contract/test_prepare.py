@@ -11,8 +11,7 @@ import pytest
 import soundfile
 
 from local import make_folds, prepare_folder, prepare_gtzan, prepare_ismir04
-from local.corpus import gtzan
-from local.corpus.ismir04 import COUNTS, GENRES
+from local.prepare_ismir04 import COUNTS, GENRES
 from utils import cli, tables
 
 
@@ -137,7 +136,7 @@ class TestGtzan:
     @pytest.fixture
     def corpus(self, tmp_path) -> Path:
         """1000 tiny files, and a jazz.00054 that decodes."""
-        names = [f"genres/{genre}/{genre}.{n:05d}.au" for genre in gtzan.GENRES for n in range(100)]
+        names = [f"genres/{genre}/{genre}.{n:05d}.au" for genre in prepare_gtzan.GENRES for n in range(100)]
         make_files(tmp_path / "gtzan", names)
         soundfile.write(tmp_path / "gtzan/genres/jazz/jazz.00054.au", np.zeros(100), 22050)
         return tmp_path / "gtzan"
@@ -148,9 +147,9 @@ class TestGtzan:
         assert len(folds) == len(genre) == 1000
         assert set(Counter((genre[utt], fold) for utt, fold in folds.items()).values()) <= {9, 10, 11}
         assert set(table(data, "test", "utt2spk")) == {utt for utt, fold in folds.items() if fold == "1"}
-        assert (data / "train/genres.txt").read_text().split() == list(gtzan.GENRES)
+        assert (data / "train/genres.txt").read_text().split() == list(prepare_gtzan.GENRES)
         fold = {Path(path).stem: folds[utt] for utt, path in both(data, "wav.scp").items()}
-        for lists in (gtzan.EXACT, gtzan.RECORDING):
+        for lists in (prepare_gtzan.EXACT, prepare_gtzan.RECORDING):
             for genre, groups in lists.items():
                 for group in groups:
                     assert len({fold[f"{genre}.{number:05d}"] for number in group}) == 1, (genre, group)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from local.corpus import gtzan
-from local.corpus.ismir04 import COUNTS, GENRES, SUBSETS
+from local import prepare_gtzan as gtzan
+from local.prepare_ismir04 import COUNTS, GENRES, SUBSETS
 from steps import archive
 from tests.workspace import doing, make_workspace, run_recipe, set_options, write_track
 from utils import tables

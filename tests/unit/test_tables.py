@@ -5,14 +5,14 @@ import re
 import numpy as np
 import pytest
 
-from local.report import paper, tables
-from local.report.experiments import Run
-from local.report.folds import (
+from local.pool_folds import (
     pool_measures,
     pool_predictions,
     pool_records,
     pool_scores,
 )
+from local.report import paper, tables
+from local.report.experiments import Run
 from local.report.results import overlap_line
 from steps.scoring.scores import Measure, Predictions, Scores
 from utils import tables as text_tables
