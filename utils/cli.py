@@ -138,7 +138,7 @@ class KaldiParser(argparse.ArgumentParser):
         known = set(self._option_string_actions) - {"-h", "--help", "--config"}
         expanded: list[str] = []
         before = words[: words.index("--")] if "--" in words else words
-        for word, after in zip(before, [*before[1:], ""], strict=True):
+        for word, after in zip(before, [*before[1:], ""], strict=False):
             name, equals, path = word.partition("=")
             if name == "--config":
                 try:
