@@ -34,7 +34,6 @@ from steps.audio import EXTENSIONS
 from steps.classify import parts, timeline
 from steps.classify.decide import RULES, SIDE_BY_SIDE, Classifier, Decision
 from utils import cli, progress
-from utils.job_runner.local import cores
 
 _worker: dict[str, Classifier] = {}
 
@@ -85,7 +84,7 @@ def open_system(path: Path, data: Path | None, folder: Path) -> parts.TrainedSys
 
 def _start_worker(*settings: Any) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: sys.exit(130))  # without a word, and without files left behind
+        signal.signal(number, signal.SIG_DFL)  # the pool would take what a handler raises for a result
     _worker["classifier"] = Classifier(*settings)
 
 
@@ -99,7 +98,7 @@ def decisions(
 ) -> Iterator[Decision | str]:
     """Yield the decision about each recording, or why there is none."""
     nj = min(args.nj, len(recordings))
-    settings = (system, args.rule, args.use_gpu, max(1, cores() // nj))
+    settings = (system, args.rule, args.use_gpu, max(1, len(os.sched_getaffinity(0)) // nj))
     if nj < 2:
         yield from Classifier(*settings).classify(recordings)
         return
