@@ -1,7 +1,5 @@
 """Trained models as npz files: named arrays, nothing of which is executed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar

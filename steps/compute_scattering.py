@@ -15,8 +15,6 @@ e.g. steps/compute_scattering.py --config conf/scattering.conf scp:data/train/wa
      steps/compute_scattering.py --config conf/scattering.conf --print-dims dims.csv
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 import sys
@@ -98,12 +96,8 @@ def feature_options(options: Namespace, device: str) -> dict[str, Any]:
 
 
 def features_of(signal: wav.Samples, options: Namespace, device: str) -> np.ndarray:
-    """Return the features of one track, float32 of shape (num_frames, dims)."""
-    return features(signal, **feature_options(options, device)).astype(np.float32, copy=False)
-
-
-def as_stored(frames: np.ndarray, options: Namespace) -> np.ndarray:
-    """Return features as an archive holds them: a little changed if it is compressed."""
+    """Return the features of one track, float32 (num_frames, dims), as an archive holds them."""
+    frames = features(signal, **feature_options(options, device)).astype(np.float32, copy=False)
     return archive.as_compressed(frames) if options.compress else frames
 
 
@@ -161,10 +155,7 @@ def read_tracks(
 
 
 def compute(options: Namespace, chosen: config.Config) -> None:
-    """Compute and write the blocks that are not kept from before.
-
-    On a GPU tracks of several blocks are computed together.
-    """
+    """Compute and write the blocks that are not kept from before, on a GPU several together."""
     blocks, left, total = blocks_of(options), [], 0
     for block in blocks:
         total += block.num_tracks()

@@ -10,8 +10,6 @@ e.g.:  steps/compute_track_features.py --system hol2008 --config conf/systems/ho
          scp:data/synth/test/wav22k.scp exp/synth_hol2008/feats_test/1
 """
 
-from __future__ import annotations
-
 import sys
 import time
 from argparse import Namespace

@@ -17,8 +17,6 @@ Usage: steps/convert_audio.py [options] <wav-scp> <wav-dir> <wav22k-scp>
          data/synth/train/wav.scp data/synth/train/wav data/synth/train/wav22k.scp
 """
 
-from __future__ import annotations
-
 import json
 from argparse import Namespace
 from collections.abc import Collection, Mapping
@@ -66,10 +64,7 @@ def convert_all(
     key: str = "",
     segments: Mapping[str, Segment] | None = None,
 ) -> tuple[Reports, dict[str, str]]:
-    """Convert every source, or cut the utterances of ``segments`` out of it, unless it is kept under ``key``.
-
-    Returns what was found in each track that came out, and why each other one did not.
-    """
+    """Convert what is not kept, or cut ``segments``; return what was found in each track, or is wrong."""
     reports: Reports = {}
     failed: dict[str, str] = {}
     pieces: dict[str, dict[str, Segment]] = {name: {} for name in sources}

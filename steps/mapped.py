@@ -1,7 +1,5 @@
 """Frames of hours: large arrays lie in an unnamed file mapped into memory, and are read block by block."""
 
-from __future__ import annotations
-
 import math
 import mmap
 import os

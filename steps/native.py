@@ -4,8 +4,6 @@ A file's name is a hash of what it was made of (source, flags, compiler, process
 whole, so processes may compile at the same time.
 """
 
-from __future__ import annotations
-
 import ctypes
 import functools
 import hashlib
@@ -26,10 +24,7 @@ FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fPIC
 def load(
     what: str, sources: Sequence[Path], signatures: Mapping[str, list], *flags: str
 ) -> ctypes.CDLL | None:
-    """Return a library that :func:`compiled` makes, its functions with the types of their arguments.
-
-    None where it cannot be had; the log says why there is no ``what``.
-    """
+    """Return a library whose functions have their types, or None; the log says why there is no ``what``."""
     try:
         library = ctypes.CDLL(str(compiled(sources, *flags)))
         for name, signature in signatures.items():

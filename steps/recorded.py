@@ -1,7 +1,5 @@
 """Work on CUDA as one recorded graph: hundreds of small kernels launched with one call."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Kaldi's compressed matrices: ``CM`` (a byte an element, four percentiles a column), ``CM2``, ``CM3``."""
 
-from __future__ import annotations
-
 import io
 
 import numpy as np
@@ -17,10 +15,7 @@ def _points(low: np.float32, scale: np.float32, knots: np.ndarray) -> np.ndarray
 
 
 def read_compressed(stream: Stream, token: bytes) -> np.ndarray:
-    """Read the body after the token ``CM ``, ``CM2 `` or ``CM3 ``: float32 [shape=(rows, cols)].
-
-    Raises ValueError if its header cannot be.
-    """
+    """Read what follows ``CM ``, ``CM2 `` or ``CM3 ``: float32 [shape=(rows, cols)], or ValueError."""
     low, scale, rows, cols = stream.array(_HEADER, 1)[0]
     rows, cols = int(rows), int(cols)
     if rows < 0 or cols < 0:

@@ -1,7 +1,5 @@
 """Single Kaldi objects: matrices, vectors, integer vectors and posteriors, binary and text."""
 
-from __future__ import annotations
-
 import os
 import warnings
 from collections.abc import Callable
@@ -103,11 +101,11 @@ def _numbers(words: list[str]) -> np.ndarray:
         raise ValueError(f"expected numbers: {error}") from error
 
 
-def _text_rows(stream: Stream, what: str = "a matrix") -> list[np.ndarray]:
+def _text_rows(stream: Stream) -> list[np.ndarray]:
     """Read ``[ … ]``, row by row, without the rows that are empty."""
     words = stream.words()
     if words[:1] != ["["]:
-        raise ValueError(f"expected {what}, binary or text, got '{' '.join(words)[:40]}'")
+        raise ValueError(f"expected '[' or a binary object, got '{' '.join(words)[:40]}'")
     rows = [words[1:]]
     while rows[-1][-1:] != ["]"]:
         rows.append(stream.words())
@@ -123,14 +121,6 @@ def _text_matrix(stream: Stream) -> np.ndarray:
     return np.stack(rows) if rows else np.zeros((0, 0), np.float32)
 
 
-def _text_vector(stream: Stream) -> np.ndarray:
-    return np.concatenate([np.zeros(0, np.float32), *_text_rows(stream, "a vector")])
-
-
-def _text_int_vector(stream: Stream) -> np.ndarray:
-    return np.array(stream.words(), dtype=np.int32)
-
-
 def _text_posterior(stream: Stream) -> Posterior:
     *frames, rest = (frame.split() for frame in " ".join(stream.words()).split("]"))
     if rest or any(frame[:1] != ["["] or len(frame) % 2 == 0 for frame in frames):
@@ -140,15 +130,14 @@ def _text_posterior(stream: Stream) -> Posterior:
     return Posterior(offsets, np.array(words[::2], np.int32), _numbers(words[1::2]))
 
 
-def _single(read: Callable[[Stream], np.ndarray]) -> Callable[[Stream], np.ndarray]:
-    return lambda stream: read(stream).astype(np.float32, copy=False)
-
-
 KINDS: dict[str, tuple[Callable[[Stream], Any], Callable[[Stream], Any]]] = {
-    "matrix": (_single(_matrix), _text_matrix),  # float32 [shape=(rows, cols)], writable
-    "any_matrix": (_matrix, _text_matrix),  # float64 if it is stored so
-    "vector": (_vector, _text_vector),  # float32 [shape=(n,)]
-    "int_vector": (_int_vector, _text_int_vector),  # int32 [shape=(n,)]
+    # float32 [shape=(rows, cols)]; any_matrix is float64 if it is stored so
+    "matrix": (lambda stream: _matrix(stream).astype(np.float32, copy=False), _text_matrix),
+    "any_matrix": (_matrix, _text_matrix),
+    # float32 [shape=(n,)]
+    "vector": (_vector, lambda stream: np.concatenate([np.zeros(0, np.float32), *_text_rows(stream)])),
+    # int32 [shape=(n,)]
+    "int_vector": (_int_vector, lambda stream: np.array(stream.words(), dtype=np.int32)),
     "posterior": (_posterior, _text_posterior),
 }
 """How the binary and the text form of an object are read."""

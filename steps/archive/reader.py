@@ -1,7 +1,5 @@
 """Reading archives and script files: in sequence, or by key."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -151,10 +149,7 @@ def _cut(value: Any, wanted: str, where: str) -> Any:
 
 
 class RandomReader:
-    """Objects by key: ``scp`` seeks in its archives; ``ark`` reads on and keeps what it has passed.
-
-    With the option ``p`` (permissive), an object that cannot be read is one that is not there.
-    """
+    """Objects by key; with the option ``p`` one that cannot be read is not there."""
 
     def __init__(self, rspecifier: str, kind: str = "matrix", *, allow_pipes: bool = False) -> None:
         spec = parse_rspecifier(rspecifier)

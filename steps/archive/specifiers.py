@@ -1,7 +1,5 @@
 """Kaldi's rspecifiers, wspecifiers and extended file names."""
 
-from __future__ import annotations
-
 import gzip
 import subprocess
 import sys
@@ -44,11 +42,7 @@ def _parse(specifier: str, known: str) -> tuple[list[str], list[str], str]:
 
 
 def parse_rspecifier(rspecifier: str) -> ReadSpec:
-    """Parse ``[opts,]ark:rxfilename`` or ``[opts,]scp:rxfilename``.
-
-    Options ``s`` (sorted), ``cs`` (asked for in sorted order), ``p`` (permissive), ``o``/``no``, ``bg``,
-    ``b`` and ``t`` are known.
-    """
+    """Parse ``[opts,]ark:rxfilename`` or ``[opts,]scp:rxfilename``; of the options ``s`` and ``p`` count."""
     kinds, words, path = _parse(rspecifier, "o no s ns cs ncs p np bg b t")
     if len(kinds) != 1:
         raise UserError(f"'{rspecifier}' is no rspecifier; expected 'ark:FILE' or 'scp:FILE'")
@@ -70,10 +64,7 @@ def parse_wspecifier(wspecifier: str) -> WriteSpec:
 
 @contextmanager
 def open_input(name: str, *, allow_pipes: bool = False, where: str = "") -> Iterator[IO[bytes]]:
-    """Open an rxfilename for reading bytes: a file, ``-``, a ``.gz`` file, or ``command |``.
-
-    A command that fails is an error here, after what it wrote has been read. ``where`` begins messages.
-    """
+    """Open a file, ``-``, ``.gz``, or ``command |``, whose failure is an error; ``where`` begins messages."""
     name, prefix = name.strip(), where and f"{where}: "
     if name == "-":
         yield sys.stdin.buffer

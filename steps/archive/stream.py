@@ -1,7 +1,5 @@
 """A byte stream that knows its name, its offset and, for a plain file, how much is left."""
 
-from __future__ import annotations
-
 import os
 import stat
 import zlib
@@ -16,11 +14,7 @@ _PIECE = 1 << 20
 
 
 class Stream:
-    """Sequential reader over an open binary file.
-
-    Every failure to read becomes an :class:`ArchiveError` with path and byte offset, and nothing is
-    allocated for bytes that the file does not have.
-    """
+    """A binary file read in sequence: failures name path and byte, and no memory is taken in vain."""
 
     def __init__(self, file: IO[bytes], name: str) -> None:
         self.name = name

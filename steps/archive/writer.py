@@ -1,7 +1,5 @@
 """Writing archives and the script files that point into them."""
 
-from __future__ import annotations
-
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -37,7 +35,7 @@ class Writer:
         self._keys: dict[str, int] = {}
         self._stack = ExitStack()
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> "Writer":
         to_stdout = self._spec.ark == "-"
         self._file: IO[bytes] = (
             sys.stdout.buffer

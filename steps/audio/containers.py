@@ -4,8 +4,6 @@ Decoders go by headers: they silently shorten a file whose tail is missing, neve
 a header counts, and stop where a second stream begins. Only headers, tails and page headers are read here.
 """
 
-from __future__ import annotations
-
 import struct
 from dataclasses import dataclass
 
@@ -116,10 +114,7 @@ def _is_zero(file: SourceFile, offset: int) -> bool:
 
 
 def ogg_fault(file: SourceFile) -> str:
-    """Return what is wrong with the pages of an Ogg file (RFC 3533, section 6); empty if it is none.
-
-    No decoder says that pages are missing, or that a second stream follows the first.
-    """
+    """Return what no decoder says: pages are missing or a second stream follows (RFC 3533, 6)."""
     if file.at(0, 4) != b"OggS":
         return ""
     position, ended = 0, False
@@ -142,10 +137,7 @@ def ogg_fault(file: SourceFile) -> str:
 
 
 def flac_frames(file: SourceFile) -> tuple[int, bytes]:
-    """Return the samples a FLAC header counts (0: open), and its first 42 bytes with nothing counted.
-
-    The MD5 sum of the samples is left out as well: it is that of the stated length.
-    """
+    """Return the samples a FLAC header counts (0: open), and its 42 bytes without count and MD5 sum."""
     head = file.at(0, 42)
     count = int.from_bytes(head[21:26], "big") & 0xFFFFFFFFF
     return count, head[:21] + bytes((head[21] & 0xF0,)) + bytes(20)

@@ -5,8 +5,6 @@ does not grow with the length of the track. Nothing is dithered and nothing is n
 that is already at the target rate comes out bit for bit as it went in.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 import wave
@@ -67,10 +65,7 @@ def decibels(peak: float) -> float:
 
 
 def convert_track(source: str | Path, target: str | Path, how: Conversion) -> TrackReport:
-    """Convert one recording and return what was found in it.
-
-    Raises :class:`AudioError` if the recording is refused; nothing is written then.
-    """
+    """Convert one recording and return what was found in it; AudioError if it is refused."""
     digest = hashlib.sha256()
     with (
         atomic.replacing(target, "wb") as file,
@@ -97,11 +92,7 @@ def convert_track(source: str | Path, target: str | Path, how: Conversion) -> Tr
 def cut_track(
     whole: Path, report: TrackReport, target: Path, span: tuple[int, int], how: Conversion
 ) -> TrackReport:
-    """Write some samples of a recording that :func:`convert_track` wrote as a WAV file of their own.
-
-    ``report`` is that of the whole recording; ``span`` is the first sample and the one behind the last.
-    Raises :class:`AudioError` if the piece is shorter than a track may be.
-    """
+    """Write samples from first to last (not counted) of a converted recording as a WAV file."""
     first, last = span
     with wave.open(str(whole), "rb") as wav:
         wav.setpos(first)

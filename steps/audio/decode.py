@@ -5,8 +5,6 @@ cannot open is given to ``ffmpeg`` if that is installed. Nothing is lost without
 compared with what the header states, and with the bytes that are there, in one place for every format.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np
@@ -43,25 +41,10 @@ class _Sound(soundfile.SoundFile):
 
 
 class Track:
-    """A recording to be read once, from its beginning to its end.
+    """A recording to be read once, from its beginning to its end; AudioError if it cannot be used.
 
-    Attributes
-    ----------
-    codec : str
-        For example ``MP3/MPEG_LAYER_III``.
-    sample_rate, channels : int
-        As the file states them.
-    header_frames : int or None
-        The number of frames that the container states, ``None`` where it leaves that open.
-    frames : int
-        The number of frames decoded so far.
-    warnings : list of str
-        What is odd about the file, complete when all blocks have been read.
-
-    Raises
-    ------
-    AudioError
-        If the file is absent, empty, not audio, or its sample rate lies outside 8 to 192 kHz.
+    ``header_frames`` is the number of frames that the container states, None where it leaves that open,
+    ``frames`` that of those decoded so far; ``warnings`` are complete when all blocks have been read.
     """
 
     def __init__(self, path: object, *, allow_truncated: bool = False) -> None:
@@ -86,7 +69,7 @@ class Track:
                 "repair its header or leave the track out"
             )
 
-    def __enter__(self) -> Track:
+    def __enter__(self) -> "Track":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -152,14 +135,7 @@ class Track:
         return _Sound(self._file)
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """Yield the samples ``[frames, channels]`` as float64, full scale 1.0, to the end of the file.
-
-        Raises
-        ------
-        AudioError
-            If the decoder fails or the track ends early (unless that is allowed), if a sample is NaN or
-            infinite, or if there is none.
-        """
+        """Yield the samples ``[frames, channels]`` as float64, full scale 1.0, or raise AudioError."""
         yield from self._decoded()
         if self._mpeg is not None and self._goes_on():
             done = self.frames
@@ -218,7 +194,7 @@ class Track:
         """Compare what was decoded with what is stated; add to the warnings, or return what is wrong."""
         broken = containers.ogg_fault(self._file)
         problem = broken or self._failure or self._unread()
-        if not problem and self._mpeg is not None and self._mpeg.missing_bytes(self._file):
+        if not problem and self._mpeg and self._mpeg.start + self._mpeg.num_bytes > self._file.size:
             problem = f"the file ends after {self._seconds(self.frames)}, before its own header says"
         stated = self.header_frames
         if stated is None or broken:  # of Ogg, the last page that is there is all that states a length

@@ -1,7 +1,5 @@
 """The fallback decoder: ``ffmpeg`` as a child process that writes an AU stream of 32-bit floats."""
 
-from __future__ import annotations
-
 import json
 import math
 import re
@@ -43,13 +41,7 @@ def tags(path: str) -> dict[str, str]:
 
 
 def stated_seconds(path: str) -> float | None:
-    """Return the length that the container states for its first audio stream, ``None`` if it states none.
-
-    Raises
-    ------
-    FfmpegError
-        If there is no ffprobe: nothing would notice that a file was cut.
-    """
+    """Return the length that the container states for its first audio stream, ``None`` if it states none."""
     if shutil.which("ffprobe") is None:
         raise FfmpegError("ffprobe, which knows the stated length, is not there; install it beside ffmpeg")
     entries = "stream=duration:stream_tags=DURATION:format=duration"
@@ -72,10 +64,7 @@ def _seconds(text: str) -> float | None:
 
 
 class Pipe:
-    """A recording read through ``ffmpeg``, in the manner of ``soundfile.SoundFile``.
-
-    Raises :class:`FfmpegError` if the file holds nothing that ffmpeg decodes.
-    """
+    """A recording read through ``ffmpeg`` as by ``soundfile.SoundFile``, or FfmpegError."""
 
     def __init__(self, path: str) -> None:
         command = ["ffmpeg", "-nostdin", "-v", "error", "-xerror", "-i", f"file:{path}"]
@@ -106,10 +95,7 @@ class Pipe:
         return [re.sub(r"^\[[^]]* @ 0x\w+\] ", "", line) for line in text.split("\n")] or ["no message"]
 
     def read_frames(self, frames: int) -> np.ndarray:
-        """Return up to ``frames`` frames ``[frames, channels]`` in float64; none at the end.
-
-        Raises :class:`FfmpegError` if the process ended with a status other than 0.
-        """
+        """Return up to so many ``[frames, channels]`` in float64; FfmpegError if the process failed."""
         data = self._stream.read(frames * self.channels * 4)
         if not data and self._process.wait() != 0:
             raise FfmpegError(f"ffmpeg ended with status {self._process.returncode}: {self._said()[-1]}")

@@ -6,8 +6,6 @@ rate, and in either case it reads no further than the number it believes. :func:
 stream that claims more frames than the file can hold, so that it reads to the end.
 """
 
-from __future__ import annotations
-
 import struct
 from dataclasses import dataclass
 
@@ -26,19 +24,13 @@ class Stream:
     """The beginning of an MPEG layer III stream: offset and 4-byte header of its first frame.
 
     A Xing or Info header there has its frame count at the offset ``count_at`` and states ``num_bytes`` from
-    ``start`` on; both are ``None`` without one.
+    ``start`` on; None and 0 without.
     """
 
     start: int
     header: bytes
     count_at: int | None
-    num_bytes: int | None
-
-    def missing_bytes(self, file: SourceFile) -> int:
-        """Return how many bytes its header promises beyond the end of the file."""
-        if self.num_bytes is None or self.num_bytes in UNKNOWN_SIZES:
-            return 0
-        return max(0, self.start + self.num_bytes - file.size)
+    num_bytes: int
 
 
 def _id3v2_size(head: bytes) -> int:
@@ -77,7 +69,7 @@ def find_stream(file: SourceFile, start: int = 0) -> Stream | None:
     return None
 
 
-def _counts(frame: bytes, start: int) -> tuple[int | None, int | None]:
+def _counts(frame: bytes, start: int) -> tuple[int | None, int]:
     """Return where the frame count of a Xing or Info header lies, and its byte count."""
     for mark in (b"Xing", b"Info"):
         at = frame.find(mark, 0, 48)
@@ -85,9 +77,9 @@ def _counts(frame: bytes, start: int) -> tuple[int | None, int | None]:
             continue
         flags, first, second = struct.unpack(">III", frame[at + 4 : at + 16])
         has_frames, has_bytes = flags & 1, flags & 2
-        num_bytes = (second if has_frames else first) if has_bytes else None
-        return (start + at + 8 if has_frames else None), num_bytes
-    return None, None
+        num_bytes = (second if has_frames else first) if has_bytes else 0
+        return (start + at + 8 if has_frames else None), 0 if num_bytes in UNKNOWN_SIZES else num_bytes
+    return None, 0
 
 
 def uncounted(stream: Stream, file: SourceFile) -> tuple[bytes, int]:

@@ -1,7 +1,5 @@
 """The bytes of a recording as a decoder sees them: nameless, and with another beginning where that helps."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

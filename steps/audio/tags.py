@@ -1,7 +1,5 @@
 """The artist in a recording's tags."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import soundfile

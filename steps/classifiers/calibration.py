@@ -5,8 +5,6 @@ too sure of itself; both is mended by a factor (Guo et al., On Calibration of Mo
 where it is one over the temperature).
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from steps.classifiers.lda import log_softmax

@@ -7,8 +7,6 @@ every LDA the shrinkage, for other machines the cost with the smallest held-out 
 are missed when they are left out (:func:`choose_parts`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -38,13 +36,13 @@ class Pieces:
         """Track of every vector, int64 of shape (n,)."""
         return np.repeat(np.arange(len(self.counts)), self.counts)
 
-    def take(self, tracks: np.ndarray) -> Pieces:
+    def take(self, tracks: np.ndarray) -> "Pieces":
         """Return the vectors of some tracks, in their order."""
         starts = np.cumsum(self.counts) - self.counts
         rows = np.concatenate([np.arange(starts[t], starts[t] + self.counts[t]) for t in tracks])
         return Pieces(self.vectors[rows], self.counts[tracks])
 
-    def alone(self) -> Iterator[Pieces]:
+    def alone(self) -> "Iterator[Pieces]":
         """Yield the vectors of each track: sums over them do not depend on what other tracks there are."""
         for end, count in zip(np.cumsum(self.counts), self.counts, strict=True):
             yield Pieces(self.vectors[end - count : end], np.array([count]))
@@ -57,7 +55,7 @@ class Pieces:
 
 
 def fits(
-    pieces: Pieces, labels: np.ndarray, num_classes: int, grid: Sequence[float], classifier: str
+    pieces: "Pieces", labels: np.ndarray, num_classes: int, grid: Sequence[float], classifier: str
 ) -> Iterator[lda.Linear | machines.Kernel]:
     """Train with one value of the grid after the other: shrinkages of an LDA, costs of what else there is."""
     if classifier == LDA:
@@ -69,7 +67,7 @@ def fits(
 
 
 def held_out(
-    pieces: Pieces,
+    pieces: "Pieces",
     labels: np.ndarray,
     num_classes: int,
     folds: Folds,
@@ -87,10 +85,7 @@ def held_out(
 
 
 def choose_shrinkage(scores: np.ndarray, labels: np.ndarray) -> tuple[int, float]:
-    """Return the position of the shrinkage with the smallest calibrated loss, and the sharpness there.
-
-    ``scores`` (num_shrinkages, num_tracks, C) are out-of-fold log posteriors.
-    """
+    """Return place and sharpness of the smallest calibrated loss of (num_shrinkages, num_tracks, C)."""
     sharpness = [fit_sharpness(score, labels) for score in scores]
     losses = [
         track_losses(factor * score, labels).mean() for factor, score in zip(sharpness, scores, strict=True)

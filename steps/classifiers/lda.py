@@ -6,8 +6,6 @@ the classes (Friedman, Regularized Discriminant Analysis, 1989). Every track wei
 vectors it has. One eigendecomposition serves all shrinkages.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,10 +42,7 @@ class Statistics:
     prior: np.ndarray  # share of the tracks by class; float64 of shape (C,)
 
     def lda(self, shrinkage: float) -> Linear:
-        """Return the LDA with covariance ``(1 - shrinkage) S + shrinkage trace(S) / dim I``.
-
-        ValueError if not 0 < shrinkage <= 1.
-        """
+        """Return the LDA with covariance ``(1 - shrinkage) S + shrinkage trace(S) / dim I``."""
         if not 0.0 < shrinkage <= 1.0:
             raise ValueError(f"expected a shrinkage above 0 and up to 1, got {shrinkage:g}")
         floor = shrinkage * max(float(self.eigenvalues.sum()) / len(self.scale), 1e-12)
@@ -68,11 +63,7 @@ def log_softmax(scores: np.ndarray) -> np.ndarray:
 
 
 def statistics(vectors: np.ndarray, tracks: np.ndarray, labels: np.ndarray, num_classes: int) -> Statistics:
-    """Gather the statistics of an LDA.
-
-    ``vectors`` (n, dim) are of the ``tracks`` (n,), indices into ``labels``; every track has one or more, a
-    class may be absent.
-    """
+    """Gather statistics for an LDA: ``vectors`` (n, dim) are of ``tracks`` (n,), indices into ``labels``."""
     share = 1.0 / np.bincount(tracks, minlength=len(labels))[tracks]
     classes = labels[tracks]
     counts = np.bincount(labels, minlength=num_classes).astype(np.float64)

@@ -4,8 +4,6 @@ Vectors are standardised; every track weighs the same, however many vectors it h
 until they are calibrated (:mod:`steps.classifiers.calibration`), as every part's are.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

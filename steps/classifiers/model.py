@@ -1,9 +1,8 @@
 """The fused system as a whole: training on all parts, classification of new tracks, and its npz file."""
 
-from __future__ import annotations
-
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +26,9 @@ from steps.classifiers.pieces import piece_vectors
 if TYPE_CHECKING:
     from steps.classifiers.networks import TrackNetworks
 
-FORMAT = 2
+FORMAT = 3
+DESCRIPTION = ("name", "feats", "frames", "statistics", "classifier")
+"""What says which part of a system one is."""
 NETWORK = "network"
 """Of a part with networks, in place of statistics."""
 POSTERIORS = "post_"
@@ -47,7 +48,7 @@ class Part:
     classifier: str = LDA  # one of :data:`steps.classifiers.ensemble.CLASSIFIERS`
     projection: np.ndarray | None = field(default=None, compare=False)
     """Of the training frames, where the order of frames is among the statistics; (dim, dims)."""
-    networks: TrackNetworks | None = field(default=None, compare=False)
+    networks: "TrackNetworks | None" = field(default=None, compare=False)
 
     @property
     def network(self) -> str:
@@ -86,11 +87,7 @@ class Ensemble:
     sharpness: float
 
     def part_scores(self, tracks: Mapping[str, Pieces | np.ndarray]) -> dict[str, np.ndarray]:
-        """Return the calibrated log posteriors (num_tracks, C) of every member.
-
-        ``tracks`` has for every member its vectors, or log posteriors (num_tracks, C) that come from
-        elsewhere.
-        """
+        """Return calibrated log posteriors (num_tracks, C) of every member, of vectors or given ones."""
         found = {}
         for member in self.members:
             given = tracks[member.name]
@@ -108,11 +105,7 @@ class Ensemble:
         return calibrate(np.sum(list(self.part_scores(tracks).values()), axis=0), self.sharpness)
 
     def classify(self, frames: Mapping[str, np.ndarray], posteriors: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the log posteriors (C,) of one track.
-
-        ``frames`` (num_frames, dim) are by their kind, ``part.feats`` of the members; ``posteriors``, mean
-        log frame posteriors (C,), by network, for members without a part.
-        """
+        """Return log posteriors (C,) of a track: frames by kind, mean log posteriors by network."""
         tracks: dict[str, Pieces | np.ndarray] = {}
         for member in self.members:
             if member.part is None:
@@ -172,10 +165,7 @@ def train(
 def cross_calibrated(
     scores: Mapping[str, np.ndarray], labels: np.ndarray, folds: Folds, doubts: Mapping[str, float]
 ) -> np.ndarray:
-    """Return log posteriors (num_tracks, C) of the sum for tracks that took no part in its choices either.
-
-    Parts and sharpness of each fold are chosen on the out-of-fold scores of the other folds.
-    """
+    """Return log posteriors (num_tracks, C) of the sum, its parts and sharpness chosen on the other folds."""
     found = np.zeros_like(next(iter(scores.values())))
     for train_tracks, held in folds:
         others = {name: score[train_tracks] for name, score in scores.items()}
@@ -186,65 +176,59 @@ def cross_calibrated(
 
 
 def write_ensemble(path: Path, ensemble: Ensemble) -> None:
-    """Write the npz: named arrays without pickle, the same bytes for the same system."""
-    arrays: dict[str, np.ndarray] = {
-        "format": np.array(FORMAT),
-        "classes": np.array(ensemble.classes),
-        "sharpness": np.array(ensemble.sharpness),
-        "names": np.array([member.name for member in ensemble.members]),
-        "numbers": np.array([[member.sharpness, member.shrinkage] for member in ensemble.members]),
-    }
+    """Write the npz: named arrays and JSON, the same bytes for the same system."""
+    members, arrays = [], {}
     for member in ensemble.members:
-        if member.part is not None:
-            arrays[f"{member.name}.feats"] = np.array(member.part.feats)
-            arrays[f"{member.name}.statistics"] = np.array(member.part.statistics)
-            arrays[f"{member.name}.classifier"] = np.array(member.part.classifier)
-            arrays[f"{member.name}.frames"] = np.array(member.part.frames)
-            if member.part.projection is not None:
-                arrays[f"{member.name}.projection"] = member.part.projection
-            if member.part.networks is not None:
-                found = member.part.networks.arrays.items()
-                arrays |= {f"{member.name}.networks.{key}": array for key, array in found}
-        if member.model is not None:
-            arrays |= {f"{member.name}.{key}": array for key, array in vars(member.model).items()}
-    write_arrays(path, arrays)
+        part = member.part
+        about = {name: getattr(part, name) for name in DESCRIPTION} if part else None
+        members.append([member.name, member.sharpness, member.shrinkage, about])
+        own = dict(vars(member.model)) if member.model else {}
+        if part and part.networks:
+            own |= part.networks.arrays
+        if part and part.projection is not None:
+            own["projection"] = part.projection
+        arrays |= {f"{member.name}/{name}": array for name, array in own.items()}
+    system = [FORMAT, ensemble.classes, ensemble.sharpness, members]
+    write_arrays(path, {"system": np.array(json.dumps(system)), **arrays})
 
 
-def _member(values: Mapping[str, np.ndarray], name: str, sharpness: float, shrinkage: float) -> Member:
-    if f"{name}.feats" not in values:
+def _member(
+    name: str,
+    sharpness: float,
+    shrinkage: float,
+    facts: dict | None,
+    own: dict[str, np.ndarray],
+    num_classes: int,
+) -> Member:
+    if facts is None:
         return Member(name, sharpness, shrinkage)
-    feats, statistics = str(values[f"{name}.feats"]), str(values[f"{name}.statistics"])
-    frames, classifier = float(values[f"{name}.frames"]), str(values[f"{name}.classifier"])
-    part = Part(name, feats, frames, statistics, classifier, values.get(f"{name}.projection"))
-    if statistics == NETWORK:
+    part = Part(**facts, projection=own.pop("projection", None))
+    if part.statistics == NETWORK:
         from steps.classifiers.networks import TrackNetworks
 
-        start = f"{name}.networks."
-        arrays = {key.removeprefix(start): array for key, array in values.items() if key.startswith(start)}
-        networks = TrackNetworks(feats, arrays)
-        if {len(network.leave.bias) for network in networks.networks} != {values["classes"].size}:
-            raise ValueError(f"the networks of part '{name}' do not fit {values['classes'].size} classes")
+        networks = TrackNetworks(part.feats, own)
+        if {len(network.leave.bias) for network in networks.networks} != {num_classes}:
+            raise ValueError(f"the networks of part '{name}' do not fit {num_classes} classes")
         return Member(name, sharpness, shrinkage, replace(part, networks=networks))
-    kind = machines.Kernel if f"{name}.support" in values else lda.Linear
-    model = kind(**{item.name: values[f"{name}.{item.name}"] for item in fields(kind)})
-    columns = model.weight.shape[1:] if isinstance(model, machines.Kernel) else model.weight.shape[:1]
-    if columns != model.bias.shape or model.bias.shape != values["classes"].shape:
-        raise ValueError(f"the shapes of part '{name}' do not fit {values['classes'].size} classes")
+    model = machines.Kernel(**own) if "support" in own else lda.Linear(**own)
+    columns = model.weight.shape[1] if isinstance(model, machines.Kernel) else model.weight.shape[0]
+    if model.weight.ndim != 2 or (columns,) != model.bias.shape or columns != num_classes:
+        raise ValueError(f"the shapes of part '{name}' do not fit {num_classes} classes")
     return Member(name, sharpness, shrinkage, part, model)
 
 
 def read_ensemble(path: str | Path) -> Ensemble:
-    """Read the npz back; nothing in it is executed.
-
-    UserError if the file is missing or is not one of :func:`write_ensemble`.
-    """
+    """Read the npz back, of which nothing is executed; UserError if it is none."""
 
     def build(values: dict[str, np.ndarray]) -> Ensemble:
-        if int(values["format"]) != FORMAT:
-            raise ValueError(f"format {values['format']} instead of {FORMAT}")
-        rows = zip(values["names"], values["numbers"], strict=True)
-        members = tuple(_member(values, str(name), float(row[0]), float(row[1])) for name, row in rows)
-        classes = tuple(str(name) for name in values["classes"])
-        return Ensemble(classes, members, float(values["sharpness"]))
+        number, classes, sharpness, facts = json.loads(str(values.pop("system")))
+        if number != FORMAT:
+            raise ValueError(f"format {number} instead of {FORMAT}")
+        arrays: dict[str, dict[str, np.ndarray]] = {}
+        for name, array in values.items():
+            owner, _, key = name.partition("/")
+            arrays.setdefault(owner, {})[key] = array
+        members = tuple(_member(*fact, arrays.get(fact[0], {}), len(classes)) for fact in facts)
+        return Ensemble(tuple(classes), members, sharpness)
 
     return read_model(path, "a fused system", build)

@@ -8,8 +8,6 @@ those of the training tracks: none comes from a network that saw the track or, w
 artist. A new track gets the mean log posteriors of all the networks.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -90,28 +88,25 @@ class TrackNetworks:
                 states.setdefault(number, {})[parameter] = torch.from_numpy(np.asarray(array))
         return [_restored(state) for state in states.values()]
 
-    def log_posteriors(self, frames: np.ndarray) -> np.ndarray:
-        """Return the mean log posteriors of the networks, float64 of shape (C,), of a track's frames."""
-        if len(frames) > mapped.ROWS and all(network.memory is None for network in self.networks):
-            return self._of_long(frames)
-        white = _whitened(frames, self.arrays["weight"], self.arrays["bias"])
-        return np.mean([_log_posteriors(network, [white])[0] for network in self.networks], axis=0)
-
     @torch.no_grad()
-    def _of_long(self, frames: np.ndarray) -> np.ndarray:
-        """Return the same of more frames than should be in memory, which pass twice."""
+    def log_posteriors(self, frames: np.ndarray) -> np.ndarray:
+        """Return the mean log posteriors of the networks, float64 (C,), of frames, which are read twice.
+
+        Without an LSTM they are read block by block.
+        """
         networks = [network.eval() for network in self.networks]
+        rows = len(frames) if any(network.memory for network in networks) else mapped.ROWS
 
         def units() -> Iterator[list[torch.Tensor]]:
-            for block in mapped.blocks(frames):
+            for block in mapped.blocks(frames, rows):
                 white = _whitened(block, self.arrays["weight"], self.arrays["bias"])
-                yield [network.units(white) for network in networks]
+                yield [network.units(white[None])[0] for network in networks]
 
         says: list[list[torch.Tensor]] = [[] for _ in networks]
         for found in units():
             for say, network, each in zip(says, networks, found, strict=True):
                 say.append(network.attend(each) if network.attend else each.new_zeros(len(each), 1))
-        weights = [torch.softmax(torch.cat(say), dim=0).split(mapped.ROWS) for say in says]
+        weights = [torch.softmax(torch.cat(say), dim=0).split(rows) for say in says]
         pooled: list[torch.Tensor] = [torch.zeros(())] * len(networks)
         for found, shares in zip(units(), zip(*weights, strict=True), strict=True):
             pooled = [
@@ -195,11 +190,7 @@ def cross_fit(
     folds: Folds,
     options: NetworkOptions,
 ) -> tuple[TrackNetworks, np.ndarray]:
-    """Train a network for each fold; return them, and the held-out log posteriors (num_tracks, C).
-
-    ``tracks`` reads the frames (num_frames, dim) of every training track, one after the other; they are kept
-    in half precision. Every track is held out once.
-    """
+    """Train a network a fold on what ``tracks`` reads; also return held-out log posteriors (tracks, C)."""
     names = [str(number) for number in range(len(labels))]
     each = dict(zip(names, names, strict=True))  # within tracks: no class is needed
     weight, bias = whitening(zip(names, tracks(), strict=True), each, options.shrinkage)

@@ -1,7 +1,5 @@
 """A track as a few vectors: statistics of its frames over pieces of some seconds."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np
@@ -17,10 +15,7 @@ LAGS = (1, 2, 4, 8, 16)
 
 
 def piece_bounds(num_frames: int, length: float) -> np.ndarray:
-    """Return the bounds, int64 of shape (pieces + 1,), of pieces of about ``length`` frames.
-
-    All are equally long but for one frame; a length of 0 stands for the whole track.
-    """
+    """Return int64 bounds (pieces + 1,) of even pieces of about ``length`` frames; 0: the whole track."""
     count = 1 if length <= 0 else max(1, min(num_frames, round(num_frames / length)))
     return np.linspace(0, num_frames, count + 1).round().astype(np.int64)
 
@@ -96,38 +91,40 @@ def _vectors(
 ) -> np.ndarray:
     """Return the vectors of pieces that begin at ``bounds``."""
     counts = np.diff(np.append(bounds, len(frames)))[:, np.newaxis]
-    columns = []
+    values = frames if statistics in ("extremes", "order") else np.asarray(frames, dtype=np.float64)
+
+    def mean(of: np.ndarray) -> np.ndarray:
+        return np.add.reduceat(of, bounds) / counts
+
+    columns: list[np.ndarray] = []
     for name in statistics.split("+"):
-        if name == "extremes":
-            columns += [np.minimum.reduceat(frames, bounds), np.maximum.reduceat(frames, bounds)]
-            continue
         if name not in STATISTICS:
             raise ValueError(f"expected statistics among {' '.join(STATISTICS)}, got '{name}'")
-        if name == "order":
-            if projection is None:
-                raise ValueError("expected a projection for the order of frames, got none")
-            moves = mapped.empty((len(frames), projection.shape[1]), np.float64)
-            for low in range(0, len(frames), mapped.ROWS):
-                some = slice(low, low + mapped.ROWS)
-                moves[some] = frames[some].astype(np.float64) @ projection
-                mapped.let_go(frames)
-                mapped.let_go(moves)
-            columns.append(np.stack([order(piece) for piece in np.split(moves, bounds[1:])]))
-            continue
-        values = np.asarray(frames, dtype=np.float64)
-        if name == "quantiles":
+        if name == "mean":
+            columns.append(mean(values))
+        elif name == "extremes":
+            columns += [np.minimum.reduceat(frames, bounds), np.maximum.reduceat(frames, bounds)]
+        elif name == "deviation":
+            columns.append(np.sqrt(mean((values - np.repeat(mean(values), counts[:, 0], axis=0)) ** 2)))
+        elif name == "quantiles":
             found = [np.quantile(piece, QUANTILES, axis=0).ravel() for piece in np.split(values, bounds[1:])]
             columns.append(np.stack(found))
-            continue
-        if name == "changes":
+        elif name == "changes":
             steps = np.abs(np.diff(values, axis=0, append=values[-1:]))
             steps[bounds[1:] - 1] = 0.0  # the next frame is another piece's
             columns.append(np.add.reduceat(steps, bounds) / np.maximum(counts - 1, 1))
-            continue
-        mean = np.add.reduceat(values, bounds) / counts
-        if name == "mean":
-            columns.append(mean)
         else:
-            squares = np.add.reduceat((values - np.repeat(mean, counts[:, 0], axis=0)) ** 2, bounds)
-            columns.append(np.sqrt(squares / counts))
+            moves = _moves(frames, projection)
+            columns.append(np.stack([order(piece) for piece in np.split(moves, bounds[1:])]))
     return np.concatenate(columns, axis=1)
+
+
+def _moves(frames: np.ndarray, projection: np.ndarray | None) -> np.ndarray:
+    """Return frames times the projection, block by block."""
+    if projection is None:
+        raise ValueError("expected a projection for the order of frames, got none")
+    moves = mapped.empty((len(frames), projection.shape[1]), np.float64)
+    for number, block in enumerate(mapped.blocks(frames)):
+        moves[number * mapped.ROWS :][: len(block)] = block.astype(np.float64) @ projection
+        mapped.let_go(moves)
+    return moves

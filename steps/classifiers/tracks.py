@@ -1,7 +1,5 @@
 """The vectors of a data directory's tracks, part by part, streamed from its archives."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,20 +16,14 @@ from utils.cli import UserError
 
 
 def frames_file(folder: Path, feats: str, posteriors: str = "") -> Path:
-    """Return the script file of some frames: ``<folder>/<feats>.scp``.
-
-    Of ``post_<network>`` it is the path ``posteriors`` with the network in the place of ``{}``.
-    """
+    """Return ``<folder>/<feats>.scp``, or for ``post_<network>`` ``posteriors`` with it for ``{}``."""
     if feats.startswith(POSTERIORS):
         return Path(posteriors.replace("{}", feats.removeprefix(POSTERIORS)))
     return folder / f"{feats}.scp"
 
 
 def read_frames(reference: Reference, feats: str, posteriors: str = "") -> Iterator[tuple[str, np.ndarray]]:
-    """Read the frames of all tracks, one after the other; see :func:`frames_file`.
-
-    UserError if a track is missing, unknown, has no frames, or frames that are not finite.
-    """
+    """Read the frames of all tracks in turn; UserError if some are missing, unknown, empty or not finite."""
     rspecifier = f"scp:{frames_file(reference.path, feats, posteriors)}"
     found = []
     for utt, frames in archive.read_matrices(rspecifier):
@@ -74,10 +66,7 @@ def read_pieces(reference: Reference, parts: Sequence[Part], posteriors: str = "
 
 
 def mean_log_posteriors(reference: Reference, scp: Path) -> np.ndarray:
-    """Return the mean log frame posteriors of each track, float64 of shape (num_tracks, C).
-
-    UserError if a track is missing or unknown, or its posteriors are none.
-    """
+    """Return the mean log frame posteriors of each track, float64 (num_tracks, C); UserError if one lacks."""
     posteriors = read_posteriors(reference, f"scp:{scp}")
     found = {utt: vote(post).mean_log_posterior for utt, post in posteriors}
     return np.stack([found[utt] for utt in reference.genre])

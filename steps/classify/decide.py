@@ -146,7 +146,7 @@ def read_options(parser: cli.KaldiParser, path: Path, num_arguments: int) -> Nam
 
 def features_of(signal: wav.Samples, options: Namespace, device: str) -> NDArray[np.float32]:
     """Return the features (num_frames, dims) of a track, as the recipe reads them from their archive."""
-    return compute_scattering.as_stored(compute_scattering.features_of(signal, options, device), options)
+    return compute_scattering.features_of(signal, options, device)
 
 
 def softmax(scores: NDArray) -> NDArray[np.float64]:

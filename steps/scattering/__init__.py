@@ -6,8 +6,6 @@
 (65, 525)
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -37,7 +35,7 @@ def features(
     *,
     raw: bool = False,
     dtype: str = "float32",
-    device: torch.device | str = "cpu",
+    device: "torch.device | str" = "cpu",
     num_threads: int = 1,
     num_hops: int | None = None,
     backend: str = "fast",
@@ -69,7 +67,7 @@ def features_of_tracks(
     tracks: Iterable[tuple[Label, Signal]],
     config: Config | None = None,
     *,
-    device: torch.device | str = "cpu",
+    device: "torch.device | str" = "cpu",
     **options: Any,
 ) -> Iterator[tuple[Label, NDArray[np.floating]]]:
     """Yield the features of tracks as :func:`features` has them, with the labels that they came with.

@@ -6,8 +6,6 @@ A band is a run of at least ``num_out`` consecutive frequency bins from ``start`
 number of modulus 1: nothing is lost, for a modulus always follows.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ A thread reads and cuts tracks and puts the samples where the GPU can fetch them
 it has computed is taken when the next batch is under way. Where a track begins and ends is data.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
@@ -83,10 +81,7 @@ def averages(
     where: torch.device,
     num_hops: int | None = None,
 ) -> Iterator[tuple[Label, NDArray[np.floating]]]:
-    """Scattering coefficients as ``fast.averages`` has them, of tracks with labels, in their order.
-
-    Tracks are taken from their iterator in another thread, well ahead of use.
-    """
+    """Yield what ``fast.averages`` has, of tracks with labels, which a thread takes ahead of use."""
 
     def pieces() -> Iterator[Piece]:
         for label, signal in tracks:

@@ -4,8 +4,6 @@ A signal of N samples continues as its mirror image, ``x[-1 - i] = x[i]``, at ev
 the layer's own rate. Blocks overlap by a margin on either side; what a margin spoils is thrown away.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -67,10 +65,7 @@ def block_sizes(config: Config) -> list[int]:
 
 
 def layout(config: Config, num_samples: int, num_hops: int | None = None) -> Layout:
-    """Choose the blocks of a track: one that just holds it, or as many of the longest as it takes.
-
-    Raises UserError for less than one window.
-    """
+    """Choose the blocks of a track, one that holds it or many of the longest; UserError below one window."""
     if num_samples < config.T:
         raise UserError(f"shorter than one window: expected {config.T} samples, got {num_samples}")
     frames = config.num_frames(num_samples)

@@ -1,7 +1,5 @@
 """The transform of a block on the CPU in single precision, in C (``scatter.c``)."""
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import functools

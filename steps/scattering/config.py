@@ -1,7 +1,5 @@
 """What a feature set is made of: averaging scale, wavelets an octave, orders, sample rate."""
 
-from __future__ import annotations
-
 import math
 import re
 from dataclasses import dataclass

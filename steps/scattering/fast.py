@@ -1,7 +1,5 @@
 """Averages of a track on the CPU, block by block: in C (``compiled``), or else in torch (``transform``)."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -43,10 +41,7 @@ def averages(
     num_threads: int = 1,
     num_hops: int | None = None,
 ) -> NDArray[np.floating]:
-    """Scattering coefficients before ScatNet's factor, renormalisation and logarithm, on the CPU.
-
-    The arguments are those of ``steps.scattering.features``. Returns an array [shape=(frames, dims)].
-    """
+    """Coefficients before ScatNet's factor and what follows, on the CPU [shape=(frames, dims)]."""
     plan = blocks.layout(config, len(signal), num_hops)
     made = transform(config, plan.num_hops, dtype)
     result = mapped.empty((plan.num_frames, paths.num_dims(config)), dtype)
@@ -75,10 +70,7 @@ def finish(averages: NDArray[np.floating], config: Config) -> None:
 
 
 def lowpass_frames(envelope: NDArray[np.floating], config: Config) -> NDArray[np.floating]:
-    """Low-pass what is sampled at the frame rate already, over the whole track [shape=(columns, frames)].
-
-    The track continues as its mirror image; the Gaussian ends at the Nyquist frequency.
-    """
+    """Low-pass whole tracks at the frame rate, continued as their mirror images [shape=(columns, frames)]."""
     frames = envelope.shape[1]
     spread = config.banks(0)[1].lowpass_width / config.hop
     response = np.exp(-0.5 * (np.arange(frames + 1) * (np.pi / frames) * spread) ** 2)

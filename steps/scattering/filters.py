@@ -6,8 +6,6 @@ bin ``k`` may be negative and stands for ``k + num_bins``. The formulas are thos
 (``morlet_filter_bank_1d.m``, ``dyadic_freq_1d.m``, ``T_to_J.m``).
 """
 
-from __future__ import annotations
-
 import functools
 import math
 from dataclasses import dataclass

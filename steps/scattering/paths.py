@@ -1,7 +1,5 @@
 """Which coefficients there are, in the order of the feature matrix, and what each of them means."""
 
-from __future__ import annotations
-
 import functools
 import math
 from collections.abc import Iterable
@@ -54,7 +52,7 @@ class Group:
     columns: tuple[int, ...]
     children: tuple[Child, ...]
 
-    def parts(self) -> tuple[Group | Child, ...]:
+    def parts(self) -> "tuple[Group | Child, ...]":
         """Return itself and the paths that follow from it."""
         return (self, *self.children)
 
@@ -113,7 +111,7 @@ def parents(config: Config) -> np.ndarray:
     return found
 
 
-def groups(config: Config) -> list[Group]:
+def groups(config: Config) -> "list[Group]":
     """Group the paths of orders 1 and 2 by second bank and by the resolution of their first wavelet."""
     place = {(c.block, c.n1, c.n2): c.dim for c in columns(config)}
     wavelets: dict[tuple[filters.Bank, int], list[tuple[float, int, int]]] = {}

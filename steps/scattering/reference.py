@@ -5,8 +5,6 @@ modulus: only frames a margin (12 hops) away from both ends of a track can agree
 ``--backend kymatio`` of compute_scattering.py, the check of the fast path, and what that is timed against.
 """
 
-from __future__ import annotations
-
 import functools
 import math
 from typing import Any
@@ -104,10 +102,7 @@ default_reference = functools.lru_cache(maxsize=1)(Reference)
 
 
 def averages(signal: Signal, config: Config, made: Reference | None = None) -> NDArray[np.float64]:
-    """Scattering coefficients before ScatNet's factor, by kymatio's core, with the filters of ``made``.
-
-    [shape=(frames, dims)]; ScatNet's except within a margin of the ends.
-    """
+    """Coefficients before ScatNet's factor, by kymatio's core with the filters of ``made`` (frames, dims)."""
     made = made or default_reference(config)
     plan = blocks.layout(config, len(signal), made.num_hops)
     result = np.empty((plan.num_frames, paths.num_dims(config)))

@@ -1,7 +1,5 @@
 """ScatNet's renormalisation and logarithm."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,10 +10,7 @@ FLOOR = 2.0**-20
 
 
 def renormalise(raw: NDArray[np.floating], config: Config) -> NDArray[np.float64]:
-    """Divide order 2 by its first-order parents, ``S2 / (S1 + floor)``; orders 0 and 1 stay (frames, dims).
-
-    ``raw`` is in ScatNet's scale, the floor ``2^-20`` in units of plain averages.
-    """
+    """Divide order 2, in ScatNet's scale, by its parents: ``S2 / (S1 + 2^-20 scale)`` (frames, dims)."""
     parents = paths.parents(config)
     second = parents >= 0
     result = raw.astype(np.float64)

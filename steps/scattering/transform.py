@@ -4,8 +4,6 @@ Every spectrum is cut to the band of a filter, multiplied by it, folded to the f
 transformed back; the low-pass is a decimating matrix product. Forward transforms divide by the length.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -1,7 +1,5 @@
 """Reading the WAV files that features are computed from."""
 
-from __future__ import annotations
-
 import io
 import os
 from collections.abc import Iterator, Mapping
@@ -24,10 +22,7 @@ REMEDY = "convert the corpus with steps/convert_audio.sh"
 
 
 class Samples:
-    """One channel of audio in [-1, 1], read from its file, or from samples ``first`` to ``last`` of it.
-
-    Has a length in samples, and slices of it are float32 arrays [shape=(samples,)].
-    """
+    """One channel of audio in a file, in [-1, 1], from ``first`` to ``last``; slices are float32 arrays."""
 
     dtype = np.dtype(np.float32)
 
@@ -93,10 +88,7 @@ def open_wav(
 def read_wavs(
     rspecifier: str, sample_rate: int, *, allow_pipes: bool = False, segments: str | Path = ""
 ) -> Iterator[tuple[str, str, Samples]]:
-    """Open the tracks of ``scp:FILE`` one by one: utterance, what errors are to name, samples.
-
-    With a table of ``segments`` these are its utterances, and the file is by recording.
-    """
+    """Open the tracks of ``scp:FILE``, or ``segments`` of them: utterance, what errors name, samples."""
     spec = archive.parse_rspecifier(rspecifier)
     if spec.type != "scp" or spec.path.endswith("|"):
         raise UserError(f"'{rspecifier}': expected 'scp:FILE' with a line '<utt> <wav file>' for each track")

@@ -9,15 +9,13 @@ bases of a track decide. Bands, segments, rank, divergence, number of Gaussians 
 from memory or our choice [O].
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
-from functools import cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from steps.scattering.wav import Signal
 from steps.systems import spectra
 from steps.systems.tracks import Arrays, Tracks
 from utils import cli
@@ -41,21 +39,13 @@ def add_options(parser: ArgumentParser) -> None:
     add("--max-vectors", type=cli.positive_int, default=200_000, help="of a genre in training")
 
 
-@cache
-def quarter_octaves() -> NDArray[np.float32]:
-    """Return 28 quarter-octave bands from 62.5 Hz to 8 kHz, what is below and what is above, (513, 30)."""
-    return spectra.shared_bands(spectra.octave_edges(62.5, 8000.0, 0.25), NUM_FFT)
-
-
-def segments(signal: spectra.Sliceable) -> NDArray[np.float32]:
+def segments(signal: Signal) -> NDArray[np.float32]:
     """Return band energies of half-second segments, (num_segments, 30, 50); a short track is filled up."""
     window = np.hamming(FRAME)
-    bands = np.concatenate(
-        [
-            spectra.power_spectrum(frames, window, NUM_FFT) @ quarter_octaves()
-            for frames in spectra.frame_blocks(signal, FRAME, HOP)
-        ]
-    )
+    # Quarter octaves from 62.5 Hz to 8 kHz, what is below and what is above.
+    filters = spectra.shared_bands(spectra.octave_edges(62.5, 8000.0, 0.25), NUM_FFT)
+    blocks = spectra.frame_blocks(signal, FRAME, HOP)
+    bands = np.concatenate([spectra.power_spectrum(some, window, NUM_FFT) @ filters for some in blocks])
     if len(bands) < SEGMENT:
         bands = np.pad(bands, ((0, SEGMENT - len(bands)), (0, 0)))
     whole = len(bands) // SEGMENT
@@ -94,7 +84,7 @@ def factorise(v: torch.Tensor, rank: int, max_iters: int, seed: int = 0) -> tupl
     return w, h
 
 
-def features(signal: spectra.Sliceable, options: Namespace, _network: Arrays) -> dict[str, NDArray]:
+def features(signal: Signal, options: Namespace, _network: Arrays) -> dict[str, NDArray]:
     """Return the bases of all segments that are not silent, (rank · segments, 30); rows sum to 1."""
     v = segments(signal)
     energy = v.sum(axis=(1, 2))

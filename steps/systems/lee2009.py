@@ -8,8 +8,6 @@ keep its 23 ms, the octave bands end at 11 025 Hz (18 values of OSC instead of 2
 envelope at 8 kHz (17 values of NASE instead of 19). So there are 112, 104 and 100 values, 316 in all.
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 from functools import cache
 
@@ -18,6 +16,7 @@ import scipy.fft
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
+from steps.scattering.wav import Signal
 from steps.systems import spectra
 from steps.systems.tracks import Arrays, Tracks
 
@@ -62,11 +61,7 @@ def mfcc(power: NDArray) -> NDArray:
 
 
 def octave_contrast(power: NDArray) -> NDArray:
-    """Return OSC, the valleys of all octave bands and then peaks minus valleys [P], (num_frames, 18).
-
-    Peak and valley are the natural logarithms of the means of the largest and the smallest fifth of a
-    band's bins, at least one.
-    """
+    """Return OSC: log means of the lowest fifth of bins, then those of the highest less these [P]."""
     peaks, valleys = [], []
     for band in octave_slices():
         bins = np.sort(power[:, band], axis=1)
@@ -86,7 +81,7 @@ def audio_envelope(power: NDArray, window_energy: float) -> NDArray:
     return np.concatenate([norm, decibels / np.maximum(norm, FLOOR)], axis=1)
 
 
-def frame_features(signal: spectra.Sliceable) -> list[NDArray]:
+def frame_features(signal: Signal) -> list[NDArray]:
     """Return MFCC, OSC and NASE of all frames, each of shape (num_frames, D)."""
     window = np.hamming(FRAME)
     energy = float(np.square(window).sum())
@@ -112,11 +107,7 @@ def modulation_spectrum(trajectories: NDArray) -> NDArray:
 
 
 def contrast_statistics(spectrum: NDArray) -> NDArray:
-    """Return mean and deviation of contrasts and valleys along both directions [P], 4 D + 32 values.
-
-    In each of the eight modulation subbands the valley is the smallest magnitude and the contrast the largest
-    minus the smallest.
-    """
+    """Return mean and deviation of contrasts and valleys of modulation subbands, by column and row [P]."""
     bands = [spectrum[low:high] for low, high in zip(SUBBANDS[:-1], SUBBANDS[1:], strict=True)]
     valley = np.stack([band.min(axis=0) for band in bands])
     contrast = np.stack([band.max(axis=0) for band in bands]) - valley
@@ -134,7 +125,7 @@ def add_options(_parser: ArgumentParser) -> None:
     """Add nothing: the publication tunes nothing."""
 
 
-def features(signal: spectra.Sliceable, _options: Namespace, _network: Arrays) -> dict[str, NDArray]:
+def features(signal: Signal, _options: Namespace, _network: Arrays) -> dict[str, NDArray]:
     """Return the three vectors of a track as one row, of shape (1, 316)."""
     parts = [contrast_statistics(modulation_spectrum(part)) for part in frame_features(signal)]
     return {"modulation": np.concatenate(parts)[np.newaxis]}

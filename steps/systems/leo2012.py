@@ -7,8 +7,6 @@ from memory of the abstract; the pivots at the median distance are those of Schn
 (ISMIR 2009) [S]; equal weights of the three streams, 40 axes and 10 % candidates are our choice [O].
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 
@@ -16,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from steps.systems import spectra, timbre
+from steps.scattering.wav import Signal
+from steps.systems import timbre
 from steps.systems.tracks import Arrays, Tracks
 from utils import cli
 
@@ -30,7 +29,7 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--candidates", type=cli.finite_float, default=0.1, help="share that is refined")
 
 
-def features(signal: spectra.Sliceable, _options: Namespace, _network: Arrays) -> dict[str, NDArray]:
+def features(signal: Signal, _options: Namespace, _network: Arrays) -> dict[str, NDArray]:
     """Return the Gaussians of a track."""
     return {"gaussians": timbre.gaussians(timbre.mel_powers(signal)[0])}
 
@@ -119,10 +118,7 @@ def fit(tracks: Tracks, options: Namespace) -> Arrays:
 
 
 def scores(model: Arrays, tracks: Tracks) -> NDArray:
-    """Return minus the distance to the nearest training track of each class among the candidates, (n, C).
-
-    A class without a candidate has the score of the farthest candidate's distance doubled.
-    """
+    """Return minus the distance to each class's nearest candidate, without one twice the farthest, (n, C)."""
     stored, own = np.split(model["gaussians"], len(timbre.STREAMS), axis=1), streams(tracks)
 
     def to_pivots(pivot: int) -> NDArray:

@@ -6,8 +6,6 @@ arrays), ``SCORES`` (accuracy -> what gives the scores of shape (n, C) from ``(a
 the published rule), ``NOTES`` (accuracy -> what results.txt says beside it) and ``add_options(parser)``.
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,24 +24,16 @@ def load(name: str) -> ModuleType:
     The imports are spelt out so that utils/code_closure.py sees them.
     """
     if name == "lee2009":
-        from steps.systems import lee2009
-
-        return lee2009
-    if name == "son2008":
-        from steps.systems import son2008
-
-        return son2008
-    if name == "hol2008":
-        from steps.systems import hol2008
-
-        return hol2008
-    if name == "leo2012":
-        from steps.systems import leo2012
-
-        return leo2012
-    from steps.systems import sig2014
-
-    return sig2014
+        from steps.systems import lee2009 as found
+    elif name == "son2008":
+        from steps.systems import son2008 as found
+    elif name == "hol2008":
+        from steps.systems import hol2008 as found
+    elif name == "leo2012":
+        from steps.systems import leo2012 as found
+    else:
+        from steps.systems import sig2014 as found
+    return found
 
 
 def parse(parser: cli.KaldiParser, argv: Sequence[str]) -> Namespace:

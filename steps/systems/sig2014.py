@@ -11,10 +11,8 @@ but for fewer epochs and smaller batches [O]; activations of all layers, mean an
 every 100 [S]; 500 trees [S]; a track is decided by the majority of its windows [S].
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,6 +21,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from steps.nnet1.options import open_device
+from steps.scattering.wav import Signal
 from steps.systems import spectra
 from steps.systems.tracks import Arrays, Tracks
 from utils import cli, progress
@@ -31,7 +30,7 @@ FRAME, HOP = 1024, 512
 WINDOW, WINDOW_HOP = 200, 100
 NUM_LAYERS = 3
 GROWN_TOGETHER = 25  # trees
-AT_ONCE = 2000  # windows that go down the trees together
+AT_ONCE = 200  # windows that go down the trees together
 FIRST_MOMENTUM, LAST_MOMENTUM, RAMP = 0.5, 0.9, 0.25
 LAST_RATE = 0.01
 """Share of the learning rate that is left at the end of the linear decay."""
@@ -62,7 +61,7 @@ def magnitudes(frames: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.sqrt(spectra.power_spectrum(frames, np.ones(FRAME))) / np.float32(spectra.FULL_SCALE)
 
 
-def sampled_frames(signal: spectra.Sliceable, options: Namespace) -> NDArray[np.float32]:
+def sampled_frames(signal: Signal, options: Namespace) -> NDArray[np.float32]:
     """Return the magnitudes of frames spread evenly over a track, (at most frames_per_track, 513)."""
     total = spectra.num_frames(len(signal), FRAME, HOP)
     wanted = np.unique(np.linspace(0, total - 1, min(total, options.frames_per_track)).round().astype(int))
@@ -85,18 +84,13 @@ def make_network(num_units: int, num_classes: int, drop_rate: float) -> nn.Seque
     return network
 
 
-def gather_frames(tracks: Tracks) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the sampled frames of all tracks and the track number of each."""
-    parts = dict(tracks.matrices("frames"))
-    numbers = np.concatenate([np.full(len(parts[i]), i) for i in sorted(parts)])
-    return torch.from_numpy(np.concatenate([parts[i] for i in sorted(parts)])), torch.from_numpy(numbers)
-
-
 def fit_network(tracks: Tracks, options: Namespace) -> Arrays:
     """Train the network on four fifths of the tracks, keep the epoch with the fewest errors on the others."""
     device = select_device(options.use_gpu)
     torch.manual_seed(options.seed)
-    frames, numbers = gather_frames(tracks)
+    parts = dict(tracks.matrices("frames"))
+    numbers = torch.from_numpy(np.concatenate([np.full(len(parts[i]), i) for i in sorted(parts)]))
+    frames = torch.from_numpy(np.concatenate([parts[i] for i in sorted(parts)]))
     train, held = tracks.folds(5, options.seed)[0]
     in_train = torch.from_numpy(np.isin(numbers, train))
     mean, deviation = frames[in_train].mean(dim=0), frames[in_train].std(dim=0).clamp_min(1e-8)
@@ -134,7 +128,7 @@ def fit_network(tracks: Tracks, options: Namespace) -> Arrays:
     return {"mean": mean.numpy(), "deviation": deviation.numpy(), **layers}
 
 
-def features(signal: spectra.Sliceable, options: Namespace, network: Arrays) -> dict[str, NDArray]:
+def features(signal: Signal, options: Namespace, network: Arrays) -> dict[str, NDArray]:
     """Return the activations of a trained network, or without one the frames that one is trained on."""
     if not network:
         return {"frames": sampled_frames(signal, options)}
@@ -143,11 +137,8 @@ def features(signal: spectra.Sliceable, options: Namespace, network: Arrays) -> 
     return {"activations": activations(signal, weights)}
 
 
-def activations(signal: spectra.Sliceable, network: Mapping[str, torch.Tensor]) -> NDArray[np.float32]:
-    """Return mean and deviation of hidden outputs over windows of 200 frames, every 100 (num_windows, 6 h).
-
-    A track shorter than a window is one window.
-    """
+def activations(signal: Signal, network: Mapping[str, torch.Tensor]) -> NDArray[np.float32]:
+    """Return mean and deviation of hidden outputs over 200 frames, every 100, (num_windows, 6 h)."""
     rest = network["mean"].new_empty(0, NUM_LAYERS * len(network["layer0_bias"]))
     windows = []
     for frames in spectra.frame_blocks(signal, FRAME, HOP):
@@ -211,43 +202,24 @@ def _as_arrays(tree: Any) -> Arrays:
 
 def forest_shares(model: Arrays, rows: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the share of trees for each class that occurs, (n, C); leaves of full trees are pure."""
-    shares = np.zeros((len(rows), len(model["present"])))
-    every = np.arange(len(rows))
-    for root in model["roots"]:
-        node = np.full(len(rows), root)
-        while not (ended := model["leaf"][node]).all():
-            goes_left = rows[every, model["feature"][node]] <= model["threshold"][node]
-            node = np.where(ended, node, np.where(goes_left, model["left"][node], model["right"][node]))
-        shares[every, model["decision"][node]] += 1.0
-    return shares / len(model["roots"])
+    every = np.arange(len(rows))[:, np.newaxis]
+    node = np.tile(model["roots"], (len(rows), 1))
+    while not (ended := model["leaf"][node]).all():
+        goes_left = rows[every, model["feature"][node]] <= model["threshold"][node]
+        node = np.where(ended, node, np.where(goes_left, model["left"][node], model["right"][node]))
+    decisions = model["decision"][node]
+    return np.stack([(decisions == label).mean(axis=1) for label in range(len(model["present"]))], axis=1)
 
 
 def scores(model: Arrays, tracks: Tracks) -> NDArray:
     """Return the share of windows that vote for each class, (n, C); the shares of trees break ties."""
     total = np.zeros((len(tracks.utts), len(model["present"])))
-    for batch in _batches(tracks):
-        every = forest_shares(model, np.concatenate([windows for _, windows in batch]))
-        for (number, _), shares in zip(batch, _parts(every, batch), strict=True):
-            votes = np.bincount(shares.argmax(axis=1), minlength=shares.shape[1]) / len(shares)
-            total[number] = (votes + 1e-6 * shares.mean(axis=0)) / (1.0 + 1e-6)
-    return tracks.spread(total, model["present"])
-
-
-def _batches(tracks: Tracks) -> Iterator[list[tuple[int, NDArray[np.float32]]]]:
-    """Yield the numbers and windows of some tracks at a time, about ``AT_ONCE`` windows together."""
-    batch, count = [], 0
     for number, windows in tracks.matrices("activations"):
-        batch.append((number, windows))
-        count += len(windows)
-        if count >= AT_ONCE:
-            yield batch
-            batch, count = [], 0
-    if batch:
-        yield batch
-
-
-def _parts(rows: NDArray, batch: list[tuple[int, NDArray[np.float32]]]) -> list[NDArray]:
-    return np.split(rows, np.cumsum([len(windows) for _, windows in batch])[:-1])
+        parts = [windows[low : low + AT_ONCE] for low in range(0, len(windows), AT_ONCE)]
+        shares = np.concatenate([forest_shares(model, part) for part in parts])
+        votes = np.bincount(shares.argmax(axis=1), minlength=shares.shape[1]) / len(shares)
+        total[number] = (votes + 1e-6 * shares.mean(axis=0)) / (1.0 + 1e-6)
+    return tracks.spread(total, model["present"])
 
 
 KINDS = ("activations",)

@@ -11,8 +11,6 @@ MFCC, the same of their slopes, fluctuation pattern, spectrum histogram, periodi
 as the publication does, and must be called so wherever its figure stands.
 """
 
-from __future__ import annotations
-
 from argparse import ArgumentParser, Namespace
 
 import numpy as np
@@ -20,7 +18,8 @@ from numpy.typing import NDArray
 from scipy.linalg import solve
 from scipy.spatial.distance import cdist
 
-from steps.systems import spectra, timbre
+from steps.scattering.wav import Signal
+from steps.systems import timbre
 from steps.systems.leo2012 import median_of_pairs
 from steps.systems.tracks import Arrays, Tracks
 from utils import cli
@@ -37,7 +36,7 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--num-folds", type=cli.positive_int, default=5, help="inside training")
 
 
-def features(signal: spectra.Sliceable, _options: Namespace, _network: Arrays) -> dict[str, NDArray]:
+def features(signal: Signal, _options: Namespace, _network: Arrays) -> dict[str, NDArray]:
     """Return Gaussians and patterns of a track, from one spectrogram."""
     fine, coarse = timbre.mel_powers(signal)
     return {"gaussians": timbre.gaussians(fine), "patterns": timbre.patterns(coarse)}
@@ -103,10 +102,7 @@ def _centred(matrix: NDArray) -> NDArray:
 
 
 def align_weights(scaled: NDArray, target: NDArray, weights: NDArray) -> NDArray:
-    """Raise the alignment of the product kernel with ``target`` by exponentiated gradient steps (the M step).
-
-    The sum of the weights stays; none becomes negative.
-    """
+    """Align the product kernel with ``target`` by exponentiated gradient (M step); the weights' sum stays."""
     total = weights.sum()
     wanted = _centred(target)
     for _ in range(STEPS):

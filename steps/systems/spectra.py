@@ -1,15 +1,14 @@
 """Frames, power spectra, bands and cepstra: what several of the systems begin with."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
 import numpy as np
 import scipy.fft
 import scipy.ndimage
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+
+from steps.scattering.wav import Signal
 
 SAMPLE_RATE = 22050
 """Of all features here, in Hz: what stage 1 of the recipe makes."""
@@ -19,25 +18,15 @@ FULL_SCALE = 32768.0
 """16-bit integers: the scale on which the published formulas with "1 + power" make sense [O]."""
 
 
-class Sliceable(Protocol):
-    """One channel of audio: a length in samples, and slices that are float32 arrays in [-1, 1]."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, piece: slice) -> NDArray[np.float32]: ...
-
-
 def num_frames(num_samples: int, size: int, hop: int) -> int:
     """Return how many whole frames there are; audio shorter than a frame is one, filled with zeros."""
     return 1 + max(0, num_samples - size) // hop
 
 
 def frame_blocks(
-    signal: Sliceable, size: int, hop: int, *, pre_emphasis: float = 0.0
+    signal: Signal, size: int, hop: int, *, pre_emphasis: float = 0.0
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield the frames of a signal, read once, in blocks (at most BLOCK, size) on the scale of 16 bits.
-
-    ``size`` and ``hop`` are in samples; pre-emphasis is y(n) = x(n) - pre_emphasis x(n - 1), with x(-1) = 0.
-    """
+    """Yield frames (at most BLOCK, size) on the scale of 16 bits, of x(n) - pre_emphasis x(n - 1)."""
     total = num_frames(len(signal), size, hop)
     for first in range(0, total, BLOCK):
         last = min(first + BLOCK, total)
@@ -60,10 +49,7 @@ def power_spectrum(frames: NDArray[np.float32], window: NDArray[np.float64], num
 
 
 def triangles(edges: Sequence[float] | NDArray, num_fft: int) -> NDArray[np.float32]:
-    """Return triangular filters over the bins of an FFT, (num_fft / 2 + 1, len(edges) - 2).
-
-    Filter b rises from edge b, in Hz, to 1 at edge b + 1 and falls to edge b + 2.
-    """
+    """Return triangles over the bins, 0 at edges b and b + 2 in Hz, (num_fft / 2 + 1, len(edges) - 2)."""
     points = np.asarray(edges, dtype=np.float64)
     bins = np.linspace(0.0, SAMPLE_RATE / 2, num_fft // 2 + 1)[:, np.newaxis]
     low, peak, high = points[:-2], points[1:-1], points[2:]

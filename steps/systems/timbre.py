@@ -3,15 +3,12 @@
 One spectrogram serves both: frames of 1024 samples every 512 with a Hann window [O].
 """
 
-from __future__ import annotations
-
-from functools import cache
-
 import numpy as np
 import scipy.fft
 import scipy.ndimage
 from numpy.typing import NDArray
 
+from steps.scattering.wav import Signal
 from steps.systems import spectra
 
 FRAME, HOP = 1024, 512
@@ -29,7 +26,7 @@ NUM_MODULATIONS = 60  # up to 10 Hz
 LAGS = (round(0.25 * FRAME_RATE), round(1.5 * FRAME_RATE))  # 240 to 40 beats a minute
 
 
-def mel_powers(signal: spectra.Sliceable) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def mel_powers(signal: Signal) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the energy in 40 and in 20 mel bands of all frames, each of shape (num_frames, bands)."""
     window = np.hanning(FRAME)
     banks = [spectra.triangles(spectra.mel_edges(number), FRAME) for number in (NUM_MEL, NUM_BANDS)]
@@ -88,26 +85,21 @@ def loudness(energy: NDArray) -> NDArray[np.float64]:
     return np.maximum(decibels - decibels.max() + RANGE, 0.0)
 
 
-@cache
-def fluctuation_weights() -> NDArray[np.float64]:
-    """Return how strongly each modulation frequency is felt, largest at 4 Hz, of shape (60,)."""
-    frequency = np.arange(1, NUM_MODULATIONS + 1) / SEGMENT_SECONDS
-    return 1.0 / (frequency / 4.0 + 4.0 / frequency)
-
-
 def fluctuation_pattern(levels: NDArray) -> NDArray[np.float64]:
     """Return Pampalk's fluctuation pattern: the median over 6 s segments, flattened, 1200 values.
 
     Each band's loudness is Fourier transformed over a segment (half overlap), weighted by what is felt, its
     gradient along the modulation frequency taken, and smoothed over neighbouring bands and frequencies.
     """
+    frequency = np.arange(1, NUM_MODULATIONS + 1) / SEGMENT_SECONDS
+    felt = 1.0 / (frequency / 4.0 + 4.0 / frequency)
     size = round(SEGMENT_SECONDS * FRAME_RATE)
     if len(levels) < size:
         levels = np.pad(levels, ((0, size - len(levels)), (0, 0)))
     patterns = []
     for low in range(0, len(levels) - size + 1, size // 2):
         modulation = np.abs(scipy.fft.rfft(levels[low : low + size], axis=0)[1 : NUM_MODULATIONS + 1]) / size
-        weighted = modulation * fluctuation_weights()[:, np.newaxis]
+        weighted = modulation * felt[:, np.newaxis]
         patterns.append(np.abs(np.diff(weighted, axis=0, prepend=weighted[:1])))
     kernel = np.array([0.25, 0.5, 0.25])
     median = np.median(patterns, axis=0)

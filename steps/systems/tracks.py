@@ -1,7 +1,5 @@
 """What a system is trained on and decides about: tracks, their classes and artists, and their features."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -35,10 +33,7 @@ class Tracks:
     features: Mapping[str, str | Mapping[str, NDArray]]
 
     def matrices(self, kind: str) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Yield number and features of every track, one in memory at a time, in the archive's order.
-
-        Raises UserError if a track is missing, unknown, or has a value that is not finite.
-        """
+        """Yield number and features of every track as they come; UserError if some are amiss."""
         source = self.features[kind]
         number = {utt: i for i, utt in enumerate(self.utts)}
         seen = set()

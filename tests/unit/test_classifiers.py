@@ -245,6 +245,6 @@ def test_cross_fitted_networks_learn_and_survive_their_file(options, least, tmp_
     np.testing.assert_array_equal(restored.classify({"feats": frames[1]}, {}), expected)
     with np.load(path) as arrays:
         values = {name: arrays[name] for name in arrays.files}
-    np.savez(path, **{**values, "net.networks.0.leave.bias": np.zeros(2, np.float32)})
+    np.savez(path, **{**values, "net/0.leave.bias": np.zeros(2, np.float32)})
     with pytest.raises(UserError, match="do not fit a network of this version"):
         model.read_ensemble(path)
