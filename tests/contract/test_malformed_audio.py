@@ -1,10 +1,25 @@
-"""Recordings and tables of recordings that cannot be used."""
+"""Recordings and tables of recordings that cannot be used; disks that fill while a program writes."""
 
 import struct
 
 import numpy as np
+import pytest
 
-from tests.contract.malformed import Case, check_works, refusal, write_files
+from tests.contract.malformed import (
+    SOFTMAX,
+    Case,
+    affine,
+    ark,
+    check_refused,
+    check_works,
+    matrix,
+    nnet,
+    posteriors,
+    refusal,
+    rows,
+    vector,
+    write_files,
+)
 
 CONVERT = "steps/convert_audio.py --report report.tsv wav.scp wav wav22k.scp"
 
@@ -68,3 +83,37 @@ def test_odd_but_legal_names_of_recordings_work(tmp_path, run_cli):
     outputs = {path.name: path.read_bytes() for path in (tmp_path / "wav").iterdir()}
     assert sorted(outputs) == [f"u{number:02}.wav" for number in range(len(NAMES))]
     assert set(outputs.values()) == {WAV}
+
+
+LIMIT = 1000
+UTTS = [f"u{number:02}" for number in range(40)]
+FILES = {
+    "wav.scp": "u1 x.wav\n",
+    "x.wav": WAV,
+    "f.ark": ark(*((utt, matrix(rows(9))) for utt in UTTS)),
+    "p.ark": ark(*((utt, matrix(posteriors(9))) for utt in UTTS)),
+    "v.ark": ark(*((utt, vector(rows(1, 90, n)[0])) for n, utt in enumerate(UTTS))),
+    "d/genres.txt": "a\nb\nc\n",
+    "d/utt2genre": "".join(f"{utt} {'abc'[n % 3]}\n" for n, utt in enumerate(UTTS)),
+    "d/utt2spk": "".join(f"{utt} s{n // 2:02}\n" for n, utt in enumerate(UTTS)),
+    "d/utt2num_frames": "".join(f"{utt} 9\n" for utt in UTTS),
+    "x.nnet": nnet(affine(), SOFTMAX),
+    "x.proto": "<AffineTransform> <InputDim> 30 <OutputDim> 30 <ParamStddev> 0.1\n",
+}
+COMMANDS = {
+    "convert": "steps/convert_audio.py wav.scp wav wav22k.scp",
+    "scattering": "steps/compute_scattering.py scp:wav.scp ark,scp:o.ark,o.scp",
+    "forward": "steps/nnet1/nnet_forward.py x.nnet ark:f.ark ark,scp:o.ark,o.scp",
+    "initialize": "steps/nnet1/nnet_initialize.py x.proto o.nnet",
+    "labels": "local/make_frame_labels.py d",
+    "segments": "local/segment_features.py --type lstm '' ark:p.ark ark,scp:o.ark,o.scp",
+    "svm": "local/train_svm.py --folds 2 --c-grid 0.01 d ark:v.ark o.npz",
+    "votes": "local/majority_vote.py d ark:p.ark out",
+    "synth": "local/make_synth_corpus.py --num-train 12 --num-test 12 --min-seconds 1 --max-seconds 2 synth",
+}
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_nothing_is_half_written(name, tmp_path, run_cli):
+    case = Case(name, COMMANDS[name], FILES, r"File too large|No space left", file_bytes=LIMIT)
+    check_refused(case, tmp_path, run_cli)

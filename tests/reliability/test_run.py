@@ -1,4 +1,4 @@
-"""Several runs at once, a run that was killed, and an exp/ that cannot be written."""
+"""Several runs at once, and a run that was killed."""
 
 import contextlib
 import os
@@ -9,11 +9,10 @@ import time
 
 import pytest
 
-from tests.workspace import environment, make_workspace, run_in, run_recipe, set_options
+from tests.workspace import environment, run_recipe, set_options
 
 pytestmark = pytest.mark.xdist_group("reliability")
 ONE_MODEL = ("--dnns", "dnn1", "--lstms", "")
-STAGE_0 = ("--stage", "0", "--stop-stage", "0", *ONE_MODEL)
 STAGE_4 = ("--stage", "4", "--stop-stage", "4", *ONE_MODEL)
 
 
@@ -106,26 +105,3 @@ def test_a_killed_run_leaves_no_lock_and_no_job(workspace, how):
     assert again.returncode == 0, again.stderr[-2000:]
     assert [path.name for path in workspace.rglob(".*.tmp*")] == []
     shutil.rmtree(workspace / "exp/synth_dnn1")
-
-
-def read_only(folder) -> list[str]:
-    """Return what starts a command for which exp/ is read-only; root needs a mount for that."""
-    (folder / "exp").mkdir(exist_ok=True)
-    if os.geteuid() != 0:
-        (folder / "exp").chmod(0o555)
-        return []
-    script = 'mount -t tmpfs -o ro none "$0" && exec "$@"'
-    words = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, str(folder / "exp")]
-    if subprocess.run([*words, "true"], capture_output=True, check=False).returncode != 0:
-        pytest.skip("root without the right to mount cannot make exp/ read-only")
-    return words
-
-
-def test_a_read_only_exp_is_named_before_anything_is_made(tmp_path):
-    folder = make_workspace(tmp_path / "copy")
-    done = run_in(folder, *read_only(folder), "./run.sh", *STAGE_0)
-    (folder / "exp").chmod(0o755)
-    assert done.returncode == 1
-    assert "/exp; is it writable" in done.stderr
-    assert done.stderr.count("ERROR") == 1 and "Traceback" not in done.stderr
-    assert not (folder / "data").exists() and not (folder / "corpora").exists()

@@ -121,6 +121,19 @@ def test_a_dnn_with_its_end_in_c_learns_what_it_learns_in_torch(case, options):
     torch.testing.assert_close(ours, plain, atol=1e-5, rtol=1e-5)
 
 
+def assert_equal_for_all_threads(results) -> None:
+    """Compare the bits of what a function gives with 1, 2, 3 and 5 threads."""
+    found, before = [], torch.get_num_threads()
+    try:
+        for threads in (1, 2, 3, 5):
+            torch.set_num_threads(threads)
+            found.append([value.clone() for value in results()])
+    finally:
+        torch.set_num_threads(before)
+    for others in found[1:]:
+        assert all(torch.equal(*pair) for pair in zip(found[0], others, strict=True))
+
+
 def test_the_bits_of_a_dnns_end_do_not_depend_on_the_number_of_threads():
     if kernels.rows() is None:
         pytest.skip("no C compiler here")
@@ -131,38 +144,28 @@ def test_the_bits_of_a_dnns_end_do_not_depend_on_the_number_of_threads():
     )
     assert hidden.takes(nn.Sigmoid(80, 80)) and last.takes(nn.Softmax(6, 6))
     h, targets, weights = torch.randn(67, 80), torch.rand(67, 6), torch.rand(67)
-    results = []
-    before = torch.get_num_threads()
-    try:
-        for threads in (1, 2, 3, 5):
-            torch.set_num_threads(threads)
-            own, xent = h.clone(), Xent(6)
-            at = pass_end(end_in_c([hidden, last], targets, weights), own, targets, weights, xent)
-            results.append([own, at.y, at.dy, hidden.bias_grad, last.weight_grad, last.bias_grad, xent.sums])
-    finally:
-        torch.set_num_threads(before)
-    for others in results[1:]:
-        assert all(torch.equal(*pair) for pair in zip(results[0], others, strict=True))
+
+    def results():
+        own, xent = h.clone(), Xent(6)
+        at = pass_end(end_in_c([hidden, last], targets, weights), own, targets, weights, xent)
+        return own, at.y, at.dy, hidden.bias_grad, last.weight_grad, last.bias_grad, xent.sums
+
+    assert_equal_for_all_threads(results)
 
 
 @pytest.mark.parametrize("dims", [(4, 12, 24), (3, 33, 50)], ids=str)
 def test_the_bits_do_not_depend_on_the_number_of_threads(library, dims):
     streams, proj, cells = dims
-    results = []
-    before = torch.get_num_threads()
-    try:
-        for threads in (1, 2, 3, 5):
-            torch.set_num_threads(threads)
-            torch.manual_seed(0)
-            layer = NativeLstmLayer(make(5, proj, cells), streams, library)
-            x, dy = torch.randn(6 * streams, 5), torch.randn(6 * streams, proj)
-            y = layer.propagate(x)
-            layer.backpropagate(Signal(x, y, dy))
-            results.append([y, *(part.clone() for part in layer.derivatives)])
-    finally:
-        torch.set_num_threads(before)
-    for others in results[1:]:
-        assert all(torch.equal(*pair) for pair in zip(results[0], others, strict=True))
+
+    def results():
+        torch.manual_seed(0)
+        layer = NativeLstmLayer(make(5, proj, cells), streams, library)
+        x, dy = torch.randn(6 * streams, 5), torch.randn(6 * streams, proj)
+        y = layer.propagate(x)
+        layer.backpropagate(Signal(x, y, dy))
+        return y, *layer.derivatives
+
+    assert_equal_for_all_threads(results)
 
 
 @pytest.mark.usefixtures("library")
