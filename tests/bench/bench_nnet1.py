@@ -41,16 +41,8 @@ from steps.nnet1.net import Net
 from steps.nnet1.options import TrainOptions
 from steps.nnet1.prototype import default_generation, parse_line
 from tests.bench import kaldi_products
-from tests.bench.machine import (
-    bandwidth,
-    clock,
-    go_by,
-    machine,
-    openblas_kernel,
-    openblas_unset,
-    sgemm_peak,
-    timed,
-)
+from tests.bench import machine as here
+from tests.bench.machine import bandwidth, clock, sgemm_peak
 from utils import cli
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,12 +93,8 @@ class Model:
         if self.kind == "dnn":
             first, hidden = FEATS * self.units, (self.layers - 1) * self.units**2 + self.units * CLASSES
             rows = MINIBATCH
-            return (
-                2.0 * rows * (2 * first + 3 * hidden),
-                4.0 * 5 * (first + hidden),
-                4.0 * (first + hidden),
-                rows,
-            )
+            num_flops, weights = 2.0 * rows * (2 * first + 3 * hidden), first + hidden
+            return num_flops, 4.0 * 5 * weights, 4.0 * weights, rows
         rows, flops, recurrent, weights, before = STREAMS * BPTT, 0.0, 0, 0, FEATS
         for layer in range(self.layers):
             w_x, w_r = 4 * self.cells * before, 4 * self.cells * self.units + self.units * self.cells
@@ -197,7 +185,7 @@ def forward_run(
         network = to_test_time(network, 5)
 
     def run() -> float:
-        forward = Forward(Net(network, device))
+        forward = Forward(network, device=device, num_threads=torch.get_num_threads())
         with archive.Writer(f"ark:{folder}/post.ark") as writer:
             for key, output in forward.all(tracks()):
                 writer.write(key, output)
@@ -218,7 +206,7 @@ def kaldi_speed(model: Model, corpus: tuple[str, str], folder: Path, frames: int
     environment = dict(os.environ, OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
     command = [name, *options, *corpus, str(folder / "kaldi.init"), str(folder / "kaldi.out")]
     times = [
-        timed(lambda: subprocess.run(command, check=True, capture_output=True, env=environment))
+        here.timed(lambda: subprocess.run(command, check=True, capture_output=True, env=environment))
         for _ in range(5)
     ]
     return frames / statistics.median(times)
@@ -241,30 +229,15 @@ def report(model: Model, threads: int, corpus: tuple[str, str], folder: Path, ar
     bound = frames / max(flops / sgemm_peak(threads), num_bytes / bandwidth(weights))
     speed = median_speed(training_run(model, corpus), *timing)
     costs = f"{flops / 1e9:.2f} GF, {num_bytes / 1e6:.0f} MB"
-    row(
-        "training",
-        model.name,
-        threads,
-        f"{speed:.0f}",
-        costs,
-        *share(speed, bound),
-        f"{speed / kaldi_training:.2f}",
-    )
+    times = f"{speed / kaldi_training:.2f}"
+    row("training", model.name, threads, f"{speed:.0f}", costs, *share(speed, bound), times)
     row(KALDI, model.name, threads, f"{kaldi_training:.0f}", costs, *share(kaldi_training, bound), "1")
     forward = median_speed(forward_run(model, corpus, folder), *timing)
     bound = sgemm_peak(threads) / model.forward_flops()
     costs = f"{model.forward_flops() / 1e6:.2f} MF a frame"
     times = f"{forward / kaldi_forward:.2f}"
     row("forward", model.name, threads, f"{forward:.0f}", costs, *share(forward, bound), times)
-    row(
-        KALDI_FORWARD,
-        model.name,
-        threads,
-        f"{kaldi_forward:.0f}",
-        costs,
-        *share(kaldi_forward, bound),
-        "1",
-    )
+    row(KALDI_FORWARD, model.name, threads, f"{kaldi_forward:.0f}", costs, *share(kaldi_forward, bound), "1")
     if threads == 1 and (kaldi := kaldi_speed(model, corpus, folder, 4 * 1366)) is not None:
         row("Kaldi", model.name, 1, f"{kaldi:.0f}", "", "", "", f"{kaldi / kaldi_training:.2f}")
     return speed
@@ -276,9 +249,8 @@ def report_gpu(models: list[Model], args) -> None:
     An epoch makes a network of its own ready and records its update, as in a training. The first one reads
     the features, too; those after it find them on the GPU.
     """
-    print(
-        f"{torch.cuda.get_device_name()}; torch {torch.__version__}; {machine()}; {time.strftime('%Y-%m-%d')}"
-    )
+    facts = (torch.cuda.get_device_name(), f"torch {torch.__version__}", here.machine())
+    print("; ".join([*facts, time.strftime("%Y-%m-%d")]))
     row("model", "first epoch, frames/s", "later epochs, frames/s", "forward, frames/s", "ISMIR2004, minutes")
     row(*["---"] * 5)
     together = 0.0
@@ -313,29 +285,26 @@ def main(argv: list[str] | None = None) -> int:
     """Run the benchmark."""
     args = get_parser().parse_args(argv)
     products.use(args.kernels)
-    go_by(time.process_time if args.busy else time.perf_counter)
+    here.go_by(time.process_time if args.busy else time.perf_counter)
     models = [model for model in MODELS if args.models in model.name]
     if args.use_gpu == "yes":
         report_gpu(models, args)
         return 0
     Net(models[-1].network())  # so that the kernels of its recurrence are chosen
-    facts = (machine(), openblas_kernel(), f"torch {torch.__version__}", f"kernels {products.identity()}")
+    facts = (
+        here.machine(),
+        here.openblas_kernel(),
+        f"torch {torch.__version__}",
+        f"kernels {products.identity()}",
+    )
     print("; ".join([*facts, time.strftime("%Y-%m-%d")]))
     counts = [int(word) for word in args.threads.split(",")]
     for threads in counts:
         torch.set_num_threads(threads)
         sizes = ", ".join(f"{bandwidth(mb * 1e6) / 1e9:.0f} GB/s in {mb} MB" for mb in (8, 32, 256))
         print(f"{threads} thread(s): sgemm {sgemm_peak(threads) / 1e9:.0f} GFLOP/s, reading {sizes}\n")
-    row(
-        "work",
-        "model",
-        "threads",
-        "frames/s",
-        "one update",
-        "roofline frames/s",
-        "reached",
-        "times Kaldi's products",
-    )
+    columns = ("threads", "frames/s", "one update", "roofline frames/s", "reached", "times Kaldi's products")
+    row("work", "model", *columns)
     row(*["---"] * 8)
     speeds = {}
     with tempfile.TemporaryDirectory() as name:
@@ -353,5 +322,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    openblas_unset()
+    here.openblas_unset()
     cli.run(main)

@@ -12,8 +12,8 @@ from torch.utils._pytree import tree_leaves
 
 from steps import archive
 from steps.nnet1 import components as nn
-from steps.nnet1 import epoch, feeds
-from steps.nnet1.feeds import Feed, TableFeed, make_plan, read_table
+from steps.nnet1 import epoch
+from steps.nnet1.feeds import TableFeed, make_plan, read_table
 from steps.nnet1.forward import Forward
 from steps.nnet1.initialize import initialize
 from steps.nnet1.inputs import TrainingData
@@ -166,20 +166,6 @@ def test_what_does_not_fit_is_not_kept(data):
     bytes_needed = 2 * 4 * sum(LENGTHS) * (FEATS + CLASSES)
     assert read_table(data, torch.device("cpu"), bytes_needed - 1) is None
     assert read_table(data, torch.device("cpu"), bytes_needed) is not None
-
-
-def test_data_stay_from_epoch_to_epoch(data, monkeypatch, capsys):
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (10**9, 10**9))
-    read = []
-    monkeypatch.setattr(
-        feeds, "read_table", lambda data, *_: read.append(1) or read_table(data, torch.device("cpu"), 1e9)
-    )
-    for training in (True, False, True):
-        assert isinstance(feeds.open_feed(data, Frames(8), GPU, training=training), TableFeed)
-    assert len(read) == 1
-    assert f"{sum(LENGTHS)} frames stay in the GPU's memory" in capsys.readouterr().err
-    data.tables[GPU] = None
-    assert type(feeds.open_feed(data, Frames(8), GPU, training=True)) is Feed
 
 
 class BehindXent(Xent):

@@ -1,7 +1,5 @@
 """Layers, penalties and loss against calculus and against numbers worked out by hand."""
 
-import re
-
 import numpy as np
 import pytest
 import torch
@@ -104,26 +102,6 @@ def test_loss_by_hand():
     assert xent.avg_loss == pytest.approx(-(np.log(0.8) + 2 * np.log(0.4)) / 3)
     assert xent.frame_accuracy == pytest.approx(100 / 3)
     assert "AvgTargetEnt: 0]\nprogress: []\nFRAME_ACCURACY >> 33.3333% <<" in xent.report()
-
-
-def told_progress(capsys, generation, weight, **options):
-    """Lines and report of a loss after five frames, of class 0 and 1 in turn, with such a weight each."""
-    xent = Xent(2, generation, **options)
-    for number in range(5):
-        xent.eval(torch.tensor([[0.8, 0.2]]), torch.eye(2)[number % 2][None], torch.tensor([weight]))
-    told = [line.partition(") ")[2] for line in capsys.readouterr().err.splitlines()]
-    return told, xent.report().splitlines()[1:-1]
-
-
-def test_the_loss_of_a_block_is_told_once_it_is_complete(capsys):
-    told, report = told_progress(capsys, "modern", 400000.0, report_frames=700000)
-    assert [re.sub(r"(fps=|elapsed )[^,h]+", r"\1-", line) for line in told] == [
-        "ProgressLoss[last 2h of 2h]: 0.916291 (Xent), fps=-, elapsed -h",
-        "ProgressLoss[last 2h of 4h]: 0.916291 (Xent), fps=-, elapsed -h",
-    ]
-    assert report == ["progress: [0.916291 0.916291 ]"]
-    assert told_progress(capsys, "modern", 300000.0) == ([], ["progress: []"])
-    assert told_progress(capsys, "modern", 400000.0, report_frames=0) == ([], ["progress: []"])
 
 
 def test_a_frame_without_target_has_no_weight_today():
