@@ -12,7 +12,6 @@ e.g.:  steps/compute_track_features.py --system hol2008 --config conf/systems/ho
 
 import sys
 import time
-from argparse import Namespace
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -22,22 +21,14 @@ from steps.systems import registry, spectra
 from utils import cli, progress, tables
 
 
-def parse(argv: list[str]) -> Namespace:
-    """Return the options."""
-    usage = "steps/compute_track_features.py --system NAME [options] <wav-rspecifier> <out-dir>"
-    parser = cli.KaldiParser(usage, __doc__)
-    parser.add_argument("--network", default="", metavar="FILE", help="trained network of sig2014")
-    parser.add_argument("wav_rspecifier")
-    parser.add_argument("out_dir")
-    return registry.parse(parser, argv)
-
-
 def main(argv: list[str] | None = None) -> int:
     """Compute the features of all tracks of a list."""
-    options = parse(sys.argv[1:] if argv is None else argv)
+    parser = cli.KaldiParser.of(__doc__)
+    parser.add_argument("--network", default="", metavar="FILE", help="trained network of sig2014")
+    options = registry.parse(parser, sys.argv[1:] if argv is None else argv)
     compute = registry.load(options.system).features
     network = registry.read_arrays(options.network) if options.network else {}
-    out = Path(options.out_dir)
+    out = options.out_dir
     total = len(tables.read_scp(Path(options.wav_rspecifier.removeprefix("scp:"))))
     seconds, start, count = 0.0, time.monotonic(), 0
     with ExitStack() as stack:

@@ -34,7 +34,7 @@ REMEDY = "leave them out (--exclude in conf/prepare_*.conf), or allow so many (-
 
 def get_parser() -> cli.KaldiParser:
     """Return the command line of this program."""
-    parser = cli.KaldiParser("convert_audio.py [options] <wav-scp> <wav-dir> <wav22k-scp>", __doc__)
+    parser = cli.KaldiParser.of(__doc__)
     add = parser.add_argument
     add("--sample-rate", type=cli.positive_int, help="in Hz")
     add("--max-over-db", type=cli.finite_float, help="a peak that lies higher is refused")
@@ -46,9 +46,6 @@ def get_parser() -> cli.KaldiParser:
     add("--report", metavar="FILE", help="also write what was found in each track, tab separated")
     add("--key", default="", help="keep tracks that were made under this key (once.py)")
     add("--data-dir", type=Path, metavar="DIR", help="write utt2dur, utt2hash; leave out failures")
-    add("wav_scp")
-    add("wav_dir", type=Path)
-    add("wav22k_scp")
     return parser
 
 

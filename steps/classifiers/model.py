@@ -177,7 +177,8 @@ def cross_calibrated(
 
 def write_ensemble(path: Path, ensemble: Ensemble) -> None:
     """Write the npz: named arrays and JSON, the same bytes for the same system."""
-    members, arrays = [], {}
+    members: list[list] = []
+    arrays: dict[str, np.ndarray] = {}
     for member in ensemble.members:
         part = member.part
         about = {name: getattr(part, name) for name in DESCRIPTION} if part else None
@@ -193,12 +194,12 @@ def write_ensemble(path: Path, ensemble: Ensemble) -> None:
 
 
 def _member(
+    own: dict[str, np.ndarray],
+    num_classes: int,
     name: str,
     sharpness: float,
     shrinkage: float,
     facts: dict | None,
-    own: dict[str, np.ndarray],
-    num_classes: int,
 ) -> Member:
     if facts is None:
         return Member(name, sharpness, shrinkage)
@@ -221,14 +222,14 @@ def read_ensemble(path: str | Path) -> Ensemble:
     """Read the npz back, of which nothing is executed; UserError if it is none."""
 
     def build(values: dict[str, np.ndarray]) -> Ensemble:
-        number, classes, sharpness, facts = json.loads(str(values.pop("system")))
+        number, classes, sharpness, members = json.loads(str(values.pop("system")))
         if number != FORMAT:
             raise ValueError(f"format {number} instead of {FORMAT}")
         arrays: dict[str, dict[str, np.ndarray]] = {}
         for name, array in values.items():
             owner, _, key = name.partition("/")
             arrays.setdefault(owner, {})[key] = array
-        members = tuple(_member(*fact, arrays.get(fact[0], {}), len(classes)) for fact in facts)
-        return Ensemble(tuple(classes), members, sharpness)
+        found = (_member(arrays.get(facts[0], {}), len(classes), *facts) for facts in members)
+        return Ensemble(tuple(classes), tuple(found), sharpness)
 
     return read_model(path, "a fused system", build)

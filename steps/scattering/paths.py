@@ -2,31 +2,17 @@
 
 import functools
 import math
+from collections import namedtuple
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
 from steps.scattering import filters
 from steps.scattering.config import Config
 
-
-@dataclass(frozen=True)
-class Column:
-    """One column of the feature matrix; an index of -1 stands for a layer the path does not reach."""
-
-    dim: int
-    block: int
-    Q1: int
-    Q2: int
-    order: int
-    n1: int
-    n2: int
-    xi1_hz: float
-    bw1_hz: float
-    xi2_hz: float
-    bw2_hz: float
-    res_log2: int
+Column = namedtuple("Column", "dim block Q1 Q2 order n1 n2 xi1_hz bw1_hz xi2_hz bw2_hz res_log2")
+"""One column of the feature matrix; an index of -1 stands for a layer the path does not reach."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +129,6 @@ def coarse_columns(config: Config) -> tuple[int, ...]:
 
 def csv_lines(described: Iterable[Column]) -> Iterable[str]:
     """Format columns as comma-separated lines under a header, frequencies with six decimals."""
-    yield ",".join(field.name for field in fields(Column))
+    yield ",".join(Column._fields)
     for column in described:
-        yield ",".join(f"{v:.6f}" if isinstance(v, float) else str(v) for v in astuple(column))
+        yield ",".join(f"{v:.6f}" if isinstance(v, float) else str(v) for v in column)

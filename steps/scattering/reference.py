@@ -38,38 +38,30 @@ class Reference:
 
     def __init__(self, config: Config, dtype: str = "float64", num_hops: int = BLOCK_HOPS) -> None:
         self.config, self.dtype, self.num_hops = config, dtype, num_hops
-        self.omega = np.arange(num_hops * config.hop) * (2.0 * math.pi / (num_hops * config.hop))
-        self.num_levels = config.hop.bit_length()
-        wavelets = functools.cache(self._wavelets)
+        turn, size, num_levels = 2.0 * math.pi, num_hops * config.hop, config.hop.bit_length()
+        omega = np.arange(size) * (turn / size)
+
+        def made(
+            response: filters.Floats, xi: float, width: float, octave: int, count: int
+        ) -> dict[str, Any]:
+            """Return kymatio's dictionary of a filter at ``count`` resolutions."""
+            levels = [at_rate(response, level).astype(dtype) for level in range(count)]
+            return {"xi": xi / turn, "sigma": 1.0 / (turn * width), "j": octave, "levels": levels}
+
+        @functools.cache
+        def wavelets(bank: filters.Bank, count: int) -> dict[int, dict]:
+            octaves = [filters.wavelet_resolution(width, oversampling=0) for width in bank.widths]
+            every = enumerate(zip(bank.centres.tolist(), bank.widths.tolist(), octaves, strict=True))
+            return {n: made(bank.response(n, omega), *own, count) for n, own in every}
+
+        def lowpass(bank: filters.Bank) -> dict:
+            width, octave = bank.lowpass_width, num_levels - 1 + OVERSAMPLING
+            return made(filters.lowpass(omega, width), 0.0, width, octave, num_levels)
+
         self.banks = [
-            (
-                wavelets(first, 1),
-                wavelets(second, self.num_levels),
-                self._lowpass(first),
-                self._lowpass(second),
-            )
+            (wavelets(first, 1), wavelets(second, num_levels), lowpass(first), lowpass(second))
             for first, second in map(config.banks, range(len(config.Q)))
         ]
-
-    def _filter(
-        self, response: filters.Floats, centre: float, width: float, octave: int, num_levels: int
-    ) -> dict[str, Any]:
-        """Return kymatio's dictionary of a filter, with ``num_levels`` resolutions."""
-        levels = [at_rate(response, level).astype(self.dtype) for level in range(num_levels)]
-        turn = 2.0 * math.pi
-        return {"xi": centre / turn, "sigma": 1.0 / (turn * width), "j": octave, "levels": levels}
-
-    def _wavelets(self, bank: filters.Bank, num_levels: int) -> dict[int, dict[str, Any]]:
-        octaves = [filters.wavelet_resolution(width, oversampling=0) for width in bank.widths]
-        every = zip(bank.centres.tolist(), bank.widths.tolist(), octaves, strict=True)
-        return {
-            n: self._filter(bank.response(n, self.omega), *own, num_levels) for n, own in enumerate(every)
-        }
-
-    def _lowpass(self, bank: filters.Bank) -> dict[str, Any]:
-        response = filters.lowpass(self.omega, bank.lowpass_width)
-        octave = self.num_levels - 1 + OVERSAMPLING
-        return self._filter(response, 0.0, bank.lowpass_width, octave, self.num_levels)
 
     def block(self, samples: NDArray[np.floating]) -> NDArray[np.float64]:
         """Averages of one block, its margins included [shape=(num_hops, dims)]."""
@@ -83,7 +75,7 @@ class Reference:
     def _run(
         self, samples: NDArray[np.floating], first: dict, second: dict, averaging: dict
     ) -> dict[tuple[int, int], NDArray[np.float64]]:
-        level = self.num_levels - 1
+        level = self.config.hop.bit_length() - 1
         found = scattering1d(
             samples[None, None].astype(self.dtype),
             backend,
