@@ -10,7 +10,8 @@ written after the network of its last line, so an epoch without a line is simply
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from utils import atomic, cli, provenance, tables
 from utils.cli import UserError
 
 COLUMNS = ("iter", "lr", "tr_loss", "tr_acc", "cv_loss", "cv_acc", "accepted", "seconds", "nnet")
+KINDS: tuple[Callable[[str], Any], ...] = (int, str, *4 * (float,), lambda word: word == "true", float, str)
 
 
 class Experiment:
@@ -79,7 +81,7 @@ class Experiment:
         self.rows.append(row)
         with atomic.replacing(self.directory / "iters.tsv") as file:
             file.write("\t".join(COLUMNS) + "\n")
-            file.writelines(_format(row) for row in self.rows)
+            file.writelines("\t".join(map(_format, astuple(row))) + "\n" for row in self.rows)
 
     def remove_networks(self) -> None:
         """Remove all networks from ``nnet/`` but the last accepted, the best and the last one."""
@@ -93,14 +95,11 @@ class Experiment:
                 path.unlink()
 
 
-def _format(epoch: Epoch) -> str:
-    numbers = (epoch.tr_loss, epoch.tr_acc, epoch.cv_loss, epoch.cv_acc)
-    words = [str(epoch.iteration), epoch.learn_rate, *(f"{number:g}" for number in numbers)]
-    words += ["true" if epoch.accepted else "false", f"{epoch.seconds:.1f}", epoch.nnet]
-    return "\t".join(words) + "\n"
+def _format(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _parse(row: dict[str, str]) -> Epoch:
-    tr_loss, tr_acc, cv_loss, cv_acc = (float(row[name]) for name in COLUMNS[2:6])
-    done = (row["accepted"] == "true", float(row["seconds"]), row["nnet"])
-    return Epoch(int(row["iter"]), row["lr"], tr_loss, cv_loss, tr_acc, cv_acc, *done)
+    return Epoch(*(kind(row[name]) for name, kind in zip(COLUMNS, KINDS, strict=True)))

@@ -34,9 +34,9 @@ class Epoch:
     iteration: int
     learn_rate: str
     tr_loss: float
+    tr_acc: float
     cv_loss: float
-    tr_acc: float = math.nan
-    cv_acc: float = math.nan
+    cv_acc: float
     accepted: bool = True
     seconds: float = 0.0
     nnet: str = ""
@@ -138,8 +138,6 @@ def check_divergence(epochs: Sequence[Epoch], initial_loss: float) -> None:
     It has if in three epochs both losses were above that of the initial network: the one in cross-validation
     alone is over-fitting, the one in training alone has not begun to learn.
     """
-    if not epochs:
-        return
     last, tail = epochs[-1], epochs[-DIVERGED_AFTER:]
     losses = f"{last.tr_loss:g} in training, {last.cv_loss:g} in cross-validation"
     if not math.isfinite(last.tr_loss + last.cv_loss):

@@ -10,6 +10,7 @@ import argparse
 import math
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -178,8 +179,8 @@ class Trainer:
             where = "the initial network"
             result = one_pass.run(self._net(self.network), self.cv, self.how, None, where=where)
             loss, accuracy = schedule.six_digits(result.xent.avg_loss), result.xent.frame_accuracy
-            name, seconds = f"{plan.name}.init", result.seconds
-            self.experiment.add(Epoch(0, "0", math.nan, loss, cv_acc=accuracy, seconds=seconds, nnet=name))
+            nan, name = math.nan, f"{plan.name}.init"
+            self.experiment.add(Epoch(0, "0", nan, nan, loss, accuracy, seconds=result.seconds, nnet=name))
         cli.log(f"CROSSVAL PRERUN AVG.LOSS {rows[0].cv_loss:.4f} (Xent),")
         for row in rows:
             plan.judge(row)
@@ -226,9 +227,9 @@ class Trainer:
         self.tr_frames = trained.frames
         valid = one_pass.run(net, self.cv, self.how, None, where=where)
         tr_loss, cv_loss = (schedule.six_digits(result.xent.avg_loss) for result in (trained, valid))
-        tr_acc, cv_acc = (result.xent.frame_accuracy for result in (trained, valid))
-        seconds = trained.seconds + valid.seconds
-        return net.export(), Epoch(iteration, learn_rate, tr_loss, cv_loss, tr_acc, cv_acc, seconds=seconds)
+        accuracies = trained.xent.frame_accuracy, valid.xent.frame_accuracy
+        done = Epoch(iteration, learn_rate, tr_loss, accuracies[0], cv_loss, accuracies[1])
+        return net.export(), replace(done, seconds=trained.seconds + valid.seconds)
 
     def _keep(self, network: Network, epoch: Epoch) -> None:
         """Keep the network and the row, unless training has run away."""

@@ -13,12 +13,16 @@ from utils.cli import UserError
 LOGS = Path(__file__).parents[1] / "fixtures" / "nnet1" / "training"
 
 
+def epoch(number, learn_rate, tr_loss, cv_loss):
+    return Epoch(number, learn_rate, tr_loss, math.nan, cv_loss, math.nan)
+
+
 def run(plan, initial, losses):
     """Feed (training loss, cross-validation loss) pairs until the schedule ends; return it and its epochs."""
-    plan.judge(Epoch(0, "0", math.nan, initial))
+    plan.judge(epoch(0, "0", math.nan, initial))
     epochs = []
     for number, pair in enumerate(losses, start=1):
-        epochs.append(plan.judge(Epoch(number, plan.learn_rate, *map(schedule.six_digits, pair))))
+        epochs.append(plan.judge(epoch(number, plan.learn_rate, *map(schedule.six_digits, pair))))
         if plan.finished or number == plan.max_iters:
             break
     return plan, epochs
@@ -120,7 +124,7 @@ def test_a_rate_is_printed_with_six_digits_and_stands_in_names_as_it_was_given()
 
 
 def _epochs(*losses):
-    return [Epoch(i, "0.5", tr, cv) for i, (tr, cv) in enumerate(losses, start=1)]
+    return [epoch(i, "0.5", tr, cv) for i, (tr, cv) in enumerate(losses, start=1)]
 
 
 # Training and cross-validation losses; the initial network's is 2.
@@ -132,7 +136,6 @@ DIVERGED = {
     "after two good ones": [(1.0, 1.0), (1.5, 1.5), (3.0, 3.0), (4.0, 4.0), (5.0, 5.0)],
 }
 HEALTHY = {
-    "no epoch": [],
     "above for two epochs": [(3.0, 3.0), (3.0, 3.0)],
     "training comes down": [(3.0, 3.0), (3.0, 3.0), (1.9, 3.0)],
     "over-fitting": [(0.1, 3.0), (0.1, 4.0), (0.1, 5.0)],
@@ -150,5 +153,5 @@ def test_divergence_names_epoch_and_rate(name):
 @pytest.mark.parametrize("name", HEALTHY)
 def test_slow_or_overfitting_training_is_no_divergence(name):
     losses = HEALTHY[name]
-    for end in range(len(losses) + 1):
+    for end in range(1, len(losses) + 1):
         schedule.check_divergence(_epochs(*losses[:end]), 2.0)
