@@ -1,7 +1,5 @@
 """What goes into networks is checked: features, frame weights and targets of an utterance."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -7,8 +7,6 @@ e.g.: cmvn_to_nnet.py --binary=true cmvn.stats feature_transform.nnet
 The output is text by default, as Kaldi's, and so rounded to 7 digits.
 """
 
-from __future__ import annotations
-
 from steps import archive
 from steps.nnet1.feature_transform import stats_to_network
 from steps.nnet1.model_file import write_network

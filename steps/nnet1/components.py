@@ -1,17 +1,15 @@
 """The components of an nnet1 network: dimensions, parameters and options, no arithmetic.
 
-A kind of component is declared once, as a dataclass: its fields say which of them are tensors and of what
+A kind of component is declared once, as a dataclass: its fields say which of them are arrays and of what
 shape (:func:`parameter`), which are vectors of integers (:func:`vector`) and which stand as options in model
 files and prototypes (:func:`option`), in the order of the model files. The equations are those of Kaldi's
 ``nnet1`` (``AffineTransform`` … ``Splice``) and of kaldi-lstm (``Transmit``, ``TimeShift``,
 ``LstmProjectedStreams``).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, NoReturn
 
 from utils.cli import UserError
 
@@ -25,7 +23,7 @@ class NnetFormatError(UserError):
 
 
 class Dims(NamedTuple):
-    """What the shapes of a component's tensors follow from."""
+    """What the shapes of a component's arrays follow from."""
 
     input_dim: int
     output_dim: int
@@ -36,25 +34,23 @@ class Option(NamedTuple):
     """An option as it stands in files: ``<LearnRateCoef> 1``; not all are written by both generations."""
 
     token: str
-    attribute: str
     kind: type
     modern_only: bool
 
 
-def option(token: str, default: float | None = None, *, modern_only: bool = False) -> Any:
-    """Declare a field that stands as ``token`` in files; without a default it must be given."""
-    given: dict[str, Any] = {"kw_only": True} if default is None else {"default": default}
-    return field(**given, metadata={"token": token, "modern_only": modern_only})
+def option(token: str, default: float, *, modern_only: bool = False) -> Any:
+    """Declare a field that stands as ``token`` in files, an integer or a float as its default is."""
+    return field(default=default, metadata={"option": Option(token, type(default), modern_only)})
 
 
 def parameter(shape: Callable[[Dims], Shape]) -> Any:
-    """Declare a field that holds a trainable float32 tensor of this shape."""
+    """Declare a field that holds a trainable float32 array of this shape."""
     return field(kw_only=True, metadata={"shape": shape})
 
 
-def vector(size: Callable[[Dims], int], first: int) -> Any:
-    """Declare a field that holds so many integers, which count from 0 here and from ``first`` in files."""
-    return field(kw_only=True, metadata={"size": size, "first": first})
+def vector(first: int) -> Any:
+    """Declare a field that holds integers, which count from 0 here and from ``first`` in files."""
+    return field(kw_only=True, metadata={"first": first})
 
 
 @dataclass(eq=False)
@@ -73,52 +69,43 @@ class Component:
     output_dim: int
 
     def __post_init__(self) -> None:
-        dims = Dims(self.input_dim, self.output_dim, getattr(self, "cell_dim", 0))
-        if min(dims[:2]) < 1:
+        self.kind = type(self).__name__  # also in files
+        if min(self.input_dim, self.output_dim) < 1:
             self._fail(f"dimensions must be at least 1, got {self.input_dim} to {self.output_dim}")
         if not self.changes_dim and self.input_dim != self.output_dim:
             self._fail(f"input and output dimension must agree, got {self.input_dim} and {self.output_dim}")
-        shapes = self.shapes(dims)
-        for name, value in self.params().items():
-            if not str(value.dtype).endswith("float32") or tuple(value.shape) != shapes[name]:
-                expected, got = (" x ".join(map(str, dims)) for dims in (shapes[name], value.shape))
-                self._fail(f"expected {name} of {expected} in float32, got {got} in {value.dtype}")
         self._check()
+        dims = Dims(self.input_dim, self.output_dim, getattr(self, "cell_dim", 0))
+        for name, shape in self.shapes(dims).items():
+            if (found := tuple(getattr(self, name).shape)) != shape:
+                expected, got = (" x ".join(map(str, sizes)) for sizes in (shape, found))
+                self._fail(f"expected {name} of {expected}, got {got}")
 
     def _check(self) -> None:
         """Check what only this kind has."""
 
-    def _fail(self, message: str) -> None:
+    def _fail(self, message: str) -> NoReturn:
         raise NnetFormatError(f"<{self.kind}>: {message}")
 
-    @property
-    def kind(self) -> str:
-        """The name in files and of the class."""
-        return type(self).__name__
-
-    def params(self) -> dict[str, Tensor]:
-        """Trainable float32 tensors by name, in the order of the model file; changed in place by training."""
-        return {item.name: getattr(self, item.name) for item in fields(self) if "shape" in item.metadata}
+    @classmethod
+    def declared(cls, what: str) -> dict[str, Any]:
+        """Return what the fields were declared with as ``option``, ``shape`` or ``first``, by their names."""
+        return {item.name: item.metadata[what] for item in fields(cls) if what in item.metadata}
 
     @classmethod
     def shapes(cls, dims: Dims) -> dict[str, Shape]:
-        """Shapes of the trainable tensors by name, in the order of the model file."""
-        return {item.name: item.metadata["shape"](dims) for item in fields(cls) if "shape" in item.metadata}
+        """Return the shapes of the trainable arrays by name, in the order of the model file."""
+        return {name: shape(dims) for name, shape in cls.declared("shape").items()}
+
+    def params(self) -> dict[str, Tensor]:
+        """Return the trainable arrays by name, in the same order; training changes them in place."""
+        return {name: getattr(self, name) for name in self.declared("shape")}
 
     @classmethod
-    def vectors(cls, dims: Dims) -> list[tuple[str, int, int]]:
-        """Return name, size and the number that stands for 0 in files of the vectors of integers."""
-        data = ((item.name, item.metadata) for item in fields(cls) if "size" in item.metadata)
-        return [(name, metadata["size"](dims), metadata["first"]) for name, metadata in data]
-
-    @classmethod
-    def options(cls, generation: Generation = "modern") -> list[Option]:
-        """Return the options that a file of this generation holds, in their order."""
-        return [
-            Option(data["token"], item.name, int if item.type == "int" else float, data["modern_only"])
-            for item, data in ((item, item.metadata) for item in fields(cls))
-            if "token" in data and (generation == "modern" or not data["modern_only"])
-        ]
+    def options(cls, generation: Generation = "modern") -> dict[str, Option]:
+        """Return the options that a file of this generation holds by their fields, in their order."""
+        known: dict[str, Option] = cls.declared("option")
+        return {name: known[name] for name in known if generation == "modern" or not known[name].modern_only}
 
 
 class Sigmoid(Component):
@@ -189,7 +176,7 @@ class Splice(Component):
     changes_dim = True
     drawn_by = {"<BuildVector>": list}
 
-    offsets: list[int] = vector(lambda dims: dims.output_dim // dims.input_dim, 0)
+    offsets: list[int] = vector(0)
 
     def _check(self) -> None:
         count, made = len(self.offsets), len(self.offsets) * self.input_dim
@@ -206,7 +193,7 @@ class Copy(Component):
     changes_dim = True
     drawn_by = {"<BuildVector>": list}
 
-    indices: list[int] = vector(lambda dims: dims.output_dim, 1)
+    indices: list[int] = vector(1)
 
     def _check(self) -> None:
         if self.output_dim != len(self.indices):
@@ -225,7 +212,7 @@ class Lstm(Component):
 
     changes_dim = True
 
-    cell_dim: int = option("<CellDim>")
+    cell_dim: int = option("<CellDim>", 0)
     w_gifo_x: Tensor = parameter(lambda dims: (4 * dims.cell_dim, dims.input_dim))
     w_gifo_r: Tensor = parameter(lambda dims: (4 * dims.cell_dim, dims.output_dim))
     bias: Tensor = parameter(lambda dims: (4 * dims.cell_dim,))
@@ -240,6 +227,10 @@ class Lstm(Component):
     cell_diff_clip: float = 0.0
     grad_clip: float = 0.0
 
+    def _check(self) -> None:
+        if self.cell_dim < 1:
+            self._fail(f"<CellDim> must be at least 1, got {self.cell_dim or 'none'}")
+
 
 @dataclass(eq=False)
 class LstmProjectedStreams(Lstm):
@@ -251,6 +242,7 @@ class LstmProjectedStreams(Lstm):
     num_stream: int = option("<NumStream>", 4)
 
     def _check(self) -> None:
+        super()._check()
         if self.num_stream < 1:
             self._fail(f"<NumStream> must be at least 1, got {self.num_stream}")
 
@@ -289,24 +281,14 @@ class Network:
     def __post_init__(self) -> None:
         if not self.components:
             raise NnetFormatError("the network has no component")
-        for number, (before, here) in enumerate(
-            zip(self.components, self.components[1:], strict=False), start=1
-        ):
+        self.input_dim, self.output_dim = self.components[0].input_dim, self.components[-1].output_dim
+        pairs = zip(self.components, self.components[1:], strict=False)
+        for number, (before, here) in enumerate(pairs, start=1):
             if before.output_dim != here.input_dim:
                 raise NnetFormatError(
                     f"component {number + 1} <{here.kind}> takes {here.input_dim} inputs, but component "
                     f"{number} <{before.kind}> gives {before.output_dim}"
                 )
-
-    @property
-    def input_dim(self) -> int:
-        """Columns of a frame that goes in."""
-        return self.components[0].input_dim
-
-    @property
-    def output_dim(self) -> int:
-        """Columns of a frame that comes out."""
-        return self.components[-1].output_dim
 
     def params(self) -> Iterator[tuple[int, str, Tensor]]:
         """Give (component index from 0, name, tensor) of every trainable tensor."""
@@ -330,7 +312,8 @@ def to_test_time(network: Network, shift: int) -> Network:
     converted: list[Component] = [TimeShift(first.input_dim, first.output_dim, shift)]
     for component in network.components[1:]:
         if isinstance(component, LstmProjectedStreams):
-            values = {item.name: getattr(component, item.name) for item in fields(LstmProjected)}
-            component = LstmProjected(**values)
+            component = LstmProjected(
+                **{item.name: getattr(component, item.name) for item in fields(LstmProjected)}
+            )
         converted.append(component)
     return Network(converted, "2014")

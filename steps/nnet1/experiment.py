@@ -7,8 +7,6 @@ Where these changed on the way, the bits are not those of one run: a warning, no
 written after the network of its last line, so an epoch without a line is simply run again.
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import astuple

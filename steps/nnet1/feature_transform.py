@@ -1,7 +1,5 @@
 """The networks that normalise features: by global mean and variance, or by whitening within the classes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
@@ -23,26 +21,22 @@ def _checked(feats: Features) -> Iterator[tuple[str, np.ndarray]]:
         width = width or matrix.shape[1]
         if matrix.shape[1] != width:
             raise UserError(f"utterance {utt}: expected {width} columns, got {matrix.shape[1]}")
-        if not np.isfinite(matrix).all():
-            column = int(np.flatnonzero(~np.isfinite(matrix).all(axis=0))[0])
-            raise UserError(f"utterance {utt}: column {column} holds a value that is not finite")
+        if not (finite := np.isfinite(matrix).all(axis=0)).all():
+            raise UserError(f"utterance {utt}: column {finite.argmin()} holds a value that is not finite")
         yield utt, matrix.astype(np.float64)
     if not width:
         raise UserError("no features to make a transform from: every utterance is missing or empty")
 
 
 def global_stats(feats: Features) -> np.ndarray:
-    """Accumulate Kaldi's CMVN statistics over all utterances, one at a time, in float64.
+    """Accumulate Kaldi's CMVN statistics [shape=(2, D + 1)] over all utterances, one at a time, in float64.
 
-    Returned [shape=(2, D + 1)] are sums and, last, the number of frames; sums of squares and 0.
+    They are sums and, last, the number of frames; sums of squares and 0.
     """
-    stats = np.zeros(0)
+    stats = np.zeros(())
     for _, values in _checked(feats):
-        if not stats.size:
-            stats = np.zeros((2, values.shape[1] + 1))
-        stats[0, :-1] += values.sum(axis=0)
-        stats[0, -1] += len(values)
-        stats[1, :-1] += np.square(values).sum(axis=0)
+        sums, squares = values.sum(axis=0), np.square(values).sum(axis=0)
+        stats = stats + [np.append(sums, len(values)), np.append(squares, 0)]
     return stats
 
 
@@ -77,10 +71,9 @@ def stats_to_network(
         cli.warn(f"the variance of {which}, is raised to {var_floor:g}")
         var[floored] = np.float32(var_floor)
     scale = (np.float64(std_dev) / np.sqrt(var.astype(np.float64))).astype(np.float32)
-    dim = len(mean)
-    shift = AddShift(dim, dim, shift=-mean, learn_rate_coef=learn_rate_coef)
-    rescale = Rescale(dim, dim, scale=scale, learn_rate_coef=learn_rate_coef)
-    return Network([shift, rescale], generation)
+    dims = (len(mean), len(mean))
+    shift = AddShift(*dims, shift=-mean, learn_rate_coef=learn_rate_coef)
+    return Network([shift, Rescale(*dims, scale=scale, learn_rate_coef=learn_rate_coef)], generation)
 
 
 def whitening(feats: Features, classes: Mapping[str, str], shrinkage: float) -> tuple[np.ndarray, np.ndarray]:
@@ -89,17 +82,16 @@ def whitening(feats: Features, classes: Mapping[str, str], shrinkage: float) -> 
     The covariance within the classes is standardised to a correlation matrix R, shrunk, (1 - s) R + s I, and
     its inverse square root is applied to the centred and standardised frames.
     """
-    offset = scatter = np.zeros(0)
+    offset, scatter = np.zeros(0), np.zeros(())
     sums: dict[str, np.ndarray] = {}
     counts: dict[str, int] = {}
     for utt, values in _checked(feats):
         if utt not in classes:
             raise UserError(f"utterance {utt} has no class")
-        if not offset.size:  # large means would cost digits
-            offset = values.mean(axis=0)
-            scatter = np.zeros((len(offset), len(offset)))
+        if not offset.size:
+            offset = values.mean(axis=0)  # large means would cost digits
         values = values - offset
-        scatter += values.T @ values
+        scatter = scatter + values.T @ values
         label = classes[utt]
         sums[label] = sums.get(label, 0.0) + values.sum(axis=0)
         counts[label] = counts.get(label, 0) + len(values)
@@ -117,5 +109,5 @@ def whitening(feats: Features, classes: Mapping[str, str], shrinkage: float) -> 
 
 def whitening_network(feats: Features, classes: Mapping[str, str], shrinkage: float) -> Network:
     """Return :func:`whitening` as a network of one ``AffineTransform``, in float32."""
-    weight, bias = (x.astype(np.float32) for x in whitening(feats, classes, shrinkage))
+    weight, bias = (values.astype(np.float32) for values in whitening(feats, classes, shrinkage))
     return Network([AffineTransform(len(bias), len(bias), weight=weight, bias=bias)], "modern")

@@ -6,8 +6,6 @@ how a uniform number is made and scaled; each step below is rounded to float32 w
 by number: the 25 million of the largest network took 12 s on a busy AMD EPYC.
 """
 
-from __future__ import annotations
-
 import ctypes
 import math
 from typing import Any
@@ -43,33 +41,28 @@ def initialize(protos: list[ProtoLine], seed: int, generation: Generation) -> Ne
 
 
 def _component(proto: ProtoLine, generation: Generation) -> Component:
-    kind, known = proto.kind, proto.kind.options()
+    kind, known = proto.kind, proto.kind.options(generation)
     if generation == "modern" and kind.only_2014:
         raise proto.fail("only the generation 2014 has this component")
-    other = {"<ParamScale>"} if generation == "modern" else {"<ParamRange>"}
-    if generation == "2014":
-        other |= {option.token for option in known if option.modern_only}
-    for token in other & proto.options.keys():
+    unknown = {option.token for name, option in kind.options().items() if name not in known}
+    unknown.add("<ParamScale>" if generation == "modern" else "<ParamRange>")
+    for token in unknown & proto.options.keys():
         raise proto.fail(f"the generation {generation} has no {token}")
-    attributes: dict[str, Any] = {
-        option.attribute: option.kind(np.float32(value) if option.kind is float else value)
-        for option in known
-        if (value := proto.options.get(option.token)) is not None
-    }
-    dims = Dims(proto.input_dim, proto.output_dim, attributes.get("cell_dim", 0))
-    if issubclass(kind, Lstm) and dims.cell_dim < 1:
-        raise proto.fail(f"<CellDim> must be at least 1, got {attributes.get('cell_dim', 'none')}")
-    shapes = kind.shapes(dims)
+    given: dict[str, Any] = {}
+    if generation == "2014" and issubclass(kind, Lstm):
+        given = {"diff_clip": 0.0, "grad_clip": 0.0}  # clips that came later
+    for name, option in known.items():
+        if (value := proto.options.get(option.token)) is not None:
+            given[name] = option.kind(np.float32(value) if option.kind is float else value)
+    for name, first in kind.declared("first").items():
+        given[name] = [value - first for value in proto.options.get("<BuildVector>", [])]
+    shapes = kind.shapes(Dims(proto.input_dim, proto.output_dim, given.get("cell_dim", 0)))
     if (count := sum(map(math.prod, shapes.values()))) > _MOST_PARAMETERS:
         raise proto.fail(f"{count} parameters are more than the {_MOST_PARAMETERS} that are sensible here")
-    for name, _, first in kind.vectors(dims):
-        attributes[name] = [value - first for value in proto.options.get("<BuildVector>", [])]
-    if generation == "2014" and issubclass(kind, Lstm):
-        attributes |= {"diff_clip": 0.0, "grad_clip": 0.0}  # clips that came later
     for name, values in _draw(proto, shapes, generation).items():
-        attributes[name] = values.astype(np.float32, copy=False).reshape(shapes[name])
+        given[name] = values.astype(np.float32, copy=False).reshape(shapes[name])
     try:
-        return kind(proto.input_dim, proto.output_dim, **attributes)
+        return kind(proto.input_dim, proto.output_dim, **given)
     except NnetFormatError as error:
         raise proto.fail(str(error).partition(": ")[2]) from error
 
@@ -106,10 +99,7 @@ def _uniform_2014(shape: Shape, scale: np.float32) -> np.ndarray:
     """Values in -scale..scale of an LSTM's tensor: a matrix from ``rand_r``, a vector from ``rand``."""
     if len(shape) == 1:
         return (uniform(rand(*shape)).astype(np.float64) - 0.5) * 2 * np.float64(scale)
-    values = uniform(rand_r(int(rand(1)[0]), math.prod(shape)))
-    values -= np.float32(0.5)
-    values *= np.float32(2) * scale
-    return values
+    return (uniform(rand_r(int(rand(1)[0]), math.prod(shape))) - np.float32(0.5)) * (np.float32(2) * scale)
 
 
 def srand(seed: int) -> None:
@@ -125,9 +115,8 @@ def rand(count: int) -> np.ndarray:
 
 def rand_r(seed: int, count: int) -> np.ndarray:
     """Draw ``count`` numbers of ``rand_r`` from a state of ``seed``, int32 [count], each in 0..RAND_MAX."""
-    state = ctypes.c_uint(seed & 0xFFFFFFFF)
-    draw, where = _LIBC.rand_r, ctypes.byref(state)
-    return np.fromiter((draw(where) for _ in range(count)), dtype=np.int32, count=count)
+    draw, state = _LIBC.rand_r, ctypes.byref(ctypes.c_uint(seed & 0xFFFFFFFF))
+    return np.fromiter((draw(state) for _ in range(count)), dtype=np.int32, count=count)
 
 
 def uniform(drawn: np.ndarray) -> np.ndarray:

@@ -4,8 +4,6 @@ An utterance without targets or of another length is counted and warned about as
 the network's outputs, or a feature or weight that is no number, is an error that names utterance and frame.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field

@@ -6,8 +6,8 @@ neighbouring rows, the others do not. ``backpropagate`` is called with the param
 pass, ``update`` after it; so a layer's input derivative never sees its new weights.
 """
 
-from __future__ import annotations
-
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -50,31 +50,28 @@ class Layer:
         """Forget the momentum, as every run of a Kaldi tool does by starting anew."""
 
 
-class SigmoidLayer(Layer):
-    """``y = 1 / (1 + exp(-x))``; ``dx = dy y (1 - y)``; not used behind an ``AffineLayer``, which does it."""
+_FUNCTIONS: dict[type, tuple[Callable, Callable]] = {  # y of x, and dx of dy and y
+    nn.Sigmoid: (torch.sigmoid, torch.ops.aten.sigmoid_backward),
+    nn.Tanh: (torch.tanh, torch.ops.aten.tanh_backward),
+    nn.Softmax: (partial(torch.softmax, dim=1), lambda dy, _: dy),
+}
+
+
+class ActivationLayer(Layer):
+    """A function of a row's values; the derivative of the softmax is left to the loss, ``y - t``.
+
+    Behind an ``AffineLayer`` it is not used: that does it.
+    """
+
+    def __init__(self, component: nn.Component) -> None:
+        super().__init__(component)
+        self.forward, self.backward = _FUNCTIONS[type(component)]
 
     def propagate(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.sigmoid(x)
+        return self.forward(x)
 
     def backpropagate(self, at: Signal) -> torch.Tensor:
-        return torch.ops.aten.sigmoid_backward(at.dy, at.y)
-
-
-class TanhLayer(Layer):
-    """``y = tanh(x)``; ``dx = dy (1 - y^2)``."""
-
-    def propagate(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.tanh(x)
-
-    def backpropagate(self, at: Signal) -> torch.Tensor:
-        return torch.ops.aten.tanh_backward(at.dy, at.y)
-
-
-class SoftmaxLayer(Layer):
-    """Softmax over the row; its derivative is left to the loss (``y - t``), so it passes ``dy`` on."""
-
-    def propagate(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.softmax(x, dim=1)
+        return self.backward(at.dy, at.y)
 
 
 class AddShiftLayer(Layer):

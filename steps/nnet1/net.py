@@ -20,9 +20,9 @@ from utils.cli import UserError
 
 _LAYERS: dict[type, Callable[..., base.Layer]] = {
     nn.Transmit: base.Layer,
-    nn.Sigmoid: base.SigmoidLayer,
-    nn.Tanh: base.TanhLayer,
-    nn.Softmax: base.SoftmaxLayer,
+    nn.Sigmoid: base.ActivationLayer,
+    nn.Tanh: base.ActivationLayer,
+    nn.Softmax: base.ActivationLayer,
     nn.AddShift: base.AddShiftLayer,
     nn.Rescale: base.RescaleLayer,
     nn.Splice: base.SpliceLayer,

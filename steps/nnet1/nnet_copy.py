@@ -11,8 +11,6 @@ becomes <LstmProjected>. --generation=modern makes a network of 2014 readable fo
 --generation=2014 the other way round, where the components allow it.
 """
 
-from __future__ import annotations
-
 import argparse
 
 from steps.nnet1.components import Network, to_test_time

@@ -7,8 +7,6 @@ e.g.: nnet_info.py final.nnet
 The text goes to stdout.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from steps.nnet1 import components as nn

@@ -9,8 +9,6 @@ The parameters are those that Kaldi draws for the same seed, bit for bit. A prot
 kaldi-lstm belongs to, any other as by today's.
 """
 
-from __future__ import annotations
-
 import sys
 
 from steps.nnet1.initialize import initialize

@@ -9,8 +9,6 @@ The loss is that of each minibatch before its update. The shuffling is a permuta
 from --randomizer-seed; --randomize=false keeps Kaldi's order of the data exactly.
 """
 
-from __future__ import annotations
-
 from steps.nnet1.loss import REPORT_FRAMES
 from steps.nnet1.minibatches import Frames
 from steps.nnet1.tool import parse_training, run_training, training_parser

@@ -10,8 +10,6 @@ batch-size x num-stream frames. With fewer utterances than streams, the streams 
 frames of weight 0.
 """
 
-from __future__ import annotations
-
 from steps.nnet1.minibatches import Streams
 from steps.nnet1.tool import parse_training, run_training, training_parser
 from utils import cli

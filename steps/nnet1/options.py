@@ -3,11 +3,8 @@
 One thread is the default: the same bits on every machine of a kind, whatever its number of cores.
 """
 
-from __future__ import annotations
-
 import argparse
-import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from utils import cli
@@ -27,18 +24,6 @@ class TrainOptions:
     l2_penalty: float = 0.0
 
 
-def add_train_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--learn-rate --momentum --l1-penalty --l2-penalty`` with Kaldi's defaults."""
-    for item in fields(TrainOptions):
-        name, text = item.name.replace("_", "-"), item.name.replace("_", " ")
-        parser.add_argument(f"--{name}", type=cli.finite_float, default=item.default, help=text)
-
-
-def train_options(args: argparse.Namespace) -> TrainOptions:
-    """Take the training options out of parsed arguments."""
-    return TrainOptions(args.learn_rate, args.momentum, args.l1_penalty, args.l2_penalty)
-
-
 def add_standard_options(parser: argparse.ArgumentParser, verbose: int = 0) -> None:
     """Add ``--verbose`` and ``--print-args``, which every tool of Kaldi's takes; the second has no effect."""
     parser.add_argument("--verbose", type=int, default=verbose, help="log more")
@@ -52,8 +37,8 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
     add("--num-threads", type=cli.positive_int, default=1, help="CPU threads")
 
 
-def open_device(use_gpu: str) -> torch.device:
-    """Choose the device for Kaldi's ``--use-gpu``: ``yes``, ``no`` or ``optional``."""
+def open_device(use_gpu: str) -> "torch.device":
+    """Choose the device for Kaldi's ``--use-gpu``, ``yes``, ``no``, ``optional``: the GPU with most room."""
     import torch
 
     present = use_gpu != "no" and torch.cuda.is_available()
@@ -62,20 +47,8 @@ def open_device(use_gpu: str) -> torch.device:
     if not present:
         return torch.device("cpu")
     torch.backends.cuda.matmul.allow_tf32 = False
-    number = freest_gpu()
+    free = [torch.cuda.mem_get_info(number)[0] for number in range(torch.cuda.device_count())]
+    number = free.index(max(free))
     cli.log(f"Selected device: CUDA GPU {number}, {torch.cuda.get_device_name(number)}")
     torch.cuda.set_device(number)
     return torch.device("cuda", number)
-
-
-def freest_gpu() -> int:
-    """Return the visible GPU with the most free memory, as Kaldi selects it.
-
-    Jobs that start together see the same memory; among GPUs that differ by less than a twentieth the process
-    number decides, so that they spread.
-    """
-    import torch
-
-    free = [torch.cuda.mem_get_info(number)[0] for number in range(torch.cuda.device_count())]
-    alike = [number for number, memory in enumerate(free) if memory >= 0.95 * max(free)]
-    return alike[os.getpid() % len(alike)]

@@ -3,14 +3,14 @@
 The lines ``<NnetProto>`` and ``</NnetProto>`` may be there or not, as for Kaldi's ``nnet-initialize``.
 """
 
-from __future__ import annotations
-
 import math
 import sys
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from steps.nnet1.components import KINDS, Component, Generation
+from utils import tables
 from utils.cli import UserError
 
 BRACKETS = ("<NnetProto>", "</NnetProto>")
@@ -23,9 +23,9 @@ class ProtoLine:
 
     where: str
     kind: type[Component]
-    input_dim: int
-    output_dim: int
     options: dict
+    input_dim: int = 0
+    output_dim: int = 0
 
     def fail(self, message: str) -> UserError:
         """Make the error that names the file and the line."""
@@ -39,10 +39,7 @@ def read_prototype(path: str | Path) -> tuple[list[ProtoLine], list[str]]:
     line.
     """
     name = "standard input" if str(path) == "-" else str(path)
-    try:
-        text = sys.stdin.read() if str(path) == "-" else Path(path).read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{name}: not a text file (byte {error.start})") from error
+    text = sys.stdin.read() if str(path) == "-" else tables.read_text(path)
     protos: list[ProtoLine] = []
     lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     for number, line in lines:
@@ -62,34 +59,31 @@ def read_prototype(path: str | Path) -> tuple[list[ProtoLine], list[str]]:
 
 def parse_line(text: str, where: str) -> ProtoLine:
     """Parse one component's line; ``where`` (file:line) begins every error."""
-    words = text.split()
-    marker = words.pop(0)
+    marker, *words = text.split()
     if marker.lower() not in KINDS:
         known = " ".join(sorted(f"<{kind.__name__}>" for kind in KINDS.values()))
         raise UserError(f"{where}: unknown component '{marker}'; known are {known}")
     kind = KINDS[marker.lower()]
-    proto = ProtoLine(where, kind, 0, 0, {})
+    proto = ProtoLine(where, kind, {})
     types = {"<InputDim>": int, "<OutputDim>": int, **kind.drawn_by}
-    types |= {option.token: option.kind for option in kind.options()}
-    while words:
-        token = words.pop(0)
+    types |= {option.token: option.kind for option in kind.options().values()}
+    left = iter(words)
+    for token in left:
         if token not in types:
             raise proto.fail(f"unknown option '{token}'; this component has {' '.join(types)}")
-        if token in proto.options:
-            raise proto.fail(f"{token} is given twice")
-        proto.options[token] = _take_value(proto, token, types[token], words)
-    for token in ("<InputDim>", "<OutputDim>"):
-        if not 1 <= proto.options.get(token, 0) <= LARGEST_DIM:
-            found = proto.options.get(token, "none")
-            raise proto.fail(f"{token} must be in 1..{LARGEST_DIM}, got {found}")
-    proto.input_dim, proto.output_dim = (proto.options.pop(token) for token in ("<InputDim>", "<OutputDim>"))
+        if types[token] is list:  # 1 2 5:7 10:-2:1, ends included
+            ranges = takewhile(lambda word: word != "</BuildVector>", left)
+            proto.options[token] = [value for word in ranges for value in _range(proto, word)]
+        else:
+            proto.options[token] = _number(proto, token, types[token], next(left, "nothing"))
+    for token in ("<InputDim>", "<OutputDim>", "<CellDim>"):
+        if token in types and not 1 <= (found := proto.options.get(token, 0)) <= LARGEST_DIM:
+            raise proto.fail(f"{token} must be in 1..{LARGEST_DIM}, got {found or 'none'}")
+    proto.input_dim, proto.output_dim = (proto.options[token] for token in ("<InputDim>", "<OutputDim>"))
     return proto
 
 
-def _take_value(proto: ProtoLine, token: str, kind: type, words: list[str]) -> int | float | list[int]:
-    if kind is list:
-        return _take_vector(proto, words)
-    word = words.pop(0) if words else "nothing"
+def _number(proto: ProtoLine, token: str, kind: type, word: str) -> int | float:
     try:
         value = kind(word)
     except ValueError:
@@ -99,27 +93,17 @@ def _take_value(proto: ProtoLine, token: str, kind: type, words: list[str]) -> i
     return value
 
 
-def _take_vector(proto: ProtoLine, words: list[str]) -> list[int]:
-    """Take ``1 2 5:7 10:-2:1 </BuildVector>``: numbers, min:max and first:step:last, ends included."""
-    values: list[int] = []
-    while words:
-        word = words.pop(0)
-        if word == "</BuildVector>":
-            return values
-        try:
-            first, *between, last = [int(part) for part in word.split(":") * (1 if ":" in word else 2)]
-            (step,) = between or [1]
-            steps = range(first, last + (1 if step > 0 else -1), step)
-        except ValueError as error:
-            raise proto.fail(
-                f"expected n, min:max or first:step:last in <BuildVector>, got '{word}'"
-            ) from error
-        if not steps:
-            raise proto.fail(f"'{word}' in <BuildVector> never reaches its end")
-        if max(abs(first), abs(last)) > LARGEST_DIM or len(values) + len(steps) > LARGEST_DIM:
-            raise proto.fail(f"'{word}' in <BuildVector> is too long")
-        values += steps
-    raise proto.fail("<BuildVector> needs </BuildVector> at its end")
+def _range(proto: ProtoLine, word: str) -> range:
+    """Return the numbers of ``n``, ``min:max`` or ``first:step:last``."""
+    try:
+        first, *between, last = [int(part) for part in word.split(":") * (1 if ":" in word else 2)]
+        (step,) = between or [1]
+        steps = range(first, last + (1 if step > 0 else -1), step)
+    except ValueError as error:
+        raise proto.fail(f"expected n, min:max or first:step:last in <BuildVector>, got '{word}'") from error
+    if not steps or max(abs(first), abs(last)) > LARGEST_DIM:
+        raise proto.fail(f"'{word}' in <BuildVector> never reaches its end or is too long")
+    return steps
 
 
 def default_generation(protos: list[ProtoLine]) -> Generation:

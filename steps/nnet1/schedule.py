@@ -5,8 +5,6 @@ that ``awk`` printed with six digits after each multiplication. So a decision he
 script, on the same rounded numbers.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

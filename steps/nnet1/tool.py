@@ -1,8 +1,7 @@
 """What the two training tools share: options, arguments, and one run from model in to model out."""
 
-from __future__ import annotations
-
 import argparse
+from dataclasses import fields
 from pathlib import Path
 
 from steps.nnet1 import components as nn
@@ -12,20 +11,18 @@ from steps.nnet1.loss import REPORT_FRAMES
 from steps.nnet1.minibatches import Frames, Streams
 from steps.nnet1.model_file import read_network, write_network
 from steps.nnet1.net import Net
-from steps.nnet1.options import (
-    add_standard_options,
-    add_train_options,
-    train_options,
-)
+from steps.nnet1.options import TrainOptions, add_standard_options
 from utils import cli
 
 
 def training_parser(doc: str | None) -> cli.KaldiParser:
     """Make a parser with the options that every training tool has; ``doc`` is its docstring."""
     parser = cli.KaldiParser.of(doc)
-    add_train_options(parser)
     products.add_device_options(parser)
     add = parser.add_argument
+    for item in fields(TrainOptions):
+        name, text = item.name.replace("_", "-"), item.name.replace("_", " ")
+        add(f"--{name}", type=cli.finite_float, default=item.default, help=text)
     add("--cross-validate", type=cli.boolean, default=False, help="only measure the loss")
     add("--feature-transform", default="", help="network that the features pass first")
     add("--frame-weights", default="", help="rspecifier of a weight for each frame")
@@ -110,7 +107,8 @@ def run_training(
     what = "CROSS-VALIDATION" if args.cross_validate else "TRAINING"
     cli.log(f"Seeding by srand with : {args.randomizer_seed}")
     cli.log(f"{what} STARTED")
-    options = None if args.cross_validate else train_options(args)
+    rates = TrainOptions(args.learn_rate, args.momentum, args.l1_penalty, args.l2_penalty)
+    options = None if args.cross_validate else rates
     dumped = 0
 
     def watch(_frames: int, _loss: float) -> None:

@@ -4,8 +4,6 @@ Every epoch starts as a new process of Kaldi's would: no momentum, the same seed
 training continues from the last epoch's network alone and ends with the same bits.
 """
 
-from __future__ import annotations
-
 import argparse
 import math
 import re

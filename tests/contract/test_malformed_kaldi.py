@@ -176,8 +176,8 @@ MODELS = cases(
     ("short_row", r"the rows of weight are of 2 to 3", swap("0.5 0.5 0.5 \n", "0.5 0.5 \n")),
     ("unclosed", r"no '\]' closes weight", swap("]", "").split("]")[0]),
     ("bias_long", r"expected bias of 3, got 4", swap("[ 0 0 0 ]", "[ 0 0 0 0 ]")),
-    ("splice_too_few", r"expected offsets of 2, got 1", SPLICE),
-    ("lstm_huge", r"expected .* of \d+ x 3, got 1 x 1", LSTM),
+    ("splice_too_few", r"1 offsets of 3 columns make 3 outputs, not 6", SPLICE),
+    ("lstm_huge", r"expected '\[' before w_gifo_r", LSTM),
     (
         "binary_token",
         r"expected weight as FM or DM , got 'XM '",
