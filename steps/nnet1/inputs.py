@@ -99,17 +99,16 @@ class TrainingData:
         self, key: str, feats: np.ndarray, posterior: Any, weights: np.ndarray | None
     ) -> Utterance | None:
         """Check and cut one utterance; ``None`` if it is left out, which is counted."""
-        lengths = [len(feats), len(posterior.offsets) - 1] + ([] if weights is None else [len(weights)])
-        shortest = min(lengths)
-        reason = ""
-        if shortest == 0:
-            reason = "it is empty"
-        elif len(feats) > self.max_frames:
+        lengths = {"features": len(feats), "targets": len(posterior.offsets) - 1}
+        if weights is not None:
+            lengths["weights"] = len(weights)
+        shortest, longest = min(lengths.values()), max(lengths.values())
+        reason = "" if shortest else "it is empty"
+        if len(feats) > self.max_frames:
             reason = f"it is too long, {len(feats)} frames (--max-frames={self.max_frames})"
-        elif max(lengths) - shortest >= max(self.length_tolerance, 1):
-            names = ("features", "targets", "weights")
-            parts = (f"{name} {length}" for name, length in zip(names, lengths, strict=False))
-            reason = f"length mismatch: {', '.join(parts)} frames"
+        elif shortest and longest - shortest >= max(self.length_tolerance, 1):
+            parts = ", ".join(f"{name} {length}" for name, length in lengths.items())
+            reason = f"length mismatch: {parts} frames"
         if reason:
             cli.warn(f"{key}, skipped: {reason}")
             self.counts.other_errors += 1

@@ -48,10 +48,8 @@ def parse_training(parser: cli.KaldiParser, argv: list[str] | None) -> argparse.
     return args
 
 
-def open_transform(path: str, *, framewise: bool = False) -> Net | None:
-    """Read a feature transform, None for no path; a ``framewise`` one must not look at other frames."""
-    if not path:
-        return None
+def open_transform(path: str | Path, *, framewise: bool) -> Net:
+    """Read a feature transform; a ``framewise`` one must not look at other frames."""
     transform = Net(read_network(path))
     for component in transform.network.components:
         if framewise and isinstance(component, nn.Splice | nn.TimeShift):
@@ -87,12 +85,12 @@ def run_training(
     net = Net(read_network(args.model_in), device, num_stream=how.num_stream)
     check_streams(net.network, how.num_stream, args.model_in)
     streams, network = isinstance(how, Streams), net.network
-    transform = open_transform(args.feature_transform, framewise=streams)
-    if transform is not None and transform.network.output_dim != network.input_dim:
-        raise cli.UserError(
-            f"{args.feature_transform}: gives {transform.network.output_dim} columns, "
-            f"{args.model_in} takes {network.input_dim}"
-        )
+    transform = None
+    if args.feature_transform:
+        transform = open_transform(args.feature_transform, framewise=streams)
+        if (given := transform.network.output_dim) != network.input_dim:
+            text = f"gives {given} columns, {args.model_in} takes {network.input_dim}"
+            raise cli.UserError(f"{args.feature_transform}: {text}")
     data = TrainingData(
         args.feature_rspecifier,
         args.targets_rspecifier,

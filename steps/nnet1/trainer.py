@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -89,9 +90,7 @@ def open_data(args: argparse.Namespace, how: Frames | Streams) -> tuple[Training
 
     The directories have ``feats.scp`` and ``labels.scp``, the first one ``genres.txt``, too.
     """
-    transform = open_transform(str(args.feature_transform), framewise=isinstance(how, Streams))
-    if transform is None:
-        raise UserError("<feature-transform> is empty; make one with cmvn_to_nnet.py")
+    transform = open_transform(args.feature_transform, framewise=isinstance(how, Streams))
     width = transform.network.input_dim
     if args.feat_dim not in (0, width):
         text = f"takes {width} columns, the configuration says {args.feat_dim}"
@@ -209,17 +208,11 @@ class Trainer:
         net, args = self._net(network), self.args
         options = TrainOptions(float(learn_rate), args.momentum, args.l1_penalty, args.l2_penalty)
 
+        label, rows = self.experiment.directory.name, self.experiment.rows
+        say = partial(progress.report, unit="frames", label=label, epoch=iteration, epochs=args.max_iters)
+
         def watch(frames: int, loss: float) -> None:
-            progress.report(
-                frames,
-                self.tr_frames,
-                "frames",
-                label=self.experiment.directory.name,
-                epoch=iteration,
-                epochs=args.max_iters,
-                train_loss=loss,
-                held_out_loss=self.experiment.rows[-1].cv_loss,
-            )
+            say(frames, self.tr_frames, train_loss=loss, held_out_loss=rows[-1].cv_loss)
 
         trained = one_pass.run(net, self.tr, self.how, options, where=where, watch=watch)
         self.tr_frames = trained.frames
