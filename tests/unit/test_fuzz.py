@@ -12,7 +12,6 @@ import tracemalloc
 from collections.abc import Sequence
 
 import numpy as np
-import pytest
 import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -21,7 +20,6 @@ from hypothesis.extra import numpy as arrays
 from steps import archive, audio
 from steps.archive import ArchiveError
 from steps.nnet1.model_file import read_network, write_network
-from steps.nnet1.prototype import read_prototype
 from tests.conftest import REPO
 from utils import tables
 from utils.cli import UserError
@@ -158,11 +156,6 @@ def test_script_files_are_read_or_refused(data, tmp_path):
 MODELS = sorted(
     path for path in (REPO / "tests/fixtures/nnet1/files").iterdir() if b"<Nnet>" in path.read_bytes()[:9]
 )
-KINDS = ("AffineTransform", "Softmax", "Sigmoid", "Splice", "Copy", "LstmProjectedStreams", "TimeShift")
-OPTIONS = ("Nnet", "/Nnet", "CellDim", "Shift", "LearnRateCoef", "MaxNorm", "!EndOfComponent")
-NUMBERS = ("[", "]", "0", "1", "2", "3", "-1", "0.5", "nan", "1e99", "2147483647", "FM", "FV", "\n")
-PROTOTYPE = ("<InputDim>", "<OutputDim>", "<BuildVector>", "1:3")
-TOKENS = st.sampled_from((*(f"<{word}>" for word in (*KINDS, *OPTIONS)), *NUMBERS))
 
 
 @FEW
@@ -182,16 +175,6 @@ def test_damaged_networks_are_read_or_refused(which, changes, tmp_path):
         assert [c.kind for c in again.components] == [c.kind for c in network.components]
     finally:
         tracemalloc.stop()
-
-
-@MANY
-@given(words=st.lists(st.one_of(TOKENS, st.sampled_from(PROTOTYPE)), max_size=30))
-def test_networks_and_prototypes_of_random_tokens_are_read_or_refused(words, tmp_path):
-    path = tmp_path / "x"
-    for begin, read in (("<Nnet> ", read_network), ("", read_prototype)):
-        path.write_text(begin + " ".join(words))
-        with contextlib.suppress(UserError):
-            read(path)
 
 
 @functools.cache
