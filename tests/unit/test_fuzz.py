@@ -12,6 +12,7 @@ import tracemalloc
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
