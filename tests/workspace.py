@@ -5,6 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +85,14 @@ def run_recipe(folder: Path, *options: str) -> subprocess.CompletedProcess:
     """Run ``./run.sh``, saying which stamps it does, without the systems of stage 9 and best."""
     lean = ("--systems", "", "--best-config", "", "--scattering-config", "conf/scattering.conf")
     return run_in(folder, "./run.sh", "--verbose", "true", *lean, *options)
+
+
+def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    """Wait for a condition, and fail if it does not come true."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def doing(done: subprocess.CompletedProcess) -> list[str]:

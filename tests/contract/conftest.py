@@ -4,11 +4,12 @@ import os
 import shlex
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
+from tests.workspace import until
 
 REPO = Path(__file__).resolve().parents[2]
 FAKE = REPO / "tests/fixtures/cluster/fake_scheduler.py"
@@ -48,11 +49,7 @@ class Runner:
 
     @staticmethod
     def wait_for(path: Path) -> None:
-        """Wait until a file exists, and fail if it does not come."""
-        deadline = time.monotonic() + 30
-        while not path.exists():
-            assert time.monotonic() < deadline, f"{path} has not appeared"
-            time.sleep(0.02)
+        until(path.exists)
 
     def log(self, name: str) -> list[str]:
         return (self.folder / "log" / name).read_text().splitlines()

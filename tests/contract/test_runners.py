@@ -5,11 +5,11 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from tests.workspace import until
 from utils.job_runner import request, site_conf
 
 DATE = r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \w+ \d{4}"
@@ -22,13 +22,6 @@ def has_ended(runner, line: str, code: int, signalled: int = 0) -> bool:
         return bool(re.fullmatch(rf"# Ended \({how}\) at {DATE}, elapsed time \d+ seconds", line))
     status = 128 + signalled if signalled else code
     return bool(re.fullmatch(f"# Finished at {DATE} with status {status}", line))
-
-
-def until(condition, seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def alive(pid_file: Path) -> bool:

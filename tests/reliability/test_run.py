@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.workspace import environment, run_recipe, set_options
+from tests.workspace import environment, run_recipe, set_options, until
 
 pytestmark = pytest.mark.xdist_group("reliability")
 ONE_MODEL = ("--dnns", "dnn1", "--lstms", "")
@@ -70,14 +70,6 @@ def working_in(folder) -> list[str]:
     return found
 
 
-def none_works_in(folder) -> bool:
-    """Wait until no process works in the folder."""
-    deadline = time.monotonic() + 30
-    while working_in(folder) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return working_in(folder) == []
-
-
 def test_the_same_experiment_is_refused_and_another_one_is_not(workspace):
     with endless_training(workspace) as first:
         second = run_recipe(workspace, *STAGE_4)
@@ -87,7 +79,7 @@ def test_the_same_experiment_is_refused_and_another_one_is_not(workspace):
         other = run_recipe(workspace, *STAGE_4, "--dnns", "dnn2")
         assert other.returncode == 0, other.stderr[-2000:]
         assert first.poll() is None
-    assert none_works_in(workspace)
+    until(lambda: not working_in(workspace))
 
 
 @pytest.mark.parametrize("how", ["group", "script", "term"])
@@ -100,7 +92,7 @@ def test_a_killed_run_leaves_no_lock_and_no_job(workspace, how):
         else:
             killed.send_signal(signal.SIGTERM if how == "term" else signal.SIGKILL)
         assert killed.wait(timeout=60) != 0
-        assert none_works_in(workspace)
+        until(lambda: not working_in(workspace))
     again = run_recipe(workspace, *STAGE_4)
     assert again.returncode == 0, again.stderr[-2000:]
     assert [path.name for path in workspace.rglob(".*.tmp*")] == []
