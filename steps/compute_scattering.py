@@ -3,7 +3,7 @@ r"""Compute scattering features: one row a frame, one column a path, in the orde
 
 Reads 'scp:wav.scp' (one-channel WAV of the configured sample rate), or the --segments of what is in it;
 writes an archive of matrices.
-Audio shorter than one window is refused, silence is kept with a warning. --print-dims writes a table of
+Audio shorter than one window is refused. --print-dims writes a table of
 what each column means, frequencies in Hz, and may stand without the two arguments.
 
 With --blocks FIRST:STEP:LAST, BLOCK in the arguments, in --segments and --write-num-frames stands for each
@@ -21,13 +21,14 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from steps import archive
 from steps.scattering import BACKENDS, columns, config, features, features_of_tracks, paths, wav
-from utils import atomic, cli, kept, progress, tables
+from utils import atomic, cli, progress, tables
 
 
 def get_parser() -> cli.KaldiParser:
@@ -109,6 +110,16 @@ class Block(NamedTuple):
     write_num_frames: str
     segments: str
 
+    @property
+    def mark(self) -> Path:
+        """Where the key stands under which it was made, once it is complete."""
+        return Path(f"{self.write_num_frames}.key")
+
+    def is_kept(self, key: str) -> bool:
+        """Tell whether it was completed under a key before; an empty key keeps nothing."""
+        there = key and Path(self.write_num_frames).is_file() and self.mark.is_file()
+        return bool(there) and self.mark.read_text(encoding="utf-8") == key
+
     def num_tracks(self) -> int:
         """Count the tracks of a script file, or their segments; 0 of another specifier."""
         table = self.segments or self.wav_rspecifier.removeprefix("scp:")
@@ -146,8 +157,6 @@ def read_tracks(
         found = 0
         source = wav.read_wavs(block.wav_rspecifier, sample_rate, allow_pipes=pipes, segments=block.segments)
         for utt, where, signal in source:
-            if signal.is_silent():
-                cli.warn(f"{where}: silence: every sample is 0")
             found += 1
             yield Track(block, utt, where, len(signal)), signal
         if not found:
@@ -156,18 +165,16 @@ def read_tracks(
 
 def compute(options: Namespace, chosen: config.Config) -> None:
     """Compute and write the blocks that are not kept from before, on a GPU several together."""
-    blocks, left, total = blocks_of(options), [], 0
-    for block in blocks:
-        total += block.num_tracks()
-        if options.blocks and kept.is_kept(block.write_num_frames, options.key):
+    left = []
+    for block in blocks_of(options):
+        if block.is_kept(options.key):
             cli.log(f"{block.write_num_frames} is there already")
             continue
         left.append(block)
-        if block.write_num_frames:
-            kept.begin(block.write_num_frames)
+        block.mark.unlink(missing_ok=True)
     if not left:
         return
-    done = total - sum(block.num_tracks() for block in left)
+    done, total = 0, sum(block.num_tracks() for block in left)
     device = choose_device(options.use_gpu)
     start = time.monotonic()
     tracks = read_tracks(left, chosen.sample_rate, options.allow_pipes)
@@ -189,7 +196,7 @@ def compute(options: Namespace, chosen: config.Config) -> None:
         )
         if block.write_num_frames:
             tables.write_table(block.write_num_frames, num_frames)
-            kept.keep(block.write_num_frames, options.key)
+            write(str(block.mark) if options.key else "", options.key)
 
 
 def write(name: str, text: str) -> None:

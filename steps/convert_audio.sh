@@ -11,7 +11,6 @@ nj=4                         # number of parallel jobs
 cmd=utils/run.py             # job runner
 audio_config=conf/audio.conf # options of steps/convert_audio.py
 max_bad=                     # tracks that may fail and be left out; default: as the config says, else 0
-allow_truncated=             # true: use what decodes of a file that ends early; default: as the config says
 
 help_message="Usage: $0 [options] <data-dir> <log-dir> <wav-dir>
  e.g.: $0 --nj 8 --cmd utils/run.py data/synth/train exp/synth_audio/log data/synth/train/wav"
@@ -35,7 +34,6 @@ nj=$(utils/split_scp.py --at-most "$nj" "$data/wav.scp" "$logdir/wav.JOB.scp")
 options=(--config "$audio_config" --key "$ONCE_KEY")
 [ ! -f "$data/segments" ] || options+=(--segments "$data/segments")
 [ -z "$max_bad" ] || options+=(--max-bad "$max_bad")
-[ -z "$allow_truncated" ] || options+=(--allow-truncated "$allow_truncated")
 read -r -a runner <<<"$cmd"
 RUNNER_OUTPUTS="$logdir/wav22k.JOB.scp" \
   "${runner[@]}" JOB=1:"$nj" "$logdir/convert_audio.JOB.log" steps/convert_audio.py "${options[@]}" \

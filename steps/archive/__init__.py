@@ -7,13 +7,7 @@ only on request and their failure noticed, and files that appear whole or not at
 
 from steps.archive.compressed import as_compressed
 from steps.archive.objects import Posterior
-from steps.archive.reader import (
-    RandomReader,
-    read_matrices,
-    read_matrix_file,
-    read_objects,
-    read_vectors,
-)
+from steps.archive.reader import RandomReader, read_matrices, read_matrix_file, read_objects, read_vectors
 from steps.archive.specifiers import ArchiveError, open_input, parse_rspecifier, parse_wspecifier
 from steps.archive.writer import Writer, write_matrix_file
 

@@ -35,11 +35,7 @@ def transform(config: Config, num_hops: int, dtype: str) -> Callable[..., None]:
 
 
 def averages(
-    signal: Signal,
-    config: Config,
-    dtype: str = "float32",
-    num_threads: int = 1,
-    num_hops: int | None = None,
+    signal: Signal, config: Config, dtype: str = "float32", num_threads: int = 1, num_hops: int | None = None
 ) -> NDArray[np.floating]:
     """Coefficients before ScatNet's factor and what follows, on the CPU [shape=(frames, dims)]."""
     plan = blocks.layout(config, len(signal), num_hops)

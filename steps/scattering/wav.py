@@ -16,8 +16,6 @@ from utils.cli import UserError
 from utils.segments import Segment
 from utils.segments import read as read_segments
 
-# Samples read at a time when a track is looked through.
-PIECE = 1 << 16
 REMEDY = "convert the corpus with steps/convert_audio.sh"
 
 
@@ -37,10 +35,6 @@ class Samples:
         start, stop, _ = piece.indices(len(self))
         self._file.seek(self._first + start)
         return self._file.read(stop - start, dtype="float32")
-
-    def is_silent(self) -> bool:
-        """Whether every sample is 0."""
-        return not any(np.any(self[low : low + PIECE]) for low in range(0, len(self), PIECE))
 
 
 Signal = NDArray[np.floating] | Samples

@@ -9,7 +9,6 @@ import time
 import pytest
 
 from tests.conftest import REPO
-from utils import kept
 from utils.code_closure import ROOT, closure
 
 ONCE = "utils/once.py"
@@ -201,17 +200,3 @@ def test_a_second_run_is_refused_or_waits(tmp_path, repo, run_cli):
     assert "up to date" in waiting.stderr.read()
     waiting.stderr.close()
     assert (tmp_path / "out").read_text() == "x\n"
-
-
-def test_what_was_made_before_is_kept_under_its_key_only(tmp_path):
-    piece = tmp_path / "piece"
-    piece.write_text("x")
-    kept.keep(piece, "")
-    assert not kept.is_kept(piece, "") and not (tmp_path / "piece.key").exists()
-    kept.keep(piece, "a")
-    assert kept.is_kept(piece, "a") and not kept.is_kept(piece, "b") and not kept.is_kept(piece, "")
-    piece.unlink()
-    assert not kept.is_kept(piece, "a")
-    piece.write_text("y")
-    kept.begin(piece)
-    assert not kept.is_kept(piece, "a")
