@@ -26,7 +26,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,9 @@ def decisions(
                 yield from found
         except BrokenProcessPool:
             raise cli.UserError("a process of --nj ended; see above, or use --nj 1") from None
+        finally:  # a signal must not wait for what is under way
+            for process in active_children():
+                process.terminate()
 
 
 def line(recording: Path, decision: Decision, classes: tuple[str, ...], how: str) -> str:
