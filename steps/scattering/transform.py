@@ -62,14 +62,17 @@ class Transform:
         signals = signals[:, None].gather(-1, places[0])
         for column, taps in zip(self.zero_columns, self.zero, strict=True):
             out[:, column] = self._averages(signals, taps)[:, 0]
-        spectrum = _spectrum(signals, self.num_samples // 2, self.num_samples)
+        spectrum = _spectrum(signals, self.num_samples // 2, wrapped=True)
         for rate, columns, first, children in self.groups:
             size, half = self.num_samples >> rate, self.num_samples // 2
-            folded = [_folded(spectrum, half + low, values, size) for low, values in first]
-            parents = envelope(torch.cat(folded, dim=1), rate)
+            products = spectrum.new_empty(len(signals), len(first), size)
+            for row, (low, values) in enumerate(first):
+                products[:, row : row + 1] = _folded(spectrum, half + low, values, size)
+            parents = envelope(products, rate)
+            del products  # at a track's full rate, this is what takes memory
             out[:, columns] = self._averages(parents, self.taps.get(rate))
             negative = max([0, *(-low for _, (low, _) in children)])
-            spectra = _spectrum(parents, negative, size // 2)
+            spectra = _spectrum(parents, negative)
             for (slower, own), (low, values) in children:
                 size = self.num_samples >> slower
                 product = _folded(spectra[:, : len(own)], negative + low, values, size)
@@ -88,10 +91,11 @@ class Transform:
         return frames.unflatten(0, signals.shape[:2])
 
 
-def _spectrum(signals: Tensor, negative: int, positive: int) -> Tensor:
-    """Return the spectra of real signals from bin ``-negative`` to ``positive - 1``."""
-    whole = torch.fft.fft(signals, norm="forward")
-    return torch.cat([whole[..., whole.shape[-1] - negative :], whole[..., :positive]], dim=-1)
+def _spectrum(signals: Tensor, negative: int, *, wrapped: bool = False) -> Tensor:
+    """Return the spectra of n real samples from bin ``-negative`` to n / 2 - 1, or on to n - 1."""
+    half = torch.fft.rfft(signals, norm="forward")
+    below = half[..., 1 : negative + 1].flip(-1).conj()
+    return torch.cat([below, half[..., :-1], below] if wrapped else [below, half[..., :-1]], dim=-1)
 
 
 def _folded(spectra: Tensor, start: int, values: Tensor, size: int) -> Tensor:
