@@ -304,16 +304,13 @@ def to_test_time(network: Network, shift: int) -> Network:
     posteriors come with their frames; every ``LstmProjectedStreams`` becomes an ``LstmProjected``. The
     tensors are shared.
     """
-    if not any(isinstance(component, LstmProjectedStreams) for component in network.components):
-        raise UserError("the network has no <LstmProjectedStreams>: there is nothing to convert to test time")
-    first = network.components[0]
-    if not isinstance(first, Transmit):
-        raise UserError(f"expected a network that begins with <Transmit>, got <{first.kind}>")
+    first, *others = network.components
+    if not isinstance(first, Transmit) or not any(isinstance(part, LstmProjectedStreams) for part in others):
+        kinds = " ".join(f"<{component.kind}>" for component in network.components)
+        raise UserError(f"expected <Transmit> and then an <LstmProjectedStreams> to convert, got {kinds}")
+    names = [item.name for item in fields(LstmProjected)]
     converted: list[Component] = [TimeShift(first.input_dim, first.output_dim, shift)]
-    for component in network.components[1:]:
-        if isinstance(component, LstmProjectedStreams):
-            component = LstmProjected(
-                **{item.name: getattr(component, item.name) for item in fields(LstmProjected)}
-            )
-        converted.append(component)
+    for part in others:
+        streams = isinstance(part, LstmProjectedStreams)
+        converted.append(LstmProjected(**{name: getattr(part, name) for name in names}) if streams else part)
     return Network(converted, "2014")

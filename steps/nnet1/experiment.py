@@ -51,16 +51,14 @@ class Experiment:
 
         The commits and machines of an interrupted training are kept in it.
         """
-        commits = {*str(self.record.get("commit", "")).split(", "), str(record["commit"])} - {""}
-        machines = [*self.record.get("machines", [])]
-        for machine in record["machines"]:
-            if machines and machine not in machines:
-                cli.warn(
-                    f"{self.directory}: begun on {machines[-1]}, goes on on {machine}: "
-                    "not to the bit what an uninterrupted training gives"
-                )
-            if machine not in machines:
-                machines.append(machine)
+        commits = {*self.record.get("commit", "").split(", "), record["commit"]} - {""}
+        machines, (here,) = self.record.get("machines", []), record["machines"]
+        if machines and here not in machines:
+            cli.warn(
+                f"{self.directory}: begun on {machines[-1]}, goes on on {here}: "
+                "not to the bit what an uninterrupted training gives"
+            )
+        machines = list(dict.fromkeys([*machines, here]))
         self.write(**{**record, "key": self.key, "commit": ", ".join(sorted(commits)), "machines": machines})
 
     def write(self, **facts: Any) -> None:

@@ -11,18 +11,10 @@ becomes <LstmProjected>. --generation=modern makes a network of 2014 readable fo
 --generation=2014 the other way round, where the components allow it.
 """
 
-import argparse
-
 from steps.nnet1.components import Network, to_test_time
 from steps.nnet1.model_file import read_network, write_network
 from steps.nnet1.options import add_standard_options
 from utils import cli
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f"expected an integer of at least 0, got '{text}'")
-    return int(text)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -31,13 +23,15 @@ def main(argv: list[str] | None = None) -> int:
     add = parser.add_argument
     add("--binary", type=cli.boolean, default=True, help="write in binary mode")
     add("--to-test", type=cli.boolean, default=False, help="convert to the test-time form")
-    add("--shift", type=_count, default=5, help="frames for --to-test to shift by")
+    add("--shift", type=int, default=5, help="frames for --to-test to shift by")
     add("--generation", choices=("2014", "modern"), help="default: as the input")
     for end in ("first", "last"):
         names = (f"--remove-{end}-components", f"--remove-{end}-layers")
-        add(*names, type=_count, default=0, dest=f"remove_{end}", help=f"leave out the {end} N")
+        add(*names, type=int, default=0, dest=f"remove_{end}", help=f"leave out the {end} N")
     add_standard_options(parser)
     options = parser.parse_args(argv)
+    if min(options.shift, options.remove_first, options.remove_last) < 0:
+        parser.error("--shift and what is to be removed must be at least 0")
     network = read_network(options.model_in)
     if options.to_test:
         network = to_test_time(network, options.shift)

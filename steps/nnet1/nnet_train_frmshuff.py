@@ -11,7 +11,7 @@ from --randomizer-seed; --randomize=false keeps Kaldi's order of the data exactl
 
 from steps.nnet1.loss import REPORT_FRAMES
 from steps.nnet1.minibatches import Frames
-from steps.nnet1.tool import parse_training, run_training, training_parser
+from steps.nnet1.tool import run_training, training_parser
 from utils import cli
 
 
@@ -20,7 +20,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = training_parser(__doc__)
     text = "log the loss of blocks of so many frames, 0: never"
     parser.add_argument("--loss-report-frames", type=int, default=REPORT_FRAMES, help=text)
-    args = parse_training(parser, argv)
+    args = parser.parse_args(argv)
     how = Frames(args.minibatch_size, args.randomizer_size, args.randomizer_seed if args.randomize else None)
     run_training(args, how, report_frames=args.loss_report_frames)
     return 0

@@ -11,7 +11,7 @@ frames of weight 0.
 """
 
 from steps.nnet1.minibatches import Streams
-from steps.nnet1.tool import parse_training, run_training, training_parser
+from steps.nnet1.tool import run_training, training_parser
 from utils import cli
 
 
@@ -24,7 +24,7 @@ def main(argv: list[str] | None = None) -> int:
     add("--num-stream", type=cli.positive_int, default=4, help="utterances side by side")
     add("--targets-delay", type=int, default=5, help="frames the output lags behind")
     add("--dump-interval", type=int, default=50000, help="write <model-out>_utt<N> every so often")
-    args = parse_training(parser, argv)
+    args = parser.parse_args(argv)
     if args.targets_delay < 0:
         parser.error(f"--targets-delay must be at least 0, got {args.targets_delay}")
     if args.frame_weights:

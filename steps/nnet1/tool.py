@@ -40,14 +40,6 @@ def training_parser(doc: str | None) -> cli.KaldiParser:
     return parser
 
 
-def parse_training(parser: cli.KaldiParser, argv: list[str] | None) -> argparse.Namespace:
-    """Parse and check that training names an output and cross-validation does not."""
-    args = parser.parse_args(argv)
-    if args.cross_validate == (args.model_out is not None):
-        parser.error("training needs <model-out>, and --cross-validate=true writes none")
-    return args
-
-
 def open_transform(path: str | Path, *, framewise: bool) -> Net:
     """Read a feature transform; a ``framewise`` one must not look at other frames."""
     transform = Net(read_network(path))
@@ -81,6 +73,8 @@ def run_training(
 
     After every ``dump_interval`` utterances the network of the time is written as ``<model-out>_utt<N>``.
     """
+    if args.cross_validate == (args.model_out is not None):
+        raise cli.UserError("training needs <model-out>, and --cross-validate=true writes none")
     device = products.select_device(args)
     net = Net(read_network(args.model_in), device, num_stream=how.num_stream)
     check_streams(net.network, how.num_stream, args.model_in)
