@@ -6,7 +6,6 @@ arrays), ``SCORES`` (accuracy -> what gives the scores of shape (n, C) from ``(a
 the published rule), ``NOTES`` (accuracy -> what results.txt says beside it) and ``add_options(parser)``.
 """
 
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,11 +23,25 @@ def load(name: str) -> ModuleType:
 
     The imports are spelt out so that utils/code_closure.py sees them.
     """
-    if name == "lee2009" or name == "son2008" or name == "hol2008" or name == "leo2012":
-        pass
-    else:
-        pass
-    return sys.modules[f"steps.systems.{name}"]
+    if name == "lee2009":
+        from steps.systems import lee2009
+
+        return lee2009
+    if name == "son2008":
+        from steps.systems import son2008
+
+        return son2008
+    if name == "hol2008":
+        from steps.systems import hol2008
+
+        return hol2008
+    if name == "leo2012":
+        from steps.systems import leo2012
+
+        return leo2012
+    from steps.systems import sig2014
+
+    return sig2014
 
 
 def parse(parser: cli.KaldiParser, argv: Sequence[str]) -> Namespace:
