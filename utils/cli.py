@@ -23,6 +23,14 @@ PROGRAM = Path(sys.argv[0]).name or "python"
 class UserError(Exception):
     """A mistake in the input or its use: says what, where, expected and got, and the remedy."""
 
+    status = 1  # with which the program ends
+
+
+class UsageError(UserError):
+    """The program was called wrongly."""
+
+    status = 2
+
 
 def log(text: str) -> None:
     """Write a ``LOG`` line to stderr."""
@@ -175,7 +183,7 @@ def run(main: Callable[[list[str]], int], *, echo: bool = True, tidy: bool = Tru
         status = main(sys.argv[1:])
         sys.stdout.flush()
     except UserError as error:
-        message = str(error)
+        status, message = error.status, str(error)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         message = "the reader of the standard output went away"

@@ -76,8 +76,8 @@ def split_evenly(items: list[T], parts: int) -> list[list[T]]:
 def read_data_dirs(paths: Iterable[str | Path]) -> DataDir:
     """Read one data directory, or pool several.
 
-    Raises UserError if there is no utt2spk, an utterance occurs in two directories, a table exists in only
-    some of them, or genres.txt or frame_shift differ.
+    Raises UserError if there is no utt2spk, tables differ in their utterances, an utterance occurs in two
+    directories, a table exists in only some of them, or genres.txt or frame_shift differ.
     """
     folders = [Path(path) for path in paths]
     data = DataDir(" ".join(map(str, folders)))
@@ -96,36 +96,27 @@ def read_data_dirs(paths: Iterable[str | Path]) -> DataDir:
                 )
             entries.update(table)
         for name in sorted(names):
-            if extra := next((utt for utt in data.tables[name] if utt not in data.tables["utt2spk"]), None):
-                raise UserError(f"{path}/{name}: utterance '{extra}' is not in {path}/utt2spk")
-        if "utt2genre" in names and (lost := data.tables["utt2spk"].keys() - data.tables["utt2genre"].keys()):
-            raise UserError(f"{path}/utt2genre: utterance '{min(lost)}' of {path}/utt2spk is missing")
+            if unlike := data.tables[name].keys() ^ data.tables["utt2spk"].keys():
+                raise UserError(f"{path}: '{min(unlike)}' is not in both of utt2spk and {name}; correct them")
         if "segments" in names and (path / "wav.scp").is_file():
             for name, place in tables.read_table(path / "wav.scp").items():  # its pieces may be in several
                 if data.recordings.setdefault(name, place) != place:
                     raise UserError(f"{path}/wav.scp: another recording '{name}' is in {folders[0]}")
         copied = {name: tables.read_text(path / name) for name in COPIED if (path / name).is_file()}
         data.copied = data.copied if number else copied
-        if unlike := next((name for name in COPIED if copied.get(name) != data.copied.get(name)), None):
-            raise UserError(f"{path}/{unlike}: differs from the other source's; pool what was made alike")
+        if other := next((name for name in COPIED if copied.get(name) != data.copied.get(name)), None):
+            raise UserError(f"{path}/{other}: differs from the other source's; pool what was made alike")
     return data
 
 
 def write_subset(data: DataDir, utts: Collection[str], target: str | Path) -> None:
     """Write the data directory of some utterances; its files are replaced one by one.
 
-    Raises UserError if there are none, or one is missing in a table; nothing is written then.
+    Raises UserError if there are none.
     """
     wanted = sorted(utts, key=str.encode)
     if not wanted:
         raise UserError(f"{target}: no utterances left of {data.name}")
-    for name, table in data.tables.items():
-        if missing := [utt for utt in wanted if utt not in table]:
-            raise UserError(
-                f"{data.name}: {name} lacks {len(missing)} of {len(wanted)} utterances "
-                f"({' '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}); "
-                "run the stage that writes it"
-            )
     target = Path(target)
     for name, table in data.tables.items():
         tables.write_table(target / name, {utt: table[utt] for utt in wanted})

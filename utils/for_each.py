@@ -18,12 +18,10 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-from utils import cli, progress
+from utils import cli, lock, progress
 from utils.job_runner import frontend, local
-from utils.job_runner.gpus import GpuPool
-from utils.job_runner.request import UsageError
 
-BUSY = 75
+BUSY = lock.HeldError.status
 
 
 def parse(argv: list[str]) -> tuple[int | None, list[str], list[str]]:
@@ -34,9 +32,9 @@ def parse(argv: list[str]) -> tuple[int | None, list[str], list[str]]:
     parser.add_argument("command", nargs=argparse.REMAINDER)
     args = parser.parse_args(argv)
     if not args.command:
-        raise UsageError("expected a list of items and a command")
+        raise cli.UsageError("expected a list of items and a command")
     if len(set(args.items)) < len(args.items):
-        raise UsageError(f"an item is repeated in '{' '.join(args.items)}'")
+        raise cli.UsageError(f"an item is repeated in '{' '.join(args.items)}'")
     return args.max_jobs_run, args.items, args.command
 
 
@@ -70,22 +68,23 @@ def run(items: list[str], command: list[str], limit: int, folder: Path) -> dict[
         return status
 
     board = progress.Board("all", len(items), look, each=True)
-    gpus = GpuPool(0, frontend.warn)
-    codes = local.run_all(range(len(items)), start, limit=limit, gpus=gpus, board=board, last_code=BUSY)
-    for reader in readers:
-        reader.join(timeout=5)
+    try:
+        codes = local.run_all(range(len(items)), start, limit=limit, board=board, last_code=BUSY)
+    finally:
+        for reader in readers:
+            reader.join(timeout=5)
     return {items[number]: code for number, code in sorted(codes.items()) if code}
 
 
 def main(argv: list[str]) -> int:
-    """Run the commands; return 0, 1 if one failed, or BUSY."""
+    """Run the commands; return 0, 1 if one failed, or 75."""
     limit, items, command = parse(argv)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         failed = run(items, command, limit or max(1, len(items)), Path(folder))
     if failed:
         named = ", ".join(f"{item} (code {code})" for item, code in failed.items())
         frontend.say(f"{len(failed)} / {len(items)} failed: {named}")
-    return BUSY if BUSY in failed.values() else 1 if failed else 0
+    return BUSY if BUSY in failed.values() else min(1, len(failed))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ ENDING_SECONDS = 60.0
 class HeldError(cli.UserError):
     """Another process, which lives, holds the lock."""
 
+    status = 75
+
 
 def try_open(path: Path, shown: Path | None = None) -> int | None:
     """Open a file and lock it; return its descriptor, or None if somebody else has it.
@@ -70,16 +72,29 @@ def holder(path: Path) -> str | None:
     return f"process {pid} on this host" if is_alive(int(pid), started) else None
 
 
-def _acquire(path: Path, what: str, wait: float) -> int:
-    """Open and lock the file; return its descriptor, which programs that are started inherit."""
+def _ours(path: Path) -> int | None:
+    """Open and lock the file, unless somebody has it, or its last holder removes it just now."""
+    descriptor = try_open(path)
+    if descriptor is not None:
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor
+        os.close(descriptor)
+    return None
+
+
+@contextmanager
+def held(path: str | Path, what: str, *, wait: float = 0.0) -> Iterator[None]:
+    """Hold a lock, a file that is removed at the end, while the block runs; ``what`` names it in messages.
+
+    ``wait`` is for how many seconds to wait for a process that holds it (``math.inf``: as long as it lives);
+    then :class:`HeldError` is raised. Jobs of a dead one are waited for a minute, then it is a UserError.
+    Programs that are started meanwhile inherit the lock.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     began, told = time.monotonic(), ""
-    while True:
-        if (descriptor := try_open(path)) is not None:
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(descriptor), path.stat()):
-                    break  # otherwise its last holder has removed it since
-            os.close(descriptor)
-            continue
+    while (descriptor := _ours(path)) is None:
         who = holder(path)
         waited = time.monotonic() - began
         if who and waited >= wait:
@@ -93,19 +108,6 @@ def _acquire(path: Path, what: str, wait: float) -> int:
     os.ftruncate(descriptor, 0)
     os.write(descriptor, f"{os.getpid()} {start_time(os.getpid()) or 0} {socket.gethostname()}\n".encode())
     os.set_inheritable(descriptor, True)
-    return descriptor
-
-
-@contextmanager
-def held(path: str | Path, what: str, *, wait: float = 0.0) -> Iterator[None]:
-    """Hold a lock, a file that is removed at the end, while the block runs; ``what`` names it in messages.
-
-    ``wait`` is for how many seconds to wait for a process that holds it (``math.inf``: as long as it lives);
-    then :class:`HeldError` is raised. Jobs of a dead one are waited for a minute, then it is a UserError.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = _acquire(path, what, wait)
     try:
         yield
     finally:

@@ -1,17 +1,15 @@
 #!/usr/bin/env python3
 r"""Run a command unless it was run before on the same inputs with the same code.
 
-The stamp records the content of every input, of every output, of the recipe's own code behind the
-command, and the command line. If all of that still holds, nothing is run; otherwise the command runs.
-The stamp is removed first and written last, so an interrupted command is run again. Inputs are also the
-configuration files that the command line names (after --config or --*-config) and the files that these
-name; an input or output ``*.scp`` stands for the files that it points to as well. Options that cannot
-change a result (--nj, --cmd, --use-gpu, …) do not count, nor does the job runner that --cmd names.
+The stamp, removed first and written last, records the command line and, by content, every input, every
+output and the recipe's own code behind the command: if all of that still holds, nothing is run. Inputs are
+also the configuration files that the command line names (after --config or --*-config) and the files that
+these name; an ``*.scp`` stands for the files that it points to as well. Options that cannot change a result
+(--nj, --cmd, --use-gpu, …) do not count, nor does the job runner that --cmd names.
 
-Command line, inputs and code make a key. The command finds it as ONCE_KEY in its environment, and in
-place of each argument ONCE_KEY: what it keeps between interrupted runs is valid under the same key only.
-While the command runs it has a lock, <stamp>.lock; another run is refused with status 75, or waits
-(--wait true).
+Command line, inputs and code make a key, which the command finds as ONCE_KEY in its environment and in place
+of each argument ONCE_KEY: what it keeps between interrupted runs is valid under the same key only. While it
+runs it has a lock, <stamp>.lock; another run is refused with status 75, or waits (--wait true).
 
 RECIPE_LOG names a file for what run.sh does not show, RECIPE_EVENTS one for utils/plan.py; with
 RECIPE_DRY_RUN=true the command is not run, and it is said why it would be.
@@ -29,7 +27,6 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -47,8 +44,6 @@ _NEUTRAL = frozenset(
         *("key", "keep-networks", "verbose"),
     )
 )
-
-BUSY = 75  # exit status when another run is at work on it
 
 Record = dict[str, list]
 
@@ -275,11 +270,7 @@ def main(argv: list[str]) -> int:
         plan.foresee(work.stamp, work.command, new["inputs"], work.outputs, reasons)
         return 0
     check_there(new["inputs"], f"{work.stamp}: the input '{{}}' does not exist; run the stage that makes it")
-    try:
-        status = run_locked(work, old, new) if reasons else None
-    except lock.HeldError as error:
-        print(f"ERROR ({cli.PROGRAM}) {error}", file=sys.stderr)
-        return BUSY
+    status = run_locked(work, old, new) if reasons else None
     if status is None:
         plan.log(f"up to date: {work.stamp}")
         plan.note("up to date", work.stamp, work.outputs)

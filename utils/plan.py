@@ -35,8 +35,8 @@ def log(text: str) -> None:
 def note(state: str, stamp: Path, outputs: Sequence[str], seconds: float | None = None) -> None:
     """Add a piece of work to RECIPE_EVENTS: 'up to date', 'made' or 'to do'."""
     if name := os.environ.get("RECIPE_EVENTS"):
-        event: dict[str, object] = {"stage": os.environ.get("RECIPE_STAGE", ""), "state": state}
-        event |= {"stamp": str(stamp), "outputs": list(outputs), "seconds": seconds}
+        event = {"state": state, "stamp": str(stamp), "outputs": [*outputs], "seconds": seconds}
+        event["stage"] = os.environ.get("RECIPE_STAGE", "")
         with Path(name).open("a", encoding="utf-8") as file:
             file.write(json.dumps(event) + "\n")
 
@@ -134,16 +134,18 @@ def total(rows: Sequence[dict]) -> str:
     return text
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: list[str]) -> int:
     """Run the program."""
     parser = cli.KaldiParser("plan.py [--total true]", __doc__)
     parser.add_argument("--total", type=cli.boolean, default=False, help="sum up a dry run as a whole")
-    options = parser.parse_args(argv)
     rows = events()
-    stage = os.environ.get("RECIPE_STAGE", "")
-    text = total(rows) if options.total else summary([row for row in rows if row["stage"] == stage])
+    if parser.parse_args(argv).total:
+        text = total(rows)
+    else:
+        text = summary([row for row in rows if row["stage"] == os.environ.get("RECIPE_STAGE", "")])
+        text = text and f"  {text}"
     if text:
-        sys.stderr.write(f"  {text}\n" if not options.total else f"{text}\n")
+        print(text, file=sys.stderr)
     return 0
 
 

@@ -33,8 +33,8 @@ stamp=.venv/.done_$(basename "$requirements" .txt)
 if [ -x .venv/bin/python3 ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
   exit 0
 fi
-if [ "${SETUP_ENV_LOCKED:-}" != true ]; then # two first runs at once would disturb each other: the second waits
-  SETUP_ENV_LOCKED=true exec flock .venv.lock "$0" "$requirements"
+if [ "${WITHOUT_LOCKS:-}" != true ]; then # two first runs at once would disturb each other: the second waits
+  WITHOUT_LOCKS=true exec flock .venv.lock "$0" "$requirements"
 fi
 
 unset PYTHONPATH # of the site: nothing but .venv may count as installed

@@ -4,12 +4,7 @@
 Usage: sge.py [options] [JOB=1:N] <log-file> <command…>
  e.g.: sge.py --mem 1G --max-jobs-run 50 JOB=1:200 exp/log/feats.JOB.log steps/compute_scattering.py …
 
-Submits one array, waits until all its tasks have ended and exits with 1 if one failed, naming its log and
-what Grid Engine says of it. Ctrl-C cancels the jobs. What the options mean at this site stands in --config
-(default: conf/queue.conf if it is there, else Kaldi's built-in configuration); an option that it does not
-describe is an error. Options with one dash go to qsub as they are.
-
-Environment: as slurm.py.
+As slurm.py, by qsub, qstat, qacct and qdel, and with conf/queue.conf.
 """
 
 import contextlib

@@ -187,7 +187,7 @@ def test_leftovers_of_a_dead_runner_are_cancelled_first(runner) -> None:
 def test_second_runner_of_the_same_jobs_is_refused(slurm_runner) -> None:
     first = start_and_wait(slurm_runner, *HELD)
     said = f"the jobs with the logs log/a.*.log: process {first.pid} on this host is at work on it"
-    assert said in run(slurm_runner, *ARRAY, "true", code=1)
+    assert said in run(slurm_runner, *ARRAY, "true", code=75)
     (slurm_runner.folder / "go").touch()
     ended(first, 0)
 

@@ -207,14 +207,11 @@ class ClusterRun:
         self.listed, now = listed, time.monotonic()
         counts = Counter(state.text for state in listed.values())
         self.board.note = ", ".join(f"{count} {text}" for text, count in sorted(counts.items()))
-        for job in self.pending:
-            state = listed.get(self.tasks[job], State(""))
-            for since, holds in ((self.gone, not state.text), (self.unheard, bool(state.unheard))):
-                since.update({job: since.get(job, now)} if holds else {})
-                if not holds:
-                    since.pop(job, None)
-            if state.running:
-                self.board.begin(job)
+        states = {job: listed[self.tasks[job]] for job in self.pending if self.tasks[job] in listed}
+        self.gone = {job: self.gone.get(job, now) for job in self.pending - states.keys()}
+        self.unheard = {job: self.unheard.get(job, now) for job, state in states.items() if state.unheard}
+        for job in (job for job, state in states.items() if state.running):
+            self.board.begin(job)
 
     def _judge(self, job: int, end: dict[str, Any] | None) -> None:
         """End a job by its own word, by the scheduler's, or because neither will come any more."""

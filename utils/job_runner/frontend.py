@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from utils import cli, progress
 from utils.cli import PROGRAM
-from utils.job_runner.request import Request, UsageError, parse
+from utils.job_runner.request import Request, parse
 from utils.process import is_ancestor
 
 MAX_NAMED = 10
@@ -23,8 +23,12 @@ COMMAND_SECONDS = 120  # for one call of a scheduler's program
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class InterruptedRunError(Exception):
+class InterruptedRunError(cli.UserError):
     """The runner has to stop: why, and with which exit code."""
+
+    def __init__(self, why: str, status: int) -> None:
+        super().__init__(f"{why}; stopped the jobs that ran")
+        self.status = status
 
 
 def check_recipe() -> None:
@@ -100,23 +104,11 @@ def report(request: Request, failed: dict[int, str]) -> None:
 
 def guarded(documentation: str | None, main: Callable[[list[str]], int]) -> NoReturn:
     """Run ``main`` and exit with what it returns, or 1 (an error), 2 (usage) or 130 (Ctrl-C)."""
-    argv = sys.argv[1:]
-    if argv[:1] in (["--help"], ["-h"]):
+    if sys.argv[1:2] in (["--help"], ["-h"]):
         print(documentation)
         raise SystemExit(0)
     raise_on_signals()
-    try:
-        code = main(argv)
-    except UsageError as error:
-        say(f"{error}; see {PROGRAM} --help")
-        code = 2
-    except (cli.UserError, OSError) as error:
-        progress.write(f"ERROR ({PROGRAM}) {error}")
-        code = 1
-    except InterruptedRunError as stop:
-        say(f"{stop.args[0]}; stopped the jobs that ran")
-        code = stop.args[1]
-    raise SystemExit(code)
+    cli.run(main, echo=False, tidy=False)
 
 
 def run(documentation: str | None, run_jobs: Callable[[Request], dict[int, str]]) -> NoReturn:

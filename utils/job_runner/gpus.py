@@ -39,41 +39,32 @@ class GpuPool:
         self.places = range(jobs_per_gpu)
         self.per_job = min(per_job, len(self.devices))
         self.folder = Path(where or tempfile.gettempdir()) / f"job_runner_gpus_{os.getuid()}"
-        self.used: set[Path] = set()
+        self.used: dict[Path, int] = {}
         if self.per_job < per_job:
             going = f"going on with {self.per_job}" if self.per_job else "going on without"
             warn(f"--gpu {per_job} was asked for, but there are {len(self.devices)} here; {going}")
 
-    def acquire(self) -> list[tuple[str, Path, int]] | None:
+    def acquire(self) -> dict[str, Path] | None:
         """Return the devices for one job (with their locks), or None if not enough are free now."""
-        held: dict[str, tuple[str, Path, int]] = {}
+        held: dict[str, Path] = {}
         for place in self.places:  # a first job on each device before a second on any
             for device in self.devices:
-                if len(held) < self.per_job and device not in held:
-                    path = self.folder / (f"{device}.{place}" if place else device).replace("/", "_")
-                    descriptor = self._lock(path)
-                    if descriptor is not None:
-                        held[device] = device, path, descriptor
-        if len(held) < self.per_job:
-            self.release(list(held.values()))
-            return None
-        return list(held.values())
+                path = self.folder / (f"{device}.{place}" if place else device).replace("/", "_")
+                if len(held) < self.per_job and device not in held and path not in self.used:
+                    self.folder.mkdir(mode=0o700, exist_ok=True)
+                    if (descriptor := lock.try_open(path, self.folder)) is not None:
+                        self.used[path] = descriptor
+                        held[device] = path
+        if len(held) == self.per_job:
+            return held
+        self.release(held)
+        return None
 
-    def release(self, held: list[tuple[str, Path, int]]) -> None:
+    def release(self, held: dict[str, Path]) -> None:
         """Give devices back."""
-        for _, path, descriptor in held:
-            self.used.discard(path)
-            os.close(descriptor)
+        for path in held.values():
+            os.close(self.used.pop(path))
 
-    def environment(self, held: list[tuple[str, Path, int]]) -> dict[str, str]:
+    def environment(self, held: dict[str, Path]) -> dict[str, str]:
         """Return the variables that make a job use its devices only."""
-        return {"CUDA_VISIBLE_DEVICES": ",".join(name for name, _, _ in held)} if held else {}
-
-    def _lock(self, path: Path) -> int | None:
-        if path in self.used:
-            return None
-        self.folder.mkdir(mode=0o700, exist_ok=True)
-        descriptor = lock.try_open(path, self.folder)
-        if descriptor is not None:
-            self.used.add(path)
-        return descriptor
+        return {"CUDA_VISIBLE_DEVICES": ",".join(held)} if held else {}

@@ -74,8 +74,8 @@ def run_all(
     start: Callable[[int, dict[str, str]], Process],
     *,
     limit: int,
-    gpus: GpuPool,
     board: Board,
+    gpus: GpuPool | None = None,
     last_code: int | None = None,
 ) -> dict[int, int]:
     """Run jobs, at most ``limit`` at once, and wait for all; return the exit code of each.
@@ -84,8 +84,8 @@ def run_all(
     ``last_code`` no other is started. A code is negative if the job's supervisor was killed by a signal.
     Raises InterruptedRunError when all are stopped.
     """
-    waiting, running, codes = list(jobs), dict[int, tuple[Process, list[Any]]](), dict[int, int]()
-    pause = 0.005
+    waiting, running, codes = list(jobs), dict[int, tuple[Process, dict[str, Path]]](), dict[int, int]()
+    pause, gpus = 0.005, gpus or GpuPool(0, frontend.warn)
     try:
         while waiting or running:
             frontend.check_recipe()

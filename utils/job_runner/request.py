@@ -5,11 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from utils import progress
+from utils.cli import UsageError
 from utils.progress import Status
-
-
-class UsageError(Exception):
-    """The runner was called wrongly."""
 
 
 def quote(word: str) -> str:
@@ -93,7 +90,7 @@ class Request:
 
 
 def parse(argv: list[str]) -> Request:
-    """Parse a runner's command line; raises :class:`UsageError`."""
+    """Parse a runner's command line; raises UsageError."""
     words = list(argv)
     options: dict[str, str] = {}
     native: list[str] = []

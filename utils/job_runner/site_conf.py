@@ -16,7 +16,8 @@ import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from utils.job_runner.request import Request, UsageError
+from utils.cli import UsageError
+from utils.job_runner.request import Request
 
 RULE = re.compile(r"(\w+)=(\S+)(?:\s+(.*))?", re.ASCII)
 
@@ -80,11 +81,10 @@ def parse(text: str, name: str) -> SiteConf:
 
 def read(path: str | None, standard: str, built_in: str) -> SiteConf:
     """Read the file of ``--config``; without one the ``standard`` file, else ``built_in``, as Kaldi does."""
-    path = path or (standard if Path(standard).exists() else None)
-    if path is None:
+    if path is None and not Path(standard).exists():
         return parse(built_in, "the built-in configuration")
+    name = path or standard
     try:
-        return parse(Path(path).read_text(encoding="utf-8"), path)
+        return parse(Path(name).read_text(encoding="utf-8"), name)
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise UsageError(f"--config {path}: {reason}") from error
+        raise UsageError(f"--config {name}: {getattr(error, 'strerror', 'not UTF-8')}") from error
