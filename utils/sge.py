@@ -19,6 +19,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from utils.job_runner import cluster, frontend
 from utils.job_runner.scheduler import (
+    Scheduler,
     State,
     SubmitError,
     Task,
@@ -44,28 +45,20 @@ option gpu=* -l gpu=$0 -q g.q
 UNLIMITED = 1_000_000
 
 
-class GridEngine:
+class GridEngine(Scheduler):
     """Grid Engine through its commands."""
 
     index_variable, site_file, built_in = "SGE_TASK_ID", "conf/queue.conf", BUILT_IN
-    accounting = False  # it kills whole jobs
-
-    def __init__(self) -> None:
-        self.limit: int | None = None
-        self.gpu_words: list[str] = []
 
     def array_limit(self) -> int:
-        """Return max_aj_tasks, the largest array."""
-        if self.limit is None:
-            done = ask_controller(["qconf", "-sconf"])
-            found = re.search(r"^max_aj_tasks\s+(\d+)", done.stdout, re.MULTILINE)
-            self.limit = int(found[1]) or UNLIMITED if found else 75000
-        return self.limit
+        done = ask_controller(["qconf", "-sconf"])
+        found = re.search(r"^max_aj_tasks\s+(\d+)", done.stdout, re.MULTILINE)
+        return int(found[1]) or UNLIMITED if found else 75000
 
     def submit(
         self, command: list[str], script: Path, output: Path, count: int, limit: int | None, name: str
     ) -> str:
-        """Submit with qsub, which takes what no node will ever have, and lets it wait; so we look first."""
+        # qsub takes what no node will ever have, and lets it wait; so we look first.
         pairs = zip(self.gpu_words, self.gpu_words[1:], strict=False)
         wanted = [word for pair in pairs if pair[0] in ("-l", "-q") for word in pair]
         if wanted and not ask_controller(["qselect", *wanted]).stdout.strip():
@@ -76,11 +69,9 @@ class GridEngine:
         return submitted_id([*words, str(script)])
 
     def active(self, ids: list[str]) -> dict[Task, State]:
-        """Ask qstat for our jobs, each behind the queue of the node it runs on.
-
-        That Grid Engine is told to delete a task which runs on a node that is not heard of ends the task for
-        us; for Grid Engine it ends when the node is back.
-        """
+        # qstat shows our jobs, each behind the queue of the node it runs on. That Grid Engine is told to
+        # delete a task which runs on a node that is not heard of ends the task for us; for Grid Engine it
+        # ends when the node is back.
         done = ask(["qstat", "-f", "-ne", "-u", pwd.getpwuid(os.getuid()).pw_name])
         if done.returncode != 0:
             raise UnreachableError(said(done))
@@ -97,7 +88,6 @@ class GridEngine:
         return states
 
     def verdicts(self, job_id: str) -> dict[int, Verdict]:
-        """Ask qacct, which tells the tasks of an array below lines of equals signs."""
         found = {}
         with contextlib.suppress(UnreachableError):
             for record in re.split("^=+$", ask(["qacct", "-j", job_id]).stdout, flags=re.MULTILINE):
@@ -111,7 +101,6 @@ class GridEngine:
         return found
 
     def cancel_command(self, ids: list[str], tasks: Sequence[Task] = ()) -> list[str]:
-        """Return qdel's command line."""
         return ["qdel", *ids, *(word for job, index in tasks for word in (job, "-t", str(index)))]
 
 

@@ -23,6 +23,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from utils.job_runner import cluster, frontend
 from utils.job_runner.scheduler import (
+    Scheduler,
     State,
     Task,
     UnreachableError,
@@ -48,40 +49,26 @@ option gpu=* --gres=gpu:$0
 NOT_ENDED = ("PENDING", "RUNNING", "COMPLETING", "SUSPENDED", "CONFIGURING", "REQUEUED")
 
 
-class Slurm:
+class Slurm(Scheduler):
     """Slurm through its commands."""
 
     index_variable, site_file, built_in = "SLURM_ARRAY_TASK_ID", "conf/slurm.conf", BUILT_IN
 
-    def __init__(self) -> None:
-        self.limit: int | None = None
-        self.accounting = False
-        self.gpu_words: list[str] = []
-
     def array_limit(self) -> int:
-        """Return MaxArraySize - 1, the largest index."""
-        if self.limit is None:
-            done = ask_controller(["scontrol", "show", "config"])
-            facts = dict(re.findall(r"^(\w+)\s*=\s*(\S+)", done.stdout, re.MULTILINE))
-            self.limit = int(facts.get("MaxArraySize", 1001)) - 1
-            storage = facts.get("AccountingStorageType", "(null)")
-            self.accounting = storage not in ("(null)", "accounting_storage/none")
-        return self.limit
+        done = ask_controller(["scontrol", "show", "config"])
+        facts = dict(re.findall(r"^(\w+)\s*=\s*(\S+)", done.stdout, re.MULTILINE))
+        storage = facts.get("AccountingStorageType", "(null)")
+        self.accounting = storage not in ("(null)", "accounting_storage/none")
+        return int(facts.get("MaxArraySize", 1001)) - 1
 
     def submit(
         self, command: list[str], script: Path, output: Path, count: int, limit: int | None, name: str
     ) -> str:
-        """Submit with sbatch; also one task goes as an array, so that all are spoken of alike."""
-        words = [
-            *command,
-            "--parsable",
-            f"--job-name={name}",
-            f"--array=1-{count}" + f"%{limit}" * bool(limit),
-        ]
-        return submitted_id([*words, f"--output={str(output).replace('%', '%%')}.%a", str(script)])
+        array = f"--array=1-{count}" + (f"%{limit}" if limit else "")  # one task, too: all are named alike
+        where = f"--output={str(output).replace('%', '%%')}.%a"
+        return submitted_id([*command, "--parsable", f"--job-name={name}", array, where, str(script)])
 
     def active(self, ids: list[str]) -> dict[Task, State]:
-        """Ask squeue."""
         words = ["squeue", "--all", "--noheader", "--array", "--format=%F|%K|%T|%r"]
         done = ask([*words, f"--jobs={','.join(ids)}"])
         if done.returncode != 0:
@@ -98,10 +85,8 @@ class Slurm:
         return states
 
     def verdicts(self, job_id: str) -> dict[int, Verdict]:
-        """Ask the controller, which remembers jobs for some minutes, and sacct, whose word goes before.
-
-        A task has failed that lost a process (a "step" of the task) for want of memory.
-        """
+        # The controller remembers jobs for some minutes; sacct's word goes before. A task has failed that
+        # lost a process (a "step" of the task) for want of memory.
         found: dict[int, Verdict] = {}
         with contextlib.suppress(UnreachableError):
             for line in ask(["scontrol", "--oneliner", "show", "job", job_id]).stdout.splitlines():
@@ -121,7 +106,6 @@ class Slurm:
         return found
 
     def cancel_command(self, ids: list[str], tasks: Sequence[Task] = ()) -> list[str]:
-        """Return scancel's command line."""
         return ["scancel", *ids, *(f"{job}_{index}" for job, index in tasks)]
 
 

@@ -4,10 +4,10 @@ import os
 import re
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from utils.job_runner import frontend
 
@@ -58,18 +58,22 @@ class Verdict:
     out_of_memory: bool = False
 
 
-class Scheduler(Protocol):
-    """Slurm or Grid Engine."""
+class Scheduler(ABC):
+    """Slurm or Grid Engine by their commands."""
 
     index_variable: str  # in which it tells a task its index
     site_file: str
     built_in: str  # what counts where there is no such file
-    accounting: bool  # whether it knows of tasks that ended well what they lost on the way
-    gpu_words: list[str]  # what --gpu becomes
+    accounting = False  # whether it knows of tasks that ended well what they lost on the way
 
+    def __init__(self) -> None:
+        self.gpu_words: list[str] = []  # what --gpu becomes
+
+    @abstractmethod
     def array_limit(self) -> int:
         """Return the largest index of an array. Raises :class:`RefusedError`."""
 
+    @abstractmethod
     def submit(
         self, command: list[str], script: Path, output: Path, count: int, limit: int | None, name: str
     ) -> str:
@@ -79,12 +83,15 @@ class Scheduler(Protocol):
         and :class:`RefusedError` if the controller is down.
         """
 
+    @abstractmethod
     def active(self, ids: list[str]) -> dict[Task, State]:
         """Return the tasks that wait or run. Raises :class:`UnreachableError`."""
 
+    @abstractmethod
     def verdicts(self, job_id: str) -> dict[int, Verdict]:
         """Return how the tasks of an array ended, by index, as far as this is known (yet)."""
 
+    @abstractmethod
     def cancel_command(self, ids: list[str], tasks: Sequence[Task] = ()) -> list[str]:
         """Return the command that cancels jobs and single tasks."""
 
