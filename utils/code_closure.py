@@ -21,9 +21,7 @@ NEUTRAL = frozenset(
 )
 _BESIDE = (".c", ".h", ".cu", ".html", ".css", ".js", ".j2")
 _IMPORT = re.compile(
-    r"^[ \t]*(?:from[ \t]+(?P<module>[.\w]+)[ \t]+import[ \t]+(?P<names>\([^)]*\)|[^\n#]+)"
-    r"|import[ \t]+(?P<modules>[\w.,][^\n#]*))",
-    re.MULTILINE,
+    r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]+)|import[ \t]+([\w.]+))", re.MULTILINE
 )
 _COMMENT = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
 _CALLED = re.compile(r"\b(?:local|steps|utils)/[\w./-]+\.(?:py|sh)\b|\bpath\.sh\b")
@@ -41,46 +39,31 @@ def _module_files(name: str) -> Iterator[Path]:
 
 def _imports(path: Path) -> Iterator[Path]:
     # A regular expression, because ast.parse of every file would take half a second a command.
-    package = path.relative_to(ROOT).parent.parts
-    for match in _IMPORT.finditer(path.read_text(encoding="utf-8")):
-        if match["modules"]:
-            for module in match["modules"].split(","):
-                yield from _module_files(module.split()[0])
-            continue
-        level = len(match["module"]) - len(match["module"].lstrip("."))
-        base = ".".join(package[: len(package) - level + 1]) if level else ""
-        module = ".".join(part for part in (base, match["module"][level:]) if part)
-        for name in match["names"].strip("()").split(","):
-            if name.split():
-                yield from _module_files(f"{module}.{name.split()[0]}")
+    for module, names, alone in _IMPORT.findall(path.read_text(encoding="utf-8")):
+        yield from _module_files(module or alone)
+        for name in names.strip("()").split(","):
+            yield from _module_files(".".join([module, *name.split()[:1]]))
     yield from (other for other in path.parent.iterdir() if other.suffix in _BESIDE)
 
 
 def _called(path: Path) -> Iterator[Path]:
-    for name in _CALLED.findall(_COMMENT.sub("", path.read_text(encoding="utf-8"))):
-        if (ROOT / name).is_file():
-            yield ROOT / name
+    text = _COMMENT.sub("", path.read_text(encoding="utf-8"))
+    return (ROOT / name for name in _CALLED.findall(text))
 
 
-def _counts(path: Path) -> bool:
-    return NEUTRAL.isdisjoint(str(part) for part in (path.relative_to(ROOT), path.relative_to(ROOT).parent))
+_USES = {".py": _imports, ".sh": _called}
 
 
 def closure(words: Iterable[str]) -> list[Path]:
     """Return the recipe's files that the words of a command name, and all that these use, sorted."""
     found: set[Path] = set()
-    waiting = []
-    for word in words:
-        path = Path(word).resolve()
-        if path.suffix in (".py", ".sh") and path.is_file() and path.is_relative_to(ROOT):
-            waiting.append(path)
+    waiting = [Path(word).resolve() for word in words if word.endswith((".py", ".sh"))]
     while waiting:
         path = waiting.pop()
-        if path in found or not _counts(path):
+        if path in found or not path.is_file() or not path.is_relative_to(ROOT):
             continue
-        found.add(path)
-        if path.suffix == ".py":
-            waiting.extend(_imports(path))
-        elif path.suffix == ".sh":
-            waiting.extend(_called(path))
+        if NEUTRAL.isdisjoint(str(part) for part in (path.relative_to(ROOT), path.parent.relative_to(ROOT))):
+            found.add(path)
+            if path.suffix in _USES:
+                waiting.extend(_USES[path.suffix](path))
     return sorted(found)

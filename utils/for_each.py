@@ -11,6 +11,7 @@ and that is the exit status. RECIPE_PID and signals mean what they mean to run.p
 """
 
 import argparse
+import contextlib
 import subprocess
 import sys
 import tempfile
@@ -42,7 +43,8 @@ def pass_on(item: str, lines: Iterable[bytes]) -> None:
     """Write what a command prints, line by line, behind its item."""
     for line in lines:
         text = line.removesuffix(b"\n").decode(errors="backslashreplace")
-        progress.write(f"[{item}] {text}", sys.stdout)
+        with contextlib.suppress(BrokenPipeError):  # the command must not wait for who has gone
+            progress.write(f"[{item}] {text}", sys.stdout)
 
 
 def run(items: list[str], command: list[str], limit: int, folder: Path) -> dict[str, int]:

@@ -121,10 +121,9 @@ def fingerprint(paths: Iterable[str], known: Record, *, read: bool = True) -> Re
     return record
 
 
-def check_there(record: Record, text: str) -> None:
-    """Raise UserError, which says ``text``, if a file is missing."""
-    if absent := next((name for name, facts in record.items() if facts[0] == "missing"), None):
-        raise cli.UserError(text.format(absent))
+def missing(record: Record) -> str:
+    """Return the name of the first file that is not there; empty if all are."""
+    return next((name for name, facts in record.items() if facts[0] == "missing"), "")
 
 
 def read_stamp(path: Path) -> dict:
@@ -215,7 +214,8 @@ def run(work: Work, record: dict) -> int:
         plan.log(f"{work.stamp}: failed with status {status}: {shlex.join(words)}")
         return 1 if status < 0 else status
     done = work.describe(record)
-    check_there(done["outputs"], f"{work.stamp}: the command succeeded, but its output '{{}}' does not exist")
+    if absent := missing(done["outputs"]):
+        raise cli.UserError(f"{work.stamp}: the command succeeded, but its output '{absent}' does not exist")
     if set(work.inputs).isdisjoint(work.outputs):
         done["inputs"] = record["inputs"]  # otherwise as the command, which changes an input, left them
     done["speed"] = plan.measure(work.command, record["inputs"], time.monotonic() - start)
@@ -269,7 +269,8 @@ def main(argv: list[str]) -> int:
     if plan.DRY_RUN:
         plan.foresee(work.stamp, work.command, new["inputs"], work.outputs, reasons)
         return 0
-    check_there(new["inputs"], f"{work.stamp}: the input '{{}}' does not exist; run the stage that makes it")
+    if absent := missing(new["inputs"]):
+        raise cli.UserError(f"{work.stamp}: the input '{absent}' does not exist; run the stage that makes it")
     status = run_locked(work, old, new) if reasons else None
     if status is None:
         plan.log(f"up to date: {work.stamp}")

@@ -38,25 +38,22 @@ def job_script(spec: Path, index_variable: str) -> str:
     The spec appears when the runner knows the job's id, and may be seen here even later.
     """
     late = round(frontend.number("RUNNER_LATE_SECONDS", 60.0))
-    exports = [f"export {name}={shlex.quote(os.environ[name])}" for name in CARRIED if name in os.environ]
+    exports = [f"export {name}={shlex.quote(os.environ[name])}\n" for name in CARRIED if name in os.environ]
     words = (sys.executable, TASK, spec, spec.parent, Path.cwd())
     python, task, where, folder, here = (shlex.quote(str(word)) for word in words)
-    lines = [
-        "#!/usr/bin/env bash",
-        *exports,
-        "unset RECIPE_PID RUNNER_OUTPUTS",
-        f"cd {here} || exit 1",
-        "[ ! -f path.sh ] || . ./path.sh",
-        f"for second in $(seq 0 {late + frontend.COMMAND_SECONDS}); do",
-        f"  ls {folder} >/dev/null 2>&1 # network file systems look again",
-        f'  [ ! -f {where} ] || exec {python} -I -S {task} {where} "${index_variable}"',
-        f'  [ -d {folder} ] || [ "$second" -lt {late} ] || break',
-        "  sleep 1",
-        "done",
-        f'echo "ERROR (job.sh) no" {where}": the runner that submitted this job gave it up" >&2',
-        "exit 1",
-    ]
-    return "\n".join(lines) + "\n"
+    return f"""#!/usr/bin/env bash
+{"".join(exports)}unset RECIPE_PID RUNNER_OUTPUTS
+cd {here} || exit 1
+[ ! -f path.sh ] || . ./path.sh
+for second in $(seq 0 {late + frontend.COMMAND_SECONDS}); do
+  ls {folder} >/dev/null 2>&1 # network file systems look again
+  [ ! -f {where} ] || exec {python} -I -S {task} {where} "${index_variable}"
+  [ -d {folder} ] || [ "$second" -lt {late} ] || break
+  sleep 1
+done
+echo "ERROR (job.sh) no" {where}": the runner that submitted this job gave it up" >&2
+exit 1
+"""
 
 
 class JobFolder:
