@@ -41,22 +41,9 @@ class Request:
     jobs: tuple[int, ...]
     log: str
     command: str
-
-    @property
-    def threads(self) -> int:
-        """Threads of one job (``--num-threads``, default 1)."""
-        return self._count("num_threads") or 1
-
-    @property
-    def max_jobs_run(self) -> int | None:
-        """Jobs that may run at once (``--max-jobs-run`` or Grid Engine's ``-tc``), None if not said."""
-        return self._count("max_jobs_run")
-
-    @property
-    def gpus(self) -> int:
-        """GPUs of one job (``--gpu``, default 0)."""
-        value = self.options.get("gpu", "0")
-        return int(value) if value.isascii() and value.isdigit() else 1
+    threads: int  # of one job: --num-threads, default 1
+    max_jobs_run: int | None  # jobs that may run at once: --max-jobs-run or Grid Engine's -tc
+    gpus: int  # of one job: --gpu, default 0
 
     @property
     def same_log(self) -> str:
@@ -81,13 +68,6 @@ class Request:
         """Command line of one job."""
         return substitute(self.command, self.job_name, job)
 
-    def _count(self, name: str) -> int | None:
-        value = self.options.get(name)
-        if value is not None and not re.fullmatch(r"0*[1-9]\d*", value, re.ASCII):
-            option = f"--{name.replace('_', '-')}"
-            raise UsageError(f"invalid option {option} {value}: expected an integer of at least 1")
-        return int(value) if value is not None else None
-
 
 def parse(argv: list[str]) -> Request:
     """Parse a runner's command line; raises UsageError."""
@@ -102,14 +82,23 @@ def parse(argv: list[str]) -> Request:
         _take_options(words, options, native)
     if len(words) < 2 or not words[0]:
         raise UsageError("expected a log file and a command, as in: JOB=1:4 log/decode.JOB.log decode.sh JOB")
-    request = Request(options, tuple(native), job_name, jobs, words[0], join(words[1:]))
-    if job_name is not None and len(jobs) > 1 and job_name not in request.log:
+    if job_name is not None and len(jobs) > 1 and job_name not in words[0]:
         raise UsageError(
             "you are trying to run a parallel job but you are putting the output into just one log file"
-            f" ({request.log}); put {job_name} into its name"
+            f" ({words[0]}); put {job_name} into its name"
         )
-    _ = request.threads, request.max_jobs_run
-    return request
+    threads, most = (_count(options, name) for name in ("num_threads", "max_jobs_run"))
+    gpus = int(options["gpu"]) if options.get("gpu", "").isdecimal() else int("gpu" in options)
+    command = join(words[1:])
+    return Request(options, tuple(native), job_name, jobs, words[0], command, threads or 1, most, gpus)
+
+
+def _count(options: dict[str, str], name: str) -> int | None:
+    value = options.get(name)
+    if value is not None and not re.fullmatch(r"0*[1-9]\d*", value, re.ASCII):
+        option = f"--{name.replace('_', '-')}"
+        raise UsageError(f"invalid option {option} {value}: expected an integer of at least 1")
+    return int(value) if value is not None else None
 
 
 def _job_range(word: str, text: str) -> tuple[int, ...]:
