@@ -15,11 +15,7 @@ _tell = functools.cache(cli.log)  # once a process
 
 
 class Recorded:
-    """Calls a function, the first times as it is, then as the graph of what it does on the GPU.
-
-    What it reads and changes must stay in the same memory. To be called within :func:`own_stream`. What
-    cannot be recorded goes on as it is; the log says which.
-    """
+    """Calls a function, from the third time as a recorded CUDA graph; its memory must stay the same."""
 
     def __init__(self, run: Callable[[], object], what: str) -> None:
         self.run, self.what = run, what

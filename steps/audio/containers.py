@@ -35,11 +35,7 @@ LITTLE, BIG, CAF, W64 = Form("<4sI"), Form(">4sI"), Form(">4sQ", 1), Form("<16sQ
 
 @dataclass(frozen=True)
 class Data:
-    """The bytes of samples of a container without compression.
-
-    ``stated`` are those that the header counts, ``None`` where it leaves that open; ``there`` are up to the
-    next chunk, or to the end.
-    """
+    """Bytes of samples that a header counts (None: open), and those up to the next chunk or the end."""
 
     stated: int | None
     there: int

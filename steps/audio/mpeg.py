@@ -83,11 +83,7 @@ def _counts(frame: bytes, start: int) -> tuple[int | None, int]:
 
 
 def uncounted(stream: Stream, file: SourceFile) -> tuple[bytes, int]:
-    """Return a beginning for the stream that claims more frames than the file can hold.
-
-    It is to be read instead of the file's first bytes, as many as the second value says: the original with
-    its frame count replaced, or an Info frame with a count and nothing else.
-    """
+    """Return a beginning that claims more frames than fit, and how many first bytes it replaces."""
     count = struct.pack(">I", file.size // _MIN_FRAME_BYTES + 1)
     if stream.count_at is not None:
         return file.at(stream.start, stream.count_at - stream.start) + count, stream.count_at + 4

@@ -5,11 +5,7 @@ from pathlib import Path
 
 
 class SourceFile:
-    """A file opened for a decoder; ``reached`` is how many of its bytes have been read, from the first on.
-
-    It has no name, so that the extension has no say in what the content is, and a decoder that seeks to
-    nowhere (as they do on corrupt headers) is left where it can read nothing.
-    """
+    """A file without a name for a decoder, who may seek anywhere; ``reached`` bytes have been read."""
 
     def __init__(self, path: str) -> None:
         self._raw = Path(path).open("rb")  # noqa: SIM115 - closed by close()

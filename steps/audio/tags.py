@@ -8,11 +8,7 @@ from steps.audio import ffmpeg
 
 
 def artist(path: str | Path) -> str:
-    """Return the artist that a file's tags name, or else the album's artist; empty if there is none.
-
-    libsndfile reads RIFF INFO, Vorbis comments' ARTIST and an MP3 file's ID3; the rest (ID3 in other files,
-    APE, m4a, wma …) is read by ffprobe, if it is there.
-    """
+    """Return the artist, or else the album's, by libsndfile or else ffprobe; empty if there is none."""
     try:
         with soundfile.SoundFile(str(path)) as sound:
             found = sound.artist.strip()

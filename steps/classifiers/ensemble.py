@@ -97,10 +97,7 @@ def choose_shrinkage(scores: np.ndarray, labels: np.ndarray) -> tuple[int, float
 def fuse(
     scores: Mapping[str, np.ndarray], parts: Sequence[str], labels: np.ndarray
 ) -> tuple[np.ndarray, float]:
-    """Return the sum of calibrated log posteriors of some parts, as sure as it is right, and its sharpness.
-
-    Parts whose errors were independent would have a sharpness of 1, which the sum never exceeds.
-    """
+    """Return the sum of some parts, as sure as it is right, and its sharpness, 1 at most."""
     total = np.sum([scores[name] for name in parts], axis=0)
     sharpness = min(1.0, fit_confidence(total, labels))
     return calibrate(total, sharpness), sharpness

@@ -135,12 +135,7 @@ def train(
     doubts: Mapping[str, float],
     costs: Sequence[float] = (0.01, 0.1, 1.0, 10.0),
 ) -> Trained:
-    """Choose shrinkages, costs and parts on held-out training tracks, and train on all of them.
-
-    ``tracks`` has the vectors of every part; what else it has, out-of-fold log posteriors (num_tracks, C),
-    comes from elsewhere. ``grid`` are shrinkages, ``costs`` for classifiers other than LDAs; ``doubts``: see
-    :func:`steps.classifiers.ensemble.choose_parts`.
-    """
+    """Choose settings and parts on held-out tracks, train on all; arrays are out-of-fold log posteriors."""
     by_name = {part.name: part for part in parts}
     members, scores = {}, {}
     for name, given in tracks.items():

@@ -21,11 +21,7 @@ def piece_bounds(num_frames: int, length: float) -> np.ndarray:
 
 
 def movements(tracks: Iterable[np.ndarray]) -> np.ndarray:
-    """Return the principal directions of frames around the mean of their track, scaled to a deviation of one.
-
-    Of frames (num_frames, dim), float64 of shape (dim, :data:`MOVEMENTS` or fewer). No class is needed, so
-    that tracks that a cross-validation holds out may be among them.
-    """
+    """Return principal directions of frames about their track's mean, at unit deviation, (dim, MOVEMENTS)."""
     scatter, count = np.zeros(()), 0
     for frames in tracks:
         values = np.asarray(frames, dtype=np.float64)

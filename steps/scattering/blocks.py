@@ -90,11 +90,7 @@ def cut(signal: Signal, plan: Layout, block: int) -> NDArray[np.floating]:
 
 
 def mirror_places(place: Any, start: Any, length: Any) -> Any:
-    """Say for each ``place`` in a block, 0, 1, 2 …, what it is a mirror image of, or itself.
-
-    ``start`` is the first sample of the block in its track, ``length`` that of the track, numbers or tensors.
-    A sample whose source is farther off than the block stands for itself: no frame that is kept sees it.
-    """
+    """Say what each ``place`` in a block is a mirror image of; itself if that lies outside the block."""
     period = (place + start) % (2 * length)
     source = length - (abs(2 * (period - length) + 1) + 1) // 2 - start
     return place + (source - place) * ((source >= 0) & (source < len(place)))

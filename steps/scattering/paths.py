@@ -27,10 +27,7 @@ class Child:
 
 @dataclass(frozen=True)
 class Group:
-    """First-order wavelets of one resolution (log2 of their subsampling) before one second bank.
-
-    ``members`` are (block, n1) by falling bandwidth, so that the parents of any child come first.
-    """
+    """First-order wavelets of one resolution before one second bank, as (block, n1) by falling bandwidth."""
 
     second: filters.Bank
     resolution: int

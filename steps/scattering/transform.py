@@ -40,11 +40,7 @@ class Transform:
             self.groups.append((group.resolution, there(group.columns), filters(first), children))
 
     def __call__(self, signals: Tensor, start: Tensor, length: Tensor) -> Tensor:
-        """Return averages [shape=(blocks, dims, frames)] of blocks [shape=(blocks, samples)] of tracks.
-
-        ``start`` is the first sample of each block in its track, ``length`` the samples of the track, both
-        [shape=(blocks, 1)]; samples beyond the ends of a track do not matter.
-        """
+        """Return averages (blocks, dims, frames) of blocks (blocks, samples); ends are (blocks, 1)."""
         places = [
             blocks.mirror_places(
                 torch.arange(self.num_samples >> rate, device=signals.device),

@@ -45,11 +45,7 @@ Signal = NDArray[np.floating] | Samples
 def open_wav(
     name: str, sample_rate: int, where: str, *, allow_pipes: bool = False, segment: Segment | None = None
 ) -> Iterator[Samples]:
-    """Open one channel of audio, a file or (``allow_pipes``) a command ending in ``|``, or a segment of it.
-
-    Raises UserError, which names ``where`` it comes from, if it is no audio, of another rate than
-    ``sample_rate`` Hz, of several channels, or ends early, or there is no such segment.
-    """
+    """Open a file, or a command ending in ``|`` if allowed, or a segment of it; UserError if it is amiss."""
     with archive.open_input(name, allow_pipes=allow_pipes, where=where) as stream:
         source = stream if stream.seekable() else io.BytesIO(stream.read())
         head = source.read(8)

@@ -93,11 +93,7 @@ def frame_features(signal: Signal) -> list[NDArray]:
 
 
 def modulation_spectrum(trajectories: NDArray) -> NDArray:
-    """Return the mean magnitude over all texture windows of the FFT along time, of shape (256, D).
-
-    Row m is the modulation frequency m · 0.168 Hz; row 0 holds the mean of the trajectory (num_frames, D).
-    Fewer frames than a texture window has are filled up with zeros [O].
-    """
+    """Return the mean magnitude of FFTs along time of texture windows (zeros fill up), (256, D)."""
     missing = TEXTURE - len(trajectories)
     if missing > 0:
         trajectories = np.pad(trajectories, ((0, missing), (0, 0)))

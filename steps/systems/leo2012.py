@@ -54,11 +54,7 @@ def median_of_pairs(distances: NDArray) -> float:
 
 
 def fastmap(distances: NDArray, num_axes: int, seed: int) -> tuple[NDArray, NDArray]:
-    """Embed objects by FastMap with pivots at the median distance.
-
-    ``distances`` (n, n) need not be Euclidean. Fewer than ``num_axes`` are made where no distance is left;
-    ``seed`` gives the object that each starts from. Returns coordinates (n, axes) and pivots (axes, 2).
-    """
+    """Embed objects by their distances (n, n) with pivots at the median: coordinates and pivots (axes, 2)."""
     rng = np.random.default_rng(seed)
     rest = np.square(distances)
     nothing = 1e-9 * rest.max()

@@ -133,12 +133,7 @@ def learn_weights(
 
 
 def choose(scaled: NDArray, tracks: Tracks, num_folds: int, seed: int) -> tuple[float, float, float, int]:
-    """Choose ridge, Laplacian and sharpness by cross-validation inside the training tracks.
-
-    The ridge and the sharpness are chosen without the Laplacian, the Laplacian with the held-out tracks as
-    unlabelled ones. Returns ambient, intrinsic, sharpness, and the tracks that were right without the
-    Laplacian.
-    """
+    """Choose ridge and sharpness, then the Laplacian, by cross-validation, and say how many were right."""
     num_classes, folds = len(tracks.classes), tracks.folds(num_folds, seed)
 
     def right(ambient: float, intrinsic: float, sharpness: float) -> int:

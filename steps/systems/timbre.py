@@ -86,11 +86,7 @@ def loudness(energy: NDArray) -> NDArray[np.float64]:
 
 
 def fluctuation_pattern(levels: NDArray) -> NDArray[np.float64]:
-    """Return Pampalk's fluctuation pattern: the median over 6 s segments, flattened, 1200 values.
-
-    Each band's loudness is Fourier transformed over a segment (half overlap), weighted by what is felt, its
-    gradient along the modulation frequency taken, and smoothed over neighbouring bands and frequencies.
-    """
+    """Return Pampalk's fluctuation pattern, the median over segments of 6 s, flattened, 1200 values."""
     frequency = np.arange(1, NUM_MODULATIONS + 1) / SEGMENT_SECONDS
     felt = 1.0 / (frequency / 4.0 + 4.0 / frequency)
     size = round(SEGMENT_SECONDS * FRAME_RATE)
