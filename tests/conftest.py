@@ -68,7 +68,7 @@ def run_cli():
 
 @pytest.fixture(scope="session")
 def whole_run(tmp_path_factory) -> Path:
-    """A run of three models on the tiny corpus, once for all processes: ``copy``, ``stdout``, ``stderr``."""
+    """A run of two models on the tiny corpus, once for all processes: ``copy``, ``stdout``, ``stderr``."""
     root = tmp_path_factory.getbasetemp()
     folder = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "whole_run"
     folder.mkdir(exist_ok=True)

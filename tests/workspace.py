@@ -26,7 +26,7 @@ TINY_LSTM = {
     "batch-size": "5",
     "max-iters": "3",
 }
-TINY_MODELS = ("--dnns", "dnn1", "--lstms", "lstm_512 lstm_512_512")
+TINY_MODELS = ("--dnns", "dnn1", "--lstms", "lstm_512")
 TINY_SYSTEMS = {
     "hol2008": {"num-gauss": "4", "num-init": "1"},
     "sig2014": {"num-units": "16", "max-epochs": "3", "num-trees": "20", "frames-per-track": "50"},
