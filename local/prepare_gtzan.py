@@ -17,7 +17,7 @@ e.g.:  local/prepare_gtzan.py --folds 10 --fold 1 /corpora/gtzan data/gtzan
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,30 +63,19 @@ RECORDING: Lists = {
 ACROSS = (("metal.00058", "rock.00016"),)
 
 
-def connected(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return for every name the first (in C order) of those that pairs connect it with."""
-    first: dict[str, str] = {}
-
-    def root(name: str) -> str:
-        while first.setdefault(name, name) != name:
-            name = first[name]
-        return name
-
-    for pair in pairs:
-        a, b = sorted(map(root, pair))
-        first[b] = a
-    return {name: root(name) for name in sorted(first)}
-
-
 def repetition_groups() -> dict[str, str]:
     """Return for every excerpt that is repeated the first excerpt of its group."""
-    groups = [
-        tuple(f"{genre}.{number:05d}" for number in group)
+    repeated = [
+        {f"{genre}.{number:05d}" for number in numbers}
         for lists in (EXACT, RECORDING)
         for genre in lists
-        for group in lists[genre]
+        for numbers in lists[genre]
     ]
-    return connected((names[0], name) for names in (*groups, *ACROSS) for name in names[1:])
+    groups: list[set[str]] = []
+    for names in (*repeated, *map(set, ACROSS)):
+        touching = [group for group in groups if group & names]
+        groups = [group for group in groups if not group & names] + [names.union(*touching)]
+    return {name: min(group) for group in groups for name in group}
 
 
 def find_excerpts(root: Path) -> tuple[dict[str, Path], list[str]]:
