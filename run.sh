@@ -109,7 +109,7 @@ fi # otherwise they train beside the LSTMs
 if stage 5 "LSTMs: projected, with peepholes, trained in streams; their posteriors know what came before"; then
   [ "$stage" -lt 5 ] || dnn_names=
   # The last ones are the largest; they start first, so that none trains alone at the end.
-  for_each "$(backwards "$dnn_names $lstm_names")" "${train[@]}" "$data" "$dir" {}
+  for_each "$(tac <<<"$dnn_names"$'\n'"$lstm_names")" "${train[@]}" "$data" "$dir" {}
 fi
 
 if stage 6 "frame posteriors of every model for every track"; then

@@ -124,11 +124,6 @@ for_each() {
   done
 }
 
-# The words of $1, the last one first.
-backwards() {
-  tr ' ' '\n' <<<"$1" | tac
-}
-
 # What stands behind "feats" in the names of the features of configuration $1: nothing for the first one,
 # _t32768 for a further conf/scattering_t32768.conf.
 suffix() {
@@ -144,13 +139,11 @@ for config in $scattering_config; do
   [ "$stage" -gt 2 ] && [ ! -f "data/$name/train/$x.scp" ] || feats="$feats $x"
 done
 
-# The names of the trainings of models $1: "m m_seed2 …".
+# The names of the trainings of models $1, a line each: m, m_seed2 …
 with_seeds() {
-  local model number
+  local model
   for model in $1; do
-    printf '%s ' "$model"
-    for number in $(seq 2 "$num_seeds"); do
-      printf '%s ' "${model}_seed$number"
-    done
+    echo "$model"
+    seq -f "${model}_seed%g" 2 "$num_seeds"
   done
 }
