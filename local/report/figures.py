@@ -134,9 +134,7 @@ def draw_figure2(reference: Reference, rspecifier: str, title: str, stem: Path) 
     by_track = zip(utts, labels, tracks.transpose(1, 0, 2).reshape(len(utts), -1).tolist(), strict=True)
     rows = ([row, utt, classes[ref], *values] for row, (utt, ref, values) in enumerate(by_track))
     write_csv(stem.with_suffix(".csv"), header, rows)
-    places = [
-        (utt, step * frame) for utt, length in zip(utts, lengths, strict=False) for frame in range(length)
-    ]
+    places = [(utt, step * frame) for utt in utts for frame in range(len(posts[utt]))]
     by_frame = ([row, *place, *frames[row].tolist()] for row, place in enumerate(places))
     write_csv(stem.with_name(f"{stem.name}_frames.csv"), ["index", "utt", "frame", *classes], by_frame)
 

@@ -106,19 +106,12 @@ def experiment(run: Run, report_dir: Path) -> Part:
     }
     facts |= {name: m.extra["notes"] for name, m in run.scores.measures.items() if "notes" in m.extra}
     calibrations = tables.calibration_tables(run.scores.predictions)
-    listings = {
-        table.title.lstrip("# ").partition(":")[0]: "\n".join(table.lines()) for table in calibrations
-    }
-    files = [
-        path for path in (run.path / "results.txt", *sorted(run.path.glob("log/*.log"))) if path.is_file()
-    ]
+    listings = {t.title.lstrip("# ").partition(":")[0]: "\n".join(t.lines()) for t in calibrations}
+    files = [run.path / "results.txt", *sorted(run.path.glob("log/*.log"))]
+    links = [(path, quote(f"../{path.relative_to(report_dir.parent)}")) for path in files if path.is_file()]
     return {
         "title": f"{run.label}: {run.path.name}",
-        "links": [
-            (path.name, quote(f"../{path.relative_to(report_dir.parent)}"))
-            for path in files
-            if path.is_file()
-        ],
+        "links": [(path.name, target) for path, target in links],
         "facts": facts.items(),
         "listings": [*listings.items(), *made["configuration"].items()],
     }
