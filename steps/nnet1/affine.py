@@ -49,6 +49,7 @@ class AffineLayer(Layer):
         self.weight_grad: torch.Tensor | None = None
         self.bias_grad: torch.Tensor | None = None
         self.weight_corr: torch.Tensor | None = None
+        self.end: tuple[torch.Tensor, ...] | None = None  # what is computed of the end of a network
         self.bias_corr: torch.Tensor | None = None
 
     def propagate(self, x: torch.Tensor) -> torch.Tensor:
@@ -146,22 +147,27 @@ def pass_end(
     targets: torch.Tensor,
     weights: torch.Tensor,
     xent: Xent,
-) -> Signal:
+    options: TrainOptions,
+) -> None:
     """Go from the product of the hidden layer to the loss and back: ``network_end`` of ``kernels/rows.c``.
 
-    ``h`` [rows, hidden] becomes the derivative there; all gradients but that of the hidden weights are known
-    then. Returns what the last layer saw.
+    ``h`` [rows, hidden] becomes the derivative there; the last layer is updated and of the hidden one the
+    gradient of the bias known.
     """
     hidden, last, library = end
-    y, diff = torch.empty_like(targets), torch.empty_like(targets)
-    grads = [torch.empty_like(part) for part in (hidden.bias, last.weight, last.bias)]
-    hidden.bias_grad, last.weight_grad, last.bias_grad = grads
-    given = (hidden.bias, last.weight, last.bias, targets, weights)
-    pointers = (part.data_ptr() for part in (*given, h, y, diff, *grads, xent.sums))
-    dims = (*h.shape, last.output_dim)
-    library.network_end(torch.get_num_threads(), *dims, xent.by_target, xent.floor, *pointers)
+    if last.end is None or len(last.end[0]) != len(h):
+        like = (targets, targets, hidden.bias, last.weight, last.bias)
+        last.end = tuple(torch.empty_like(part) for part in like)
+    y, diff, hidden.bias_grad, *grads = last.end
+    plain = options.momentum == options.l1_penalty == options.l2_penalty == last.max_norm == 0
+    rate = options.learn_rate if plain else 0.0
+    given = (hidden.bias, last.weight, last.bias, targets, weights, h, *last.end, xent.sums)
+    numbers = (*h.shape, last.output_dim, xent.by_target, xent.floor, rate * last.coef, rate * last.bias_coef)
+    library.network_end(torch.get_num_threads(), *numbers, *(part.data_ptr() for part in given))
     xent.added()
-    return Signal(h, y, diff)
+    if not plain:
+        last.weight_grad, last.bias_grad = grads
+        last.update(Signal(h, y, diff), options)
 
 
 def regularize_l1(weight: torch.Tensor, corr: torch.Tensor, penalty: float, rate: float) -> None:

@@ -121,7 +121,7 @@ class Xent:
     @property
     def num_frames(self) -> float:
         """Sum of the weights of all frames so far."""
-        return float(self.frames.sum())
+        return float(sum(self.frames.tolist()))
 
     @property
     def avg_loss(self) -> float:

@@ -126,9 +126,8 @@ class Net:
         if end is None:
             self.backpropagate(xent.eval(self.propagate(x), targets, weights), options)
             return
-        hidden, last, _ = end
-        h = hidden.product(self._propagate(self.layers[:-2], x))
-        last.update(affine.pass_end(end, h, targets, weights, xent), options)
+        h = end[0].product(self._propagate(self.layers[:-2], x))
+        affine.pass_end(end, h, targets, weights, xent, options)
         self.activations.append(h)
         self.backpropagate(h, options)
 

@@ -138,17 +138,19 @@ def test_the_bits_of_a_dnns_end_do_not_depend_on_the_number_of_threads():
     if kernels.rows() is None:
         pytest.skip("no C compiler here")
     products.use("rows=c")
-    hidden, last = (
-        AffineLayer(nn.AffineTransform(n, m, weight=torch.randn(m, n), bias=torch.randn(m)))
-        for n, m in ((3, 80), (80, 6))
-    )
-    assert hidden.takes(nn.Sigmoid(80, 80)) and last.takes(nn.Softmax(6, 6))
+    params = [(torch.randn(m, n), torch.randn(m)) for n, m in ((3, 80), (80, 6))]
     h, targets, weights = torch.randn(67, 80), torch.rand(67, 6), torch.rand(67)
 
     def results():
+        hidden, last = (
+            AffineLayer(nn.AffineTransform(*weight.T.shape, weight=weight.clone(), bias=bias.clone()))
+            for weight, bias in params
+        )
+        assert hidden.takes(nn.Sigmoid(80, 80)) and last.takes(nn.Softmax(6, 6))
         own, xent = h.clone(), Xent(6)
-        at = pass_end(end_in_c([hidden, last], targets, weights), own, targets, weights, xent)
-        return own, at.y, at.dy, hidden.bias_grad, last.weight_grad, last.bias_grad, xent.sums
+        end = end_in_c([hidden, last], targets, weights)
+        pass_end(end, own, targets, weights, xent, TrainOptions(0.1))
+        return own, *last.end, last.weight, last.bias, xent.sums
 
     assert_equal_for_all_threads(results)
 

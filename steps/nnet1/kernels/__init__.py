@@ -31,7 +31,7 @@ _ROWS_SIGNATURES: dict[str, list[Any]] = {
     "add_bias": [_INT] * 4 + [_POINTER] * 2,
     "bias_gradient": [_INT] * 3 + [_POINTER] * 3,
     "few_columns": [_INT] * 4 + [_POINTER] * 3,
-    "network_end": [_INT] * 5 + [_FLOAT] + [_POINTER] * 12,
+    "network_end": [_INT] * 5 + [_FLOAT] * 3 + [_POINTER] * 12,
 }
 
 

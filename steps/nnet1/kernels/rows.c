@@ -166,9 +166,10 @@ INLINE void back_rows(const int rows, int hidden, int n, range columns, const fl
  * the last hidden layer, the classes' affine transform, softmax, cross-entropy, derivatives.
  *
  * h [rows, hidden] holds the product of the hidden layer on entry, the derivative there on return; y and diff
- * [rows, n] are the outputs and their derivatives; the gradients are those of bias_h, w [n, hidden] and bias [n]. */
-void network_end(int threads, int rows, int hidden, int n, int by_target, float floor, const float *bias_h,
-                 const float *w, const float *bias, const float *t, const float *weights, float *h, float *y,
+ * [rows, n] are the outputs and their derivatives; the gradients are those of bias_h, w [n, hidden] and bias [n],
+ * of which the latter two take a step of these rates in the end. */
+void network_end(int threads, int rows, int hidden, int n, int by_target, float floor, float rate, float bias_rate,
+                 const float *bias_h, float *w, float *bias, const float *t, const float *weights, float *h, float *y,
                  float *diff, float *grad_h, float *grad_w, float *grad, double *sums) {
   memset(grad, 0, (size_t)n * sizeof(float));
 #pragma omp parallel num_threads(threads)
@@ -201,5 +202,9 @@ void network_end(int threads, int rows, int hidden, int n, int by_target, float 
 #undef BACK_ROWS
       }
     }
+    for (int j = 0; rate != 0 && j < n; j++)
+      for (int k = columns.from; k < columns.to; k++) w[(ptrdiff_t)j * hidden + k] -= rate * grad_w[(ptrdiff_t)j * hidden + k];
+#pragma omp single nowait
+    for (int j = 0; bias_rate != 0 && j < n; j++) bias[j] -= bias_rate * grad[j];
   }
 }
