@@ -51,7 +51,7 @@ def save(figure: Figure, stem: Path, *, dpi: int = 160) -> None:
     """Write ``stem``.png and ``stem``.pdf atomically, and close the figure."""
     figure.set_dpi(dpi)
     if layout := figure.get_layout_engine():
-        for _ in range(2):  # it settles in two passes; then it is the same for both files
+        for _ in range(2 if len(figure.axes) > 2 else 1):  # until it settles; then both files are the same
             layout.execute(figure)
     figure.set_layout_engine("none")
     with atomic.replacing(stem.with_suffix(".png"), "wb") as file:  # savefig draws twice
@@ -220,7 +220,8 @@ def draw_confusion(measures: Mapping[str, Measure], classes: Sequence[str], titl
         axes.imshow(shares, cmap=HEAT, vmin=0.0, vmax=1.0)
         for (i, j), n in np.ndenumerate(counts):
             colour = "white" if shares[i, j] > 0.55 else "black"
-            axes.text(j, i, str(n or ""), ha="center", va="center", fontsize=6.5, color=colour)
+            if n:
+                axes.text(j, i, str(n), ha="center", va="center", fontsize=6.5, color=colour)
             rows.append([name, classes[i], classes[j], int(n), float(shares[i, j])])
         axes.set_title(f"{name} {measure.percent:.2f} %", fontsize=8.5, loc="center")
         places, small = range(len(classes)), {"fontsize": 6.5}
