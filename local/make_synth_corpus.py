@@ -70,10 +70,7 @@ def number_pages(data: bytes, serial: int) -> bytes:
 
 
 def encode(sound: np.ndarray, track: synth.Track) -> bytes:
-    """Return a track's file, of the rate and channels that the plan gives it.
-
-    The channels of two are the same sound at different levels, so that their mean is as loud as one.
-    """
+    """Return a track's file; of two channels at different levels the mean is as loud as one."""
     if track.rate != synth.RATE:
         sound = soxr.resample(sound, synth.RATE, track.rate)
     if track.channels == 2:

@@ -57,10 +57,7 @@ def pool_predictions(folds: Sequence[Predictions], sources: Sequence[str]) -> Pr
 
 
 def pool_measures(folds: Sequence[Measure], votes: Predictions | None = None) -> Measure:
-    """Add up the confusion counts and the ties of one accuracy.
-
-    The interval by track, where the folds have one, is computed from the pooled majority votes.
-    """
+    """Add up counts and ties of one accuracy; the interval by track is that of the pooled ``votes``."""
     extra: dict[str, Any] = {"folds": [item.percent for item in folds]}
     if all("ties" in item.extra for item in folds):
         extra["ties"] = sum(item.extra["ties"] for item in folds)

@@ -69,8 +69,7 @@ def read_tracklist(path: Path) -> Iterator[list[str]]:
 def find_file(audio: Path, name: str) -> Path | None:
     """Return the file that a row of tracklist.csv means, or ``None`` if it is not there.
 
-    Three rows do not match the disk. An apostrophe is replaced by ``_`` only where the file is missing:
-    in the other 70 paths with apostrophes they are right.
+    Of three rows that do not match the disk; in the other 70 paths with apostrophes these are right.
     """
     candidates = (audio / other for other in (name, name.replace("'", "_"), RENAMED.get(name, name)))
     return next((path for path in candidates if path.is_file()), None)

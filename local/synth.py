@@ -104,10 +104,7 @@ def generator(seed: int, *names: str | int) -> np.random.Generator:
 
 
 def apportion(total: int) -> dict[str, int]:
-    """Share ``total`` tracks among the classes by largest remainders, none below three (or two).
-
-    UserError if ``total`` is less than two a class.
-    """
+    """Share ``total`` tracks among the classes by largest remainders, none below three (or two)."""
     if total < 2 * len(GENRES):
         need = f"the corpus needs at least {2 * len(GENRES)} tracks a side, two a genre, got {total}"
         raise UserError(f"{need}; raise --num-train and --num-test")

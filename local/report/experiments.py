@@ -119,10 +119,9 @@ def seed_paths(prefix: Path, model: str, num_seeds: int) -> list[Path]:
 
 
 def load_runs(prefix: Path, models: Sequence[str], num_seeds: int = 1, test_set: str = "test") -> list[Run]:
-    """Load ``<prefix>_<model>`` and its repetitions ``_seed2`` … ``_seed<num_seeds>``.
+    """Load ``<prefix>_<model>`` and its repetitions ``_seed2`` … ``_seed<num_seeds>``, of the same tracks.
 
     What has no network is averaged over the repetitions that there are: most have nothing random in them.
-    UserError if results are missing, or are not of the same tracks.
     """
     runs: list[Run] = []
     for model in models:

@@ -46,10 +46,7 @@ class McNemar(NamedTuple):
 
 
 def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
-    """Test whether two systems are right equally often, from the tracks on which they disagree.
-
-    ``first`` and ``second`` (num_tracks,) say whether each system is right; p is 1 when they never disagree.
-    """
+    """Test whether two systems are right (num_tracks,) equally often; p is 1 when they never disagree."""
     from scipy.stats import binomtest
 
     only_first, only_second = int(np.sum(first & ~second)), int(np.sum(second & ~first))

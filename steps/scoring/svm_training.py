@@ -133,8 +133,7 @@ def choose_cost(
     """Return the C with the most held-out tracks right, and the counts of all.
 
     Of equal ones the larger balanced accuracy decides, since a small C that only knows the largest class
-    may be as often right as one that knows them all; then the smaller C. Standardisation is part of the
-    training of each fold.
+    may be as often right as one that knows them all; then the smaller C.
     """
     confusion = np.zeros((len(options.grid), num_classes, num_classes), dtype=np.int64)
     for train, held in folds:
