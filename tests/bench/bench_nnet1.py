@@ -21,7 +21,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +51,9 @@ FEATS, CLASSES, STREAMS, BPTT, MINIBATCH = 525, 6, 4, 60, 256
 KALDI, KALDI_FORWARD = "Kaldi's products, OpenBLAS", "Kaldi's forward products, OpenBLAS"
 GPU_UTTERANCES = 128
 TR_FRAMES, EPOCHS = 996_000, {"dnn": 100, "lstm": 50}
+
+FRAMES = 1366  # of an utterance, as in ISMIR2004
+UTTERANCES = {"dnn": 12, "lstm": 4}  # of a list: 64 minibatches, or 23 chunks of each of 4 streams
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,7 @@ def get_parser() -> cli.KaldiParser:
     return parser
 
 
-def make_corpus(folder: Path, utterances: int = 4, frames: int = 1366) -> tuple[str, str]:
+def make_corpus(folder: Path, utterances: int, frames: int = FRAMES) -> tuple[str, str]:
     """Write random features and labels; returns their rspecifiers."""
     rng = np.random.default_rng(0)
     with (
@@ -144,16 +147,22 @@ def make_corpus(folder: Path, utterances: int = 4, frames: int = 1366) -> tuple[
     return f"scp:{folder}/feats.scp", f"scp:{folder}/labels.scp"
 
 
-def median_speed(run: Callable[[], float], seconds: float, repeats: int) -> float:
-    """Median frames a second of ``repeats`` runs of ``seconds / repeats``; ``run`` returns its frames."""
-    run()
-    speeds = []
+def median_speeds(runs: Sequence[Callable[[], float]], seconds: float, repeats: int) -> list[float]:
+    """Median frames a second of runs in turns, each ``repeats`` times ``seconds / repeats`` long.
+
+    A run returns its frames. The median of the ratio of the first to the last is what follows the medians.
+    """
+    speeds: list[list[float]] = [[] for _ in runs]
+    for run in runs:
+        run()
     for _ in range(repeats):
-        frames, started = 0.0, clock()
-        while (elapsed := clock() - started) < seconds / repeats:
-            frames += run()
-        speeds.append(frames / elapsed)
-    return statistics.median(speeds)
+        for run, own in zip(runs, speeds, strict=True):
+            frames, started = 0.0, clock()
+            while (elapsed := clock() - started) < seconds / repeats:
+                frames += run()
+            own.append(frames / elapsed)
+    ratios = [first / last for first, last in zip(speeds[0], speeds[-1], strict=True)]
+    return [*map(statistics.median, speeds), statistics.median(ratios)]
 
 
 def training_run(model: Model, corpus: tuple[str, str], device: str = "cpu") -> Callable[[], float]:
@@ -194,7 +203,7 @@ def forward_run(
     return run
 
 
-def kaldi_speed(model: Model, corpus: tuple[str, str], folder: Path, frames: int) -> float | None:
+def kaldi_speed(model: Model, corpus: tuple[str, str], folder: Path) -> float | None:
     """Frames a second of Kaldi's trainer on the same files, or None if it is not on PATH."""
     name = "nnet-train-frmshuff" if model.kind == "dnn" else "bd-nnet-train-lstm-streams"
     if shutil.which(name) is None:
@@ -209,7 +218,7 @@ def kaldi_speed(model: Model, corpus: tuple[str, str], folder: Path, frames: int
         here.timed(lambda: subprocess.run(command, check=True, capture_output=True, env=environment))
         for _ in range(5)
     ]
-    return frames / statistics.median(times)
+    return UTTERANCES[model.kind] * FRAMES / statistics.median(times)
 
 
 def row(*cells: object) -> None:
@@ -222,24 +231,22 @@ def report(model: Model, threads: int, corpus: tuple[str, str], folder: Path, ar
     torch.set_num_threads(threads)
     timing = (args.seconds, args.repeats)
     dims = (model.kind, model.units, model.layers, model.cells)
-    with threadpool_limits(threads, "blas"):
-        kaldi_training = median_speed(kaldi_products.kaldi_updates(*dims), *timing)
-        kaldi_forward = median_speed(kaldi_products.kaldi_forward(*dims, 100), *timing)
     flops, num_bytes, weights, frames = model.training_cost()
     bound = frames / max(flops / sgemm_peak(threads), num_bytes / bandwidth(weights))
-    speed = median_speed(training_run(model, corpus), *timing)
-    costs = f"{flops / 1e9:.2f} GF, {num_bytes / 1e6:.0f} MB"
-    times = f"{speed / kaldi_training:.2f}"
-    row("training", model.name, threads, f"{speed:.0f}", costs, *share(speed, bound), times)
-    row(KALDI, model.name, threads, f"{kaldi_training:.0f}", costs, *share(kaldi_training, bound), "1")
-    forward = median_speed(forward_run(model, corpus, folder), *timing)
+    with threadpool_limits(threads, "blas"):
+        runs = (training_run(model, corpus), kaldi_products.kaldi_updates(*dims))
+        speed, products_speed, times = median_speeds(runs, *timing)
+        costs = f"{flops / 1e9:.2f} GF, {num_bytes / 1e6:.0f} MB"
+        row("training", model.name, threads, f"{speed:.0f}", costs, *share(speed, bound), f"{times:.2f}")
+        row(KALDI, model.name, threads, f"{products_speed:.0f}", costs, *share(products_speed, bound), "1")
+        runs = (forward_run(model, corpus, folder), kaldi_products.kaldi_forward(*dims, 100))
+        forward, kaldi_forward, times = median_speeds(runs, *timing)
     bound = sgemm_peak(threads) / model.forward_flops()
     costs = f"{model.forward_flops() / 1e6:.2f} MF a frame"
-    times = f"{forward / kaldi_forward:.2f}"
-    row("forward", model.name, threads, f"{forward:.0f}", costs, *share(forward, bound), times)
+    row("forward", model.name, threads, f"{forward:.0f}", costs, *share(forward, bound), f"{times:.2f}")
     row(KALDI_FORWARD, model.name, threads, f"{kaldi_forward:.0f}", costs, *share(kaldi_forward, bound), "1")
-    if threads == 1 and (kaldi := kaldi_speed(model, corpus, folder, 4 * 1366)) is not None:
-        row("Kaldi", model.name, 1, f"{kaldi:.0f}", "", "", "", f"{kaldi / kaldi_training:.2f}")
+    if threads == 1 and (kaldi := kaldi_speed(model, corpus, folder)) is not None:
+        row("Kaldi", model.name, 1, f"{kaldi:.0f}", "", "", "", f"{kaldi / products_speed:.2f}")
     return speed
 
 
@@ -261,8 +268,9 @@ def report_gpu(models: list[Model], args) -> None:
             run = training_run(model, corpus, "cuda")
             started = time.perf_counter()
             first = run() / (time.perf_counter() - started)
-            later = median_speed(run, args.seconds, args.repeats)
-            forward = median_speed(forward_run(model, corpus, Path(name), "cuda"), args.seconds, args.repeats)
+            later, _ = median_speeds([run], args.seconds, args.repeats)
+            forward_pass = forward_run(model, corpus, Path(name), "cuda")
+            forward, _ = median_speeds([forward_pass], args.seconds, args.repeats)
             minutes = TR_FRAMES * (1 / first + (EPOCHS[model.kind] - 1) / later) / 60
             together += minutes
             row(model.name, *(f"{speed:.0f}" for speed in (first, later, forward)), f"{minutes:.1f}")
@@ -308,8 +316,8 @@ def main(argv: list[str] | None = None) -> int:
     row(*["---"] * 8)
     speeds = {}
     with tempfile.TemporaryDirectory() as name:
-        corpus = make_corpus(Path(name))
         for model in models:
+            corpus = make_corpus(Path(name), UTTERANCES[model.kind])
             for threads in counts:
                 speeds[threads, model] = report(model, threads, corpus, Path(name), args)
     for threads in counts:
