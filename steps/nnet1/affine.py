@@ -7,12 +7,11 @@ import ctypes
 import torch
 
 from steps.nnet1 import components as nn
-from steps.nnet1 import products
+from steps.nnet1 import kernels, products
+from steps.nnet1.host import ACTIVATIONS
 from steps.nnet1.layers import Layer, Signal
 from steps.nnet1.loss import Xent
 from steps.nnet1.options import TrainOptions
-
-_ACTIVATIONS: tuple[type | None, ...] = (None, nn.Sigmoid, nn.Softmax)  # by their numbers in kernels/rows.c
 
 
 class AffineLayer(Layer):
@@ -39,7 +38,7 @@ class AffineLayer(Layer):
 
     def takes(self, component: nn.Component) -> bool:
         """Take a component that stands behind, if it is an activation and the first one."""
-        if self.activation is not None or type(component) not in _ACTIVATIONS:
+        if self.activation is not None or type(component) not in ACTIVATIONS:
             return False
         self.activation = type(component)
         return True
@@ -57,7 +56,7 @@ class AffineLayer(Layer):
         y = self.product(x)
         if (library := products.rows_in_c(y, self.bias)) is not None:
             pointers = (self.bias.data_ptr(), y.data_ptr())
-            number = _ACTIVATIONS.index(self.activation)
+            number = ACTIVATIONS.index(self.activation)
             library.add_bias(torch.get_num_threads(), *y.shape, number, *pointers)
             return y
         y += self.bias
@@ -135,7 +134,7 @@ def end_in_c(
     They can if the layers end in a sigmoid and in the softmax of a few classes.
     """
     end = [layer for layer in layers[-2:] if isinstance(layer, AffineLayer)]
-    if [layer.activation for layer in end] != [nn.Sigmoid, nn.Softmax] or end[1].output_dim > products.FEW:
+    if [layer.activation for layer in end] != [nn.Sigmoid, nn.Softmax] or end[1].output_dim > kernels.FEW:
         return None
     library = products.rows_in_c(end[1].weight, targets, weights)
     return None if library is None else (end[0], end[1], library)

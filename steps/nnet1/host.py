@@ -17,8 +17,7 @@ from steps.nnet1 import components as nn
 from steps.nnet1 import kernels
 
 Array = NDArray[np.float32]
-FEW = 16  # columns of a product that C computes
-_ACTIVATIONS: tuple[type | None, ...] = (None, nn.Sigmoid, nn.Softmax)  # by their numbers in kernels/rows.c
+ACTIVATIONS: tuple[type | None, ...] = (None, nn.Sigmoid, nn.Softmax)  # by their numbers in kernels/rows.c
 
 
 def sigmoid(x: Array) -> Array:
@@ -70,7 +69,7 @@ class AffineLayer(Layer):
         super().__init__(affine)
         self.threads, self.activation = num_threads, activation
         self.library = kernels.rows()
-        self.in_c = self.library is not None and affine.output_dim <= FEW
+        self.in_c = self.library is not None and affine.output_dim <= kernels.FEW
         self.weight = _aligned(affine.weight if self.in_c else affine.weight.T)
         self.bias = _aligned(affine.bias)
 
@@ -85,7 +84,7 @@ class AffineLayer(Layer):
             self.library.few_columns(self.threads, *x.shape, y.shape[1], *_pointers(x, self.weight, y))
         else:
             np.matmul(x, self.weight, out=y)
-        number = _ACTIVATIONS.index(None if self.activation is None else type(self.activation))
+        number = ACTIVATIONS.index(None if self.activation is None else type(self.activation))
         self.library.add_bias(self.threads, *y.shape, number, *_pointers(self.bias, y))
         return y
 
@@ -180,7 +179,7 @@ class Host:
         layers: list[Layer] = []
         for component in components:
             last = layers[-1] if layers else None
-            if isinstance(last, AffineLayer) and last.activation is None and type(component) in _ACTIVATIONS:
+            if isinstance(last, AffineLayer) and last.activation is None and type(component) in ACTIVATIONS:
                 last.activation = component
             elif isinstance(component, nn.AffineTransform):
                 layers.append(AffineLayer(component, None, self.num_threads))

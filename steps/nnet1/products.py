@@ -34,7 +34,6 @@ KINDS = {
 """Kinds of products and the candidates for each, in the order that decides between equals."""
 SIZES = {"large": (256, 512, 512), "gradient": (512, 256, 512), "rows": (256, 512, 8)}
 """Rows, depth and columns of the product that is timed."""
-FEW = 16
 MARGIN = 0.05
 REPEATS = 5
 HELP = (
@@ -157,7 +156,7 @@ def multiply(
     """
     if not out.is_cpu or out.dtype != torch.float32:
         return by_torch(a, b, out, alpha, beta)
-    if out.shape[1] <= FEW and beta == 0 and alpha == 1 and chosen("rows") == "c":
+    if out.shape[1] <= kernels.FEW and beta == 0 and alpha == 1 and chosen("rows") == "c":
         return by_c(a, b, out)
     kind = "large" if a.stride(1) == 1 else "gradient"  # of a gradient, a is a transposed derivative
     return _WAYS[chosen(kind)](a, b, out, alpha, beta)

@@ -18,6 +18,7 @@ from typing import Any
 from steps import native
 
 PAD = 16
+FEW = 16  # columns of a product that is made row by row
 HERE = Path(__file__).parent
 LSTM, ROWS, HEADER = (HERE / name for name in ("lstm.c", "rows.c", "vectors.h"))
 _INT, _FLOAT, _POINTER = ctypes.c_int, ctypes.c_float, ctypes.c_void_p
