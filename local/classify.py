@@ -15,8 +15,6 @@ Usage: local/classify.sh [options] <exp-dir|system.zip> <file|folder>...
 e.g.:  local/classify.sh exp/ismir04_lstm_512/svm_fusion ~/new_music track.mp3
 """
 
-from __future__ import annotations
-
 import json
 import os
 import signal

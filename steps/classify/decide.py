@@ -1,7 +1,5 @@
 """The decision of a trained system about one track, by the functions, and with the bits, of the recipe."""
 
-from __future__ import annotations
-
 import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -13,8 +13,6 @@ believed before size and checksum are right, and nothing else is unpacked. Where
 make it too large, ``<network>.rounded`` holds them (:mod:`steps.classify.rounding`) and provenance says so.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

@@ -4,8 +4,6 @@ Weights of networks are hardly compressible: those of the paper's largest LSTM a
 with high and low bytes apart, deflate stores them in a third. Biases, peepholes and all else keep their bits.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Posteriors over the time of a track, for people who would rather look: a table and a picture."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """``AffineTransform`` at work, with the activation behind it; momentum, penalties, max-norm as in nnet1."""
 
-from __future__ import annotations
-
 import ctypes
 
 import torch

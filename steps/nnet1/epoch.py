@@ -1,7 +1,5 @@
 """One pass over the data: train a network or measure its loss."""
 
-from __future__ import annotations
-
 import ctypes
 import time
 from collections.abc import Callable, Iterable

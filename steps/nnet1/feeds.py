@@ -6,8 +6,6 @@ say that also work on the CPU: they are given row numbers in place of features. 
 are cut on the CPU by a thread, ahead of their use.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -90,7 +88,7 @@ class Plan:
     frames: list[int]
     done: list[int]
 
-    def to(self, device: torch.device) -> Plan:
+    def to(self, device: torch.device) -> "Plan":
         """Return the plan with its tensors on a device."""
         moved = {name: getattr(self, name).to(device) for name in ("feats", "targets", "weights", "new")}
         return replace(self, **moved)

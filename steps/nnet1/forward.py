@@ -7,8 +7,6 @@ last one takes blocks of an utterance alone; on a GPU all products have the same
 output has the same bits whatever runs beside it: results do not depend on how a list was split into jobs.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field

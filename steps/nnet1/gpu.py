@@ -1,7 +1,5 @@
 """What the forward pass needs of a GPU: torch's arrays, and the layers of training."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -4,8 +4,6 @@ A layer may overwrite its input [rows, input_dim], which is contiguous float32. 
 all of it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -7,8 +7,6 @@ does. The 2014 tools take ``log y`` without the floor; today's weigh a frame by 
 As soon as a block of more than ``report_frames`` is complete (always 360 000 in 2014), its loss is logged.
 """
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass, field
 

@@ -12,8 +12,6 @@ products, with as many rows as streams, are those of the library that ``thin`` n
 back (see ``products``).
 """
 
-from __future__ import annotations
-
 import torch
 
 from steps.nnet1 import components as nn

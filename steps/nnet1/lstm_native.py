@@ -5,8 +5,6 @@ ones, with as many rows as streams, and all arithmetic on the gates are in ``ker
 two directions run there, and which by a library, is measured.
 """
 
-from __future__ import annotations
-
 import ctypes
 from typing import Any
 

@@ -14,8 +14,6 @@ What is outside the recurrence (products with x, y and r for all frames at once)
 interpreter (TRITON_INTERPRET=1) the kernels run on the CPU as a grid of one program.
 """
 
-from __future__ import annotations
-
 import functools
 import subprocess
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Kaldi's own permutation of the frames cannot be reproduced; ours is that of nump
 it depends on the seed and the order of the list alone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -123,7 +121,7 @@ class Streams:
                 like = next(stream.utterance for stream in streams if stream.utterance is not None)
             yield self._chunk(streams, like, new)
 
-    def _chunk(self, streams: list[_Stream], like: Utterance, new: list[bool]) -> Minibatch:
+    def _chunk(self, streams: list["_Stream"], like: Utterance, new: list[bool]) -> Minibatch:
         size = (self.batch_size, self.num_stream)
         feats, targets = (part.new_zeros(*size, part.shape[1]) for part in (like.feats, like.targets))
         weights = torch.zeros(size)

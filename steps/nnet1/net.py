@@ -1,7 +1,5 @@
 """A network at work: forward pass, and backward pass with the updates in between, as nnet1 does them."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from typing import Any

@@ -8,8 +8,6 @@ e.g. nnet_forward.py --feature-transform=transform.nnet final.nnet scp:feats.scp
 Every utterance is passed as a whole, LSTMs from a zero state.
 """
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 

@@ -9,8 +9,6 @@ kernels in C. ``auto`` times all of a kind once on a machine and takes the first
 this one, take the same. :func:`identity` is recorded with a training: as an option's value it repeats it.
 """
 
-from __future__ import annotations
-
 import argparse
 import ctypes
 import time

@@ -3,8 +3,6 @@
 What ``products`` measured to be fastest is kept beside the compiled library.
 """
 
-from __future__ import annotations
-
 import ctypes
 import functools
 import importlib.metadata
