@@ -142,11 +142,6 @@ def read_options(parser: cli.KaldiParser, path: Path, num_arguments: int) -> Nam
         raise UserError(f"{path}: not understood by this version of the recipe") from None
 
 
-def features_of(signal: wav.Samples, options: Namespace, device: str) -> NDArray[np.float32]:
-    """Return the features (num_frames, dims) of a track, as the recipe reads them from their archive."""
-    return compute_scattering.features_of(signal, options, device)
-
-
 def softmax(scores: NDArray) -> NDArray[np.float64]:
     """Return scores as shares that add up to 1."""
     powers = np.exp(scores - scores.max())
@@ -197,7 +192,8 @@ def open_best(system: TrainedSystem, use_gpu: str, num_threads: int) -> Steps:
 
     def read(path: Path) -> Frames:
         with wav.open_wav(str(path), chosen.sample_rate, str(path)) as signal:
-            return {feats: features_of(signal, options, device) for feats, options in scales.items()}
+            features = compute_scattering.features_of
+            return {feats: features(signal, options, device) for feats, options in scales.items()}
 
     def conclude(frames: Frames, posts: Mapping[str, NDArray]) -> Decision:
         means = {name: vote(post).mean_log_posterior for name, post in posts.items()}
@@ -246,7 +242,7 @@ def open_frames(system: TrainedSystem, rule: str, use_gpu: str, num_threads: int
 
     def read(path: Path) -> Frames:
         with wav.open_wav(str(path), chosen.sample_rate, str(path)) as signal:
-            return {"feats": features_of(signal, options, device)}
+            return {"feats": compute_scattering.features_of(signal, options, device)}
 
     def conclude(frames: Frames, posts: Mapping[str, NDArray]) -> Decision:
         post = posts.get("post")
