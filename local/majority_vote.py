@@ -11,14 +11,12 @@ e.g.:  local/majority_vote.py data/synth/test scp:exp/synth_lstm_512/post_test/p
          exp/synth_lstm_512/score_test
 """
 
-from dataclasses import replace
-
 import numpy as np
 
 from steps.scoring.reference import read_num_frames, read_reference
 from steps.scoring.scores import Measure, Predictions, write_scores
+from steps.scoring.segment import read_posteriors, vote
 from steps.scoring.significance import interval_by_track
-from steps.scoring.votes import read_posteriors, vote
 from utils import cli
 
 
@@ -28,31 +26,26 @@ def main(argv: list[str] | None = None) -> int:
     reference = read_reference(args.data_dir)
     posteriors = read_posteriors(reference, args.post_rspecifier, read_num_frames(reference))
     found = {utt: vote(post) for utt, post in posteriors}
-    votes = [found[utt] for utt in reference.genre]
-    frames, ties = np.stack([item.counts for item in votes]), np.array([int(item.tie) for item in votes])
-    ref = reference.labels
-    counts = {"frames": frames.sum(axis=1), "frames_correct": frames[np.arange(len(ref)), ref], "tie": ties}
-    by_vote = Predictions(
-        reference.classes,
-        tuple(reference.genre),
-        ref,
-        np.array([item.majority for item in votes]),
+    votes, ref = [found[utt] for utt in reference.genre], reference.labels
+    frames, logs = (
+        np.stack([getattr(item, name) for item in votes]) for name in ("counts", "mean_log_posterior")
+    )
+    ties = [int(item.tie) for item in votes]
+    counts = {"frames": frames.sum(axis=1), "frames_correct": frames[np.arange(len(ref)), ref]}
+    counts["tie"] = np.array(ties)
+    truth, shares = (
+        (reference.classes, tuple(reference.genre), ref),
         np.stack([item.shares for item in votes]),
-        counts,
-        probabilities=True,  # the shares of the frames
     )
-    by_log = replace(
-        by_vote,
-        hyp=np.array([item.by_log_posterior for item in votes]),
-        scores=np.stack([item.mean_log_posterior for item in votes]),
-        probabilities=False,
-    )
+    majority = np.array([item.majority for item in votes])
+    by_vote = Predictions(*truth, majority, shares, counts, probabilities=True)
+    by_log = Predictions(*truth, logs.argmax(axis=1), logs, counts)
     confusion = np.zeros((len(reference.classes),) * 2, dtype=np.int64)
     np.add.at(confusion, ref, frames)
     interval = [100 * end for end in interval_by_track(counts["frames_correct"], counts["frames"])]
     measures = [
         Measure("Frame_acc", confusion, {"by_track": interval}),
-        Measure("Seg_acc", by_vote.confusion, {"ties": int(ties.sum())}),
+        Measure("Seg_acc", by_vote.confusion, {"ties": sum(ties)}),
         Measure("LogSeg_acc", by_log.confusion),
     ]
     write_scores(args.out_dir, measures, {"Seg_acc": by_vote, "LogSeg_acc": by_log})

@@ -61,7 +61,7 @@ else
     rm -rf "$exp"/svm_{lstm,fusion}_crossfit # of an earlier run
   fi
   if $sweep; then
-    calls+=(local/sweep_k.py --config "$svm_config" --test-set "$first" "$data" "$sc/svm_sc" "$exp")
+    calls+=(local/sweep_k.py --test-set "$first" "$data" "$sc/svm_sc" "$exp")
     inputs+=(--in "$sc/svm_sc/train.scp" --in "$sc/svm_sc/$first.scp")
     outputs+=(--out "$exp/sweep_k.tsv")
   fi

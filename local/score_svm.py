@@ -27,8 +27,7 @@ def main(argv: list[str] | None = None) -> int:
             f"{args.vec_rspecifier}: expected vectors of {svm.dim} values (the SVM's), got "
             f"{vectors.shape[1]}; is it another type of segment feature?"
         )
-    notes = {args.name: svm.describe()}
-    write_decisions(args.out_dir, reference, {args.name: svm.scores(vectors)}, notes)
+    write_decisions(args.out_dir, reference, {args.name: svm.scores(vectors)}, {args.name: svm.notes})
     return 0
 
 

@@ -11,12 +11,12 @@ e.g.:  local/segment_features.py --type fusion --k 0.9 scp:data/synth/test/feats
 """
 
 from collections.abc import Iterator
+from itertools import zip_longest
 
 import numpy as np
 
 from steps import archive
-from steps.scoring.segment import mean_frame, posterior_statistics
-from steps.scoring.votes import check_posteriors
+from steps.scoring.segment import check_posteriors, mean_frame, posterior_statistics
 from utils import cli
 
 
@@ -41,20 +41,17 @@ def means(feats: str) -> Iterator[tuple[str, int, np.ndarray]]:
 
 
 def fusions(feats: str, posts: str, k: float) -> Iterator[tuple[str, int, np.ndarray]]:
-    """Yield [f_sc, f_lstm] of every utterance; both rspecifiers must hold the same ones."""
-    tracks = {utt: (count, vector) for utt, count, vector in statistics(posts, k)}
-    for utt, count, mean in means(feats):
-        if utt not in tracks:
-            raise cli.UserError(f"{posts}: utterance '{utt}' of {feats} is missing")
-        num_posteriors, vector = tracks.pop(utt)
-        if num_posteriors != count:
+    """Yield [f_sc, f_lstm] of every utterance; both rspecifiers must hold the same, in the same order."""
+    nothing = ("", 0, np.empty(0))
+    for (utt, count, mean), (other, length, vector) in zip_longest(
+        means(feats), statistics(posts, k), fillvalue=nothing
+    ):
+        if (utt, count) != (other, length):
             raise cli.UserError(
-                f"utterance '{utt}': expected {count} posteriors ({feats}), got {num_posteriors} ({posts}); "
-                "run the forward pass again"
+                f"expected frames and posteriors of the same tracks, got {count} of '{utt}' in {feats} and "
+                f"{length} of '{other}' in {posts}; run the forward pass again"
             )
         yield utt, count, np.concatenate([mean, vector])
-    if tracks:
-        raise cli.UserError(f"{feats}: utterance '{min(tracks)}' of {posts} is missing")
 
 
 def main(argv: list[str] | None = None) -> int:

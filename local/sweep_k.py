@@ -9,42 +9,28 @@ Reads <exp-dir>/post_train/post.scp, post_test/post.scp, svm_lstm/svm.npz, svm_f
 mean frames <sc-dir>/train.scp and test.scp of segment_features.py --type sc; writes <exp-dir>/sweep_k.tsv.
 
 Usage: local/sweep_k.py [options] <data-dir> <sc-dir> <exp-dir>
-e.g.:  local/sweep_k.py --config conf/svm.conf data/synth exp/synth_sc/svm_sc exp/synth_lstm_512
+e.g.:  local/sweep_k.py data/synth exp/synth_sc/svm_sc exp/synth_lstm_512
 """
-
-import argparse
 
 import numpy as np
 
 from steps.scoring.reference import read_reference, read_vectors
-from steps.scoring.segment import posterior_statistics
-from steps.scoring.svm import read_svm
-from steps.scoring.svm_training import add_svm_options, fit, svm_options
-from steps.scoring.votes import read_posteriors
+from steps.scoring.segment import posterior_statistics, read_posteriors
+from steps.scoring.svm import fit, positive_floats, read_svm
 from utils import atomic, cli
 
 COLUMNS = ("k", "lstm_correct", "fusion_correct", "total", "lstm_percent", "fusion_percent")
 DEFAULT_GRID = tuple(round(0.5 + 0.01 * step, 2) for step in range(50))
 
 
-def thresholds(text: str) -> tuple[float, ...]:
-    """Parse a comma-separated, increasing list of thresholds in [0, 1)."""
-    values = tuple(cli.finite_float(word) for word in text.split(","))
-    if values[0] < 0.0 or values[-1] >= 1.0 or list(values) != sorted(set(values)):
-        raise argparse.ArgumentTypeError(f"expected increasing thresholds in [0, 1), got '{text}'")
-    return values
-
-
 def main(argv: list[str] | None = None) -> int:
     """Sweep one model."""
     parser = cli.KaldiParser.of(__doc__)
-    add_svm_options(parser)
-    parser.add_argument("--k-grid", type=thresholds, default=DEFAULT_GRID, help="thresholds")
+    parser.add_argument("--k-grid", type=positive_floats, default=DEFAULT_GRID, help="thresholds")
     parser.add_argument("--test-set", default="test", metavar="SET", help="where it is tested")
     args = parser.parse_args(argv)
-    exp = args.exp_dir
+    exp, sets = args.exp_dir, []
     costs = [read_svm(exp / f"svm_{kind}/svm.npz").cost for kind in ("lstm", "fusion")]
-    sets = []
     for part in ("train", args.test_set):
         reference = read_reference(args.data_dir / part)
         means = read_vectors(reference, f"scp:{args.sc_dir}/{part}.scp")
@@ -62,8 +48,8 @@ def main(argv: list[str] | None = None) -> int:
                 kinds.append([values.astype(np.float32).astype(np.float64) for values in vectors])
             right = []
             for cost, ours, theirs in zip(costs, *kinds, strict=True):
-                machine = fit(ours, labels, len(reference.classes), cost, svm_options(args))
-                right.append(int((machine.scores(theirs).argmax(axis=1) == truth).sum()))
+                scores = fit(ours, labels, len(reference.classes), cost).scores(theirs)
+                right.append(int((scores.argmax(axis=1) == truth).sum()))
             percents = [f"{100.0 * correct / len(truth):.4f}" for correct in right]
             file.write("\t".join(map(str, [f"{k:g}", *right, len(truth), *percents])) + "\n")
     return 0

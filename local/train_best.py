@@ -32,7 +32,7 @@ from steps.classifiers.tracks import (
 )
 from steps.scoring.reference import Reference, read_artists, read_reference
 from steps.scoring.scores import write_decisions
-from steps.scoring.svm_training import SvmOptions, fold_count, make_folds, positive_floats
+from steps.scoring.svm import make_folds, positive_floats
 from utils import cli, provenance
 
 NETWORKS = ("dnn", "lstm", "attention")
@@ -63,7 +63,7 @@ def get_parser() -> cli.KaldiParser:
     add("--further-parts", type=part_list, default=(), help="those that must show their use")
     add("--shrinkages", type=positive_floats, default=(0.2, 0.4, 0.6), help="to choose from, up to 1")
     add("--costs", type=positive_floats, default=(0.01, 0.1, 1.0, 10.0), help="of svm, rbf and logistic")
-    add("--folds", type=fold_count, default=10, help="folds of the cross-validation")
+    add("--folds", type=cli.positive_int, default=10, help="folds of the cross-validation")
     text = "standard errors that a part must be missed by"
     add("--part-doubt", type=cli.finite_float, default=-1.0, help=text)
     add("--further-doubt", type=cli.finite_float, default=1.0, help=f"{text}: further ones, networks")
@@ -123,8 +123,7 @@ def network_configs(args: argparse.Namespace) -> dict[str, str]:
 
 def split(reference: Reference, labels: np.ndarray, folds: int, seed: int) -> tuple[Folds, str]:
     """Return the folds of the training tracks, and what they keep apart."""
-    given = SvmOptions(folds=folds, seed=seed)
-    pairs, grouped = make_folds(labels, read_artists(reference), reference.classes, given)
+    pairs, grouped = make_folds(labels, read_artists(reference), reference.classes, folds, seed)
     if sum(len(held) for _, held in pairs) != len(labels):
         raise cli.UserError(f"{reference.path}: too few tracks of a class for {folds} folds")
     return pairs, f"{len(pairs)}-fold {'artist-grouped' if grouped else 'stratified'}"

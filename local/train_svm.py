@@ -14,27 +14,24 @@ e.g.:  local/train_svm.py --config conf/svm.conf --type lstm --k 0.9 data/synth/
 import math
 
 from steps.scoring.reference import read_artists, read_reference, read_vectors
-from steps.scoring.svm import write_svm
-from steps.scoring.svm_training import add_svm_options, svm_options, train
+from steps.scoring.svm import positive_floats, train, write_svm
 from utils import cli
 
 
 def main(argv: list[str] | None = None) -> int:
     """Train one SVM."""
     parser = cli.KaldiParser.of(__doc__)
-    add_svm_options(parser)
-    recorded = "recorded in the file, changes nothing"
-    parser.add_argument("--type", default="", help=f"sc, lstm or fusion: {recorded}")
-    parser.add_argument("--k", type=cli.finite_float, default=math.nan, help=recorded)
+    add, recorded = parser.add_argument, "recorded in the file, changes nothing"
+    add("--c-grid", type=positive_floats, default=(0.001, 0.01, 0.1, 1.0, 10.0), help="costs to try")
+    add("--folds", type=cli.positive_int, default=5, help="folds of the cross-validation")
+    add("--seed", type=int, default=777, help="seed of the folds")
+    add("--type", default="", help=f"sc, lstm or fusion: {recorded}")
+    add("--k", type=cli.finite_float, default=math.nan, help=recorded)
     args = parser.parse_args(argv)
     reference = read_reference(args.data_dir)
-    artists = read_artists(reference)
-    vectors = read_vectors(reference, args.vec_rspecifier)
-    options = svm_options(args)
-    svm = train(vectors, reference.labels, artists, reference.classes, options, kind=args.type, k=args.k)
-    write_svm(args.svm, svm)
-    tried = ", ".join(f"{c:g}: {n}" for c, n in zip(svm.grid, svm.grid_correct, strict=True))
-    cli.log(f"{svm.describe()}; tried {tried}; wrote {args.svm}")
+    given = read_vectors(reference, args.vec_rspecifier), reference.labels, read_artists(reference)
+    options = args.c_grid, args.folds, args.seed
+    write_svm(args.svm, train(*given, reference.classes, *options, kind=args.type, k=args.k))
     return 0
 
 

@@ -24,7 +24,7 @@ from local.report.tables import write_csv
 from steps import archive
 from steps.scoring.reference import Reference, read_num_frames
 from steps.scoring.scores import Measure, Predictions
-from steps.scoring.votes import read_posteriors
+from steps.scoring.segment import read_posteriors
 from utils import atomic, tables
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9", "#F0E442")

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+import numpy as np
 from tqdm.utils import disp_len
 
 from local.report import paper
@@ -221,7 +222,8 @@ def calibration_tables(predictions: dict[str, Predictions]) -> list[Table]:
     found = []
     for name, table in predictions.items():
         if table.probabilities:
-            bins = reliability(table.confidence, table.right)
+            confidence = np.take_along_axis(table.scores, table.hyp[:, None], axis=1)[:, 0]
+            bins = reliability(confidence, table.right)
             rows = [
                 [f"{b.low:.1f} - {b.high:.1f}", str(b.tracks), *map(percent, (100 * b[3], 100 * b[4]))]
                 for b in bins

@@ -11,7 +11,7 @@ from steps.classifiers.ensemble import Pieces
 from steps.classifiers.model import POSTERIORS, Part
 from steps.classifiers.pieces import movements
 from steps.scoring.reference import Reference
-from steps.scoring.votes import read_posteriors, vote
+from steps.scoring.segment import read_posteriors, vote
 from utils.cli import UserError
 
 
@@ -25,14 +25,10 @@ def frames_file(folder: Path, feats: str, posteriors: str = "") -> Path:
 def read_frames(reference: Reference, feats: str, posteriors: str = "") -> Iterator[tuple[str, np.ndarray]]:
     """Read the frames of all tracks in turn; UserError if some are missing, unknown, empty or not finite."""
     rspecifier = f"scp:{frames_file(reference.path, feats, posteriors)}"
-    found = []
-    for utt, frames in archive.read_matrices(rspecifier):
-        reference.require(utt, rspecifier)
+    for utt, frames in reference.exactly(archive.read_matrices(rspecifier), rspecifier):
         if not len(frames) or not np.isfinite(frames).all():
             raise UserError(f"{rspecifier}: utterance '{utt}': no frames, or not finite; compute them again")
-        found.append(utt)
         yield utt, frames
-    reference.require_all(found, rspecifier)
 
 
 def with_projections(reference: Reference, parts: Sequence[Part], posteriors: str = "") -> list[Part]:

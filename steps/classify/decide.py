@@ -15,7 +15,6 @@ from steps.classify.parts import NETWORK, TrainedSystem
 from steps.scattering import paths, wav
 from steps.scoring import segment
 from steps.scoring.svm import read_svm
-from steps.scoring.votes import vote
 from steps.systems import registry
 from steps.systems.tracks import Tracks
 from utils import cli
@@ -196,7 +195,7 @@ def open_best(system: TrainedSystem, use_gpu: str, num_threads: int) -> Steps:
             return {feats: features(signal, options, device) for feats, options in scales.items()}
 
     def conclude(frames: Frames, posts: Mapping[str, NDArray]) -> Decision:
-        means = {name: vote(post).mean_log_posterior for name, post in posts.items()}
+        means = {name: segment.vote(post).mean_log_posterior for name, post in posts.items()}
         of_networks = {f"{POSTERIORS}{name}": post for name, post in posts.items()}
         chances = np.exp(ensemble.classify({**frames, **of_networks}, means))
         first = next(iter(posts.values()), None)
@@ -247,7 +246,7 @@ def open_frames(system: TrainedSystem, rule: str, use_gpu: str, num_threads: int
     def conclude(frames: Frames, posts: Mapping[str, NDArray]) -> Decision:
         post = posts.get("post")
         if svm is None and post is not None:
-            counted = vote(post)
+            counted = segment.vote(post)
             chances = counted.shares if rule == "vote" else counted.mean_posterior
             genre = counted.majority if rule == "vote" else int(chances.argmax())
             return Decision(genre, chances, post, chosen.frame_shift)

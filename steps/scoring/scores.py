@@ -34,7 +34,7 @@ def balanced_accuracy(confusion: np.ndarray) -> float:
     return float(np.mean(np.diag(confusion)[present] / totals[present]))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Measure:
     """One accuracy with the counts behind it."""
 
@@ -44,31 +44,16 @@ class Measure:
     """``by_track``: a second 95 % interval, that takes tracks as the trials; ``ties``: tracks without a
     clear majority; ``folds``: percent in each fold of a cross-validation; ``notes``: how it was made."""
 
-    @property
-    def correct(self) -> int:
-        """Trials that are right."""
-        return int(np.trace(self.confusion))
-
-    @property
-    def total(self) -> int:
-        """Trials."""
-        return int(self.confusion.sum())
-
-    @property
-    def percent(self) -> float:
-        """Accuracy in percent."""
-        return 100.0 * self.correct / self.total
+    def __post_init__(self) -> None:
+        self.correct, self.total = int(np.trace(self.confusion)), int(self.confusion.sum())
+        self.percent = 100.0 * self.correct / self.total
+        self.balanced = 100.0 * balanced_accuracy(self.confusion)  # percent, too
 
     @property
     def wilson(self) -> tuple[float, float]:
         """Wilson's 95 % interval in percent."""
         low, high = wilson(self.correct, self.total)
         return 100.0 * low, 100.0 * high
-
-    @property
-    def balanced(self) -> float:
-        """Balanced accuracy in percent."""
-        return 100.0 * balanced_accuracy(self.confusion)
 
     def counts(self) -> str:
         """Return how the greppable line of results.txt begins."""
@@ -110,11 +95,6 @@ class Predictions:
         """Confusion counts, int64 of shape (C, C)."""
         return confusion_matrix(self.ref, self.hyp, len(self.classes))
 
-    @property
-    def confidence(self) -> np.ndarray:
-        """Score of each hypothesis, float64 of shape (num_tracks,)."""
-        return np.take_along_axis(self.scores, self.hyp[:, None], axis=1)[:, 0]
-
     def same_tracks(self, other: "Predictions") -> bool:
         """Return whether another system was scored on the same tracks with the same labels."""
         ours, theirs = (self.classes, self.utts), (other.classes, other.utts)
@@ -148,13 +128,13 @@ def read_predictions(path: Path) -> Predictions:
         raise UserError(f"{path}: no predictions")
     utts, ref, hyp, scores, counts = zip(*rows, strict=True)
     return Predictions(
-        classes=tuple(name.partition(":")[2] for name in scores[0]),
-        utts=utts,
-        ref=np.array(ref),
-        hyp=np.array(hyp),
-        scores=np.array([list(row.values()) for row in scores]),
-        counts={name: np.array([row[name] for row in counts]) for name in counts[0]},
-        probabilities=next(iter(scores[0])).startswith("prob:"),
+        tuple(name.partition(":")[2] for name in scores[0]),
+        utts,
+        np.array(ref),
+        np.array(hyp),
+        np.array([list(row.values()) for row in scores]),
+        {name: np.array([row[name] for row in counts]) for name in counts[0]},
+        next(iter(scores[0])).startswith("prob:"),
     )
 
 
@@ -194,17 +174,9 @@ def write_decisions(
     probabilities: bool = False,
 ) -> None:
     """Write the results of accuracies whose scores (num_tracks, C) decide each track by the largest."""
-    found = {
-        name: Predictions(
-            reference.classes,
-            tuple(reference.genre),
-            reference.labels,
-            values.argmax(axis=1),
-            values,
-            probabilities=probabilities,
-        )
-        for name, values in scores.items()
-    }
+    truth, found = (reference.classes, tuple(reference.genre), reference.labels), {}
+    for name, values in scores.items():
+        found[name] = Predictions(*truth, values.argmax(axis=1), values, probabilities=probabilities)
     measures = [Measure(name, table.confusion, {"notes": notes[name]}) for name, table in found.items()]
     write_scores(folder, measures, found)
 
@@ -212,14 +184,16 @@ def write_decisions(
 def _read_measures(path: Path) -> tuple[tuple[str, ...], list[Measure]]:
     try:
         content = json.loads(tables.read_text(path, "the accuracies", "run the stage before"))
-        classes = tuple(str(name) for name in content["classes"])
+        classes = tuple(map(str, content["classes"]))
         measures = [
-            Measure(str(item["name"]), np.array(item["confusion"], dtype=np.int64), dict(item["extra"]))
+            Measure(
+                str(item["name"]),
+                np.array(item["confusion"], dtype=np.int64).reshape((len(classes),) * 2),
+                dict(item["extra"]),
+            )
             for item in content["measures"]
         ]
-        if any(m.confusion.shape != (len(classes),) * 2 or m.total < 1 for m in measures):
-            raise ValueError("a confusion matrix that does not fit the classes")
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
         raise UserError(f"{path}: not a file of accuracies ({error}); run what writes it again") from error
     return classes, measures
 

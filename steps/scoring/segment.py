@@ -1,8 +1,16 @@
-"""Segment features: what a track's frames and frame posteriors amount to (equations 10-14 of the paper)."""
+"""From frames and frame posteriors of a track to votes and segment features (the paper, equations 10-14)."""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
-from steps import mapped
+from steps import archive, mapped
+from steps.scoring.reference import Reference
+from utils.cli import UserError
+
+LOG_FLOOR = 1e-10
+"""Posteriors below this count as this, so that one impossible frame does not decide a track."""
 
 
 def mean_frame(feats: np.ndarray) -> np.ndarray:
@@ -13,8 +21,66 @@ def mean_frame(feats: np.ndarray) -> np.ndarray:
 def posterior_statistics(post: np.ndarray, k: float) -> np.ndarray:
     """Return f_lstm, four statistics of the frame posteriors (num_frames, C) (equations 11-14).
 
-    float64 of shape (4 * C,): maxima, minima, means and shares of frames above ``k``, each C values in class
-    order.
+    float64 of shape (4 * C,): maxima, minima, means and shares of frames above ``k``, by class.
     """
     share = mapped.sums(post, lambda block: block.astype(np.float64) > k) / len(post)
     return np.concatenate([post.max(axis=0), post.min(axis=0), mean_frame(post), share])
+
+
+class TrackVote(NamedTuple):
+    """What the frames of one track say."""
+
+    counts: np.ndarray  # frames whose largest posterior is each class, int64 of shape (C,)
+    mean_posterior: np.ndarray  # mean posterior of each class, float64 of shape (C,)
+    mean_log_posterior: np.ndarray  # mean natural logarithm of the floored posteriors, float64 of shape (C,)
+    majority: int  # class of the majority vote
+    tie: bool  # whether several classes had the most frames
+
+    @property
+    def shares(self) -> np.ndarray:
+        """Share of the frames that voted for each class."""
+        return self.counts / self.counts.sum()
+
+
+def vote(post: np.ndarray) -> TrackVote:
+    """Count the votes of one track's posteriors (num_frames, C).
+
+    A frame votes for its largest posterior (the first of equal ones). Among classes with the most frames the
+    one with the larger summed posterior wins.
+    """
+    counts = np.bincount(np.argmax(post, axis=1), minlength=post.shape[1])
+    mean = mean_frame(post)
+    logs = mapped.sums(post, lambda block: np.log(np.maximum(block.astype(np.float64), LOG_FLOOR)))
+    best = np.flatnonzero(counts == counts.max())
+    return TrackVote(counts, mean, logs / len(post), int(best[np.argmax(mean[best])]), len(best) > 1)
+
+
+def check_posteriors(utt: str, post: np.ndarray, num_classes: int, source: str) -> None:
+    """Refuse posteriors of a wrong shape, with NaN, or that are no distributions (within 1 %)."""
+    where = f"{source}: utterance '{utt}'"
+    if not len(post):
+        raise UserError(f"{where} has no frames")
+    if post.shape[1] != num_classes:
+        raise UserError(f"{where}: expected posteriors of {num_classes} classes, got {post.shape[1]} columns")
+    if len(bad := np.flatnonzero(~np.isfinite(post).all(axis=1))):
+        raise UserError(f"{where}: frame {bad[0]} is not finite; the network has diverged")
+    sums = post.sum(axis=1, dtype=np.float64)
+    if len(bad := np.flatnonzero((np.abs(sums - 1.0) > 0.01) | (post.min(axis=1) < -1e-3))):
+        raise UserError(
+            f"{where}: frame {bad[0]} is not a distribution: expected posteriors that sum to 1, got a sum of "
+            f"{sums[bad[0]]:.4g} (log posteriors or activations before the softmax?)"
+        )
+
+
+def read_posteriors(
+    reference: Reference, rspecifier: str, num_frames: Mapping[str, int] | None = None
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the posteriors (num_frames, C) of exactly the reference's tracks, checked."""
+    for utt, post in reference.exactly(archive.read_matrices(rspecifier), rspecifier):
+        check_posteriors(utt, post, len(reference.classes), rspecifier)
+        if num_frames and len(post) != num_frames[utt]:
+            raise UserError(
+                f"{rspecifier}: utterance '{utt}': expected {num_frames[utt]} frames (utt2num_frames), got "
+                f"{len(post)}; features and posteriors are of different runs, run the forward pass again"
+            )
+        yield utt, post

@@ -37,22 +37,16 @@ def interval_by_track(
     return max(0.0, float(ratio) - half), min(1.0, float(ratio) + half)
 
 
-class McNemar(NamedTuple):
-    """McNemar's exact test of two systems on the same tracks."""
+def mcnemar(first: np.ndarray, second: np.ndarray) -> tuple[int, int, float]:
+    """Test by McNemar's exact test whether two systems are right (num_tracks,) equally often.
 
-    only_first: int  # tracks that only the first system has right
-    only_second: int
-    p_value: float  # two-sided
-
-
-def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
-    """Test whether two systems are right (num_tracks,) equally often; p is 1 when they never disagree."""
+    Returns how many tracks only the first has right, how many only the second, and the two-sided p.
+    """
     from scipy.stats import binomtest
 
     only_first, only_second = int(np.sum(first & ~second)), int(np.sum(second & ~first))
     discordant = only_first + only_second
-    p_value = float(binomtest(only_first, discordant).pvalue) if discordant else 1.0
-    return McNemar(only_first, only_second, p_value)
+    return only_first, only_second, float(binomtest(only_first, discordant).pvalue) if discordant else 1.0
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -63,9 +57,7 @@ def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     values = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(values, kind="stable")
     steps = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
-    adjusted = np.empty_like(values)
-    adjusted[order] = np.minimum(1.0, steps)
-    return adjusted
+    return np.minimum(1.0, steps)[np.argsort(order)]
 
 
 class Bin(NamedTuple):

@@ -1,17 +1,25 @@
-"""A linear SVM as plain arrays: standardisation, one weight vector a class, and its npz file.
+"""A linear SVM as plain arrays: its training by liblinear, the choice of its C on training tracks, its file.
 
-Scoring needs numpy only; training is in :mod:`steps.scoring.svm_training`.
+Scoring needs numpy only: scikit-learn, which takes a second, is imported where an SVM is trained.
 """
 
+import argparse
+import math
+import warnings
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
 from steps.arrays import read_model, write_arrays
-from utils.cli import UserError
+from steps.scoring.scores import balanced_accuracy, confusion_matrix
+from utils import cli
 
-FORMAT = 1
+FORMAT = 2
+Folds = Sequence[tuple[np.ndarray, np.ndarray]]
+"""Of a cross-validation: indices of training and of held-out tracks."""
 
 
 @dataclass(frozen=True)
@@ -39,28 +47,22 @@ class LinearSvm(Fit):
 
     classes: tuple[str, ...]
     cost: float  # the chosen C of the SVM
-    grid: np.ndarray  # costs that were tried, float64 of shape (num_costs,)
-    grid_correct: np.ndarray
-    """Training tracks right in cross-validation with each cost, int64 of shape (num_costs,)."""
-    num_train: int  # training tracks
-    folds: int
-    grouped: bool  # whether no artist was on both sides of a fold
+    notes: str  # what results.txt says about it
     kind: str = ""  # sc, lstm or fusion, for the record
-    k: float = float("nan")  # the threshold behind the features, for the record; NaN where there is none
+    k: float = math.nan  # the threshold behind the features, for the record; NaN where there is none
 
     @property
     def dim(self) -> int:
         """Length of a feature vector."""
         return len(self.mean)
 
-    def describe(self) -> str:
-        """Return what results.txt says about it."""
-        how = "artist-grouped" if self.grouped else "stratified, no artists kept apart,"
-        k = "" if np.isnan(self.k) else f", k {self.k:g}"
-        return (
-            f"{self.dim} dimensions{k}, C {self.cost:g} (right in {self.folds}-fold {how} cross-validation "
-            f"on train: {self.grid_correct.max()} / {self.num_train})"
-        )
+
+def positive_floats(text: str) -> tuple[float, ...]:
+    """Parse a comma-separated list of positive numbers, as options have it."""
+    values = tuple(cli.finite_float(word) for word in text.split(","))
+    if min(values) <= 0.0 or len(set(values)) != len(values):
+        raise argparse.ArgumentTypeError(f"expected different positive numbers, got '{text}'")
+    return values
 
 
 def write_svm(path: Path, svm: LinearSvm) -> None:
@@ -74,7 +76,7 @@ def read_svm(path: str | Path) -> LinearSvm:
 
     def build(values: dict[str, np.ndarray]) -> LinearSvm:
         if (version := int(values.pop("format"))) != FORMAT:
-            raise UserError(f"{path}: expected format {FORMAT}, got {version}; train the SVM again")
+            raise ValueError(f"expected format {FORMAT}, got {version}")
         plain = {name: value.item() for name, value in values.items() if not value.ndim}
         svm = LinearSvm(**{**values, **plain, "classes": tuple(map(str, values["classes"]))})  # type: ignore[arg-type]
         classes, dim = len(svm.classes), svm.dim
@@ -82,12 +84,127 @@ def read_svm(path: str | Path) -> LinearSvm:
         for name, shape in expected.items():
             value = values[name]
             if value.shape != shape or value.dtype != np.float64:
-                got = f"{value.dtype} {value.shape}"
-                raise UserError(f"{path}: {name}: expected float64 {shape}, got {got}")
-            if not np.isfinite(value).all():
-                raise UserError(f"{path}: {name} is not finite")
-        if classes < 2 or not (svm.scale > 0).all():
-            raise UserError(f"{path}: expected at least two classes and positive scales")
+                raise ValueError(f"{name}: expected float64 {shape}, got {value.dtype} {value.shape}")
+            if not np.isfinite(value).all() or (name == "scale" and not (value > 0).all()):
+                raise ValueError(f"{name} is not finite, or a scale not positive")
         return svm
 
     return read_model(path, "an SVM of train_svm.py", build)
+
+
+def fit(
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    num_classes: int,
+    cost: float,
+    *,
+    tolerance: float = 1e-3,
+    max_iter: int = 1000,
+) -> Fit:
+    """Train one-against-rest linear SVMs (squared hinge, primal) on standardised vectors (n, dim).
+
+    The primal solver of liblinear has no random choice in it, so that the result is the same each time.
+    Where there are fewer vectors than dimensions the problem is solved in the space that the vectors span,
+    where the solution of a linear SVM lies anyway, and turned back: the same weights, sooner. There must be
+    two classes; one without a vector gets the score minus infinity.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.svm import LinearSVC
+
+    mean, scale = vectors.mean(axis=0), vectors.std(axis=0)
+    scale = np.where(scale <= 1e-8 * np.maximum(1.0, np.abs(mean)), 1.0, scale)  # of a constant column, 1
+    standard = (vectors - mean) / scale
+    basis = np.linalg.qr(standard.T)[0] if len(vectors) < vectors.shape[1] else None
+    machine = LinearSVC(C=cost, dual=False, tol=tolerance, max_iter=max_iter)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        machine.fit(standard if basis is None else standard @ basis, labels)
+    if any(issubclass(item.category, ConvergenceWarning) for item in caught):
+        cli.warn(f"liblinear did not converge in {max_iter} iterations with C={cost:g}")
+    found = machine.coef_ if basis is None else machine.coef_ @ basis.T
+    shift = machine.intercept_
+    if len(machine.classes_) == 2:
+        found, shift = np.concatenate([-found, found]), np.concatenate([-shift, shift])
+    weight, bias = np.zeros((num_classes, vectors.shape[1])), np.full(num_classes, -np.inf)
+    weight[machine.classes_], bias[machine.classes_] = found, shift
+    return Fit(mean, scale, weight, bias)
+
+
+def make_folds(
+    labels: np.ndarray, artists: Sequence[str], classes: Sequence[str], num_folds: int, seed: int
+) -> tuple[Folds, bool]:
+    """Split the training tracks for cross-validation, stratified and with every artist on one side.
+
+    Returns pairs of training and held-out indices, and whether artists are kept apart, of which there is no
+    telling where every track stands as an artist of its own. They are not, with a warning, where a class has
+    a single artist, since a fold would then have nothing to learn it from; a class with fewer artists than
+    folds is absent from some held-out parts, also with a warning.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    by_class = Counter(label for label, _ in set(zip(labels.tolist(), artists, strict=True)))
+    few = min(sorted(by_class), key=lambda label: by_class[label])
+    num_folds = min(num_folds, int(np.bincount(labels).max()))
+    if num_folds < 2:
+        raise cli.UserError(f"expected at least 2 folds and 2 tracks of a class, got {num_folds}")
+    grouped = by_class[few] > 1
+    if not grouped:
+        why = "one artist: cross-validation is stratified but does not keep artists apart"
+    else:
+        why = f"{by_class[few]} artists, fewer than {num_folds} folds: some held-out parts lack it"
+    if by_class[few] < (num_folds if grouped else 2):
+        cli.warn(f"class '{classes[few]}' has {why}")
+    splitter = StratifiedGroupKFold if grouped else StratifiedKFold
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class")
+        parts = splitter(num_folds, shuffle=True, random_state=seed)
+        split = parts.split(labels, labels, np.asarray(artists) if grouped else None)
+        pairs = [(train, held) for train, held in split if len(held) and len(np.unique(labels[train])) > 1]
+    return pairs, grouped and len(set(artists)) < len(artists)
+
+
+def choose_cost(
+    vectors: np.ndarray, labels: np.ndarray, num_classes: int, folds: Folds, grid: Sequence[float]
+) -> tuple[float, np.ndarray]:
+    """Return the C with the most held-out tracks right, and the counts of all.
+
+    Of equal ones the larger balanced accuracy decides, since a small C that only knows the largest class
+    may be as often right as one that knows them all; then the smaller C.
+    """
+    confusion = np.zeros((len(grid), num_classes, num_classes), dtype=np.int64)
+    for train, held in folds:
+        for position, cost in enumerate(grid):
+            scores = fit(vectors[train], labels[train], num_classes, cost).scores(vectors[held])
+            confusion[position] += confusion_matrix(labels[held], scores.argmax(axis=1), num_classes)
+    correct = np.trace(confusion, axis1=1, axis2=2)
+    rank = [(int(n), balanced_accuracy(c)) for n, c in zip(correct, confusion, strict=True)]
+    return grid[rank.index(max(rank))], correct
+
+
+def train(
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    artists: Sequence[str],
+    classes: Sequence[str],
+    grid: Sequence[float],
+    num_folds: int = 5,
+    seed: int = 777,
+    *,
+    kind: str = "",
+    k: float = math.nan,
+) -> LinearSvm:
+    """Choose C from ``grid`` by cross-validation and train on all tracks with it."""
+    if absent := [name for index, name in enumerate(classes) if index not in labels]:
+        raise cli.UserError(f"class '{absent[0]}' has no training track; check utt2genre")
+    grid, vectors = sorted(grid), np.asarray(vectors, dtype=np.float64)
+    folds, grouped = make_folds(labels, artists, classes, num_folds, seed)
+    cost, correct = choose_cost(vectors, labels, len(classes), folds, grid)
+    how = "artist-grouped" if grouped else "stratified, no artists kept apart,"
+    notes = (
+        f"{vectors.shape[1]} dimensions{'' if math.isnan(k) else f', k {k:g}'}, C {cost:g} (right in "
+        f"{len(folds)}-fold {how} cross-validation on train: {correct.max()} / {len(labels)})"
+    )
+    tried = ", ".join(f"{c:g}: {n}" for c, n in zip(grid, correct, strict=True))
+    cli.log(f"{notes}; tried {tried}")
+    chosen = fit(vectors, labels, len(classes), cost)
+    return LinearSvm(**vars(chosen), classes=tuple(classes), cost=cost, notes=notes, kind=kind, k=k)

@@ -30,7 +30,7 @@ from steps.classifiers.calibration import calibrate
 from steps.classifiers.tracks import read_frames, read_pieces
 from steps.scoring.reference import Reference, read_artists, read_reference
 from steps.scoring.significance import expected_calibration_error, reliability
-from steps.scoring.svm_training import SvmOptions, train
+from steps.scoring.svm import train
 from utils import cli, data_dir, tables
 
 SVM = "f_sc, linear SVM"
@@ -60,8 +60,8 @@ def svm_scores(train_set: Reference, test_set: Reference) -> np.ndarray:
         np.stack([frames.mean(axis=0) for _, frames in sorted(read_frames(reference, "feats"))])
         for reference in (train_set, test_set)
     ]
-    options = SvmOptions(grid=(1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0))
-    machine = train(vectors[0], train_set.labels, read_artists(train_set), train_set.classes, options)
+    grid = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0)
+    machine = train(vectors[0], train_set.labels, read_artists(train_set), train_set.classes, grid)
     return machine.scores(vectors[1])
 
 

@@ -9,8 +9,7 @@ import torch
 from steps import mapped
 from steps.classifiers.networks import TrackNetwork, TrackNetworks
 from steps.classifiers.pieces import piece_vectors
-from steps.scoring.segment import posterior_statistics
-from steps.scoring.votes import vote
+from steps.scoring.segment import posterior_statistics, vote
 from utils.read_ahead import read_ahead
 
 FRAMES, DIM = 700, 9
