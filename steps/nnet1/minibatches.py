@@ -4,7 +4,7 @@ Kaldi's own permutation of the frames cannot be reproduced; ours is that of nump
 it depends on the seed and the order of the list alone.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -50,39 +50,56 @@ class Frames:
         """Yield the minibatches of utterances."""
         shuffles = training and self.seed is not None
         generator = np.random.default_rng(self.seed % 2**32) if shuffles else None  # type: ignore[operator]
-        waiting: list[tuple[torch.Tensor, ...]] = []
-        frames = total = 0
+        buffer: list[torch.Tensor] = []
+        held = total = 0
         for utterance in utterances:
             rows = _weighted_rows(utterance)
-            waiting.append(rows)
-            frames += len(rows[0])
+            buffer = _put(buffer, held, rows, self.randomizer_size)
+            held += len(rows[0])
             total += len(rows[0])
-            if frames > self.randomizer_size:
-                rest = yield from self._empty(waiting, generator)
-                waiting, frames = [rest], len(rest[0])
-        if waiting:
-            rest = yield from self._empty(waiting, generator)
-            if not training and 0 < len(rest[0]) == total:
-                feats, targets, weights = rest
-                yield Minibatch(feats, targets, weights, total)
+            if held > self.randomizer_size:
+                held = yield from self._empty(buffer, held, generator)
+        held = yield from self._empty(buffer, held, generator)
+        if not training and 0 < held == total:
+            feats, targets, weights = (part[:held] for part in buffer)
+            yield Minibatch(feats, targets, weights, total)
 
-    def _empty(self, waiting: list[tuple[torch.Tensor, ...]], generator: np.random.Generator | None):
-        """Yield the minibatches of a full buffer and return its rest."""
-        buffer = [torch.cat(parts) for parts in zip(*waiting, strict=True)]
-        frames, size = len(buffer[0]), self.minibatch_size
+    def _empty(
+        self, buffer: list[torch.Tensor], held: int, generator: np.random.Generator | None
+    ) -> Generator[Minibatch, None, int]:
+        """Yield the minibatches of what a buffer holds, put the rest to its front and return its number."""
+        size = self.minibatch_size
         order = None
-        if generator is not None:
-            order = torch.from_numpy(generator.permutation(frames)).to(buffer[0].device)
+        if generator is not None and held:
+            order = torch.from_numpy(generator.permutation(held)).to(buffer[0].device)
 
         def rows(start: int, stop: int) -> list[torch.Tensor]:
             if order is None:
-                return [part[start:stop] for part in buffer]
+                return [part[start:stop].clone() for part in buffer]
             return [part.index_select(0, order[start:stop]) for part in buffer]
 
-        for start in range(0, frames - size + 1, size):
+        for start in range(0, held - size + 1, size):
             feats, targets, weights = rows(start, start + size)
             yield Minibatch(feats, targets, weights, size)
-        return tuple(part.clone() for part in rows(frames - frames % size, frames))
+        left = held % size
+        for part, rest in zip(buffer, rows(held - left, held), strict=True):
+            part[:left] = rest
+        return left
+
+
+def _put(
+    buffer: list[torch.Tensor], held: int, rows: tuple[torch.Tensor, ...], size: int
+) -> list[torch.Tensor]:
+    """Put rows behind those that a buffer holds; a larger one is made where they do not fit."""
+    number = held + len(rows[0])
+    if not buffer or number > len(buffer[0]):
+        larger = [part.new_empty(max(number, size) + len(part), *part.shape[1:]) for part in rows]
+        for part, old in zip(larger, buffer, strict=False):
+            part[:held] = old[:held]
+        buffer = larger
+    for part, new in zip(buffer, rows, strict=True):
+        part[held:number] = new
+    return buffer
 
 
 def _weighted_rows(utterance: Utterance) -> tuple[torch.Tensor, ...]:

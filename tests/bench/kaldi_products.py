@@ -12,14 +12,20 @@ from scipy.linalg.blas import sgemm
 FEATS, CLASSES, STREAMS, BPTT, MINIBATCH = 525, 6, 4, 60, 256
 
 
-def kaldi_updates(kind: str, units: int, layers: int, cells: int) -> Callable[[], float]:
-    """Return a run that makes the products of one update and returns its frames."""
+def kaldi_updates(
+    kind: str, units: int, layers: int, cells: int, *, at_features: bool = True
+) -> Callable[[], float]:
+    """Return a run that makes the products of one update and returns its frames.
+
+    One gives the derivative at the features, which nobody uses: today's ``Nnet::Backpropagate`` asks every
+    component for that at its input; that of 2014 left the first component out.
+    """
     rows = MINIBATCH if kind == "dnn" else BPTT * STREAMS
     parts: list[Callable[[], None]] = []
     for layer in range(layers):
         inputs = units if layer else FEATS
         if kind == "dnn":
-            parts.append(_affine_update(rows, inputs, units, gives_dx=layer > 0))
+            parts.append(_affine_update(rows, inputs, units, gives_dx=layer > 0 or at_features))
         else:
             parts.append(_lstm_update(inputs, cells, units))
     parts.append(_affine_update(rows, units, CLASSES, gives_dx=True))
