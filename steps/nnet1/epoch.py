@@ -42,29 +42,10 @@ def run(
     report_frames: int = REPORT_FRAMES,
     watch: Callable[[int, float], None] | None = None,
 ) -> EpochResult:
-    """Run ``nnet-train-frmshuff`` or ``bd-nnet-train-lstm-streams`` once.
+    """Run ``nnet-train-frmshuff`` or ``bd-nnet-train-lstm-streams`` once; without options, cross-validate.
 
-    Parameters
-    ----------
-    net : Net
-        Changed in place by training.
-    data : TrainingData
-        What to go through.
-    how : Frames or Streams
-        How it is cut into minibatches.
-    options : TrainOptions or None
-        ``None`` for cross-validation.
-    where : str
-        Begins messages and errors.
-    report_frames : int
-        See ``Xent``.
-    watch : callable, optional
-        Called after each minibatch with the frames and the average loss so far.
-
-    Raises
-    ------
-    UserError
-        If the network cannot be trained so, the loss is no number, or there is no frame to train on.
+    ``where`` begins messages and errors; ``watch`` is called after each minibatch with the frames and the
+    average loss so far. UserError if the network cannot be trained so, or the loss is none or no number.
     """
     if isinstance(how, Frames) and net.lstms:
         raise UserError("a network with an LSTM is trained by nnet_train_lstm_streams.py, not frame by frame")

@@ -3,7 +3,7 @@
 Utterances pass block by block, so that memory does not grow with their lengths. LSTM networks run over
 several side by side, each as if it were alone: the weights are read once for all. On the CPU the C kernels
 sum each value in one order whatever the number of rows, and what stands before the first LSTM and behind the
-last one takes blocks of an utterance alone; on a GPU all products have the same number of rows. So the
+last one takes blocks of an utterance alone; torch's products all have the same number of rows. So the
 output has the same bits whatever runs beside it: results do not depend on how a list was split into jobs.
 """
 
@@ -16,13 +16,14 @@ import numpy as np
 
 from steps import mapped
 from steps.nnet1 import components as nn
+from steps.nnet1 import kernels
 from steps.nnet1.checks import check_features
 from steps.nnet1.host import Host
 from utils import cli
 from utils.cli import UserError
 from utils.read_ahead import read_ahead
 
-Array = Any  # of NumPy on the CPU, of torch on a GPU
+Array = Any  # of NumPy or torch
 FLOOR = 1e-20
 AHEAD = 16
 
@@ -96,7 +97,7 @@ class Forward:
         before = [] if self.transform is None else self.transform.components
         inside = self.network.components
         places = [index for index, component in enumerate(inside) if isinstance(component, nn.Lstm)]
-        side_by_side = self.on.exact and can_run(inside)
+        side_by_side = can_run(inside)
         first, last = (places[0], places[-1] + 1) if side_by_side else (len(inside),) * 2
         parts = ([*before, *inside[:first]], inside[first:last], inside[last:])
         self.front, self.middle, self.back = (self.on.layers(part, self.network.generation) for part in parts)
@@ -108,11 +109,12 @@ class Forward:
         self.block = self.on.block if side_by_side else self.on.large_block
 
     def _place(self) -> Any:
-        if str(self.device) == "cpu":
-            return Host(self.num_threads)
-        from steps.nnet1.gpu import Gpu
+        recurrence, rows = kernels.library(), kernels.rows()
+        if str(self.device) == "cpu" and recurrence and rows:
+            return Host(recurrence, rows, self.num_threads)
+        from steps.nnet1.gpu import Torch
 
-        return Gpu(self.device)
+        return Torch(self.device)
 
     def all(self, utterances: Iterable[tuple[str, np.ndarray]]) -> Iterator[tuple[str, np.ndarray]]:
         """Yield ``(key, output)`` for each ``(key, feats)``; utterances without frames are left out.
@@ -158,7 +160,7 @@ class Forward:
             for run in runs:
                 self._pass_on(run, run.x, len(run.x))
             return
-        # A GPU's products have one number of rows; what lies behind an end is computed and left.
+        # Torch's products have one number of rows; what lies behind an end is computed and left.
         frames, streams = self.on.chunk, self.num_stream
         if self.on.rows_vary:
             frames, streams = min(frames, *(len(run.x) for run in runs)), len(runs)

@@ -1,4 +1,4 @@
-"""What the forward pass needs of a GPU: torch's arrays, and the layers of training."""
+"""What the forward pass needs of torch, on a GPU or where there is no compiler: the layers of training."""
 
 from collections.abc import Sequence
 
@@ -14,18 +14,19 @@ from steps.nnet1.net import Net
 MANY, VERY_MANY = 64, 128  # utterances side by side, in Triton's kernels and in plain torch
 
 
-class Gpu:
+class Torch:
     """What :class:`steps.nnet1.forward.Forward` needs; a product's bits depend on its number of rows."""
 
-    exact, rows_vary = True, False
-    num_stream = VERY_MANY
+    rows_vary = False
     chunk = 64
-    block = large_block = 8192
     concatenate = staticmethod(torch.cat)
     stack = staticmethod(torch.stack)
 
     def __init__(self, device: torch.device | str) -> None:
         self.device = torch.device(device)
+        on_cpu = self.device.type == "cpu"
+        self.num_stream = 1 if on_cpu else VERY_MANY
+        self.block = self.large_block = 512 if on_cpu else 8192
 
     def layers(self, components: Sequence[nn.Component], generation: nn.Generation) -> list[Layer]:
         """Make the layers of some components in order."""

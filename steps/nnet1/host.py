@@ -1,9 +1,9 @@
 """Layers of the forward pass on the CPU, in NumPy and C: torch takes longer to import than most passes do.
 
-A layer may overwrite its input [rows, input_dim], which is contiguous float32. Without a compiler NumPy does
-all of it.
+A layer may overwrite its input [rows, input_dim], which is contiguous float32.
 """
 
+import ctypes
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -63,26 +63,22 @@ class Layer:
 class AffineLayer(Layer):
     """``y = f(W x + b)``, f an activation or nothing."""
 
-    def __init__(self, affine: nn.AffineTransform, activation: nn.Component | None, num_threads: int) -> None:
+    def __init__(self, affine: nn.AffineTransform, library: ctypes.CDLL, num_threads: int) -> None:
         super().__init__(affine)
-        self.threads, self.activation = num_threads, activation
-        self.library = kernels.rows()
-        self.in_c = self.library is not None and affine.output_dim <= kernels.FEW
+        self.threads, self.library = num_threads, library
+        self.activation: type | None = None
+        self.in_c = affine.output_dim <= kernels.FEW
         self.weight = _aligned(affine.weight if self.in_c else affine.weight.T)
         self.bias = _aligned(affine.bias)
 
     def propagate(self, x: Array) -> Array:
         """See :class:`Layer`."""
         y = _empty(len(x), len(self.bias))
-        if self.library is None:
-            np.matmul(x, self.weight, out=y)
-            y += self.bias
-            return y if self.activation is None else _PLAIN[type(self.activation)](self.activation, y)
         if self.in_c:
             self.library.few_columns(self.threads, *x.shape, y.shape[1], *_pointers(x, self.weight, y))
         else:
             np.matmul(x, self.weight, out=y)
-        number = ACTIVATIONS.index(None if self.activation is None else type(self.activation))
+        number = ACTIVATIONS.index(self.activation)
         self.library.add_bias(self.threads, *y.shape, number, *_pointers(self.bias, y))
         return y
 
@@ -91,18 +87,13 @@ class LstmLayer(Layer):
     """The projected LSTM on interleaved streams: frame t of stream s is row ``t * num_stream + s``.
 
     The state of the last frame, ``state_c`` [streams, cells] and ``state_r`` [streams, units], is that of the
-    next call. In C, a stream has the same bits in any company and in chunks of any length.
+    next call. A stream has the same bits in any company and in chunks of any length.
     """
 
-    def __init__(self, lstm: nn.Lstm, num_threads: int) -> None:
+    def __init__(self, lstm: nn.Lstm, library: ctypes.CDLL, num_threads: int = 1) -> None:
         super().__init__(lstm)
-        self.lstm, self.threads, self.num_stream = lstm, num_threads, 1
-        self.library = kernels.library()
-        matrices = (lstm.w_gifo_x, lstm.w_gifo_r, lstm.w_r_m)
-        if self.library is not None:
-            self.w_x, self.w_r, self.w_m = map(padded, matrices)
-        else:
-            self.w_x, self.w_r, self.w_m = (_aligned(matrix.T) for matrix in matrices)
+        self.lstm, self.library, self.threads, self.num_stream = lstm, library, num_threads, 1
+        self.w_x, self.w_r, self.w_m = map(padded, (lstm.w_gifo_x, lstm.w_gifo_r, lstm.w_r_m))
         vectors = (lstm.bias, lstm.peephole_i_c, lstm.peephole_f_c, lstm.peephole_o_c)
         self.bias, *self.peepholes = map(_aligned, vectors)
         self.kept: tuple[Array, ...] = ()
@@ -118,16 +109,13 @@ class LstmLayer(Layer):
         gates, c, _, _, r = kept = self._buffers(len(x) // self.num_stream)
         units = slice(self.lstm.output_dim)
         c[0], r[0, :, units] = self.state_c, self.state_r
-        if self.library is None:
-            self._in_numpy(x, gates, c, r)
-        else:
-            x = padded(x)
-            pointers = _pointers(self.w_x, self.bias, x, gates)
-            self.library.lstm_inputs(self.threads, len(x), len(self.bias), x.shape[1], *pointers)
-            sizes = (c.shape[2], self.w_m.shape[1], self.lstm.output_dim, r.shape[2])
-            weights = _pointers(self.w_r, self.w_m, *self.peepholes)
-            dims = (self.threads, len(gates), self.num_stream, *sizes)
-            self.library.lstm_forward(*dims, *weights, self.lstm.cell_clip, *_pointers(*kept))
+        x = padded(x)
+        pointers = _pointers(self.w_x, self.bias, x, gates)
+        self.library.lstm_inputs(self.threads, len(x), len(self.bias), x.shape[1], *pointers)
+        sizes = (c.shape[2], self.w_m.shape[1], self.lstm.output_dim, r.shape[2])
+        weights = _pointers(self.w_r, self.w_m, *self.peepholes)
+        dims = (self.threads, len(gates), self.num_stream, *sizes)
+        self.library.lstm_forward(*dims, *weights, self.lstm.cell_clip, *_pointers(*kept))
         self.state_c, self.state_r = c[-1].copy(), r[-1, :, units].copy()
         return np.array(r[1:, :, units]).reshape(len(x), -1)
 
@@ -142,20 +130,6 @@ class LstmLayer(Layer):
                 buffer[:] = 0
         return self.kept
 
-    def _in_numpy(self, x: Array, gates: Array, c: Array, r: Array) -> None:
-        """Run all frames; the equations are those of :mod:`steps.nnet1.lstm`."""
-        n, clip = self.lstm.cell_dim, self.lstm.cell_clip
-        p_i, p_f, p_o = self.peepholes
-        np.matmul(x, self.w_x, out=gates.reshape(len(x), 4 * n))
-        gates += self.bias
-        for t, a in enumerate(gates):
-            a += r[t, :, : self.lstm.output_dim] @ self.w_r
-            g, i, f, o = (a[:, k * n : (k + 1) * n] for k in range(4))
-            cell = np.tanh(g) * sigmoid(i + p_i * c[t]) + c[t] * sigmoid(f + p_f * c[t])
-            c[t + 1] = cell.clip(-clip, clip) if clip > 0 else cell
-            m = sigmoid(o + p_o * c[t + 1]) * np.tanh(c[t + 1])
-            r[t + 1, :, : self.lstm.output_dim] = m @ self.w_m
-
 
 class Host:
     """What :class:`steps.nnet1.forward.Forward` needs of the CPU."""
@@ -168,9 +142,8 @@ class Host:
     stack = staticmethod(np.stack)
     to_host = staticmethod(np.asarray)
 
-    def __init__(self, num_threads: int = 1) -> None:
-        self.num_threads = num_threads
-        self.exact = kernels.library() is not None  # NumPy's sums depend on the number of rows
+    def __init__(self, recurrence: ctypes.CDLL, rows: ctypes.CDLL, num_threads: int = 1) -> None:
+        self.recurrence, self.rows, self.num_threads = recurrence, rows, num_threads
 
     def layers(self, components: Sequence[nn.Component], _: nn.Generation) -> list[Layer]:
         """Make the layers of some components in order."""
@@ -178,11 +151,11 @@ class Host:
         for component in components:
             last = layers[-1] if layers else None
             if isinstance(last, AffineLayer) and last.activation is None and type(component) in ACTIVATIONS:
-                last.activation = component
+                last.activation = type(component)
             elif isinstance(component, nn.AffineTransform):
-                layers.append(AffineLayer(component, None, self.num_threads))
+                layers.append(AffineLayer(component, self.rows, self.num_threads))
             elif isinstance(component, nn.Lstm):
-                layers.append(LstmLayer(component, self.num_threads))
+                layers.append(LstmLayer(component, self.recurrence, self.num_threads))
             else:
                 layers.append(Layer(component))
         return layers

@@ -50,13 +50,7 @@ class Xent:
             self.report_frames = FRAMES_AN_HOUR
 
     def eval(self, y: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        """Add outputs [rows, classes], targets [rows, classes] and frame weights [rows].
-
-        Returns
-        -------
-        torch.Tensor
-            ``(y - t) w``, the derivative before the softmax [rows, classes].
-        """
+        """Add outputs, targets [rows, classes] and frame weights [rows]; return ``(y - t) w``."""
         if self.by_target:
             weights = weights * targets.sum(dim=1)
         column = weights[:, None]
@@ -132,13 +126,7 @@ class Xent:
         return float(100 * self.correct.sum() / self.num_frames) if self.num_frames else np.nan
 
     def check_finite(self, where: str) -> None:
-        """Refuse a loss that is not a number.
-
-        Raises
-        ------
-        UserError
-            Saying ``where`` (tool, minibatch) and what to do.
-        """
+        """Refuse a loss that is not a number; ``where`` begins the message."""
         total = float(self.xent.sum())
         if not np.isfinite(total):
             raise UserError(

@@ -32,14 +32,8 @@ _LAYERS: dict[type, Callable[..., base.Layer]] = {
 class Net:
     """Layers over the components of a network, whose tensors the training changes in place.
 
-    Parameters
-    ----------
-    network : Network
-        On the CPU it is trained itself; for another device a copy is (:meth:`export` brings it back).
-    device : torch.device
-        Where to compute.
-    num_stream : int
-        Utterances that are interleaved in the rows given to the LSTMs.
+    On the CPU the network itself is trained; for another device a copy is (:meth:`export` brings it back).
+    ``num_stream`` utterances are interleaved in the rows given to the LSTMs.
     """
 
     def __init__(
@@ -142,14 +136,7 @@ class Net:
         return _with(self.network, lambda value: value.detach().cpu().numpy())
 
     def check_trainable(self) -> None:
-        """Refuse a network that Kaldi's tools cannot train, and warn of what they leave untrained.
-
-        Raises
-        ------
-        UserError
-            If in a network of 2014 the first component is an LSTM (its backward pass never runs) or a later
-            one a Splice (it has none).
-        """
+        """Refuse a network that Kaldi's tools cannot train, and warn of what they leave untrained."""
         components = self.network.components
         first, kinds = components[0], [component.kind for component in components]
         if self.network.generation == "2014" and isinstance(first, nn.Lstm):

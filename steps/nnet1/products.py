@@ -57,13 +57,7 @@ def select_device(args: argparse.Namespace) -> torch.device:
 
 
 def use(text: str) -> None:
-    """Choose by the value of ``--kernels``, see :data:`HELP`; what it leaves open is measured.
-
-    Raises
-    ------
-    UserError
-        If there is no such kind or candidate.
-    """
+    """Choose by the value of ``--kernels``, see :data:`HELP`; what it leaves open is measured."""
     _asked.clear()
     _chosen.clear()
     short = {"auto": "", "torch": ",".join(f"{kind}=torch" for kind in KINDS), "c": "rows=c,thin=c,back=c"}
@@ -81,16 +75,7 @@ def asked(kind: str) -> str:
 
 
 def chosen(kind: str, runs: Callable[[str], Mapping[str, Run]] | None = None) -> str:
-    """Return the candidate for a kind of product.
-
-    ``runs`` returns what is timed, by candidate, if none was asked for and none is kept that this process can
-    take.
-
-    Raises
-    ------
-    UserError
-        If C was asked for and there is no compiler.
-    """
+    """Return the candidate for a kind of product: asked for, kept from before, or the fastest of ``runs``."""
     if kind not in _chosen:
         without = ("c",) if "c" in KINDS[kind] and _compiled(kind) is None else ()
         if asked(kind) in without:
@@ -113,7 +98,7 @@ def identity() -> str:
 
 
 def onednn_works() -> bool:
-    """Whether torch brings oneDNN's packed product."""
+    """Tell whether torch brings oneDNN's packed product."""
     return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 

@@ -170,12 +170,11 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(library, dims):
     assert_equal_for_all_threads(results)
 
 
-@pytest.mark.usefixtures("library")
-def test_a_stream_has_the_same_bits_in_any_company_and_chunks():
+def test_a_stream_has_the_same_bits_in_any_company_and_chunks(library):
     x, component = torch.randn(6, 40, 5), make(5, 12, 24)
 
     def outputs(company: int, chunk: int) -> torch.Tensor:
-        layer = host.LstmLayer(component, 1)
+        layer = host.LstmLayer(component, library)
         layer.num_stream = company
         layer.start_utterance()
         found = [layer.propagate(part[:, :company].reshape(-1, 5).numpy()) for part in x.split(chunk)]

@@ -179,7 +179,7 @@ def check_forward(nnet: str, transform: str, expected: str, options: dict) -> No
     assert max(np.abs(ours[key] - kaldi[key]).max() for key in kaldi) <= 1e-6
 
 
-@pytest.fixture(params=[True, False], ids=["in C", "in NumPy"])
+@pytest.fixture(params=[True, False], ids=["in C", "in torch"])
 def compiler(request, monkeypatch):
     if not request.param:
         for name in ("library", "rows"):
