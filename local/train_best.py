@@ -42,7 +42,7 @@ NETWORK_FOLDS = 5
 
 def part_list(text: str) -> tuple[Part, ...]:
     """Parse ``name:feats:frames:statistics[:classifier],…``."""
-    statistic, classifier = "|".join(STATISTICS), "|".join(CLASSIFIERS)
+    statistic, classifier = "|".join([*STATISTICS, "order"]), "|".join(CLASSIFIERS)
     pattern = rf"([^:]+):([^:]+):(\d+\.?\d*):((?:{statistic})(?:\+(?:{statistic}))*)(?::({classifier}))?"
     parts = []
     for word in text.split(","):

@@ -4,7 +4,7 @@ import math
 import mmap
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -38,12 +38,34 @@ def blocks(array: NDArray, rows: int = 0) -> Iterator[NDArray]:
     rows = rows or ROWS
     for low in range(0, len(array), rows):
         yield array[low : low + rows]
-        let_go(array)
+        if len(array) > rows:
+            let_go(array)
 
 
 def sums(array: NDArray, of: Callable[[NDArray], NDArray] = np.asarray) -> NDArray[np.float64]:
     """Return the sums over the rows of an array, or of what ``of`` makes of some of its rows."""
-    total = np.zeros(array.shape[1])
-    for block in blocks(array):
-        total += of(block).sum(axis=0, dtype=np.float64)
-    return total
+    return np.sum([of(block).sum(axis=0, dtype=np.float64) for block in blocks(array)], axis=0)
+
+
+def gathered(some: Iterable[NDArray], num_rows: int) -> NDArray:
+    """Return rows that come in blocks as one array of so many rows, the last ones zeros if fewer come."""
+    found, high = np.empty(0), 0
+    for block in some:
+        if not high:
+            found = empty((num_rows, *block.shape[1:]), block.dtype)
+        found[high : high + len(block)] = block
+        high += len(block)
+        let_go(found)
+    found[high:] = 0
+    return found
+
+
+def quantiles(array: NDArray, shares: Sequence[float]) -> NDArray[np.float64]:
+    """Return the quantiles of every column, (len(shares), columns)."""
+    columns, low = empty(array.shape[::-1], array.dtype), 0
+    for block in blocks(array, max(1, LARGEST // array[0].nbytes)):
+        columns[:, low : low + len(block)] = block.T
+        low += len(block)
+        let_go(columns)
+    some = blocks(columns, max(1, LARGEST // columns[0].nbytes))
+    return np.concatenate([np.quantile(rows.astype(np.float64), shares, axis=1) for rows in some], axis=1)

@@ -1,12 +1,13 @@
-"""A track as a few vectors: statistics of its frames over pieces of some seconds."""
+"""A track as a few vectors: statistics of its frames over pieces of some seconds, read block by block."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 
 import numpy as np
 
 from steps import mapped
+from steps.scoring.segment import mean_frame
 
-STATISTICS = ("mean", "extremes", "deviation", "quantiles", "changes", "order")
 QUANTILES = (0.1, 0.5, 0.9)
 MOVEMENTS = 20
 """Directions in which the frames of a track move most, whose order counts."""
@@ -33,28 +34,68 @@ def movements(tracks: Iterable[np.ndarray]) -> np.ndarray:
     return (directions / np.sqrt(variances))[:, : -MOVEMENTS - 1 : -1]
 
 
-def order(moves: np.ndarray) -> np.ndarray:
+def order(frames: np.ndarray, projection: np.ndarray | None) -> np.ndarray:
     """Return what of the covariances of movements at :data:`LAGS` changes its sign when time runs backwards.
 
     Covariances and means at no lag, as all statistics of single frames, are the same for a piece and for its
-    reverse; the antisymmetric part ``C(lag) - C(lag)'`` is not. ``moves`` (num_frames, dims) are frames
-    times :func:`movements`; the result, of shape (len(LAGS) * dims * (dims - 1) / 2,), is in units of the
+    reverse; the antisymmetric part ``C(lag) - C(lag)'`` is not. ``projection`` (dim, dims) is what
+    :func:`movements` found; the result, of shape (len(LAGS) * dims * (dims - 1) / 2,), is in units of the
     variance of the piece, with zeros for lags that it is too short for.
     """
-    mean = mapped.sums(moves) / len(moves)
+    if projection is None:
+        raise ValueError("expected a projection for the order of frames, got none")
+    moved = (block.astype(np.float64) @ projection for block in mapped.blocks(frames))
+    moves = mapped.gathered(moved, len(frames))
+    mean = mean_frame(moves)
     variance = mapped.sums(moves, lambda some: (some - mean) ** 2).mean() / len(moves)
     scale = np.sqrt(max(float(variance), 1e-10))
     above = np.triu_indices(moves.shape[1], 1)
     found = []
     for lag in LAGS:
         covariance = np.zeros((moves.shape[1],) * 2)
-        for low in range(0, len(moves), mapped.ROWS):
-            some = (moves[low : low + mapped.ROWS + lag] - mean) / scale
+        for some in _overlapping(moves, lag):
+            some = (some - mean) / scale
             covariance += some[:-lag].T @ some[lag:]
-            mapped.let_go(moves)
         covariance /= max(len(moves) - lag, 1)
         found.append((covariance - covariance.T)[above])
     return np.concatenate(found)
+
+
+def _overlapping(rows: np.ndarray, overlap: int) -> Iterator[np.ndarray]:
+    """Yield blocks of rows, each with the first ones of the next."""
+    for low in range(0, len(rows), mapped.ROWS):
+        yield rows[low : low + mapped.ROWS + overlap]
+        mapped.let_go(rows)
+
+
+def extremes(frames: np.ndarray) -> np.ndarray:
+    """Return minima and maxima of the columns, as the paper takes them of posteriors (equations 11, 12)."""
+    found = [(some.min(axis=0), some.max(axis=0)) for some in mapped.blocks(frames)]
+    return np.concatenate(
+        [np.min([low for low, _ in found], axis=0), np.max([high for _, high in found], axis=0)]
+    )
+
+
+def deviation(frames: np.ndarray) -> np.ndarray:
+    """Return the standard deviations of the columns."""
+    mean = mean_frame(frames)
+    return np.sqrt(mapped.sums(frames, lambda some: (some - mean) ** 2) / len(frames))
+
+
+def changes(frames: np.ndarray) -> np.ndarray:
+    """Return the mean distance of neighbouring frames."""
+    steps = [np.abs(np.diff(some.astype(np.float64), axis=0)).sum(axis=0) for some in _overlapping(frames, 1)]
+    return np.sum(steps, axis=0) / max(len(frames) - 1, 1)
+
+
+STATISTICS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "mean": mean_frame,
+    "extremes": extremes,
+    "deviation": deviation,
+    "quantiles": lambda frames: mapped.quantiles(frames, QUANTILES).ravel(),
+    "changes": changes,
+}
+"""Of a piece, by the names of configurations, beside ``order``, which needs a projection."""
 
 
 def piece_vectors(
@@ -62,65 +103,26 @@ def piece_vectors(
 ) -> np.ndarray:
     """Return one vector a piece, float32 of shape (pieces, …), of frames (num_frames, dim).
 
-    ``length`` is in frames, 0 for the whole track. ``statistics`` are joined by ``+``: ``mean``;
-    ``extremes``, the minimum and the maximum of every column, as the paper takes them of posteriors
-    (equations 11 and 12); ``deviation``; :data:`QUANTILES`; ``changes``, the mean distance of neighbouring
-    frames; or :func:`order`, which needs ``projection``, the :func:`movements`. ValueError for another name.
+    ``length`` is in frames, 0 for the whole track. ``statistics`` are those of :data:`STATISTICS` or
+    :func:`order`, joined by ``+``.
     """
     bounds = piece_bounds(len(frames), length)
     pieces = len(bounds) - 1
-    step = max(1, mapped.ROWS * pieces // len(frames))
-    found = np.empty(0)
-    for first in range(0, pieces, step):
-        some = bounds[first : first + step + 1]
-        vectors = _vectors(frames[some[0] : some[-1]], some[:-1] - some[0], statistics, projection)
-        if not first:
-            found = mapped.empty((pieces, vectors.shape[1]))
-        found[first : first + step] = vectors
-        mapped.let_go(frames)
-        mapped.let_go(found)
-    return found
+    together = max(1, mapped.ROWS * pieces // len(frames))
 
+    def of_piece(low: int, high: int) -> np.ndarray:
+        some = frames[low:high]
+        return np.concatenate(
+            [
+                order(some, projection) if name == "order" else STATISTICS[name](some)
+                for name in statistics.split("+")
+            ]
+        )
 
-def _vectors(
-    frames: np.ndarray, bounds: np.ndarray, statistics: str, projection: np.ndarray | None
-) -> np.ndarray:
-    """Return the vectors of pieces that begin at ``bounds``."""
-    counts = np.diff(np.append(bounds, len(frames)))[:, np.newaxis]
-    values = frames if statistics in ("extremes", "order") else np.asarray(frames, dtype=np.float64)
+    def vectors() -> Iterator[np.ndarray]:
+        for first in range(0, pieces, together):
+            found = [of_piece(*pair) for pair in pairwise(bounds[first : first + together + 1])]
+            yield np.stack(found).astype(np.float32)
+            mapped.let_go(frames)
 
-    def mean(of: np.ndarray) -> np.ndarray:
-        return np.add.reduceat(of, bounds) / counts
-
-    columns: list[np.ndarray] = []
-    for name in statistics.split("+"):
-        if name not in STATISTICS:
-            raise ValueError(f"expected statistics among {' '.join(STATISTICS)}, got '{name}'")
-        if name == "mean":
-            columns.append(mean(values))
-        elif name == "extremes":
-            columns += [np.minimum.reduceat(frames, bounds), np.maximum.reduceat(frames, bounds)]
-        elif name == "deviation":
-            columns.append(np.sqrt(mean((values - np.repeat(mean(values), counts[:, 0], axis=0)) ** 2)))
-        elif name == "quantiles":
-            found = [np.quantile(piece, QUANTILES, axis=0).ravel() for piece in np.split(values, bounds[1:])]
-            columns.append(np.stack(found))
-        elif name == "changes":
-            steps = np.abs(np.diff(values, axis=0, append=values[-1:]))
-            steps[bounds[1:] - 1] = 0.0  # the next frame is another piece's
-            columns.append(np.add.reduceat(steps, bounds) / np.maximum(counts - 1, 1))
-        else:
-            moves = _moves(frames, projection)
-            columns.append(np.stack([order(piece) for piece in np.split(moves, bounds[1:])]))
-    return np.concatenate(columns, axis=1)
-
-
-def _moves(frames: np.ndarray, projection: np.ndarray | None) -> np.ndarray:
-    """Return frames times the projection, block by block."""
-    if projection is None:
-        raise ValueError("expected a projection for the order of frames, got none")
-    moves = mapped.empty((len(frames), projection.shape[1]), np.float64)
-    for number, block in enumerate(mapped.blocks(frames)):
-        moves[number * mapped.ROWS :][: len(block)] = block.astype(np.float64) @ projection
-        mapped.let_go(moves)
-    return moves
+    return mapped.gathered(vectors(), pieces)

@@ -158,7 +158,7 @@ def open_published(system: TrainedSystem, sample_rate: int, use_gpu: str) -> Ste
     def read(path: Path) -> Frames:
         with wav.open_wav(str(path), sample_rate, str(path)) as signal:
             found = module.features(signal, options, network)
-        return {kind: matrix.astype(np.float32) for kind, matrix in found.items()}
+        return {kind: matrix.astype(np.float32, copy=False) for kind, matrix in found.items()}
 
     def conclude(frames: Frames, _: Mapping[str, NDArray]) -> Decision:
         kinds = {kind: {"track": matrix} for kind, matrix in frames.items()}

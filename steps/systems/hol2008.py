@@ -10,11 +10,13 @@ from memory or our choice [O].
 """
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from steps import mapped
 from steps.scattering.wav import Signal
 from steps.systems import spectra
 from steps.systems.tracks import Arrays, Tracks
@@ -24,6 +26,8 @@ FRAME, HOP, NUM_FFT = 660, 220, 1024  # 30 ms, 10 ms
 SEGMENT = 50  # frames, half a second
 SILENCE = 1e-6
 """Segments with less than this share of the loudest one's energy (-60 dB) have no bases."""
+TOGETHER = 1024
+"""Segments that are factorised together, and cease to be together: eight and a half minutes [O]."""
 EPSILON = 1e-10
 CHECK_EVERY, TOLERANCE = 10, 1e-4
 
@@ -45,11 +49,10 @@ def segments(signal: Signal) -> NDArray[np.float32]:
     # Quarter octaves from 62.5 Hz to 8 kHz, what is below and what is above.
     filters = spectra.shared_bands(spectra.octave_edges(62.5, 8000.0, 0.25), NUM_FFT)
     blocks = spectra.frame_blocks(signal, FRAME, HOP)
-    bands = np.concatenate([spectra.power_spectrum(some, window, NUM_FFT) @ filters for some in blocks])
-    if len(bands) < SEGMENT:
-        bands = np.pad(bands, ((0, SEGMENT - len(bands)), (0, 0)))
-    whole = len(bands) // SEGMENT
-    return bands[: whole * SEGMENT].reshape(whole, SEGMENT, -1).transpose(0, 2, 1)
+    bands = (spectra.power_spectrum(some, window, NUM_FFT) @ filters for some in blocks)
+    found = (segment[np.newaxis] for segment in spectra.windows(bands, SEGMENT, SEGMENT))
+    count = spectra.num_frames(spectra.num_frames(len(signal), FRAME, HOP), SEGMENT, SEGMENT)
+    return mapped.gathered(found, count).transpose(0, 2, 1)
 
 
 def divergence(v: torch.Tensor, product: torch.Tensor) -> torch.Tensor:
@@ -86,11 +89,18 @@ def factorise(v: torch.Tensor, rank: int, max_iters: int, seed: int = 0) -> tupl
 
 def features(signal: Signal, options: Namespace, _network: Arrays) -> dict[str, NDArray]:
     """Return the bases of all segments that are not silent, (rank · segments, 30); rows sum to 1."""
-    v = segments(signal)
-    energy = v.sum(axis=(1, 2))
-    v = v[energy >= SILENCE * energy.max()] / max(float(energy.max()), EPSILON)
-    w, _ = factorise(torch.from_numpy(np.ascontiguousarray(v)), options.rank, options.max_iters)
-    return {"bases": w.mT.reshape(-1, w.shape[1]).numpy()}
+    every = segments(signal)
+    energy = np.concatenate([some.sum(axis=(1, 2)) for some in mapped.blocks(every, TOGETHER)])
+    loud = np.flatnonzero(energy >= SILENCE * energy.max())
+
+    def bases() -> Iterator[NDArray]:
+        for low in range(0, len(loud), TOGETHER):
+            v = np.ascontiguousarray(every[loud[low : low + TOGETHER]] / max(float(energy.max()), EPSILON))
+            mapped.let_go(every)
+            w, _ = factorise(torch.from_numpy(v), options.rank, options.max_iters)
+            yield w.mT.reshape(-1, w.shape[1]).numpy()
+
+    return {"bases": mapped.gathered(bases(), options.rank * len(loud))}
 
 
 def compress(rows: NDArray, num_ceps: int) -> NDArray:
@@ -149,10 +159,11 @@ def scores(model: Arrays, tracks: Tracks) -> NDArray:
     """Return the mean log likelihood of each track's bases under each genre, equal priors, (n, C)."""
     total = np.zeros((len(tracks.utts), len(model["present"])))
     for number, rows in tracks.matrices("bases"):
-        vectors = compress(rows.astype(np.float64), int(model["num_ceps"]))
-        for column, label in enumerate(model["present"]):
-            parts = (model[f"{name}_{label}"] for name in ("weights", "means", "variances"))
-            total[number, column] = log_likelihoods(vectors, *parts).mean()
+        for some in mapped.blocks(rows):
+            vectors = compress(some.astype(np.float64), int(model["num_ceps"]))
+            for column, label in enumerate(model["present"]):
+                parts = (model[f"{name}_{label}"] for name in ("weights", "means", "variances"))
+                total[number, column] += log_likelihoods(vectors, *parts).sum() / len(rows)
     return tracks.spread(total, model["present"])
 
 

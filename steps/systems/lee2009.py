@@ -9,6 +9,7 @@ envelope at 8 kHz (17 values of NASE instead of 19). So there are 112, 104 and 1
 """
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Iterator
 from functools import cache
 
 import numpy as np
@@ -81,25 +82,22 @@ def audio_envelope(power: NDArray, window_energy: float) -> NDArray:
     return np.concatenate([norm, decibels / np.maximum(norm, FLOOR)], axis=1)
 
 
-def frame_features(signal: Signal) -> list[NDArray]:
-    """Return MFCC, OSC and NASE of all frames, each of shape (num_frames, D)."""
+def frame_features(signal: Signal) -> Iterator[NDArray]:
+    """Yield MFCC, OSC and NASE of some frames after the other, side by side, (some frames, 55)."""
     window = np.hamming(FRAME)
     energy = float(np.square(window).sum())
-    blocks = []
     for frames in spectra.frame_blocks(signal, FRAME, HOP, pre_emphasis=PRE_EMPHASIS):
         power = spectra.power_spectrum(frames, window)
-        blocks.append((mfcc(power), octave_contrast(power), audio_envelope(power, energy)))
-    return [np.concatenate(part) for part in zip(*blocks, strict=True)]
+        yield np.concatenate([mfcc(power), octave_contrast(power), audio_envelope(power, energy)], axis=1)
 
 
-def modulation_spectrum(trajectories: NDArray) -> NDArray:
+def modulation_spectrum(frames: Iterable[NDArray]) -> NDArray:
     """Return the mean magnitude of FFTs along time of texture windows (zeros fill up), (256, D)."""
-    missing = TEXTURE - len(trajectories)
-    if missing > 0:
-        trajectories = np.pad(trajectories, ((0, missing), (0, 0)))
-    starts = range(0, len(trajectories) - TEXTURE + 1, TEXTURE_HOP)
-    total = sum(np.abs(scipy.fft.rfft(trajectories[low : low + TEXTURE], axis=0)) for low in starts)
-    return np.asarray(total)[: TEXTURE // 2] / len(starts)
+    total, count = np.zeros((), np.float32), 0
+    for texture in spectra.windows(frames, TEXTURE, TEXTURE_HOP):
+        total = total + np.abs(scipy.fft.rfft(texture, axis=0))
+        count += 1
+    return total[: TEXTURE // 2] / count
 
 
 def contrast_statistics(spectrum: NDArray) -> NDArray:
@@ -123,13 +121,19 @@ def add_options(_parser: ArgumentParser) -> None:
 
 def features(signal: Signal, _options: Namespace, _network: Arrays) -> dict[str, NDArray]:
     """Return the three vectors of a track as one row, of shape (1, 316)."""
-    parts = [contrast_statistics(modulation_spectrum(part)) for part in frame_features(signal)]
-    return {"modulation": np.concatenate(parts)[np.newaxis]}
+    spectrum = modulation_spectrum(frame_features(signal))
+    parts = np.split(spectrum, np.cumsum(frame_sizes())[:-1], axis=1)
+    return {"modulation": np.concatenate([contrast_statistics(part) for part in parts])[np.newaxis]}
+
+
+def frame_sizes() -> tuple[int, int, int]:
+    """Return how many values of a frame are MFCC, OSC and NASE."""
+    return NUM_MFCC, 2 * len(octave_slices()), 1 + envelope_bands().shape[1]
 
 
 def part_slices() -> dict[str, slice]:
     """Return where the vector of each frame feature stands in the joined one, and all of it."""
-    sizes = [4 * dim + 32 for dim in (NUM_MFCC, 2 * len(octave_slices()), 1 + envelope_bands().shape[1])]
+    sizes = [4 * dim + 32 for dim in frame_sizes()]
     ends = np.cumsum(sizes)
     slices = {name: slice(end - size, end) for name, size, end in zip(PARTS, sizes, ends, strict=True)}
     return {**slices, "all": slice(0, int(ends[-1]))}

@@ -31,7 +31,7 @@ def add_options(parser: ArgumentParser) -> None:
 
 def features(signal: Signal, _options: Namespace, _network: Arrays) -> dict[str, NDArray]:
     """Return the Gaussians of a track."""
-    return {"gaussians": timbre.gaussians(timbre.mel_powers(signal)[0])}
+    return {"gaussians": timbre.gaussians(timbre.mel_powers(signal)[:, : timbre.NUM_MEL])}
 
 
 def streams(tracks: Tracks) -> list[NDArray]:

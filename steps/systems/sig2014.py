@@ -12,7 +12,7 @@ every 100 [S]; 500 trees [S]; a track is decided by the majority of its windows 
 """
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from steps import mapped
 from steps.nnet1.options import open_device
 from steps.scattering.wav import Signal
 from steps.systems import spectra
@@ -139,8 +140,14 @@ def features(signal: Signal, options: Namespace, network: Arrays) -> dict[str, N
 
 def activations(signal: Signal, network: Mapping[str, torch.Tensor]) -> NDArray[np.float32]:
     """Return mean and deviation of hidden outputs over 200 frames, every 100, (num_windows, 6 h)."""
+    total = spectra.num_frames(len(signal), FRAME, HOP)
+    windows = (torch.stack(some).cpu().numpy() for some in _windows(signal, network, min(total, WINDOW)))
+    return mapped.gathered(windows, spectra.num_frames(total, WINDOW, WINDOW_HOP))
+
+
+def _windows(signal: Signal, network: Mapping[str, torch.Tensor], size: int) -> Iterator[list[torch.Tensor]]:
+    """Yield the statistics of the windows that end in one block of frames after the other."""
     rest = network["mean"].new_empty(0, NUM_LAYERS * len(network["layer0_bias"]))
-    windows = []
     for frames in spectra.frame_blocks(signal, FRAME, HOP):
         spectrum = torch.from_numpy(magnitudes(frames)).to(rest.device)
         hidden = (spectrum - network["mean"]) / network["deviation"]
@@ -151,16 +158,12 @@ def activations(signal: Signal, network: Mapping[str, torch.Tensor]) -> NDArray[
             ).relu()
             outputs.append(hidden)
         rest = torch.cat([rest, torch.cat(outputs, dim=1)])
-        while len(rest) >= WINDOW:
-            windows.append(_statistics(rest[:WINDOW]))
+        windows = []
+        while len(rest) >= size:
+            windows.append(torch.cat([rest[:size].mean(dim=0), rest[:size].std(dim=0, correction=0)]))
             rest = rest[WINDOW_HOP:]
-    if not windows:
-        windows.append(_statistics(rest))
-    return torch.stack(windows).cpu().numpy()
-
-
-def _statistics(rows: torch.Tensor) -> torch.Tensor:
-    return torch.cat([rows.mean(dim=0), rows.std(dim=0, correction=0)])
+        if windows:
+            yield windows
 
 
 def fit(tracks: Tracks, options: Namespace) -> Arrays:
@@ -215,7 +218,7 @@ def scores(model: Arrays, tracks: Tracks) -> NDArray:
     """Return the share of windows that vote for each class, (n, C); the shares of trees break ties."""
     total = np.zeros((len(tracks.utts), len(model["present"])))
     for number, windows in tracks.matrices("activations"):
-        parts = [windows[low : low + AT_ONCE] for low in range(0, len(windows), AT_ONCE)]
+        parts = mapped.blocks(windows, AT_ONCE)
         shares = np.concatenate([forest_shares(model, part) for part in parts])
         votes = np.bincount(shares.argmax(axis=1), minlength=shares.shape[1]) / len(shares)
         total[number] = (votes + 1e-6 * shares.mean(axis=0)) / (1.0 + 1e-6)

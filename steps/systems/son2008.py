@@ -38,7 +38,7 @@ def add_options(parser: ArgumentParser) -> None:
 
 def features(signal: Signal, _options: Namespace, _network: Arrays) -> dict[str, NDArray]:
     """Return Gaussians and patterns of a track, from one spectrogram."""
-    fine, coarse = timbre.mel_powers(signal)
+    fine, coarse = np.split(timbre.mel_powers(signal), [timbre.NUM_MEL], axis=1)
     return {"gaussians": timbre.gaussians(fine), "patterns": timbre.patterns(coarse)}
 
 

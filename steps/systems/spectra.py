@@ -1,6 +1,6 @@
 """Frames, power spectra, bands and cepstra: what several of the systems begin with."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import scipy.fft
@@ -12,6 +12,8 @@ from steps.scattering.wav import Signal
 
 SAMPLE_RATE = 22050
 """Of all features here, in Hz: what stage 1 of the recipe makes."""
+REACH = 4
+"""Frames on either side that a slope depends on."""
 BLOCK = 2048
 """Frames that are in memory at a time."""
 FULL_SCALE = 32768.0
@@ -40,6 +42,18 @@ def frame_blocks(
         if len(piece) < stop - start:
             piece = np.concatenate([piece, np.zeros(stop - start - len(piece), np.float32)])
         yield sliding_window_view(piece, size)[::hop]
+
+
+def windows(blocks: Iterable[NDArray], size: int, hop: int) -> Iterator[NDArray]:
+    """Yield ``size`` rows every ``hop`` of rows that come in blocks; fewer are filled up with zeros."""
+    rest, short = np.empty(0), True
+    for block in blocks:
+        rest = np.concatenate([rest, block]) if len(rest) else block
+        while len(rest) >= size:
+            yield rest[:size]
+            rest, short = rest[hop:], False
+    if short:
+        yield np.pad(rest, ((0, size - len(rest)), (0, 0)))
 
 
 def power_spectrum(frames: NDArray[np.float32], window: NDArray[np.float64], num_fft: int = 0) -> NDArray:
@@ -90,7 +104,7 @@ def cosine_transform(num_inputs: int, num_coefficients: int, first: int = 0) -> 
     return np.cos(np.pi / num_inputs * position * order).astype(np.float32)
 
 
-def delta(rows: NDArray, reach: int = 4) -> NDArray:
-    """Return the slope of the regression line over 2 reach + 1 rows; the ends are repeated."""
-    taps = np.arange(-reach, reach + 1) / (2 * sum(n * n for n in range(1, reach + 1)))
+def delta(rows: NDArray) -> NDArray:
+    """Return the slope of the regression line over 2 REACH + 1 rows; the ends are repeated."""
+    taps = np.arange(-REACH, REACH + 1) / (2 * sum(n * n for n in range(1, REACH + 1)))
     return scipy.ndimage.correlate1d(rows, taps, axis=0, mode="nearest")

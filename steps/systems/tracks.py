@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from steps import archive
+from steps import archive, mapped
 from utils.cli import UserError
 
 Arrays = dict[str, NDArray]
@@ -41,7 +41,7 @@ class Tracks:
         for utt, matrix in items:
             if utt not in number:
                 raise UserError(f"{source}: unknown track '{utt}'; make the features again")
-            if not np.isfinite(matrix).all():
+            if not all(np.isfinite(some).all() for some in mapped.blocks(matrix, 256)):
                 raise UserError(f"{source}: track '{utt}': a value is not finite")
             seen.add(utt)
             yield number[utt], matrix

@@ -1,6 +1,7 @@
 """Frames in a file, and items made ahead: what comes block by block is what comes at once."""
 
 import mmap
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from steps.classifiers.pieces import piece_vectors
 from steps.scoring.segment import posterior_statistics, vote
 from utils.read_ahead import read_ahead
 
-FRAMES, DIM = 700, 9
+FRAMES, DIM = 20000, 9
 
 
 @pytest.fixture
@@ -38,7 +39,8 @@ MADE = {
     "votes": lambda frames: vote(frames).counts,
     "log posteriors": lambda frames: vote(frames).mean_log_posterior,
     "statistics": lambda frames: posterior_statistics(frames, 0.3),
-    "pieces": lambda frames: piece_vectors(frames, 7, "mean+extremes+deviation+quantiles+changes"),
+    "pieces": lambda frames: piece_vectors(frames, 90, "mean+extremes"),
+    "one piece": lambda frames: piece_vectors(frames, 0, "mean+extremes+deviation+quantiles+changes"),
     "order": lambda frames: piece_vectors(frames, 0, "order", np.eye(DIM)),
     "attention": networks(1).log_posteriors,
     "mean of logits": networks(0).log_posteriors,
@@ -49,7 +51,12 @@ MADE = {
 def test_blocks_make_what_all_frames_make(name, frames, monkeypatch):
     wanted = MADE[name](np.array(frames))
     monkeypatch.setattr(mapped, "ROWS", 64)
-    assert np.allclose(MADE[name](frames), wanted, rtol=1e-5, atol=1e-6)
+    tracemalloc.start()
+    found = MADE[name](frames)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.allclose(found, wanted, rtol=1e-5, atol=1e-6)
+    assert peak < 8 * FRAMES * DIM // 2  # NumPy's arrays: half the frames in double precision
 
 
 def test_an_error_is_raised_where_its_item_would_be():

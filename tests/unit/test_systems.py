@@ -1,5 +1,7 @@
 """The five published systems: their mathematics on made signals and made features."""
 
+import mmap
+import tracemalloc
 from argparse import ArgumentParser, Namespace
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 import torch
 from sklearn.ensemble import RandomForestClassifier
 
-from steps import archive
+from steps import archive, mapped
 from steps.arrays import write_arrays
 from steps.systems import hol2008, lee2009, leo2012, registry, sig2014, son2008, spectra, timbre
 from steps.systems.tracks import Tracks
@@ -70,8 +72,8 @@ def test_the_modulation_spectrum_of_a_tremolo_peaks_at_its_rate():
     rate = RATE / 256
     bin_wanted = 48  # 48 / 512 of the frame rate: 8.07 Hz
     tremolo = 1.0 + 0.8 * np.cos(2 * np.pi * bin_wanted / 512 * rate * np.arange(8 * RATE) / RATE)
-    spectrum = lee2009.modulation_spectrum(lee2009.frame_features(noise(8.0) * tremolo)[0][:, :1])
-    assert spectrum.shape == (256, 1)
+    spectrum = lee2009.modulation_spectrum(lee2009.frame_features(noise(8.0) * tremolo))
+    assert spectrum.shape == (256, 55)
     assert spectrum[5:, 0].argmax() + 5 == bin_wanted
 
 
@@ -194,6 +196,30 @@ def test_the_stored_forest_decides_as_scikit_learns():
 
 
 # What all have in common
+
+
+@pytest.mark.parametrize("name", registry.NAMES)
+def test_memory_does_not_grow_with_the_length_of_a_track(name, monkeypatch):
+    sizes = ((mapped, "LARGEST", 1 << 16), (mapped, "ROWS", 256), (spectra, "BLOCK", 256))
+    for module, size, value in (*sizes, (timbre, "ROWS", 256), (hol2008, "TOGETHER", 32)):
+        monkeypatch.setattr(module, size, value)
+    chosen = options(name, *(("--max-iters=2",) if name == "hol2008" else ()))
+    network = sig2014.make_network(100, 3, 0.25).state_dict()
+    arrays = {
+        f"layer{n}_{kind}": network[f"{3 * n}.{kind}"].numpy()
+        for n in range(3)
+        for kind in ("weight", "bias")
+    }
+    arrays |= {"mean": np.zeros(513, np.float32), "deviation": np.ones(513, np.float32)}
+    peaks = []
+    for signal in (noise(30.0), noise(300.0)):
+        tracemalloc.start()
+        found = registry.load(name).features(signal, chosen, arrays if name == "sig2014" else {})
+        peaks.append(tracemalloc.get_traced_memory()[1])  # of NumPy's arrays, not of torch's and of files
+        tracemalloc.stop()
+        for matrix in found.values():
+            assert matrix.nbytes <= 1 << 16 or isinstance(np.asarray(matrix).base, mmap.mmap)
+    assert peaks[1] - peaks[0] < 1 << 19
 
 
 def separable(name: str, rng: np.random.Generator, label: int) -> dict[str, np.ndarray]:
