@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from utils.process import is_alive
-
 
 def temporary_name(path: str | Path) -> Path:
     """Return the name under which this process writes ``path`` until it is complete.
@@ -21,7 +19,7 @@ def temporary_name(path: str | Path) -> Path:
     prefix = f".{path.name}.tmp.{socket.gethostname()}."
     for other in path.parent.iterdir() if path.parent.is_dir() else ():
         number = other.name.removeprefix(prefix)
-        if other.name.startswith(prefix) and number.isdecimal() and not is_alive(int(number)):
+        if other.name.startswith(prefix) and number.isdecimal() and not Path("/proc", number).exists():
             other.unlink(missing_ok=True)
     return path.with_name(f"{prefix}{os.getpid()}")
 

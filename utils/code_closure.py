@@ -11,59 +11,53 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-NEUTRAL = frozenset(
-    f"utils/{name}"
+NEUTRAL = {
+    ROOT / "utils" / name
     for name in (
         *("run.py", "sge.py", "slurm.py", "for_each.py", "in_turn.py", "job_runner"),
-        *("once.py", "once.sh", "code_closure.py", "plan.py", "lock.py", "process.py"),
+        *("once.py", "once.sh", "stamp.py", "code_closure.py", "plan.py", "lock.py"),
         *("progress.py", "parse_options.sh", "setup_env.sh"),
     )
-)
+}
 _BESIDE = (".c", ".h", ".cu", ".html", ".css", ".js", ".j2")
 _IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]+)|import[ \t]+([\w.]+))", re.MULTILINE
 )
-_COMMENT = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
 _CALLED = re.compile(r"\b(?:local|steps|utils)/[\w./-]+\.(?:py|sh)\b|\bpath\.sh\b")
 
 
 def _module_files(name: str) -> Iterator[Path]:
-    """Yield the files of a dotted module name, its packages included, if it is one of the recipe's."""
+    """Yield what may be the files of a dotted module name, its packages included."""
     parts = name.split(".")
     for length in range(1, len(parts) + 1):
         path = ROOT.joinpath(*parts[:length])
-        for candidate in (path.with_suffix(".py"), path / "__init__.py"):
-            if candidate.is_file():
-                yield candidate
+        yield from (path.with_suffix(".py"), path / "__init__.py")
 
 
-def _imports(path: Path) -> Iterator[Path]:
-    # A regular expression, because ast.parse of every file would take half a second a command.
-    for module, names, alone in _IMPORT.findall(path.read_text(encoding="utf-8")):
-        yield from _module_files(module or alone)
-        for name in names.strip("()").split(","):
-            yield from _module_files(".".join([module, *name.split()[:1]]))
-    yield from (other for other in path.parent.iterdir() if other.suffix in _BESIDE)
-
-
-def _called(path: Path) -> Iterator[Path]:
-    text = _COMMENT.sub("", path.read_text(encoding="utf-8"))
-    return (ROOT / name for name in _CALLED.findall(text))
-
-
-_USES = {".py": _imports, ".sh": _called}
+def _used_by(path: Path) -> Iterator[Path]:
+    """Yield what may be the files that one of the recipe's files uses."""
+    if path.suffix == ".sh":
+        text = re.sub("^[ \t]*#.*$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        yield from (ROOT / name for name in _CALLED.findall(text))
+    elif path.suffix == ".py":  # ast.parse of every file would take half a second a command
+        for module, names, alone in _IMPORT.findall(path.read_text(encoding="utf-8")):
+            yield from _module_files(module or alone)
+            for name in names.strip("()").split(","):
+                yield from _module_files(".".join([module, *name.split()[:1]]))
+        yield from (other for other in path.parent.iterdir() if other.suffix in _BESIDE)
 
 
 def closure(words: Iterable[str]) -> list[Path]:
     """Return the recipe's files that the words of a command name, and all that these use, sorted."""
-    found: set[Path] = set()
+    seen: set[Path] = set()
+    found: list[Path] = []
     waiting = [Path(word).resolve() for word in words if word.endswith((".py", ".sh"))]
     while waiting:
         path = waiting.pop()
-        if path in found or not path.is_file() or not path.is_relative_to(ROOT):
+        if path in seen:
             continue
-        if NEUTRAL.isdisjoint(str(part) for part in (path.relative_to(ROOT), path.parent.relative_to(ROOT))):
-            found.add(path)
-            if path.suffix in _USES:
-                waiting.extend(_USES[path.suffix](path))
+        seen.add(path)
+        if NEUTRAL.isdisjoint((path, path.parent)) and path.is_relative_to(ROOT) and path.is_file():
+            found.append(path)
+            waiting.extend(_used_by(path))
     return sorted(found)

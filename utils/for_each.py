@@ -12,6 +12,7 @@ and that is the exit status. RECIPE_PID and signals mean what they mean to run.p
 
 import argparse
 import contextlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -23,20 +24,6 @@ from utils import cli, lock, progress
 from utils.job_runner import frontend, local
 
 BUSY = lock.HeldError.status
-
-
-def parse(argv: list[str]) -> tuple[int | None, list[str], list[str]]:
-    """Return the limit, the items and the command; raises UsageError."""
-    parser = argparse.ArgumentParser(cli.PROGRAM, allow_abbrev=False)
-    parser.add_argument("--max-jobs-run", type=cli.positive_int)
-    parser.add_argument("items", type=str.split)
-    parser.add_argument("command", nargs=argparse.REMAINDER)
-    args = parser.parse_args(argv)
-    if not args.command:
-        raise cli.UsageError("expected a list of items and a command")
-    if len(set(args.items)) < len(args.items):
-        raise cli.UsageError(f"an item is repeated in '{' '.join(args.items)}'")
-    return args.max_jobs_run, args.items, args.command
 
 
 def pass_on(item: str, lines: Iterable[bytes]) -> None:
@@ -51,25 +38,29 @@ def run(items: list[str], command: list[str], limit: int, folder: Path) -> dict[
     """Run the command for all items, which say in a folder where they stand; return the codes of failures."""
     readers = []
 
-    def log(number: int) -> Path:
-        return folder / f"{number}.log"
-
-    def start(number: int, _: dict[str, str]) -> subprocess.Popen[bytes]:
+    def start(number: int, _: dict[str, str]) -> local.Process:
         words = [word.replace("{}", items[number]) for word in command]
-        told = {"JOB_STATUS": str(progress.status_file(log(number)))}
-        process = local.start_task({"argv": words}, environment=told, stdout=subprocess.PIPE)
-        reader = threading.Thread(target=pass_on, args=(items[number], process.stdout), daemon=True)
-        reader.start()
-        readers.append(reader)
+        environment = {**os.environ, "JOB_STATUS": str(progress.status_file(folder / f"{number}.log"))}
+        process = subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
+            close_fds=False,
+        )
+        readers.append(threading.Thread(target=pass_on, args=(items[number], process.stdout), daemon=True))
+        readers[-1].start()
         return process
 
     def look(number: int) -> progress.Status | None:
-        status, item = progress.read(log(number)), items[number]
+        status, item = progress.read(folder / f"{number}.log"), items[number]
         if status is not None:
             status.label = item if item in status.label else f"{item} {status.label}"
         return status
 
-    board = progress.Board("all", len(items), look, each=True)
+    board = progress.Board("all", len(items), look)
     try:
         codes = local.run_all(range(len(items)), start, limit=limit, board=board, last_code=BUSY)
     finally:
@@ -80,12 +71,18 @@ def run(items: list[str], command: list[str], limit: int, folder: Path) -> dict[
 
 def main(argv: list[str]) -> int:
     """Run the commands; return 0, 1 if one failed, or 75."""
-    limit, items, command = parse(argv)
+    parser = argparse.ArgumentParser(cli.PROGRAM, allow_abbrev=False)
+    parser.add_argument("--max-jobs-run", type=cli.positive_int)
+    parser.add_argument("items", type=str.split)
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    args = parser.parse_args(argv)
+    if not args.command or len(set(args.items)) < len(args.items):
+        raise cli.UsageError("expected a list of items, none of them repeated, and a command")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        failed = run(items, command, limit or max(1, len(items)), Path(folder))
+        failed = run(args.items, args.command, args.max_jobs_run or max(1, len(args.items)), Path(folder))
     if failed:
         named = ", ".join(f"{item} (code {code})" for item, code in failed.items())
-        frontend.say(f"{len(failed)} / {len(items)} failed: {named}")
+        frontend.say(f"{len(failed)} / {len(args.items)} failed: {named}")
     return BUSY if BUSY in failed.values() else min(1, len(failed))
 
 

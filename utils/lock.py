@@ -1,4 +1,4 @@
-"""Locks that one run at a time holds.
+"""Locks that one run at a time holds, and which processes live.
 
 A lock is held by the process and by what it started, so it is gone as soon as they are, whatever killed
 them. Who finds it taken is told by which process and host. On a file system without locks nothing is run,
@@ -12,11 +12,9 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 
 from utils import cli
-from utils.process import is_alive, start_time
 
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 ENDING_SECONDS = 60.0
@@ -28,7 +26,24 @@ class HeldError(cli.UserError):
     status = 75
 
 
-def try_open(path: Path, shown: Path | None = None) -> int | None:
+def _facts(pid: int | str) -> list[str]:
+    """Return what Linux says of a process, from its state on; nothing if it does not live."""
+    try:
+        facts = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return []
+    return facts if facts[0] not in "ZX" else []
+
+
+def is_ancestor(pid: int) -> bool:
+    """Tell whether a process is this one's parent, or an ancestor further up."""
+    each = os.getppid()
+    while each > 1 and each != pid:
+        each = int((_facts(each) or "00")[1])
+    return each == pid
+
+
+def try_open(path: Path) -> int | None:
     """Open a file and lock it; return its descriptor, or None if somebody else has it.
 
     Raises UserError if the file system has no locks and ``WITHOUT_LOCKS`` does not permit to go on.
@@ -38,7 +53,7 @@ def try_open(path: Path, shown: Path | None = None) -> int | None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in NO_LOCKS and os.environ.get("WITHOUT_LOCKS", "").lower() in ("true", "t", "1"):
-            _warn(shown or path)
+            cli.warn(f"{path}: this file system has no locks; going on without, as WITHOUT_LOCKS says")
             return descriptor
         os.close(descriptor)
         if isinstance(error, BlockingIOError):
@@ -53,23 +68,15 @@ def try_open(path: Path, shown: Path | None = None) -> int | None:
     return descriptor
 
 
-@cache
-def _warn(path: Path) -> None:
-    cli.warn(f"{path}: this file system has no locks; going on without, as WITHOUT_LOCKS says")
-
-
-def holder(path: Path) -> str | None:
-    """Say which process holds a lock that could not be had; None if it is dead: its jobs are ending.
-
-    A process of another host cannot be looked up here.
-    """
+def _holder(path: Path) -> str | None:
+    """Say which process holds a lock that could not be had; None if it is dead: its jobs are ending."""
     try:
         pid, started, host = path.read_text(encoding="utf-8").split()
     except (OSError, ValueError):
         return f"another process (see: fuser {path})"
     if host != socket.gethostname():
-        return f"process {pid} on {host}"
-    return f"process {pid} on this host" if is_alive(int(pid), started) else None
+        return f"process {pid} on {host}"  # which cannot be looked up here
+    return f"process {pid} on this host" if _facts(pid)[19:20] in ([started], ["0"]) else None
 
 
 def _ours(path: Path) -> int | None:
@@ -95,7 +102,7 @@ def held(path: str | Path, what: str, *, wait: float = 0.0) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     began, told = time.monotonic(), ""
     while (descriptor := _ours(path)) is None:
-        who = holder(path)
+        who = _holder(path)
         waited = time.monotonic() - began
         if who and waited >= wait:
             raise HeldError(f"{what}: {who} is at work on it; wait for it, or stop that process")
@@ -105,8 +112,9 @@ def held(path: str | Path, what: str, *, wait: float = 0.0) -> Iterator[None]:
             cli.log(f"{what}: waiting for {who}")
             told = who
         time.sleep(0.1)
+    started = _facts(os.getpid())[19]
     os.ftruncate(descriptor, 0)
-    os.write(descriptor, f"{os.getpid()} {start_time(os.getpid()) or 0} {socket.gethostname()}\n".encode())
+    os.write(descriptor, f"{os.getpid()} {started} {socket.gethostname()}\n".encode())
     os.set_inheritable(descriptor, True)
     try:
         yield

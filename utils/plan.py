@@ -13,9 +13,8 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-
-from utils import cli
 
 DRY_RUN = os.environ.get("RECIPE_DRY_RUN") == "true"
 SHOWN = 4
@@ -29,7 +28,7 @@ def log(text: str) -> None:
         with Path(name).open("a", encoding="utf-8", errors="surrogateescape") as file:
             file.write(f"{time.strftime('%F %T')} {text}\n")
     if not name or os.environ.get("RECIPE_VERBOSE") == "true":
-        cli.log(text)
+        print(f"LOG (once.py) {text}", file=sys.stderr, flush=True)
 
 
 def note(state: str, stamp: Path, outputs: Sequence[str], seconds: float | None = None) -> None:
@@ -60,12 +59,10 @@ def estimate(command: Sequence[str], inputs: Mapping[str, Sequence]) -> float | 
     kind, size, _ = measure(command, inputs, 0)
     found: list[tuple[float, float]] = []
     for path in Path().glob("[!.]*/**/.done/*"):
-        try:
+        with suppress(OSError, ValueError, KeyError, TypeError):
             speed = json.loads(path.read_text(encoding="utf-8"))["speed"]
             if speed[0] == kind and speed[1] > 0:
                 found.append((path.stat().st_mtime, speed[2] / speed[1]))
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
     return max(found)[1] * size if found and size else None
 
 
@@ -77,21 +74,14 @@ def duration(seconds: float) -> str:
 
 
 def foresee(
-    stamp: Path,
-    command: Sequence[str],
-    inputs: Mapping[str, list],
-    outputs: Sequence[str],
-    why: Sequence[str],
+    stamp: Path, command: Sequence[str], inputs: Mapping[str, list], outputs: Sequence[str], why: list[str]
 ) -> None:
     """Note a piece of work in a dry run, and print why it would be done and how long it would take."""
     to_come = {Path(name) for event in events() if event["state"] == "to do" for name in event["outputs"]}
     folders = {path.parent for path in to_come}
     absent = [name for name, facts in inputs.items() if facts[0] == "missing"]
-    again = [
-        name
-        for name in inputs
-        if Path(name) in to_come | folders or (name in absent and Path(name).parent in folders)
-    ]
+    again = [name for name in inputs if Path(name) in to_come | folders]
+    again += [name for name in absent if name not in again and Path(name).parent in folders]
     reasons = [f"there is no {name}" for name in absent if name not in again]
     reasons += [f"{name} is made before it" for name in again]
     reasons += why
@@ -106,18 +96,14 @@ def foresee(
 
 def summary(rows: Sequence[dict]) -> str:
     """Say of the rows of one stage what was up to date and what was made."""
-    found = [row for row in rows if row["state"] == "up to date"]
+    found = sum(row["state"] == "up to date" for row in rows)
     made = [row["outputs"][0] for row in rows if row["state"] == "made" and row["outputs"]]
-    texts = []
-    if found:
-        folders = {Path(row["stamp"]).parent.parent for row in rows}
-        models = len(folders) == len(rows) and all(path.parts[0] == "exp" for path in folders)
-        number = f"all {len(rows)}" if len(found) == len(rows) > 1 else f"{len(found)} of {len(rows)}"
-        texts.append(f"{number} {'models' if models else 'pieces of work'} are up to date")
+    number = f"all {found}" if found == len(rows) > 1 else f"{found} of {len(rows)}"
+    texts = [f"  {number} pieces of work are up to date"] if found else []
     if made:
         more = f" and {len(made) - SHOWN} more" if len(made) > SHOWN else ""
-        texts.append(f"made {', '.join(made[:SHOWN])}{more}")
-    return "; ".join(texts)
+        texts.append(f"  made {', '.join(made[:SHOWN])}{more}")
+    return "\n".join(texts)
 
 
 def total(rows: Sequence[dict]) -> str:
@@ -134,20 +120,8 @@ def total(rows: Sequence[dict]) -> str:
     return text
 
 
-def main(argv: list[str]) -> int:
-    """Run the program."""
-    parser = cli.KaldiParser("plan.py [--total true]", __doc__)
-    parser.add_argument("--total", type=cli.boolean, default=False, help="sum up a dry run as a whole")
-    rows = events()
-    if parser.parse_args(argv).total:
-        text = total(rows)
-    else:
-        text = summary([row for row in rows if row["stage"] == os.environ.get("RECIPE_STAGE", "")])
-        text = text and f"  {text}"
-    if text:
-        print(text, file=sys.stderr)
-    return 0
-
-
 if __name__ == "__main__":
-    cli.run(main, echo=False)
+    done, here = events(), os.environ.get("RECIPE_STAGE", "")
+    said = total(done) if "--total" in sys.argv else summary([row for row in done if row["stage"] == here])
+    if said:
+        print(said, file=sys.stderr)

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TextIO
@@ -21,9 +21,8 @@ from typing import Any, TextIO
 from utils import cli
 
 PLAIN_SECONDS = 60.0
-SECONDS_BETWEEN = 1.0
 TERMINAL_SECONDS = 0.5
-SILENT_SECONDS = 1.5  # what is done in a moment needs no line
+SECONDS_BETWEEN = 1.0
 
 
 @dataclass
@@ -37,7 +36,6 @@ class Status:
     epoch: int = 0  # which pass over the data this is, counted from 1
     epochs: int = 0  # of how many at most; 0 where there is just one
     numbers: dict[str, float] = field(default_factory=dict)  # how well it goes: {"train_loss": 0.5}
-    speed: float = 0.0  # units a second; 0 is not known
     left: float | None = None  # seconds until all is done
 
     @property
@@ -55,28 +53,14 @@ class Status:
         parts = []
         if self.epochs:
             parts.append(f"epoch {self.epoch} of {self.epochs}")
-            if self.total:
-                parts.append(f"{100 * self.done / self.total:.0f} % of {self.unit}")
         elif self.unit:
-            total = f" of {grouped(self.total)}" if self.total else ""
-            parts.append(f"{grouped(int(self.done))}{total} {self.unit}")
+            total = f" of {self.total:.0f}" if self.total else ""
+            parts.append(f"{self.done:.3g}{total} {self.unit}")
         if self.left is not None:
-            parts.append(f"done in {clock(self.left)}")
+            parts.append(f"done in {timedelta(seconds=round(self.left))}")
         parts += [f"{name.replace('_', ' ')} {value:.3g}" for name, value in self.numbers.items()]
-        if self.speed:
-            parts.append(f"{grouped(self.speed)} {self.unit}/s")
         text = f"{self.label}: {', '.join(parts)}" if parts else self.label
         return "".join(c for c in text if c.isprintable())
-
-
-def grouped(number: float) -> str:
-    """Write a number with its thousands apart; small ones with a digit behind the point."""
-    return f"{number:.1f}" if number < 10 and number != int(number) else f"{number:,.0f}".replace(",", " ")
-
-
-def clock(seconds: float) -> str:
-    """Write a time as hours, minutes and seconds."""
-    return str(timedelta(seconds=round(seconds)))
 
 
 _bars: list[Any] = []
@@ -122,29 +106,6 @@ def write(text: str, stream: TextIO | None = None) -> None:
         stream.flush()
 
 
-class _Reporter:
-    """What this process has said so far."""
-
-    def __init__(self) -> None:
-        self.said = -SECONDS_BETWEEN
-        self.label: str | None = None
-        self.began = self.first = 0.0
-
-    def complete(self, status: Status) -> Status:
-        """Add the speed since the first report of this label, and the time left."""
-        if status.label != self.label:
-            self.label, self.began, self.first = status.label, self.said, status.work
-        elapsed, work = self.said - self.began, status.work - self.first
-        if elapsed > 0 and work > 0:
-            status.speed = work / elapsed
-            if status.total:
-                status.left = max(0.0, status.total * max(status.epochs, 1) - status.work) / status.speed
-        return status
-
-
-_reporter = _Reporter()
-
-
 def publish(statuses: Sequence[Status]) -> bool:
     """Write the last status where the job runner looks for it, or show all; return whether one can."""
     if name := os.environ.get("JOB_STATUS"):
@@ -157,6 +118,10 @@ def publish(statuses: Sequence[Status]) -> bool:
     if at_terminal := is_terminal():
         show(statuses)
     return at_terminal
+
+
+_first: dict[str, tuple[float, float]] = {}  # of each label, when it was reported first, and its work then
+_said = [-SECONDS_BETWEEN]  # when something was reported last
 
 
 def report(
@@ -174,10 +139,16 @@ def report(
     The arguments are those of :class:`Status`; without a ``label`` it is that of the job's log.
     ``train_loss=0.5`` is shown as "train loss 0.5".
     """
-    if (now := time.monotonic()) - _reporter.said >= SECONDS_BETWEEN:
-        _reporter.said = now
-        known = {name: float(value) for name, value in numbers.items() if value is not None}
-        publish([_reporter.complete(Status(label, done, total, unit, epoch, epochs, known))])
+    now = time.monotonic()
+    if now - _said[0] < SECONDS_BETWEEN:
+        return
+    _said[0] = now
+    known = {name: float(value) for name, value in numbers.items() if value is not None}
+    status = Status(label, done, total, unit, epoch, epochs, known)
+    began, before = _first.setdefault(label, (now, status.work))
+    if total and status.work > before:
+        status.left = max(0.0, total * max(epochs, 1) - status.work) * (now - began) / (status.work - before)
+    publish([status])
 
 
 def status_file(log: str | Path) -> Path:
@@ -200,20 +171,17 @@ class Board:
     """Shows where the ``count`` jobs of one call stand, which ``label`` names together.
 
     ``look`` returns where a running job stands, None if it does not say. On a terminal there is one line a
-    running job and one for all of them; elsewhere a plain line for all, with ``each`` also for each job.
+    running job and one for all of them; elsewhere one line a minute, for
+    three running jobs at most and for all.
     """
 
-    def __init__(
-        self, label: str, count: int, look: Callable[[int], Status | None], *, each: bool = False
-    ) -> None:
-        self.label, self.count, self.look, self.each = label, count, look, each
-        self.every = PLAIN_SECONDS
-        if os.environ.get("JOB_STATUS") or is_terminal():
-            self.every = TERMINAL_SECONDS
+    def __init__(self, label: str, count: int, look: Callable[[int], Status | None]) -> None:
+        self.label, self.count, self.look = label, count, look
+        in_place = os.environ.get("JOB_STATUS") or is_terminal()
+        self.every = TERMINAL_SECONDS if in_place else PLAIN_SECONDS
         self.first = time.monotonic()
-        self.next = self.first + max(self.every, SILENT_SECONDS)
+        self.next = self.first + max(self.every, 1.5)  # what is done in a moment needs no line
         self.running: dict[int, float] = {}
-        self.last: dict[int, Status] = {}
         self.ended = 0
         self.note = ""  # what else is to be said of all of them
 
@@ -233,35 +201,21 @@ class Board:
         self.next = now + self.every
         statuses = self.statuses(now)
         if not publish(statuses):
-            for status in statuses if self.each else statuses[-1:]:
-                write(f"{cli.PROGRAM}: {status}")
+            write(f"{cli.PROGRAM}: {'; '.join(map(str, statuses[-4:]))}")
 
     def statuses(self, now: float) -> list[Status]:
-        """Return where the running jobs stand, and behind them, if the call has several, all of them."""
-        told = {job: status for job in self.running if (status := self.look(job)) is not None}
-        self.last |= told
-        label = f"{self.label} ({self.note})" if self.note else self.label
-        if self.count == 1 and self.running:
-            ran = now - min(self.running.values())
-            return [*told.values()] or [Status(f"{label}, {clock(ran)} so far")]
-        return [*told.values(), self.together(label, told, now)]
-
-    def together(self, label: str, told: dict[int, Status], now: float) -> Status:
-        """Return one status for all jobs: in their unit where all have said it, else in jobs.
+        """Return where the running jobs stand, and behind them, if the call has several, all of them.
 
         What is left takes as long as the running jobs say if none waits, else as their share so far did.
         """
-        jobs = self.ended + sum(status.share for status in told.values())
-        lefts = [status.left for status in told.values() if status.left is not None]
+        told = [status for job in self.running if (status := self.look(job)) is not None]
+        label = f"{self.label} ({self.note})" if self.note else self.label
+        if self.count == 1 and self.running:
+            ran = timedelta(seconds=round(now - min(self.running.values())))
+            return told or [Status(f"{label}, {ran} so far")]
+        jobs = self.ended + sum(status.share for status in told)
+        lefts = [status.left for status in told if status.left is not None]
         left = max(lefts, default=None)
         if len(lefts) + self.ended < self.count:
             left = (now - self.first) * (self.count - jobs) / jobs if jobs else None
-        every = [
-            status if job in self.running else replace(status, done=status.total, speed=0.0)
-            for job, status in self.last.items()
-        ]
-        units = {status.unit for status in every}
-        if len(every) == self.count and len(units) == 1 and all(s.total and not s.epochs for s in every):
-            done, total, speed = (sum(getattr(s, name) for s in every) for name in ("done", "total", "speed"))
-            return Status(label, done, total, units.pop(), speed=speed, left=left)
-        return Status(label, jobs, self.count, "jobs", left=left)
+        return [*told, Status(label, jobs, self.count, "jobs", left=left)]

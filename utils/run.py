@@ -17,47 +17,36 @@ Environment: RECIPE_PID names the process of the recipe, with whose end the jobs
 jobs share a GPU. A job finds in JOB_STATUS where to say how far it is (utils/progress.py).
 """
 
-import contextlib
-import subprocess
+import os
 import sys
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from utils.job_runner import frontend, job_log, local
-from utils.job_runner.gpus import GpuPool
-from utils.job_runner.request import Request
-from utils.progress import Board
+from utils import progress
+from utils.job_runner import frontend, local
+from utils.job_runner.request import Request, substitute
 
-IGNORED = {"mem", "config", "num_threads", "max_jobs_run", "gpu"}
+KNOWN = {"mem", "config", "num_threads", "max_jobs_run", "gpu"}
 
 
 def run_jobs(request: Request) -> dict[int, str]:
     """Run the jobs; return why jobs failed, by number."""
-    ignored = [f"--{name} {value}" for name, value in request.options.items() if name not in IGNORED]
+    ignored = [f"--{name} {value}" for name, value in request.options.items() if name not in KNOWN]
     if ignored:
         frontend.warn(f"ignoring options {' '.join(ignored)}")
 
-    def start(number: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-        log, command = request.log_of(number), request.command_of(number)
-        job = {"command": command, "log": log, "threads": request.threads}
-        return local.start_task(job, environment=environment)
+    def start(job: int, environment: dict[str, str]) -> local.Process:
+        command = substitute(request.command, request.job_name, job)
+        facts = {"command": command, "log": request.log_of(job), "threads": request.threads}
+        return local.start_task(facts, environment)
 
-    limit = request.max_jobs_run or max(1, local.cores() // request.threads)
+    limit = request.max_jobs_run or max(1, len(os.sched_getaffinity(0)) // request.threads)
     shared = max(1, int(frontend.number("RUNNER_JOBS_PER_GPU", 1)))
-    gpus = GpuPool(request.gpus, frontend.warn, jobs_per_gpu=shared)
-    board = Board(request.name, len(request.jobs), request.status_of)
+    gpus = local.GpuPool(request.gpus, jobs_per_gpu=shared)
+    board = progress.Board(request.name, len(request.jobs), lambda job: progress.read(request.log_of(job)))
     codes = local.run_all(request.jobs, start, limit=limit, gpus=gpus, board=board)
-    return {number: explain(code, request.log_of(number)) for number, code in codes.items() if code}
-
-
-def explain(code: int, log: str) -> str:
-    """Say how a job ended; finish the log of one that was killed with its supervisor."""
-    if code >= 0:
-        return f"code {code}"
-    with contextlib.suppress(OSError), Path(log).open("a") as stream:
-        stream.write(job_log.trailer(-code, 0, 1, None))
-    return f"signal {-code}"
+    return {job: f"code {code}" if code > 0 else f"signal {-code}" for job, code in codes.items() if code}
 
 
 if __name__ == "__main__":

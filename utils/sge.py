@@ -12,14 +12,13 @@ import os
 import pwd
 import re
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from utils.job_runner import cluster, frontend
 from utils.job_runner.scheduler import (
-    Scheduler,
+    Array,
     State,
     SubmitError,
     Task,
@@ -45,28 +44,27 @@ option gpu=* -l gpu=$0 -q g.q
 UNLIMITED = 1_000_000
 
 
-class GridEngine(Scheduler):
-    """Grid Engine through its commands."""
+class GridEngine:
+    """Grid Engine through its commands (see cluster.Scheduler)."""
 
     index_variable, site_file, built_in = "SGE_TASK_ID", "conf/queue.conf", BUILT_IN
+    accounting = False
 
     def array_limit(self) -> int:
         done = ask_controller(["qconf", "-sconf"])
         found = re.search(r"^max_aj_tasks\s+(\d+)", done.stdout, re.MULTILINE)
         return int(found[1]) or UNLIMITED if found else 75000
 
-    def submit(
-        self, command: list[str], script: Path, output: Path, count: int, limit: int | None, name: str
-    ) -> str:
+    def submit(self, array: Array) -> str:
         # qsub takes what no node will ever have, and lets it wait; so we look first.
-        pairs = zip(self.gpu_words, self.gpu_words[1:], strict=False)
+        pairs = zip(array.gpu, array.gpu[1:], strict=False)
         wanted = [word for pair in pairs if pair[0] in ("-l", "-q") for word in pair]
         if wanted and not ask_controller(["qselect", *wanted]).stdout.strip():
             raise SubmitError(f"no queue has what --gpu asks for, {' '.join(wanted)} (qselect)")
-        words = [*command, "-terse", "-N", name, "-o", f"{output}.$TASK_ID", "-t", f"1-{count}"]
-        if limit and "-tc" not in words:
-            words += ["-tc", str(limit)]
-        return submitted_id([*words, str(script)])
+        words = [*array.command, "-terse", "-N", array.name, "-o", f"{array.output}.$TASK_ID"]
+        if array.limit and "-tc" not in words:
+            words += ["-tc", str(array.limit)]
+        return submitted_id([*words, "-t", f"1-{array.tasks}", str(array.script)])
 
     def active(self, ids: list[str]) -> dict[Task, State]:
         # qstat shows our jobs, each behind the queue of the node it runs on. That Grid Engine is told to
@@ -100,7 +98,7 @@ class GridEngine(Scheduler):
                     found[int(facts["taskid"])] = Verdict(bad, f"Grid Engine says {reason}")
         return found
 
-    def cancel_command(self, ids: list[str], tasks: Sequence[Task] = ()) -> list[str]:
+    def cancel_command(self, ids: list[str], *tasks: Task) -> list[str]:
         return ["qdel", *ids, *(word for job, index in tasks for word in (job, "-t", str(index)))]
 
 

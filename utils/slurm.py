@@ -16,14 +16,13 @@ to wait for files that appear late, RUNNER_UNREACHABLE_SECONDS (1800) to bear a 
 import contextlib
 import re
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from utils.job_runner import cluster, frontend
 from utils.job_runner.scheduler import (
-    Scheduler,
+    Array,
     State,
     Task,
     UnreachableError,
@@ -49,10 +48,11 @@ option gpu=* --gres=gpu:$0
 NOT_ENDED = ("PENDING", "RUNNING", "COMPLETING", "SUSPENDED", "CONFIGURING", "REQUEUED")
 
 
-class Slurm(Scheduler):
-    """Slurm through its commands."""
+class Slurm:
+    """Slurm through its commands (see cluster.Scheduler)."""
 
     index_variable, site_file, built_in = "SLURM_ARRAY_TASK_ID", "conf/slurm.conf", BUILT_IN
+    accounting = False
 
     def array_limit(self) -> int:
         done = ask_controller(["scontrol", "show", "config"])
@@ -61,12 +61,11 @@ class Slurm(Scheduler):
         self.accounting = storage not in ("(null)", "accounting_storage/none")
         return int(facts.get("MaxArraySize", 1001)) - 1
 
-    def submit(
-        self, command: list[str], script: Path, output: Path, count: int, limit: int | None, name: str
-    ) -> str:
-        array = f"--array=1-{count}" + (f"%{limit}" if limit else "")  # one task, too: all are named alike
-        where = f"--output={str(output).replace('%', '%%')}.%a"
-        return submitted_id([*command, "--parsable", f"--job-name={name}", array, where, str(script)])
+    def submit(self, array: Array) -> str:
+        # One task, too: all are named alike.
+        tasks = f"--array=1-{array.tasks}" + (f"%{array.limit}" if array.limit else "")
+        words = [tasks, f"--output={str(array.output).replace('%', '%%')}.%a", str(array.script)]
+        return submitted_id([*array.command, "--parsable", f"--job-name={array.name}", *words])
 
     def active(self, ids: list[str]) -> dict[Task, State]:
         words = ["squeue", "--all", "--noheader", "--array", "--format=%F|%K|%T|%r"]
@@ -91,9 +90,7 @@ class Slurm(Scheduler):
         with contextlib.suppress(UnreachableError):
             for line in ask(["scontrol", "--oneliner", "show", "job", job_id]).stdout.splitlines():
                 facts = dict(word.split("=", 1) for word in line.split() if "=" in word)
-                index = facts.get(
-                    "ArrayTaskId", ""
-                )  # the JobId is an array's number for one of its tasks only
+                index = facts.get("ArrayTaskId", "")  # the JobId is an array's for one of its tasks only
                 if facts.get("ArrayJobId") == job_id and index.isdigit():
                     words = (facts.get(name, "") for name in ("JobState", "ExitCode", "Reason"))
                     found |= judge(int(index), *words)
@@ -105,7 +102,7 @@ class Slurm(Scheduler):
                     found |= judge(int(index), state, exit_code)
         return found
 
-    def cancel_command(self, ids: list[str], tasks: Sequence[Task] = ()) -> list[str]:
+    def cancel_command(self, ids: list[str], *tasks: Task) -> list[str]:
         return ["scancel", *ids, *(f"{job}_{index}" for job, index in tasks)]
 
 

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from utils import cli
-from utils.job_runner.gpus import GpuPool
+from utils.job_runner.local import GpuPool
 
 SHOW = ["echo", "$CUDA_VISIBLE_DEVICES", ">", "gpu.JOB", ";"]
 ALONE = ["mkdir", "held.$CUDA_VISIBLE_DEVICES", "||", "exit", "1;", *SHOW]
@@ -116,7 +116,7 @@ def test_without_locks_it_is_said_and_permitted_jobs_of_one_runner_still_share(m
 
     monkeypatch.setattr("fcntl.flock", flock)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
-    pool = GpuPool(1, print, str(tmp_path))
+    pool = GpuPool(1, str(tmp_path))
     with pytest.raises(cli.UserError, match="has no locks .* WITHOUT_LOCKS=true"):
         pool.acquire()
     monkeypatch.setenv("WITHOUT_LOCKS", "true")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.workspace import until
-from utils.job_runner import request, site_conf
+from utils.job_runner import request, scheduler
 
 DATE = r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \w+ \d{4}"
 
@@ -228,7 +228,7 @@ option fast=true -q fast.q
     ],
 )
 def test_options_become_what_the_site_says(argv: list[str], words: list[str]) -> None:
-    conf = site_conf.parse(CONF, "queue.conf")
+    conf = scheduler.SiteConf(CONF, "queue.conf")
     found = conf.arguments(request.parse([*argv, "log", "true"]))
     assert found == ["qsub", "-v", "PATH", "-l", "arch=*64*", *words]
     with pytest.raises(request.UsageError, match="--fast false is not described in queue.conf"):
@@ -245,7 +245,7 @@ def test_options_become_what_the_site_says(argv: list[str], words: list[str]) ->
 )
 def test_wrong_site_configuration(text: str, message: str) -> None:
     with pytest.raises(request.UsageError, match=re.escape(message)):
-        site_conf.parse(text, "x.conf")
+        scheduler.SiteConf(text, "x.conf")
 
 
 def test_configuration_in_its_standard_place(slurm_runner, repo) -> None:

@@ -49,7 +49,7 @@ def test_a_user_is_told_in_plain_words(finished):
     done = run_recipe(finished, "--verbose", "false", *TINY_MODELS)
     assert done.returncode == 0
     assert ".done" not in done.stderr and "once.py" not in done.stderr and "--cmd" not in done.stderr
-    assert re.search(r"Stage 5: .*\n(.*\n)*?  all 2 models are up to date", done.stderr), done.stderr
+    assert re.search(r"Stage 5: .*\n(.*\n)*?  all 2 pieces of work are up to date", done.stderr), done.stderr
     log = (finished / "data/synth/log/run.log").read_text()
     assert "up to date: exp/synth_dnn1/.done/train" in log and "steps/make_scattering.sh --nj" in log
 

@@ -1,57 +1,60 @@
 """Jobs on a cluster: submit arrays, wait until every task has said how it ended, lose none.
 
-A task's own word is ``end.<job>`` in the call's :class:`~utils.job_runner.job_folder.JobFolder`, which is
-removed if all went well. One that a signal ended may be queued again, so its word counts only when the
-scheduler does not list it any more. A task that the scheduler has forgotten and that wrote no word within
-a bounded time has failed.
+One call has a folder ``<log's folder>/q/<name>.<random>``, which the nodes see:
+
+===============  ====================================================================
+submitted        which ids were submitted for which logs: the next runner of the same
+                 jobs cancels what a dead one has left
+job.<n>.sh       what the scheduler starts, once a task of the n-th array
+spec.<n>.json    the jobs, for :mod:`utils.job_runner.task`; written when the array's id
+                 is in ``submitted``: without it, a task ends and has done nothing
+out.<n>.<index>  what a task printed before it had a log
+end.<job>        written by a task as its last act: how it ended
+===============  ====================================================================
+
+A task that a signal ended may be queued again, so its word counts only when the scheduler does not list it
+any more. One that the scheduler has forgotten and that wrote no word within a bounded time has failed.
 """
 
 import contextlib
 import json
 import os
+import re
+import shlex
 import shutil
+import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from utils import cli, lock, progress
-from utils.job_runner import frontend, site_conf
-from utils.job_runner.job_folder import JobFolder
+from utils import atomic, cli, lock, progress
+from utils.job_runner import frontend, scheduler
 from utils.job_runner.request import Request, substitute
-from utils.job_runner.scheduler import (
-    FullError,
-    RefusedError,
-    Scheduler,
-    State,
-    SubmitError,
-    Task,
-    UnreachableError,
-    Verdict,
-    ask,
-    cancel,
-    wait_until_gone,
-)
+from utils.job_runner.scheduler import Scheduler, State, Task, UnreachableError, Verdict
 
 T = TypeVar("T")
 
 REASON_SECONDS = 20.0
+TASK = Path(__file__).with_name("task.py")
+CARRIED = ("PATH", "PYTHONPATH", "PYTHONUTF8", "LC_ALL", "OMP_NUM_THREADS", "RECIPE_PYTHON", "WITHOUT_LOCKS")
+NAME_LENGTH = 60
 
 
-def run(request: Request, scheduler: Scheduler) -> dict[int, str]:
+def run(request: Request, engine: Scheduler) -> dict[int, str]:
     """Run jobs on a cluster; return why jobs failed, by number.
 
     While this process lives, or the one that cancels its jobs, another runner of the same jobs is refused.
     """
-    conf = site_conf.read(request.options.get("config"), scheduler.site_file, scheduler.built_in)
-    command = conf.arguments(request)
-    scheduler.gpu_words = conf.words_of("gpu", request.options["gpu"]) if request.gpus else []
+    conf = scheduler.read_site_conf(request.options.get("config"), engine.site_file, engine.built_in)
+    conf.arguments(request)  # complains of options that it does not describe
     queue = Path(request.log_of(request.jobs[0])).absolute().parent / "q"
     name = request.same_log.rpartition("/")[2]
     try:
         with lock.held(queue / f"{name}.lock", f"the jobs with the logs {request.same_log}"):
-            return ClusterRun(request, command, scheduler, queue).run()
+            return ClusterRun(request, conf, engine, queue).run()
     except UnreachableError as error:
         raise cli.UserError(str(error)) from error
     finally:
@@ -59,15 +62,44 @@ def run(request: Request, scheduler: Scheduler) -> dict[int, str]:
             queue.rmdir()
 
 
-class ClusterRun:
-    """One call of a cluster runner; ``command`` is how to submit, from the site's configuration."""
+def job_script(spec: Path, index_variable: str) -> str:
+    """Return what the scheduler starts for each task.
 
-    def __init__(self, request: Request, command: list[str], scheduler: Scheduler, queue: Path) -> None:
-        self.request, self.command, self.scheduler = request, command, scheduler
+    The spec appears when the runner knows the job's id, and may be seen here even later.
+    """
+    late = round(frontend.number("RUNNER_LATE_SECONDS", 60.0))
+    exports = [f"export {name}={shlex.quote(os.environ[name])}\n" for name in CARRIED if name in os.environ]
+    words = (sys.executable, TASK, spec, spec.parent, Path.cwd())
+    python, task, where, folder, here = (shlex.quote(str(word)) for word in words)
+    return f"""#!/usr/bin/env bash
+{"".join(exports)}unset RECIPE_PID RUNNER_OUTPUTS
+cd {here} || exit 1
+[ ! -f path.sh ] || . ./path.sh
+for second in $(seq 0 {late + scheduler.COMMAND_SECONDS}); do
+  ls {folder} >/dev/null 2>&1 # network file systems look again
+  [ ! -f {where} ] || exec {python} -I -S {task} {where} "${index_variable}"
+  [ -d {folder} ] || [ "$second" -lt {late} ] || break
+  sleep 1
+done
+echo "ERROR (job.sh) no" {where}": the runner that submitted this job gave it up" >&2
+exit 1
+"""
+
+
+class ClusterRun:
+    """One call of a cluster runner."""
+
+    def __init__(self, request: Request, conf: scheduler.SiteConf, engine: Scheduler, queue: Path) -> None:
+        self.request, self.conf, self.engine = request, conf, engine
         self.poll = frontend.number("RUNNER_POLL_SECONDS", 5.0)
         self.late = frontend.number("RUNNER_LATE_SECONDS", 60.0)
         self.patience = frontend.number("RUNNER_UNREACHABLE_SECONDS", 1800.0)
-        self.folder = JobFolder(request, queue)
+        name = re.sub(r"[^A-Za-z0-9_.-]", "_", request.name).strip(".-_") or "job"
+        self.name = (name if name[0].isalpha() else f"j{name}")[:NAME_LENGTH]  # which every scheduler takes
+        self.logs = str(Path(request.same_log).absolute())
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{self.name}.", dir=queue))
+        self.folder.chmod(0o755)
+        self.submitted = self.folder / "submitted"
         self.ids: list[str] = []  # of arrays, in the order of their submission
         self.tasks: dict[int, Task] = {}
         self.pending: set[int] = set()  # jobs that have not ended yet
@@ -78,56 +110,99 @@ class ClusterRun:
         self.unheard: dict[int, float] = {}  # since when its node has not been heard of
         self.worked: dict[str, float] = {}  # when the scheduler and the folder answered last
         self.pause = self.asked = 0.0
-        self.board = progress.Board(request.name, len(request.jobs), request.status_of)
+        self.board = progress.Board(
+            self.name, len(request.jobs), lambda job: progress.read(request.log_of(job))
+        )
 
     def run(self) -> dict[int, str]:
         """Submit and wait; return why jobs failed, by number."""
-        with survived(self.folder, self.scheduler):
+        self._record()
+        with survived(self.submitted, self.engine):
             try:
                 self._cancel_leftovers()
                 for log in map(Path, map(self.request.log_of, self.request.jobs)):
                     if log.is_file():  # of an earlier run, which says nothing about this one
                         log.unlink()
-                size = max(1, self._patiently(self.scheduler.array_limit))
+                size = max(1, self._patiently(self.engine.array_limit))
                 for number, begin in enumerate(range(0, len(self.request.jobs), size), start=1):
-                    self._submit(number, list(self.request.jobs[begin : begin + size]))
+                    self._submit(number, self.request.jobs[begin : begin + size])
                     if self.request.max_jobs_run is not None:
-                        self._wait()
-                self._wait()
+                        self._wait(lambda: not self.pending)
+                self._wait(lambda: not self.pending)
                 self._take_killed()
                 self._wait_for_files()
             except BaseException:
                 frontend.ignore_signals()
-                self._cancel_all()
+                try:
+                    if self.ids:
+                        self._cancel(self.ids)
+                    self._remove_folder()
+                except (UnreachableError, OSError) as error:
+                    frontend.warn(f"cannot cancel {' '.join(self.ids)}: {error}")
                 raise
             finally:
                 progress.close()
         if not self.failed:
-            self.folder.remove()
+            self._remove_folder()
         return {job: reason + self._without_log(job) for job, reason in self.failed.items()}
+
+    def _record(self) -> None:
+        atomic.write_json(self.submitted, {"logs": self.logs, "ids": self.ids})
+
+    def _remove_folder(self) -> None:
+        """Remove the folder; for the nodes it is gone at once, even if a task begins just now."""
+        gone = self.folder.with_name(f".{self.folder.name}")
+        with contextlib.suppress(OSError):
+            self.folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
     def _cancel_leftovers(self) -> None:
         """Cancel what an earlier, dead runner of the same jobs has left in the queue."""
-        for folder, ids in self.folder.earlier():
-            if left := sorted({task[0] for task in self.scheduler.active(ids)} if ids else ()):
-                frontend.say(f"cancelling job {' '.join(left)} of an earlier runner that is gone")
-                cancel(self.scheduler, left)
-            shutil.rmtree(folder, ignore_errors=True)
+        for path in self.folder.parent.glob("*/submitted"):
+            facts = {}
+            with contextlib.suppress(OSError, ValueError):
+                facts = json.loads(path.read_bytes())
+            if path != self.submitted and facts.get("logs") == self.logs:
+                ids = facts["ids"]
+                if left := sorted({task[0] for task in self.engine.active(ids)} if ids else ()):
+                    frontend.say(f"cancelling job {' '.join(left)} of an earlier runner that is gone")
+                    self._cancel(left)
+                shutil.rmtree(path.parent, ignore_errors=True)
+
+    def _cancel(self, ids: list[str]) -> None:
+        """Cancel jobs and wait (bounded) until the scheduler does not know them any more."""
+        done = scheduler.ask(self.engine.cancel_command(ids))
+        if done.returncode != 0:
+            frontend.warn(f"cancelling {' '.join(ids)}: {scheduler.said(done)}")
+        self._wait_until_gone(ids)
+
+    def _wait_until_gone(self, ids: list[str]) -> None:
+        deadline, pause = time.monotonic() + self.late, 0.2
+        while self.engine.active(ids):
+            if time.monotonic() > deadline:
+                raise UnreachableError(f"job {' '.join(ids)} is still in the queue")
+            time.sleep(min(pause, self.poll))
+            pause *= 1.5
 
     def _submit(self, number: int, jobs: list[int]) -> None:
         """Submit an array; where the site allows no more jobs, wait for tasks of the earlier ones.
 
         The tasks are told what to do when their id is written down.
         """
-        script = self.folder.write_script(number, self.scheduler.index_variable)
-        what = (self.command, script, self.folder.output(number), len(jobs), self.request.max_jobs_run)
+        script, spec = self.folder / f"job.{number}.sh", self.folder / f"spec.{number}.json"
+        script.write_text(job_script(spec, self.engine.index_variable))
+        script.chmod(0o755)
+        words = self.conf.arguments(self.request)
+        gpu = self.conf.words_of("gpu", self.request.options["gpu"]) if self.request.gpus else []
+        output, most = self.folder / f"out.{number}", self.request.max_jobs_run
+        array = scheduler.Array(words, gpu, script, output, len(jobs), most, self.name)
         room, told, job_id = bool(self.ids), False, ""
         while not job_id:
             try:
-                job_id = self._patiently(lambda: self.scheduler.submit(*what, self.folder.name))
-            except (SubmitError, UnreachableError) as error:
-                if not (room and isinstance(error, FullError)):
-                    raise cli.UserError(f"cannot submit {self.folder.name}: {error}") from error
+                job_id = self._patiently(lambda: self.engine.submit(array))
+            except (scheduler.SubmitError, UnreachableError) as error:
+                if not (room and isinstance(error, scheduler.FullError)):
+                    raise cli.UserError(f"cannot submit {self.name}: {error}") from error
                 if not told:
                     frontend.say(f"{error}; waiting for the jobs before")
                 told, room = True, self._wait_for_room()
@@ -137,8 +212,11 @@ class ClusterRun:
         self.pending |= tasks.keys()
         self.listed |= dict.fromkeys(tasks.values(), State("submitted"))
         self.pause, self.asked = 0.05, 0.0
-        self.folder.record(self.ids)
-        self.folder.write_spec(number, jobs)
+        self._record()
+        facts = {
+            name: getattr(self.request, name) for name in ("job_name", "command", "log", "threads", "gpus")
+        }
+        atomic.write_json(spec, {**facts, "tasks": jobs, "markers": str(self.folder)})
 
     def _patiently(self, action: Callable[[], T]) -> T:
         """Do something that a controller that is down refuses, again and again until it is up."""
@@ -147,32 +225,27 @@ class ClusterRun:
             frontend.check_recipe()
             try:
                 return action()
-            except RefusedError as error:
+            except scheduler.RefusedError as error:
                 if time.monotonic() > deadline:
                     raise
                 frontend.warn(f"{error}; trying again")
             time.sleep(self.poll)
 
-    def _wait(self) -> None:
-        """Wait until every task has ended one way or the other."""
-        while self.pending:
+    def _wait(self, until: Callable[[], object]) -> None:
+        """Look again and again until something is so."""
+        self._look()
+        while not until():
+            time.sleep(min(self.pause, self.poll))
+            self.pause = min(self.pause * 1.3, 60.0)
             self._look()
-            if self.pending:
-                self._rest()
 
     def _wait_for_room(self) -> bool:
         """Wait until the scheduler lists fewer tasks of this run than now; return False if it lists none."""
         self.pause, self.asked = 0.05, 0.0
         self._look()
         before = len(self.listed)
-        while self.listed and len(self.listed) >= before:
-            self._rest()
-            self._look()
+        self._wait(lambda: not self.listed or len(self.listed) < before)
         return before > 0
-
-    def _rest(self) -> None:
-        time.sleep(min(self.pause, self.poll))
-        self.pause = min(self.pause * 1.3, 60.0)
 
     def _look(self) -> None:
         """Ask the scheduler, if it is time, and read what tasks have said."""
@@ -181,11 +254,16 @@ class ClusterRun:
         if time.monotonic() - self.asked >= min(self.poll, max(0.5, self.pause)):
             self.asked, self.verdicts = time.monotonic(), {}
             with self._borne("the scheduler has not answered"):
-                self._note(self.scheduler.active(self.ids))
+                self._note(self.engine.active(self.ids))
         with self._borne("the folder cannot be read"):
-            ends = self.folder.ends(self.pending)
+            names = {path.name for path in self.folder.iterdir()}
             for job in sorted(self.pending):
-                self._judge(job, ends.get(job))
+                end = None
+                if f"end.{job}" in names:
+                    # A second run of the task removes the word of the first.
+                    with contextlib.suppress(FileNotFoundError, ValueError):
+                        end = json.loads((self.folder / f"end.{job}").read_bytes())
+                self._judge(job, end)
 
     @contextlib.contextmanager
     def _borne(self, what: str) -> Iterator[None]:
@@ -218,15 +296,14 @@ class ClusterRun:
         now, state = time.monotonic(), self.listed.get(self.tasks[job])
         waited = now - self.gone.get(job, now)
         if end is not None:
-            code = os.waitstatus_to_exitcode(end["status"])
-            by_signal = code < 0 or code > 128
+            by_signal = end["code"] < 0 or end["code"] > 128
             if by_signal and job not in self.gone:
                 return
-            verdict = self._verdict(job) if code else None
+            verdict = self._verdict(job) if end["code"] else None
             if by_signal and verdict is None and waited < min(self.late, REASON_SECONDS):
                 return  # the scheduler may know the reason soon
             more = f" ({verdict.reason})" if verdict is not None and verdict.failed else ""
-            self._end(job, end["text"] + more if code else "")
+            self._end(job, end["text"] + more if end["code"] else "")
         elif state is not None:
             silence = now - self.unheard.get(job, now)
             if state.stuck:
@@ -246,7 +323,7 @@ class ClusterRun:
         """Return how a task ended by the scheduler's word, for which it is asked at most once a poll."""
         job_id, index = self.tasks[job]
         if job_id not in self.verdicts:
-            self.verdicts[job_id] = self.scheduler.verdicts(job_id)
+            self.verdicts[job_id] = self.engine.verdicts(job_id)
         return self.verdicts[job_id].get(index)
 
     def _end(self, job: int, reason: str = "") -> None:
@@ -260,17 +337,17 @@ class ClusterRun:
         """Fail a task, and cancel it, should it be alive after all."""
         self._end(job, reason)
         try:
-            ask(self.scheduler.cancel_command([], [self.tasks[job]]))
+            scheduler.ask(self.engine.cancel_command([], self.tasks[job]))
         except UnreachableError as error:
             frontend.warn(f"cannot cancel job {job}: {error}")
 
     def _take_killed(self) -> None:
         """Fail the tasks that said they succeeded, but lost a process for want of memory: in ``a | b``, a."""
-        if not self.scheduler.accounting:
+        if not self.engine.accounting:
             return
         self.verdicts = {}
         with contextlib.suppress(UnreachableError):
-            wait_until_gone(self.scheduler, self.ids)
+            self._wait_until_gone(self.ids)
             for job in sorted(self.tasks.keys() - self.failed.keys()):
                 verdict = self._verdict(job)
                 if verdict is not None and verdict.out_of_memory:
@@ -292,23 +369,13 @@ class ClusterRun:
     def _without_log(self, job: int) -> str:
         """Name what the scheduler or the node said instead of a log, if there is none."""
         array, index = self.tasks[job]
-        output = self.folder.output(self.ids.index(array) + 1)
-        output = output.with_name(f"{output.name}.{index}")
+        output = self.folder / f"out.{self.ids.index(array) + 1}.{index}"
         missing = not is_there(Path(self.request.log_of(job))) and is_there(output)
         return f", before it had a log: see {output}" if missing else ""
 
-    def _cancel_all(self) -> None:
-        """Cancel everything that was submitted and wait a little for its end."""
-        try:
-            if self.ids:
-                cancel(self.scheduler, self.ids)
-            self.folder.remove()
-        except (UnreachableError, OSError) as error:
-            frontend.warn(f"cannot cancel {' '.join(self.ids)}: {error}")
-
 
 @contextlib.contextmanager
-def survived(folder: JobFolder, scheduler: Scheduler) -> Iterator[None]:
+def survived(submitted: Path, engine: Scheduler) -> Iterator[None]:
     """Have a second process until the block ends, which cancels what was submitted if this one is killed."""
     source, sink = os.pipe()
     child = os.fork()
@@ -318,8 +385,8 @@ def survived(folder: JobFolder, scheduler: Scheduler) -> Iterator[None]:
             frontend.ignore_signals()
             os.close(sink)
             killed = not os.read(source, 1)
-            if killed and (ids := json.loads(folder.submitted.read_bytes())["ids"]):
-                ask(scheduler.cancel_command(ids))
+            if killed and (ids := json.loads(submitted.read_bytes())["ids"]):
+                scheduler.ask(engine.cancel_command(ids))
         finally:
             os._exit(0)
     os.close(source)

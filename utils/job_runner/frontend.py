@@ -6,21 +6,21 @@ leaves nothing working behind.
 """
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from utils import cli, progress
-from utils.cli import PROGRAM
+from utils import cli, lock, progress
 from utils.job_runner.request import Request, parse
-from utils.process import is_ancestor
 
 MAX_NAMED = 10
-MAX_SHOWN = 30
-COMMAND_SECONDS = 120  # for one call of a scheduler's program
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# What a program says from an ERROR line on, as far as it is the program's, and not too much of it.
+ERROR = re.compile(r"^ERROR \(.*(?:\n(?!#|ERROR \(|LOG \(|WARNING \().*){0,29}", re.MULTILINE)
 
 
 class InterruptedRunError(cli.UserError):
@@ -34,36 +34,24 @@ class InterruptedRunError(cli.UserError):
 def check_recipe() -> None:
     """Raise :class:`InterruptedRunError` if the recipe that called is gone."""
     pid = os.environ.get("RECIPE_PID", "")
-    if pid.isascii() and pid.isdigit() and not is_ancestor(int(pid)):
+    if pid.isascii() and pid.isdigit() and not lock.is_ancestor(int(pid)):
         raise InterruptedRunError(f"the recipe (process {pid}) is gone", 1)
-
-
-def raise_on_signals() -> None:
-    """Turn SIGINT, SIGTERM and SIGHUP into :class:`InterruptedRunError` in the main thread."""
-
-    def interrupt(number: int, _frame: object) -> NoReturn:
-        code = 130 if number == signal.SIGINT else 1
-        raise InterruptedRunError(f"interrupted by {signal.Signals(number).name}", code)
-
-    for number in SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays nohup
-            signal.signal(number, interrupt)
 
 
 def ignore_signals() -> None:
     """Let nothing interrupt the stopping itself."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
 
 
 def say(text: str) -> None:
     """Write one of Kaldi's plain messages to stderr."""
-    progress.write(f"{PROGRAM}: {text}")
+    progress.write(f"{cli.PROGRAM}: {text}")
 
 
 def warn(text: str) -> None:
     """Write a warning to stderr."""
-    progress.write(f"WARNING ({PROGRAM}) {text}")
+    progress.write(f"WARNING ({cli.PROGRAM}) {text}")
 
 
 def number(name: str, default: float) -> float:
@@ -74,24 +62,13 @@ def number(name: str, default: float) -> float:
         raise cli.UserError(f"{name}: expected a number, got '{os.environ[name]}'") from None
 
 
-def show_error(log: str) -> None:
-    """Show what a program's log says from its last ``ERROR`` line on, as far as it is the program's."""
-    try:
-        lines = Path(log).read_text(errors="replace").split("\n")
-    except OSError:
-        return
-    starts = [number for number, line in enumerate(lines) if line.startswith("ERROR (")]
-    for line in lines[starts[-1] :][:MAX_SHOWN] if starts else []:
-        if line.startswith(("#", "LOG (", "WARNING (")):
-            break
-        say(f"| {line}")
-
-
 def report(request: Request, failed: dict[int, str]) -> None:
     """Name the failed jobs and show the first one's error, Kaldi's line last."""
-    total = len(request.jobs)
-    show_error(request.log_of(min(failed)))
-    if total == 1:
+    with suppress(OSError):
+        said = ERROR.findall(Path(request.log_of(min(failed))).read_text(errors="replace"))
+        for line in said[-1].split("\n") if said else ():
+            say(f"| {line}")
+    if len(request.jobs) == 1:
         say(f"the job ended with {failed[request.jobs[0]]}")
         say(f"job failed, log is in {request.log_of(request.jobs[0])}")
         if request.job_name is None and "JOB" in request.log:
@@ -99,15 +76,22 @@ def report(request: Request, failed: dict[int, str]) -> None:
         return
     for job in sorted(failed)[:MAX_NAMED]:
         say(f"job {job} ended with {failed[job]}, log is in {request.log_of(job)}")
-    say(f"{len(failed)} / {total} failed, log is in {request.same_log}")
+    say(f"{len(failed)} / {len(request.jobs)} failed, log is in {request.same_log}")
 
 
 def guarded(documentation: str | None, main: Callable[[list[str]], int]) -> NoReturn:
     """Run ``main`` and exit with what it returns, or 1 (an error), 2 (usage) or 130 (Ctrl-C)."""
+
+    def interrupt(number: int, _frame: object) -> NoReturn:
+        code = 130 if number == signal.SIGINT else 1
+        raise InterruptedRunError(f"interrupted by {signal.Signals(number).name}", code)
+
     if sys.argv[1:2] in (["--help"], ["-h"]):
         print(documentation)
         raise SystemExit(0)
-    raise_on_signals()
+    for each in SIGNALS:
+        if signal.getsignal(each) is not signal.SIG_IGN:  # nohup stays nohup
+            signal.signal(each, interrupt)
     cli.run(main, echo=False, tidy=False)
 
 

@@ -1,20 +1,20 @@
-"""Jobs on this machine: some at a time, each supervised by :mod:`utils.job_runner.task`."""
+"""Jobs on this machine: some at a time, each with GPUs of its own, each supervised by task.py."""
 
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from utils import progress
+from utils import lock, progress
 from utils.job_runner import frontend
-from utils.job_runner.gpus import GpuPool
-from utils.progress import Board
 
 TASK = Path(__file__).with_name("task.py")
 STOP_SECONDS = 5.0
@@ -22,51 +22,92 @@ STOP_SECONDS = 5.0
 Process = subprocess.Popen[bytes]
 
 
-def cores() -> int:
-    """Return the number of cores this process may use."""
-    return len(os.sched_getaffinity(0))
+def visible_devices() -> list[str]:
+    """Return the GPUs that jobs may use: ``CUDA_VISIBLE_DEVICES`` if it is set, else all of the machine."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        names = [name.strip() for name in chosen.split(",") if name.strip()]
+        return [] if "-1" in names else names
+    if shutil.which("nvidia-smi") is None:
+        return []
+    done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("GPU ")]
+    return [str(number) for number in range(len(lines))] if done.returncode == 0 else []
 
 
-def start_task(
-    job: dict[str, Any], *, environment: dict[str, str] | None = None, stdout: int | None = None
-) -> Process:
-    """Start one supervised job (see :mod:`utils.job_runner.task`) in a session of its own.
+class GpuPool:
+    """Gives each job its GPUs by locking one file a place; a lock ends with the process that holds it.
 
-    Variables of ``environment`` differ from this process's own; what a job without a log prints goes to
-    ``stdout``.
+    Where there are fewer GPUs than one job wants (0: none), each job gets what there is. Every device has
+    places for ``jobs_per_gpu`` jobs. The locks are in the system's folder for temporary files, if not
+    ``where``; if that has no locks, :meth:`acquire` raises cli.UserError, or, where this is permitted, the
+    pool knows of its own jobs only.
     """
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(TASK), "-"],
-        stdin=subprocess.PIPE,
-        stdout=stdout,
-        stderr=None if stdout is None else subprocess.STDOUT,
-        env={**os.environ, **(environment or {})},
-        start_new_session=True,
-        close_fds=False,  # the lock under which this runs is the jobs', too
-    )
+
+    def __init__(self, per_job: int, where: str | None = None, jobs_per_gpu: int = 1) -> None:
+        self.devices = visible_devices() if per_job else []
+        self.places = range(jobs_per_gpu)
+        self.per_job = min(per_job, len(self.devices))
+        self.folder = Path(where or tempfile.gettempdir()) / f"job_runner_gpus_{os.getuid()}"
+        self.used: dict[Path, int] = {}
+        if self.per_job < per_job:
+            going = f"going on with {self.per_job}" if self.per_job else "going on without"
+            frontend.warn(f"--gpu {per_job} was asked for, but there are {len(self.devices)} here; {going}")
+
+    def acquire(self) -> dict[str, Path] | None:
+        """Return the devices for one job (with their locks), or None if not enough are free now."""
+        held: dict[str, Path] = {}
+        for place in self.places:  # a first job on each device before a second on any
+            for device in self.devices:
+                path = self.folder / (f"{device}.{place}" if place else device).replace("/", "_")
+                if len(held) < self.per_job and device not in held and path not in self.used:
+                    self.folder.mkdir(mode=0o700, exist_ok=True)
+                    if (descriptor := lock.try_open(path)) is not None:
+                        self.used[path] = descriptor
+                        held[device] = path
+        if len(held) == self.per_job:
+            return held
+        self.release(held)
+        return None
+
+    def release(self, held: dict[str, Path]) -> None:
+        """Give devices back."""
+        for path in held.values():
+            os.close(self.used.pop(path))
+
+    def environment(self, held: dict[str, Path]) -> dict[str, str]:
+        """Return the variables that make a job use its devices only."""
+        return {"CUDA_VISIBLE_DEVICES": ",".join(held)} if held else {}
+
+
+def start_task(job: dict[str, Any], environment: dict[str, str]) -> Process:
+    """Start a job under task.py in a session of its own; ``environment`` is what differs from ours."""
+    words = [sys.executable, "-I", "-S", str(TASK), "-"]
+    options: dict[str, Any] = {"start_new_session": True, "close_fds": False}  # our lock is the jobs', too
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, env={**os.environ, **environment}, **options)
     if process.stdin is not None:
         with contextlib.suppress(BrokenPipeError), process.stdin as stream:
             stream.write(json.dumps({**job, "parent": os.getpid()}).encode())
     return process
 
 
+def signal_group(process: Process, number: int) -> None:
+    """Send a signal to a process and all that it started, as far as they live."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
 def stop_all(processes: Iterable[Process]) -> None:
-    """Stop supervised jobs and everything they started: SIGTERM, then SIGKILL."""
+    """Stop processes, each a session, and everything they started: SIGTERM, then SIGKILL."""
     alive = [process for process in processes if process.poll() is None]
     for process in alive:
-        process.send_signal(signal.SIGTERM)
+        signal_group(process, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
     for process in alive:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(max(0.0, deadline - time.monotonic()))
-        kill_group(process.pid)
+        signal_group(process, signal.SIGKILL)
         process.wait()
-
-
-def kill_group(group: int) -> None:
-    """Kill what is left of a process group."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signal.SIGKILL)
 
 
 def run_all(
@@ -74,18 +115,18 @@ def run_all(
     start: Callable[[int, dict[str, str]], Process],
     *,
     limit: int,
-    board: Board,
+    board: progress.Board,
     gpus: GpuPool | None = None,
     last_code: int | None = None,
 ) -> dict[int, int]:
     """Run jobs, at most ``limit`` at once, and wait for all; return the exit code of each.
 
-    They are started in this order by ``start``, which is told their variables. After a job that ends with
-    ``last_code`` no other is started. A code is negative if the job's supervisor was killed by a signal.
+    They are started in this order by ``start``, in a session each, which is told their variables. After a
+    job that ends with ``last_code`` no other is started. Codes of those that signals ended are negative.
     Raises InterruptedRunError when all are stopped.
     """
     waiting, running, codes = list(jobs), dict[int, tuple[Process, dict[str, Path]]](), dict[int, int]()
-    pause, gpus = 0.005, gpus or GpuPool(0, frontend.warn)
+    pause, gpus = 0.005, gpus or GpuPool(0)
     try:
         while waiting or running:
             frontend.check_recipe()
@@ -97,7 +138,7 @@ def run_all(
             board.step()
             for job, (process, held) in list(running.items()):
                 if process.poll() is not None:
-                    kill_group(process.pid)
+                    signal_group(process, signal.SIGKILL)
                     gpus.release(held)
                     board.end(job)
                     codes[job] = process.returncode

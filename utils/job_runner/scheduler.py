@@ -1,20 +1,32 @@
-"""What a cluster's scheduler must be able to do for :mod:`utils.job_runner.cluster`."""
+"""What a scheduler must do for :mod:`utils.job_runner.cluster`, how one talks to it, and the site's file.
+
+A site's configuration has the syntax of Kaldi's queue.conf and slurm.conf::
+
+    command qsub -v PATH -cwd          # how jobs are submitted
+    option mem=* -l mem_free=$0        # --mem 2G becomes -l mem_free=2G
+    option mem=0                       # --mem 0 becomes nothing
+    default gpu=0                      # without --gpu, --gpu 0 is meant
+
+An exact ``option`` goes before one with ``*``; of two that are equal the later counts. An option of the
+command line that the file does not describe is an error.
+"""
 
 import os
 import re
+import shlex
 import subprocess
-import time
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
-from utils.job_runner import frontend
+from utils.cli import UsageError
+from utils.job_runner.request import Request
 
+COMMAND_SECONDS = 120  # for one call of a scheduler's program
 # What users have set there for their own eyes would hide jobs from ours.
 DEFAULTS_OF_USERS = ("SQUEUE_", "SACCT_", "SINFO_", "SCANCEL_")
 REFUSED = re.compile("connection refused|connect failure|unable to (contact|send message to qmaster)", re.I)
 FULL = re.compile("submitjob|job submit limit|jobs are allowed per", re.I)
+RULE = re.compile(r"(\w+)=(\S+)(?:\s+(.*))?", re.ASCII)
 
 Task = tuple[str, int]  # id of the submitted array, index in it
 
@@ -35,65 +47,115 @@ class FullError(SubmitError):
     """A job was refused because there are as many in the queue as the site allows."""
 
 
-@dataclass(frozen=True)
-class State:
-    """What the scheduler knows of a task that it has not forgotten.
+class State(NamedTuple):
+    """What the scheduler knows of a task that it has not forgotten."""
 
-    ``text`` is for messages. A ``stuck`` task will not run without help. ``unheard`` names the task's node
-    if that does not answer and the scheduler leaves it at that.
-    """
-
-    text: str
-    stuck: bool = False
-    unheard: str = ""
+    text: str  # for messages
+    stuck: bool = False  # will not run without help
+    unheard: str = ""  # the task's node if that does not answer and the scheduler leaves it at that
     running: bool = False
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """How a task ended according to the scheduler: whether it failed, why, and if for want of memory."""
+class Verdict(NamedTuple):
+    """How a task ended according to the scheduler."""
 
     failed: bool
     reason: str
     out_of_memory: bool = False
 
 
-class Scheduler(ABC):
+class Array(NamedTuple):
+    """What is to be submitted: tasks from 1 on; a dot and its index follow where each prints."""
+
+    command: list[str]  # how, with all options
+    gpu: list[str]  # what --gpu has become
+    script: Path
+    output: Path
+    tasks: int
+    limit: int | None  # tasks at once
+    name: str
+
+
+class Scheduler(Protocol):
     """Slurm or Grid Engine by their commands."""
 
     index_variable: str  # in which it tells a task its index
     site_file: str
     built_in: str  # what counts where there is no such file
-    accounting = False  # whether it knows of tasks that ended well what they lost on the way
+    accounting: bool  # whether it knows of tasks that ended well what they lost on the way
 
-    def __init__(self) -> None:
-        self.gpu_words: list[str] = []  # what --gpu becomes
-
-    @abstractmethod
     def array_limit(self) -> int:
-        """Return the largest index of an array. Raises :class:`RefusedError`."""
+        """Return the largest index of an array, or raise RefusedError."""
 
-    @abstractmethod
-    def submit(
-        self, command: list[str], script: Path, output: Path, count: int, limit: int | None, name: str
-    ) -> str:
-        """Submit ``script`` as array 1-``count``, at most ``limit`` tasks at once; return the job's id.
+    def submit(self, array: Array) -> str:
+        """Submit; return the id, or raise SubmitError, and RefusedError if the controller is down."""
 
-        What a task prints goes to ``output``, with a dot and the index behind. Raises :class:`SubmitError`,
-        and :class:`RefusedError` if the controller is down.
-        """
-
-    @abstractmethod
     def active(self, ids: list[str]) -> dict[Task, State]:
-        """Return the tasks that wait or run. Raises :class:`UnreachableError`."""
+        """Return the tasks that wait or run, or raise UnreachableError."""
 
-    @abstractmethod
     def verdicts(self, job_id: str) -> dict[int, Verdict]:
         """Return how the tasks of an array ended, by index, as far as this is known (yet)."""
 
-    @abstractmethod
-    def cancel_command(self, ids: list[str], tasks: Sequence[Task] = ()) -> list[str]:
+    def cancel_command(self, ids: list[str], *tasks: Task) -> list[str]:
         """Return the command that cancels jobs and single tasks."""
+
+
+class SiteConf:
+    """A site's configuration, which messages call ``name``; raises UsageError with file and line."""
+
+    def __init__(self, text: str, name: str) -> None:
+        self.name = name
+        self.command: list[str] = []
+        self.rules: dict[tuple[str, str], list[str]] = {}
+        self.defaults: dict[str, str] = {}
+        for number, line in enumerate(text.split("\n"), start=1):
+            try:
+                if line := re.sub(r"(^|\s)#.*", "", line).strip():
+                    self._take(line)
+            except ValueError as error:
+                raise UsageError(f"{name}:{number}: {error}, got '{line}'") from error
+        if not self.command:
+            raise UsageError(f"{name}: expected a line 'command …' that says how jobs are submitted")
+
+    def _take(self, line: str) -> None:
+        kind, _, rest = line.partition(" ")
+        match = RULE.fullmatch(rest.strip())
+        if kind == "command":
+            self.command = shlex.split(rest)
+        elif kind not in ("option", "default"):
+            raise ValueError("expected 'command', 'option' or 'default'")
+        elif match is None or (kind == "default" and match[3]):
+            raise ValueError(f"expected '{kind} name=value'")
+        elif kind == "option":
+            self.rules[match[1], match[2]] = shlex.split(match[3] or "")
+        else:
+            self.defaults[match[1]] = match[2]
+
+    def words_of(self, name: str, value: str) -> list[str]:
+        """Return what one option becomes; raises UsageError. ``--max-jobs-run`` need not be described."""
+        rule = self.rules.get((name, value), self.rules.get((name, "*")))
+        if rule is None and name != "max_jobs_run":
+            option = f"--{name.replace('_', '-')} {value}"
+            raise UsageError(f"option {option} is not described in {self.name}, or not with this value")
+        return [word.replace("$0", value) for word in rule or ()]
+
+    def arguments(self, request: Request) -> list[str]:
+        """Return the submission command of a request: fixed arguments, its options, the scheduler's own."""
+        options = {**self.defaults, **request.options}
+        options.pop("config", None)
+        words = [word for name, value in sorted(options.items()) for word in self.words_of(name, value)]
+        return [*self.command, *words, *request.native]
+
+
+def read_site_conf(path: str | None, standard: str, built_in: str) -> SiteConf:
+    """Read the file of ``--config``; without one the ``standard`` file, else ``built_in``, as Kaldi does."""
+    if path is None and not Path(standard).exists():
+        return SiteConf(built_in, "the built-in configuration")
+    name = path or standard
+    try:
+        return SiteConf(Path(name).read_text(encoding="utf-8"), name)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--config {name}: {getattr(error, 'strerror', 'not UTF-8')}") from error
 
 
 def said(done: subprocess.CompletedProcess[str]) -> str:
@@ -103,17 +165,10 @@ def said(done: subprocess.CompletedProcess[str]) -> str:
 
 def ask(words: list[str]) -> subprocess.CompletedProcess[str]:
     """Run one of the scheduler's programs; raises :class:`UnreachableError` if it hangs or is missing."""
+    variables = {name: os.environ[name] for name in os.environ if not name.startswith(DEFAULTS_OF_USERS)}
+    options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True, "errors": "replace"}
     try:
-        return subprocess.run(
-            words,
-            stdin=subprocess.DEVNULL,
-            env={name: os.environ[name] for name in os.environ if not name.startswith(DEFAULTS_OF_USERS)},
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=frontend.COMMAND_SECONDS,
-            check=False,
-        )
+        return subprocess.run(words, env=variables, timeout=COMMAND_SECONDS, check=False, **options)
     except subprocess.TimeoutExpired as error:
         raise UnreachableError(f"{words[0]} does not answer") from error
     except OSError as error:
@@ -135,22 +190,3 @@ def submitted_id(words: list[str]) -> str:
     if done.returncode == 0 and found:
         return found[-1]
     raise (FullError if FULL.search(said(done)) else SubmitError)(said(done))
-
-
-def cancel(scheduler: Scheduler, ids: list[str]) -> None:
-    """Cancel jobs and wait (bounded) until the scheduler does not know them any more."""
-    done = ask(scheduler.cancel_command(ids))
-    if done.returncode != 0:
-        frontend.warn(f"cancelling {' '.join(ids)}: {said(done)}")
-    wait_until_gone(scheduler, ids)
-
-
-def wait_until_gone(scheduler: Scheduler, ids: list[str]) -> None:
-    """Wait (bounded) until the scheduler does not list the jobs any more."""
-    deadline = time.monotonic() + frontend.number("RUNNER_LATE_SECONDS", 60.0)
-    pause, longest = 0.2, frontend.number("RUNNER_POLL_SECONDS", 5.0)
-    while scheduler.active(ids):
-        if time.monotonic() > deadline:
-            raise UnreachableError(f"job {' '.join(ids)} is still in the queue")
-        time.sleep(min(pause, longest))
-        pause *= 1.5
