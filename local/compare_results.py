@@ -24,28 +24,28 @@ TESTED = ("only first", "only this", "p", "p Holm")
 def rows(systems: dict[str, Scores], measures: Sequence[str]) -> list[list[str]]:
     """Return the cells of the table, grouped by measure."""
     reference, *others = systems
+    base = systems[reference]
     pairs = []
     for name in measures:
-        base = systems[reference].predictions.get(name)
         for path in others:
-            table = systems[path].predictions.get(name)
-            if base and table and base.same_tracks(table):
-                pairs.append(((name, reference), base, (name, path), table))
-    tests = {test.second: test for test in compare("all rows", pairs)}
+            one, other = base.predictions.get(name), systems[path].predictions.get(name)
+            if one and other and one.same_tracks(other):
+                pairs.append(((name, reference), one, (name, path), other))
+    tests = {test["second"]: [*test.values()][-4:] for test in compare("all rows", pairs)}
     cells = []
     for name in measures:
         for path, system in systems.items():
-            measure, first = system.measures.get(name), systems[reference].measures.get(name)
-            if measure is None:
+            if (measure := system.measures.get(name)) is None:
                 continue
-            difference = f"{measure.percent - first.percent:+.2f}" if first else "-"
             row = [name, path, f"{measure.percent:.2f}", f"[ {measure.correct} / {measure.total} ]"]
-            row += [f"{measure.balanced:.2f}", "" if path == reference else difference]
-            if test := tests.get((name, path)):
-                row += [str(test.only_first), str(test.only_second)]
-                row += [f"{test.p_value:.4f}", f"{test.p_holm:.4f}"]
+            row.append(f"{measure.balanced:.2f}")
+            if path == reference:
+                row += [""] * (1 + len(TESTED))
             else:
-                row += ["" if path == reference else "-"] * len(TESTED)
+                first = base.measures.get(name)
+                row.append(f"{measure.percent - first.percent:+.2f}" if first else "-")
+                found = tests.get((name, path), ["-"] * len(TESTED))
+                row += [f"{x:.4f}" if isinstance(x, float) else str(x) for x in found]
             cells.append(row)
     return cells
 
@@ -59,10 +59,9 @@ def main(argv: list[str] | None = None) -> int:
     systems = {str(path): load_scores(path) for path in args.exp_dirs}
     measures = [name for name in EXPLANATIONS if any(name in scores.measures for scores in systems.values())]
     print("\n".join(Table("", COLUMNS + TESTED, rows(systems, measures), left=2).lines()[2:]))
-    tracks = {name: scores.first_predictions() for name, scores in systems.items()}
-    first = next(iter(tracks))
-    for name, table in tracks.items():
-        if not table.same_tracks(tracks[first]):
+    first, *others = systems
+    for name in others:
+        if not systems[name].first_predictions().same_tracks(systems[first].first_predictions()):
             cli.warn(f"{name} was not scored on the tracks of {first}: no test, only numbers")
     return 0
 

@@ -4,7 +4,7 @@
 Reads the scores and training.json of the experiments <exp>_fold<k>_<model>[_seedN], and utt2spk of the
 data directories <data>_fold<k>. Writes <exp>_folds_<model>[_seedN]/{score_test,training.json}, experiments
 like any other, whose counts are sums over the folds, and <data>_folds/tables.json: how the folds divide the
-corpus, and the accuracies fold by fold. write_results.py and make_report.py make their tables and page.
+corpus, and the accuracies fold by fold. make_report.py makes their tables and page.
 
 Usage: local/pool_folds.py [options] <data> <exp> <model>...
 e.g.:  local/pool_folds.py --folds 5 --fold-by spk data/ismir04 exp/ismir04 dnn1 lstm_512 sc
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from local.corpus.overlap import ALONE, shared_artists
-from local.report.experiments import load_scores, read_network, seed_paths
+from local.report.experiments import load_scores, seed_paths
 from local.report.tables import EXTRA_TABLES
 from steps.scoring.scores import Measure, Predictions, Scores, write_scores
 from steps.scoring.significance import interval_by_track
@@ -29,9 +29,9 @@ from utils.provenance import read_record, write_record
 UNITS = {"spk": "no artist in two folds", "utt": "tracks dealt one by one, whoever their artist"}
 
 
-def pool_predictions(folds: Sequence[Predictions], sources: Sequence[str]) -> Predictions:
+def pool_predictions(folds: Sequence[Predictions], sources: Sequence[object]) -> Predictions:
     """Put the tables of several folds into one, in C order; a track in two of them is an error."""
-    seen: dict[str, str] = {}
+    seen: dict[str, object] = {}
     for fold, source in zip(folds, sources, strict=True):
         if twice := next((utt for utt in fold.utts if utt in seen), None):
             raise UserError(
@@ -41,54 +41,46 @@ def pool_predictions(folds: Sequence[Predictions], sources: Sequence[str]) -> Pr
         seen |= dict.fromkeys(fold.utts, source)
     utts = list(seen)
     order = sorted(range(len(utts)), key=lambda row: utts[row].encode())
-
-    def rows(columns: list[np.ndarray]) -> np.ndarray:
-        return np.concatenate(columns)[order]
-
+    ref, hyp, scores = (
+        np.concatenate([getattr(fold, name) for fold in folds])[order] for name in ("ref", "hyp", "scores")
+    )
+    counts = {name: np.concatenate([fold.counts[name] for fold in folds])[order] for name in folds[0].counts}
+    probabilities = all(fold.probabilities for fold in folds)
     return Predictions(
-        classes=folds[0].classes,
-        utts=tuple(utts[row] for row in order),
-        ref=rows([fold.ref for fold in folds]),
-        hyp=rows([fold.hyp for fold in folds]),
-        scores=rows([fold.scores for fold in folds]),
-        counts={name: rows([fold.counts[name] for fold in folds]) for name in folds[0].counts},
-        probabilities=all(fold.probabilities for fold in folds),
+        folds[0].classes, tuple(sorted(utts, key=str.encode)), ref, hyp, scores, counts, probabilities
     )
 
 
-def pool_measures(folds: Sequence[Measure], votes: Predictions | None = None) -> Measure:
-    """Add up counts and ties of one accuracy; the interval by track is that of the pooled ``votes``."""
-    extra: dict[str, Any] = {"folds": [item.percent for item in folds]}
-    if all("ties" in item.extra for item in folds):
-        extra["ties"] = sum(item.extra["ties"] for item in folds)
-    if votes is not None and all("by_track" in item.extra for item in folds):
-        ends = interval_by_track(votes.counts["frames_correct"], votes.counts["frames"])
-        extra["by_track"] = [100.0 * end for end in ends]
-    if all("notes" in item.extra for item in folds):
-        notes = [f"fold {number}: {item.extra['notes']}" for number, item in enumerate(folds, start=1)]
-        extra["notes"] = "; ".join(notes)
-    return Measure(folds[0].name, np.sum([item.confusion for item in folds], axis=0), extra)
+def pool_scores(folds: Sequence[Scores], sources: Sequence[object]) -> Scores:
+    """Pool one training's results over the folds, which must have the same accuracies and classes.
 
-
-def pool_scores(folds: Sequence[Scores], sources: Sequence[str]) -> Scores:
-    """Pool one training's results over the folds, which must have the same accuracies and classes."""
+    Counts and ties are sums; the interval by track is that of the pooled votes.
+    """
     first = folds[0]
     for fold, source in zip(folds, sources, strict=True):
-        if different := sorted(fold.measures.keys() ^ first.measures.keys()):
+        if (fold.classes, fold.measures.keys()) != (first.classes, first.measures.keys()):
+            has, other = (f"{' '.join(x.measures)} of {' '.join(x.classes)}" for x in (fold, first))
             raise UserError(
-                f"{source} and {sources[0]}: only one of them has {' '.join(different)}; "
-                "run stages 7 to 9 of both folds again"
+                f"{source} has {has}, {sources[0]} {other}; run stages 7 to 9 of both folds again"
             )
-        if fold.classes != first.classes:
-            ours, theirs = " ".join(fold.classes), " ".join(first.classes)
-            raise UserError(f"{source}: scored with the classes '{ours}', {sources[0]} with '{theirs}'")
     predictions = {
         name: pool_predictions([fold.predictions[name] for fold in folds], sources)
         for name in first.predictions
     }
-    votes = predictions.get("Seg_acc")
-    votes = votes if votes and "frames" in votes.counts else None
-    measures = {name: pool_measures([f.measures[name] for f in folds], votes) for name in first.measures}
+    measures = {}
+    for name in first.measures:
+        parts = [fold.measures[name] for fold in folds]
+        extra: dict[str, Any] = {"folds": [item.percent for item in parts]}
+        if "ties" in parts[0].extra:
+            extra["ties"] = sum(item.extra["ties"] for item in parts)
+        if "by_track" in parts[0].extra:
+            votes = predictions["Seg_acc"].counts
+            ends = interval_by_track(votes["frames_correct"], votes["frames"])
+            extra["by_track"] = [100.0 * end for end in ends]
+        if "notes" in parts[0].extra:
+            notes = [f"fold {number}: {item.extra['notes']}" for number, item in enumerate(parts, start=1)]
+            extra["notes"] = "; ".join(notes)
+        measures[name] = Measure(name, np.sum([item.confusion for item in parts], axis=0), extra)
     return Scores(first.classes, measures, predictions)
 
 
@@ -97,20 +89,20 @@ def pool_records(folds: Sequence[Path]) -> dict[str, Any]:
     records = [read_record(path) for path in folds]
     if not any(records):
         return {}
-    facts: list[dict[str, Any]] = []
-    for path, record in zip(folds, records, strict=True):
-        read_network(path, record)
-        fact: dict[str, Any] = {"configuration": {}, "seed": "-", "network": None}
-        facts.append({name: record.get(name, value) for name, value in fact.items()})
-        for name, value in facts[0].items():
-            if facts[-1][name] != value:
+    facts: dict[str, Any] = {}
+    defaults: dict[str, Any] = {"configuration": {}, "seed": "-", "network": None}
+    for name, default in defaults.items():
+        values = [record.get(name, default) for record in records]
+        facts[name] = values[0]
+        for path, value in zip(folds, values, strict=True):
+            if value != values[0]:
                 raise UserError(
-                    f"{path}/training.json: {name} is {facts[-1][name]}, in {folds[0]} it is {value}; "
+                    f"{path}/training.json: {name} is {value}, in {folds[0]} it is {values[0]}; "
                     "run the folds with the same options and configuration"
                 )
     commits = {part for record in records for part in str(record.get("commit", "unknown")).split(", ")}
     machines = {str(name) for record in records for name in record.get("machines", [])}
-    return {**facts[0], "commit": ", ".join(sorted(commits)), "machines": sorted(machines)}
+    return {**facts, "commit": ", ".join(sorted(commits)), "machines": sorted(machines)}
 
 
 def fold_table(scores: dict[str, Scores], text: str) -> dict[str, Any]:
@@ -151,24 +143,24 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--fold-by", choices=tuple(UNITS), default="spk", help="how they were made")
     parser.add_argument("--num-seeds", type=cli.positive_int, default=1, help="repetitions of a model")
     args = parser.parse_args(argv)
-    data, exp = args.data, args.exp
+
+    def named(path: Path, end: str) -> Path:
+        return path.with_name(f"{path.name}_{end}")
+
     names = [f"fold{number}" for number in range(1, args.folds + 1)]
-    pooled_exp = exp.with_name(f"{exp.name}_folds")
     shown = {}
     for model in args.models:
-        prefixes = [pooled_exp, *(exp.with_name(f"{exp.name}_{name}") for name in names)]
-        for target, *parts in zip(
-            *(seed_paths(path, model, args.num_seeds) for path in prefixes), strict=True
-        ):
-            if target.name.startswith(f"{pooled_exp.name}_{model}_seed") and not parts[0].is_dir():
+        trainings = (seed_paths(named(args.exp, end), model, args.num_seeds) for end in ("folds", *names))
+        for number, (target, *parts) in enumerate(zip(*trainings, strict=True)):
+            if number and not parts[0].is_dir():
                 continue  # what has no network has no repetitions
-            pooled = pool_scores([load_scores(path) for path in parts], list(map(str, parts)))
+            pooled = pool_scores([load_scores(path) for path in parts], parts)
             write_scores(target / "score_test", list(pooled.measures.values()), pooled.predictions)
             if record := pool_records(parts):
                 write_record(target, record)
-            shown[target.name.removeprefix(f"{pooled_exp.name}_")] = pooled
-    text = describe_folds([data.with_name(f"{data.name}_{name}") for name in names], UNITS[args.fold_by])
-    atomic.write_json(data.with_name(f"{data.name}_folds") / EXTRA_TABLES, [fold_table(shown, text)])
+            shown[target.name.removeprefix(f"{args.exp.name}_folds_")] = pooled
+    text = describe_folds([named(args.data, name) for name in names], UNITS[args.fold_by])
+    atomic.write_json(named(args.data, "folds") / EXTRA_TABLES, [fold_table(shown, text)])
     return 0
 
 

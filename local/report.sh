@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Results of all experiments: results.txt of each, Tables 2 and 4, figures, and the report page.
 # Reads <data> and <dir>_<model>[_seedN]; writes <dir>_<model>/results.txt, <dir>_summary, <dir>_report/index.html;
-# prints the two tables on stdout. What an experiment must hold stands in local/report/experiments.py.
+# prints the two tables on stdout. What an experiment must hold stands in local/report/README.md.
 set -euo pipefail
 
 num_seeds=1                            # trainings of each model
@@ -21,39 +21,30 @@ expect_arguments $# 3
 data=$1
 dir=$2
 read -ra models <<<"$3"
-
-there() { # adds those of the files that there are to the inputs
-  local file
-  for file; do
-    [ ! -e "$file" ] || inputs+=(--in "$file")
-  done
-}
-
 summary=${dir}_summary
-inputs=(--in "$svm_config" --in "$scattering_config")
-outputs=(--out "$summary/results.txt" --out "$summary/tables.txt" --out "$summary/results.json")
-there "$data"/{overlap.txt,tables.json}
+
+read_if_there=("$data"/{overlap.txt,tables.json})
 for x in train $test_sets; do
-  there "$data/$x"/{feats.scp,utt2genre,utt2spk,utt2dur,genre2name}
+  read_if_there+=("$data/$x"/{feats.scp,utt2genre,utt2spk,utt2dur,genre2name})
 done
-drawn=() # read by the figures alone
+outputs=(--out "$summary/results.txt" --out "$summary/tables.txt" --out "$summary/results.json"
+  --out "$summary/figures" --out "${dir}_report/index.html")
 for model in "${models[@]}"; do
   for experiment in "${dir}_$model" $(seq -f "${dir}_${model}_seed%g" 2 "$num_seeds"); do
     [ "$experiment" = "${dir}_$model" ] || [ -d "$experiment" ] || continue
     outputs+=(--out "$experiment/results.txt")
-    drawn+=("$experiment"/{iters.tsv,sweep_k.tsv,svm_lstm/svm.npz,post_"${test_sets%% *}"/post.scp})
-    there "$experiment"/{training.json,tables.json}
+    read_if_there+=("$experiment"/{training.json,tables.json,iters.tsv,sweep_k.tsv,svm_lstm/svm.npz})
+    read_if_there+=("$experiment/post_${test_sets%% *}/post.scp")
     for x in train $test_sets; do
-      there "$experiment/score_$x" "$experiment"/*/"score_$x"
+      read_if_there+=("$experiment/score_$x" "$experiment"/*/"score_$x")
     done
   done
 done
-options=(--num-seeds "$num_seeds" --test-sets "$test_sets")
-utils/once.py --cmd "$cmd" "${inputs[@]}" "${outputs[@]}" "$summary/.done/results" -- \
-  "$summary/log/write_results.log" local/write_results.py --extra-conf "$svm_config,$scattering_config" \
-  "${options[@]}" "$data" "$dir" "${models[@]}"
-there "${drawn[@]}"
-utils/once.py --cmd "$cmd --num-threads $nj" "${inputs[@]}" --out "$summary/figures" --out "${dir}_report/index.html" \
-  "$summary/.done/report" -- "$summary/log/make_report.log" \
-  local/make_report.py --nj "$nj" "${options[@]}" "$data" "$dir" "${models[@]}"
+inputs=(--in "$svm_config" --in "$scattering_config")
+for file in "${read_if_there[@]}"; do
+  [ ! -e "$file" ] || inputs+=(--in "$file")
+done
+utils/once.py --cmd "$cmd --num-threads $nj" "${inputs[@]}" "${outputs[@]}" "$summary/.done/report" -- \
+  "$summary/log/make_report.log" local/make_report.py --nj "$nj" --extra-conf "$svm_config,$scattering_config" \
+  --num-seeds "$num_seeds" --test-sets "$test_sets" "$data" "$dir" "${models[@]}"
 [ "${RECIPE_DRY_RUN:-false}" = true ] || cat "$summary/tables.txt"

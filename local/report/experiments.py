@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any, NamedTuple
+from typing import Any
 
 from local.report import paper
 from steps.scoring.scores import ACCURACY, Measure, Predictions, Scores, read_scores
 from steps.scoring.significance import holm, mcnemar
 from utils import cli
-from utils.provenance import RECORD, read_record
+from utils.provenance import read_record
 
 EXPLANATIONS = {
     "Frame_acc": "frames, largest posterior",
@@ -52,8 +52,6 @@ class Run:
     model: str
     path: Path  # experiment directory of the first seed
     record: dict[str, Any]  # training.json; empty where there is none
-    network: tuple[str, tuple[int, ...]] | None
-    """LSTM or DNN, and the dimensions: input, output of each hidden layer, classes."""
     seeds: tuple[Scores, ...]
 
     @property
@@ -64,24 +62,16 @@ class Run:
     @property
     def kind(self) -> str:
         """LSTM or DNN; empty where there is no network."""
-        return self.network[0] if self.network else ""
-
-    @property
-    def dims(self) -> str:
-        """Dimensions of the network joined by dashes."""
-        return "-".join(map(str, self.network[1])) if self.network else ""
+        return (self.record.get("network") or {"kind": ""})["kind"]
 
     @property
     def label(self) -> str:
         """The paper's way to name an experiment, with the dimensions of this one."""
         if self.kind:
-            return f"{'LSTM' if self.kind == 'LSTM' else f'baseline-{self.model.upper()}'} ({self.dims})"
+            return (
+                f"{'LSTM' if self.kind == 'LSTM' else f'baseline-{self.model.upper()}'} ({dims(self.record)})"
+            )
         return "SVM on f_sc" if self.model == "sc" else self.model
-
-    @property
-    def in_paper(self) -> paper.PaperModel | None:
-        """The row of the paper that this one stands for."""
-        return paper.MODELS.get(self.model)
 
     def repeated(self, measure: str) -> list[Measure]:
         """Return one accuracy of every seed; empty where it was not computed for all of them."""
@@ -103,13 +93,9 @@ class Run:
         return "".join(texts) or "-"
 
 
-def read_network(exp_dir: Path, record: dict[str, Any]) -> tuple[str, tuple[int, ...]] | None:
-    """Tell kind and dimensions of a network from its training's record; None where there is none."""
-    try:
-        network = record.get("network")
-        return network and (str(network["kind"]), tuple(int(dim) for dim in network["dims"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise cli.UserError(f"{exp_dir}/{RECORD}: network: not its kind and dims ({error})") from error
+def dims(record: dict[str, Any]) -> str:
+    """Return the dimensions of a training's network, input, layers and classes, joined by dashes."""
+    return "-".join(map(str, (record.get("network") or {"dims": ()})["dims"]))
 
 
 def seed_paths(prefix: Path, model: str, num_seeds: int) -> list[Path]:
@@ -127,51 +113,32 @@ def load_runs(prefix: Path, models: Sequence[str], num_seeds: int = 1, test_set:
     for model in models:
         first, *further = seed_paths(prefix, model, num_seeds)
         record = read_record(first)
-        network = read_network(first, record)
-        paths = [first, *(path for path in further if network or path.is_dir())]
-        seeds = tuple(load_scores(path, test_set) for path in paths)
-        runs.append(Run(model, first, record, network, seeds))
+        paths = [first, *(path for path in further if record.get("network") or path.is_dir())]
+        runs.append(Run(model, first, record, tuple(load_scores(path, test_set) for path in paths)))
         expected = runs[0].scores.first_predictions()
-        for path, scores in zip(paths, seeds, strict=True):
+        for path, scores in zip(paths, runs[-1].seeds, strict=True):
             if not scores.first_predictions().same_tracks(expected):
                 other = f"the tracks of {runs[0].path}; run stages 6 to 9 again for both"
                 raise cli.UserError(f"{path} was not scored on {other}")
     return runs
 
 
-def report_parser(doc: str | None) -> cli.KaldiParser:
-    """Return the command line of a program that shows the experiments of a corpus."""
-    parser = cli.KaldiParser.of(doc, model=str)
-    parser.add_argument("--num-seeds", type=cli.positive_int, default=1, help="repetitions to average")
-    parser.add_argument("--test-sets", default="test", metavar='"A B"', help="sets of <data-dir>")
-    return parser
+def compare(family: str, pairs: Sequence[tuple[Any, Predictions, Any, Predictions]]) -> list[dict[str, Any]]:
+    """Test pairs of systems on the same tracks, each with its name, by McNemar's test.
 
-
-class Pair(NamedTuple):
-    """Two systems on the same tracks and whether they differ, by McNemar's test."""
-
-    family: str
-    first: Any
-    second: Any
-    first_correct: int
-    second_correct: int
-    only_first: int
-    only_second: int
-    p_value: float
-    p_holm: float  # Holm-adjusted over the pairs of the family
-
-
-def compare(family: str, pairs: Sequence[tuple[Any, Predictions, Any, Predictions]]) -> list[Pair]:
-    """Test pairs of systems on the same tracks, each with its name; Holm's correction counts all pairs."""
-    tests = []
+    Returns of each pair what mcnemar.csv has; ``p_holm`` is adjusted over all pairs by Holm's method.
+    """
+    tests: list[dict[str, Any]] = []
     for first, one, second, other in pairs:
-        counts = int(one.right.sum()), int(other.right.sum())
-        tests.append((family, first, second, *counts, *mcnemar(one.right, other.right)))
-    adjusted = holm([test[-1] for test in tests])
-    return [Pair(*test, float(p)) for test, p in zip(tests, adjusted, strict=True)]
+        only_first, only_second, p = mcnemar(one.right, other.right)
+        test = {"family": family, "first": first, "second": second, "first_correct": int(one.right.sum())}
+        test |= {"second_correct": int(other.right.sum()), "only_first": only_first}
+        tests.append({**test, "only_second": only_second, "p_value": p})
+    adjusted = holm([test["p_value"] for test in tests])
+    return [{**test, "p_holm": float(p)} for test, p in zip(tests, adjusted, strict=True)]
 
 
-def test_families(runs: Sequence[Run]) -> Iterator[Pair]:
+def test_families(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
     """Test (first seed) the families that were named before any result, as far as they were scored."""
     found = {(run.model, name): table for run in runs for name, table in run.scores.predictions.items()}
     lstms = [run.model for run in runs if run.kind == "LSTM"]
@@ -183,14 +150,7 @@ def test_families(runs: Sequence[Run]) -> Iterator[Pair]:
         f"systems of others against {ours[0]}": [((name, "Seg_acc"), ours) for name in paper.SYSTEMS],
         "best against our other systems": [(OURS[0], OURS[1]), (OURS[0], MEAN_FRAME)],
     }
+    names = {system: " ".join(system).removesuffix("_acc") for system in found}
     for family, pairs in families.items():
-        known = [
-            (_name(first), found[first], _name(second), found[second])
-            for first, second in pairs
-            if first in found and second in found
-        ]
-        yield from compare(family, known)
-
-
-def _name(system: tuple[str, str]) -> str:
-    return f"{system[0]} {system[1].removesuffix('_acc')}"
+        known = [pair for pair in pairs if pair[0] in found and pair[1] in found]
+        yield from compare(family, [(names[a], found[a], names[b], found[b]) for a, b in known])

@@ -3,9 +3,11 @@
 Colours are for colour-blind readers, line styles for print; files hold no dates.
 """
 
+import multiprocessing
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -20,11 +22,13 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from local.report.experiments import Run
 from local.report.tables import write_csv
 from steps import archive
-from steps.scoring.reference import Reference, read_num_frames
+from steps.scoring.reference import Reference, read_reference
 from steps.scoring.scores import Measure, Predictions
 from steps.scoring.segment import read_posteriors
+from steps.scoring.svm import read_svm
 from utils import atomic, tables
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9", "#F0E442")
@@ -32,9 +36,11 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#5
 LINES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1.5, 1, 1.5)), (0, (7, 2, 1, 1, 1, 1)), (0, (2, 1.5)))
 STYLES = cycler(color=COLOURS) + cycler(linestyle=(*LINES, *LINES[:2]))
 GREY, HEAT = "#444444", "Blues"
+EDGE = {"color": GREY, "linestyle": ":", "linewidth": 0.9}
 ITERS = ("iter", "lr", "tr_loss", "tr_acc", "cv_loss", "cv_acc", "accepted")
-MAX_FRAMES = 1_000_000
-"""Of more frames Figure 2 shows every second, third …: a thousand stand side by side in a dot already."""
+NUM_ERRORS = 4  # confident errors that are shown
+Errors = tuple[Run, dict[int, Path]]
+"""A network, and the pictures of its most confident errors by the row of the track in its predictions."""
 
 mpl.rcParams.update(
     {
@@ -45,6 +51,53 @@ mpl.rcParams.update(
         **{"pdf.fonttype": 3, "figure.constrained_layout.use": True},
     }
 )
+
+
+def draw(runs: Sequence[Run], data_dir: Path, drawn: Path, out: Path, nj: int) -> Errors | None:
+    """Draw every figure that there are data for into ``drawn``, ``nj`` side by side, the longest first.
+
+    ``runs`` were scored on the set ``data_dir``. Posteriorgrams of the confident errors of the first LSTM (or
+    network) go to ``out``; returns what they are, or None where no posteriors are left.
+    """
+    networks = [run for run in runs if run.kind]
+    names = [run.label for run in networks]
+    labels = {
+        run.label if names.count(run.label) < 2 else f"{run.label} {run.model}": run for run in networks
+    }
+    shown = next((run for run in networks if run.kind == "LSTM"), [*networks, *runs][0])
+    posteriors = shown.path / f"post_{data_dir.name}" / "post.scp"
+    calls, errors = [], None
+    if posteriors.is_file():
+        title = f"Figure 2. Scores of {shown.label} on the test set of {data_dir.parent.name}"
+        calls.append(
+            partial(draw_figure2, read_reference(data_dir), f"scp:{posteriors}", title, drawn / "figure2")
+        )
+        table = shown.scores.predictions["Seg_acc"]
+        errors = (
+            shown,
+            {row: out / f"error_{n}.png" for n, row in enumerate(confident_errors(table), start=1)},
+        )
+        shift = data_dir / "frame_shift"
+        seconds = float(tables.read_text(shift)) if shift.is_file() else 0.0
+        for row, file in errors[1].items():
+            stem = file.with_suffix("")
+            calls.append(partial(draw_posteriorgram, table, row, f"scp:{posteriors}", seconds, stem))
+    swept, curves = (
+        {label: run.path / name for label, run in labels.items() if (run.path / name).is_file()}
+        for name in ("sweep_k.tsv", "iters.tsv")
+    )
+    if lstms := {label: path for label, path in swept.items() if labels[label].kind == "LSTM"}:
+        k = read_svm(next(iter(lstms.values())).parent / "svm_lstm/svm.npz").k
+        calls.append(partial(draw_figure3, lstms, k, drawn / "figure3"))
+    if curves:
+        calls.append(partial(draw_training, curves, drawn / "training"))
+    for run in runs:
+        title, stem = f"{run.label}, {run.path.name}", drawn / f"confusion_{run.path.name}"
+        calls.append(partial(draw_confusion, run.scores.measures, run.scores.classes, title, stem))
+    with ProcessPoolExecutor(nj, multiprocessing.get_context("fork")) as pool:
+        for future in [pool.submit(call) for call in calls]:
+            future.result()
+    return errors
 
 
 def save(figure: Figure, stem: Path, *, dpi: int = 160) -> None:
@@ -90,20 +143,18 @@ def _frame_lines(axes: Axes, values: np.ndarray) -> None:
 def draw_figure2(reference: Reference, rspecifier: str, title: str, stem: Path) -> None:
     """Draw the scores of every track and frame in the order of the true classes; frames go to _frames.csv."""
     classes = reference.classes
-    step = -(-sum(read_num_frames(reference).values()) // MAX_FRAMES)
-    posts, statistics = {}, {}
-    for utt, post in read_posteriors(reference, rspecifier):
-        posts[utt] = post[::step].copy()
-        statistics[utt] = post.max(axis=0), post.min(axis=0), post.mean(axis=0, dtype=np.float64)
+    posts = {utt: post.copy() for utt, post in read_posteriors(reference, rspecifier)}
     utts = sorted(reference.genre, key=lambda utt: (reference.genre[utt], utt.encode()))
     labels = np.array([reference.genre[utt] for utt in utts])
-    lengths = np.array([len(posts[utt]) for utt in utts])
-    tracks = np.stack([statistics[utt] for utt in utts], axis=1)  # 3, num_tracks, C
     frames = np.concatenate([posts[utt] for utt in utts])
     names = ("maximum", "minimum", "mean")
+    statistics = {
+        utt: (post.max(axis=0), post.min(axis=0), post.mean(axis=0, dtype=np.float64))
+        for utt, post in posts.items()
+    }
+    tracks = np.stack([statistics[utt] for utt in utts], axis=1)  # 3, num_tracks, C
     headings = [f"{name.capitalize()} posterior of each track" for name in names]
     figure, panels = plt.subplots(4, 1, figsize=(7.5, 9.5))
-    one_in = f" (one in {step})" if step > 1 else ""
     for axes, letter, values, heading in zip(
         panels, "abcd", (*tracks, frames), (*headings, "Posterior of each frame"), strict=True
     ):
@@ -115,10 +166,11 @@ def draw_figure2(reference: Reference, rspecifier: str, title: str, stem: Path) 
         for name, column in zip(() if dense else classes, values.T, strict=False):
             thin = {"linewidth": 0.5, "alpha": 0.75} if crowded else {}
             axes.plot(np.arange(len(values)) + 0.5, column, label=name, **thin)
-        sizes = np.bincount(labels, weights=lengths if dense else None, minlength=len(classes))
+        lengths = np.array([len(posts[utt]) for utt in utts]) if dense else None
+        sizes = np.bincount(labels, weights=lengths, minlength=len(classes))
         edges = np.cumsum(sizes)
         for edge in edges[:-1]:
-            axes.axvline(edge, color=GREY, linestyle=":", linewidth=0.9)
+            axes.axvline(edge, **EDGE)
         top = axes.secondary_xaxis("top")
         top.set_xticks(edges - sizes / 2, classes, fontsize=6.5, rotation=20, ha="left")
         top.tick_params(length=0, pad=1)
@@ -126,7 +178,7 @@ def draw_figure2(reference: Reference, rspecifier: str, title: str, stem: Path) 
         axes.set(xlim=(0, len(values)), ylim=(-0.02, 1.02), ylabel="posterior")
         axes.grid(visible=False, axis="x")
         axes.set_title(f"({letter}) {heading}")
-        axes.set_xlabel(f"{f'frame{one_in}' if dense else 'track'}, in the order of the true classes")
+        axes.set_xlabel(f"{'frame' if dense else 'track'}, in the order of the true classes")
     _legend_below(figure, panels[0], len(classes))
     figure.suptitle(title, fontsize=10)
     save(figure, stem)
@@ -134,7 +186,7 @@ def draw_figure2(reference: Reference, rspecifier: str, title: str, stem: Path) 
     by_track = zip(utts, labels, tracks.transpose(1, 0, 2).reshape(len(utts), -1).tolist(), strict=True)
     rows = ([row, utt, classes[ref], *values] for row, (utt, ref, values) in enumerate(by_track))
     write_csv(stem.with_suffix(".csv"), header, rows)
-    places = [(utt, step * frame) for utt in utts for frame in range(len(posts[utt]))]
+    places = [(utt, frame) for utt in utts for frame in range(len(posts[utt]))]
     by_frame = ([row, *place, *frames[row].tolist()] for row, place in enumerate(places))
     write_csv(stem.with_name(f"{stem.name}_frames.csv"), ["index", "utt", "frame", *classes], by_frame)
 
@@ -160,7 +212,7 @@ def draw_figure3(sweeps: Mapping[str, Path], k: float, stem: Path) -> None:
             marks = {"marker": "os^DvP"[number % 6], "markersize": 3.2, "markevery": (number, 5)}
             axes.plot(found["k"], accuracy, label=label, **marks)
             rows += [[label, kind, *map(float, row)] for row in zip(*found.values(), accuracy, strict=True)]
-        axes.axvline(k, color=GREY, linestyle=":", linewidth=0.9)
+        axes.axvline(k, **EDGE)
         axes.text(k, 1.01, f"k = {k:g}", transform=axes.get_xaxis_transform(), ha="center", fontsize=7)
         axes.set(title=f"({letter}) SVM on f_{kind}", xlabel="k, threshold of the share of frames")
         axes.set_xlim(0.495, 1.0)
@@ -194,12 +246,10 @@ def draw_training(curves: Mapping[str, Path], stem: Path) -> None:
         panels[0].set_ylabel(label.replace(" (", "\n("), fontsize=7.5)
         panels[0].xaxis.set_major_locator(MaxNLocator(integer=True))
         rows += [[label, *map(float, row)] for row in zip(*found.values(), strict=True)]
-    for axes, title in zip(
-        grid[0], ("cross-entropy per frame", "frame accuracy (%)", "learning rate"), strict=False
-    ):
-        axes.set_title(title)
-    for axes in grid[-1]:
-        axes.set_xlabel("iteration")
+    titles = ("cross-entropy per frame", "frame accuracy (%)", "learning rate")
+    for first, last, title in zip(grid[0], grid[-1], titles, strict=True):
+        first.set_title(title)
+        last.set_xlabel("iteration")
     _legend_below(figure, grid[0][0], 3)
     save(figure, stem)
     write_csv(stem.with_suffix(".csv"), ["model", *ITERS], rows)
@@ -236,11 +286,11 @@ def draw_confusion(measures: Mapping[str, Measure], classes: Sequence[str], titl
     write_csv(stem.with_suffix(".csv"), ["measure", "ref", "hyp", "count", "share"], rows)
 
 
-def confident_errors(table: Predictions, count: int) -> list[int]:
+def confident_errors(table: Predictions) -> list[int]:
     """Return the rows of the wrong tracks with the largest margin of the wrong class over the true one."""
     rows = np.arange(len(table.utts))
     margins = table.scores[rows, table.hyp] - table.scores[rows, table.ref]
-    return sorted(np.flatnonzero(~table.right).tolist(), key=lambda row: (-margins[row], row))[:count]
+    return sorted(np.flatnonzero(~table.right).tolist(), key=lambda row: (-margins[row], row))[:NUM_ERRORS]
 
 
 def draw_posteriorgram(table: Predictions, row: int, rspecifier: str, frame_shift: float, stem: Path) -> None:
@@ -249,14 +299,8 @@ def draw_posteriorgram(table: Predictions, row: int, rspecifier: str, frame_shif
     post = archive.RandomReader(rspecifier)[table.utts[row]]
     figure, axes = plt.subplots(figsize=(5.2, 1.9))
     extent = (0.0, len(post) * (frame_shift or 1.0), len(classes) - 0.5, -0.5)
-    look: dict[str, Any] = {
-        "aspect": "auto",
-        "interpolation": "nearest",
-        "cmap": HEAT,
-        "vmin": 0.0,
-        "vmax": 1.0,
-    }
-    image = axes.imshow(post.T, extent=extent, **look)
+    heat = mpl.colors.Normalize(0.0, 1.0)
+    image = axes.imshow(post.T, cmap=HEAT, norm=heat, aspect="auto", interpolation="nearest", extent=extent)
     axes.set_yticks(range(len(classes)), classes)
     for index, colour in ((table.ref[row], COLOURS[2]), (table.hyp[row], COLOURS[1])):
         axes.get_yticklabels()[index].set(color=colour, fontweight="bold")

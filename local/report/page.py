@@ -10,7 +10,10 @@ import jinja2
 
 from local.report import paper, tables
 from local.report.experiments import Run, test_families
+from local.report.figures import Errors
 from local.report.results import overlap_line, provenance
+from utils import atomic
+from utils.provenance import git_commit
 
 FIGURES = {
     "figure2.png": "Figure 2. Scores of all test tracks and frames; dotted lines part the true classes.",
@@ -25,10 +28,23 @@ Part = dict[str, Any]
 """A part of the page as the template takes it: a title and any of texts, tables, pictures and so on."""
 
 
-def render(**content: Any) -> str:
-    """Return the page."""
+def write(
+    by_set: Mapping[str, Sequence[Run]], data_dir: Path, figures: Path, errors: Errors | None, out: Path
+) -> None:
+    """Write ``out``/index.html about experiments by test set, the paper's first, and their figures."""
+    corpus, runs = data_dir.name, next(iter(by_set.values()))
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    return jinja2.Environment(loader=loader, autoescape=True).get_template("page.html.j2").render(content)
+    template = jinja2.Environment(loader=loader, autoescape=True).get_template("page.html.j2")
+    text = template.render(
+        title=f"Segment features for music genres: {corpus}",
+        subtitle=f"Corpus {corpus}, {len(runs[0].scores.first_predictions().utts)} test tracks. After Dai, "
+        "Liang, Xue, Ni, Liu: Long Short-term Memory Recurrent Neural Network based Segment Features for "
+        "Music Genre Classification.",
+        sections=sections(by_set, data_dir, figures, errors, out),
+        footer=f"Written by local/make_report.py at commit {git_commit()}.",
+    )
+    with atomic.replacing(out / "index.html") as file:
+        file.write(text)
 
 
 def picture(path: Path, caption: str, alt: str = "") -> Part:
@@ -38,17 +54,16 @@ def picture(path: Path, caption: str, alt: str = "") -> Part:
 
 
 def sections(
-    by_set: Mapping[str, Sequence[Run]], data_dir: Path, figures: Path, errors: Part, out: Path
+    by_set: Mapping[str, Sequence[Run]], data_dir: Path, figures: Path, errors: Errors | None, out: Path
 ) -> list[Part]:
-    """Return the sections of the page ``out``/index.html about experiments by test set, the paper's first."""
+    """Return the sections of the page in their order."""
     (first, runs), *others = by_set.items()
-    corpus = data_dir.name
     sets = [name for name in ("train", *by_set) if (data_dir / name).is_dir()]
     own = [{"title": run.label, "tables": tables.extra_tables(run.path)} for run in runs]
     table4, table1 = tables.table4(runs).paper_first(), tables.table1(data_dir, sets)
     found: list[Part] = [
-        {"anchor": "systems", "title": "Systems", "caveats": tables.caveats(runs, corpus), "texts": [READING],
-         "tables": [table4], "parts": [part for part in own if part["tables"]]},
+        {"anchor": "systems", "title": "Systems", "caveats": tables.caveats(runs, data_dir.name),
+         "texts": [READING], "tables": [table4], "parts": [part for part in own if part["tables"]]},
         {"anchor": "networks", "title": "Frames and votes", "texts": [paper.SLIP],
          "tables": [tables.table2(runs), tables.all_accuracies(runs)]},
     ]  # fmt: skip
@@ -66,18 +81,19 @@ def sections(
          "texts": [overlap_line(data_dir, first)] if "train" in sets else []},
         {"anchor": "figures", "title": "Figures", "pictures": drawn,
          "parts": [{"title": "Confusion matrices", "pictures": matrices}]},
-        *([errors] if errors else []),
+        *([errors_section(errors)] if errors else []),
         {"anchor": "tests", "title": "Tests", "tables": [tables.mcnemar_table([*test_families(runs)])]},
         {"anchor": "experiments", "title": "Experiments", "parts": [experiment(run, out) for run in runs]},
     ]  # fmt: skip
     return found
 
 
-def errors_section(run: Run, rows: Sequence[int], files: Sequence[Path]) -> Part:
+def errors_section(errors: Errors) -> Part:
     """Return the most confidently wrong tracks of a network with their posteriorgrams."""
+    run, files = errors
     table = run.scores.predictions["Seg_acc"]
     pictures = []
-    for row, path in zip(rows, files, strict=True):
+    for row, path in files.items():
         utt, ref, hyp = table.utts[row], table.ref[row], table.hyp[row]
         shares = 100 * table.scores[row]
         caption = (
@@ -100,12 +116,12 @@ def experiment(run: Run, report_dir: Path) -> Part:
     further = f" and {len(run.seeds) - 1} more" if len(run.seeds) > 1 else ""
     facts = {
         "commit": made["commit"],
-        "configuration": f"sha256 {made['configuration_sha256']}",
+        "configuration": f"sha256 {made['sha256']}",
         "seed": f"{made['seed']}{further}",
         "trained on": "; ".join(made["machines"]) or "–",
     }
     facts |= {name: m.extra["notes"] for name, m in run.scores.measures.items() if "notes" in m.extra}
-    calibrations = tables.calibration_tables(run.scores.predictions)
+    calibrations = tables.calibration_tables(run.scores)
     listings = {t.title.lstrip("# ").partition(":")[0]: "\n".join(t.lines()) for t in calibrations}
     files = [run.path / "results.txt", *sorted(run.path.glob("log/*.log"))]
     links = [(path, quote(f"../{path.relative_to(report_dir.parent)}")) for path in files if path.is_file()]

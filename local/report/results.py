@@ -1,4 +1,7 @@
-"""results.txt of one training: what made it, its accuracies, its confusion matrices."""
+"""results.txt of every training, and the tables of all of them beside the paper's figures.
+
+There is no time in any of it and nothing is appended to: the same results are the same files.
+"""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -6,10 +9,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from local.corpus.overlap import shared_artists
-from local.report import tables
-from local.report.experiments import load_scores, read_network
+from local.report import paper, tables
+from local.report.experiments import Run, dims, load_scores, seed_paths, test_families
 from steps import archive
 from steps.scoring.reference import read_artists, read_reference
+from steps.scoring.scores import Scores
 from utils import atomic
 from utils.cli import UserError
 from utils.provenance import git_commit, hash_texts, read_record
@@ -34,8 +38,8 @@ def summarise_data(data_dir: Path, sets: Sequence[str]) -> DataSummary:
         artists = dict(zip(reference.genre, read_artists(reference), strict=True))
         scp = f"scp:{data_dir}/{part}/feats.scp"
         for utt, feats in reference.exactly(archive.read_matrices(scp), scp):
-            genre = reference.classes[reference.genre[utt]]
             rows, columns = feats.shape
+            genre = reference.classes[reference.genre[utt]]
             digest.update(f"{part} {utt} {genre} {artists[utt]} {rows} {columns} ".encode())
             digest.update(feats.tobytes())
         tracks[part] = len(reference.genre)
@@ -53,58 +57,49 @@ def overlap_line(data_dir: Path, test_set: str = "test") -> str:
     )
 
 
-def provenance(exp_dir: Path, extra_conf: Mapping[str, str]) -> dict[str, Any]:
+def provenance(exp_dir: Path, extra: Mapping[str, str]) -> dict[str, Any]:
     """Return what made an experiment, as its own training recorded it.
 
     What was not trained (an SVM on features, made by the stage before) is of the commit that writes this.
-    ``extra_conf``: path and content of configurations beside the training's.
+    ``extra``: path and content of configurations beside the training's.
     """
     record = read_record(exp_dir)
-    now = git_commit()
-    texts = {**record.get("configuration", {}), **extra_conf}
-    network = read_network(exp_dir, record)
-    return {
-        "commit": str(record.get("commit", "unknown (the training did not record it)")) if record else now,
-        "reported_by": now,
-        "configuration": texts,
-        "configuration_sha256": hash_texts(texts),
-        "seed": str(record.get("seed", "-")),
-        "machines": [str(name) for name in record.get("machines", [])],
-        "half_way": str(record.get("half_way", "")),
-        "network": network and {"kind": network[0], "dims": list(network[1])},
-    }
+    texts = {**record.get("configuration", {}), **extra}
+    commit = "unknown (the training did not record it)" if record else git_commit()
+    made = {"commit": commit, "seed": "-", "machines": [], "half_way": "", **record}
+    return {**made, "configuration": texts, "sha256": hash_texts(texts)}
 
 
 def header(made: Mapping[str, Any], data: DataSummary, corpus: str) -> list[str]:
     """Return the lines that say what produced the results."""
-    files = " ".join(made["configuration"]) or "none"
     lines = [
         f"# git commit {made['commit']}",
-        f"# configuration sha256 {made['configuration_sha256'][:16]} ({files})",
+        f"# configuration sha256 {made['sha256'][:16]} ({' '.join(made['configuration']) or 'none'})",
         f"# seed {made['seed']}",
         f"# data sha256 {data.sha256[:16]} ({corpus})",
         f"# tracks {', '.join(f'{count} {name}' for name, count in data.num_tracks.items())}",
     ]
-    if made["network"]:
-        lines.append(f"# network {made['network']['kind']} ({'-'.join(map(str, made['network']['dims']))})")
-    if made["machines"]:
-        mixed = "mixed, the last bits depend on who did what: " if len(made["machines"]) > 1 else ""
-        lines.append(f"# trained on {mixed}{'; '.join(made['machines'])}")
+    if network := made.get("network"):
+        lines.append(f"# network {network['kind']} ({dims({'network': network})})")
+    if machines := made["machines"]:
+        mixed = "mixed, the last bits depend on who did what: " if len(machines) > 1 else ""
+        lines.append(f"# trained on {mixed}{'; '.join(machines)}")
     if made["half_way"]:
         lines.append(f"# {made['half_way']}")
-    if made["reported_by"] != made["commit"]:
-        lines.append(f"# scored and written by git commit {made['reported_by']}")
+    if (now := git_commit()) != made["commit"]:
+        lines.append(f"# scored and written by git commit {now}")
     return lines
 
 
-def write_results(exp_dir: Path, data_dir: Path, data: DataSummary, sets: list[str], extra: dict) -> None:
-    """Write results.txt of one training.
+def write_training(
+    exp_dir: Path, found: dict[str, Scores], data_dir: Path, data: DataSummary, extra: Mapping[str, str]
+) -> None:
+    """Write results.txt of one training, from its scores by test set.
 
     Lines of all test sets but the first begin with their name: ``%evaluation_Seg_acc``; so do
-    ``%train_Seg_acc`` of out-of-fold predictions, where there are any. ``extra`` is that of
-    :func:`provenance`. UserError if a set was not scored, or with other tracks than it has.
+    ``%train_Seg_acc`` of out-of-fold predictions, where there are any. UserError if other tracks were scored
+    than there are.
     """
-    found = {name: load_scores(exp_dir, name) for name in sets}
     for name, scores in found.items():
         count = len(scores.first_predictions().utts)
         if count != data.num_tracks[name]:
@@ -112,24 +107,74 @@ def write_results(exp_dir: Path, data_dir: Path, data: DataSummary, sets: list[s
                 f"{exp_dir}: {count} tracks were scored, {data_dir / name} has {data.num_tracks[name]}; "
                 "run stages 6 to 8 again"
             )
+    first = next(iter(found))
     if (exp_dir / f"score_{OUT_OF_FOLD}").is_dir():
-        found[OUT_OF_FOLD] = load_scores(exp_dir, OUT_OF_FOLD)
-    made = provenance(exp_dir, extra)
-    first = found[sets[0]]
-    lines = header(made, data, data_dir.name)
-    lines += [f"# {m.name}: {m.extra['notes']}" for m in first.measures.values() if "notes" in m.extra]
-    labels = tables.class_labels(data_dir / sets[0], first.classes)
+        found = {**found, OUT_OF_FOLD: load_scores(exp_dir, OUT_OF_FOLD)}
+    measures = found[first].measures.values()
+    lines = header(provenance(exp_dir, extra), data, data_dir.name)
+    lines += [f"# {m.name}: {m.extra['notes']}" for m in measures if "notes" in m.extra]
+    labels = tables.class_labels(data_dir / first, found[first].classes)
     details: list[str] = []
     for name, scores in found.items():
-        if scores is not first:
+        prefix = ""
+        if name != first:
             details += ["", "# out of fold on train" if name == OUT_OF_FOLD else f"# test set {name}"]
-        prefix = "" if scores is first else f"{name}_"
+            prefix = f"{name}_"
         lines += [f"%{prefix}{measure.line()[1:]}" for measure in scores.measures.values()]
         shown = [tables.class_table(scores, labels)]
         shown += [tables.confusion_table(m, scores.classes, labels) for m in scores.measures.values()]
-        shown += tables.calibration_tables(scores.predictions)
-        details += [line for table in shown for line in ("", *table.lines())]
-    for table in tables.extra_tables(exp_dir):
-        details += ["", *table.lines()]
+        details += _lines(shown + tables.calibration_tables(scores))
+    details += _lines(tables.extra_tables(exp_dir))
     with atomic.replacing(exp_dir / "results.txt") as file:
         file.write("\n".join([*lines, *details]) + "\n")
+
+
+def _lines(shown: Sequence[tables.Table]) -> list[str]:
+    return [line for table in shown for line in ("", *table.lines())]
+
+
+def write(by_set: Mapping[str, Sequence[Run]], data_dir: Path, exp: Path, extra: Mapping[str, str]) -> None:
+    """Write what was loaded by test set: results.txt of each training, and ``<exp>_summary``.
+
+    Of all: tables.txt (Tables 2 and 4), results.txt (with Table 1, every accuracy, McNemar, artist overlap),
+    results.csv, mcnemar.csv and results.json.
+    """
+    parts = [name for name in (OUT_OF_FOLD, *by_set) if (data_dir / name).is_dir() or name in by_set]
+    data = summarise_data(data_dir, parts)
+    first, *others = by_set
+    runs = by_set[first]
+    head = [f"# corpus {data_dir.name}, data sha256 {data.sha256[:16]}"]
+    for index, run in enumerate(runs):
+        for number, path in enumerate(seed_paths(exp, run.model, len(run.seeds))):
+            found = {name: scored[index].seeds[number] for name, scored in by_set.items()}
+            write_training(path, found, data_dir, data, extra)
+        commit = f", commit {run.record['commit']}" if "commit" in run.record else ""
+        head.append(f"# {run.path.name}: seed {run.record.get('seed', '-')}{commit}, {run.label}")
+
+    networks = tables.table2(runs)
+    shown = [*networks.lines(), ""] if networks.rows else []
+    shown += [*tables.table4(runs).lines(), ""]
+    shown += ["Intervals: Wilson's for tracks; for frames the one that takes tracks as the trials."]
+    shown += tables.caveats(runs, data_dir.name)
+    shown += _lines([tables.set_table(by_set[name], name) for name in others])
+    shown += ["", *(overlap_line(data_dir, name) for name in by_set if OUT_OF_FOLD in parts)]
+    shown += _lines(tables.extra_tables(data_dir))
+    details = [tables.table1(data_dir, parts)]
+    rows, tests = [], []
+    for name, scored in by_set.items():
+        pairs = list(test_families(scored))
+        details += [tables.all_accuracies(scored), tables.mcnemar_table(pairs)]
+        rows += tables.flat_rows(scored, name)
+        tests += [{"set": name, **pair} for pair in pairs]
+
+    out = exp.with_name(f"{exp.name}_summary")
+    for name, content in (("results.csv", rows), ("mcnemar.csv", tests)):
+        tables.write_csv(out / name, content[0] if content else [], (row.values() for row in content))
+    for name, text in (
+        ("results.txt", [*head, "", *shown, paper.SLIP, *_lines(details)]),
+        ("tables.txt", shown),
+    ):
+        with atomic.replacing(out / name) as file:
+            file.write("\n".join(text) + "\n")
+    summary = {"corpus": data_dir.name, "accuracies": rows, "mcnemar": tests, "text": shown}
+    atomic.write_json(out / "results.json", summary)

@@ -12,9 +12,9 @@ import numpy as np
 from tqdm.utils import disp_len
 
 from local.report import paper
-from local.report.experiments import EXPLANATIONS, OURS, Pair, Run
+from local.report.experiments import EXPLANATIONS, OURS, Run, dims
 from steps.scoring.reference import read_reference
-from steps.scoring.scores import Measure, Predictions, Scores
+from steps.scoring.scores import Measure, Scores
 from steps.scoring.significance import expected_calibration_error, reliability
 from utils import atomic
 from utils import tables as text_tables
@@ -78,17 +78,14 @@ def _how(runs: Sequence[Run]) -> str:
     return f"mean ± standard deviation of {seeds} seeds" if seeds > 1 else "[95 % interval], 1 seed"
 
 
-def _cells(run: Run | None, measures: Sequence[str]) -> list[str]:
-    return [run.cell(name) if run else "-" for name in measures]
-
-
-def _paper_cells(known: paper.PaperModel | None, measures: Sequence[str]) -> list[str]:
-    figures = [percent(known.accuracy(name) if known else None) for name in measures]
-    return [*figures, known.network or "-" if known else "-"]
+def _row(label: str, run: Run | None, ours: Sequence[str], model: str, papers: Sequence[str]) -> list[str]:
+    """Return our measures and the paper's of its row ``model``, which may be none."""
+    cells = [run.cell(name) if run else "-" for name in ours]
+    figures = [percent(paper.accuracy(model, name)) for name in papers]
+    return [label, *cells, *figures, paper.network(model) or "-"]
 
 
 def _with_paper(title: str, ours: Sequence[str], papers: Sequence[str], rows: list, text: str = "") -> Table:
-    """Return a table of models; ``ours`` are the measures of our columns, ``papers`` those of the paper's."""
     columns = ["model", *ours, *(f"paper {name.removesuffix('_acc')}" for name in papers), "paper's network"]
     return Table(title, columns, rows, text, paper=range(1 + len(ours), len(columns)))
 
@@ -96,41 +93,36 @@ def _with_paper(title: str, ours: Sequence[str], papers: Sequence[str], rows: li
 def table2(runs: Sequence[Run]) -> Table:
     """Return Table 2: the networks, with the vote by mean log posterior beside the majority vote."""
     measures = [*TABLE2, "LogSeg_acc"]
-    rows = [
-        [run.label, *_cells(run, measures), *_paper_cells(run.in_paper, TABLE2)] for run in runs if run.kind
-    ]
+    rows = [_row(run.label, run, measures, run.model, TABLE2) for run in runs if run.kind]
     title = f"Table 2. Frame accuracy, majority vote, and vote by mean log posterior (%, {_how(runs)})"
     return _with_paper(title, measures, TABLE2, rows)
 
 
 def table4(runs: Sequence[Run]) -> Table:
     """Return Table 4: ``best``, LSTMs, the systems that the paper quotes, the rest that is ours alone."""
-    measures = [*TABLE4, *(name for name in CROSSFIT if any(run.repeated(name) for run in runs))]
+    further = [*TABLE4[1:], *(name for name in CROSSFIT if any(run.repeated(name) for run in runs))]
     by_name = {run.model: run for run in runs}
-    first = [run for run in runs if run.model == OURS[0][0]] + [run for run in runs if run.kind == "LSTM"]
-    rows = [[run.label, *_cells(run, measures), *_paper_cells(run.in_paper, TABLE4)] for run in first]
-    for name, known in paper.SYSTEMS.items():
-        run = by_name.get(name)
-        label = known.label if run else f"{known.label}, quoted"
-        rows.append([label, *_cells(run, measures), *_paper_cells(known, TABLE4)])
-        for variant in VARIANTS:
-            if run and run.repeated(variant):
-                cells = [*_cells(run, [variant]), *["-"] * (len(measures) - 1)]
-                rows.append([f"  {name}, {EXPLANATIONS[variant]}", *cells, *_paper_cells(None, TABLE4)])
+
+    def row(label: str, run: Run | None, model: str = "", first: str = TABLE4[0]) -> list[str]:
+        return _row(label, run, [first, *further], model, TABLE4)
+
+    ours = [run for run in runs if run.model == OURS[0][0]] + [run for run in runs if run.kind == "LSTM"]
+    rows = [row(run.label, run, run.model) for run in ours]
+    for name, (label, _) in paper.SYSTEMS.items():
+        known = by_name.get(name)
+        rows.append(row(label if known else f"{label}, quoted", known, name))
+        variants = [variant for variant in VARIANTS if known and known.repeated(variant)]
+        rows += [row(f"  {name}, {EXPLANATIONS[variant]}", known, "", variant) for variant in variants]
     for run in runs:
-        if run in first or run.model in paper.SYSTEMS or (run.kind and not run.repeated("LSeg_acc")):
-            continue
-        cells = _cells(run, measures)
-        if run.repeated("ScSeg_acc"):
-            cells[0] = _cells(run, ["ScSeg_acc"])[0]
-        rows.append([run.label, *cells, *_paper_cells(None, TABLE4)])
+        if run not in ours and run.model not in paper.SYSTEMS and (not run.kind or run.repeated("LSeg_acc")):
+            rows.append(row(run.label, run, "", "ScSeg_acc" if run.repeated("ScSeg_acc") else "Seg_acc"))
     title = (
         f"Table 4. One answer a track (Seg), SVM on f_lstm (LSeg) and on f_fusion (FSeg) (%, {_how(runs)})"
     )
     text = "Quoted: the paper's figure alone. Rows without figures of the paper are this recipe's own."
-    if len(measures) > len(TABLE4):
+    if len(further) > 2:
         text += " cf: the SVM was trained on out-of-fold posteriors (--post-crossfit)."
-    return _with_paper(title, measures, TABLE4, rows, text)
+    return _with_paper(title, [TABLE4[0], *further], TABLE4, rows, text)
 
 
 def set_table(runs: Sequence[Run], name: str) -> Table:
@@ -138,7 +130,8 @@ def set_table(runs: Sequence[Run], name: str) -> Table:
     measures = [item for item in EXPLANATIONS if any(run.repeated(item) for run in runs)]
     total = len(runs[0].scores.first_predictions().utts)
     title = f"Test set {name}, {total} tracks, not in the paper: every accuracy (%, {_how(runs)})"
-    return Table(title, ("model", *measures), [[run.label, *_cells(run, measures)] for run in runs])
+    rows = [[run.label, *(run.cell(measure) for measure in measures)] for run in runs]
+    return Table(title, ("model", *measures), rows)
 
 
 def class_labels(folder: Path, classes: Sequence[str]) -> list[str]:
@@ -150,22 +143,21 @@ def class_labels(folder: Path, classes: Sequence[str]) -> list[str]:
 
 def table1(data_dir: Path, sets: Sequence[str]) -> Table:
     """Return Table 1, the corpus: tracks and hours of each set, by class and in total."""
-    columns, cells = ["class"], []
-    for part in sets:
-        reference = read_reference(data_dir / part)
+    references = [read_reference(data_dir / part) for part in sets]
+    classes = references[0].classes
+    rows = [[label] for label in [*class_labels(data_dir / sets[0], classes), "total"]]
+    columns = ["class"]
+    for part, reference in zip(sets, references, strict=True):
         path = data_dir / part / "utt2dur"
         seconds = text_tables.read_table(path) if path.is_file() else {}
-        for index in (*range(len(reference.classes)), None):
-            utts = [utt for utt, genre in reference.genre.items() if index in (genre, None)]
+        for index, row in enumerate(rows):
+            utts = [utt for utt, genre in reference.genre.items() if index in (genre, len(classes))]
             hours = sum(float(seconds[utt]) for utt in utts) / 3600 if seconds else None
-            cells.append([str(len(utts)), percent(hours)])
+            row += [str(len(utts)), percent(hours)]
         columns += [part, "hours"]
-    names = [*reference.classes, "total"]
-    rows = []
-    for index, label in enumerate([*class_labels(data_dir / sets[0], reference.classes), "total"]):
-        ours = [cell for part in cells[index :: len(names)] for cell in part]
-        known = paper.TABLE1.get(names[index], ("-",) * 4)
-        rows.append([label, *ours, *(percent(x) if isinstance(x, float) else str(x) for x in known)])
+    for name, row in zip([*classes, "total"], rows, strict=True):
+        known = paper.TABLE1.get(name, ("-",) * 4)
+        row += [percent(x) if isinstance(x, float) else str(x) for x in known]
     papers = ["paper train", "hours", "paper test", "hours"]
     paper_columns = range(len(columns), len(columns) + len(papers))
     return Table("Table 1. The corpus, and the paper's", columns + papers, rows, paper=paper_columns)
@@ -185,11 +177,11 @@ def all_accuracies(runs: Sequence[Run]) -> Table:
     return Table("All accuracies of the first seed", columns, rows, left=2)
 
 
-def mcnemar_table(pairs: Sequence[Pair]) -> Table:
+def mcnemar_table(tests: Sequence[dict[str, Any]]) -> Table:
     """List the tests, family by family."""
-    rows = [[*map(str, pair[:-2]), *(f"{p:.4f}" for p in pair[-2:])] for pair in pairs]
-    differing = sum(pair.p_holm < 0.05 for pair in pairs)
-    title = f"McNemar's exact test, first seed: {differing} of {len(pairs)} pairs differ at the 5 % level"
+    rows = [[f"{x:.4f}" if isinstance(x, float) else str(x) for x in test.values()] for test in tests]
+    differing = sum(test["p_holm"] < 0.05 for test in tests)
+    title = f"McNemar's exact test, first seed: {differing} of {len(tests)} pairs differ at the 5 % level"
     text = (
         "The families were named before the results; p Holm is corrected for the pairs of its family. "
         "A pair that does not differ is not thereby equal."
@@ -217,17 +209,15 @@ def confusion_table(measure: Measure, classes: Sequence[str], labels: Sequence[s
     return Table(title, ("", *classes), rows)
 
 
-def calibration_tables(predictions: dict[str, Predictions]) -> list[Table]:
+def calibration_tables(scores: Scores) -> list[Table]:
     """Return how often hypotheses of each confidence are right, where there are probabilities."""
     found = []
-    for name, table in predictions.items():
+    for name, table in scores.predictions.items():
         if table.probabilities:
             confidence = np.take_along_axis(table.scores, table.hyp[:, None], axis=1)[:, 0]
             bins = reliability(confidence, table.right)
-            rows = [
-                [f"{b.low:.1f} - {b.high:.1f}", str(b.tracks), *map(percent, (100 * b[3], 100 * b[4]))]
-                for b in bins
-            ]
+            rows = [[f"{b.low:.1f} - {b.high:.1f}", str(b.tracks), *(percent(100 * x) for x in b[3:])]
+                    for b in bins]  # fmt: skip
             error = f"expected calibration error {100 * expected_calibration_error(bins):.2f} points"
             columns = ("probability", "tracks", "mean %", "right %")
             found.append(Table(f"# calibration of {name}: {error}", columns, rows))
@@ -240,11 +230,9 @@ def extra_tables(folder: Path) -> list[Table]:
     found: list[Table] = []
     try:
         for item in json.loads(path.read_text(encoding="utf-8")) if path.is_file() else ():
-            columns = list(map(str, item["columns"]))
-            rows = [[str(cell) for cell in row] for row in item["rows"]]
-            if any(len(row) != len(columns) for row in rows):
-                raise ValueError(f"'{item['title']}' has rows of another length than its columns")
+            columns, *rows = [list(map(str, cells)) for cells in (item["columns"], *item["rows"])]
             found.append(Table(str(item["title"]), columns, rows, str(item.get("text", ""))))
+            found[-1].lines()
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path}: not a list of tables ({error}); run what writes it again") from error
     return found
@@ -264,7 +252,7 @@ def caveats(runs: Sequence[Run], corpus: str) -> list[str]:
         )
     elif total != paper.NUM_TEST:
         lines.append(f"The paper tests on {paper.NUM_TEST} tracks, this is on {total}.")
-    if any(run.in_paper and run.kind and run.dims != run.in_paper.network for run in runs):
+    if any(run.kind and dims(run.record) != (paper.network(run.model) or dims(run.record)) for run in runs):
         lines.append(
             "Networks of other dimensions than the paper's stand in the row of the one they replace."
         )
@@ -275,7 +263,6 @@ def flat_rows(runs: Sequence[Run], test_set: str) -> list[dict[str, Any]]:
     """Return a row for each experiment and accuracy, for CSV and JSON: numbers are of all seeds' mean."""
     rows: list[dict[str, Any]] = []
     for run in runs:
-        known = run.in_paper if test_set == "test" else None
         for name, first in run.scores.measures.items():
             if not (found := run.repeated(name)):
                 continue
@@ -286,7 +273,7 @@ def flat_rows(runs: Sequence[Run], test_set: str) -> list[dict[str, Any]]:
             row |= dict(percent=fmean(percents), sd=stdev(percents) if len(found) > 1 else None)
             row |= dict(correct=first.correct, total=first.total, low95=first.wilson[0])
             row |= dict(high95=first.wilson[1], balanced=fmean(item.balanced for item in found))
-            rows.append({**row, "paper": known and known.accuracy(name)})
+            rows.append({**row, "paper": paper.accuracy(run.model, name) if test_set == "test" else None})
     return rows
 
 

@@ -1,10 +1,8 @@
 """Stages 7 to 9 on a made-up corpus: what they write, what they refuse, and that a rerun is the same."""
 
-import contextlib
 import csv
 import dataclasses
 import html.parser
-import io
 import json
 import re
 import shutil
@@ -13,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from local import compare_results, make_report, score_best, score_svm, train_best, write_results
+from local import compare_results, make_report, score_best, score_svm, train_best
 from local.report.experiments import load_scores
 from local.report.tables import EXTRA_TABLES
 from steps import archive
@@ -122,12 +120,12 @@ def test_only_the_training_says_what_trained(copy, record, line):
     exp = copy / "exp/toy_dnn1"
     content = json.loads((exp / "training.json").read_text())
     write_record(exp, {k: v for k, v in {**content, **record}.items() if v is not None})
-    toy.run(write_results, copy / "data/toy", copy / "exp/toy", "dnn1")
+    toy.write_results(copy / "data/toy", copy / "exp/toy", "dnn1")
     assert line in (exp / "results.txt").read_text().splitlines()
 
 
 def test_tables(root):
-    toy.run(write_results, root / "data/toy", root / "exp/toy", *MODELS)
+    toy.write_results(root / "data/toy", root / "exp/toy", *MODELS)
     summary = root / "exp/toy_summary"
     text, shown = ((summary / name).read_text() for name in ("results.txt", "tables.txt"))
     titles = ("Table 1.", "Table 2.", "Table 4.", "another corpus", "Artist overlap: 0 of", "McNemar's exact")
@@ -146,20 +144,20 @@ def test_tables(root):
     assert pairs == [("lstm_512 Seg", "dnn1 Seg"), (lstm, "lstm_512 Seg"), (lstm, "sc ScSeg")]
 
 
-def test_seeds(root, tmp_path, capsys):
+def test_seeds(root, tmp_path):
     shutil.copytree(root, tmp_path / "copy")
     exp = tmp_path / "copy/exp/toy"
-    toy.run(write_results, "--num-seeds=2", root / "data/toy", exp, "lstm_512", "sc")
-    assert "±" in capsys.readouterr().out
+    toy.write_results(root / "data/toy", exp, "lstm_512", "sc", num_seeds=2)
+    assert "±" in (exp.parent / "toy_summary/tables.txt").read_text()
     row = json.loads((exp.parent / "toy_summary/results.json").read_text())["accuracies"][1]
     assert row["measure"] == "Seg_acc" and row["seeds"] == 2 and row["sd"] > 0
     with pytest.raises(UserError, match="toy_lstm_512_seed3"):
-        toy.run(write_results, "--num-seeds=3", root / "data/toy", exp, "lstm_512")
+        toy.write_results(root / "data/toy", exp, "lstm_512", num_seeds=3)
 
 
 @pytest.fixture(scope="module")
-def report(root, tmp_path_factory) -> tuple[Path, str]:
-    """Return a copy with two systems without networks, further tables and a page, and what was printed."""
+def report(root, tmp_path_factory) -> Path:
+    """Return a copy with two systems without networks, further tables and a page."""
     folder = copied(root, tmp_path_factory.mktemp("report") / "copy")
     add_system(folder, "lee2009", 9)
     best = add_system(folder, "best", 2)
@@ -170,15 +168,13 @@ def report(root, tmp_path_factory) -> tuple[Path, str]:
     )
     (folder / "exp/toy_lstm_512/log").mkdir()
     (folder / "exp/toy_lstm_512/log/train.log").write_text("x")
-    words = (folder / "data/toy", folder / "exp/toy", *MODELS, "lee2009", "best")
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        toy.run(write_results, *words)
-        toy.run(make_report, *words)
-    return folder, printed.getvalue()
+    toy.run(make_report, folder / "data/toy", folder / "exp/toy", *MODELS, "lee2009", "best")
+    return folder
 
 
 def test_systems_without_a_network_are_shown_like_any_other(report):
-    folder, printed = report
+    folder = report
+    printed = (folder / "exp/toy_summary/tables.txt").read_text()
     assert re.search(r"^lee2009 \(Lee.*\) +75\.68 .* - +- +\| +86\.80 ", printed, re.MULTILINE)
     assert re.search(r"^best +94\.59 \[", printed, re.MULTILINE)
     assert "son2008 (Song & Zhang), quoted" in printed
@@ -222,7 +218,7 @@ def test_the_sweep_meets_the_tables_at_their_k(root):
 
 
 def test_figures_and_page(report):
-    copy, _ = report
+    copy = report
     summary = copy / "exp/toy_summary"
     files = {path.name: path.read_bytes() for path in (summary / "figures").iterdir()}
     for stem in ("figure2", "figure3", "training", "confusion_toy_dnn1", "confusion_toy_sc"):
@@ -273,16 +269,16 @@ def test_what_does_not_belong_together_is_refused(copy):
         vectors = f"scp:{exp}/svm_fusion/test.scp"
         toy.run(score_svm, data / "test", exp / "svm_lstm/svm.npz", vectors, copy)
     with pytest.raises(UserError, match="nothing of the set test was scored"):
-        toy.run(write_results, data, copy / "exp/toy", "none")
+        toy.write_results(data, copy / "exp/toy", "none")
     shutil.copy(copy / "exp/toy_dnn1/score_test/accuracy.json", exp / "score_test")
     with pytest.raises(UserError, match=r"does not agree with accuracy\.json"):
-        toy.run(write_results, data, copy / "exp/toy", "lstm_512")
+        toy.write_results(data, copy / "exp/toy", "lstm_512")
     table = load_scores(copy / "exp/toy_sc").predictions["ScSeg_acc"]
     rest = {name: getattr(table, name)[1:] for name in ("utts", "ref", "hyp", "scores")}
     cut = dataclasses.replace(table, **rest)
     other = copy / "exp/toy_sc/svm_sc/score_test"
     write_scores(other, [Measure("ScSeg_acc", cut.confusion)], {"ScSeg_acc": cut})
     with pytest.raises(UserError, match="toy_sc: 36 tracks were scored, .*/test has 37"):
-        toy.run(write_results, data, copy / "exp/toy", "sc")
+        toy.write_results(data, copy / "exp/toy", "sc")
     with pytest.raises(UserError, match="toy_sc was not scored on the tracks of .*toy_dnn1"):
-        toy.run(write_results, data, copy / "exp/toy", "dnn1", "sc")
+        toy.write_results(data, copy / "exp/toy", "dnn1", "sc")

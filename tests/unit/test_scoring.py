@@ -150,9 +150,9 @@ def test_predictions_survive_their_file(tmp_path):
 def test_pairs_are_corrected_as_one_family():
     a, b, c = (_predictions(hyp) for hyp in ([0, 0, 1, 1], [1, 1, 1, 1], [0, 0, 1, 1]))
     pairs = compare("all", [("A", a, "B", b), ("A", a, "C", c), ("B", b, "C", c)])
-    assert [pair.p_value for pair in pairs] == [0.5, 1.0, 0.5]
-    assert [pair.p_holm for pair in pairs] == [1.0, 1.0, 1.0]
-    assert (pairs[0].first_correct, pairs[0].second_correct, pairs[0].only_first) == (4, 2, 2)
+    assert [pair["p_value"] for pair in pairs] == [0.5, 1.0, 0.5]
+    assert [pair["p_holm"] for pair in pairs] == [1.0, 1.0, 1.0]
+    assert [pairs[0][name] for name in ("first_correct", "second_correct", "only_first")] == [4, 2, 2]
 
 
 CLASSES = ("a", "b", "c")
