@@ -296,7 +296,7 @@ def confident_errors(table: Predictions) -> list[int]:
 def draw_posteriorgram(table: Predictions, row: int, rspecifier: str, frame_shift: float, stem: Path) -> None:
     """Draw the posteriors of a track, class against time, or against frames if the shift (s) is 0."""
     classes = table.classes
-    post = archive.RandomReader(rspecifier)[table.utts[row]]
+    post = archive.RandomReader(rspecifier).get(table.utts[row])
     figure, axes = plt.subplots(figsize=(5.2, 1.9))
     extent = (0.0, len(post) * (frame_shift or 1.0), len(classes) - 0.5, -0.5)
     heat = mpl.colors.Normalize(0.0, 1.0)

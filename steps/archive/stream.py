@@ -1,104 +1,149 @@
-"""A byte stream that knows its name, its offset and, for a plain file, how much is left."""
+"""What archives are read from: Kaldi's specifiers, extended file names, and a stream of bytes."""
 
+import gzip
+import math
 import os
 import stat
+import struct
+import subprocess
+import sys
 import zlib
-from typing import IO, Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from steps.archive.specifiers import ArchiveError
+from utils.cli import UserError
 
 _PIECE = 1 << 20
+_SIZE = struct.Struct("<bi")
+
+
+class ArchiveError(UserError):
+    """An archive or table cannot be read: the message gives its path and the byte offset or line."""
+
+
+class ReadSpec(NamedTuple):
+    """A parsed rspecifier: ``ark`` or ``scp``, the file, and the options that change reading."""
+
+    type: str
+    path: str
+    permissive: bool
+    is_sorted: bool
+
+
+def parse_specifier(specifier: str, known: str) -> tuple[list[str], list[str], str]:
+    """Return ``ark`` and ``scp`` as they occur (nothing if it is wrong), all words, and the path."""
+    head, _, path = specifier.partition(":")
+    words = head.split(",")
+    is_known = path.strip() and {*words} <= {"ark", "scp", *known.split()}
+    return [word for word in words if is_known and word in ("ark", "scp")], words, path.strip()
+
+
+def parse_rspecifier(rspecifier: str) -> ReadSpec:
+    """Parse ``[opts,]ark:rxfilename`` or ``[opts,]scp:rxfilename``; of the options ``s`` and ``p`` count."""
+    types, words, path = parse_specifier(rspecifier, "o no s ns cs ncs p np bg b t")
+    if len(types) != 1:
+        raise UserError(f"'{rspecifier}' is no rspecifier; expected 'ark:FILE' or 'scp:FILE'")
+    return ReadSpec(types[0], path, "p" in words, "s" in words)
+
+
+@contextmanager
+def open_input(name: str, *, allow_pipes: bool = False, where: str = "") -> Iterator[IO[bytes]]:
+    """Open a file, ``-``, ``.gz``, or ``command |``, whose failure is an error; ``where`` begins messages."""
+    name, prefix = name.strip(), where and f"{where}: "
+    if name == "-":
+        yield sys.stdin.buffer
+    elif name.endswith("|"):
+        if not allow_pipes:
+            raise UserError(f"{prefix}'{name}' is a command; commands run only with --allow-pipes=true")
+        command = ["bash", "-o", "pipefail", "-c", name[:-1].strip()]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            stdout: IO[bytes] = process.stdout  # type: ignore[assignment]
+            yield stdout
+            stdout.read()
+        if process.returncode != 0:
+            raise ArchiveError(f"{prefix}'{name}' failed with exit status {process.returncode}")
+    else:
+        try:
+            opened = gzip.open(name, "rb") if name.endswith(".gz") else Path(name).open("rb")  # noqa: SIM115
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise ArchiveError(f"{prefix}cannot open '{name}': {reason}") from error
+        with opened as file:
+            yield file  # type: ignore[misc]
 
 
 class Stream:
     """A binary file read in sequence: failures name path and byte, and no memory is taken in vain."""
 
     def __init__(self, file: IO[bytes], name: str) -> None:
-        self.name = name
-        self.offset = 0
+        self.name, self.offset = name, 0
         self._file: Any = file
-        self._ahead = b""
-        self._size: int | None = None
-        try:
+        self._size = math.inf  # known of a plain file
+        with suppress(OSError, AttributeError, ValueError):
             status = os.fstat(file.fileno())
             if stat.S_ISREG(status.st_mode) and not name.endswith(".gz"):
-                self._size = status.st_size
-                self.offset = file.tell()
-        except (OSError, AttributeError, ValueError):
-            self._size = None
+                self._size, self.offset = status.st_size, file.tell()
+
+    @property
+    def left(self) -> float:
+        """How many bytes follow; infinite where that is not known."""
+        return self._size - self.offset
 
     def fail(self, message: str, offset: int | None = None) -> ArchiveError:
         """Return an error that names this stream and the byte offset."""
         return ArchiveError(f"{self.name}: byte {self.offset if offset is None else offset}: {message}")
 
-    def seek(self, offset: int) -> None:
-        """Go to a byte offset; the stream must be a plain file."""
-        if self._size is None or not 0 <= offset < self._size:
-            raise self.fail(f"offset {offset} lies outside the file of {self._size} bytes", offset)
-        self._file.seek(offset)
-        self._ahead = b""
-        self.offset = offset
-
-    def _fetch(self, read: str, argument: Any) -> Any:
+    def _call(self, method: Callable[[int], Any], argument: int) -> Any:
         try:
-            return getattr(self._file, read)(argument)
+            return method(argument)
         except (OSError, EOFError, zlib.error) as error:
             raise self.fail(f"cannot read: {error}") from error
 
-    def peek(self, count: int) -> bytes:
-        """Return up to ``count`` bytes without taking them."""
-        while len(self._ahead) < count:
-            piece = self._fetch("read", min(count - len(self._ahead), _PIECE))
-            if not piece:
-                break
-            self._ahead += piece
-        return self._ahead[:count]
+    def seek(self, offset: int) -> None:
+        """Go to a byte offset."""
+        if not 0 <= offset < self._size:
+            raise self.fail(f"offset {offset} lies outside the file of {self._size} bytes", offset)
+        self._call(self._file.seek, offset)
+        self.offset = offset
 
-    def read(self, count: int) -> bytes:
+    def peek(self) -> bytes:
+        """Return the next byte without taking it; nothing at the end."""
+        return self._call(self._file.peek, 1)[:1]
+
+    def take(self, count: int) -> bytearray:
         """Take exactly ``count`` bytes, or raise that the archive is truncated."""
-        self.need(count)
-        data = self.peek(count)
+        if count > self.left:
+            raise self.fail(f"truncated or wrong header: it announces {count} bytes, {self.left} are left")
+        most = _PIECE if self.left == math.inf else count
+        data = bytearray(self._call(self._file.read, min(count, most)))
+        while len(data) < count and (piece := self._call(self._file.read, min(count - len(data), most))):
+            data += piece
         if len(data) < count:
             raise self.fail(f"truncated: expected {count} bytes, got {len(data)}")
-        self._ahead = self._ahead[count:]
         self.offset += count
         return data
 
     def array(self, dtype: DTypeLike, count: int) -> np.ndarray:
-        """Take a new array [shape=(count,)]; elements in a plain file go straight to their place."""
-        size = count * np.dtype(dtype).itemsize
-        self.need(size)
-        if self._size is None or self._ahead:
-            return np.frombuffer(bytearray(self.read(size)), dtype)
-        array = np.empty(count, dtype)
-        got = self._fetch("readinto", array.view(np.uint8)) if size else 0
-        if got < size:
-            raise self.fail(f"truncated: expected {size} bytes, got {got}")
-        self.offset += size
-        return array
+        """Take a new array [shape=(count,)]."""
+        return np.frombuffer(self.take(count * np.dtype(dtype).itemsize), dtype)
 
-    def sizes(self, count: int) -> list[int]:
-        """Take the dimensions of an object, each an int32 behind a byte 4."""
-        start = self.offset
-        found = self.array([("s", "i1"), ("value", "<i4")], count)
-        if np.any(found["s"] != 4) or np.any(found["value"] < 0):
-            raise self.fail(f"expected dimensions (an int32 behind a byte 4), got {found.tobytes()!r}", start)
-        return found["value"].tolist()
-
-    def need(self, count: int) -> None:
-        """Raise if the file cannot hold ``count`` more bytes (checked before any allocation)."""
-        if self._size is not None and count > self._size - self.offset:
-            left = f"it announces {count} bytes, {self._size - self.offset} are left"
-            raise self.fail(f"truncated or wrong header: {left}")
+    def size(self) -> int:
+        """Take a dimension of an object, an int32 behind a byte 4."""
+        data = self.take(_SIZE.size)
+        four, value = _SIZE.unpack(data)
+        if four != 4 or value < 0:
+            start = self.offset - _SIZE.size
+            raise self.fail(f"expected dimensions (an int32 behind a byte 4), got {bytes(data)!r}", start)
+        return value
 
     def words(self) -> list[str]:
         """Take the rest of the line."""
-        line, end, rest = self._ahead.partition(b"\n")
-        self._ahead = rest
-        line += end or self._fetch("readline", -1)
+        line = self._call(self._file.readline, -1)
         if not line.endswith(b"\n"):
             raise self.fail("truncated: the last line has no end")
         self.offset += len(line)
@@ -107,17 +152,19 @@ class Stream:
     def key(self) -> str | None:
         """Take an utterance id and the blank or tab behind it; ``None`` at the end of the archive."""
         start, taken = self.offset, b""
-        while self.peek(1).isspace():
-            self.read(1)
-        while (character := self.peek(1)) not in (b" ", b"\t", b""):
-            if character in (b"\n", b"\0") or len(taken) > 4096:
+        while (byte := self._call(self._file.read, 1)) and (not taken or byte not in b" \t"):
+            self.offset += 1
+            if not taken and byte.isspace():
+                start = self.offset
+                continue
+            if byte in b"\n\0" or len(taken) > 4096:
                 raise self.fail("expected an utterance id and a blank; is this an archive?", start)
-            taken += self.read(1)
+            taken += byte
         if not taken:
             return None
-        if not character:
+        if not byte:
             raise self.fail(f"truncated after the key {taken!r}", start)
-        self.read(1)
+        self.offset += 1
         try:
             return taken.decode("utf-8")
         except UnicodeDecodeError as error:

@@ -86,14 +86,15 @@ class TrainingData:
         if self.frame_weights:
             weights = archive.RandomReader(self.frame_weights, "vector", **pipes)
         for key, feats in archive.read_matrices(self.feats, **pipes):
-            if key not in targets:
+            target, weight = targets.get(key), None if weights is None else weights.get(key)
+            if target is None:
                 cli.warn(f"{key}, missing targets")
                 self.counts.no_targets += 1
-            elif weights is not None and key not in weights:
+            elif weights is not None and weight is None:
                 cli.warn(f"{key}, missing per-frame weights")
                 self.counts.other_errors += 1
             else:
-                yield key, feats, targets[key], None if weights is None else weights[key]
+                yield key, feats, target, weight
 
     def _prepare(
         self, key: str, feats: np.ndarray, posterior: Any, weights: np.ndarray | None

@@ -134,7 +134,7 @@ def test_frames_of_weight_zero_are_frames_that_are_not_there(tmp_path, capsys):
     feats = write(tmp_path / "f", "matrix", ((key, x[keep[key]]) for key, x in archive.read_matrices(FEATS)))
     post = archive.RandomReader(POST, "posterior")
     cut = (
-        (key, [frame for frame, kept in zip(post[key].as_lists(), keep[key], strict=True) if kept])
+        (key, [frame for frame, kept in zip(post.get(key).as_lists(), keep[key], strict=True) if kept])
         for key in KEYS
     )
     targets = write(tmp_path / "p", "posterior", cut)

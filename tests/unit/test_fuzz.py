@@ -74,7 +74,6 @@ MATRICES = arrays.arrays(np.float32, arrays.array_shapes(min_dims=2, max_dims=2,
 VALUES = {
     "matrix": MATRICES,
     "vector": arrays.arrays(np.float32, st.integers(0, 6), elements=FLOATS),
-    "int_vector": arrays.arrays(np.int32, st.integers(0, 6)),
     "posterior": st.lists(st.lists(st.tuples(st.integers(0, 9), FLOATS), max_size=3), max_size=4),
 }
 KEYS = st.text(st.characters(exclude_categories=("Z", "C"), codec="utf-8"), min_size=1, max_size=8)
