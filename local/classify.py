@@ -21,17 +21,19 @@ import signal
 import sys
 import tempfile
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from steps.audio import EXTENSIONS
-from steps.classify import parts, timeline
+from steps.classify import parts
 from steps.classify.decide import RULES, SIDE_BY_SIDE, Classifier, Decision
-from utils import cli, progress
+from utils import atomic, cli, progress
 
 _worker: dict[str, Classifier] = {}
 
@@ -46,7 +48,6 @@ def get_parser() -> cli.KaldiParser:
     add("--timeline", default="", metavar="DIR", help="write posteriors over time, CSV and PNG a track")
     add("--nj", type=cli.positive_int, default=1, help="tracks side by side")
     add("--use-gpu", choices=("yes", "no", "optional"), default="no", help="for networks")
-    add("--data", type=Path, default=None, metavar="DIR", help="data/<corpus> of the experiment")
     add("system", type=Path)
     add("paths", nargs="+", type=Path)
     return parser
@@ -55,23 +56,23 @@ def get_parser() -> cli.KaldiParser:
 def find_recordings(paths: list[Path]) -> Iterator[Path]:
     """Yield the files among the paths, and what is in folders, sorted: recordings and locked folders."""
     for path in paths:
-        if path.is_dir():
-            failed: list[OSError] = []
-            tree = os.walk(path, onerror=failed.append)
-            below = (Path(folder, name) for folder, _, names in tree for name in names)
-            wanted = (item for item in below if item.suffix.lower().lstrip(".") in EXTENSIONS)
-            found = sorted([*filter(Path.is_file, wanted), *(Path(error.filename) for error in failed)])
-            if not found:
-                cli.warn(f"{path}: no recordings in it")
-            yield from found
-        else:
+        if not path.is_dir():
             yield path
+            continue
+        failed: list[OSError] = []
+        tree = os.walk(path, onerror=failed.append)
+        below = (Path(folder, name) for folder, _, names in tree for name in names)
+        wanted = (item for item in below if item.suffix.lower().lstrip(".") in EXTENSIONS)
+        found = sorted([*filter(Path.is_file, wanted), *(Path(error.filename) for error in failed)])
+        if not found:
+            cli.warn(f"{path}: no recordings in it")
+        yield from found
 
 
-def open_system(path: Path, data: Path | None, folder: Path) -> parts.TrainedSystem:
+def open_system(path: Path, folder: Path) -> parts.TrainedSystem:
     """Return the system of an experiment, or of a zip that is unpacked into ``folder``."""
     if path.is_dir():
-        return parts.collect(path, data)
+        return parts.collect(path)
     if not path.is_file():
         raise cli.UserError(f"{path}: there is no such experiment or zip")
     system = parts.unpack(path, folder)
@@ -115,30 +116,45 @@ def decisions(
 
 def line(recording: Path, decision: Decision, classes: tuple[str, ...], how: str) -> str:
     """Return the line of a track."""
-    chances = dict(zip(classes, (float(value) for value in decision.probabilities), strict=True))
+    chances = dict(zip(classes, decision.probabilities.tolist(), strict=True))
     genre = classes[decision.genre]
+    path, probability = str(recording), chances[genre]
     if how == "json":
-        facts = {
-            "path": str(recording),
-            "genre": genre,
-            "probability": chances[genre],
-            "probabilities": chances,
-        }
+        facts = {"path": path, "genre": genre, "probability": probability, "probabilities": chances}
         return json.dumps(facts, ensure_ascii=False)
-    path = str(recording).translate(dict.fromkeys(map(ord, "\t\n\r"), " "))
-    return "\t".join([path, genre, f"{chances[genre]:.6f}", *(f"{value:.6f}" for value in chances.values())])
+    path = path.translate(dict.fromkeys(map(ord, "\t\n\r"), " "))
+    return "\t".join([path, genre, *(f"{value:.6f}" for value in (probability, *chances.values()))])
 
 
-def write_timeline(
-    folder: Path, number: int, recording: Path, decision: Decision, classes: tuple[str, ...]
-) -> None:
-    """Write CSV and PNG of a track; the number keeps apart tracks of the same name."""
-    if decision.posteriors is None:
+def write_timeline(target: Path, recording: Path, decision: Decision, classes: Sequence[str]) -> None:
+    """Write the posteriors of a track over time, at most some thousand points in the picture.
+
+    The CSV has a row a frame, its time in seconds (the first at 0) and a posterior of each class.
+    """
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+
+    posteriors, shift = decision.posteriors, decision.frame_shift
+    if posteriors is None:
         raise cli.UserError("--timeline: this system has no posteriors of frames; use one with a network")
-    name = folder / f"{number:04d}_{recording.stem[:50]}"
-    timeline.write_table(Path(f"{name}.csv"), classes, decision.posteriors, decision.frame_shift)
+    with atomic.replacing(f"{target}.csv") as file:
+        file.write(",".join(["seconds", *classes]) + "\n")
+        for number, row in enumerate(posteriors):
+            file.write(",".join([f"{number * shift:.3f}", *(f"{value:.6f}" for value in row)]) + "\n")
+    step = max(1, len(posteriors) // 2000)
+    usable = len(posteriors) // step * step
+    heights = posteriors[:usable].reshape(-1, step, len(classes)).mean(axis=1)
+    minutes = np.arange(len(heights)) * step * shift / 60
+    figure = Figure(figsize=(9, 3), layout="constrained")
+    axes = figure.add_subplot()
+    colours = [colormaps["tab20"](number % 20) for number in range(len(classes))]
+    axes.stackplot(minutes, heights.T, labels=list(classes), colors=colours)
     title = f"{recording.name.encode(errors='replace').decode()}: {classes[decision.genre]}"
-    timeline.draw(Path(f"{name}.png"), title, classes, decision.posteriors, decision.frame_shift)
+    axes.set_title(title, parse_math=False)
+    axes.set(xlabel="time (minutes)", ylabel="posterior", ylim=(0, 1), xlim=(0, max(minutes[-1], shift / 60)))
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    with atomic.replacing(f"{target}.png", "wb") as file:
+        figure.savefig(file, format="png", dpi=120, metadata={"Software": ""})
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -148,12 +164,10 @@ def main(argv: list[str] | None = None) -> int:
     recordings = list(find_recordings(args.paths))
     if not recordings:
         raise cli.UserError(f"there are no recordings in {' '.join(map(str, args.paths))}")
-    if args.timeline:
-        Path(args.timeline).mkdir(parents=True, exist_ok=True)
     failed = 0
     with tempfile.TemporaryDirectory(prefix="system-") as folder:
         os.environ["TMPDIR"] = folder  # of the processes of --nj, so that one that is killed leaves nothing
-        system = open_system(args.system, args.data, Path(folder))
+        system = open_system(args.system, Path(folder))
         classes = system.classes
         if args.header and args.format == "tsv":
             print("\t".join(["path", "genre", "probability", *classes]), flush=True)
@@ -165,8 +179,9 @@ def main(argv: list[str] | None = None) -> int:
                 print(f"ERROR ({cli.PROGRAM}) {recording}: {why}", file=sys.stderr, flush=True)
             else:
                 print(line(recording, decision, classes, args.format), flush=True)
-                if args.timeline:
-                    write_timeline(Path(args.timeline), number, recording, decision, classes)
+                if args.timeline:  # the number keeps apart tracks of the same name
+                    target = Path(args.timeline, f"{number:04d}_{recording.stem[:50]}")
+                    write_timeline(target, recording, decision, classes)
             progress.report(number, len(recordings), "tracks")
     if failed:
         cli.warn(f"{failed} of {len(recordings)} tracks could not be classified")

@@ -29,7 +29,6 @@ __all__ = [
     "read_matrices",
     "read_matrix_file",
     "read_objects",
-    "read_vectors",
     "write_matrix_file",
 ]
 
@@ -63,11 +62,6 @@ def read_objects(rspecifier: str, kind: str, *, allow_pipes: bool = False) -> It
 def read_matrices(rspecifier: str, *, allow_pipes: bool = False) -> Iterator[tuple[str, np.ndarray]]:
     """Yield ``(key, matrix)``, each matrix [shape=(rows, cols), float32]; see :func:`read_objects`."""
     return read_objects(rspecifier, "matrix", allow_pipes=allow_pipes)
-
-
-def read_vectors(rspecifier: str) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield ``(key, vector)``, each vector [shape=(n,), float32]; see :func:`read_objects`."""
-    return read_objects(rspecifier, "vector")
 
 
 def read_matrix_file(path: str | Path) -> np.ndarray:

@@ -1,14 +1,12 @@
 """What archives are read from: Kaldi's specifiers, extended file names, and a stream of bytes."""
 
-import gzip
 import math
 import os
 import stat
 import struct
 import subprocess
 import sys
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -53,7 +51,7 @@ def parse_rspecifier(rspecifier: str) -> ReadSpec:
 
 @contextmanager
 def open_input(name: str, *, allow_pipes: bool = False, where: str = "") -> Iterator[IO[bytes]]:
-    """Open a file, ``-``, ``.gz``, or ``command |``, whose failure is an error; ``where`` begins messages."""
+    """Open a file, ``-``, or ``command |``, whose failure is an error; ``where`` begins messages."""
     name, prefix = name.strip(), where and f"{where}: "
     if name == "-":
         yield sys.stdin.buffer
@@ -69,12 +67,12 @@ def open_input(name: str, *, allow_pipes: bool = False, where: str = "") -> Iter
             raise ArchiveError(f"{prefix}'{name}' failed with exit status {process.returncode}")
     else:
         try:
-            opened = gzip.open(name, "rb") if name.endswith(".gz") else Path(name).open("rb")  # noqa: SIM115
+            opened = Path(name).open("rb")  # noqa: SIM115
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise ArchiveError(f"{prefix}cannot open '{name}': {reason}") from error
         with opened as file:
-            yield file  # type: ignore[misc]
+            yield file
 
 
 class Stream:
@@ -86,7 +84,7 @@ class Stream:
         self._size = math.inf  # known of a plain file
         with suppress(OSError, AttributeError, ValueError):
             status = os.fstat(file.fileno())
-            if stat.S_ISREG(status.st_mode) and not name.endswith(".gz"):
+            if stat.S_ISREG(status.st_mode):
                 self._size, self.offset = status.st_size, file.tell()
 
     @property
@@ -98,30 +96,24 @@ class Stream:
         """Return an error that names this stream and the byte offset."""
         return ArchiveError(f"{self.name}: byte {self.offset if offset is None else offset}: {message}")
 
-    def _call(self, method: Callable[[int], Any], argument: int) -> Any:
-        try:
-            return method(argument)
-        except (OSError, EOFError, zlib.error) as error:
-            raise self.fail(f"cannot read: {error}") from error
-
     def seek(self, offset: int) -> None:
         """Go to a byte offset."""
         if not 0 <= offset < self._size:
             raise self.fail(f"offset {offset} lies outside the file of {self._size} bytes", offset)
-        self._call(self._file.seek, offset)
+        self._file.seek(offset)
         self.offset = offset
 
     def peek(self) -> bytes:
         """Return the next byte without taking it; nothing at the end."""
-        return self._call(self._file.peek, 1)[:1]
+        return self._file.peek(1)[:1]
 
     def take(self, count: int) -> bytearray:
         """Take exactly ``count`` bytes, or raise that the archive is truncated."""
         if count > self.left:
             raise self.fail(f"truncated or wrong header: it announces {count} bytes, {self.left} are left")
         most = _PIECE if self.left == math.inf else count
-        data = bytearray(self._call(self._file.read, min(count, most)))
-        while len(data) < count and (piece := self._call(self._file.read, min(count - len(data), most))):
+        data = bytearray(self._file.read(min(count, most)))
+        while len(data) < count and (piece := self._file.read(min(count - len(data), most))):
             data += piece
         if len(data) < count:
             raise self.fail(f"truncated: expected {count} bytes, got {len(data)}")
@@ -143,7 +135,7 @@ class Stream:
 
     def words(self) -> list[str]:
         """Take the rest of the line."""
-        line = self._call(self._file.readline, -1)
+        line = self._file.readline()
         if not line.endswith(b"\n"):
             raise self.fail("truncated: the last line has no end")
         self.offset += len(line)
@@ -152,7 +144,7 @@ class Stream:
     def key(self) -> str | None:
         """Take an utterance id and the blank or tab behind it; ``None`` at the end of the archive."""
         start, taken = self.offset, b""
-        while (byte := self._call(self._file.read, 1)) and (not taken or byte not in b" \t"):
+        while (byte := self._file.read(1)) and (not taken or byte not in b" \t"):
             self.offset += 1
             if not taken and byte.isspace():
                 start = self.offset

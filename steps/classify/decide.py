@@ -3,15 +3,15 @@
 import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from steps import audio, compute_scattering, convert_audio
 from steps.classifiers.model import POSTERIORS, read_ensemble
-from steps.classify.parts import NETWORK, TrainedSystem
+from steps.classify.parts import TRANSFORM, TrainedSystem
 from steps.scattering import paths, wav
 from steps.scoring import segment
 from steps.scoring.svm import read_svm
@@ -23,46 +23,29 @@ from utils.cli import UserError
 RULES = ("vote", "mean")
 MISFIT = (UserError, ValueError, KeyError, IndexError, TypeError, RuntimeError)
 """What is raised where the arrays of a system have other shapes than each other or the features."""
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What a system says of a track.
-
-    Attributes
-    ----------
-    genre : int
-        Number of the class.
-    probabilities : float64 array of shape (C,)
-        Of a network: the shares of frames that vote for each class, or their mean posteriors. Of what has no
-        probabilities (SVMs, the published systems): the softmax of its scores.
-    posteriors : float32 array of shape (num_frames, C), or None
-        Of every frame, where a network has a part in it.
-    frame_shift : float
-        Seconds between frames.
-    """
-
-    genre: int
-    probabilities: NDArray[np.float64]
-    posteriors: NDArray[np.float32] | None = None
-    frame_shift: float = 0.0
-
-
-Frames = Mapping[str, NDArray[np.float32]]
-"""What is computed of a track: matrices by the kind of features."""
 SIDE_BY_SIDE = 16
 """Tracks whose posteriors are computed together: recurrent weights are read once for all of them."""
 MAX_BYTES = 1 << 30
 """Of their frames, most of them not in memory (:mod:`steps.mapped`)."""
 
+Frames = Mapping[str, NDArray[np.float32]]
+"""What is computed of a track: matrices by the kind of features."""
+Decide = Callable[[Frames, Mapping[str, NDArray]], tuple[int, NDArray[np.float64]]]
+"""The class and the probabilities (C,) from frames and the posteriors (num_frames, C) of networks."""
 
-@dataclass(frozen=True)
-class Steps:
-    """How a system decides: frames of a WAV at its sample rate, posteriors of several tracks, decision."""
 
-    read: Callable[[Path], Frames]
-    conclude: Callable[[Frames, Mapping[str, NDArray]], Decision]
-    networks: Mapping[str, Callable[[Sequence[NDArray]], list[NDArray]]] = field(default_factory=dict)
+class Decision(NamedTuple):
+    """What a system says of a track.
+
+    ``probabilities`` (C,) of a network are the shares of frames that vote for each class, or their mean
+    posteriors; of what has none (SVMs, the published systems) the softmax of its scores. ``posteriors``
+    (num_frames, C), ``frame_shift`` seconds apart, are there where a network has a part in it.
+    """
+
+    genre: int
+    probabilities: NDArray[np.float64]
+    posteriors: NDArray[np.float32] | None
+    frame_shift: float
 
 
 class Classifier:
@@ -76,14 +59,32 @@ class Classifier:
         self, system: TrainedSystem, rule: str = "vote", use_gpu: str = "no", num_threads: int = 1
     ) -> None:
         self.classes = system.classes
-        audio_options = read_options(convert_audio.get_parser(), system.parts["audio.conf"], 3)
-        self.conversion = convert_audio.conversion(audio_options)
-        if system.kind == "best":
-            self.steps = open_best(system, use_gpu, num_threads)
-        elif system.kind in registry.NAMES:
-            self.steps = open_published(system, self.conversion.sample_rate, use_gpu)
+        options = read_options(convert_audio.get_parser(), system.parts["audio.conf"], 3)
+        self.conversion = convert_audio.conversion(options)
+        self.sample_rate, self.frame_shift = self.conversion.sample_rate, 0.0
+        self.features: Callable[[wav.Samples], Frames]
+        self.networks: dict[str, Callable[[Sequence[NDArray]], list[NDArray]]] = {}
+        self.decide: Decide
+        if system.kind in registry.NAMES:
+            self.features, self.decide = open_published(system, use_gpu)
+            return
+        scales = {}
+        for name in system.parts:
+            if name.startswith("scattering"):
+                kind = name.replace("scattering", "feats").removesuffix(".conf")
+                scales[kind] = read_options(compute_scattering.get_parser(), system.parts[name], 2)
+                scales[kind].num_threads = num_threads
+        chosen = compute_scattering.transform(scales["feats"])
+        self.sample_rate, self.frame_shift = chosen.sample_rate, chosen.frame_shift
+        device = compute_scattering.choose_device(use_gpu)
+        features_of = compute_scattering.features_of
+        self.features = lambda signal: {kind: features_of(signal, scales[kind], device) for kind in scales}
+        for name in system.networks:
+            self.networks[name] = open_network(system, name, paths.num_dims(chosen), use_gpu, num_threads)
+        if system.kind == "network":
+            self.decide = by_frames(rule)
         else:
-            self.steps = open_frames(system, rule, use_gpu, num_threads)
+            self.decide = open_best(system) if system.kind == "best" else open_svm(system)
 
     def classify(self, recordings: Iterable[Path]) -> Iterator[Decision | str]:
         """Yield for each recording, in their order, the decision, or why there is none.
@@ -99,7 +100,7 @@ class Classifier:
             if len(waiting) >= most or size > MAX_BYTES:
                 yield from self._conclude(waiting)
                 waiting, size = [], 0
-                most = SIDE_BY_SIDE if self.steps.networks else 1
+                most = SIDE_BY_SIDE if self.networks else 1
         yield from self._conclude(waiting)
 
     def _read(self, recording: Path) -> Frames | str:
@@ -108,29 +109,29 @@ class Classifier:
             path = Path(folder) / "track.wav"
             try:
                 audio.convert_track(str(recording), path, self.conversion)
-                return self.steps.read(path)
+                with wav.open_wav(str(path), self.sample_rate, str(path)) as signal:
+                    return self.features(signal)
             except (UserError, OSError) as error:
                 return str(error)
             except MISFIT as error:
                 return f"the parts of the system do not fit each other: {error}"
 
     def _conclude(self, tracks: Sequence[Frames | str]) -> Iterator[Decision | str]:
-        usable = [frames for frames in tracks if not isinstance(frames, str)]
-        posts = {
-            name: iter(run([frames["feats"] for frames in usable]))
-            for name, run in self.steps.networks.items()
-        }
+        usable = [frames["feats"] for frames in tracks if not isinstance(frames, str) and self.networks]
+        posts = {name: iter(run(usable)) for name, run in self.networks.items()}
         for frames in tracks:
             if isinstance(frames, str):
                 yield frames
                 continue
+            own = {name: next(each) for name, each in posts.items()}
             try:
-                decision = self.steps.conclude(frames, {name: next(each) for name, each in posts.items()})
-                if not np.isfinite(decision.probabilities).all():
+                genre, probabilities = self.decide(frames, own)
+                if not np.isfinite(probabilities).all():
                     raise ValueError("a probability is not finite")
-                yield decision
             except MISFIT as error:
                 yield f"the parts of the system do not fit each other: {error}"
+            else:
+                yield Decision(genre, probabilities, next(iter(own.values()), None), self.frame_shift)
 
 
 def read_options(parser: cli.KaldiParser, path: Path, num_arguments: int) -> Namespace:
@@ -147,65 +148,75 @@ def softmax(scores: NDArray) -> NDArray[np.float64]:
     return powers / powers.sum()
 
 
-def open_published(system: TrainedSystem, sample_rate: int, use_gpu: str) -> Steps:
-    """Return the decision of one of the systems of Table 4."""
+def by_frames(rule: str) -> Decide:
+    """Return the decision by the majority of a network's frames, or by their mean posterior."""
+
+    def decide(_: Frames, posts: Mapping[str, NDArray]) -> tuple[int, NDArray[np.float64]]:
+        found = segment.vote(*posts.values())
+        by_mean = int(found.mean_posterior.argmax()), found.mean_posterior
+        return (found.majority, found.shares) if rule == "vote" else by_mean
+
+    return decide
+
+
+def open_svm(system: TrainedSystem) -> Decide:
+    """Return the decision of an SVM on segment features."""
+    svm = read_svm(system.parts["svm.npz"])
+    if svm.classes != system.classes:
+        raise UserError(f"{system.parts['svm.npz']}: its classes are not those of genres.txt")
+
+    def decide(frames: Frames, posts: Mapping[str, NDArray]) -> tuple[int, NDArray[np.float64]]:
+        parts = [segment.mean_frame(frames["feats"])] if svm.kind in ("sc", "fusion") else []
+        if svm.kind in ("lstm", "fusion"):
+            parts.append(segment.posterior_statistics(posts["final_test.nnet"], svm.k))
+        vector = np.concatenate(parts).astype(np.float32)  # as archives hold it
+        if len(vector) != svm.dim:
+            raise UserError(f"the SVM takes {svm.dim} values, {svm.kind} has {len(vector)}")
+        scores = svm.scores(vector[np.newaxis].astype(np.float64))[0]
+        return int(scores.argmax()), softmax(scores)
+
+    return decide
+
+
+def open_best(system: TrainedSystem) -> Decide:
+    """Return the decision of ``best``; its probabilities are calibrated."""
+    ensemble = read_ensemble(system.parts["best.npz"])
+    if ensemble.classes != system.classes:
+        raise UserError(f"{system.parts['best.npz']}: its classes are not those of genres.txt")
+
+    def decide(frames: Frames, posts: Mapping[str, NDArray]) -> tuple[int, NDArray[np.float64]]:
+        of_networks = {file[len("network_") : -len(".nnet")]: post for file, post in posts.items()}
+        means = {name: segment.vote(post).mean_log_posterior for name, post in of_networks.items()}
+        every = {**frames, **{f"{POSTERIORS}{name}": post for name, post in of_networks.items()}}
+        chances = np.exp(ensemble.classify(every, means))
+        return int(chances.argmax()), chances / chances.sum()
+
+    return decide
+
+
+def open_published(system: TrainedSystem, use_gpu: str) -> tuple[Callable[[wav.Samples], Frames], Decide]:
+    """Return the features and the decision of one of the systems of Table 4."""
     module = registry.load(system.kind)
     model = registry.read_arrays(system.parts["model.npz"])
     network = registry.read_arrays(system.parts["network.npz"]) if "network.npz" in system.parts else {}
     options = registry.read_options(system.kind, system.parts["system.conf"], use_gpu)
     scores_of = next(iter(module.SCORES.values()))
 
-    def read(path: Path) -> Frames:
-        with wav.open_wav(str(path), sample_rate, str(path)) as signal:
-            found = module.features(signal, options, network)
+    def features(signal: wav.Samples) -> Frames:
+        found = module.features(signal, options, network)
         return {kind: matrix.astype(np.float32, copy=False) for kind, matrix in found.items()}
 
-    def conclude(frames: Frames, _: Mapping[str, NDArray]) -> Decision:
+    def decide(frames: Frames, _: Mapping[str, NDArray]) -> tuple[int, NDArray[np.float64]]:
         kinds = {kind: {"track": matrix} for kind, matrix in frames.items()}
         track = Tracks(["track"], system.classes, np.array([-1]), ["track"], kinds)
         scores = scores_of(model, track)[0]
-        return Decision(int(scores.argmax()), softmax(scores))
+        return int(scores.argmax()), softmax(scores)
 
-    return Steps(read, conclude)
-
-
-def open_best(system: TrainedSystem, use_gpu: str, num_threads: int) -> Steps:
-    """Return the decision of ``best``; its probabilities are calibrated."""
-    ensemble = read_ensemble(system.parts["best.npz"])
-    if ensemble.classes != system.classes:
-        raise UserError(f"{system.parts['best.npz']}: its classes are not those of genres.txt")
-    device = compute_scattering.choose_device(use_gpu)
-    scales = {}
-    members = ensemble.members
-    for feats in {"feats"} | {member.part.feats for member in members if member.part and not member.network}:
-        name = f"scattering{feats.removeprefix('feats')}.conf"
-        if name not in system.parts:
-            raise UserError(f"{name} is missing, whose frames a part of the system reads")
-        scales[feats] = read_options(compute_scattering.get_parser(), system.parts[name], 2)
-        scales[feats].num_threads = num_threads
-    chosen = compute_scattering.transform(scales["feats"])
-    networks = {
-        name: open_network(system, paths.num_dims(chosen), use_gpu, num_threads, f"network_{name}.nnet")
-        for name in sorted({member.network for member in members if member.network})
-    }
-
-    def read(path: Path) -> Frames:
-        with wav.open_wav(str(path), chosen.sample_rate, str(path)) as signal:
-            features = compute_scattering.features_of
-            return {feats: features(signal, options, device) for feats, options in scales.items()}
-
-    def conclude(frames: Frames, posts: Mapping[str, NDArray]) -> Decision:
-        means = {name: segment.vote(post).mean_log_posterior for name, post in posts.items()}
-        of_networks = {f"{POSTERIORS}{name}": post for name, post in posts.items()}
-        chances = np.exp(ensemble.classify({**frames, **of_networks}, means))
-        first = next(iter(posts.values()), None)
-        return Decision(int(chances.argmax()), chances / chances.sum(), first, chosen.frame_shift)
-
-    return Steps(read, conclude, networks)
+    return features, decide
 
 
 def open_network(
-    system: TrainedSystem, dims: int, use_gpu: str, num_threads: int, part: str = NETWORK[1]
+    system: TrainedSystem, part: str, dims: int, use_gpu: str, num_threads: int
 ) -> Callable[[Sequence[NDArray]], list[NDArray]]:
     """Return what makes posteriors (num_frames, C) of the features (num_frames, dims) of some tracks."""
     from steps.nnet1.forward import Forward
@@ -213,7 +224,9 @@ def open_network(
     from steps.nnet1.options import open_device
 
     device = "cpu" if use_gpu == "no" else open_device(use_gpu)
-    transform, network = (read_network(str(system.parts[name])) for name in (NETWORK[0], part))
+    if TRANSFORM not in system.parts:
+        raise UserError(f"{TRANSFORM} is missing, which {part} needs")
+    transform, network = (read_network(str(system.parts[name])) for name in (TRANSFORM, part))
     chain = (dims, transform.input_dim, transform.output_dim, network.input_dim)
     if chain[0] != chain[1] or chain[2] != chain[3] or network.output_dim != len(system.classes):
         raise UserError(
@@ -222,45 +235,3 @@ def open_network(
         )
     forward = Forward(network, transform, device, num_threads)
     return lambda tracks: [post for _, post in forward.all((str(n), feats) for n, feats in enumerate(tracks))]
-
-
-def open_frames(system: TrainedSystem, rule: str, use_gpu: str, num_threads: int) -> Steps:
-    """Return the decision of a network, or of an SVM on segment features."""
-    options = read_options(compute_scattering.get_parser(), system.parts["scattering.conf"], 2)
-    options.num_threads = num_threads
-    chosen = compute_scattering.transform(options)
-    device = compute_scattering.choose_device(use_gpu)
-    networks = (
-        {"post": open_network(system, paths.num_dims(chosen), use_gpu, num_threads)}
-        if NETWORK[0] in system.parts
-        else {}
-    )
-    svm = read_svm(system.parts["svm.npz"]) if "svm.npz" in system.parts else None
-    if svm and svm.classes != system.classes:
-        raise UserError(f"{system.parts['svm.npz']}: its classes are not those of genres.txt")
-
-    def read(path: Path) -> Frames:
-        with wav.open_wav(str(path), chosen.sample_rate, str(path)) as signal:
-            return {"feats": compute_scattering.features_of(signal, options, device)}
-
-    def conclude(frames: Frames, posts: Mapping[str, NDArray]) -> Decision:
-        post = posts.get("post")
-        if svm is None and post is not None:
-            counted = segment.vote(post)
-            chances = counted.shares if rule == "vote" else counted.mean_posterior
-            genre = counted.majority if rule == "vote" else int(chances.argmax())
-            return Decision(genre, chances, post, chosen.frame_shift)
-        if svm is None:
-            raise UserError("the system has neither a network nor an SVM")
-        parts = []
-        if svm.kind in ("sc", "fusion"):
-            parts.append(segment.mean_frame(frames["feats"]))
-        if svm.kind in ("lstm", "fusion") and post is not None:
-            parts.append(segment.posterior_statistics(post, svm.k))
-        vector = np.concatenate(parts).astype(np.float32)  # as archives hold it
-        if len(vector) != svm.dim:
-            raise UserError(f"the SVM takes {svm.dim} values, {svm.kind} has {len(vector)}")
-        scores = svm.scores(vector[np.newaxis].astype(np.float64))[0]
-        return Decision(int(scores.argmax()), softmax(scores), post, chosen.frame_shift)
-
-    return Steps(read, conclude, networks)

@@ -92,7 +92,7 @@ def read_num_frames(reference: Reference) -> dict[str, int]:
 def read_vectors(reference: Reference, rspecifier: str) -> np.ndarray:
     """Read one finite vector for exactly each of the reference's tracks, float64 (n, dim), in its order."""
     vectors: dict[str, np.ndarray] = {}
-    for utt, vector in reference.exactly(archive.read_vectors(rspecifier), rspecifier):
+    for utt, vector in reference.exactly(archive.read_objects(rspecifier, "vector"), rspecifier):
         dim = len(next(iter(vectors.values()), vector))
         if len(vector) != dim or not dim:
             raise UserError(f"{rspecifier}: utterance '{utt}': expected {dim} values, got {len(vector)}")
