@@ -182,8 +182,10 @@ def unpack(path: Path, folder: Path) -> TrainedSystem:
                 content = _read(archive, name, fact["bytes"])
                 if hashlib.sha256(content).hexdigest() != fact["sha256"]:
                     raise UserError(f"{name} is not what the manifest says; export the system again")
-                if name.endswith(".npz"):
-                    _refuse_compressed(name, content)
+                if zipfile.is_zipfile(file := io.BytesIO(content)):
+                    entries = zipfile.ZipFile(file).infolist()
+                    if sum(entry.file_size for entry in entries) > len(content):  # could fill the memory
+                        raise UserError(f"{name}: its arrays are compressed")
                 (folder / name).write_bytes(content)
         parts = {name: folder / name for name in facts}
         for name in [name for name in parts if name.endswith(".rounded.npz")]:
@@ -202,13 +204,6 @@ def _read(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     if len(content) > limit:
         raise UserError(f"{name} is larger than the manifest says")
     return content
-
-
-def _refuse_compressed(name: str, content: bytes) -> None:
-    """Refuse arrays that are more than is there: they could fill the memory."""
-    with zipfile.ZipFile(io.BytesIO(content)) as arrays:
-        if sum(info.file_size for info in arrays.infolist()) > len(content):
-            raise UserError(f"{name}: its arrays are compressed")
 
 
 def _matrices(network: Any) -> Iterator[tuple[str, np.ndarray]]:
