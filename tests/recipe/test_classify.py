@@ -297,12 +297,14 @@ def test_a_zip_that_would_be_too_large_has_rounded_weights(folder, tmp_path, unp
 
 
 def test_what_is_no_system_is_told(folder, track, tmp_path):
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd/model.npz").touch()
     (tmp_path / "cut.zip").write_bytes((folder / "zips/sc.zip").read_bytes()[:500])
     for source, message in (
         (tmp_path / "cut.zip", "not a system"),
         (tmp_path / "none.zip", "no such"),
-        (tmp_path, "no folder of data/"),
-        ("exp/synth_lstm_512/log", "no folder of data/"),
+        ("exp/synth_lstm_512/log", "no trained system"),
+        (tmp_path / "odd", "no folder of data/"),
     ):
         done = call(folder, "classify.sh", source, track)
         assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
