@@ -63,22 +63,7 @@ def find_recordings(paths: list[Path]) -> Iterator[Path]:
         tree = os.walk(path, onerror=failed.append)
         below = (Path(folder, name) for folder, _, names in tree for name in names)
         wanted = (item for item in below if item.suffix.lower().lstrip(".") in EXTENSIONS)
-        found = sorted([*filter(Path.is_file, wanted), *(Path(error.filename) for error in failed)])
-        if not found:
-            cli.warn(f"{path}: no recordings in it")
-        yield from found
-
-
-def open_system(path: Path, folder: Path) -> parts.TrainedSystem:
-    """Return the system of an experiment, or of a zip that is unpacked into ``folder``."""
-    if path.is_dir():
-        return parts.collect(path)
-    if not path.is_file():
-        raise cli.UserError(f"{path}: there is no such experiment or zip")
-    system = parts.unpack(path, folder)
-    if "rounded" in system.provenance:
-        cli.log(f"{path}: {system.provenance['rounded']}")
-    return system
+        yield from sorted([*filter(Path.is_file, wanted), *(Path(error.filename) for error in failed)])
 
 
 def _start_worker(*settings: Any) -> None:
@@ -167,7 +152,10 @@ def main(argv: list[str] | None = None) -> int:
     failed = 0
     with tempfile.TemporaryDirectory(prefix="system-") as folder:
         os.environ["TMPDIR"] = folder  # of the processes of --nj, so that one that is killed leaves nothing
-        system = open_system(args.system, Path(folder))
+        is_zip = not args.system.is_dir()
+        system = parts.unpack(args.system, Path(folder)) if is_zip else parts.collect(args.system)
+        if "rounded" in system.provenance:
+            cli.log(f"{args.system}: {system.provenance['rounded']}")
         classes = system.classes
         if args.header and args.format == "tsv":
             print("\t".join(["path", "genre", "probability", *classes]), flush=True)

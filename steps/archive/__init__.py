@@ -87,13 +87,9 @@ def _read_ark(spec: ReadSpec, kind: str, allow_pipes: bool) -> Iterator[tuple[st
 
 def _read_scp(spec: ReadSpec, kind: str, allow_pipes: bool) -> Iterator[tuple[str, Any]]:
     for key, name, where in _scp_entries(spec, allow_pipes):
-        try:
-            value = _read_entry(name, where, kind, allow_pipes)
-        except ArchiveError:
-            if spec.permissive:
-                continue
-            raise
-        yield key, value
+        value = _read_entry(name, where, spec.permissive, kind, allow_pipes)
+        if value is not None:
+            yield key, value
 
 
 def _scp_entries(spec: ReadSpec, allow_pipes: bool) -> Iterator[tuple[str, str, str]]:
@@ -111,22 +107,24 @@ def _scp_entries(spec: ReadSpec, allow_pipes: bool) -> Iterator[tuple[str, str, 
         yield key, name, where
 
 
-def _read_entry(name: str, where: str, kind: str, allow_pipes: bool) -> Any:
-    """Read the object behind an extended file name, of which ``where`` gives ``path:line``."""
+def _read_entry(name: str, where: str, permissive: bool, kind: str, allow_pipes: bool) -> Any:
+    """Read the object behind an extended file name of the line ``where``; ``None`` if one may and cannot."""
     wanted, offset = None, None
     if not name.endswith("|"):
         if match := _RANGE.fullmatch(name):
             name, wanted = match.groups()
         name, offset = tables.split_offset(name)
-    with open_input(name, allow_pipes=allow_pipes, where=where) as file:
-        stream = Stream(file, name)
-        try:
+    try:
+        with open_input(name, allow_pipes=allow_pipes) as file:
+            stream = Stream(file, name)
             if offset is not None:
                 stream.seek(offset)
             value = read_object(stream, kind)
-        except ArchiveError as error:
-            raise ArchiveError(f"{where}: {error}") from error
-    return value if wanted is None else _cut(value, wanted, where)
+        return value if wanted is None else _cut(value, wanted, where)
+    except UserError as error:
+        if permissive and isinstance(error, ArchiveError):
+            return None
+        raise type(error)(f"{where}: {error}") from error
 
 
 def _cut(value: Any, wanted: str, where: str) -> Any:
@@ -134,12 +132,12 @@ def _cut(value: Any, wanted: str, where: str) -> Any:
     shape = value.shape if isinstance(value, np.ndarray) else ()
     spans = [_SPAN.fullmatch(part) for part in wanted.split(",")]
     if not all(spans) or len(spans) > len(shape):
-        raise ArchiveError(f"{where}: [{wanted}] is no range of the shape {shape}; expected [0:9] or [:,0:9]")
+        raise ArchiveError(f"[{wanted}] is no range of the shape {shape}; expected [0:9] or [:,0:9]")
     slices = []
     for axis, (span, size) in enumerate(zip(spans, shape, strict=False)):
         low, high = (int(span[1]), int(span[2])) if span and span[1] else (0, size - 1)
         if not low <= high < size + (_TOLERANCE if axis == 0 else 0) or low >= size:
-            raise ArchiveError(f"{where}: the range [{wanted}] lies outside the shape {shape}")
+            raise ArchiveError(f"the range [{wanted}] lies outside the shape {shape}")
         if high >= size:
             warn(f"{where}: the range [{wanted}] goes beyond the shape {shape}: cut")
         slices.append(slice(low, high + 1))
@@ -151,8 +149,7 @@ class RandomReader:
 
     def __init__(self, rspecifier: str, kind: str = "matrix", *, allow_pipes: bool = False) -> None:
         spec = parse_rspecifier(rspecifier)
-        self._how = (kind, allow_pipes)
-        self._permissive = spec.permissive
+        self._read = lambda name, where: _read_entry(name, where, spec.permissive, kind, allow_pipes)
         self._passed: dict[str, Any] = {}  # of an archive
         self._rest: Iterator[tuple[str, Any]] = iter(())
         self._entries: dict[str, tuple[str, str]] = {}  # of a script file
@@ -167,12 +164,7 @@ class RandomReader:
     def get(self, key: str) -> Any:
         """Return the object of a key, ``None`` if there is none."""
         if entry := self._entries.get(key):
-            try:
-                return _read_entry(*entry, *self._how)
-            except ArchiveError:
-                if self._permissive:
-                    return None
-                raise
+            return self._read(*entry)
         while key not in self._passed and (pair := next(self._rest, None)):
             self._passed[pair[0]] = pair[1]
         return self._passed.get(key)

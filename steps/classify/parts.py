@@ -81,12 +81,15 @@ def collect(exp_dir: Path) -> TrainedSystem:
     if mark is None:
         raise UserError(f"{exp_dir}: no trained system, which has one of {' '.join(marks)}; train it first")
     home = exp_dir.resolve().parent if mark == "svm.npz" else exp_dir
-    data = _find_data(home)
+    here, trains = home.resolve(), home.resolve().parent.parent.glob("data/*/train")
+    fitting = [train for train in trains if here.name.startswith(f"{train.parent.name}_")]
+    if not fitting:
+        raise UserError(f"{exp_dir}: no folder of data/ belongs to it by its name")
+    train = max(fitting, key=lambda path: len(path.parent.name))
     provenance = read_record(home)
     kind = marks[mark] or str(provenance.get("system"))
-    train = data / "train"
     parts = {name: train / name for name in ("audio.conf", "genres.txt", "scattering.conf")}
-    parts |= {TRANSFORM: data / "cmvn" / TRANSFORM, "final_test.nnet": home / "final_test.nnet"}
+    parts |= {TRANSFORM: train.with_name("cmvn") / TRANSFORM, "final_test.nnet": home / "final_test.nnet"}
     names = set(_needed(kind))
     if kind == "svm" and parts["final_test.nnet"].is_file():
         names |= {TRANSFORM, "final_test.nnet"}
@@ -97,7 +100,7 @@ def collect(exp_dir: Path) -> TrainedSystem:
             parts[name] = other / "final_test.nnet"
             names |= {TRANSFORM, name}
         elif member.part:
-            name = scattering_conf(member.part.feats)
+            name = f"scattering{member.part.feats.removeprefix('feats')}.conf"
             parts[name] = train / name
             names.add(name)
     found = {name: parts.get(name, exp_dir / name) for name in names}
@@ -106,22 +109,6 @@ def collect(exp_dir: Path) -> TrainedSystem:
             raise UserError(f"{path}: no such file, which {exp_dir} needs; run the stages before")
     facts = {key: provenance[key] for key in ("commit", "seed") if key in provenance}
     return TrainedSystem(kind, found, {"experiment": str(exp_dir), **facts})
-
-
-def scattering_conf(feats: str) -> str:
-    """Return the name of the part that says how frames, such as ``feats`` or ``feats_q8``, are computed."""
-    return f"scattering{feats.removeprefix('feats')}.conf"
-
-
-def _find_data(exp_dir: Path) -> Path:
-    """Return ``data/<corpus>`` of ``exp/<corpus>_<model>``, the longest name that fits."""
-    here = exp_dir.resolve()
-    words = here.name.split("_")
-    for length in range(len(words) - 1, 0, -1):
-        data = here.parent.parent / "data" / "_".join(words[:length])
-        if (data / "train").is_dir():
-            return data
-    raise UserError(f"{exp_dir}: no folder of data/ belongs to it by its name")
 
 
 def export(system: TrainedSystem, path: Path, max_megabytes: float = MAX_MEGABYTES) -> str:
