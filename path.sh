@@ -3,7 +3,7 @@
 # RECIPE_PYTHON=/path/to/python3 chooses one's own environment instead of .venv, and keeps one's PYTHONPATH;
 # otherwise only .venv counts, whatever the site puts into PYTHONPATH.
 if [ -n "${RECIPE_PYTHON:-}" ]; then
-  RECIPE_BIN=$(dirname -- "$RECIPE_PYTHON")
+  RECIPE_BIN=${RECIPE_PYTHON%/*}
   case ":${PYTHONPATH:-}:" in
     *":$PWD:"*) ;;
     *) export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}" ;;

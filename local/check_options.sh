@@ -100,14 +100,26 @@ fi
 # Succeeds if stage $1 is to be run, and says what it is for.
 stage() {
   [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ] || return 1
-  [ -z "$RECIPE_STAGE" ] || utils/plan.py
+  sum_up
   RECIPE_STAGE=$1
   echo "$(date +%T) Stage $1: $2" >&2
 }
 
+# Says what of the last stage was there already and what was made, by what utils/plan.py notes.
+sum_up() {
+  awk -F '\t' -v stage="$RECIPE_STAGE" '$1 != stage { next }
+    { all++ }
+    $2 == "up to date" { found++ }
+    $2 == "made" { names = names (made++ == 0 ? "" : made > 4 ? "" : ", ") (made > 4 ? "" : $4) }
+    END {
+      if (found) print "  " (found == all && all > 1 ? "all " all : found " of " all) " pieces of work are up to date"
+      if (made) print "  made " names (made > 4 ? " and " made - 4 " more" : "")
+    }' "$RECIPE_EVENTS" >&2
+}
+
 end_of_run() {
-  [ -z "$RECIPE_STAGE" ] || utils/plan.py || true
-  [ "$dry_run" = false ] || [ "$1" -ne 0 ] || utils/plan.py --total true
+  sum_up
+  [ "$dry_run" = false ] || [ "$1" -ne 0 ] || utils/plan.py
   [ "$1" -eq 0 ] || [ -z "$RECIPE_STAGE" ] || echo "ERROR (run.sh) stage $RECIPE_STAGE failed" >&2
   rm -f "$RECIPE_EVENTS"
 }

@@ -17,12 +17,9 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 from utils import atomic, tables
 from utils.cli import UserError
-
-T = TypeVar("T")
 
 COPIED = ("genres.txt", "genre2name", "frame_shift", "cmvn_opts")
 
@@ -66,13 +63,6 @@ def invert(utt2spk: Mapping[str, str]) -> dict[str, str]:
     return {spk: " ".join(speakers[spk]) for spk in sorted(speakers, key=str.encode)}
 
 
-def split_evenly(items: list[T], parts: int) -> list[list[T]]:
-    """Cut a list into contiguous parts whose sizes differ by one at most, the larger ones first."""
-    size, larger = divmod(len(items), parts)
-    starts = [part * size + min(part, larger) for part in range(parts + 1)]
-    return [items[begin:end] for begin, end in zip(starts, starts[1:], strict=False)]
-
-
 def read_data_dirs(paths: Iterable[str | Path]) -> DataDir:
     """Read one data directory, or pool several.
 
@@ -84,21 +74,18 @@ def read_data_dirs(paths: Iterable[str | Path]) -> DataDir:
     for number, path in enumerate(folders):
         if not (path / "utt2spk").is_file():
             raise UserError(f"{path}/utt2spk: no such file; is {path} a data directory?")
-        names = {table.name for table in utterance_tables(path)}
-        if number and names != set(data.tables):
-            differing = " ".join(sorted(names ^ set(data.tables)))
-            raise UserError(f"{path} and {folders[0]}: only one of them has {differing}; prepare both alike")
-        for name in sorted(names):
-            entries, table = data.tables.setdefault(name, {}), tables.read_table(path / name)
-            if clash := next((key for key in table if key in entries), None):
-                raise UserError(
-                    f"{path / name}: utterance '{clash}' is also in {folders[0]} or another source"
-                )
-            entries.update(table)
-        for name in sorted(names):
-            if unlike := data.tables[name].keys() ^ data.tables["utt2spk"].keys():
+        found = {table.name: tables.read_table(table) for table in utterance_tables(path)}
+        if number and (differing := found.keys() ^ data.tables.keys()):
+            names = " ".join(sorted(differing))
+            raise UserError(f"{path} and {folders[0]}: only one of them has {names}; prepare both alike")
+        for name, table in found.items():
+            entries = data.tables.setdefault(name, {})
+            if clash := entries.keys() & table.keys():
+                raise UserError(f"{path / name}: utterance '{min(clash)}' is also in another source")
+            if unlike := table.keys() ^ found["utt2spk"].keys():
                 raise UserError(f"{path}: '{min(unlike)}' is not in both of utt2spk and {name}; correct them")
-        if "segments" in names and (path / "wav.scp").is_file():
+            entries.update(table)
+        if "segments" in found and (path / "wav.scp").is_file():
             for name, place in tables.read_table(path / "wav.scp").items():  # its pieces may be in several
                 if data.recordings.setdefault(name, place) != place:
                     raise UserError(f"{path}/wav.scp: another recording '{name}' is in {folders[0]}")

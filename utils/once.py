@@ -60,7 +60,7 @@ def main(argv: list[str]) -> int:
     status = stamp.run_locked(work, old, new) if reasons else None
     if status is None:
         plan.log(f"up to date: {work.stamp}")
-        plan.note("up to date", work.stamp, work.outputs)
+        plan.note("up to date", work.outputs)
     return status or 0
 
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Say what a stage of run.sh found up to date and what it made, or in a dry run what it would make.
+"""Say what a dry run of run.sh would do; and what run.sh sums up of each stage, found and made.
 
-once.py notes each piece of work in the file RECIPE_EVENTS, with the stage RECIPE_STAGE; this program sums up
-one stage, or with --total a whole dry run. How long work takes is estimated from the size of its inputs and
-from the time that the same program with the same configurations last took here, which its stamp records.
+once.py notes each piece of work in the file RECIPE_EVENTS; this program sums up a whole dry run. How long
+work takes is estimated from the size of its inputs and from the time that the same program with the same
+configurations last took here, which its stamp records.
 
-e.g. RECIPE_EVENTS=/tmp/events RECIPE_STAGE=5 utils/plan.py
+e.g. RECIPE_EVENTS=/tmp/events utils/plan.py
 """
 
 import json
@@ -17,7 +17,6 @@ from contextlib import suppress
 from pathlib import Path
 
 DRY_RUN = os.environ.get("RECIPE_DRY_RUN") == "true"
-SHOWN = 4
 
 Speed = tuple[str, float, float]  # what was done, bytes of its inputs, seconds
 
@@ -31,19 +30,24 @@ def log(text: str) -> None:
         print(f"LOG (once.py) {text}", file=sys.stderr, flush=True)
 
 
-def note(state: str, stamp: Path, outputs: Sequence[str], seconds: float | None = None) -> None:
-    """Add a piece of work to RECIPE_EVENTS: 'up to date', 'made' or 'to do'."""
+def note(state: str, outputs: Sequence[str], seconds: float | None = None) -> None:
+    """Note in RECIPE_EVENTS, by tabs: stage, 'up to date', 'made' or 'to do', time, outputs."""
     if name := os.environ.get("RECIPE_EVENTS"):
-        event = {"state": state, "stamp": str(stamp), "outputs": [*outputs], "seconds": seconds}
-        event["stage"] = os.environ.get("RECIPE_STAGE", "")
-        with Path(name).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(event) + "\n")
+        fields = (
+            os.environ.get("RECIPE_STAGE", ""),
+            state,
+            "" if seconds is None else str(seconds),
+            *outputs,
+        )
+        with Path(name).open("a", encoding="utf-8", errors="surrogateescape") as file:
+            file.write("\t".join(fields) + "\n")
 
 
-def events() -> list[dict]:
+def events() -> list[list[str]]:
     """Return what has been noted in this run."""
     name = os.environ.get("RECIPE_EVENTS")
-    return [json.loads(line) for line in Path(name).read_text("utf-8").split("\n") if line] if name else []
+    text = Path(name).read_text("utf-8", "surrogateescape") if name else ""
+    return [line.split("\t") for line in text.split("\n")[:-1]]
 
 
 def measure(command: Sequence[str], inputs: Mapping[str, Sequence], seconds: float) -> Speed:
@@ -77,7 +81,7 @@ def foresee(
     stamp: Path, command: Sequence[str], inputs: Mapping[str, list], outputs: Sequence[str], why: list[str]
 ) -> None:
     """Note a piece of work in a dry run, and print why it would be done and how long it would take."""
-    to_come = {Path(name) for event in events() if event["state"] == "to do" for name in event["outputs"]}
+    to_come = {Path(name) for _, state, _, *names in events() if state == "to do" for name in names}
     folders = {path.parent for path in to_come}
     absent = [name for name, facts in inputs.items() if facts[0] == "missing"]
     again = [name for name in inputs if Path(name) in to_come | folders]
@@ -86,32 +90,21 @@ def foresee(
     reasons += [f"{name} is made before it" for name in again]
     reasons += why
     if not reasons:
-        note("up to date", stamp, outputs)
+        note("up to date", outputs)
         return
     seconds = None if absent else estimate(command, inputs)
-    note("to do", stamp, outputs, seconds)
+    note("to do", outputs, seconds)
     time_ = f"about {duration(seconds)}" if seconds is not None else "time unknown"
     print(f"  {stamp.parent.parent} {stamp.name}: {reasons[0]}; {time_}", flush=True)
 
 
-def summary(rows: Sequence[dict]) -> str:
-    """Say of the rows of one stage what was up to date and what was made."""
-    found = sum(row["state"] == "up to date" for row in rows)
-    made = [row["outputs"][0] for row in rows if row["state"] == "made" and row["outputs"]]
-    number = f"all {found}" if found == len(rows) > 1 else f"{found} of {len(rows)}"
-    texts = [f"  {number} pieces of work are up to date"] if found else []
-    if made:
-        more = f" and {len(made) - SHOWN} more" if len(made) > SHOWN else ""
-        texts.append(f"  made {', '.join(made[:SHOWN])}{more}")
-    return "\n".join(texts)
-
-
-def total(rows: Sequence[dict]) -> str:
-    """Say of all rows of a dry run how long they will take."""
-    times = [row["seconds"] for row in rows if row["state"] == "to do"]
+def total() -> str:
+    """Say of a whole dry run how long it will take."""
+    rows = events()
+    times = [seconds for _, state, seconds, *_ in rows if state == "to do"]
     if not times:
         return "Nothing is to be done."
-    known = [seconds for seconds in times if seconds is not None]
+    known = [float(seconds) for seconds in times if seconds]
     text = f"{len(times)} of {len(rows)} pieces of work are to be done"
     if known:
         text += f"; about {duration(sum(known))} one after the other, by the speed last measured here"
@@ -121,7 +114,4 @@ def total(rows: Sequence[dict]) -> str:
 
 
 if __name__ == "__main__":
-    done, here = events(), os.environ.get("RECIPE_STAGE", "")
-    said = total(done) if "--total" in sys.argv else summary([row for row in done if row["stage"] == here])
-    if said:
-        print(said, file=sys.stderr)
+    print(total(), file=sys.stderr)

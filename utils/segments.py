@@ -1,20 +1,17 @@
 """Kaldi's ``segments``: utterances that are pieces of recordings, cut as ``extract-segments`` cuts them."""
 
 import math
-import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from utils import tables
 from utils.cli import UserError
 
-OVERSHOOT = 0.5
-"""Seconds by which an end may lie beyond the recording's."""
+OVERSHOOT = 0.5  # seconds by which an end may lie beyond the recording's
 SHORTEST = 0.1
 
 
-@dataclass(frozen=True)
-class Segment:
+class Segment(NamedTuple):
     """A piece of a recording: seconds from ``start`` to ``end``, of which -1 is the recording's own."""
 
     recording: str
@@ -42,7 +39,7 @@ class Segment:
 
 def parse(value: str) -> Segment:
     """Read what follows the utterance in a line of ``segments``; a ValueError says what is wrong."""
-    words = re.split("[ \t]+", value)
+    words = value.replace("\t", " ").split()
     if len(words) != 3:
         raise ValueError(f"expected '<recording> <start> <end>' in seconds, without a channel, got '{value}'")
     try:
@@ -56,10 +53,4 @@ def parse(value: str) -> Segment:
 
 def read(path: str | Path) -> dict[str, Segment]:
     """Read ``segments``: the piece of each utterance. A UserError names ``path:line`` of what is wrong."""
-    found = {}
-    for number, (utt, value) in enumerate(tables.read_table(path).items(), start=1):
-        try:
-            found[utt] = parse(value)
-        except ValueError as error:
-            raise UserError(f"{path}:{number}: '{utt}': {error}") from error
-    return found
+    return tables.parse_values(path, parse)

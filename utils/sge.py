@@ -30,24 +30,13 @@ from utils.job_runner.scheduler import (
     submitted_id,
 )
 
-BUILT_IN = """
-command qsub -v PATH -cwd -S /bin/bash -j y -l arch=*64*
-option mem=* -l mem_free=$0,ram_free=$0
-option mem=0
-option num_threads=* -pe smp $0
-option num_threads=1
-option max_jobs_run=* -tc $0
-default gpu=0
-option gpu=0
-option gpu=* -l gpu=$0 -q g.q
-"""
 UNLIMITED = 1_000_000
 
 
 class GridEngine:
     """Grid Engine through its commands (see cluster.Scheduler)."""
 
-    index_variable, site_file, built_in = "SGE_TASK_ID", "conf/queue.conf", BUILT_IN
+    index_variable, site_file = "SGE_TASK_ID", "conf/queue.conf"
     accounting = False
 
     def array_limit(self) -> int:

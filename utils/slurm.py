@@ -6,7 +6,7 @@ Usage: slurm.py [options] [JOB=1:N] <log-file> <command…>
 
 Submits one array, waits until all its tasks have ended and exits with 1 if one failed, naming its log and
 what Slurm says of it. Ctrl-C cancels the jobs. What the options mean at this site stands in --config
-(default: conf/slurm.conf if it is there, else Kaldi's built-in configuration); an option that it does not
+(default: conf/slurm.conf, or the recipe's); an option that it does not
 describe is an error. Options with one dash go to sbatch as they are.
 
 Environment, beside run.py's: RUNNER_POLL_SECONDS (5) between questions to Slurm, RUNNER_LATE_SECONDS (60)
@@ -33,25 +33,13 @@ from utils.job_runner.scheduler import (
     submitted_id,
 )
 
-BUILT_IN = """
-command sbatch --export=ALL --no-requeue --ntasks-per-node=1
-option time=* --time=$0
-option mem=* --mem-per-cpu=$0
-option mem=0
-option num_threads=* --cpus-per-task=$0
-option num_threads=1
-option max_jobs_run=*
-default gpu=0
-option gpu=0
-option gpu=* --gres=gpu:$0
-"""
 NOT_ENDED = ("PENDING", "RUNNING", "COMPLETING", "SUSPENDED", "CONFIGURING", "REQUEUED")
 
 
 class Slurm:
     """Slurm through its commands (see cluster.Scheduler)."""
 
-    index_variable, site_file, built_in = "SLURM_ARRAY_TASK_ID", "conf/slurm.conf", BUILT_IN
+    index_variable, site_file = "SLURM_ARRAY_TASK_ID", "conf/slurm.conf"
     accounting = False
 
     def array_limit(self) -> int:

@@ -10,7 +10,7 @@ Fewer lines than parts are an error; with --at-most, there are fewer parts then.
 
 from pathlib import Path
 
-from utils import atomic, cli, data_dir
+from utils import atomic, cli
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -26,9 +26,11 @@ def main(argv: list[str] | None = None) -> int:
     parts = len(outputs)
     if len(lines) < parts:
         raise cli.UserError(f"{args.scp}: cannot split {len(lines)} lines into {parts} parts")
-    for path, piece in zip(outputs, data_dir.split_evenly(lines, parts), strict=True):
+    size, larger = divmod(len(lines), parts)  # the larger parts first
+    for part, path in enumerate(outputs):
+        begin = part * size + min(part, larger)
         with atomic.replacing(path, mode="wb") as stream:
-            stream.writelines(piece)
+            stream.writelines(lines[begin : begin + size + (part < larger)])
     if args.at_most:
         print(parts)
     return 0

@@ -206,7 +206,7 @@ def run(work: Work, record: dict[str, Any]) -> int:
     done["speed"] = plan.measure(work.command, record["inputs"], time.monotonic() - start)
     with atomic.replacing(work.stamp) as file:
         json.dump(done, file, indent=0, sort_keys=True)
-    plan.note("made", work.stamp, work.outputs)
+    plan.note("made", work.outputs)
     return 0
 
 

@@ -17,7 +17,7 @@ from typing import TypeVar
 from utils import atomic
 from utils.cli import UserError
 
-Row = TypeVar("Row")
+T = TypeVar("T")
 
 # ASCII: what str.split() and str.strip() take for blanks besides may be in a file's name.
 _ENTRY = re.compile(r"\s*(\S*)\s*(.*?)\s*", re.ASCII | re.DOTALL)
@@ -39,14 +39,12 @@ class Table:
         return f"{self.path}:{self.lines[key]}"
 
 
-def _read_bytes(path: str | Path, what: str = "", remedy: str = "") -> bytes:
+def _read_bytes(path: str | Path, what: str = "the file", remedy: str = "") -> bytes:
     try:
         return Path(path).read_bytes()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise UserError(
-            f"{path}: cannot read{what and f' {what}'}: {reason}{remedy and f'; {remedy}'}"
-        ) from error
+        raise UserError(f"{path}: cannot read {what}: {reason}{remedy and f'; {remedy}'}") from error
 
 
 def _decode(path: str | Path, data: bytes) -> str:
@@ -93,7 +91,20 @@ def scan(path: str | Path, *, is_sorted: bool = True) -> Table:
     for number, raw in enumerate(data.removesuffix(b"\n").split(b"\n") if data else (), start=1):
         line = raw.decode("utf-8", errors="replace")
         key, value = split_line(line)
-        if problem := _line_problem(table, raw, line, previous if is_sorted else ""):
+        problem = ""
+        if raw != line.encode():
+            problem = f"not UTF-8: {raw[:80]!r}; convert the file (iconv)"
+        elif line.endswith("\r"):
+            problem = "ends in a carriage return; convert the file to Unix line ends"
+        elif _CONTROL.search(line):
+            problem = f"holds a control character: {line[:80]!r}"
+        elif not value or not line.startswith(f"{key} "):
+            problem = f"expected '<key> <value>' with a blank between them, got {line[:80]!r}"
+        elif key in table.entries:
+            problem = f"duplicate key '{key}', also in line {table.lines[key]}"
+        elif is_sorted and key.encode() < previous.encode():
+            problem = f"'{key}' comes after '{previous}': not sorted; sort with LC_ALL=C sort"
+        if problem:
             table.problems.append(f"{path}:{number}: {problem}")
         if key and value and key not in table.entries:
             table.entries[key], table.lines[key] = value, number
@@ -103,34 +114,26 @@ def scan(path: str | Path, *, is_sorted: bool = True) -> Table:
     return table
 
 
-def _line_problem(table: Table, raw: bytes, line: str, previous: str) -> str:
-    """Return what is wrong with a line, given the table of those before it; empty if nothing is."""
-    key, value = split_line(line)
-    shown = line[:80]
-    if raw != line.encode():
-        return f"not UTF-8: {raw[:80]!r}; convert the file (iconv)"
-    if line.endswith("\r"):
-        return "ends in a carriage return; convert the file to Unix line ends"
-    if _CONTROL.search(line):
-        return f"holds a control character: {shown!r}"
-    if not value or not line.startswith(f"{key} "):
-        return f"expected '<key> <value>' with a blank between them, got {shown!r}"
-    if key in table.entries:
-        return f"duplicate key '{key}', also in line {table.lines[key]}"
-    if key.encode() < previous.encode():
-        return f"'{key}' comes after '{previous}': not sorted; sort with LC_ALL=C sort"
-    return ""
-
-
 def read_table(path: str | Path, *, is_sorted: bool = True) -> dict[str, str]:
     """Read a table of ``key value`` lines; a UserError names ``path:line`` of the first thing that is wrong.
 
     With ``is_sorted`` keys must be in C order.
     """
+    return parse_values(path, str, is_sorted=is_sorted)
+
+
+def parse_values(path: str | Path, parse: Callable[[str], T], *, is_sorted: bool = True) -> dict[str, T]:
+    """Read a table and return what ``parse`` makes of each value; a ValueError of it becomes a UserError."""
     table = scan(path, is_sorted=is_sorted)
     if table.problems:
         raise UserError(table.problems[0])
-    return table.entries
+    found = {}
+    for key, value in table.entries.items():
+        try:
+            found[key] = parse(value)
+        except ValueError as error:
+            raise UserError(f"{table.where(key)}: '{key}': {error}") from error
+    return found
 
 
 def read_scp(path: str | Path) -> dict[str, str]:
@@ -175,10 +178,7 @@ def write_classes(path: str | Path, names: Sequence[str]) -> None:
 
 
 def csv_rows(path: str | Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line number and the fields of each row of a table in CSV.
-
-    A UserError names the line that cannot be taken apart, such as one with a field of more than 128 KiB.
-    """
+    """Yield line number and fields of each row of CSV; UserError for a line that cannot be taken apart."""
     reader = csv.reader(io.StringIO(text))
     try:
         for row in reader:
@@ -188,19 +188,17 @@ def csv_rows(path: str | Path, text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def read_tsv(
-    path: str | Path, columns: Sequence[str], parse: Callable[[dict[str, str]], Row], remedy: str
-) -> list[Row]:
+    path: str | Path, columns: Sequence[str], parse: Callable[[dict[str, str]], T], remedy: str
+) -> list[T]:
     """Return what ``parse`` makes of each row, by column, of a table with a header and tabs.
 
-    A row that ``parse`` refuses by a ValueError, or a header without ``columns``, is a UserError with
-    ``path:line`` and the remedy.
+    A row that it refuses by a ValueError, or a missing column, is a UserError with line and remedy.
     """
     header, *lines = read_text(path, remedy=remedy).rstrip("\n").split("\n")
     names = header.split("\t")
     if missing := [name for name in columns if name not in names]:
-        raise UserError(
-            f"{path}:1: expected the columns {' '.join(columns)}, '{missing[0]}' is missing; {remedy}"
-        )
+        wanted = " ".join(columns)
+        raise UserError(f"{path}:1: expected the columns {wanted}, '{missing[0]}' is missing; {remedy}")
     rows = []
     for number, line in enumerate(lines, start=2):
         try:

@@ -12,12 +12,11 @@ line and counts if something is wrong.
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from utils import cli, data_dir, segments
-from utils import tables as text_tables
-from utils.tables import Table
+from utils.tables import Table, read_classes, scan
 
 MAX_SHOWN = 10
 REQUIRED = {
@@ -26,41 +25,37 @@ REQUIRED = {
     "genre": ["utt2genre", "genres.txt"],
     "spk": ["utt2spk", "spk2utt"],
 }
-NUMBERS: dict[str, tuple[Callable[[str], float], str]] = {
-    "utt2dur": (float, "number"),
-    "utt2num_frames": (int, "integer"),
-}
+NUMBERS = {"utt2dur": (float, "number"), "frame_shift": (float, "number"), "utt2num_frames": (int, "integer")}
 
 
-def validate(
-    folder: Path, required: Iterable[str], *, missing_classes: bool = False, pipes: bool = False
-) -> tuple[list[str], int]:
-    """Check that what is ``required`` is there and right; return all problems, and how many utterances.
-
-    With ``missing_classes`` a class of genres.txt may have no utterance, with ``pipes`` scp files may hold
-    commands.
-    """
+def validate(folder: Path, required: Iterable[str]) -> tuple[list[str], int]:
+    """Check that what is ``required`` is there and right; return all problems, and how many utterances."""
     if not folder.is_dir():
         return [f"{folder}: no such directory"], 0
     names = [name for kind in required for name in REQUIRED[kind]]
     problems = [f"{folder / name}: no such file" for name in names if not (folder / name).is_file()]
-    tables = {path.name: text_tables.scan(path) for path in data_dir.utterance_tables(folder)}
-    for table in tables.values():
-        problems += table.problems or ([] if table.entries else [f"{table.path}: is empty"])
+    tables = {path.name: scan(path) for path in data_dir.utterance_tables(folder)}
     if not tables:
         return problems or [f"{folder}: holds no table"], 0
     reference = tables.get("utt2spk") or tables.get("utt2genre") or next(iter(tables.values()))
     for name, table in tables.items():
+        problems += table.problems or ([] if table.entries else [f"{table.path}: is empty"])
         problems += _difference(reference, table)
         for utt, value in table.entries.items():
-            if wrong := _complaint(name, value, pipes):
-                problems.append(f"{table.where(utt)}: '{utt}'{wrong}")
+            if wrong := _complaint(name, value):
+                problems.append(f"{table.where(utt)}: '{utt}': {wrong}")
     shift = folder / "frame_shift"
-    if shift.is_file() and (wrong := _complaint("utt2dur", shift.read_text(errors="replace").strip())):
-        problems.append(f"{shift}:1: 'frame_shift'{wrong}")
+    if shift.is_file() and (wrong := _complaint("frame_shift", shift.read_text(errors="replace").strip())):
+        problems.append(f"{shift}:1: {wrong}")
     problems += _speakers(folder / "spk2utt", tables)
-    problems += _classes(folder / "genres.txt", tables.get("utt2genre"), missing_classes)
-    problems += _recordings(folder / "wav.scp", tables.get("segments"))
+    problems += _classes(folder / "genres.txt", tables.get("utt2genre"))
+    if "segments" in tables and (folder / "wav.scp").is_file():
+        recordings = scan(folder / "wav.scp")
+        problems += recordings.problems
+        for utt, value in tables["segments"].entries.items():
+            if (name := value.partition(" ")[0]) not in recordings.entries:
+                where = tables["segments"].where(utt)
+                problems.append(f"{where}: '{utt}': the recording '{name}' is not in {recordings.path}")
     return problems, len(reference.entries)
 
 
@@ -73,7 +68,7 @@ def _difference(one: Table, other: Table) -> Iterator[str]:
         yield f"{where}: '{missing[0]}' is not in {lacks.path} ({counts}, {len(missing)} in one only)"
 
 
-def _complaint(name: str, value: str, pipes: bool = False) -> str:
+def _complaint(name: str, value: str) -> str:
     """Say what is wrong with a value in the table of this name; empty if nothing is."""
     kind = ""
     try:
@@ -84,16 +79,14 @@ def _complaint(name: str, value: str, pipes: bool = False) -> str:
         elif name == "segments":
             segments.parse(value)
     except ValueError as error:
-        return f": expected a positive {kind}, got '{value}'" if kind else f": {error}"
-    if name.endswith(".scp") and value.endswith("|") and not pipes:
-        return " is a command, not a file; see --allow-pipes"
+        return f"expected a positive {kind}, got '{value}'" if kind else str(error)
     several = name in ("utt2spk", "utt2genre") and len(value.split()) != 1
-    return f": expected one word, got '{value}'" if several else ""
+    return f"expected one word, got '{value}'" if several else ""
 
 
 def _speakers(path: Path, tables: dict[str, Table]) -> Iterator[str]:
     """Compare spk2utt with the inverse of utt2spk."""
-    table = text_tables.scan(path) if path.is_file() else Table(path)
+    table = scan(path) if path.is_file() else Table(path)
     yield from table.problems
     if table.problems or not table.entries or "utt2spk" not in tables:
         return
@@ -104,56 +97,39 @@ def _speakers(path: Path, tables: dict[str, Table]) -> Iterator[str]:
         counts = [len(sides.get(wrong[0], "").split()) for sides in (expected, found)]
         yield (
             f"{where}: not the inverse of utt2spk: '{wrong[0]}' has {counts[0]} utterances in utt2spk and"
-            f" {counts[1]} here ({len(expected)} and {len(found)} speakers, {len(wrong)} differ)"
+            f" {counts[1]} here ({len(wrong)} speakers differ)"
         )
 
 
-def _classes(path: Path, utt2genre: Table | None, missing_classes: bool) -> Iterator[str]:
+def _classes(path: Path, utt2genre: Table | None) -> Iterator[str]:
     """Compare genres.txt with the classes of the utterances."""
+    if utt2genre is None or not path.is_file():
+        return
     try:
-        classes = text_tables.read_classes(path) if path.is_file() else None
+        classes = read_classes(path)
     except cli.UserError as error:
         yield str(error)
-        return
-    if classes is None or utt2genre is None:
         return
     for utt, genre in utt2genre.entries.items():
         if genre not in classes:
             yield f"{utt2genre.where(utt)}: '{utt}' has class '{genre}', which is not in {path}"
-    for genre in classes if not missing_classes else ():
+    for genre in classes:
         if genre not in utt2genre.entries.values():
             yield f"{path}: class '{genre}' has no track in {utt2genre.path}"
-
-
-def _recordings(path: Path, table: Table | None) -> Iterator[str]:
-    """Look for the recordings of the segments in wav.scp."""
-    if table is None or not path.is_file():
-        return
-    recordings = text_tables.scan(path)
-    yield from recordings.problems
-    for utt, value in table.entries.items():
-        if (name := value.partition(" ")[0]) not in recordings.entries:
-            yield f"{table.where(utt)}: '{utt}': the recording '{name}' is not in {path}"
 
 
 def main(argv: list[str] | None = None) -> int:
     """Check the directory; return 0 if nothing is wrong, else 1."""
     parser = cli.KaldiParser.of(__doc__)
     for kind, names in REQUIRED.items():
-        help_text = f"{' and '.join(names)} may be absent"
-        parser.add_argument(f"--no-{kind}", dest=kind, action="store_false", help=help_text)
-    parser.add_argument("--allow-missing-classes", action="store_true", help="a class may have no track")
-    parser.add_argument("--allow-pipes", action="store_true", help="scp lines may be commands")
+        text = f"{' and '.join(names)} may be absent"
+        parser.add_argument(f"--no-{kind}", dest=kind, action="store_false", help=text)
     args = parser.parse_args(argv)
-    required = [kind for kind in REQUIRED if getattr(args, kind)]
-    problems, num_utts = validate(
-        args.data_dir, required, missing_classes=args.allow_missing_classes, pipes=args.allow_pipes
-    )
-    shown = problems[:MAX_SHOWN]
-    if len(problems) > MAX_SHOWN:
-        shown.append(f"… and {len(problems) - MAX_SHOWN} more")
-    for problem in shown:
+    problems, num_utts = validate(args.data_dir, [kind for kind in REQUIRED if getattr(args, kind)])
+    for problem in problems[:MAX_SHOWN]:
         print(f"ERROR ({cli.PROGRAM}) {problem}", file=sys.stderr)
+    if len(problems) > MAX_SHOWN:
+        print(f"ERROR ({cli.PROGRAM}) … and {len(problems) - MAX_SHOWN} more", file=sys.stderr)
     if not problems:
         cli.log(f"validated {args.data_dir}: {num_utts} utterances")
     return 1 if problems else 0

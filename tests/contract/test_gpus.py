@@ -95,7 +95,7 @@ def test_more_gpus_than_any_queue_has(sge_runner) -> None:
     assert sge_runner.run("JOB=1:2", "log/a.JOB.log", "true").returncode == 0
     done = sge_runner.run("--gpu", "9", "JOB=1:2", "log/b.JOB.log", "true")
     assert done.returncode == 1
-    wanted = "ERROR (sge.py) cannot submit b: no queue has what --gpu asks for, -l gpu=9 -q g.q (qselect)"
+    wanted = "ERROR (sge.py) cannot submit b: no queue has what --gpu asks for, -l gpu=9 (qselect)"
     assert wanted in done.stderr
 
 

@@ -75,16 +75,8 @@ CASES += cases(
     ("ismir04_missing", r"tracklist\.csv: No such file", {"corpus/x": ""}, "", "ismir04"),
     ("ismir04_no_audio", "no such folder; --corpus-root must be", {TRACKLIST: ROW}, "", "ismir04"),
 )
-GOOD = {"d/wav.scp": "u1 a.wav\nu2 b.wav\n", "d/utt2genre": "u1 x\nu2 y\n", "d/genres.txt": "x\ny\n",
-        "d/utt2spk": "u1 s1\nu2 s2\n", "d/spk2utt": "s1 u1\ns2 u2\n"}  # fmt: skip
 VALIDATE = "utils/validate_data_dir.py --no-feats d"
 CASES += cases(VALIDATE, ("validate_missing", r"d: no such directory"), many=True)
-CASES += cases(
-    VALIDATE,
-    ("validate_command", r"wav\.scp:2: 'u2' is a command", {"d/wav.scp": "u1 a.wav\nu2 touch canary |\n"}),
-    base=GOOD,
-    many=True,
-)
 SCATTER = "steps/compute_scattering.py scp:w.scp ark,scp:f.ark,f.scp"
 TRACK = r"w\.scp: u1: "
 SCP = {"w.scp": "u1 x.wav\n"}

@@ -70,7 +70,7 @@ def cancelled(runner) -> str:
 
 LARGE = "--mem,2G,--num-threads,3,--max-jobs-run,2"
 SLURMS = "--mem-per-cpu=2G,--cpus-per-task=3,--parsable,--job-name=a.b ,--array=1-3%2 ,-p short"
-SGES = "-pe smp 3,-l mem_free=2G;ram_free=2G,-q short.q,-tc 2 ,-t 1-3 ,-N j1 ,-terse"
+SGES = "-pe smp 3,-l mem_free=2G,-q short.q,-tc 2 ,-t 1-3 ,-N j1 ,-terse"
 SUBMISSIONS = [  # runner, arguments, what is in the submission
     ("slurm.py", f"{LARGE},-p,short,JOB=1:3,log/a.b.JOB.log", SLURMS),
     ("slurm.py", f"log/7 é{'x' * 200}.log", f"--job-name=j7__{'x' * 56} "),

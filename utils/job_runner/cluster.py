@@ -48,7 +48,7 @@ def run(request: Request, engine: Scheduler) -> dict[int, str]:
 
     While this process lives, or the one that cancels its jobs, another runner of the same jobs is refused.
     """
-    conf = scheduler.read_site_conf(request.options.get("config"), engine.site_file, engine.built_in)
+    conf = scheduler.read_site_conf(request.options.get("config"), engine.site_file)
     conf.arguments(request)  # complains of options that it does not describe
     queue = Path(request.log_of(request.jobs[0])).absolute().parent / "q"
     name = request.same_log.rpartition("/")[2]

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, Protocol
 from utils.cli import UsageError
 from utils.job_runner.request import Request
 
+ROOT = Path(__file__).resolve().parents[2]
 COMMAND_SECONDS = 120  # for one call of a scheduler's program
 # What users have set there for their own eyes would hide jobs from ours.
 DEFAULTS_OF_USERS = ("SQUEUE_", "SACCT_", "SINFO_", "SCANCEL_")
@@ -81,7 +82,6 @@ class Scheduler(Protocol):
 
     index_variable: str  # in which it tells a task its index
     site_file: str
-    built_in: str  # what counts where there is no such file
     accounting: bool  # whether it knows of tasks that ended well what they lost on the way
 
     def array_limit(self) -> int:
@@ -147,11 +147,9 @@ class SiteConf:
         return [*self.command, *words, *request.native]
 
 
-def read_site_conf(path: str | None, standard: str, built_in: str) -> SiteConf:
-    """Read the file of ``--config``; without one the ``standard`` file, else ``built_in``, as Kaldi does."""
-    if path is None and not Path(standard).exists():
-        return SiteConf(built_in, "the built-in configuration")
-    name = path or standard
+def read_site_conf(path: str | None, standard: str) -> SiteConf:
+    """Read the file of ``--config``; without one the ``standard`` file, here or else the recipe's."""
+    name = path or (standard if Path(standard).exists() else str(ROOT / standard))
     try:
         return SiteConf(Path(name).read_text(encoding="utf-8"), name)
     except (OSError, UnicodeDecodeError) as error:
