@@ -37,7 +37,7 @@ def load(
 
 
 def compiled(sources: Sequence[Path], *flags: str) -> Path:
-    """Compile the first of the sources, which includes the others, unless the cache has it.
+    """Compile those of the sources that are no headers into one library, unless the cache has it.
 
     ``flags`` are left out if the compiler does not know them. OSError if there is no compiler or nowhere to
     write, SubprocessError if the compiler fails.
@@ -61,7 +61,14 @@ def _compiled(compiler: str, sources: Sequence[Path], *flags: str) -> Path:
     if not target.exists():
         with tempfile.TemporaryDirectory(dir=folder) as made:
             library = Path(made) / "library.so"
-            _run(compiler, *flags, "-o", str(library), str(sources[0]), "-lm")
+            _run(
+                compiler,
+                *flags,
+                "-o",
+                str(library),
+                *(str(path) for path in sources if path.suffix == ".c"),
+                "-lm",
+            )
             library.replace(target)
     return target
 

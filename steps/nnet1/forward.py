@@ -109,9 +109,8 @@ class Forward:
         self.block = self.on.block if side_by_side else self.on.large_block
 
     def _place(self) -> Any:
-        recurrence, rows = kernels.library(), kernels.rows()
-        if str(self.device) == "cpu" and recurrence and rows:
-            return Host(recurrence, rows, self.num_threads)
+        if str(self.device) == "cpu" and (library := kernels.library()) is not None:
+            return Host(library, self.num_threads)
         from steps.nnet1.gpu import Torch
 
         return Torch(self.device)

@@ -142,8 +142,8 @@ class Host:
     stack = staticmethod(np.stack)
     to_host = staticmethod(np.asarray)
 
-    def __init__(self, recurrence: ctypes.CDLL, rows: ctypes.CDLL, num_threads: int = 1) -> None:
-        self.recurrence, self.rows, self.num_threads = recurrence, rows, num_threads
+    def __init__(self, library: ctypes.CDLL, num_threads: int = 1) -> None:
+        self.library, self.num_threads = library, num_threads
 
     def layers(self, components: Sequence[nn.Component], _: nn.Generation) -> list[Layer]:
         """Make the layers of some components in order."""
@@ -153,9 +153,9 @@ class Host:
             if isinstance(last, AffineLayer) and last.activation is None and type(component) in ACTIVATIONS:
                 last.activation = type(component)
             elif isinstance(component, nn.AffineTransform):
-                layers.append(AffineLayer(component, self.rows, self.num_threads))
+                layers.append(AffineLayer(component, self.library, self.num_threads))
             elif isinstance(component, nn.Lstm):
-                layers.append(LstmLayer(component, self.recurrence, self.num_threads))
+                layers.append(LstmLayer(component, self.library, self.num_threads))
             else:
                 layers.append(Layer(component))
         return layers

@@ -77,7 +77,7 @@ def asked(kind: str) -> str:
 def chosen(kind: str, runs: Callable[[str], Mapping[str, Run]] | None = None) -> str:
     """Return the candidate for a kind of product: asked for, kept from before, or the fastest of ``runs``."""
     if kind not in _chosen:
-        without = ("c",) if "c" in KINDS[kind] and _compiled(kind) is None else ()
+        without = ("c",) if "c" in KINDS[kind] and kernels.library() is None else ()
         if asked(kind) in without:
             raise UserError(f"--kernels: {kind}=c was asked for and cannot be compiled, see the log")
         name = asked(kind) or kernels.kept_choice(kind)
@@ -86,10 +86,6 @@ def chosen(kind: str, runs: Callable[[str], Mapping[str, Run]] | None = None) ->
             name = measured if name in without else kernels.keep_choice(kind, measured)
         _chosen[kind] = name
     return _chosen[kind]
-
-
-def _compiled(kind: str) -> ctypes.CDLL | None:
-    return kernels.rows() if kind == "rows" else kernels.library()
 
 
 def identity() -> str:
@@ -110,7 +106,7 @@ def _runs(kind: str) -> dict[str, Run]:
     if kind == "gradient":
         a = a.t().contiguous().t()
     rest = (a, b, torch.zeros(rows, columns), 1e-3, 0.9 if kind == "gradient" else 0.0)
-    there = {"torch": True, "onednn": onednn_works(), "c": _compiled(kind) is not None}
+    there = {"torch": True, "onednn": onednn_works(), "c": kernels.library() is not None}
     return {name: partial(_WAYS[name], *rest) for name in KINDS[kind] if there[name]}
 
 
@@ -147,7 +143,7 @@ def multiply(
 
 def rows_in_c(*tensors: torch.Tensor) -> ctypes.CDLL | None:
     """Return the kernels for what goes row by row, if they are the choice and can take such tensors."""
-    return kernels.rows() if _fit(*tensors) and chosen("rows") == "c" else None
+    return kernels.library() if _fit(*tensors) and chosen("rows") == "c" else None
 
 
 def _fit(*tensors: torch.Tensor) -> bool:
@@ -158,7 +154,7 @@ def by_c(
     a: torch.Tensor, b: torch.Tensor, out: torch.Tensor, alpha: float = 1.0, beta: float = 0.0
 ) -> torch.Tensor:
     """See :func:`multiply`; with few columns, ``alpha`` 1 and ``beta`` 0."""
-    weight, library = b.t(), kernels.rows()
+    weight, library = b.t(), kernels.library()
     if library is None or not _fit(a, weight, out):
         return by_torch(a, b, out, alpha, beta)
     pointers = (part.data_ptr() for part in (a, weight, out))

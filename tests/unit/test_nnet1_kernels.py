@@ -27,7 +27,6 @@ def choose_again():
     yield
     products.use("auto")
     kernels.library.cache_clear()
-    kernels.rows.cache_clear()
 
 
 @pytest.fixture
@@ -115,7 +114,7 @@ def trained(name: str, generation: nn.Generation, classes: int, rows: int, optio
 @pytest.mark.parametrize("options", [TrainOptions(0.01), TrainOptions(0.01, 0.5, 1e-4, 1e-3)], ids=str)
 @pytest.mark.parametrize("case", [("modern", 6, 67), ("2014", 9, 32), ("modern", 1, 5)], ids=str)
 def test_a_dnn_with_its_end_in_c_learns_what_it_learns_in_torch(case, options):
-    if kernels.rows() is None:
+    if kernels.library() is None:
         pytest.skip("no C compiler here: plain torch is what runs, and the other tests check it")
     ours, plain = (trained(name, *case, options) for name in ("c", "torch"))
     torch.testing.assert_close(ours, plain, atol=1e-5, rtol=1e-5)
@@ -135,7 +134,7 @@ def assert_equal_for_all_threads(results) -> None:
 
 
 def test_the_bits_of_a_dnns_end_do_not_depend_on_the_number_of_threads():
-    if kernels.rows() is None:
+    if kernels.library() is None:
         pytest.skip("no C compiler here")
     products.use("rows=c")
     params = [(torch.randn(m, n), torch.randn(m)) for n, m in ((3, 80), (80, 6))]
@@ -215,7 +214,7 @@ def test_without_a_compiler_a_library_does_the_work(monkeypatch, tmp_path, capsy
     found = Net(nn.Network([make(5, 4, 3)])).lstms[0]
     assert type(found) is LstmLayer and {found.thin, found.back} <= {"torch", "onednn"}
     told = capsys.readouterr().err
-    assert "No recurrence in C: no C compiler on PATH" in told
+    assert "No kernels of networks in C: no C compiler on PATH" in told
     assert f"Products (thin): {found.thin} (onednn " in told
     products.use("c")
     with pytest.raises(UserError, match="thin=c was asked for and cannot be compiled"):
@@ -226,7 +225,7 @@ def test_without_a_compiler_a_library_does_the_work(monkeypatch, tmp_path, capsy
 def test_processes_may_compile_at_once_and_a_bad_compiler_is_survived(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with ThreadPoolExecutor() as pool:
-        paths = set(pool.map(lambda _: native.compiled((kernels.LSTM, kernels.HEADER)), range(3)))
+        paths = set(pool.map(lambda _: native.compiled(kernels.SOURCES), range(3)))
     assert len(paths) == 1
     assert [path.name for path in (tmp_path / "compiled-kernels").iterdir()] == [paths.pop().name]
     (tmp_path / "bin").mkdir()
@@ -235,7 +234,7 @@ def test_processes_may_compile_at_once_and_a_bad_compiler_is_survived(monkeypatc
     monkeypatch.setenv("PATH", f"{tmp_path}/bin")
     kernels.library.cache_clear()
     assert kernels.library() is None
-    assert "No recurrence in C" in capsys.readouterr().err
+    assert "No kernels of networks in C" in capsys.readouterr().err
 
 
 TRITON_SHAPES = [
