@@ -1,8 +1,7 @@
 """Scattering features equal to ScatNet's.
 
 >>> from steps.scattering import Config, features
->>> frames = features(signal, Config())  # doctest: +SKIP
->>> frames.shape  # doctest: +SKIP
+>>> features(signal, Config()).shape  # of 12 s  # doctest: +SKIP
 (65, 525)
 """
 
@@ -13,24 +12,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steps import mapped
-from steps.scattering import fast, renormalise
-from steps.scattering.config import Config
-from steps.scattering.paths import columns, num_dims
+from steps.scattering import blocks, compiled
+from steps.scattering.config import Config, coarse_columns, columns, num_dims, parents
 from steps.scattering.wav import Signal
-from utils.cli import UserError
 
 if TYPE_CHECKING:
     import torch
 
 FRAMES_AT_ONCE = 512
+FILTERED_AT_ONCE = 8192  # values: double precision takes memory
 BACKENDS = ("fast", "kymatio")
 Label = TypeVar("Label")
 
-__all__ = ["BACKENDS", "Config", "columns", "features", "features_of_tracks", "num_dims"]
+__all__ = [
+    "BACKENDS",
+    "Config",
+    "columns",
+    "features",
+    "features_of_tracks",
+    "log_features",
+    "make_ready",
+    "num_dims",
+]
 
 
-def features(
-    signal: Signal,
+def features(signal: Signal, config: Config | None = None, **options: Any) -> NDArray[np.floating]:
+    """Scattering features of one track, as :func:`features_of_tracks` has them."""
+    return next(features_of_tracks([("the signal", signal)], config, **options))[1]
+
+
+def features_of_tracks(
+    tracks: Iterable[tuple[Label, Signal]],
     config: Config | None = None,
     *,
     raw: bool = False,
@@ -39,64 +51,92 @@ def features(
     num_threads: int = 1,
     num_hops: int | None = None,
     backend: str = "fast",
-) -> NDArray[np.floating]:
-    """Scattering features of one track of at least one window (``config.T`` samples) of audio in [-1, 1].
+) -> Iterator[tuple[Label, NDArray[np.floating]]]:
+    """Yield scattering features of tracks of audio in [-1, 1], with the labels that they came with.
 
     ``raw`` stops before renormalisation and logarithm, at coefficients in ScatNet's scale. The result depends
     on ``dtype`` (``float32`` or ``float64``) and ``num_hops`` (length of the blocks, by default chosen from
     the track's length), not on ``num_threads`` of the CPU. ``backend`` is ``fast``, or ``kymatio``: its core
     on our filters, on the CPU, in double precision.
 
-    Returns one row every ``config.hop`` samples, centred there [shape=(frames, dims)]; ``columns(config)``
-    says what they are. Raises UserError if the signal has a NaN or is too short.
+    There is a row every ``config.hop`` samples, centred there (frames, dims); ``columns(config)`` says what
+    they are. A UserError, which begins with the label, if a track has a NaN or is shorter than a window.
     """
     config = config or Config()
+    for piece in _computed(tracks, config, dtype, device, num_threads, num_hops, backend):
+        averages = piece.averages
+        mapped.let_go(averages)
+        if piece.is_last:
+            if backend == "fast":
+                _lowpass_coarse(averages, config)
+            # A few frames at a time: the double precision in between takes memory.
+            for some in mapped.blocks(averages, FRAMES_AT_ONCE):
+                some *= np.asarray(config.scale, dtype=averages.dtype)
+                if not raw:
+                    some[:] = log_features(some, config)
+            yield piece.label, averages
+
+
+def make_ready(config: Config, num_threads: int = 1) -> None:
+    """Begin, in a thread, to make the filters of the longest block, that of tracks from half a minute on."""
+    if compiled.works(config):
+        compiled.begin(config, blocks.block_sizes(config)[-1], num_threads)
+
+
+def _computed(
+    tracks: Iterable[tuple[Any, Signal]],
+    config: Config,
+    dtype: str,
+    device: "torch.device | str",
+    num_threads: int,
+    num_hops: int | None,
+    backend: str,
+) -> Iterator[blocks.Piece]:
+    """Yield the blocks of tracks when their averages are in their rows."""
     if backend == "kymatio":
         from steps.scattering import reference
 
-        averages = reference.averages(signal, config).astype(dtype)
-    elif str(device) == "cpu":
-        averages = fast.averages(signal, config, dtype, num_threads, num_hops)
+        for piece in blocks.pieces(tracks, config, dtype, num_hops or reference.BLOCK_HOPS):
+            reference.compute(piece, config)
+            yield piece
+    elif str(device) == "cpu" and dtype == "float32" and compiled.works(config):
+        for piece in blocks.pieces(tracks, config, dtype, num_hops):
+            compiled.begin(config, piece.plan.num_hops, num_threads).result()(piece)
+            yield piece
     else:
-        options: dict[str, Any] = {"raw": raw, "dtype": dtype, "num_hops": num_hops}
-        return next(features_of_tracks([("the signal", signal)], config, device=device, **options))[1]
-    return _finished(averages, config, raw=raw)
+        import torch  # two seconds, which compiled code does without
+
+        from steps.scattering import in_torch
+
+        pieces = blocks.pieces(tracks, config, dtype, num_hops)
+        yield from in_torch.computed(pieces, config, dtype, torch.device(device))
 
 
-def features_of_tracks(
-    tracks: Iterable[tuple[Label, Signal]],
-    config: Config | None = None,
-    *,
-    device: "torch.device | str" = "cpu",
-    **options: Any,
-) -> Iterator[tuple[Label, NDArray[np.floating]]]:
-    """Yield the features of tracks as :func:`features` has them, with the labels that they came with.
+def _lowpass_coarse(averages: NDArray[np.floating], config: Config) -> None:
+    """Low-pass in place, continued as mirror images, what has the frame rate already (frames, dims)."""
+    frames, coarse = len(averages), list(coarse_columns(config))
+    spread = config.banks(0)[1].lowpass_width / config.hop
+    response = np.exp(-0.5 * (np.arange(frames + 1) * (np.pi / frames) * spread) ** 2)
+    found = mapped.empty((len(coarse), frames), averages.dtype)
+    for number, block in enumerate(mapped.blocks(averages)):
+        found[:, number * mapped.ROWS :][:, : len(block)] = block[:, coarse].T
+        mapped.let_go(found)
+    for rows in mapped.blocks(found, max(1, FILTERED_AT_ONCE // frames)):
+        spectrum = np.fft.rfft(np.concatenate([rows, rows[:, ::-1]], axis=1).astype(np.float64))
+        rows[:] = np.fft.irfft(spectrum * response, 2 * frames)[:, :frames]
+    for number, block in enumerate(mapped.blocks(averages)):
+        block[:, coarse] = found[:, number * mapped.ROWS :][:, : len(block)].T
+        mapped.let_go(found)
 
-    On CUDA, blocks of several tracks are computed together, and a thread takes the tracks from their iterator
-    ahead of use. An error in a track begins with its label.
+
+def log_features(raw: NDArray[np.floating], config: Config) -> NDArray[np.float64]:
+    """ScatNet's renormalisation and logarithm of coefficients in its scale [shape=(frames, dims)].
+
+    Order 2 is divided by its parents, ``S2 / (S1 + 2^-20 scale)``, then ``log(|S| + 2^-20 scale)`` taken.
     """
-    config = config or Config()
-    if str(device) == "cpu" or options.get("backend") == "kymatio":
-        for label, signal in tracks:
-            try:
-                yield label, features(signal, config, **options)
-            except UserError as error:
-                raise UserError(f"{label}: {error}") from error
-        return
-    import torch
-
-    from steps.scattering import batches
-
-    dtype, where = options.get("dtype", "float32"), torch.device(device)
-    for label, averages in batches.averages(tracks, config, dtype, where, options.get("num_hops")):
-        yield label, _finished(averages, config, raw=options.get("raw", False))
-
-
-def _finished(averages: NDArray[np.floating], config: Config, *, raw: bool) -> NDArray[np.floating]:
-    """Scale averages as ScatNet does, renormalise and take logarithms, in place."""
-    # A few frames at a time: the double precision in between takes memory.
-    for piece in mapped.blocks(averages, FRAMES_AT_ONCE):
-        piece *= np.asarray(config.scale, dtype=averages.dtype)
-        if not raw:
-            piece[:] = renormalise.features(piece, config)
-    return averages
+    floor = config.scale * 2.0**-20
+    above = parents(config)
+    second = above >= 0
+    result = raw.astype(np.float64)
+    result[:, second] /= result[:, above[second]] + floor
+    return np.log(np.abs(result) + floor)

@@ -1,24 +1,33 @@
-"""How a track is cut into blocks, and ScatNet's rule at its two ends.
+"""How tracks are cut into blocks, ScatNet's rule at their two ends, and the filters of a block.
 
 A signal of N samples continues as its mirror image, ``x[-1 - i] = x[i]``, at every layer anew and at
 the layer's own rate. Blocks overlap by a margin on either side; what a margin spoils is thrown away.
 """
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from steps.scattering.config import Config
+from steps import mapped
+from steps.scattering import filters
+from steps.scattering.config import Config, Group, groups, num_dims
 from steps.scattering.wav import Signal
 from utils.cli import UserError
+
+Reals = NDArray[np.floating]
 
 # Twelve hops at T = 8192: the slowest second-order paths reach as far.
 MARGIN_WIDTHS = 20.75
 NUM_HOPS = (32, 48, 64, 96, 128, 160, 192)
 FULL_BLOCK_SAMPLES = 192 * 4096
+# A low-pass that is above CUT at the Nyquist frequency of its rate is sampled on a grid of CUT_GRID hops.
+CUT = 1e-10
+CUT_GRID = 4096
+ZEROS = 16  # behind each band, for vectors that begin in it
 
 
 @dataclass(frozen=True)
@@ -58,7 +67,7 @@ def margin_hops(config: Config) -> int:
 
 
 def block_sizes(config: Config) -> list[int]:
-    """Lengths of block that are in use, in hops, ascending; all even and quick to transform."""
+    """Lengths of block that are in use, in hops, ascending; all multiples of 16 and quick to transform."""
     longest = max(NUM_HOPS[-1], FULL_BLOCK_SAMPLES // config.hop)
     sizes = {size << doubled for size in NUM_HOPS for doubled in range(longest.bit_length())}
     return sorted(size for size in sizes if 2 * margin_hops(config) + 2 <= size <= longest)
@@ -76,7 +85,7 @@ def layout(config: Config, num_samples: int, num_hops: int | None = None) -> Lay
     return Layout(num_samples, frames, config.hop, num_hops, margin)
 
 
-def cut(signal: Signal, plan: Layout, block: int) -> NDArray[np.floating]:
+def cut(signal: Signal, plan: Layout, block: int) -> Reals:
     """Take the samples of a block, zeros where the track does not reach; UserError if one is not finite."""
     start, size = plan.start(block), plan.num_hops * plan.hop
     low, high = max(0, start), min(len(signal), start + size)
@@ -89,8 +98,168 @@ def cut(signal: Signal, plan: Layout, block: int) -> NDArray[np.floating]:
     return samples
 
 
+class Piece(NamedTuple):
+    """A block of a track, its samples, and where the averages of the whole track go."""
+
+    label: Any
+    plan: Layout
+    block: int
+    samples: Any
+    averages: Reals
+
+    @property
+    def rows(self) -> Reals:
+        """Where the averages of the block go [shape=(frames, dims)]."""
+        return self.averages[slice(*self.plan.frames(self.block))]
+
+    @property
+    def is_last(self) -> bool:
+        """Whether it is the last one of its track."""
+        return self.block == self.plan.num_blocks - 1
+
+
+def pieces(
+    tracks: Iterable[tuple[Any, Signal]], config: Config, dtype: str, num_hops: int | None = None
+) -> Iterator[Piece]:
+    """Yield the blocks of tracks with labels, with which an error in a track begins."""
+    for label, signal in tracks:
+        try:
+            plan = layout(config, len(signal), num_hops)
+            averages = mapped.empty((plan.num_frames, num_dims(config)), dtype)
+            for block in range(plan.num_blocks):
+                yield Piece(label, plan, block, cut(signal, plan, block), averages)
+        except UserError as error:
+            raise UserError(f"{label}: {error}") from error
+
+
 def mirror_places(place: Any, start: Any, length: Any) -> Any:
     """Say what each ``place`` in a block is a mirror image of; itself if that lies outside the block."""
     period = (place + start) % (2 * length)
     source = length - (abs(2 * (period - length) + 1) + 1) // 2 - start
     return place + (source - place) * ((source >= 0) & (source < len(place)))
+
+
+class Band(NamedTuple):
+    """One filter where it is not negligible: ``values`` for the bins from ``start`` on, then ``ZEROS`` zeros.
+
+    Cut into rows of as many bins as its output has samples, the last one short, and added up, spectrum
+    times band is folded to the output's rate. The fold leaves out a shift of all bins, which multiplies the
+    output by a complex number of modulus 1: nothing is lost, for a modulus always follows.
+    """
+
+    start: int
+    values: Reals
+
+
+class Bands(NamedTuple):
+    """All filters of a configuration for blocks of one length.
+
+    ``groups`` has for each group the wavelets of its members and those of its children, ``taps[r]`` is the
+    decimating low-pass of orders 1 and 2 at resolution ``r`` (all but the frame rate's own) and
+    ``zero[block]`` that of order 0 [shape=(taps, hop / 2^r)].
+    """
+
+    groups: list[tuple[Group, list[Band], list[Band]]]
+    taps: dict[int, Reals]
+    zero: list[Reals]
+
+
+class Place(NamedTuple):
+    """The bins of a band from ``start`` to ``end``; the first is the Nyquist frequency if ``halved``."""
+
+    bank: filters.Bank
+    n: int
+    start: int
+    end: int
+    halved: bool = False
+
+    def sample(self, step: float, values: Reals) -> None:
+        """Evaluate the wavelet at its bins, which are ``step`` apart."""
+        self.bank.sample(self.n, self.start, step, values)
+        if self.halved:
+            both = self.bank.response(self.n, np.array([self.start, -self.start]) * step)
+            values[0] = 0.5 * float(np.sum(both))
+
+
+def band_edges(bank: filters.Bank, n: int, num_bins: int, dtype: str) -> tuple[int, int]:
+    """Return the first bin of a wavelet and the number of its bins, on the full-rate grid."""
+    low, high = bank.interval(n, filters.NEGLIGIBLE[dtype])
+    step = 2.0 * math.pi / num_bins
+    first = math.floor(low / step)
+    return first, min(num_bins, math.ceil(high / step) - first + 1)
+
+
+def first_place(bank: filters.Bank, n: int, num_bins: int, num_out: int, dtype: str) -> Place:
+    """Place a first-layer wavelet in a spectrum known from bin ``-num_bins / 2`` to ``num_bins - 1``."""
+    start, size = band_edges(bank, n, num_bins, dtype)
+    size = max(size, num_out)
+    start = max(0 if size == num_bins else start, -(num_bins // 2))
+    return Place(bank, n, start, start + size)
+
+
+def second_place(bank: filters.Bank, n: int, num_bins: int, num_in: int, num_out: int, dtype: str) -> Place:
+    """Place a second-layer wavelet in spectra of signals of ``num_in``, then ``num_out`` samples.
+
+    The filter of a rate is the full-rate filter up to the rate's Nyquist frequency and half of it there,
+    as ScatNet has it; the spectrum is known from bin ``-num_in / 2`` to ``num_in / 2 - 1``.
+    """
+    low, size = band_edges(bank, n, num_bins, dtype)
+    half = num_in // 2
+    start, end = max(low, -half), min(low + size, half)
+    end = max(end, start + num_out)
+    start, end = start - max(0, end - half), min(end, half)
+    return Place(bank, n, start, end, halved=start == -half and num_in < num_bins)
+
+
+def lowpass_taps(width: float, hop: int, resolution: int, negligible: float, longest: int) -> Reals:
+    """Low-pass in time, cut into hops: the weight of sample ``s`` of hop ``m + q`` in frame ``m``.
+
+    Sum 1; a Gaussian of standard deviation ``width`` full-rate samples. Where the resolution's Nyquist
+    frequency cuts the Gaussian's spectrum, it rings in time and is given ``longest`` hops on either
+    side [shape=(hops, hop / 2^resolution)]; ``q`` from ``-hops / 2`` on.
+    """
+    per_hop = hop >> resolution
+    spread = width / (1 << resolution)
+    if math.exp(-0.5 * (spread * math.pi) ** 2) < CUT:  # at the Nyquist frequency
+        hops = math.ceil(filters.reach(1.0 / width, negligible) / hop)
+        distance = np.arange(-hops * per_hop, hops * per_hop) / spread
+        weights = np.exp(-0.5 * distance**2) / (spread * math.sqrt(2.0 * math.pi))
+        return weights.reshape(2 * hops, per_hop)
+    size = CUT_GRID * per_hop
+    response = np.exp(-0.5 * (np.arange(size // 2 + 1) * (2.0 * math.pi / size) * spread) ** 2)
+    weights = np.roll(np.fft.irfft(response, size), longest * per_hop)[: 2 * longest * per_hop]
+    return weights.reshape(2 * longest, per_hop)
+
+
+def build(config: Config, num_hops: int, dtype: str) -> Bands:
+    """Evaluate all filters for blocks of ``num_hops`` hops, an even number, in ``dtype``."""
+    num_bins = num_hops * config.hop
+    wanted = []
+    for group in groups(config):
+        num_in = num_bins >> group.resolution
+        first = [first_place(config.banks(b)[0], n, num_bins, num_in, dtype) for b, n in group.members]
+        second = [
+            second_place(group.second, child.n2, num_bins, num_in, num_bins >> child.resolution, dtype)
+            for child in group.children
+        ]
+        wanted.append((group, first, second))
+    places = list(dict.fromkeys(place for _, first, second in wanted for place in (*first, *second)))
+    sizes = [place.end - place.start + ZEROS for place in places]
+    parts = np.split(np.zeros(sum(sizes), dtype), np.cumsum(sizes)[:-1])  # in one piece: large pages
+    made = {place: Band(place.start, part[:-ZEROS]) for place, part in zip(places, parts, strict=True)}
+    for place, band in made.items():
+        place.sample(2.0 * math.pi / num_bins, band.values)
+
+    def taps(bank: filters.Bank, rate: int) -> Reals:
+        negligible = filters.NEGLIGIBLE[dtype]
+        return lowpass_taps(bank.lowpass_width, config.hop, rate, negligible, margin_hops(config)).astype(
+            dtype
+        )
+
+    rates = {group.resolution for group in groups(config)}
+    rates |= {child.resolution for group in groups(config) for child in group.children}
+    return Bands(
+        [(group, [made[p] for p in first], [made[p] for p in second]) for group, first, second in wanted],
+        {rate: taps(config.banks(0)[1], rate) for rate in sorted(rates) if config.hop >> rate > 1},
+        [taps(config.banks(block)[0], 0) for block in range(len(config.Q))],
+    )

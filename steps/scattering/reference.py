@@ -14,9 +14,8 @@ from kymatio.scattering1d.backend.numpy_backend import backend
 from kymatio.scattering1d.core.scattering1d import scattering1d
 from numpy.typing import NDArray
 
-from steps.scattering import blocks, filters, paths
-from steps.scattering.config import Config
-from steps.scattering.wav import Signal
+from steps.scattering import blocks, filters
+from steps.scattering.config import Config, columns
 
 BLOCK_HOPS = 96
 OVERSAMPLING = 1
@@ -50,7 +49,7 @@ class Reference:
 
         @functools.cache
         def wavelets(bank: filters.Bank, count: int) -> dict[int, dict]:
-            octaves = [filters.wavelet_resolution(width, oversampling=0) for width in bank.widths]
+            octaves = [filters.resolution(width, oversampling=0) for width in bank.widths]
             every = enumerate(zip(bank.centres.tolist(), bank.widths.tolist(), octaves, strict=True))
             return {n: made(bank.response(n, omega), *own, count) for n, own in every}
 
@@ -65,12 +64,12 @@ class Reference:
 
     def block(self, samples: NDArray[np.floating]) -> NDArray[np.float64]:
         """Averages of one block, its margins included [shape=(num_hops, dims)]."""
-        columns: list[NDArray[np.float64]] = []
+        found: dict[tuple[int, int, int], NDArray[np.float64]] = {}
         for block, (first, second, lowpass, averaging) in enumerate(self.banks):
-            found = self._run(samples, first, second, averaging) if self.config.max_order else {}
-            found |= self._run(samples, {}, {}, lowpass)  # order 0 has a low-pass of its own
-            columns += [found[path] for path in paths.block_paths(self.config, block)]
-        return np.stack(columns, axis=1)
+            own = self._run(samples, first, second, averaging) if self.config.max_order else {}
+            own |= self._run(samples, {}, {}, lowpass)  # order 0 has a low-pass of its own
+            found |= {(block, *path): values for path, values in own.items()}
+        return np.stack([found[c.block, c.n1, c.n2] for c in columns(self.config)], axis=1)
 
     def _run(
         self, samples: NDArray[np.floating], first: dict, second: dict, averaging: dict
@@ -90,17 +89,12 @@ class Reference:
         return {(*path["n"], -1, -1)[:2]: np.asarray(path["coef"]).reshape(-1) for path in found}
 
 
-default_reference = functools.lru_cache(maxsize=1)(Reference)
+reference = functools.lru_cache(maxsize=1)(Reference)
 
 
-def averages(signal: Signal, config: Config, made: Reference | None = None) -> NDArray[np.float64]:
-    """Coefficients before ScatNet's factor, by kymatio's core with the filters of ``made`` (frames, dims)."""
-    made = made or default_reference(config)
-    plan = blocks.layout(config, len(signal), made.num_hops)
-    result = np.empty((plan.num_frames, paths.num_dims(config)))
-    for block in range(plan.num_blocks):
-        samples = blocks.cut(signal, plan, block)
-        samples = samples[blocks.mirror_places(np.arange(len(samples)), plan.start(block), len(signal))]
-        low, high = plan.frames(block)
-        result[low:high] = made.block(samples)[plan.margin : plan.margin + high - low]
-    return result
+def compute(piece: blocks.Piece, config: Config, dtype: str = "float64") -> None:
+    """Write the averages of a block of a track into its rows."""
+    plan, places = piece.plan, np.arange(len(piece.samples))
+    samples = piece.samples[blocks.mirror_places(places, plan.start(piece.block), plan.num_samples)]
+    found = reference(config, dtype, plan.num_hops).block(samples)
+    piece.rows[:] = found[plan.margin :][: len(piece.rows)]

@@ -1,7 +1,6 @@
 """Reading the WAV files that features are computed from."""
 
 import io
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,33 +45,30 @@ def open_wav(
     name: str, sample_rate: int, where: str, *, allow_pipes: bool = False, segment: Segment | None = None
 ) -> Iterator[Samples]:
     """Open a file, or a command ending in ``|`` if allowed, or a segment of it; UserError if it is amiss."""
+    source: io.BytesIO | str = name
     with archive.open_input(name, allow_pipes=allow_pipes, where=where) as stream:
-        source = stream if stream.seekable() else io.BytesIO(stream.read())
-        head = source.read(8)
-        size = source.seek(0, io.SEEK_END)
-        declared = int.from_bytes(head[4:8], "little") + 8
-        if head[:4] == b"RIFF" and size < declared and not name.endswith("|"):
-            raise UserError(f"{where}: {name}: truncated: expected {declared} bytes, got {size}; {REMEDY}")
-        source.seek(0)
-        given: io.BytesIO | int = source if isinstance(source, io.BytesIO) else source.fileno()
-        if isinstance(given, int):  # libsndfile reads it faster than through Python
-            os.lseek(given, 0, os.SEEK_SET)
-        try:
-            file = soundfile.SoundFile(given, closefd=False)
-        except soundfile.LibsndfileError as error:
-            raise UserError(f"{where}: {name}: expected a WAV file: {error.error_string} {REMEDY}") from error
-        with file:
-            if file.samplerate != sample_rate:
+        if name.endswith("|"):
+            source = io.BytesIO(stream.read())
+        else:
+            head, size = stream.read(8), stream.seek(0, io.SEEK_END)
+            declared = int.from_bytes(head[4:], "little") + 8
+            if head[:4] == b"RIFF" and size < declared:
                 raise UserError(
-                    f"{where}: {name}: expected {sample_rate} Hz, got {file.samplerate} Hz; {REMEDY}"
+                    f"{where}: {name}: truncated: expected {declared} bytes, got {size}; {REMEDY}"
                 )
-            if file.channels != 1:
-                raise UserError(f"{where}: {name}: expected one channel, got {file.channels}; {REMEDY}")
-            try:
-                span = segment.span(file.frames, sample_rate) if segment else (0, file.frames)
-            except UserError as error:
-                raise UserError(f"{where}: {error}") from error
-            yield Samples(file, *span)
+    try:
+        file = soundfile.SoundFile(source)
+    except soundfile.LibsndfileError as error:
+        raise UserError(f"{where}: {name}: expected a WAV file: {error.error_string} {REMEDY}") from error
+    with file:
+        if (file.samplerate, file.channels) != (sample_rate, 1):
+            got = f"{file.samplerate} Hz and {file.channels}; {REMEDY}"
+            raise UserError(f"{where}: {name}: expected {sample_rate} Hz and one channel, got {got}")
+        try:
+            span = segment.span(file.frames, sample_rate) if segment else (0, file.frames)
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from error
+        yield Samples(file, *span)
 
 
 def read_wavs(

@@ -37,9 +37,8 @@ def kymatio_core(audio: np.ndarray) -> Callable[[], object]:
     """Kymatio's core with ScatNet's filters on one block, or on blocks of 192 hops."""
     from steps.scattering import Config, blocks, reference
 
-    hops = blocks.layout(Config(), len(audio)).num_hops
-    made = reference.Reference(Config(), "float32", num_hops=hops)
-    return lambda: reference.averages(audio, Config(), made)
+    pieces = list(blocks.pieces([("", audio)], Config(), "float32"))
+    return lambda: [reference.compute(piece, Config(), "float32") for piece in pieces]
 
 
 def on_cuda(folder: str, audio: np.ndarray) -> Callable[[], object]:
@@ -77,16 +76,17 @@ def measure(system: str, seconds: float, threads: int, repeats: int) -> tuple[fl
 
 def transforms(num_hops: int) -> list[tuple[bool, int, int]]:
     """List a block's Fourier transforms as (whether it is real, rows, samples)."""
-    from steps.scattering import Config, paths
+    from steps.scattering import Config
+    from steps.scattering.config import groups
 
     samples = num_hops * Config().hop
     found = [(True, 1, samples)]
-    for group in paths.groups(Config()):
+    for group in groups(Config()):
         size = samples >> group.resolution
         found.append((False, len(group.members), size))
         if group.children:
             found.append((True, len(group.members), size))
-        found += [(False, child.count, samples >> child.resolution) for child in group.children]
+        found += [(False, len(child.columns), samples >> child.resolution) for child in group.children]
     return found
 
 
@@ -120,10 +120,10 @@ def bare_transforms(num_hops: int, repeats: int) -> float:
 
 def costs() -> tuple[float, float, float]:
     """Time the filters of the longest block, and in turns the transforms of 30 s alone and all that we do."""
-    from steps.scattering import Config, bands, features
+    from steps.scattering import Config, compiled, features
 
     start = time.process_time()
-    bands.build(Config(), 192, "float32")
+    compiled.Transform(Config(), 192)
     build, audio = time.process_time() - start, signal(30)
     features(audio)
     bare, own = [], []

@@ -85,7 +85,7 @@ CASES += cases(
     ("scatter_empty", rf"{TRACK}x\.wav: expected a WAV file", b""),
     ("scatter_one_less", rf"{TRACK}.*expected 8192 samples.*8191", wav(NOISE[:8191])),
     ("scatter_cut", rf"{TRACK}x\.wav: truncated: expected 18044 bytes, got 17944", WAV[:-100]),
-    ("scatter_rate", r"x\.wav: expected 22050 Hz, got 44100 Hz", wav(NOISE, 44100)),
+    ("scatter_rate", r"x\.wav: expected 22050 Hz and one channel, got 44100 Hz and 1", wav(NOISE, 44100)),
     ("scatter_nan", rf"{TRACK}.*sample 9000.*nan", wav(np.append(NOISE, np.nan), subtype="FLOAT")),
     ("scatter_pipe", rf"{TRACK}.*allow-pipes", {"w.scp": "u1 touch canary |\n"}),
     file="x.wav",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from steps.scattering import Config, batches, blocks, fast, features, features_of_tracks
+from steps.scattering import Config, blocks, features, features_of_tracks, in_torch
 from tests.unit.test_nnet1_gpu import META, OneDevice
 from utils.cli import UserError
 
@@ -18,10 +18,10 @@ SECONDS = (2.0, 3.1, 5.2, 0.5, 2.1, 7.0, 2.0, 3.3, 2.2)
 @pytest.fixture
 def as_on_a_gpu(monkeypatch):
     """Blocks three at a time, and no batch of other tests."""
-    monkeypatch.setattr(batches, "TOGETHER", 3)
-    batches.batch.cache_clear()
+    monkeypatch.setattr(in_torch, "TOGETHER", 3)
+    in_torch.batch.cache_clear()
     yield
-    batches.batch.cache_clear()
+    in_torch.batch.cache_clear()
 
 
 def noise(seconds: float, seed: int) -> np.ndarray:
@@ -30,21 +30,22 @@ def noise(seconds: float, seed: int) -> np.ndarray:
     return (0.1 * rng.standard_normal(count) * np.linspace(0.2, 1, count)).astype(np.float32)
 
 
-def all_averages(tracks, config, **options):
-    return [array for _, array in batches.averages(enumerate(tracks), config, "float32", CPU, **options)]
+def all_raw(tracks, config):
+    found = features_of_tracks(enumerate(tracks), config, raw=True, device=CPU)
+    return [array for _, array in found]
 
 
 @pytest.mark.usefixtures("as_on_a_gpu")
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"T{config.T}")
 def test_tracks_in_batches_have_the_bits_that_they_have_alone_and_the_numbers_of_the_cpu(config):
     tracks = [noise(seconds, number) for number, seconds in enumerate(SECONDS)]
-    found = all_averages(tracks, config)
+    found = all_raw(tracks, config)
     assert [len(one) for one in found] == [config.num_frames(len(track)) for track in tracks]
     for number in (2, 5, 8):
-        [alone] = all_averages([tracks[number]], config)
+        [alone] = all_raw([tracks[number]], config)
         assert np.array_equal(found[number], alone)
     for track, together in zip(tracks, found, strict=True):
-        on_cpu = fast.averages(track, config)
+        on_cpu = features(track, config, raw=True)
         assert np.linalg.norm(together - on_cpu) <= 1e-5 * np.linalg.norm(on_cpu)
 
 
@@ -73,7 +74,7 @@ def test_tracks_are_not_all_read_before_the_first_is_given_out():
             yield number, noise(0.4, number)
 
     config = Config(T=256)
-    assert len(list(islice(batches.averages(tracks(), config, "float32", CPU), 2))) == 2
+    assert len(list(islice(features_of_tracks(tracks(), config, device=CPU), 2))) == 2
     assert len(begun) < 60
 
 
@@ -90,9 +91,9 @@ def test_mirror_images_are_found_by_torch_as_by_numpy(num_samples):
 def test_every_tensor_of_a_batch_is_on_the_gpu():
     config = Config(T=512)
     with OneDevice():
-        one = batches.Batch(config, 32, "float32", META)
+        one = in_torch.Batch(config, 32, "float32", META, 3)
         plan = blocks.layout(config, 5000, 32)
-        pieces = [batches.Piece("a", plan, 0, torch.zeros(one.made.num_samples), np.empty(0))] * 2
+        pieces = [blocks.Piece("a", plan, 0, torch.zeros(one.made.num_samples), np.empty(0))] * 2
         _, averages, _ = one.start(pieces)
     assert averages.device == META
     assert averages.shape == (3, one.made.num_dims, one.made.num_frames)

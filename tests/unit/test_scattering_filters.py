@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steps.scattering import Config, blocks, columns, filters, num_dims, paths
-from steps.scattering.config import parse_quality
+from steps.scattering import Config, blocks, columns, filters, num_dims
+from steps.scattering.config import csv_lines, groups, parse_quality
 from utils.cli import UserError
 
 GRID = 2**17
@@ -28,28 +28,28 @@ def test_morlets_have_zero_mean_and_gabors_have_not(bank):
 @pytest.mark.parametrize("bank", BANKS)
 def test_littlewood_paley_sum_has_the_maximum_two_and_no_hole(bank):
     total = np.zeros(GRID)
-    for n in range(filters.num_logarithmic(bank.Q, bank.T)):
+    for n in range(bank.num_logarithmic):
         total += bank.response(n, OMEGA) ** 2
     assert total.max() == pytest.approx(2.0, rel=1e-6)
-    lowest = bank.centres[filters.num_logarithmic(bank.Q, bank.T) - 1]
+    lowest = bank.centres[bank.num_logarithmic - 1]
     inside = (lowest < OMEGA) & (bank.centres[0] > OMEGA)
     assert total[inside].min() > 0.9
 
 
 def test_lowpass_is_one_at_zero_and_widths_are_scatnets():
     assert filters.lowpass(np.zeros(1), 1781.0)[0] == 1.0
-    assert filters.lowpass_width(8, 8192) == pytest.approx(1781, abs=0.5)
-    assert filters.lowpass_width(1, 8192) == pytest.approx(2365, abs=0.5)
+    assert filters.Bank("gabor", 8, 8192).lowpass_width == pytest.approx(1781, abs=0.5)
+    assert filters.Bank("gabor", 1, 8192).lowpass_width == pytest.approx(2365, abs=0.5)
 
 
 def test_columns_are_scatnets(repo):
     expected = (repo / "tests/fixtures/scattering/dims_525.csv").read_text().splitlines()
-    assert list(paths.csv_lines(columns(Config()))) == expected
+    assert list(csv_lines(columns(Config()))) == expected
 
 
 def test_path_rule_is_bandwidth_above_centre_not_kymatios():
     first, second = Config().banks(0)
-    pairs = paths.second_order(first, second)
+    pairs = [(c.n1, c.n2) for c in columns(Config()) if (c.block, c.order) == (0, 2)]
     assert len(pairs) == 356
     assert all(first.bandwidths[a] > second.centres[b] for a, b in pairs)
     octave = [round(math.log2(math.pi / w)) for w in first.bandwidths]
@@ -57,13 +57,13 @@ def test_path_rule_is_bandwidth_above_centre_not_kymatios():
     kymatios = {(a, b) for a in range(76) for b in range(13) if slower[b] > octave[a]}
     assert len(kymatios) == 441 - 77
     assert len(kymatios - set(pairs)) == 8
-    assert len(paths.second_order(*Config().banks(1))) == 78
+    assert sum((c.block, c.order) == (1, 2) for c in columns(Config())) == 78
 
 
 def test_every_column_is_computed_by_exactly_one_group():
     config = Config()
-    found = [c for g in paths.groups(config) for c in g.columns]
-    found += [c for g in paths.groups(config) for child in g.children for c in child.columns]
+    found = [c for g in groups(config) for c in g.columns]
+    found += [c for g in groups(config) for child in g.children for c in child.columns]
     found += [c.dim for c in columns(config) if c.order == 0]
     assert sorted(found) == list(range(525))
 
@@ -91,7 +91,6 @@ def test_dimension_and_hop_follow_the_configuration(T, Q, max_order, dims, hop):
     [
         ({"T": 32}, "T must lie between"),
         ({"max_order": 3}, "0, 1 or 2"),
-        ({"Q": ()}, "names no block"),
         ({"T": 64, "Q": ((64, 1),)}, "too short for Q=64"),
     ],
 )

@@ -1,17 +1,25 @@
-"""The scattering transform of blocks in torch: on CUDA, in double precision, and where there is no compiler.
+"""The scattering transform in torch: on CUDA, in double precision, and where there is no compiler.
 
 Every spectrum is cut to the band of a filter, multiplied by it, folded to the filter's own rate and
-transformed back; the low-pass is a decimating matrix product. Forward transforms divide by the length.
+transformed back; the low-pass is a decimating matrix product. On CUDA, blocks of several tracks go through
+together, as one recorded graph, while a thread puts the next ones where the GPU can fetch them.
 """
 
+import functools
+from collections.abc import Iterable, Iterator
+from itertools import groupby, islice
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from steps.scattering import bands, blocks, paths
-from steps.scattering.config import Config
+from steps.recorded import Recorded, own_stream
+from steps.scattering import blocks
+from steps.scattering.config import Config, columns, num_dims
+from utils.read_ahead import read_ahead
+
+TOGETHER = 8  # blocks on CUDA
 
 
 class Transform:
@@ -21,20 +29,20 @@ class Transform:
         def there(values: Any) -> Tensor:
             return torch.tensor(values, device=device)
 
-        def filters(own: list[bands.Band]) -> list[tuple[int, Tensor]]:
+        def filters(own: list[blocks.Band]) -> list[tuple[int, Tensor]]:
             return [(band.start, there(band.values)) for band in own]
 
         self.num_hops, self.num_samples = num_hops, num_hops * config.hop
         self.margin = blocks.margin_hops(config)
         self.num_frames = num_hops - 2 * self.margin
-        self.num_dims = paths.num_dims(config)
+        self.num_dims = num_dims(config)
         self.resolutions = range(config.hop.bit_length())
-        made = bands.build(config, num_hops, dtype)
+        made = blocks.build(config, num_hops, dtype)
         self.taps = {rate: there(values) for rate, values in made.taps.items()}
         self.zero = [there(taps) for taps in made.zero]
-        self.zero_columns = [column.dim for column in paths.columns(config) if column.order == 0]
+        self.zero_columns = [column.dim for column in columns(config) if column.order == 0]
         self.groups = []
-        for group, first, second in zip(paths.groups(config), made.first, made.second, strict=True):
+        for group, first, second in made.groups:
             places = [(child.resolution, there(child.columns)) for child in group.children]
             children = list(zip(places, filters(second), strict=True))
             self.groups.append((group.resolution, there(group.columns), filters(first), children))
@@ -59,14 +67,14 @@ class Transform:
         for column, taps in zip(self.zero_columns, self.zero, strict=True):
             out[:, column] = self._averages(signals, taps)[:, 0]
         spectrum = _spectrum(signals, self.num_samples // 2, wrapped=True)
-        for rate, columns, first, children in self.groups:
+        for rate, own_columns, first, children in self.groups:
             size, half = self.num_samples >> rate, self.num_samples // 2
             products = spectrum.new_empty(len(signals), len(first), size)
             for row, (low, values) in enumerate(first):
                 products[:, row : row + 1] = _folded(spectrum, half + low, values, size)
             parents = envelope(products, rate)
             del products  # at a track's full rate, this is what takes memory
-            out[:, columns] = self._averages(parents, self.taps.get(rate))
+            out[:, own_columns] = self._averages(parents, self.taps.get(rate))
             negative = max([0, *(-low for _, (low, _) in children)])
             spectra = _spectrum(parents, negative)
             for (slower, own), (low, values) in children:
@@ -98,3 +106,67 @@ def _folded(spectra: Tensor, start: int, values: Tensor, size: int) -> Tensor:
     """Multiply spectra by a filter that begins at bin ``start``, and fold the products to ``size`` bins."""
     product = spectra[..., start : start + len(values)] * values
     return pad(product, (0, -len(values) % size)).unflatten(-1, (-1, size)).sum(-2)
+
+
+class Batch:
+    """The transform of so many blocks, always in the same memory; unused rows do not matter."""
+
+    def __init__(self, config: Config, num_hops: int, dtype: str, where: torch.device, together: int) -> None:
+        self.made = Transform(config, num_hops, dtype, where)
+        self.device, size = where, self.made.num_samples
+        self.signal = torch.zeros(together, size, dtype=getattr(torch, dtype), device=where)
+        self.ends = torch.tensor([[[0]] * together, [[size]] * together], device=where)
+        what = f"Scattering of {together} blocks of {size} samples on the GPU"
+        self.compute = Recorded(self._compute, what) if where.type == "cuda" else self._compute
+
+    def _compute(self) -> None:
+        self.out = self.made(self.signal, *self.ends)
+
+    def start(self, pieces: list[blocks.Piece]) -> tuple[list[blocks.Piece], Tensor, torch.cuda.Event | None]:
+        """Begin with some blocks; returns them, what will hold their averages, and when."""
+        starts = [[piece.plan.start(piece.block)] for piece in pieces]
+        lengths = [[piece.plan.num_samples] for piece in pieces]
+        with own_stream(self.device):
+            for row, piece in enumerate(pieces):
+                self.signal[row].copy_(piece.samples, non_blocking=True)
+            self.ends[:, : len(pieces)].copy_(torch.tensor([starts, lengths]))
+            self.compute()
+            if self.device.type != "cuda":
+                return pieces, self.out.clone(), None
+            averages = torch.empty(self.out.shape, dtype=self.out.dtype, pin_memory=True)
+            averages.copy_(self.out, non_blocking=True)
+            done = torch.cuda.Event()
+            done.record()
+        return pieces, averages, done
+
+
+batch = functools.lru_cache(maxsize=8)(Batch)  # recording takes longer than some batches
+
+
+def computed(
+    pieces: Iterable[blocks.Piece], config: Config, dtype: str, where: torch.device
+) -> Iterator[blocks.Piece]:
+    """Yield blocks, which a thread takes ahead of use, when their averages are in their rows."""
+    together = 1 if str(where) == "cpu" else TOGETHER
+
+    def there() -> Iterator[blocks.Piece]:
+        for piece in pieces:
+            samples = torch.from_numpy(piece.samples)
+            yield piece._replace(samples=samples.pin_memory() if where.type == "cuda" else samples)
+
+    def started() -> Iterator[tuple[list[blocks.Piece], Tensor, torch.cuda.Event | None]]:
+        every = groupby(read_ahead(there(), 4 * together), key=lambda piece: piece.plan.num_hops)
+        for length, same in every:
+            while some := list(islice(same, together)):
+                yield batch(config, length, dtype, where, together).start(some)
+
+    running = started()
+    before = next(running, None)
+    while before:
+        some, averages, done = before
+        before = next(running, None)  # the GPU is at it while what it has computed is taken
+        if done is not None:
+            done.synchronize()
+        for values, piece in zip(averages.numpy(), some, strict=False):
+            piece.rows[:] = values[:, : len(piece.rows)].T
+            yield piece
