@@ -27,14 +27,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from steps import archive
-from steps.scattering import BACKENDS, columns, config, features, features_of_tracks, paths, wav
+from steps.scattering import BACKENDS, Config, columns, features, features_of_tracks, num_dims, wav
+from steps.scattering.config import csv_lines, parse_quality
 from utils import atomic, cli, progress, tables
 
 
 def get_parser() -> cli.KaldiParser:
     """Return the parser of this program's options."""
     parser = cli.KaldiParser("compute_scattering.py [options] <wav-rspecifier> <feats-wspecifier>", __doc__)
-    default = config.Config()
+    default = Config()
     parser.add_argument("--T", type=cli.positive_int, default=default.T, help="averaging scale in samples")
     parser.add_argument("--Q", default="8,1:1,1", help="wavelets an octave, Q1,Q2 for each block")
     parser.add_argument("--max-order", type=int, default=default.max_order, help="highest order: 0, 1 or 2")
@@ -78,10 +79,9 @@ def choose_device(use_gpu: str) -> str:
     return "cuda" if available else "cpu"
 
 
-def transform(options: Namespace) -> config.Config:
+def transform(options: Namespace) -> Config:
     """Return the feature set that the options of :func:`get_parser` say."""
-    quality = config.parse_quality(options.Q)
-    return config.Config(options.T, quality, options.max_order, options.sample_rate)
+    return Config(options.T, parse_quality(options.Q), options.max_order, options.sample_rate)
 
 
 def feature_options(options: Namespace, device: str) -> dict[str, Any]:
@@ -120,11 +120,6 @@ class Block(NamedTuple):
         there = key and Path(self.write_num_frames).is_file() and self.mark.is_file()
         return bool(there) and self.mark.read_text(encoding="utf-8") == key
 
-    def num_tracks(self) -> int:
-        """Count the tracks of a script file, or their segments; 0 of another specifier."""
-        table = self.segments or self.wav_rspecifier.removeprefix("scp:")
-        return len(tables.read_scp(table)) if self.segments or table != self.wav_rspecifier else 0
-
 
 class Track(NamedTuple):
     """A track on its way: its block, its name, where it is, and its samples."""
@@ -140,7 +135,7 @@ class Track(NamedTuple):
 
 def blocks_of(options: Namespace) -> list[Block]:
     """Return the blocks that the options say; BLOCK is replaced by the number of each."""
-    texts = [getattr(options, name) or "" for name in Block._fields]
+    texts = [getattr(options, name) for name in Block._fields]
     if not options.blocks:
         return [Block(*texts)]
     if not re.fullmatch(r"0*[1-9]\d*(:0*[1-9]\d*){2}", options.blocks, re.ASCII):
@@ -149,54 +144,44 @@ def blocks_of(options: Namespace) -> list[Block]:
     return [Block(*(text.replace("BLOCK", str(n)) for text in texts)) for n in range(first, last + 1, step)]
 
 
-def read_tracks(
-    blocks: Iterable[Block], sample_rate: int, pipes: bool
-) -> Iterator[tuple[Track, wav.Samples]]:
+def read_tracks(blocks: Iterable[Block], options: Namespace) -> Iterator[tuple[Track, wav.Samples]]:
     """Open the tracks of all blocks one by one."""
     for block in blocks:
-        found = 0
-        source = wav.read_wavs(block.wav_rspecifier, sample_rate, allow_pipes=pipes, segments=block.segments)
-        for utt, where, signal in source:
-            found += 1
+        utt, source, pipes = "", block.wav_rspecifier, options.allow_pipes
+        for utt, where, signal in wav.read_wavs(
+            source, options.sample_rate, allow_pipes=pipes, segments=block.segments
+        ):
             yield Track(block, utt, where, len(signal)), signal
-        if not found:
-            raise cli.UserError(f"{block.wav_rspecifier}: no tracks in it; convert the corpus first")
+        if not utt:
+            raise cli.UserError(f"{source}: no tracks in it; convert the corpus first")
 
 
-def compute(options: Namespace, chosen: config.Config) -> None:
+def compute(options: Namespace) -> None:
     """Compute and write the blocks that are not kept from before, on a GPU several together."""
-    left = []
-    for block in blocks_of(options):
-        if block.is_kept(options.key):
-            cli.log(f"{block.write_num_frames} is there already")
-            continue
-        left.append(block)
+    left = [block for block in blocks_of(options) if not block.is_kept(options.key)]
+    for block in left:
         block.mark.unlink(missing_ok=True)
-    if not left:
-        return
-    done, total = 0, sum(block.num_tracks() for block in left)
-    device = choose_device(options.use_gpu)
-    start = time.monotonic()
-    tracks = read_tracks(left, chosen.sample_rate, options.allow_pipes)
-    computed = features_of_tracks(tracks, **feature_options(options, device))
-    for block, own in itertools.groupby(computed, key=lambda item: item[0].block):
+    device, start = choose_device(options.use_gpu), time.monotonic()
+    computed = features_of_tracks(read_tracks(left, options), **feature_options(options, device))
+    every = itertools.groupby(computed, key=lambda item: item[0].block)
+    for done, (block, own) in enumerate(every):
+        progress.report(done, len(left), "blocks")
         num_frames, samples = {}, 0
         with archive.Writer(block.feats_wspecifier, compress=options.compress) as writer:
             for track, frames in own:
-                progress.report(done, total, "tracks")
                 writer.write(track.utt, frames.astype(np.float32, copy=False))
                 num_frames[track.utt] = len(frames)
                 samples += track.samples
-                done += 1
         seconds, start = max(time.monotonic() - start, 1e-9), time.monotonic()
-        audio = samples / chosen.sample_rate
+        audio = samples / options.sample_rate
         cli.log(
             f"{len(num_frames)} tracks, {audio / 3600:.3f} hours, {sum(num_frames.values())} frames on "
             f"{device} in {seconds:.2f} s, {audio / seconds:.0f} times real time"
         )
         if block.write_num_frames:
             tables.write_table(block.write_num_frames, num_frames)
-            write(str(block.mark) if options.key else "", options.key)
+        if options.key:
+            write(str(block.mark), options.key)
 
 
 def write(name: str, text: str) -> None:
@@ -212,20 +197,20 @@ def main(argv: list[str] | None = None) -> int:
     """Run the program."""
     parser = get_parser()
     options = parser.parse_args(argv)
-    only_prints = bool(options.print_dims or options.write_frame_shift) and options.wav_rspecifier is None
-    if options.feats_wspecifier is None and not only_prints:
+    only_prints = bool(options.print_dims or options.write_frame_shift) and not options.wav_rspecifier
+    if not options.feats_wspecifier and not only_prints:
         parser.error("expected <wav-rspecifier> <feats-wspecifier>")
-    if options.blocks and not options.write_num_frames:
-        parser.error("--blocks needs --write-num-frames, whose table says that a block is complete")
+    if (options.blocks or options.key) and not options.write_num_frames:
+        parser.error("--blocks and --key need --write-num-frames, whose table says that a block is complete")
     chosen = transform(options)
     cli.log(
-        f"{paths.num_dims(chosen)} dimensions: T={chosen.T} Q={options.Q} orders 0 to {chosen.max_order}, "
+        f"{num_dims(chosen)} dimensions: T={chosen.T} Q={options.Q} orders 0 to {chosen.max_order}, "
         f"a frame every {chosen.hop} samples at {chosen.sample_rate} Hz"
     )
-    write(options.print_dims, "".join(f"{line}\n" for line in paths.csv_lines(columns(chosen))))
+    write(options.print_dims, "".join(f"{line}\n" for line in csv_lines(columns(chosen))))
     write(options.write_frame_shift, f"{chosen.frame_shift:.12g}\n")
     if not only_prints:
-        compute(options, chosen)
+        compute(options)
     return 0
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from steps import audio, compute_scattering, convert_audio
 from steps.classifiers.model import POSTERIORS, read_ensemble
 from steps.classify.parts import TRANSFORM, TrainedSystem
-from steps.scattering import paths, wav
+from steps.scattering import make_ready, num_dims, wav
 from steps.scoring import segment
 from steps.scoring.svm import read_svm
 from steps.systems import registry
@@ -77,10 +77,13 @@ class Classifier:
         chosen = compute_scattering.transform(scales["feats"])
         self.sample_rate, self.frame_shift = chosen.sample_rate, chosen.frame_shift
         device = compute_scattering.choose_device(use_gpu)
+        if device == "cpu":  # while networks and the first recording are read
+            for options in scales.values():
+                make_ready(compute_scattering.transform(options), num_threads)
         features_of = compute_scattering.features_of
         self.features = lambda signal: {kind: features_of(signal, scales[kind], device) for kind in scales}
         for name in system.networks:
-            self.networks[name] = open_network(system, name, paths.num_dims(chosen), use_gpu, num_threads)
+            self.networks[name] = open_network(system, name, num_dims(chosen), use_gpu, num_threads)
         if system.kind == "network":
             self.decide = by_frames(rule)
         else:
