@@ -168,7 +168,7 @@ def test_code_behind_a_command_counts_and_what_runs_it_does_not(tmp_path):
     assert "up to date" in says()
     for name in ("utils/run.py", "utils/job_runner/frontend.py", "utils/once.py", "utils/parse_options.sh"):
         assert "up to date" in edited(copy / name, says), name
-    for name in ("steps/make_scattering.sh", "steps/scattering/fast.py", "utils/cli.py"):
+    for name in ("steps/make_scattering.sh", "steps/scattering/compiled.py", "utils/cli.py"):
         assert f"code {name} changed" in edited(copy / name, says), name
         says()
 
