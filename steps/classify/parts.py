@@ -227,9 +227,10 @@ def _restore(planes: Path, path: Path) -> None:
     arrays = read_model(planes, "the rounded weights of a network", dict)
     for name, matrix in _matrices(network):
         step, high, low = (arrays[f"{name}.{part}"] for part in ("step", "high", "low"))
-        found = (high.astype(np.int16) * 256 + low).astype(np.float32) * step[:, None]
-        if found.shape != matrix.shape or not np.isfinite(found).all():
-            raise UserError(f"{planes.name}: {name} has another shape, or is not finite; export it again")
-        matrix[:] = found
+        if (high.shape, low.shape, step.shape) != (matrix.shape, matrix.shape, matrix.shape[:1]):
+            raise UserError(f"{planes.name}: {name} has another shape; export the system again")
+        matrix[:] = (high.astype(np.int16) * 256 + low) * step[:, None]
+        if not np.isfinite(matrix).all():
+            raise UserError(f"{planes.name}: {name} is not finite; export the system again")
     write_network(network, path)
     planes.unlink()
