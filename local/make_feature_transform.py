@@ -21,8 +21,7 @@ def main(argv: list[str] | None = None) -> int:
     """Make the transform."""
     parser = cli.KaldiParser.of(__doc__)
     parser.add_argument("--transform", choices=("cmvn", "whiten"), default="cmvn", help="cmvn or whiten")
-    shrinkage_help = "of the correlations that whiten, above 0 and up to 1"
-    parser.add_argument("--shrinkage", type=cli.finite_float, default=0.03, help=shrinkage_help)
+    parser.add_argument("--shrinkage", type=cli.finite_float, default=0.03, help="of whiten's correlations")
     args = parser.parse_args(argv)
     if not 0.0 < args.shrinkage <= 1.0:
         parser.error(f"--shrinkage: expected above 0 and up to 1, got {args.shrinkage:g}")

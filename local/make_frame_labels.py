@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 """Give every frame of a data directory the class of its track, as Kaldi posteriors.
 
-Reads utt2genre, genres.txt (line number - 1 is the class index) and utt2num_frames; writes labels.ark and
-labels.scp, one (index, 1.0) a frame: what nnet_train_frmshuff.py and nnet_train_lstm_streams.py take as
-targets. Kaldi's recipes get the same from ali-to-post.
+Reads utt2genre, genres.txt (line number - 1 is the class index) and utt2num_frames; writes
+labels.{ark,scp}, the targets of the training tools. Kaldi's recipes get the same from ali-to-post.
 
 Usage: local/make_frame_labels.py <data-dir>
 e.g.:  local/make_frame_labels.py data/synth/train_tr
@@ -23,7 +22,6 @@ def main(argv: list[str] | None = None) -> int:
     with archive.Writer(target, kind="posterior") as writer:
         for utt, label in reference.genre.items():
             writer.write(utt, [[(label, 1.0)]] * num_frames[utt])
-    cli.log(f"{args.data_dir}: labels of {sum(num_frames.values())} frames in {len(num_frames)} tracks")
     return 0
 
 

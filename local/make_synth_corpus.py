@@ -2,7 +2,7 @@
 """Make the embedded corpus, a controlled experiment in sound (local/synth.py says what it controls).
 
 Writes <out-dir>/{train,test}/<genre>/<artist>/<track>.{wav,flac,ogg,mp3}; job 1 also writes
-<out-dir>/tracks.csv and removes the tracks that an older one lists and the plan no longer has.
+<out-dir>/tracks.csv.
 
 Usage: local/make_synth_corpus.py [options] <out-dir>
 e.g.:  local/make_synth_corpus.py --config conf/synth_corpus.conf corpora/synth
@@ -23,32 +23,9 @@ import soxr
 from local import synth
 from utils import atomic, cli, progress
 
-CODECS = {
-    "wav": ("WAV", "PCM_16"),
-    "flac": ("FLAC", "PCM_16"),
-    "ogg": ("OGG", "VORBIS"),
-    "mp3": ("MP3", "MPEG_LAYER_III"),
-}
+SUBTYPES = {"wav": "PCM_16", "flac": "PCM_16", "ogg": "VORBIS", "mp3": "MPEG_LAYER_III"}
 COLUMNS = ("path", "genre", "artist", "split", "piece", "format", "rate", "channels", "seconds")
 BITS_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
-
-
-def write_table(folder: Path, tracks: list[synth.Track]) -> None:
-    """Write tracks.csv, and remove the files of an older one that are in the plan no more."""
-    table = folder / "tracks.csv"
-    planned = {track.path for track in tracks}
-    if table.exists():
-        with table.open(encoding="utf-8", newline="") as file:
-            listed = [row.get("path") or "" for row in csv.DictReader(file)]
-        for path in set(listed) - planned:
-            if path.startswith(("train/", "test/")) and ".." not in Path(path).parts:
-                (folder / path).unlink(missing_ok=True)
-    with atomic.replacing(table) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for track in tracks:
-            *words, seconds = (getattr(track, name) for name in COLUMNS)
-            writer.writerow([*words, f"{seconds:.3f}"])
 
 
 def number_pages(data: bytes, serial: int) -> bytes:
@@ -75,11 +52,8 @@ def encode(sound: np.ndarray, track: synth.Track) -> bytes:
         sound = soxr.resample(sound, synth.RATE, track.rate)
     if track.channels == 2:
         sound = np.stack([1.1 * sound, 0.9 * sound], axis=1)
-    kind, subtype = CODECS[track.format]
-    buffer = io.BytesIO()
-    with soundfile.SoundFile(
-        buffer, "w", samplerate=track.rate, channels=track.channels, format=kind, subtype=subtype
-    ) as file:
+    buffer, subtype = io.BytesIO(), SUBTYPES[track.format]
+    with soundfile.SoundFile(buffer, "w", track.rate, track.channels, subtype, format=track.format) as file:
         file.title, file.artist = track.piece, track.artist
         file.write(np.clip(sound, -1.0, 1.0))
     data = buffer.getvalue()
@@ -99,7 +73,12 @@ def main(argv: list[str] | None = None) -> int:
     options = synth.Options(**{item.name: getattr(args, item.name) for item in fields(synth.Options)})
     tracks = synth.make_plan(options)
     if args.job == 1:
-        write_table(args.out_dir, tracks)
+        with atomic.replacing(args.out_dir / "tracks.csv") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(COLUMNS)
+            for track in tracks:
+                *words, seconds = (getattr(track, name) for name in COLUMNS)
+                writer.writerow([*words, f"{seconds:.3f}"])
     pieces = list(dict.fromkeys(track.piece for track in tracks))[args.job - 1 :: args.num_jobs]
     share = sorted((track for track in tracks if track.piece in pieces), key=lambda track: track.piece)
     played = ""

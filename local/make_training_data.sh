@@ -6,7 +6,6 @@
 set -euo pipefail
 
 cmd=utils/run.py                     # job runner and its options
-cv_percent=10                        # tracks held out for cross-validation, in percent
 transform_config=conf/transform.conf # of the feature transform: cmvn or whiten
 seed=777                             # of the choice of artists
 
@@ -25,6 +24,6 @@ once --wait true --in "$data/train/feats.scp" --in "$data/train/utt2spk" --in "$
 read -ra runner <<<"$cmd"
 utils/validate_data_dir.py --no-wav "$data/train" # features may have come from elsewhere
 "${runner[@]}" "$data/log/training_data.log" utils/in_turn.py \
-  local/split_tr_cv.py --cv-percent "$cv_percent" --seed "$seed" "$data/train" "$data/train_tr" "$data/train_cv" \
+  local/split_tr_cv.py --seed "$seed" "$data/train" "$data/train_tr" "$data/train_cv" \
   :: local/make_frame_labels.py "$data/train_tr" :: local/make_frame_labels.py "$data/train_cv" \
   :: local/make_feature_transform.py --config "$transform_config" "$data/train_tr" "$data/cmvn"

@@ -15,11 +15,9 @@ e.g.:  local/prepare_ismir04.py /corpora/ismir04_genre data/ismir04
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from local.corpus import overlap
-from local.corpus.tracks import Recording, leave_out, name_tracks, prepare_parser, write_data_dirs
+from local.corpus.tracks import Track, leave_out, name_tracks, prepare_parser, write_corpus
 from utils import tables
 from utils.cli import UserError, run, warn
 
@@ -40,30 +38,7 @@ _ALBUM = "electronic/strojovna_07/dirnix"
 RENAMED = {f"{_ALBUM}/5-kruhov\ufffd_objazd.mp3": f"{_ALBUM}/05-kruhovy_objazd.mp3"}
 
 ANONYMOUS = "the archive replaced the artists of development by numbers; it is likely to have all of train's"
-
-
-def read_tracklist(path: Path) -> Iterator[list[str]]:
-    """Yield the columns of a tracklist.csv: class, artist, album, track, number, path, and more."""
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise UserError(
-            f"{path}: {error.strerror}; --corpus-root must be the folder with audio/ and metadata/ "
-            "(local/download_ismir04.sh fetches it)"
-        ) from error
-    seen: dict[str, int] = {}
-    for line, row in tables.csv_rows(path, text):
-        where = f"{path}:{line}"
-        if len(row) not in (6, 7):
-            raise UserError(f"{where}: expected 6 or 7 columns, got {len(row)}")
-        if row[0] not in GENRES:
-            raise UserError(f"{where}: expected a class ({' '.join(GENRES)}), got '{row[0]}'")
-        name = PurePosixPath(row[5])
-        if name.is_absolute() or ".." in name.parts or not name.name:
-            raise UserError(f"{where}: expected a path below audio/, got '{row[5]}'")
-        if seen.setdefault(row[5], line) != line:
-            raise UserError(f"{where}: '{row[5]}' is also in line {seen[row[5]]}")
-        yield row
+ROOT = "--corpus-root must be the folder with audio/ and metadata/ (local/download_ismir04.sh fetches it)"
 
 
 def find_file(audio: Path, name: str) -> Path | None:
@@ -75,47 +50,38 @@ def find_file(audio: Path, name: str) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def read_archive(root: Path) -> tuple[list[Recording], list[str]]:
-    """Return the recordings of ``train``, ``test`` and ``evaluation``, and the paths that are missing."""
-    recordings, missing = [], []
+def read_archive(root: Path) -> tuple[list[Track], list[str]]:
+    """Return the tracks of ``train``, ``test`` and ``evaluation``, and the paths that are missing."""
+    tracks, missing = [], []
     for subset, split in SUBSETS.items():
-        audio = root / "audio" / split
-        rows = list(read_tracklist(root / "metadata" / split / "tracklist.csv"))
-        if not audio.parent.is_dir():
-            need = "--corpus-root must be the folder with audio/ and metadata/"
-            raise UserError(f"{audio.parent}: no such folder; {need}")
-        for genre, artist, _album, _title, _number, name, *_ in rows:
+        table, audio = root / "metadata" / split / "tracklist.csv", root / "audio" / split
+        for line, row in tables.csv_rows(table, tables.read_text(table, remedy=ROOT)):
+            if len(row) not in (6, 7) or row[0] not in GENRES:
+                raise UserError(f"{table}:{line}: expected 6 or 7 columns, the first a class, got {row}")
+            genre, artist, _album, _title, _number, name = row[:6]
             if (path := find_file(audio, name)) is None:
                 missing.append(str(audio / name))
                 continue
             place = PurePosixPath(name)
             album = place.parent.name  # a file beside the folders has its artist in front
             title = f"{album} {place.stem}" if album else place.stem.removeprefix(artist)
-            recordings.append(Recording(str(path), genre, artist, title, f"{split}/{name}", subset))
-    return recordings, missing
+            tracks.append(Track(str(path), genre, subset, artist, title, f"{split}/{name}"))
+    return tracks, missing
 
 
-def check_counts(found: Sequence[Recording], missing: list[str], allowed: int) -> None:
+def check_counts(tracks: list[Track], missing: list[str], allowed: int) -> None:
     """Compare with Table 1; UserError if more than ``allowed`` tracks lack, or a class has more."""
-    lacking, lines = 0, []
-    for subset, split in SUBSETS.items():
-        counts = Counter(recording.genre for recording in found if recording.subset == subset)
-        expected = dict(zip(GENRES, COUNTS[subset], strict=True))
-        line = " ".join(f"{genre} {counts[genre]}/{expected[genre]}" for genre in GENRES)
-        if counts - Counter(expected):
-            more = f"{subset} ({split}): more tracks than Table 1: {line}"
-            raise UserError(f"{more}; restore the archive's tracklist.csv")
-        if short := sum(expected.values()) - counts.total():
-            lacking += short
-            lines.append(f"{subset} ({split}): {line}")
-    if lacking:
-        shown = [*lines, *missing[:20], *([f"... and {len(missing) - 20} more"] if len(missing) > 20 else [])]
-        text = f"{lacking} of the tracks in Table 1 are missing:\n  " + "\n  ".join(shown)
+    counts = Counter((track.subset, track.genre) for track in tracks)
+    table = {(x, genre): count for x in SUBSETS for genre, count in zip(GENRES, COUNTS[x], strict=True)}
+    found = ", ".join(f"{x} {genre} {counts[x, genre]}/{count}" for (x, genre), count in table.items())
+    if counts - Counter(table):
+        raise UserError(f"more tracks than in Table 1: {found}; restore the archive's tracklist.csv")
+    if lacking := sum(table.values()) - counts.total():
+        shown = "\n  ".join([found, *missing[:20], *["..."][: len(missing) - 20]])
+        text = f"{lacking} of the tracks in Table 1 are missing:\n  {shown}"
         if lacking > allowed:
-            remedy = (
-                f"unpack the whole archive, or give --allow-missing {lacking} (conf/prepare_ismir04.conf)"
-            )
-            raise UserError(f"{text}\nunpack the whole archive, or {remedy}")
+            remedy = f"--allow-missing {lacking} (conf/prepare_ismir04.conf)"
+            raise UserError(f"{text}\nunpack the whole archive, or give {remedy}; {ROOT}")
         warn(text)
 
 
@@ -124,15 +90,13 @@ def main(argv: list[str] | None = None) -> int:
     parser = prepare_parser(__doc__)
     parser.add_argument("--allow-missing", type=int, default=0, help="tracks that may be missing")
     args = parser.parse_args(argv)
-    found, missing = read_archive(args.corpus_root.resolve())
-    check_counts(found, missing, args.allow_missing)
-    tracks = leave_out(name_tracks(found), args.exclude)
-    present = {recording.subset for recording in found}
-    if "evaluation" not in present:
+    tracks, missing = read_archive(args.corpus_root.resolve())
+    check_counts(tracks, missing, args.allow_missing)
+    if not any(track.subset == "evaluation" for track in tracks):
         warn("evaluation: not one track of it is there; run the recipe with --test-sets test")
-    write_data_dirs(args.data_dir, tracks, GENRES)
-    others = [subset for subset in ("test", "evaluation") if subset in present]
-    overlap.report(args.data_dir, others, unknown={"test": ANONYMOUS})
+    name_tracks(tracks)
+    tracks = leave_out(tracks, args.exclude)
+    write_corpus(args.data_dir, tracks, GENRES, unknown={"test": ANONYMOUS})
     return 0
 
 

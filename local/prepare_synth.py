@@ -8,23 +8,22 @@ Usage: local/prepare_synth.py [options] <corpus-dir> <data-dir>
 e.g.:  local/prepare_synth.py corpora/synth data/synth
 """
 
+import csv
+
 from local import synth
-from local.corpus import artists
-from local.corpus.tracks import Track, prepare_parser, write_data_dirs
-from utils import cli
+from local.corpus.tracks import Track, leave_out, prepare_parser, write_corpus
+from utils import cli, tables
 
 
 def main(argv: list[str] | None = None) -> int:
     """Write the data directories of both sides."""
     args = prepare_parser(__doc__).parse_args(argv)
+    table = tables.read_text(args.corpus_dir / "tracks.csv", "the table of tracks")
     tracks = []
-    for place, row in artists.read_csv(args.corpus_dir / "tracks.csv").items():
-        path = args.corpus_dir / place
-        if not path.is_file():
-            raise cli.UserError(f"{path} of tracks.csv is missing; make the corpus again")
-        spk, genre, split = (row.get(name, "") for name in ("artist", "genre", "split"))
-        tracks.append(Track(path.stem, spk, genre, str(path), split))
-    write_data_dirs(args.data_dir, sorted(tracks, key=lambda track: track.utt), list(synth.GENRES))
+    for row in csv.DictReader(table.splitlines()):
+        path = args.corpus_dir / row["path"]
+        tracks.append(Track(str(path), row["genre"], row["split"], utt=path.stem, spk=row["artist"]))
+    write_corpus(args.data_dir, leave_out(tracks, args.exclude), list(synth.GENRES))
     return 0
 
 

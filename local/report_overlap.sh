@@ -12,8 +12,8 @@ help_message="Usage: $0 [options] <data> <test-sets>
 . ./path.sh
 . utils/parse_options.sh
 expect_arguments $# 2
-data=$1
+read -ra sets <<<"$2"
 inputs=()
-for x in train $2; do inputs+=("$data/$x"/{utt2hash,utt2spk}); done
-utils/once.py --wait true --cmd "$cmd" "${inputs[@]/#/--in=}" --out "$data/overlap.txt" "$data/.done/overlap" -- \
-  "$data/log/report_overlap.log" local/report_overlap.py --strict "$strict" "$data" "$2"
+for x in train "${sets[@]}"; do inputs+=(--in="$1/$x"/utt2{hash,spk}); done
+utils/once.py --wait true --cmd "$cmd" "${inputs[@]}" --out "$1/overlap.txt" "$1/.done/overlap" -- \
+  "$1/log/report_overlap.log" local/corpus/overlap.py --strict "$strict" "$1" "${sets[@]}"

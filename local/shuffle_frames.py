@@ -8,13 +8,10 @@ Usage: local/shuffle_frames.py [options] <data-dir> <out-dir>
 e.g.:  local/shuffle_frames.py --seed 777 data/synth/test data/synth/test_shuffled
 """
 
-import shutil
-
 from local.synth import generator
 from steps import archive
 from utils import cli
-
-TABLES = ("utt2genre", "utt2spk", "spk2utt", "genres.txt", "utt2num_frames", "frame_shift")
+from utils.data_dir import read_data_dirs, write_subset
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -22,14 +19,12 @@ def main(argv: list[str] | None = None) -> int:
     parser = cli.KaldiParser.of(__doc__)
     parser.add_argument("--seed", type=int, default=777, help="of the orders; each track has its own")
     args = parser.parse_args(argv)
-    args.out_dir.mkdir(parents=True, exist_ok=True)
+    data = read_data_dirs([args.data_dir])
+    write_subset(data, data.utts, args.out_dir)
     feats = args.out_dir / "feats"
     with archive.Writer(f"ark,scp:{feats}.ark,{feats}.scp") as writer:
         for utt, frames in archive.read_matrices(f"scp:{args.data_dir}/feats.scp"):
             writer.write(utt, generator(args.seed, utt).permutation(frames))
-    for name in TABLES:
-        if (args.data_dir / name).is_file():
-            shutil.copyfile(args.data_dir / name, args.out_dir / name)
     return 0
 
 

@@ -79,15 +79,6 @@ class Track:
         return f"{self.split}/{self.genre}/{self.artist}/{name}.{self.format}"
 
 
-class Artist(NamedTuple):
-    """What an artist's tracks have in common."""
-
-    tuning: float  # in semitones
-    tempo: float  # factor of every length
-    level: float  # of the music, root mean square
-    noise: float  # in dB below the music
-
-
 class Note(NamedTuple):
     """One sound: ``kind`` is the number of a chord of :data:`CHORDS`, or the class whose own sound it is."""
 
@@ -174,16 +165,19 @@ def _dealt(rng: np.random.Generator, options: Sequence, count: int) -> list:
     return [options[int(i)] for i in np.concatenate(packs)[:count]]
 
 
-def make_artist(seed: int, name: str) -> Artist:
-    """Return an artist."""
-    low, high = (-0.4, 0.9, 0.05, 12.0), (0.4, 1.1, 0.12, 24.0)
-    return Artist(*generator(seed, "artist", name).uniform(low, high))
+def make_artist(seed: int, name: str) -> tuple[float, ...]:
+    """Return what an artist's tracks have in common.
+
+    These are the tuning in semitones, the factor of every length, the level of the music (root mean square)
+    and how far below it the noise is, in dB.
+    """
+    return tuple(generator(seed, "artist", name).uniform((-0.4, 0.9, 0.05, 12.0), (0.4, 1.1, 0.12, 24.0)))
 
 
 def compose(seed: int, track: Track) -> list[Note]:
     """Return the notes of a track's piece as it is played forwards, from start to end without a gap."""
     genre = next((a for a, b in PAIRS if track.genre == b), track.genre)
-    tempo = make_artist(seed, track.artist).tempo
+    _tuning, tempo, _level, _noise = make_artist(seed, track.artist)
     rng = generator(seed, "piece", track.piece)
     notes: list[Note] = []
     start, chord = 0.0, int(rng.integers(4))
@@ -221,17 +215,17 @@ def in_time(track: Track, sound: np.ndarray) -> np.ndarray:
 
 def play(seed: int, track: Track) -> np.ndarray:
     """Play a track's piece forwards, float64 within -1 and 1: the same sound for each track of the piece."""
-    artist = make_artist(seed, track.artist)
+    tuning, _tempo, level, noise = make_artist(seed, track.artist)
     rng = generator(seed, "sound", track.piece)
     sound = np.zeros(round(track.seconds * RATE))
     for note in compose(seed, track):
         first = round(note.start * RATE)
         part = sound[first : first + round(note.seconds * RATE)]
-        part += _swell(len(part)) * _play(rng, note, artist.tuning, len(part))
+        part += _swell(len(part)) * _play(rng, note, tuning, len(part))
     if track.genre in PAIRS[1]:
         sound += 0.5 * _drone(rng, len(sound))
-    sound *= artist.level / np.sqrt(np.mean(sound**2))
-    sound += rng.normal(0.0, artist.level * 10 ** (-artist.noise / 20), len(sound))
+    sound *= level / np.sqrt(np.mean(sound**2))
+    sound += rng.normal(0.0, level * 10 ** (-noise / 20), len(sound))
     return np.clip(sound, -1.0, 1.0)
 
 

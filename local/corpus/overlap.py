@@ -1,7 +1,12 @@
-"""What train shares with the other sets: artists, and recordings with the same content.
+#!/usr/bin/env python3
+"""Report what train shares with the test sets: artists, and recordings with the same content.
 
-Both make accuracies look better than they are. They are reported for every corpus, on stderr and in
-``<data-dir>/overlap.txt``.
+Both make accuracies look better than they are. Samples are compared (utt2hash, which steps/convert_audio.sh
+writes), and so the same audio is found under other names, tags and lossless formats. Writes
+<data-dir>/overlap.txt; why the artists of a set are not known, an earlier one says.
+
+Usage: local/corpus/overlap.py [options] <data-dir> <set>...
+e.g.:  local/corpus/overlap.py --strict true data/ismir04 test evaluation
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,38 +58,48 @@ def report(
 ) -> None:
     """Report what ``train`` of a data directory shares with its other sets, and write ``overlap.txt`` there.
 
-    Recordings are compared by their samples, once stage 1 has written ``utt2hash``. Without ``unknown``, what
-    an earlier ``overlap.txt`` says about artists still holds. With ``strict``, UserError if a recording is in
-    train and another set.
+    ``unknown`` is that of :func:`shared_artists`. UserError, with ``strict``, if a recording is in train and
+    another set.
     """
-    unknown = unknown_artists(data_dir) if unknown is None else unknown
-    lines, errors = [], []
+    said, twins = [], []
     for name in others:
         found = shared_artists(data_dir, name, unknown)
         if isinstance(found, str):
-            lines.append(f"{name}{_UNKNOWN}{found}")
+            said.append(f"{name}{_UNKNOWN}{found}")
         else:
             share = f"({100 * found.tracks / found.total:.1f} %), by {found.both} of {found.other} artists"
-            lines.append(f"{name}: tracks by artists of train: {found.tracks} of {found.total} {share}")
+            said.append(f"{name}: tracks by artists of train: {found.tracks} of {found.total} {share}")
         hashes = [data_dir / x / "utt2hash" for x in ("train", name)]
-        if not all(path.is_file() for path in hashes):
-            continue
-        train, other = map(tables.read_table, hashes)
-        first = {key: utt for utt, key in reversed(train.items())}
-        pairs = [(first[key], utt) for utt, key in other.items() if key in first]
-        lines.append(f"{name}: recordings with the content of one in train: {len(pairs)} of {len(other)}")
-        lines += [f"{name}: {utt} has the content of {twin} in train" for twin, utt in pairs]
-        errors += [f"{utt} in {name} = {twin} in train" for twin, utt in pairs]
+        if all(path.is_file() for path in hashes):
+            train, other = map(tables.read_table, hashes)
+            first = {key: utt for utt, key in reversed(train.items())}
+            same = [
+                f"{name}: {utt} has the content of {first[key]} in train"
+                for utt, key in other.items()
+                if key in first
+            ]
+            said.append(f"{name}: recordings with the content of one in train: {len(same)} of {len(other)}")
+            twins += same
     with atomic.replacing(data_dir / "overlap.txt") as file:
-        file.write("".join(f"{line}\n" for line in lines))
-    for line in lines[:20]:
-        say = cli.log if ": 0 of" in line else cli.warn
-        say(f"{data_dir}: {line}")
-    if len(lines) > 20:
-        cli.warn(f"{data_dir}: {len(lines) - 20} more lines in {data_dir / 'overlap.txt'}")
-    if strict and errors:
-        shown = f"{'; '.join(errors[:5])}{'; ...' if len(errors) > 5 else ''}"
+        file.writelines(f"{line}\n" for line in (*said, *twins))
+    for line in said:
+        (cli.log if ": 0 of" in line else cli.warn)(f"{data_dir}: {line}")
+    if strict and twins:
         raise cli.UserError(
-            f"{data_dir}: {len(errors)} recordings are in train and in another set: {shown}; remove one of "
-            "each, or give --strict false"
+            f"{data_dir / 'overlap.txt'}: {len(twins)} recordings are in two sets, e.g. {twins[0]}; "
+            "remove one of each, or give --strict false"
         )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Report the overlap."""
+    parser = cli.KaldiParser.of(__doc__, set=str)
+    text = "the same audio in train and a test set is an error"
+    parser.add_argument("--strict", type=cli.boolean, default=False, help=text)
+    args = parser.parse_args(argv)
+    report(args.data_dir, args.sets, strict=args.strict)
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -5,17 +5,25 @@ which groups are considered comes from a hash of seed and name, so that it does 
 of a random number generator, nor on what else is in the corpus.
 """
 
+import argparse
 import hashlib
 import math
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from utils import tables
-from utils.cli import UserError
+from utils.cli import UserError, finite_float
 
 Groups = Mapping[str, Mapping[str, int]]
+"""For each group, how many tracks it has in each class."""
+
+
+def share(text: str) -> float:
+    """Parse a percentage between 0 and 100 as a share between 0 and 1."""
+    if not 0 < finite_float(text) < 100:
+        raise argparse.ArgumentTypeError(f"expected a percentage between 0 and 100, got '{text}'")
+    return float(text) / 100
 
 
 def stable_order(names: Iterable[str], seed: int) -> list[str]:
@@ -62,12 +70,8 @@ def choose_held_out(groups: Groups, share: float, seed: int, *, floor_share: flo
         if any(genre in groups[name] for name in chosen):
             continue
         remaining = Counter(g for name in order if name not in chosen for g in groups[name])
-        may_go = [
-            name
-            for name in order
-            if 0 < groups[name].get(genre, 0) <= floor_share * total
-            and all(remaining[g] > 1 for g in groups[name])
-        ]
+        small = [name for name in order if 0 < groups[name].get(genre, 0) <= floor_share * total]
+        may_go = [name for name in small if all(remaining[g] > 1 for g in groups[name])]
         chosen |= set(sorted(may_go, key=lambda name: sum(groups[name].values()))[:1])
     return chosen
 
@@ -92,80 +96,56 @@ def _closest_subset(sizes: list[tuple[str, int]], target: float) -> set[str]:
 
 def _local_search(groups: Groups, members: list[str], targets: Mapping[str, float]) -> set[str]:
     """Add, remove and exchange groups while the squared relative deviation from the targets falls."""
-    genres = list(targets)
-    counts = np.array([[groups[name].get(genre, 0) for genre in genres] for name in members], float)
-    aim = np.array([targets[genre] for genre in genres])
+    counts = np.array([[groups[name].get(genre, 0) for genre in targets] for name in members], float)
+    aim, totals = np.array(list(targets.values())), counts.sum(axis=0)
     weight = 1.0 / np.maximum(aim, 1e-9)
     inside = np.zeros(len(members), bool)
 
     def cost(held: np.ndarray) -> np.ndarray:
-        return (weight * (held - aim) ** 2).sum(axis=-1)
-
-    def allowed(flips: list) -> bool:
-        """Whether every class keeps a group outside once ``flips`` have changed sides."""
-        after = inside.copy()
-        after[flips] = ~after[flips]
-        return bool((counts[~after].sum(axis=0) > 0).all())
+        """Return the deviation of counts of shape (..., classes); infinite where a class keeps no group."""
+        deviation = (weight * (held - aim) ** 2).sum(axis=-1)
+        return np.where((held < totals).all(axis=-1), deviation, np.inf)
 
     while True:
-        held = counts[inside].sum(axis=0)
+        held, change = counts[inside].sum(axis=0), np.where(inside[:, None], -counts, counts)
         best, move = float(cost(held)) - 1e-9, None
-        outside = np.flatnonzero(~inside)
-        flipped = cost(held + np.where(inside[:, None], -counts, counts))
-        for i in np.flatnonzero(flipped < best):
-            if flipped[i] < best and allowed([i]):
-                best, move = float(flipped[i]), [i]
-        for i in np.flatnonzero(inside):
-            swapped = cost(held - counts[i] + counts[outside])
-            for j in np.flatnonzero(swapped < best):
-                if swapped[j] < best and allowed([i, outside[j]]):
-                    best, move = float(swapped[j]), [i, outside[j]]
+        for given in (None, *np.flatnonzero(inside)):  # back for another, or none
+            others = np.arange(len(members)) if given is None else np.flatnonzero(~inside)
+            costs = cost(held + (0 if given is None else change[given]) + change[others])
+            if len(others) and costs.min() < best:
+                best = float(costs.min())
+                move = [others[costs.argmin()], *([] if given is None else [given])]
         if move is None:
             return {members[i] for i in np.flatnonzero(inside)}
         inside[move] = ~inside[move]
 
 
-def assign_folds(groups: Groups, num_folds: int, seed: int) -> dict[str, int]:
-    """Deal groups into folds 1 to K so that every fold has about the same number of tracks of every class.
+def deal(
+    utt2group: Mapping[str, str], utt2genre: Mapping[str, str], num_folds: int, seed: int
+) -> dict[str, int]:
+    """Deal groups into folds 1 to K, each with about as many tracks of every class; return every track's.
 
     scikit-learn deals them, the most uneven groups first. UserError if K is less than 2, or a class has
     fewer groups than K: some fold would lack the class.
     """
     if num_folds < 2:
         raise UserError(f"{num_folds} folds: at least 2 are needed")
-    totals = class_totals(groups)
-    dealt = {genre: sum(genre in counts for counts in groups.values()) for genre in totals}
-    rarest = min(dealt, key=lambda genre: dealt[genre])
-    if dealt[rarest] < num_folds:
+    dealt = Counter(genre for counts in group_counts(utt2group, utt2genre).values() for genre in counts)
+    rarest, number = min(sorted(dealt.items()), key=lambda item: item[1])
+    if number < num_folds:
         raise UserError(
-            f"class {rarest} has {dealt[rarest]} artists or tracks to deal, too few for {num_folds} folds; "
-            f"use at most {dealt[rarest]} folds, or --fold-by utt"
+            f"class {rarest} has {number} artists or tracks to deal, too few for {num_folds} folds; "
+            f"use at most {number} folds, or --fold-by utt"
         )
     from sklearn.model_selection import StratifiedGroupKFold  # a second to import
 
-    order = stable_order(groups, seed)  # decides among groups that scikit-learn finds equal
-    rows = [(rank, genre) for rank, name in enumerate(order) for genre in Counter(groups[name]).elements()]
-    ranks, labels = np.array([rank for rank, _ in rows]), np.array([genre for _, genre in rows])
-    # It shuffles at a cost: what is shuffled is not dealt largest first, and classes go missing from folds.
-    parts = StratifiedGroupKFold(num_folds).split(labels, labels, ranks)
-    return {order[rank]: fold for fold, (_, held) in enumerate(parts, start=1) for rank in ranks[held]}
-
-
-def deal(
-    utt2group: Mapping[str, str], utt2genre: Mapping[str, str], num_folds: int, seed: int
-) -> dict[str, int]:
-    """Return the fold of every utterance, from 1 to K; see :func:`assign_folds`."""
-    folds = assign_folds(group_counts(utt2group, utt2genre), num_folds, seed)
-    return {utt: folds[group] for utt, group in utt2group.items()}
-
-
-def read_folds(path: str, utts: Collection[str], source: str) -> dict[str, int]:
-    """Read a table of folds 1 to K without gaps of the utterances of ``source``."""
-    table = tables.read_table(path)
-    if different := sorted(table.keys() ^ set(utts)):
-        sizes = f"{len(table)} utterances, {source} has {len(utts)}"
-        raise UserError(f"{path}: {sizes}; '{different[0]}' is in only one of them")
-    present = sorted(set(table.values()), key=lambda fold: (len(fold), fold))
-    if len(present) < 2 or present != [str(fold + 1) for fold in range(len(present))]:
-        raise UserError(f"{path}: expected folds 1 to K, at least 2 of them, got {' '.join(present[:20])}")
-    return {utt: int(fold) for utt, fold in table.items()}
+    # The order decides among groups that scikit-learn finds equal. Shuffling has a cost: what is shuffled is
+    # not dealt largest first, and classes go missing from folds.
+    rank = {group: i for i, group in enumerate(stable_order(set(utt2group.values()), seed))}
+    utts = list(utt2group)
+    groups, genres = (
+        np.array([rank[utt2group[utt]] for utt in utts]),
+        np.array([utt2genre[utt] for utt in utts]),
+    )
+    parts = StratifiedGroupKFold(num_folds).split(genres, genres, groups)
+    return {utts[i]: fold for fold, (_, held) in enumerate(parts, start=1) for i in held}

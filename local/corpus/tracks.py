@@ -1,73 +1,45 @@
-"""From a list of recordings with class and artist to Kaldi data directories."""
+"""From the tracks of a corpus, with class and artist, to Kaldi data directories."""
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.corpus import ids
+from local.corpus import ids, overlap
 from utils import cli, tables
 from utils.data_dir import invert
 
 
-@dataclass(frozen=True)
-class Recording:
-    """One recording of a corpus; ``place`` is its path within the corpus, the same wherever that lies.
-
-    Without an artist the track is its own artist. The title tells it from the artist's other recordings. A
-    subset, such as ``train`` or ``test``, may be undecided yet.
-    """
-
-    path: str
-    genre: str
-    artist: str
-    title: str
-    place: str
-    subset: str = ""
-
-
-@dataclass(frozen=True)
+@dataclass
 class Track:
-    """A recording with its utterance id and its speaker, the artist."""
+    """One recording; ``utt`` and ``spk`` are given by :func:`name_tracks` where the corpus has no ids."""
 
-    utt: str
-    spk: str
-    genre: str
     path: str
-    subset: str = ""
+    genre: str
+    subset: str = ""  # train, test or another; it may be undecided yet
+    artist: str = ""  # without one the track is its own
+    title: str = ""  # tells it from the artist's other recordings
+    place: str = ""  # its path within the corpus, the same wherever that lies
+    utt: str = ""
+    spk: str = ""
 
 
-def name_tracks(recordings: Iterable[Recording]) -> list[Track]:
-    """Give every recording its utterance id.
+def name_tracks(tracks: Sequence[Track]) -> None:
+    """Give every track its speaker, the artist, and its utterance id.
 
-    Where two recordings would have the same one, each gets a hash of its place appended, so that an id
+    Where two tracks would have the same one, each gets a hash of its place appended, so that an id
     depends on nothing but the recording and those it would be confused with.
     """
-    named = []
-    for recording in recordings:
-        _check_path(recording.path)
-        spk = ids.slug(recording.artist) if recording.artist else ""
-        first = f"{spk}-" if spk else f"{ids.slug(recording.genre)}_"
-        named.append((spk, first + ids.slug(recording.title), recording))
-    times, artists = Counter(utt for _, utt, _ in named), {spk for spk, _, _ in named}
-    tracks = []
-    for spk, utt, recording in named:
-        if times[utt] > 1 or not spk and utt in artists:
-            utt = f"{utt}_{ids.digest(recording.place)}"
-        tracks.append(Track(utt, spk or utt, recording.genre, recording.path, recording.subset))
-    return sorted(tracks, key=lambda track: track.utt)
-
-
-def _check_path(path: str) -> None:
-    try:
-        path.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise cli.UserError(f"{path!r}: the name is not UTF-8; rename the file") from error
-    if path != path.strip() or path.endswith("|") or any(ord(c) < 32 for c in path):
-        raise cli.UserError(
-            f"{path!r}: a name that ends in a blank or '|' or holds a control character cannot stand in "
-            "wav.scp; rename the file"
-        )
+    for track in tracks:
+        track.spk = ids.slug(track.artist) if track.artist else ""
+        first = f"{track.spk}-" if track.spk else f"{ids.slug(track.genre)}_"
+        track.utt = first + ids.slug(track.title)
+    times, artists = Counter(track.utt for track in tracks), {track.spk for track in tracks}
+    for track in tracks:
+        if times[track.utt] > 1 or (not track.spk and track.utt in artists):
+            track.utt = f"{track.utt}_{ids.digest(track.place)}"
+        track.spk = track.spk or track.utt
 
 
 def prepare_parser(doc: str | None) -> cli.KaldiParser:
@@ -82,52 +54,52 @@ def leave_out(tracks: list[Track], path: str | None) -> list[Track]:
     """Return the tracks that the list of ``--exclude`` does not name; UserError for one that is not there."""
     if not path:
         return tracks
-    known, excluded = {track.utt for track in tracks}, set()
-    for number, line in enumerate(tables.read_text(path, "the list of --exclude").split("\n"), start=1):
-        utt = line.partition(" ")[0].partition("\t")[0]
-        if utt and utt not in known:
-            raise cli.UserError(f"{path}:{number}: utterance '{utt}' is not in the corpus")
-        excluded.add(utt)
-    left = [track for track in tracks if track.utt not in excluded]
-    cli.log(f"{path}: {len(tracks) - len(left)} tracks left out")
-    return left
+    lines = tables.read_text(path, "the list of --exclude").split("\n")
+    listed = {line.split()[0]: number for number, line in enumerate(lines, start=1) if line.strip()}
+    for utt in sorted(listed.keys() - {track.utt for track in tracks}):
+        raise cli.UserError(f"{path}:{listed[utt]}: utterance '{utt}' is not in the corpus")
+    cli.log(f"{path}: {len(listed)} tracks left out")
+    return [track for track in tracks if track.utt not in listed]
 
 
-def write_data_dirs(
-    root: Path, tracks: Sequence[Track], genres: Sequence[str], names: Mapping[str, str] | None = None
+def write_corpus(
+    root: Path,
+    tracks: Sequence[Track],
+    genres: Sequence[str],
+    *,
+    names: Mapping[str, str] | None = None,
+    unknown: Mapping[str, str] | None = None,
 ) -> None:
-    """Write ``<root>/<subset>``: wav.scp utt2genre utt2spk spk2utt genres.txt, for every subset.
+    """Write ``<root>/<subset>``: wav.scp utt2genre utt2spk spk2utt genres.txt, and report the overlap.
 
-    ``names``, what people call a class where that is not its name here, go to ``genre2name``. UserError,
-    before anything is written, if there is no track in test, or a class has none in train.
+    ``names``, what people call a class where that is not its name here, go to ``genre2name``; ``unknown``
+    says of which sets artists are not known, and why. UserError, before anything is written, if there is no
+    track in test, a class has none in train, or a path cannot stand in wav.scp.
     """
-    counts = {name: Counter[str]() for name in ("train", *sorted({track.subset for track in tracks}))}
+    counts = {name: Counter[str]() for name in ("train", "test", *sorted({track.subset for track in tracks}))}
     for track in tracks:
         counts[track.subset][track.genre] += 1
-    if "test" not in counts:
-        raise cli.UserError(f"{root}: no track is in test; change the split, the lists or the table's column")
-    for genre in genres:
-        if not counts["train"][genre]:
-            found = ", ".join(f"{name}: {count[genre]}" for name, count in sorted(counts.items()))
+        if re.search(r"[\x00-\x1f\ud800-\udfff]|^\s|[\s|]$", track.path):
             raise cli.UserError(
-                f"{root}: class {genre} has no track in train ({found}); add some, change the split or take "
-                "the class out"
+                f"{track.path!r}: a name that is not UTF-8, ends in a blank or '|' or holds a control "
+                "character cannot stand in wav.scp; rename the file"
             )
+    for genre in genres:
+        if not counts["train"][genre] or not counts["test"]:
+            lack = f"class {genre} has no track in train" if counts["test"] else "no track is in test"
+            found = ", ".join(f"{name}: {count[genre]}" for name, count in sorted(counts.items()))
+            raise cli.UserError(f"{root}: {lack} ({found}); add some, change the split or take the class out")
     for name, count in counts.items():
-        members = [track for track in tracks if track.subset == name]
-        utt2spk = {track.utt: track.spk for track in members}
-        tables.write_table(root / name / "wav.scp", {track.utt: track.path for track in members})
-        tables.write_table(root / name / "utt2genre", {track.utt: track.genre for track in members})
+        members = {track.utt: track for track in tracks if track.subset == name}
+        utt2spk = {utt: track.spk for utt, track in members.items()}
+        tables.write_table(root / name / "wav.scp", {utt: track.path for utt, track in members.items()})
+        tables.write_table(root / name / "utt2genre", {utt: track.genre for utt, track in members.items()})
         tables.write_table(root / name / "utt2spk", utt2spk)
         tables.write_table(root / name / "spk2utt", invert(utt2spk))
         tables.write_classes(root / name / "genres.txt", genres)
+        (root / name / "genre2name").unlink(missing_ok=True)
         if names:
             tables.write_table(root / name / "genre2name", names)
-        else:
-            (root / name / "genre2name").unlink(missing_ok=True)
-        for genre in genres:
-            if not count[genre]:
-                cli.warn(f"{name}: class {genre} has no track")
         per_class = " ".join(f"{genre} {count[genre]}" for genre in genres)
-        artists = len(set(utt2spk.values()))
-        cli.log(f"{root / name}: {len(members)} tracks by {artists} artists: {per_class}")
+        cli.log(f"{root / name}: {len(members)} tracks by {len(set(utt2spk.values()))} artists: {per_class}")
+    overlap.report(root, [name for name in counts if name != "train"], unknown=unknown or {})

@@ -32,48 +32,44 @@ CASES = cases(
     ("empty", r"corpus: ", {"corpus/readme.txt": "x"}),
     ("one_class", r"corpus: .*(two|2)", {"corpus/a/s.wav": WAV, "corpus/a/t.wav": WAV}),
     ("classes_collide", "both become the class rock_and_pop", {**TREE, **COLLIDING}),
-    ("name_not_utf8", r"the name is not UTF-8; rename", {**TREE, "corpus/a/caf\udce9.wav": WAV}),
+    ("name_not_utf8", r"name that is not UTF-8.*; rename", {**TREE, "corpus/a/caf\udce9.wav": WAV}),
     ("name_newline", r"control character cannot stand in wav", {**TREE, "corpus/a/two\nlines.wav": WAV}),
 )
 CASES += cases(
     FOLDER,
-    ("pattern_broken", r"--artist-pattern '\(': not a regular expression", {}, "--artist-pattern '('"),
-    ("two_sources", r"give one of", {"t.csv": CSV}, "--artist-tags true --csv t.csv"),
-    ("percent_zero", r"--test-percent 0: expected a percentage", {}, "--test-percent 0"),
-    (
-        "list",
-        r"l:2: 'a/gone\.wav' is not in the corpus",
-        {"l": "a/artist0/song0.wav\na/gone.wav\n"},
-        "--test-list l",
-    ),
+    ("pattern_broken", r"--artist-pattern: '\(' is not a regular", {}, "--artist-pattern '('"),
+    ("pattern_no_group", r"--artist-pattern: '\(\.\)' has no group", {}, "--artist-pattern '(.)'"),
+    ("percent_zero", r"--test-percent: expected a percentage", {}, "--test-percent 0"),
     base=TREE,
+    status=2,
 )
-GONE = r"t\.csv: 1 of 9 paths are not in the corpus, e\.g\. "
+GONE = r"t\.csv:10: the path of '{}.* is not in the corpus"
 CASES += cases(
     FOLDER.format("--csv t.csv"),
     ("csv_empty", r"t\.csv:1: expected a header with 'path'", ""),
-    ("csv_twice", r"t\.csv:10: path .* is there twice", CSV + CSV.split("\n")[1] + "\n"),
-    ("csv_absent", rf"{GONE}'a/gone\.wav'", CSV + "a/gone.wav,x,g,test\n"),
-    ("csv_outside", GONE, CSV + "../../etc/passwd,x,g,test\n"),
+    ("csv_twice", r"t\.csv:10: the path .* is there twice", CSV + CSV.split("\n")[1] + "\n"),
+    ("csv_absent", GONE.format("a/gone"), CSV + "a/gone.wav,x,g,test\n"),
+    ("csv_outside", GONE.format("../../etc"), CSV + "../../etc/passwd,x,g,test\n"),
     ("csv_split", r"expected the split train or test, got 'exam'", CSV.replace("test\n", "exam\n")),
     file="t.csv",
     base=TREE,
 )
 BLUES = "corpus/genres/blues"
-BOTH = {f"{BLUES}/blues.00000.{kind}": "" for kind in ("au", "wav")}
 ROW = '"classical","artist","album","track","1","artist/album/1-track.mp3"\n'
 TRACKLIST = "corpus/metadata/training/tracklist.csv"
-OUTSIDE = r"tracklist\.csv:1: expected a path below audio/"
+CLASS = r"tracklist\.csv:1: expected 6 or 7 columns, the first a class, got .*opera"
 CASES += cases(
     "local/prepare_{1}.py corpus data",
     ("synth_missing", r"tracks\.csv: cannot read the table", {}, "", "synth"),
     ("gtzan_few", r"999 of 1000 excerpts|998 of 1000", {f"{BLUES}/blues.00000.au": ""}, "", "gtzan"),
-    ("gtzan_misplaced", r"named jazz in the folder of blues", {f"{BLUES}/jazz.00000.au": ""}, "", "gtzan"),
-    ("gtzan_both", r"is there as well", BOTH, "", "gtzan"),
-    ("ismir04_outside", OUTSIDE, {TRACKLIST: ROW.replace("artist/album", "../..")}, "", "ismir04"),
-    ("ismir04_twice", r"tracklist\.csv:2: .* is also in line 1", {TRACKLIST: ROW * 2}, "", "ismir04"),
-    ("ismir04_missing", r"tracklist\.csv: No such file", {"corpus/x": ""}, "", "ismir04"),
-    ("ismir04_no_audio", "no such folder; --corpus-root must be", {TRACKLIST: ROW}, "", "ismir04"),
+    ("ismir04_class", CLASS, {TRACKLIST: ROW.replace("classical", "opera")}, "", "ismir04"),
+    (
+        "ismir04_missing",
+        r"tracklist\.csv: cannot read .*--corpus-root must be",
+        {"corpus/x": ""},
+        "",
+        "ismir04",
+    ),
 )
 VALIDATE = "utils/validate_data_dir.py --no-feats d"
 CASES += cases(VALIDATE, ("validate_missing", r"d: no such directory"), many=True)
