@@ -5,7 +5,6 @@
 set -euo pipefail
 
 record_url=https://zenodo.org/api/records/1302992 # list of files, as JSON
-keep_archives=true                                # after they are unpacked
 
 help_message="Usage: $0 [options] <corpus-root>
   e.g. $0 /corpora/ismir04_genre"
@@ -37,22 +36,17 @@ for file in json.load(sys.stdin)["files"]:
 
 while IFS=$'\t' read -r name checksum url; do
   file=$archives/$name
-  stamp=$archives/.$name.unpacked
-  if [ "$(cat "$stamp" 2>/dev/null)" = "$checksum" ]; then
-    continue
-  fi
+  [ ! -f "$file" ] || continue # it was right, and is unpacked
   fetch "$url" "$file.part"
   if ! "${checksum%%:*}sum" --check --status <<<"${checksum#*:}  $file.part"; then
     rm "$file.part"
     die "$file: not what the record says ($checksum); removed: run it again"
   fi
-  mv "$file.part" "$file"
   case $name in # neither unpacks anything outside the folder
-    *.zip) python3 -m zipfile -e "$file" "$root" ;;
-    *.tar | *.tar.* | *.tgz) tar --extract --no-same-owner --directory="$root" --file="$file" ;;
+    *.zip) python3 -m zipfile -e "$file.part" "$root" ;;
+    *.tar | *.tar.* | *.tgz) tar --extract --no-same-owner --directory="$root" --file="$file.part" ;;
   esac || die "$file: cannot be unpacked; is the disk full?"
-  echo "$checksum" >"$stamp"
-  [ "$keep_archives" = true ] || rm "$file"
+  mv "$file.part" "$file"
 done <"$archives/files.tsv"
 
 metadata=$(find "$root" -maxdepth 3 -type d -name metadata | sort | head -n 1)

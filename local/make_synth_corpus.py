@@ -13,7 +13,6 @@ e.g.:  local/make_synth_corpus.py --config conf/synth_corpus.conf corpora/synth
 import csv
 import io
 import zlib
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -64,14 +63,15 @@ def main(argv: list[str] | None = None) -> int:
     """Make this job's share of the corpus."""
     parser = cli.KaldiParser.of(__doc__)
     add = parser.add_argument
-    for item in fields(synth.Options):
-        kind = int if isinstance(item.default, int) else cli.finite_float
-        add(f"--{item.name.replace('_', '-')}", type=kind, default=item.default, help="of the corpus")
+    add("--seed", type=int, default=777, help="all of the corpus follows from it")
+    add("--num-train", type=int, default=64, help="tracks of train")
+    add("--num-test", type=int, default=64, help="tracks of test")
+    add("--min-seconds", type=cli.finite_float, default=20.0, help="length of the shortest track")
+    add("--max-seconds", type=cli.finite_float, default=25.0, help="length of the longest")
     add("--job", type=cli.positive_int, default=1, help="which share of the tracks to make")
     add("--num-jobs", type=cli.positive_int, default=1, help="how many shares there are")
     args = parser.parse_args(argv)
-    options = synth.Options(**{item.name: getattr(args, item.name) for item in fields(synth.Options)})
-    tracks = synth.make_plan(options)
+    tracks = synth.make_plan(args.seed, args.num_train, args.num_test, args.min_seconds, args.max_seconds)
     if args.job == 1:
         with atomic.replacing(args.out_dir / "tracks.csv") as file:
             writer = csv.writer(file, lineterminator="\n")
@@ -84,7 +84,7 @@ def main(argv: list[str] | None = None) -> int:
     played = ""
     for number, track in enumerate(share, start=1):
         if track.piece != played:
-            played, sound = track.piece, synth.play(options.seed, track)
+            played, sound = track.piece, synth.play(args.seed, track)
         data = encode(synth.in_time(track, sound), track)
         with atomic.replacing(args.out_dir / track.path, "wb") as file:
             file.write(data)

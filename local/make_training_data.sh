@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # What the trainers need: train split into train_tr and train_cv by artist, a label for each frame, and
 # the feature transform of train_tr's frames.
-# Reads <data>/train; writes <data>/{train_tr,train_cv} and <data>/cmvn/{cmvn.stats,feature_transform.nnet}.
-# Kaldi counterparts: subset_data_dir_tr_cv.sh, ali-to-post, compute-cmvn-stats, cmvn-to-nnet.
+# Reads <data>/train; writes <data>/{train_tr,train_cv} and <data>/cmvn/feature_transform.nnet.
 set -euo pipefail
 
 cmd=utils/run.py                     # job runner and its options
@@ -23,7 +22,5 @@ once --wait true --in "$data/train/feats.scp" --in "$data/train/utt2spk" --in "$
 
 read -ra runner <<<"$cmd"
 utils/validate_data_dir.py --no-wav "$data/train" # features may have come from elsewhere
-"${runner[@]}" "$data/log/training_data.log" utils/in_turn.py \
-  local/split_tr_cv.py --seed "$seed" "$data/train" "$data/train_tr" "$data/train_cv" \
-  :: local/make_frame_labels.py "$data/train_tr" :: local/make_frame_labels.py "$data/train_cv" \
-  :: local/make_feature_transform.py --config "$transform_config" "$data/train_tr" "$data/cmvn"
+"${runner[@]}" "$data/log/training_data.log" local/make_training_data.py --config "$transform_config" --seed "$seed" \
+  "$data/train" "$data/train_tr" "$data/train_cv" "$data/cmvn"

@@ -48,17 +48,6 @@ CHORD_SECONDS = (0.4, 0.7)  # a chord lasts between these, before the artist's t
 
 
 @dataclass(frozen=True)
-class Options:
-    """What decides the corpus: the seed, the tracks of each side and their lengths in seconds."""
-
-    seed: int = 777
-    num_train: int = 64
-    num_test: int = 64
-    min_seconds: float = 20.0
-    max_seconds: float = 25.0
-
-
-@dataclass(frozen=True)
 class Track:
     """A track of the plan; tracks with the same ``piece`` are that piece forwards and backwards."""
 
@@ -114,22 +103,26 @@ def partner(genre: str) -> str:
     return next((b if genre == a else a for a, b in PAIRS if genre in (a, b)), genre)
 
 
-def make_plan(options: Options) -> list[Track]:
+def make_plan(
+    seed: int = 777,
+    num_train: int = 64,
+    num_test: int = 64,
+    min_seconds: float = 20.0,
+    max_seconds: float = 25.0,
+) -> list[Track]:
     """Return every track of the corpus, train first, in the classes' order.
 
     The classes of a pair have the same artists, and an artist's tracks of the same number are the same
     piece. A piece's length, format, rate and channels are dealt without a look at the class. UserError if
     the options cannot be met.
     """
-    if options.seed < 0:
-        raise UserError(f"--seed must be at least 0, got {options.seed}")
-    if not 1.0 <= options.min_seconds <= options.max_seconds:
-        got = f"--min-seconds {options.min_seconds:g} and --max-seconds {options.max_seconds:g}"
-        raise UserError(f"{got} are no range: expected 1 <= min <= max")
-    tracks, names = [], iter(_artist_names(options.seed))
-    for split, total in zip(SPLITS, (options.num_train, options.num_test), strict=True):
+    if seed < 0 or not 1.0 <= min_seconds <= max_seconds:
+        expected = "expected 0 <= --seed and 1 <= --min-seconds <= --max-seconds"
+        raise UserError(f"{expected}, got {seed}, {min_seconds:g} and {max_seconds:g}")
+    tracks, names = [], iter(_artist_names(seed))
+    for split, total in zip(SPLITS, (num_train, num_test), strict=True):
         counts, artists = apportion(total), dict[str, list[str]]()
-        rng = generator(options.seed, "formats", split)
+        rng = generator(seed, "formats", split)
         deals = {
             formats: zip(*(_dealt(rng, deck, total) for deck in (formats, RATES, CHANNELS)), strict=True)
             for formats in (DECK, LOSSLESS)
@@ -145,7 +138,7 @@ def make_plan(options: Options) -> list[Track]:
                 artist, number = cast[i % len(cast)], i // len(cast) + 1
                 piece = f"{artist}-{number:02d}"
                 if piece not in pieces:
-                    seconds = rng.uniform(options.min_seconds, options.max_seconds)
+                    seconds = rng.uniform(min_seconds, max_seconds)
                     pieces[piece] = (*next(dealt), round(seconds * RATE / HOP) * HOP / RATE)
                 tracks.append(Track(genre, artist, split, number, piece, *pieces[piece]))
     return tracks

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from local.corpus import ids, overlap
 from utils import cli, tables
-from utils.data_dir import invert
+from utils.data_dir import DataDir, write_subset
 
 
 @dataclass
@@ -89,17 +89,18 @@ def write_corpus(
             lack = f"class {genre} has no track in train" if counts["test"] else "no track is in test"
             found = ", ".join(f"{name}: {count[genre]}" for name, count in sorted(counts.items()))
             raise cli.UserError(f"{root}: {lack} ({found}); add some, change the split or take the class out")
-    for name, count in counts.items():
-        members = {track.utt: track for track in tracks if track.subset == name}
-        utt2spk = {utt: track.spk for utt, track in members.items()}
-        tables.write_table(root / name / "wav.scp", {utt: track.path for utt, track in members.items()})
-        tables.write_table(root / name / "utt2genre", {utt: track.genre for utt, track in members.items()})
-        tables.write_table(root / name / "utt2spk", utt2spk)
-        tables.write_table(root / name / "spk2utt", invert(utt2spk))
-        tables.write_classes(root / name / "genres.txt", genres)
-        (root / name / "genre2name").unlink(missing_ok=True)
-        if names:
-            tables.write_table(root / name / "genre2name", names)
+    columns = {"wav.scp": "path", "utt2genre": "genre", "utt2spk": "spk"}
+    data = DataDir(
+        str(root),
+        {name: {t.utt: getattr(t, column) for t in tracks} for name, column in columns.items()},
+        {"genres.txt": "".join(f"{genre}\n" for genre in genres)},
+    )
+    if names:
+        data.copied["genre2name"] = "".join(f"{genre} {name}\n" for genre, name in sorted(names.items()))
+    for subset, count in counts.items():
+        (root / subset / "genre2name").unlink(missing_ok=True)
+        write_subset(data, [track.utt for track in tracks if track.subset == subset], root / subset)
+        artists = len({track.spk for track in tracks if track.subset == subset})
         per_class = " ".join(f"{genre} {count[genre]}" for genre in genres)
-        cli.log(f"{root / name}: {len(members)} tracks by {len(set(utt2spk.values()))} artists: {per_class}")
+        cli.log(f"{root / subset}: {count.total()} tracks by {artists} artists: {per_class}")
     overlap.report(root, [name for name in counts if name != "train"], unknown=unknown or {})

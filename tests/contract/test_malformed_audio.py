@@ -105,7 +105,6 @@ COMMANDS = {
     "scattering": "steps/compute_scattering.py scp:wav.scp ark,scp:o.ark,o.scp",
     "forward": "steps/nnet1/nnet_forward.py x.nnet ark:f.ark ark,scp:o.ark,o.scp",
     "initialize": "steps/nnet1/nnet_initialize.py x.proto o.nnet",
-    "labels": "local/make_frame_labels.py d",
     "segments": "local/segment_features.py --type lstm '' ark:p.ark ark,scp:o.ark,o.scp",
     "svm": "local/train_svm.py --folds 2 --c-grid 0.01 d ark:v.ark o.npz",
     "votes": "local/majority_vote.py d ark:p.ark out",

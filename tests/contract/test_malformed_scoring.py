@@ -26,7 +26,7 @@ VOTE = "local/majority_vote.py d ark:p.ark out"
 LSTM = "local/segment_features.py --type lstm '' ark:p.ark ark,scp:v.ark,v.scp"
 FUSION = "local/segment_features.py --type fusion ark:f.ark ark:p.ark ark,scp:v.ark,v.scp"
 TRAIN = "local/train_svm.py d ark:v.ark svm.npz"
-SPLIT, COMPARE = "local/split_tr_cv.py d tr cv", "local/compare_results.py e f"
+SPLIT, COMPARE = "local/make_training_data.py d tr cv cmvn", "local/compare_results.py e f"
 
 
 def altered(frame: int, column: int, value: float) -> bytes:
@@ -88,7 +88,7 @@ CASES += cases(
         FUSION,
     ),
     ("one_artist", "d: no class can spare", {"d/utt2spk": re.sub(r"s\d", "s", SPEAKERS)}, SPLIT),
-    ("labels_huge", "'u04' has '1000000000000' frames", HUGE, "local/make_frame_labels.py d"),
+    ("labels_huge", "'u04' has '1000000000000' frames", HUGE, SPLIT),
     ("measures_no_json", r"accuracy\.json", {"e/score_test/accuracy.json": "{"}, COMPARE),
     ("measures_other_keys", r"accuracy\.json", {"e/score_test/accuracy.json": json.dumps({"a": 1})}, COMPARE),
     base=FILES,

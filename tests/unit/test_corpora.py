@@ -10,7 +10,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local import make_frame_labels, prepare_folder, split_tr_cv
+from local import make_training_data, prepare_folder
 from local.corpus import ids, overlap, splits
 from local.corpus.tracks import Track, name_tracks, write_corpus
 from steps import archive
@@ -209,11 +209,14 @@ def data_dir(tmp_path) -> Path:
         "wav.scp": {utt: f"/music/{utt} a.mp3" for utt in utts},
         "wav22k.scp": {utt: f"data/wav/{utt}.wav" for utt in utts},
         "utt2dur": dict.fromkeys(utts, "30.000000"),
-        "feats.scp": {utt: f"data/feats.ark:{i}" for i, utt in enumerate(utts)},
         "utt2num_frames": {utt: str(100 + i) for i, utt in enumerate(utts)},
     }
     for name, table in entries.items():
         tables.write_table(folder / name, table)
+    with archive.Writer(f"ark,scp:{tmp_path}/feats.ark,{folder}/feats.scp") as writer:
+        for i, utt in enumerate(sorted(utts)):
+            frames = int(entries["utt2num_frames"][utt])
+            writer.write(utt, np.random.default_rng(i).normal(i, 2, (frames, 3)).astype(np.float32))
     tables.write_table(folder / "spk2utt", data_dir_module.invert(entries["utt2spk"]))
     (folder / "genres.txt").write_text("z\nx\ny\n")
     (folder / "frame_shift").write_text("0.186\n")
@@ -225,12 +228,13 @@ def keys(path: Path) -> list[str]:
 
 
 class TestTrCv:
-    def test_writes_two_complete_directories(self, data_dir):
+    def test_writes_two_complete_directories_with_a_label_for_each_frame(self, data_dir):
         tr, cv = data_dir.with_name("tr"), data_dir.with_name("cv")
-        assert split_tr_cv.main([str(data_dir), str(tr), str(cv)]) == 0
+        make_training_data.main([*map(str, (data_dir, tr, cv)), str(tr)])
         names = sorted(path.name for path in data_dir.iterdir())
+        extra = {"labels.ark", "labels.scp", "cmvn.stats", "feature_transform.nnet"}
         for part in (tr, cv):
-            assert sorted(path.name for path in part.iterdir()) == names
+            assert sorted({path.name for path in part.iterdir()} - extra) == names
             for name in set(names) - {"genres.txt", "frame_shift", "spk2utt"}:
                 assert keys(part / name) == keys(part / "utt2spk")
                 assert tables.read_table(part / name).items() <= tables.read_table(data_dir / name).items()
@@ -240,6 +244,13 @@ class TestTrCv:
         assert not set(keys(tr / "spk2utt")) & set(keys(cv / "spk2utt"))
         held = Counter(tables.read_table(cv / "utt2genre").values())
         assert all(held[genre] == 3 for genre in "xyz")  # whole artists of 3 tracks; 10 % would be 2
+        index = {"z": 0, "x": 1, "y": 2}
+        for part in (tr, cv):
+            genre, frames = (tables.read_table(part / name) for name in ("utt2genre", "utt2num_frames"))
+            labels = dict(archive.read_objects(f"scp:{part}/labels.scp", "posterior"))
+            assert list(labels) == keys(part / "utt2genre")
+            for utt, posterior in labels.items():
+                assert posterior.as_lists() == [[(index[genre[utt]], 1.0)]] * int(frames[utt])
 
 
 def test_pooling_wants_different_utterances_and_the_same_classes(data_dir, tmp_path):
@@ -254,16 +265,3 @@ def test_pooling_wants_different_utterances_and_the_same_classes(data_dir, tmp_p
         tables.write_table(tmp_path / "half" / name, {f"new-{utt}": value for utt, value in table.items()})
     with pytest.raises(cli.UserError, match="genres.txt: differs"):
         data_dir_module.read_data_dirs([data_dir, tmp_path / "half"])
-
-
-class TestFrameLabels:
-    def test_one_class_for_every_frame(self, data_dir):
-        make_frame_labels.main([str(data_dir)])
-        labels = dict(archive.read_objects(f"scp:{data_dir}/labels.scp", "posterior"))
-        assert list(labels) == keys(data_dir / "utt2genre")
-        index = {"z": 0, "x": 1, "y": 2}
-        genre = tables.read_table(data_dir / "utt2genre")
-        for i, (utt, posterior) in enumerate(sorted(labels.items())):
-            frames = posterior.as_lists()
-            assert frames == [[(index[genre[utt]], 1.0)]] * len(frames)
-            assert len(frames) == int(tables.read_table(data_dir / "utt2num_frames")[utt]), i

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from local import make_feature_transform
+from local.make_training_data import make_transform
 from steps import archive
 from steps.nnet1.components import LstmProjectedStreams
 from steps.nnet1.feature_transform import global_stats, stats_to_network, whitening
@@ -160,7 +160,7 @@ def test_program_writes_a_network_and_refuses_nan(tmp_path):
         for utt, matrix in feats:
             writer.write(utt, matrix.astype(np.float32))
     (tmp_path / "utt2genre").write_text("".join(f"{u} {c}\n" for u, c in classes.items()))
-    assert make_feature_transform.main(["--transform=whiten", str(tmp_path), str(tmp_path)]) == 0
+    make_transform(tmp_path, tmp_path, "whiten", 0.03)
     (component,) = read_network(f"{tmp_path}/feature_transform.nnet").components
     weight, _ = whitening(feats, classes, 0.03)
     np.testing.assert_allclose(component.weight, weight, rtol=1e-4, atol=1e-5)
