@@ -80,12 +80,7 @@ fi
 export RECIPE_VERBOSE=$verbose RECIPE_DRY_RUN=$dry_run RECIPE_PID=${RECIPE_PID:-$$}
 [ "$without_locks" = false ] || export WITHOUT_LOCKS=true
 if [ "$dry_run" = false ]; then
-  for x in exp "data/$name/log"; do
-    { mkdir -p "$x" && [ -w "$x" ]; } || {
-      echo "ERROR (run.sh) cannot write in $PWD/$x; is it writable, and the disk not full?" >&2
-      exit 1
-    }
-  done
+  mkdir -p exp "data/$name/log"
   export RECIPE_LOG=data/$name/log/run.log
   [ "$stage" -gt 1 ] || echo "$corpus_here" >"data/$name/corpus"
   utils/setup_env.sh

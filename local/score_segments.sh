@@ -11,7 +11,6 @@ set -euo pipefail
 k=0.9                    # threshold of the share of frames (equation 14)
 svm_config=conf/svm.conf # grid, folds and seed of the SVM
 test_sets="test"         # test sets of <data>
-sweep=true               # whether to sweep k for Figure 3
 cmd=utils/run.py         # job runner and its options
 
 help_message="Usage: $0 [options] <data> <sc-dir> [<exp-dir>]
@@ -60,11 +59,9 @@ else
   elif [ "${RECIPE_DRY_RUN:-false}" != true ]; then
     rm -rf "$exp"/svm_{lstm,fusion}_crossfit # of an earlier run
   fi
-  if $sweep; then
-    calls+=(local/sweep_k.py --test-set "$first" "$data" "$sc/svm_sc" "$exp")
-    inputs+=(--in "$sc/svm_sc/train.scp" --in "$sc/svm_sc/$first.scp")
-    outputs+=(--out "$exp/sweep_k.tsv")
-  fi
+  calls+=(local/sweep_k.py --test-set "$first" "$data" "$sc/svm_sc" "$exp")
+  inputs+=(--in "$sc/svm_sc/train.scp" --in "$sc/svm_sc/$first.scp")
+  outputs+=(--out "$exp/sweep_k.tsv")
 fi
 utils/once.py --cmd "$cmd" "${inputs[@]}" "${outputs[@]}" "$exp/.done/segments" -- "$exp/log/segments.log" \
   utils/in_turn.py "${calls[@]}"

@@ -11,42 +11,26 @@ the best network), final.nnet (the best in cross-validation), final_test.nnet (t
 interrupted training continues with its next epoch under the same --key.
 """
 
-from dataclasses import fields
-
 from steps.nnet1.minibatches import Frames
 from steps.nnet1.prototype import dnn_prototype
 from steps.nnet1.schedule import Karel
-from steps.nnet1.trainer import Trainer, learn_rate, trainer_parser
+from steps.nnet1.trainer import Trainer, trainer_parser
 from utils import cli
-
-
-def get_parser() -> cli.KaldiParser:
-    """Return the parser of this program's options."""
-    parser = trainer_parser(__doc__)
-    default = Karel()
-    add = parser.add_argument
-    add("--hid-layers", type=cli.positive_int, default=1, help="hidden layers")
-    add("--hid-dim", type=cli.positive_int, default=1024, help="units of a hidden layer")
-    add("--learn-rate", type=learn_rate, default=default.learn_rate, help="initial one")
-    add("--minibatch-size", type=cli.positive_int, default=256, help="frames an update")
-    add("--randomize", type=cli.boolean, default=True, help="shuffle the frames")
-    add("--randomizer-size", type=cli.positive_int, default=32768, help="frames shuffled together")
-    for name in ("max_iters", "min_iters", "keep_lr_iters"):
-        value = getattr(default, name)
-        add(f"--{name.replace('_', '-')}", type=int, default=value, help="epochs")
-    for name in ("start_halving_impr", "end_halving_impr", "halving_factor"):
-        value = getattr(default, name)
-        add(f"--{name.replace('_', '-')}", type=cli.finite_float, default=value, help="of the schedule")
-    return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the program and return its exit status."""
-    args = get_parser().parse_args(argv)
+    parser = trainer_parser(__doc__, Karel)
+    add = parser.add_argument
+    add("--hid-layers", type=cli.positive_int, default=1, help="hidden layers")
+    add("--hid-dim", type=cli.positive_int, default=1024, help="units of a hidden layer")
+    add("--minibatch-size", type=cli.positive_int, default=256, help="frames an update")
+    add("--randomize", type=cli.boolean, default=True, help="shuffle the frames")
+    add("--randomizer-size", type=cli.positive_int, default=32768, help="frames shuffled together")
+    args = parser.parse_args(argv)
     how = Frames(args.minibatch_size, args.randomizer_size, args.seed if args.randomize else None)
-    plan = Karel(**{item.name: getattr(args, item.name) for item in fields(Karel) if item.init})
     sizes = (args.hid_layers, args.hid_dim)
-    Trainer(args, how, plan, lambda dim, classes: dnn_prototype(dim, classes, *sizes)).train()
+    Trainer(args, how, Karel, lambda dim, classes: dnn_prototype(dim, classes, *sizes)).train()
     return 0
 
 

@@ -15,45 +15,30 @@ network; --select=best-cv the one with the lowest loss in cross-validation.
 from steps.nnet1.minibatches import Streams
 from steps.nnet1.prototype import lstm_prototype
 from steps.nnet1.schedule import KaldiLstm
-from steps.nnet1.trainer import Trainer, learn_rate, trainer_parser
+from steps.nnet1.trainer import Trainer, trainer_parser
 from utils import cli
 
 
-def get_parser() -> cli.KaldiParser:
-    """Return the parser of this program's options."""
-    parser = trainer_parser(__doc__)
+def main(argv: list[str] | None = None) -> int:
+    """Run the program and return its exit status."""
+    parser = trainer_parser(__doc__, KaldiLstm)
     parser.set_defaults(momentum=0.9)
-    default = KaldiLstm()
     add = parser.add_argument
     add("--num-layers", type=cli.positive_int, default=1, help="LSTM layers")
     add("--cell-dim", type=cli.positive_int, default=800, help="cells of a layer")
     add("--proj-dim", type=cli.positive_int, default=512, help="its recurrent projection")
     add("--param-scale", type=cli.finite_float, default=0.01, help="range of initial weights")
-    add("--learn-rate", type=learn_rate, default=default.learn_rate, help="initial one")
     add("--num-stream", type=cli.positive_int, default=4, help="utterances side by side")
     add("--batch-size", type=cli.positive_int, default=20, help="frames of BPTT")
     add("--targets-delay", type=int, default=5, help="frames the output lags behind")
-    add("--max-iters", type=cli.positive_int, default=default.max_iters, help="epochs")
-    add("--start-halving", type=int, default=default.start_halving, help="first epoch, from 0")
-    add(
-        "--halving-factor", type=cli.finite_float, default=default.halving_factor, help="of the learning rate"
-    )
     add("--select", choices=("last", "best-cv"), default="last", help="final network")
-    return parser
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run the program and return its exit status."""
-    parser = get_parser()
     args = parser.parse_args(argv)
     if args.targets_delay < 0:
         parser.error(f"--targets-delay must be at least 0, got {args.targets_delay}")
-
     how = Streams(args.batch_size, args.num_stream, args.targets_delay)
-    plan = KaldiLstm(args.learn_rate, args.max_iters, args.start_halving, args.halving_factor)
     names = ("num_layers", "cell_dim", "proj_dim", "num_stream", "param_scale")
     sizes = {name: getattr(args, name) for name in names}
-    trainer = Trainer(args, how, plan, lambda *dims: lstm_prototype(*dims, **sizes))
+    trainer = Trainer(args, how, KaldiLstm, lambda *dims: lstm_prototype(*dims, **sizes))
     trainer.train(select=args.select, targets_delay=args.targets_delay)
     return 0
 

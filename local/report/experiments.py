@@ -84,13 +84,11 @@ class Run:
         It is Wilson's for tracks, the one by track for frames.
         """
         found = self.repeated(measure)
+        percents = [item.percent for item in found]
         if len(found) > 1:
-            percents = [item.percent for item in found]
             return f"{fmean(percents):.2f} ± {stdev(percents):.2f}"
-        texts = [
-            "{:.2f} [{:.1f} {:.1f}]".format(m.percent, *m.extra.get("by_track", m.wilson)) for m in found
-        ]
-        return "".join(texts) or "-"
+        interval = found[0].extra.get("by_track", found[0].wilson) if found else ()
+        return "{:.2f} [{:.1f} {:.1f}]".format(*percents, *interval) if found else "-"
 
 
 def dims(record: dict[str, Any]) -> str:
@@ -128,14 +126,13 @@ def compare(family: str, pairs: Sequence[tuple[Any, Predictions, Any, Prediction
 
     Returns of each pair what mcnemar.csv has; ``p_holm`` is adjusted over all pairs by Holm's method.
     """
-    tests: list[dict[str, Any]] = []
-    for first, one, second, other in pairs:
-        only_first, only_second, p = mcnemar(one.right, other.right)
-        test = {"family": family, "first": first, "second": second, "first_correct": int(one.right.sum())}
-        test |= {"second_correct": int(other.right.sum()), "only_first": only_first}
-        tests.append({**test, "only_second": only_second, "p_value": p})
-    adjusted = holm([test["p_value"] for test in tests])
-    return [{**test, "p_holm": float(p)} for test, p in zip(tests, adjusted, strict=True)]
+    names = ("family", "first", "second", "first_correct", "second_correct", "only_first", "only_second")
+    tests = [mcnemar(one.right, other.right) for _, one, _, other in pairs]
+    found = []
+    for (first, one, second, other), test, p in zip(pairs, tests, holm([x[2] for x in tests]), strict=True):
+        values = (family, first, second, int(one.right.sum()), int(other.right.sum()), *test, float(p))
+        found.append(dict(zip((*names, "p_value", "p_holm"), values, strict=True)))
+    return found
 
 
 def test_families(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:

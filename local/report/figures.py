@@ -68,20 +68,15 @@ def draw(runs: Sequence[Run], data_dir: Path, drawn: Path, out: Path, nj: int) -
     posteriors = shown.path / f"post_{data_dir.name}" / "post.scp"
     calls, errors = [], None
     if posteriors.is_file():
+        scp, table = f"scp:{posteriors}", shown.scores.predictions["Seg_acc"]
         title = f"Figure 2. Scores of {shown.label} on the test set of {data_dir.parent.name}"
-        calls.append(
-            partial(draw_figure2, read_reference(data_dir), f"scp:{posteriors}", title, drawn / "figure2")
-        )
-        table = shown.scores.predictions["Seg_acc"]
-        errors = (
-            shown,
-            {row: out / f"error_{n}.png" for n, row in enumerate(confident_errors(table), start=1)},
-        )
+        calls.append(partial(draw_figure2, read_reference(data_dir), scp, title, drawn / "figure2"))
         shift = data_dir / "frame_shift"
         seconds = float(tables.read_text(shift)) if shift.is_file() else 0.0
-        for row, file in errors[1].items():
-            stem = file.with_suffix("")
-            calls.append(partial(draw_posteriorgram, table, row, f"scp:{posteriors}", seconds, stem))
+        pictures = {row: out / f"error_{n}.png" for n, row in enumerate(confident_errors(table), start=1)}
+        for row, file in pictures.items():
+            calls.append(partial(draw_posteriorgram, table, row, scp, seconds, file.with_suffix("")))
+        errors = shown, pictures
     swept, curves = (
         {label: run.path / name for label, run in labels.items() if (run.path / name).is_file()}
         for name in ("sweep_k.tsv", "iters.tsv")
@@ -143,22 +138,20 @@ def _frame_lines(axes: Axes, values: np.ndarray) -> None:
 def draw_figure2(reference: Reference, rspecifier: str, title: str, stem: Path) -> None:
     """Draw the scores of every track and frame in the order of the true classes; frames go to _frames.csv."""
     classes = reference.classes
-    posts = {utt: post.copy() for utt, post in read_posteriors(reference, rspecifier)}
+    read = {utt: post.copy() for utt, post in read_posteriors(reference, rspecifier)}
     utts = sorted(reference.genre, key=lambda utt: (reference.genre[utt], utt.encode()))
-    labels = np.array([reference.genre[utt] for utt in utts])
-    frames = np.concatenate([posts[utt] for utt in utts])
+    labels, posts = [reference.genre[utt] for utt in utts], [read[utt] for utt in utts]
+    frames, lengths = np.concatenate(posts), [len(post) for post in posts]
+    statistics = [(p.max(axis=0), p.min(axis=0), p.mean(axis=0, dtype=np.float64)) for p in posts]
+    tracks = np.array(statistics)  # num_tracks, 3, C
     names = ("maximum", "minimum", "mean")
-    statistics = {
-        utt: (post.max(axis=0), post.min(axis=0), post.mean(axis=0, dtype=np.float64))
-        for utt, post in posts.items()
-    }
-    tracks = np.stack([statistics[utt] for utt in utts], axis=1)  # 3, num_tracks, C
-    headings = [f"{name.capitalize()} posterior of each track" for name in names]
+    headings = [
+        *(f"{name.capitalize()} posterior of each track" for name in names),
+        "Posterior of each frame",
+    ]
     figure, panels = plt.subplots(4, 1, figsize=(7.5, 9.5))
-    for axes, letter, values, heading in zip(
-        panels, "abcd", (*tracks, frames), (*headings, "Posterior of each frame"), strict=True
-    ):
-        dense, crowded = values is frames, len(values) > 200
+    for number, values in enumerate((*tracks.transpose(1, 0, 2), frames)):
+        axes, dense, crowded = panels[number], values is frames, len(values) > 200
         if dense:
             _frame_lines(axes, values)
         elif crowded:
@@ -166,8 +159,7 @@ def draw_figure2(reference: Reference, rspecifier: str, title: str, stem: Path) 
         for name, column in zip(() if dense else classes, values.T, strict=False):
             thin = {"linewidth": 0.5, "alpha": 0.75} if crowded else {}
             axes.plot(np.arange(len(values)) + 0.5, column, label=name, **thin)
-        lengths = np.array([len(posts[utt]) for utt in utts]) if dense else None
-        sizes = np.bincount(labels, weights=lengths, minlength=len(classes))
+        sizes = np.bincount(labels, weights=lengths if dense else None, minlength=len(classes))
         edges = np.cumsum(sizes)
         for edge in edges[:-1]:
             axes.axvline(edge, **EDGE)
@@ -177,16 +169,16 @@ def draw_figure2(reference: Reference, rspecifier: str, title: str, stem: Path) 
         top.spines["top"].set_visible(False)
         axes.set(xlim=(0, len(values)), ylim=(-0.02, 1.02), ylabel="posterior")
         axes.grid(visible=False, axis="x")
-        axes.set_title(f"({letter}) {heading}")
+        axes.set_title(f"({'abcd'[number]}) {headings[number]}")
         axes.set_xlabel(f"{'frame' if dense else 'track'}, in the order of the true classes")
     _legend_below(figure, panels[0], len(classes))
     figure.suptitle(title, fontsize=10)
     save(figure, stem)
     header = ["index", "utt", "ref", *(f"{panel}:{name}" for panel in names for name in classes)]
-    by_track = zip(utts, labels, tracks.transpose(1, 0, 2).reshape(len(utts), -1).tolist(), strict=True)
+    by_track = zip(utts, labels, tracks.reshape(len(utts), -1).tolist(), strict=True)
     rows = ([row, utt, classes[ref], *values] for row, (utt, ref, values) in enumerate(by_track))
     write_csv(stem.with_suffix(".csv"), header, rows)
-    places = [(utt, frame) for utt in utts for frame in range(len(posts[utt]))]
+    places = ((utt, frame) for utt, length in zip(utts, lengths, strict=True) for frame in range(length))
     by_frame = ([row, *place, *frames[row].tolist()] for row, place in enumerate(places))
     write_csv(stem.with_name(f"{stem.name}_frames.csv"), ["index", "utt", "frame", *classes], by_frame)
 

@@ -6,7 +6,7 @@ There is no time in any of it and nothing is appended to: the same results are t
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from local.corpus.overlap import shared_artists
 from local.report import paper, tables
@@ -22,17 +22,9 @@ OUT_OF_FOLD = "train"
 """The set name of out-of-fold results of the training tracks, which an experiment may have."""
 
 
-class DataSummary(NamedTuple):
-    """Identity and size of some sets of a corpus directory."""
-
-    sha256: str
-    num_tracks: dict[str, int]
-
-
-def summarise_data(data_dir: Path, sets: Sequence[str]) -> DataSummary:
-    """Hash labels, artists and features of the sets, wherever they lie and however they are split."""
-    digest = hashlib.sha256()
-    tracks = {}
+def summarise_data(data_dir: Path, sets: Sequence[str]) -> tuple[str, dict[str, int]]:
+    """Hash labels, artists and features of sets, wherever they lie; return also how many tracks they have."""
+    digest, tracks = hashlib.sha256(), {}
     for part in sets:
         reference = read_reference(data_dir / part)
         artists = dict(zip(reference.genre, read_artists(reference), strict=True))
@@ -43,7 +35,7 @@ def summarise_data(data_dir: Path, sets: Sequence[str]) -> DataSummary:
             digest.update(f"{part} {utt} {genre} {artists[utt]} {rows} {columns} ".encode())
             digest.update(feats.tobytes())
         tracks[part] = len(reference.genre)
-    return DataSummary(digest.hexdigest(), tracks)
+    return digest.hexdigest(), tracks
 
 
 def overlap_line(data_dir: Path, test_set: str = "test") -> str:
@@ -70,17 +62,18 @@ def provenance(exp_dir: Path, extra: Mapping[str, str]) -> dict[str, Any]:
     return {**made, "configuration": texts, "sha256": hash_texts(texts)}
 
 
-def header(made: Mapping[str, Any], data: DataSummary, corpus: str) -> list[str]:
-    """Return the lines that say what produced the results."""
+def header(exp_dir: Path, extra: Mapping[str, str], data: str, tracks: Mapping[str, int]) -> list[str]:
+    """Return the lines that say what produced the results, of ``data`` and so many tracks a set."""
+    made = provenance(exp_dir, extra)
     lines = [
         f"# git commit {made['commit']}",
         f"# configuration sha256 {made['sha256'][:16]} ({' '.join(made['configuration']) or 'none'})",
         f"# seed {made['seed']}",
-        f"# data sha256 {data.sha256[:16]} ({corpus})",
-        f"# tracks {', '.join(f'{count} {name}' for name, count in data.num_tracks.items())}",
+        f"# data sha256 {data}",
+        f"# tracks {', '.join(f'{count} {name}' for name, count in tracks.items())}",
     ]
-    if network := made.get("network"):
-        lines.append(f"# network {network['kind']} ({dims({'network': network})})")
+    if made.get("network"):
+        lines.append(f"# network {made['network']['kind']} ({dims(made)})")
     if machines := made["machines"]:
         mixed = "mixed, the last bits depend on who did what: " if len(machines) > 1 else ""
         lines.append(f"# trained on {mixed}{'; '.join(machines)}")
@@ -91,42 +84,33 @@ def header(made: Mapping[str, Any], data: DataSummary, corpus: str) -> list[str]
     return lines
 
 
-def write_training(
-    exp_dir: Path, found: dict[str, Scores], data_dir: Path, data: DataSummary, extra: Mapping[str, str]
-) -> None:
-    """Write results.txt of one training, from its scores by test set.
+def accuracies(exp_dir: Path, found: dict[str, Scores], data_dir: Path) -> list[str]:
+    """Return the lines of results.txt about a training's scores by test set.
 
-    Lines of all test sets but the first begin with their name: ``%evaluation_Seg_acc``; so do
-    ``%train_Seg_acc`` of out-of-fold predictions, where there are any. UserError if other tracks were scored
-    than there are.
+    Those of all sets but the first begin with their name: ``%evaluation_Seg_acc``; so do ``%train_Seg_acc``,
+    out-of-fold predictions, where there are any.
     """
-    for name, scores in found.items():
-        count = len(scores.first_predictions().utts)
-        if count != data.num_tracks[name]:
-            raise UserError(
-                f"{exp_dir}: {count} tracks were scored, {data_dir / name} has {data.num_tracks[name]}; "
-                "run stages 6 to 8 again"
-            )
-    first = next(iter(found))
+    first, *_ = found
     if (exp_dir / f"score_{OUT_OF_FOLD}").is_dir():
         found = {**found, OUT_OF_FOLD: load_scores(exp_dir, OUT_OF_FOLD)}
     measures = found[first].measures.values()
-    lines = header(provenance(exp_dir, extra), data, data_dir.name)
-    lines += [f"# {m.name}: {m.extra['notes']}" for m in measures if "notes" in m.extra]
+    lines = [f"# {m.name}: {m.extra['notes']}" for m in measures if "notes" in m.extra]
     labels = tables.class_labels(data_dir / first, found[first].classes)
     details: list[str] = []
     for name, scores in found.items():
-        prefix = ""
-        if name != first:
+        prefix = "" if name == first else f"{name}_"
+        if prefix:
             details += ["", "# out of fold on train" if name == OUT_OF_FOLD else f"# test set {name}"]
-            prefix = f"{name}_"
         lines += [f"%{prefix}{measure.line()[1:]}" for measure in scores.measures.values()]
         shown = [tables.class_table(scores, labels)]
         shown += [tables.confusion_table(m, scores.classes, labels) for m in scores.measures.values()]
         details += _lines(shown + tables.calibration_tables(scores))
-    details += _lines(tables.extra_tables(exp_dir))
-    with atomic.replacing(exp_dir / "results.txt") as file:
-        file.write("\n".join([*lines, *details]) + "\n")
+    return [*lines, *details, *_lines(tables.extra_tables(exp_dir))]
+
+
+def _write(path: Path, lines: Sequence[str]) -> None:
+    with atomic.replacing(path) as file:
+        file.write("\n".join(lines) + "\n")
 
 
 def _lines(shown: Sequence[tables.Table]) -> list[str]:
@@ -140,14 +124,20 @@ def write(by_set: Mapping[str, Sequence[Run]], data_dir: Path, exp: Path, extra:
     results.csv, mcnemar.csv and results.json.
     """
     parts = [name for name in (OUT_OF_FOLD, *by_set) if (data_dir / name).is_dir() or name in by_set]
-    data = summarise_data(data_dir, parts)
+    digest, tracks = summarise_data(data_dir, parts)
+    data = f"{digest[:16]} ({data_dir.name})"
     first, *others = by_set
     runs = by_set[first]
-    head = [f"# corpus {data_dir.name}, data sha256 {data.sha256[:16]}"]
+    head = [f"# corpus {data_dir.name}, data sha256 {digest[:16]}"]
     for index, run in enumerate(runs):
         for number, path in enumerate(seed_paths(exp, run.model, len(run.seeds))):
             found = {name: scored[index].seeds[number] for name, scored in by_set.items()}
-            write_training(path, found, data_dir, data, extra)
+            for name, scores in found.items():
+                if (count := len(scores.first_predictions().utts)) != tracks[name]:
+                    has = f"{count} tracks were scored, {data_dir / name} has {tracks[name]}"
+                    raise UserError(f"{path}: {has}; run stages 6 to 8 again")
+            lines = header(path, extra, data, tracks) + accuracies(path, found, data_dir)
+            _write(path / "results.txt", lines)
         commit = f", commit {run.record['commit']}" if "commit" in run.record else ""
         head.append(f"# {run.path.name}: seed {run.record.get('seed', '-')}{commit}, {run.label}")
 
@@ -170,11 +160,7 @@ def write(by_set: Mapping[str, Sequence[Run]], data_dir: Path, exp: Path, extra:
     out = exp.with_name(f"{exp.name}_summary")
     for name, content in (("results.csv", rows), ("mcnemar.csv", tests)):
         tables.write_csv(out / name, content[0] if content else [], (row.values() for row in content))
-    for name, text in (
-        ("results.txt", [*head, "", *shown, paper.SLIP, *_lines(details)]),
-        ("tables.txt", shown),
-    ):
-        with atomic.replacing(out / name) as file:
-            file.write("\n".join(text) + "\n")
+    _write(out / "results.txt", [*head, "", *shown, paper.SLIP, *_lines(details)])
+    _write(out / "tables.txt", shown)
     summary = {"corpus": data_dir.name, "accuracies": rows, "mcnemar": tests, "text": shown}
     atomic.write_json(out / "results.json", summary)

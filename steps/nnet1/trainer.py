@@ -8,7 +8,7 @@ import argparse
 import math
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 
 import numpy as np
@@ -39,10 +39,16 @@ def learn_rate(text: str) -> str:
     return text
 
 
-def trainer_parser(doc: str | None) -> cli.KaldiParser:
-    """Make a parser with the options of every program that trains an experiment; ``doc`` is its docstring."""
+def trainer_parser(doc: str | None, plan: type[Karel | KaldiLstm]) -> cli.KaldiParser:
+    """Make a parser with the options of every program that trains an experiment, and of its schedule.
+
+    ``doc`` is the program's docstring.
+    """
     parser = cli.KaldiParser.of(doc)
     add = parser.add_argument
+    kinds: dict[type, Callable] = {str: learn_rate, int: int, float: cli.finite_float}
+    for name, default in _options(plan()).items():
+        add(f"--{name.replace('_', '-')}", type=kinds[type(default)], default=default, help="of the schedule")
     add("--seed", type=int, default=777, help="of initial network, list order and shuffling")
     add("--feat-dim", type=int, default=0, help="columns that the features must have")
     add("--nnet-init", default="", help="initial network")
@@ -54,6 +60,10 @@ def trainer_parser(doc: str | None) -> cli.KaldiParser:
     add("--keep-networks", type=cli.boolean, default=False, help=text)
     products.add_device_options(parser)
     return parser
+
+
+def _options(plan: Karel | KaldiLstm) -> dict[str, str | int | float]:
+    return {item.name: getattr(plan, item.name) for item in fields(plan) if item.init}
 
 
 def machine(args: argparse.Namespace, device: torch.device, network: Network) -> str:
@@ -133,18 +143,19 @@ def initial_network(args: argparse.Namespace, prototype: Iterable[str], dims: tu
 class Trainer:
     """An experiment, its data, its initial network, and how to go through them.
 
-    ``args`` are those of a :func:`trainer_parser` with ``--max-iters``; ``prototype`` makes the lines of one
-    for these numbers of columns and of classes.
+    ``args`` are those of a :func:`trainer_parser` of the schedule ``plan``; ``prototype`` makes the lines of
+    one for these numbers of columns and of classes.
     """
 
     def __init__(
         self,
         args: argparse.Namespace,
         how: Frames | Streams,
-        plan: Karel | KaldiLstm,
+        plan: type[Karel | KaldiLstm],
         prototype: Callable[[int, int], list[str]],
     ) -> None:
-        self.args, self.how, self.plan, self.device = args, how, plan, products.select_device(args)
+        self.args, self.how, self.device = args, how, products.select_device(args)
+        self.plan = plan(**{name: getattr(args, name) for name in _options(plan())})
         self.tr, self.cv = open_data(args, how)
         counts = args.data_tr / "utt2num_frames"
         self.tr_frames = sum(map(int, tables.read_table(counts).values())) if counts.exists() else 0
