@@ -111,9 +111,9 @@ class Stream:
         """Take exactly ``count`` bytes, or raise that the archive is truncated."""
         if count > self.left:
             raise self.fail(f"truncated or wrong header: it announces {count} bytes, {self.left} are left")
-        most = _PIECE if self.left == math.inf else count
-        data = bytearray(self._file.read(min(count, most)))
-        while len(data) < count and (piece := self._file.read(min(count - len(data), most))):
+        data = bytearray(count if self.left < math.inf else 0)  # a plain file has so many
+        del data[self._file.readinto(data) if data else 0 :]
+        while len(data) < count and (piece := self._file.read(min(count - len(data), _PIECE))):
             data += piece
         if len(data) < count:
             raise self.fail(f"truncated: expected {count} bytes, got {len(data)}")
