@@ -19,16 +19,14 @@ Usage: steps/convert_audio.py [options] <wav-scp> <wav-dir> <wav22k-scp>
 
 import json
 from argparse import Namespace
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
 
 from steps import audio
 from utils import atomic, cli, data_dir, progress, segments, tables
 from utils.segments import Segment
 
-Reports = dict[str, dict[str, Any]]
 REMEDY = "leave them out (--exclude in conf/prepare_*.conf), or allow so many (--max-bad in conf/audio.conf)"
 
 
@@ -60,9 +58,9 @@ def convert_all(
     how: audio.Conversion,
     key: str = "",
     segments: Mapping[str, Segment] | None = None,
-) -> tuple[Reports, dict[str, str]]:
+) -> tuple[dict[str, audio.TrackReport], dict[str, str]]:
     """Convert what is not kept, or cut ``segments``; return what was found in each track, or is wrong."""
-    reports: Reports = {}
+    reports: dict[str, audio.TrackReport] = {}
     failed: dict[str, str] = {}
     pieces: dict[str, dict[str, Segment]] = {name: {} for name in sources}
     for utt, segment in (segments or {}).items():
@@ -76,11 +74,11 @@ def convert_all(
             continue
         for utt in utts:
             _notes(wav_dir, utt).unlink(missing_ok=True)
-        for utt, found in _convert(name, source, wav_dir, how, pieces[name]).items():
+        for utt, found in _convert(name, source, wav_dir, how, pieces[name]):
             if isinstance(found, audio.TrackReport):
-                reports[utt] = asdict(found)
+                reports[utt] = found
                 if key:
-                    atomic.write_json(_notes(wav_dir, utt), {"key": key, "report": reports[utt]})
+                    atomic.write_json(_notes(wav_dir, utt), {"key": key, "report": asdict(found)})
             else:
                 failed[utt] = str(found)
                 (wav_dir / f"{utt}.wav").unlink(missing_ok=True)
@@ -90,47 +88,49 @@ def convert_all(
 
 def _convert(
     name: str, source: str, wav_dir: Path, how: audio.Conversion, pieces: Mapping[str, Segment]
-) -> Mapping[str, audio.TrackReport | cli.UserError]:
-    """Convert one source, and cut it if there are pieces; return what was found, or wrong, in each."""
+) -> Iterator[tuple[str, audio.TrackReport | cli.UserError]]:
+    """Convert one source, and cut it if there are pieces; yield what was found, or wrong, in each."""
     wav = wav_dir / (f".{name}.whole.wav" if pieces else f"{name}.wav")
     try:
         whole = audio.convert_track(source, wav, how)
     except audio.AudioError as error:
-        return dict.fromkeys(pieces or [name], error)
+        yield from ((utt, error) for utt in pieces or [name])
+        return
     for text in whole.warnings:
         cli.warn(f"{name}: {source}: {text}")
-    found: dict[str, audio.TrackReport | cli.UserError] = {} if pieces else {name: whole}
+    if not pieces:
+        yield name, whole
     for utt, segment in pieces.items():
         try:
             span = segment.span(whole.num_samples, how.sample_rate)
-            found[utt] = audio.cut_track(wav, whole, wav_dir / f"{utt}.wav", span, how)
+            yield utt, audio.cut_track(wav, whole, wav_dir / f"{utt}.wav", span, how)
         except cli.UserError as error:
-            found[utt] = error
+            yield utt, error
     if pieces:
         wav.unlink()
-    return found
 
 
 def _notes(wav_dir: Path, utt: str) -> Path:
     return wav_dir / f".{utt}.json"
 
 
-def _kept(wav_dir: Path, utt: str, key: str) -> dict[str, Any] | None:
+def _kept(wav_dir: Path, utt: str, key: str) -> audio.TrackReport | None:
     """Return what was found in a track that is there under this key."""
     try:
         notes = json.loads(_notes(wav_dir, utt).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return notes["report"] if notes["key"] == key and (wav_dir / f"{utt}.wav").exists() else None
+    is_kept = notes["key"] == key and (wav_dir / f"{utt}.wav").exists()
+    return audio.TrackReport(**notes["report"]) if is_kept else None
 
 
-def write_report(path: str, reports: Reports) -> None:
+def write_report(path: str, reports: Mapping[str, audio.TrackReport]) -> None:
     """Write a line for each track, tab separated under a header."""
     names = [field.name for field in fields(audio.TrackReport) if field.name != "warnings"]
     with atomic.replacing(path) as file:
         file.write("\t".join(["utt", *names]) + "\n")
         for utt, report in sorted(reports.items()):
-            values = (report[name] for name in names)
+            values = (getattr(report, name) for name in names)
             words = (f"{value:.6f}" if isinstance(value, float) else str(value) for value in values)
             file.write("\t".join([utt, *words]) + "\n")
 
@@ -167,15 +167,13 @@ def main(argv: list[str] | None = None) -> int:
         raise cli.UserError(f"{verdict}, --max-bad allows {args.max_bad}: {names}; {REMEDY}{reasons}")
     if args.report:
         write_report(args.report, reports)
-    seconds = {utt: report["num_samples"] / args.sample_rate for utt, report in reports.items()}
+    seconds = {utt: report.num_samples / args.sample_rate for utt, report in reports.items()}
     tables.write_table(args.wav22k_scp, {utt: args.wav_dir / f"{utt}.wav" for utt in reports})
     if args.data_dir:
         if not reports:
             raise cli.UserError(f"{verdict}: none is left; see their reasons above")
-        utt2dur = {utt: f"{value:.6f}" for utt, value in seconds.items()}
-        tables.write_table(args.data_dir / "utt2dur", utt2dur)
-        hashes = {utt: report["sha256"] for utt, report in reports.items()}
-        tables.write_table(args.data_dir / "utt2hash", hashes)
+        tables.write_table(args.data_dir / "utt2dur", {utt: f"{s:.6f}" for utt, s in seconds.items()})
+        tables.write_table(args.data_dir / "utt2hash", {utt: r.sha256 for utt, r in reports.items()})
         if failed:
             leave_out(args.data_dir, failed)
             cli.warn(f"{verdict} and are left out: {' '.join(failed)}")

@@ -1,8 +1,7 @@
 """From any recording to the recipe's audio: one channel, 22 050 Hz, 16 bit, as WAV.
 
-The chain is decode, mean of the channels, soxr at its best (VHQ), round to 16 bit. It streams, so that memory
-does not grow with the length of the track. Nothing is dithered and nothing is normalised: a mono 16-bit track
-that is already at the target rate comes out bit for bit as it went in.
+The chain is decode, mean of the channels, soxr at its best (VHQ), round to 16 bit, as a stream. Nothing is
+dithered or normalised: a mono 16-bit track of the target rate comes out bit for bit as it went in.
 """
 
 import hashlib
@@ -53,11 +52,6 @@ class TrackReport:
     sha256: str = ""
     warnings: list[str] = field(default_factory=list)
 
-    @property
-    def silent(self) -> bool:
-        """Whether every output sample is zero."""
-        return self.peak * FULL_SCALE <= 0.5
-
 
 def decibels(peak: float) -> float:
     """Return ``20 log10 peak``, the level in dB relative to full scale; minus infinity for 0."""
@@ -98,10 +92,8 @@ def cut_track(
         wav.setpos(first)
         data = wav.readframes(last - first)
     peak = float(np.abs(np.frombuffer(data, "<i2").astype(np.int32)).max()) / FULL_SCALE
-    digest = hashlib.sha256(data).hexdigest()
-    piece = replace(
-        report, num_samples=last - first, peak=peak, over_full_scale=0, sha256=digest, warnings=[]
-    )
+    digest, count = hashlib.sha256(data).hexdigest(), last - first
+    piece = replace(report, num_samples=count, peak=peak, over_full_scale=0, sha256=digest, warnings=[])
     _judge(piece, str(target), how)
     with atomic.replacing(target, "wb") as file, _open_wav(file, how.sample_rate) as out:
         out.writeframesraw(data)
@@ -131,10 +123,10 @@ def _resampled(track: Track, report: TrackReport, how: Conversion) -> Iterator[n
 def _judge(report: TrackReport, path: str, how: Conversion) -> None:
     """Refuse what may not pass, and put the rest of the oddities into the report's warnings."""
     if report.num_samples < how.min_samples:
+        seconds = report.num_samples / how.sample_rate
         raise AudioError(
-            f"{path}: {report.num_samples} samples at {how.sample_rate} Hz "
-            f"({report.num_samples / how.sample_rate:.3f} s), shorter than one window of {how.min_samples}; "
-            "leave the track out"
+            f"{path}: {report.num_samples} samples at {how.sample_rate} Hz ({seconds:.3f} s), "
+            f"shorter than one window of {how.min_samples}; leave the track out"
         )
     level = decibels(report.peak)
     over = f"{report.over_full_scale} samples exceed full scale, peak {level:+.2f} dBFS"
@@ -145,7 +137,7 @@ def _judge(report: TrackReport, path: str, how: Conversion) -> None:
         )
     if report.over_full_scale:
         report.warnings.append(f"{over}: saturated")
-    if report.silent:
+    if report.peak * FULL_SCALE <= 0.5:
         report.warnings.append("the track is silent: kept")
     elif abs(report.dc) > 0.01:
         report.warnings.append(f"DC offset {report.dc:+.4f} of full scale: kept")

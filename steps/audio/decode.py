@@ -5,13 +5,17 @@ cannot open is given to ``ffmpeg`` if that is installed. Nothing is lost without
 compared with what the header states, and with the bytes that are there, in one place for every format.
 """
 
+import re
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Iterator
 
 import numpy as np
 import soundfile
 
-from steps.audio import containers, ffmpeg, mpeg
-from steps.audio.source import SourceFile
+from steps.audio import containers, tags
+from steps.audio.containers import SourceFile
 from utils.cli import UserError
 
 #: Frames decoded at a time: 64 Ki frames of 6 channels in float64 are 3 MiB.
@@ -36,9 +40,6 @@ class _Sound(soundfile.SoundFile):
     def seekable(self) -> bool:
         return False
 
-    def read_frames(self, frames: int) -> np.ndarray:
-        return self.read(frames, dtype="float64", always_2d=True)
-
 
 class Track:
     """A recording to be read once, from its beginning to its end; AudioError if it cannot be used.
@@ -54,33 +55,28 @@ class Track:
         self.warnings: list[str] = []
         self._allow_truncated = allow_truncated
         self._failure = ""
-        self._mpeg: mpeg.Stream | None = None
+        self._mp3: containers.Mp3 | None = None
         self._file = _open_source(self.path)
         try:
-            self._sound: _Sound | ffmpeg.Pipe = self._open()
+            self._sound = self._open()
+            self.sample_rate, self.channels = int(self._sound.samplerate), int(self._sound.channels)
+            if not MIN_RATE <= self.sample_rate <= MAX_RATE:
+                raise AudioError(
+                    f"{self.path}: sample rate {self.sample_rate} Hz, expected {MIN_RATE} to {MAX_RATE} Hz; "
+                    "repair its header or leave the track out"
+                )
         except BaseException:
             self._file.close()
             raise
-        self.sample_rate, self.channels = int(self._sound.samplerate), int(self._sound.channels)
-        if not MIN_RATE <= self.sample_rate <= MAX_RATE:
-            self.close()
-            raise AudioError(
-                f"{self.path}: sample rate {self.sample_rate} Hz, expected {MIN_RATE} to {MAX_RATE} Hz; "
-                "repair its header or leave the track out"
-            )
 
     def __enter__(self) -> "Track":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Release the file or the decoding process."""
         self._sound.close()
         self._file.close()
 
-    def _open(self) -> _Sound | ffmpeg.Pipe:
+    def _open(self) -> _Sound:
         try:
             sound = _Sound(self._file)
         except _ERRORS as error:
@@ -90,13 +86,14 @@ class Track:
         if sound.format == "FLAC":
             count, head = containers.flac_frames(self._file)
             self.header_frames = count or None
-            self._file.replace_beginning(head, 42)
+            self._file.restart(head, 42)
             return _Sound(self._file)
         if self.codec.startswith("MP3"):
-            self._mpeg = mpeg.find_stream(self._file)
-            if self._mpeg is not None and self._mpeg.count_at is None:
+            self._mp3 = containers.find_mp3(self._file)
+            if self._mp3 is not None and self._mp3.count_at is None:
                 self.header_frames = None
-                return self._uncounted(self._mpeg)
+                self._mp3.uncount(self._file)
+                return _Sound(self._file)
         elif data := containers.find_data(self._file):
             self._compare(data, sound.frames)
         return sound
@@ -113,35 +110,44 @@ class Track:
                 raise AudioError(f"{self.path}: {text}; repair its header or replace the file")
             self.warnings.append(f"{text}: the rest is left out")
 
-    def _open_with_ffmpeg(self, error: Exception) -> ffmpeg.Pipe:
+    def _open_with_ffmpeg(self, error: Exception) -> _Sound:
+        """Let ffmpeg write an AU file of 32-bit floats, which has no name; what it complains of is judged."""
         if data := containers.find_data(self._file):
             self._compare(data, 0)
-        if not ffmpeg.is_available():
+        head = self._file.at(0, 8)
+        kind = "text" if head.isascii() and head.decode("ascii", "replace").isprintable() else "content"
+        detail = str(error).rsplit(": ", 1)[-1].rstrip(".")
+        why = f"not audio that libsndfile reads ({kind} beginning {head!r}; {detail})"
+        if not (shutil.which("ffmpeg") and shutil.which("ffprobe")):
             remedy = "install ffmpeg if another decoder knows it, else replace the file"
-            raise AudioError(f"{self.path}: {_why_not_audio(self._file, error)}; {remedy}") from error
-        self.codec = "ffmpeg"
+            raise AudioError(f"{self.path}: {why}; {remedy}") from error
+        command = ["ffmpeg", "-nostdin", "-v", "error", "-xerror", "-i", f"file:{self.path}"]
+        command += ["-map", "0:a:0", "-f", "au", "-c:a", "pcm_f32be", "pipe:1"]
+        decoded = tempfile.TemporaryFile()  # noqa: SIM115 - read as long as the track
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=decoded, stderr=subprocess.PIPE, check=False
+        )
+        said = done.stderr.decode("utf-8", "replace").strip().split("\n")
+        said = [re.sub(r"^\[[^]]* @ 0x\w+\] ", "", line) for line in said]  # names of its parts
+        if done.returncode:
+            self._failure = f"ffmpeg ended with status {done.returncode}: {said[-1]}"
+        decoded.seek(0)
         try:
-            seconds = ffmpeg.stated_seconds(self.path)
-            pipe = ffmpeg.Pipe(self.path)
-        except ffmpeg.FfmpegError as also:
-            why = f"{_why_not_audio(self._file, error)}, nor ffmpeg ({also})"
-            raise AudioError(f"{self.path}: {why}; replace the file") from also
-        self.header_frames = None if seconds is None else round(seconds * pipe.samplerate)
-        return pipe
-
-    def _uncounted(self, stream: mpeg.Stream) -> _Sound:
-        """Open an MP3 stream so that its decoder reads to the end of the file."""
-        self._file.replace_beginning(*mpeg.uncounted(stream, self._file))
-        return _Sound(self._file)
+            sound = _Sound(decoded)
+        except _ERRORS as also:
+            raise AudioError(f"{self.path}: {why}, nor ffmpeg ({said[0]}); replace the file") from also
+        self.codec, seconds = "ffmpeg", tags.stated_seconds(self.path)
+        self.header_frames = None if seconds is None else round(seconds * sound.samplerate)
+        return sound
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Yield the samples ``[frames, channels]`` as float64, full scale 1.0, or raise AudioError."""
         yield from self._decoded()
-        if self._mpeg is not None and self._goes_on():
-            done = self.frames
+        if self._mp3 is not None and self._goes_on(self._mp3):
+            done, self.frames = self.frames, 0
             self._sound.close()
-            self._sound = self._uncounted(self._mpeg)
-            self._mpeg, self.frames = None, 0
+            self._mp3.uncount(self._file)
+            self._sound, self._mp3 = _Sound(self._file), None
             yield from self._decoded(skip=done)
         if problem := self._judge():
             text = f"{problem}: truncated or corrupt"
@@ -159,8 +165,8 @@ class Track:
             beyond = stated is not None and self.frames >= stated
             wanted = _BLOCK if beyond else BLOCK_FRAMES if stated is None else stated - self.frames
             try:
-                block = self._sound.read_frames(min(wanted, BLOCK_FRAMES))
-            except (soundfile.SoundFileError, ffmpeg.FfmpegError) as error:
+                block = self._sound.read(min(wanted, BLOCK_FRAMES), dtype="float64", always_2d=True)
+            except soundfile.SoundFileError as error:
                 if beyond:
                     self.warnings.append(f"what follows the {self._seconds(self.frames)} is no {self.codec}")
                     return
@@ -183,18 +189,17 @@ class Track:
         """Return how many bytes the decoder has not asked for."""
         return self._file.size - self._file.reached - containers.trailing_tag_bytes(self._file)
 
-    def _goes_on(self) -> bool:
+    def _goes_on(self, mp3: containers.Mp3) -> bool:
         """Whether an MP3 stream decoded up to its header's count has more than that behind it."""
-        counted = not self._failure and self._mpeg is not None and self._mpeg.count_at is not None
-        if not counted or self.frames < (self.header_frames or 0) or self._bytes_left() < 4096:
+        if self._failure or mp3.count_at is None or self.frames < (self.header_frames or 0):
             return False
-        return mpeg.find_stream(self._file, self._file.reached) is not None
+        return self._bytes_left() >= 4096 and containers.find_mp3(self._file, self._file.reached) is not None
 
     def _judge(self) -> str:
         """Compare what was decoded with what is stated; add to the warnings, or return what is wrong."""
         broken = containers.ogg_fault(self._file)
         problem = broken or self._failure or self._unread()
-        if not problem and self._mpeg and self._mpeg.start + self._mpeg.num_bytes > self._file.size:
+        if not problem and self._mp3 and self._mp3.start + self._mp3.num_bytes > self._file.size:
             problem = f"the file ends after {self._seconds(self.frames)}, before its own header says"
         stated = self.header_frames
         if stated is None or broken:  # of Ogg, the last page that is there is all that states a length
@@ -236,10 +241,3 @@ def _open_source(path: str) -> SourceFile:
         file.close()
         raise AudioError(f"{path}: zero bytes long; replace the file or leave the track out")
     return file
-
-
-def _why_not_audio(file: SourceFile, error: Exception) -> str:
-    head = file.at(0, 8)
-    kind = "text" if head.isascii() and head.decode("ascii", "replace").isprintable() else "content"
-    detail = str(error).rsplit(": ", 1)[-1].rstrip(".")
-    return f"not audio that libsndfile reads ({kind} beginning {head!r}; {detail})"
