@@ -139,7 +139,7 @@ fi
 
 if stage 10 "the tables beside the paper's, the figures, and one page with all of it"; then
   [ "$corpus" != synth ] || local/show_synth.sh --dnns "$dnns" --lstms "$lstms" --seed "$seed" \
-    --use-gpu "$use_gpu" --cmd "$cuda_cmd" "$data" "$dir"
+    --cmd "$score_cmd" "$data" "$dir"
   local/report.sh --num-seeds "$num_seeds" --test-sets "$test_sets" --scattering-config "${scattering_config%% *}" \
     --nj "$nj" --cmd "$score_cmd" "$data" "$dir" "$shown"
 fi

@@ -76,9 +76,7 @@ def main(argv: list[str] | None = None) -> int:
         with atomic.replacing(args.out_dir / "tracks.csv") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(COLUMNS)
-            for track in tracks:
-                *words, seconds = (getattr(track, name) for name in COLUMNS)
-                writer.writerow([*words, f"{seconds:.3f}"])
+            writer.writerows([getattr(track, name) for name in COLUMNS] for track in tracks)
     pieces = list(dict.fromkeys(track.piece for track in tracks))[args.job - 1 :: args.num_jobs]
     share = sorted((track for track in tracks if track.piece in pieces), key=lambda track: track.piece)
     played = ""

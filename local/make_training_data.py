@@ -5,10 +5,10 @@ About 10 % of the tracks of every class go to cv, whole artists at a time. Every
 tr; a class with one artist only stays there whole, with a warning. Both get labels.{ark,scp}: for every frame
 the class of its track, the line in genres.txt - 1, as Kaldi posteriors.
 
-<dir>/feature_transform.nnet, of the frames of tr, is what all networks see of frames, as a network that Kaldi
-reads: cmvn gives every column mean 0 and variance 1, as Kaldi's recipes do, and leaves cmvn.stats beside it;
-whiten gives the covariance within the classes, shrunk towards its diagonal, the inverse as well: losses fall
-faster. Kaldi counterparts: subset_data_dir_tr_cv.sh, ali-to-post, compute-cmvn-stats, cmvn-to-nnet.
+<dir>/feature_transform.nnet, of the frames of tr, is what all networks see of frames: cmvn gives every column
+mean 0 and variance 1, as Kaldi's recipes do, and leaves cmvn.stats beside it; whiten gives the covariance
+within the classes, shrunk towards its diagonal, the inverse as well: losses fall faster.
+Kaldi counterparts: subset_data_dir_tr_cv.sh, ali-to-post, compute-cmvn-stats, cmvn-to-nnet.
 
 Usage: local/make_training_data.py [options] <data-dir> <tr-dir> <cv-dir> <dir>
 e.g.:  local/make_training_data.py --config conf/transform.conf data/x/train{,_tr,_cv} data/x/cmvn

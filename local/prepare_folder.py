@@ -18,7 +18,6 @@ import os
 import re
 import unicodedata
 from argparse import ArgumentTypeError, Namespace
-from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -29,12 +28,11 @@ from utils import cli, tables
 from utils.cli import UserError
 
 COLUMNS = ("path", "artist", "genre", "split")
-MEANT = {
+MEANT = {  # what others call these columns
     **dict.fromkeys(("subset", "set", "partition", "fold", "traintest", "dataset"), "split"),
     **dict.fromkeys(("class", "label", "style", "category", "tag"), "genre"),
     **dict.fromkeys(("performer", "band", "singer", "albumartist", "artistname", "speaker"), "artist"),
 }
-"""What others call these columns."""
 
 
 def artist_pattern(text: str) -> re.Pattern[str]:
@@ -44,8 +42,7 @@ def artist_pattern(text: str) -> re.Pattern[str]:
     except re.error as error:
         raise ArgumentTypeError(f"'{text}' is not a regular expression: {error}") from error
     if "artist" not in pattern.groupindex:
-        example = "'^[^/]+/(?P<artist>[^/]+)/' takes the folder below the class"
-        raise ArgumentTypeError(f"'{text}' has no group named artist; e.g. {example}")
+        raise ArgumentTypeError(f"'{text}' has no group named artist, as '^[^/]+/(?P<artist>[^/]+)/' has")
     return pattern
 
 
@@ -54,31 +51,26 @@ def _refuse(error: OSError) -> None:
 
 
 def scan(root: Path) -> dict[str, str]:
-    """Return for every recording, by its path relative to the root in C order, the folder of its class.
+    """Return for every recording, by its path relative to the root, the folder of its class.
 
     Hidden files and folders are passed over. A class may be a symbolic link; links to folders below it are
     not followed. UserError if there are fewer than two class folders with audio.
     """
-    found, passed = dict[str, str](), Counter[str]()
-    for path in sorted(root.iterdir()):
-        if path.name.startswith("."):
-            continue
-        if not path.is_dir():
-            passed["files beside the class folders"] += 1
-            continue
+    found, passed = dict[str, str](), list[Path]()
+    for path in sorted(path for path in root.iterdir() if not path.name.startswith(".")):
         before = len(found)
-        for parent, folders, names in os.walk(path, onerror=_refuse):
+        for parent, folders, names in os.walk(path, onerror=_refuse) if path.is_dir() else ():
             folders[:] = sorted(name for name in folders if not name.startswith("."))
-            passed["links to folders"] += sum((Path(parent) / name).is_symlink() for name in folders)
+            passed += [Path(parent) / name for name in folders if (Path(parent) / name).is_symlink()]
             for name in sorted(name for name in names if not name.startswith(".")):
                 if PurePosixPath(name).suffix.lower().lstrip(".") in EXTENSIONS:
                     found[str((Path(parent) / name).relative_to(root))] = path.name
                 else:
-                    passed["files that are not audio"] += 1
+                    passed.append(Path(parent) / name)
         if len(found) == before:
             cli.warn(f"{path}: no audio in it; not a class")
-    if passed.total():
-        cli.log(f"{root}: passed over " + ", ".join(f"{n} {what}" for what, n in passed.items() if n))
+    if passed:
+        cli.log(f"{root}: passed over {len(passed)} links and files that are not audio, e.g. {passed[0]}")
     if (number := len(set(found.values()))) < 2:
         expected = f"expected at least 2: one a class, e.g. {root}/jazz/a.mp3"
         raise UserError(f"{root}: audio in {number} sub-folders, {expected}")
@@ -129,10 +121,10 @@ def find_tracks(args: Namespace, root: Path) -> list[Track]:
     divided = any(row.get("split") for row in table.values())
     tracks = []
     for place, row in table.items():
-        artist, match = row.get("artist"), args.artist_pattern and args.artist_pattern.search(place)
-        artist = (
-            artist or (match and match["artist"]) or (args.artist_tags and tags.artist(root / place)) or ""
-        )
+        artist, match = row.get("artist", ""), args.artist_pattern and args.artist_pattern.search(place)
+        artist = artist or (match["artist"] if match else "") or ""
+        if not artist and args.artist_tags:
+            artist = tags.artist(root / place)
         below = PurePosixPath(place).with_suffix("").parts[1:]
         title = " ".join(below[-1:] if artist else below[-2:])
         genre, split = row.get("genre") or folders[place], row.get("split", "")
@@ -160,13 +152,12 @@ def split_by_seed(tracks: Sequence[Track], share: float, seed: int) -> None:
     """Divide the tracks, stratified, no artist on both sides; UserError if that cannot be."""
     groups = splits.group_counts({t.utt: t.spk for t in tracks}, {t.utt: t.genre for t in tracks})
     held = splits.choose_held_out(groups, share, seed, floor_share=1.0)
-    present = {genre for spk in held for genre in groups[spk]}
-    for genre, total in splits.class_totals(groups).items():
-        if genre not in present:
-            raise UserError(
-                f"class {genre}: its {total} tracks are by too few artists for a split without an artist on "
-                "both sides; add artists, or give a table with the column split"
-            )
+    totals = splits.class_totals(groups)
+    if lacking := totals.keys() - splits.class_totals({spk: groups[spk] for spk in held}):
+        raise UserError(
+            f"class {min(lacking)}: its {totals[min(lacking)]} tracks are by too few artists for a split "
+            "with nobody on both sides; add artists, or give a table with the column split"
+        )
     for track in tracks:
         track.subset = "test" if track.spk in held else "train"
 
@@ -185,10 +176,7 @@ def main(argv: list[str] | None = None) -> int:
     unknown = {}
     if nameless := sum(not track.artist for track in tracks):
         unknown = {"test": f"{nameless} of {len(tracks)} tracks have no artist"}
-        cli.warn(
-            f"{unknown['test']} and count as their own: train and test may share artists; name them by "
-            "--artist-pattern, --csv or --artist-tags true"
-        )
+        cli.warn(f"{unknown['test']} and count as their own; see --artist-pattern, --csv and --artist-tags")
     names = class_names([track.genre for track in tracks])
     for track in tracks:
         track.genre = names[track.genre]
@@ -197,7 +185,7 @@ def main(argv: list[str] | None = None) -> int:
     if not any(track.subset for track in tracks):
         split_by_seed(tracks, args.test_percent, args.seed)
     originals = {name: folder for folder, name in names.items() if name != folder}
-    write_corpus(args.data_dir, tracks, sorted(names.values()), names=originals, unknown=unknown)
+    write_corpus(args.data_dir, tracks, sorted(names.values()), unknown, originals)
     return 0
 
 

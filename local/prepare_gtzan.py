@@ -22,7 +22,6 @@ from utils import cli
 from utils.cli import UserError
 
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
-TRACKS_PER_GENRE = 100
 
 #: Unreadable in the widespread WAV release of the corpus; the original .au decodes.
 CORRUPT = "jazz.00054"
@@ -63,7 +62,7 @@ def find_excerpts(root: Path) -> dict[str, Path]:
     if folder is None:
         need = "--corpus-root must hold genres/<genre>/<genre>.NNNNN.au"
         raise UserError(f"{root}: no folder genres/{GENRES[0]}; {need}")
-    names = [f"{genre}.{number:05d}" for genre in GENRES for number in range(TRACKS_PER_GENRE)]
+    names = [f"{genre}.{number:05d}" for genre in GENRES for number in range(100)]
     places = {name: folder / name.partition(".")[0] / f"{name}.au" for name in names}
     return {name: path if path.is_file() else path.with_suffix(".wav") for name, path in places.items()}
 
@@ -72,8 +71,7 @@ def is_corrupt(path: Path) -> bool:
     """Whether a file does not decode."""
     try:
         with audio.Track(path) as track:
-            for _ in track.blocks():
-                pass
+            sum(len(block) for block in track.blocks())
     except audio.AudioError:
         return True
     return False
@@ -91,11 +89,9 @@ def main(argv: list[str] | None = None) -> int:
     found = find_excerpts(args.corpus_root.resolve())
     absent = {name for name, path in found.items() if not path.is_file()}
     if missing := sorted(absent - {CORRUPT}):
-        shown = f"{' '.join(missing[:20])}{' ...' if len(missing) > 20 else ''}"
-        text = f"{len(missing)} of {len(found)} excerpts are missing: {shown}"
+        text = f"{len(missing)} of {len(found)} excerpts are missing, e.g. {' '.join(missing[:20])}"
         if len(missing) > args.allow_missing:
-            remedy = f"--allow-missing {len(missing)} (conf/prepare_gtzan.conf)"
-            raise UserError(f"{text}; restore them, or give {remedy}")
+            raise UserError(f"{text}; restore them, or see --allow-missing in conf/prepare_gtzan.conf")
         cli.warn(text)
     if CORRUPT not in absent and is_corrupt(found[CORRUPT]):
         cli.warn(f"{CORRUPT}: known to be corrupt, left out")
@@ -108,11 +104,9 @@ def main(argv: list[str] | None = None) -> int:
     tracks = leave_out(tracks, args.exclude)
     utt2spk, utt2genre = {t.utt: t.spk for t in tracks}, {t.utt: t.genre for t in tracks}
     folds = splits.deal(utt2spk, utt2genre, args.folds, args.seed)
-    if args.fold > args.folds:
-        raise UserError(f"--fold {args.fold}: the folds are 1 to {args.folds}")
     for track in tracks:
         track.subset = "test" if folds[track.utt] == args.fold else "train"
-    write_corpus(args.data_dir, tracks, GENRES, unknown={"test": "GTZAN does not name them"})
+    write_corpus(args.data_dir, tracks, GENRES, {"test": "GTZAN does not name them"}, {})
     return 0
 
 

@@ -23,7 +23,7 @@ def main(argv: list[str] | None = None) -> int:
     for row in csv.DictReader(table.splitlines()):
         path = args.corpus_dir / row["path"]
         tracks.append(Track(str(path), row["genre"], row["split"], utt=path.stem, spk=row["artist"]))
-    write_corpus(args.data_dir, leave_out(tracks, args.exclude), list(synth.GENRES))
+    write_corpus(args.data_dir, leave_out(tracks, args.exclude), list(synth.GENRES), {}, {})
     return 0
 
 

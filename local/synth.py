@@ -31,9 +31,7 @@ RATE = 22050  # in Hz, of what is composed; a file may have another
 HOP = 4096  # samples; a length is a multiple of them, so that the frames lie alike when time runs backwards
 GENRES = dict(classical=320, electronic=115, jazz_blues=26, metal_punk=45, rock_pop=101, world=122)
 """The classes and their tracks in each half of ISMIR2004, whose proportions the corpus has."""
-PAIRS = (("electronic", "world"), ("metal_punk", "jazz_blues"))
-"""The pairs that differ in order only: forwards, backwards."""
-SPLITS = ("train", "test")
+PAIRS = (("electronic", "world"), ("metal_punk", "jazz_blues"))  # in order only: forwards, backwards
 FORMATS = ("wav", "flac", "ogg", "mp3")
 LOSSLESS = FORMATS[:2]
 """Of the pairs' files: a codec treats what comes before a sound otherwise than what comes behind it."""
@@ -41,8 +39,7 @@ DECK = (*LOSSLESS, *FORMATS)  # of the others; encoding takes longer than compos
 RATES = (22050, 24000, 32000, 44100)
 CHANNELS = (1, 1, 1, 2)
 TRACKS_PER_ARTIST = 2  # in each of an artist's classes
-CHORDS = ((0, 7, 12), (9, 14, 21), (17, 22, 29), (26, 31, 38))
-"""The four chords of the cycle, in semitones above :data:`ROOT`."""
+CHORDS = ((0, 7, 12), (9, 14, 21), (17, 22, 29), (26, 31, 38))  # the cycle, in semitones above ROOT
 ROOT = 130.81  # Hz
 CHORD_SECONDS = (0.4, 0.7)  # a chord lasts between these, before the artist's tempo
 
@@ -88,13 +85,10 @@ def apportion(total: int) -> dict[str, int]:
     if total < 2 * len(GENRES):
         need = f"the corpus needs at least {2 * len(GENRES)} tracks a side, two a genre, got {total}"
         raise UserError(f"{need}; raise --num-train and --num-test")
-    least = min(3, total // len(GENRES))
+    counts = dict.fromkeys(GENRES, min(3, total // len(GENRES)))
     quotas = {genre: total * weight / sum(GENRES.values()) for genre, weight in GENRES.items()}
-    counts = {genre: max(least, int(quota)) for genre, quota in quotas.items()}
-    while (missing := total - sum(counts.values())) != 0:
-        open_genres = [g for g in GENRES if missing > 0 or counts[g] > least]
-        by_need = sorted(open_genres, key=lambda g: quotas[g] - counts[g])
-        counts[by_need[-1 if missing > 0 else 0]] += 1 if missing > 0 else -1
+    while sum(counts.values()) < total:
+        counts[max(reversed(GENRES), key=lambda genre: quotas[genre] - counts[genre])] += 1
     return counts
 
 
@@ -104,11 +98,7 @@ def partner(genre: str) -> str:
 
 
 def make_plan(
-    seed: int = 777,
-    num_train: int = 64,
-    num_test: int = 64,
-    min_seconds: float = 20.0,
-    max_seconds: float = 25.0,
+    seed: int = 777, num_train: int = 64, num_test: int = 64, min_seconds: float = 20, max_seconds: float = 25
 ) -> list[Track]:
     """Return every track of the corpus, train first, in the classes' order.
 
@@ -120,7 +110,7 @@ def make_plan(
         expected = "expected 0 <= --seed and 1 <= --min-seconds <= --max-seconds"
         raise UserError(f"{expected}, got {seed}, {min_seconds:g} and {max_seconds:g}")
     tracks, names = [], iter(_artist_names(seed))
-    for split, total in zip(SPLITS, (num_train, num_test), strict=True):
+    for split, total in {"train": num_train, "test": num_test}.items():
         counts, artists = apportion(total), dict[str, list[str]]()
         rng = generator(seed, "formats", split)
         deals = {
@@ -159,11 +149,7 @@ def _dealt(rng: np.random.Generator, options: Sequence, count: int) -> list:
 
 
 def make_artist(seed: int, name: str) -> tuple[float, ...]:
-    """Return what an artist's tracks have in common.
-
-    These are the tuning in semitones, the factor of every length, the level of the music (root mean square)
-    and how far below it the noise is, in dB.
-    """
+    """Return an artist's tuning (semitones), factor of lengths, level (rms) and noise (dB below that)."""
     return tuple(generator(seed, "artist", name).uniform((-0.4, 0.9, 0.05, 12.0), (0.4, 1.1, 0.12, 24.0)))
 
 

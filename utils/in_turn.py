@@ -5,8 +5,8 @@ A program that computes for a tenth of a second takes a second to load the libra
 behind each other they load them once. Output, errors and exit status are those of the programs.
 
 Usage: utils/in_turn.py <program> <arguments…> [:: <program> <arguments…>]…
-e.g.:  utils/in_turn.py local/shuffle_frames.py data/synth/test data/synth/test_shuffled \
-         :: utils/validate_data_dir.py data/synth/test_shuffled
+e.g.:  utils/in_turn.py utils/validate_data_dir.py data/synth/train \
+         :: utils/validate_data_dir.py data/synth/test
 """
 
 import importlib

@@ -39,8 +39,8 @@ class Shared(NamedTuple):
 def shared_artists(data_dir: Path, name: str, unknown: Mapping[str, str] | None = None) -> Shared | str:
     """Compare the artists of a set with train's; a text says why that cannot be done.
 
-    Where every track has an artist that no other track has, artists are not known. ``unknown`` is what
-    :func:`unknown_artists` returns, which is asked if it is not given.
+    Where every track has an artist that no other track has, artists are not known. Without ``unknown``
+    :func:`unknown_artists` is asked.
     """
     unknown = unknown_artists(data_dir) if unknown is None else unknown
     if name in unknown:
@@ -73,11 +73,8 @@ def report(
         if all(path.is_file() for path in hashes):
             train, other = map(tables.read_table, hashes)
             first = {key: utt for utt, key in reversed(train.items())}
-            same = [
-                f"{name}: {utt} has the content of {first[key]} in train"
-                for utt, key in other.items()
-                if key in first
-            ]
+            pairs = [(utt, first[key]) for utt, key in other.items() if key in first]
+            same = [f"{name}: {utt} has the content of {twin} in train" for utt, twin in pairs]
             said.append(f"{name}: recordings with the content of one in train: {len(same)} of {len(other)}")
             twins += same
     with atomic.replacing(data_dir / "overlap.txt") as file:
@@ -85,17 +82,13 @@ def report(
     for line in said:
         (cli.log if ": 0 of" in line else cli.warn)(f"{data_dir}: {line}")
     if strict and twins:
-        raise cli.UserError(
-            f"{data_dir / 'overlap.txt'}: {len(twins)} recordings are in two sets, e.g. {twins[0]}; "
-            "remove one of each, or give --strict false"
-        )
+        raise cli.UserError(f"{data_dir}: {'; '.join(twins[:5])}; remove one of each, or give --strict false")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Report the overlap."""
     parser = cli.KaldiParser.of(__doc__, set=str)
-    text = "the same audio in train and a test set is an error"
-    parser.add_argument("--strict", type=cli.boolean, default=False, help=text)
+    parser.add_argument("--strict", type=cli.boolean, default=False, help="the same audio is an error")
     args = parser.parse_args(argv)
     report(args.data_dir, args.sets, strict=args.strict)
     return 0

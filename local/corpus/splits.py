@@ -1,8 +1,7 @@
 """Choosing tracks by artist: which go to cross-validation, which to which fold.
 
-The unit is a group: all tracks of an artist, or a single track. A group is never divided. The order in
-which groups are considered comes from a hash of seed and name, so that it does not depend on the version
-of a random number generator, nor on what else is in the corpus.
+The unit is a group: all tracks of an artist, or a single track. The order in which groups are considered
+comes from a hash of seed and name: no random number generator and nothing else in the corpus decides.
 """
 
 import argparse
@@ -15,8 +14,7 @@ import numpy as np
 
 from utils.cli import UserError, finite_float
 
-Groups = Mapping[str, Mapping[str, int]]
-"""For each group, how many tracks it has in each class."""
+Groups = Mapping[str, Mapping[str, int]]  # for each group, how many tracks it has in each class
 
 
 def share(text: str) -> float:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,8 +45,7 @@ def name_tracks(tracks: Sequence[Track]) -> None:
 def prepare_parser(doc: str | None) -> cli.KaldiParser:
     """Return the parser of a program that prepares a corpus, with what all of these take."""
     parser = cli.KaldiParser.of(doc)
-    text = "utterances to leave out, one a line, a reason may follow it"
-    parser.add_argument("--exclude", metavar="FILE", help=text)
+    parser.add_argument("--exclude", metavar="FILE", help="utterances to leave out, with reasons, one a line")
     return parser
 
 
@@ -63,17 +62,12 @@ def leave_out(tracks: list[Track], path: str | None) -> list[Track]:
 
 
 def write_corpus(
-    root: Path,
-    tracks: Sequence[Track],
-    genres: Sequence[str],
-    *,
-    names: Mapping[str, str] | None = None,
-    unknown: Mapping[str, str] | None = None,
+    root: Path, tracks: list[Track], genres: Sequence[str], unknown: dict[str, str], names: dict[str, str]
 ) -> None:
     """Write ``<root>/<subset>``: wav.scp utt2genre utt2spk spk2utt genres.txt, and report the overlap.
 
-    ``names``, what people call a class where that is not its name here, go to ``genre2name``; ``unknown``
-    says of which sets artists are not known, and why. UserError, before anything is written, if there is no
+    ``unknown`` says of which sets artists are not known, and why; ``names``, what people call a class where
+    that is not its name here, go to ``genre2name``. UserError, before anything is written, if there is no
     track in test, a class has none in train, or a path cannot stand in wav.scp.
     """
     counts = {name: Counter[str]() for name in ("train", "test", *sorted({track.subset for track in tracks}))}
@@ -89,18 +83,15 @@ def write_corpus(
             lack = f"class {genre} has no track in train" if counts["test"] else "no track is in test"
             found = ", ".join(f"{name}: {count[genre]}" for name, count in sorted(counts.items()))
             raise cli.UserError(f"{root}: {lack} ({found}); add some, change the split or take the class out")
-    columns = {"wav.scp": "path", "utt2genre": "genre", "utt2spk": "spk"}
-    data = DataDir(
-        str(root),
-        {name: {t.utt: getattr(t, column) for t in tracks} for name, column in columns.items()},
-        {"genres.txt": "".join(f"{genre}\n" for genre in genres)},
-    )
+    data = DataDir(str(root), copied={"genres.txt": "".join(f"{genre}\n" for genre in genres)})
+    for name, column in {"wav.scp": "path", "utt2genre": "genre", "utt2spk": "spk"}.items():
+        data.tables[name] = {track.utt: getattr(track, column) for track in tracks}
     if names:
         data.copied["genre2name"] = "".join(f"{genre} {name}\n" for genre, name in sorted(names.items()))
     for subset, count in counts.items():
         (root / subset / "genre2name").unlink(missing_ok=True)
-        write_subset(data, [track.utt for track in tracks if track.subset == subset], root / subset)
-        artists = len({track.spk for track in tracks if track.subset == subset})
+        artists = {track.utt: track.spk for track in tracks if track.subset == subset}
+        write_subset(data, artists, root / subset)
         per_class = " ".join(f"{genre} {count[genre]}" for genre in genres)
-        cli.log(f"{root / subset}: {count.total()} tracks by {artists} artists: {per_class}")
-    overlap.report(root, [name for name in counts if name != "train"], unknown=unknown or {})
+        cli.log(f"{root / subset}: {len(artists)} tracks by {len({*artists.values()})} artists: {per_class}")
+    overlap.report(root, [name for name in counts if name != "train"], unknown=unknown)

@@ -64,7 +64,7 @@ def write(tmp_path, rows):
         Track(str(tmp_path / path), genre, subset, artist, path) for path, genre, artist, subset in rows
     ]
     name_tracks(tracks)
-    write_corpus(tmp_path / "data", tracks, ["x", "y"])
+    write_corpus(tmp_path / "data", tracks, ["x", "y"], {}, {})
 
 
 ROWS = [row.split() for row in ("a1 x A train", "b1 y B train", "a2 x A test", "c1 y C test")]
