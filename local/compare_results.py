@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 """Compare result directories: every accuracy in one table, with differences and McNemar's p.
 
-The first directory is what the others are compared with, each with the accuracy of the same name. McNemar's
-test needs the same test tracks; where they differ, and for frames, p is '-'. p is not corrected for the
-number of rows: "p Holm" is. Pooled results of a cross-validation can be compared with each other.
+The first directory is what the others are compared with. McNemar's test needs the same test tracks; where
+they differ, and for frames, p is '-'. "p Holm" is corrected for the number of rows.
 
 Usage: local/compare_results.sh [options] <exp-dir>...
 e.g.:  local/compare_results.sh exp/synth_*_512

@@ -45,12 +45,5 @@ for fold in $(seq "$num_folds"); do
     "$out/fold$fold"
 done
 [ "${RECIPE_DRY_RUN:-false}" = false ] || exit 0
-
-for fold in $(seq "$num_folds"); do
-  cat "$out/fold${fold}_test/post.scp"
-done | sort >"$out/.post.scp.tmp"
-if ! cut -d' ' -f1 "$out/.post.scp.tmp" | cmp -s - <(cut -d' ' -f1 "$data/train/feats.scp"); then
-  echo "ERROR (${0##*/}) the folds do not hold the tracks of $data/train/feats.scp, each once" >&2
-  exit 1
-fi
+for fold in $(seq "$num_folds"); do cat "$out/fold${fold}_test/post.scp"; done | sort >"$out/.post.scp.tmp"
 mv "$out/.post.scp.tmp" "$out/post.scp"

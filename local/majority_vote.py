@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Score frame posteriors: frame accuracy, and segment accuracy by majority vote.
 
-Reads the labels and lengths of a data directory (utt2genre, utt2num_frames, genres.txt) and streams
-the posteriors. Writes into <out-dir>: accuracy.json with Frame_acc, Seg_acc (majority vote; among
-classes with equally many frames the larger summed posterior wins, and such ties are counted) and
-LogSeg_acc (largest mean log posterior), and predictions_Seg_acc.tsv and predictions_LogSeg_acc.tsv.
+Reads utt2genre, utt2num_frames and genres.txt. Writes accuracy.json with Frame_acc, Seg_acc (majority vote;
+of equal ones the larger summed posterior wins, and ties are counted) and LogSeg_acc (largest mean log
+posterior), and predictions of the last two.
 
 Usage: local/majority_vote.py [options] <data-dir> <post-rspecifier> <out-dir>
 e.g.:  local/majority_vote.py data/synth/test scp:exp/synth_lstm_512/post_test/post.scp \

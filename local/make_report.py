@@ -2,17 +2,11 @@
 """Write results.txt of every experiment, the tables of all beside the paper's, the figures, and one page.
 
 Reads of each experiment <exp>_<model>[_seedN] scores and training.json, and where there are any tables.json,
-post_test/post.scp (Figure 2, and the posteriors of confident errors), sweep_k.tsv (Figure 3) and iters.tsv
-(training curves). Writes its results.txt: what produced it (commit, configuration, seed and machines as its
-training recorded them, data, network, SVMs), then greppable lines such as '%Seg_acc 87.52 [ 638 / 729 ]
-Wilson95 [ 84.92 89.73 ] balanced 80.12' (of a further test set '%evaluation_Seg_acc …'), accuracy by class,
-confusion matrices, calibration. Frames of a track are right or wrong together, so that Frame_acc has a second
-interval, by_track95, that takes tracks as the independent trials.
-
-Of all of them, in <exp>_summary: tables.txt (Tables 2 and 4), results.txt (with Table 1, every accuracy,
-McNemar's tests, artist overlap), results.csv, mcnemar.csv, results.json; in figures/ figure2, figure3,
-training and confusion_<experiment>, each .png, .pdf and .csv. <exp>_report/index.html needs no network to be
-read; beside it are the pictures of the errors.
+post_test/post.scp, sweep_k.tsv and iters.tsv. Writes its results.txt: what produced it, then greppable lines
+such as '%Seg_acc 87.52 [ 638 / 729 ] Wilson95 [ 84.92 89.73 ] balanced 80.12' (of a further test set
+'%evaluation_Seg_acc …'), accuracy by class, confusion matrices, calibration. Of all of them <exp>_summary:
+tables.txt (Tables 2 and 4), results.txt (with Table 1, every accuracy, McNemar's tests), results.csv,
+mcnemar.csv, results.json, figures/; and <exp>_report/index.html, which needs no network to be read.
 
 Usage: local/make_report.py [options] <data-dir> <exp> <model>...
 e.g.:  local/make_report.py --extra-conf conf/svm.conf data/synth exp/synth dnn1 lstm_512 sc

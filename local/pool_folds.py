@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Pool the results of a cross-validation: every track was tested once, by the models of its fold.
 
-Reads the scores and training.json of the experiments <exp>_fold<k>_<model>[_seedN], and utt2spk of the
-data directories <data>_fold<k>. Writes <exp>_folds_<model>[_seedN]/{score_test,training.json}, experiments
-like any other, whose counts are sums over the folds, and <data>_folds/tables.json: how the folds divide the
-corpus, and the accuracies fold by fold. make_report.py makes their tables and page.
+Reads <exp>_fold<k>_<model>[_seedN], and utt2spk of <data>_fold<k>. Writes <exp>_folds_<model>[_seedN], each
+an experiment like any other, whose counts are sums, and <data>_folds/tables.json: the division into folds,
+and accuracies fold by fold.
 
 Usage: local/pool_folds.py [options] <data> <exp> <model>...
 e.g.:  local/pool_folds.py --folds 5 --fold-by spk data/ismir04 exp/ismir04 dnn1 lstm_512 sc
@@ -34,10 +33,8 @@ def pool_predictions(folds: Sequence[Predictions], sources: Sequence[object]) ->
     seen: dict[str, object] = {}
     for fold, source in zip(folds, sources, strict=True):
         if twice := next((utt for utt in fold.utts if utt in seen), None):
-            raise UserError(
-                f"{source}: track '{twice}' was also tested in {seen[twice]}: results of different divisions "
-                "into folds; run stages 3 to 9 of all folds again"
-            )
+            where = f"track '{twice}' was also tested in {seen[twice]}"
+            raise UserError(f"{source}: {where}: of another division; run stages 3 to 9 of all folds again")
         seen |= dict.fromkeys(fold.utts, source)
     utts = list(seen)
     order = sorted(range(len(utts)), key=lambda row: utts[row].encode())
@@ -71,15 +68,15 @@ def pool_scores(folds: Sequence[Scores], sources: Sequence[object]) -> Scores:
     for name in first.measures:
         parts = [fold.measures[name] for fold in folds]
         extra: dict[str, Any] = {"folds": [item.percent for item in parts]}
-        if "ties" in parts[0].extra:
-            extra["ties"] = sum(item.extra["ties"] for item in parts)
-        if "by_track" in parts[0].extra:
+        given = {key: [item.extra[key] for item in parts] for key in parts[0].extra}
+        if "ties" in given:
+            extra["ties"] = sum(given["ties"])
+        if "by_track" in given:
             votes = predictions["Seg_acc"].counts
             ends = interval_by_track(votes["frames_correct"], votes["frames"])
             extra["by_track"] = [100.0 * end for end in ends]
-        if "notes" in parts[0].extra:
-            notes = [f"fold {number}: {item.extra['notes']}" for number, item in enumerate(parts, start=1)]
-            extra["notes"] = "; ".join(notes)
+        if "notes" in given:
+            extra["notes"] = "; ".join(f"fold {n}: {text}" for n, text in enumerate(given["notes"], start=1))
         measures[name] = Measure(name, np.sum([item.confusion for item in parts], axis=0), extra)
     return Scores(first.classes, measures, predictions)
 
@@ -96,10 +93,8 @@ def pool_records(folds: Sequence[Path]) -> dict[str, Any]:
         facts[name] = values[0]
         for path, value in zip(folds, values, strict=True):
             if value != values[0]:
-                raise UserError(
-                    f"{path}/training.json: {name} is {value}, in {folds[0]} it is {values[0]}; "
-                    "run the folds with the same options and configuration"
-                )
+                other = f"in {folds[0]} it is {values[0]}; run all folds with the same options"
+                raise UserError(f"{path}/training.json: {name} is {value}, {other}")
     commits = {part for record in records for part in str(record.get("commit", "unknown")).split(", ")}
     machines = {str(name) for record in records for name in record.get("machines", [])}
     return {**facts, "commit": ", ".join(sorted(commits)), "machines": sorted(machines)}

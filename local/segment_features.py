@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 """Turn the frames and frame posteriors of each track into one vector (equations 10-14 of the paper).
 
---type sc: the mean input frame. --type lstm: maximum, minimum and mean of the posteriors and the
-share of frames above --k, each by class. --type fusion: the two behind each other. Sums are taken
-in float64, vectors are written in float32. A rspecifier that the type does not need is not read.
+--type sc: the mean input frame. --type lstm: maximum, minimum and mean of the posteriors and the share of
+frames above --k, each by class. --type fusion: both. A rspecifier that the type does not need is not read.
 
 Usage: local/segment_features.py [options] <feats-rspecifier> <post-rspecifier> <vec-wspecifier>
 e.g.:  local/segment_features.py --type fusion --k 0.9 scp:data/synth/test/feats.scp \
@@ -32,20 +31,15 @@ def statistics(posts: str, k: float) -> Iterator[tuple[str, int, np.ndarray]]:
 def means(feats: str) -> Iterator[tuple[str, int, np.ndarray]]:
     """Yield number of frames and f_sc (equation 10) of every utterance of an rspecifier."""
     for utt, frames in archive.read_matrices(feats):
-        if not len(frames):
-            raise cli.UserError(f"{feats}: utterance '{utt}' has no frames")
-        mean = mean_frame(frames)
-        if not np.isfinite(mean).all():
-            raise cli.UserError(f"{feats}: utterance '{utt}': features are not finite; compute them again")
+        if not len(frames) or not np.isfinite(mean := mean_frame(frames)).all():
+            raise cli.UserError(f"{feats}: utterance '{utt}': no frames, or not finite; compute them again")
         yield utt, len(frames), mean
 
 
 def fusions(feats: str, posts: str, k: float) -> Iterator[tuple[str, int, np.ndarray]]:
     """Yield [f_sc, f_lstm] of every utterance; both rspecifiers must hold the same, in the same order."""
-    nothing = ("", 0, np.empty(0))
-    for (utt, count, mean), (other, length, vector) in zip_longest(
-        means(feats), statistics(posts, k), fillvalue=nothing
-    ):
+    pairs = zip_longest(means(feats), statistics(posts, k), fillvalue=("", 0, np.empty(0)))
+    for (utt, count, mean), (other, length, vector) in pairs:
         if (utt, count) != (other, length):
             raise cli.UserError(
                 f"expected frames and posteriors of the same tracks, got {count} of '{utt}' in {feats} and "

@@ -1,12 +1,9 @@
 #!/usr/bin/env python3
 """Accuracy of the SVMs on f_lstm and f_fusion against the threshold k, for Figure 3.
 
-Trains on the training tracks and tests on the test tracks at every k of --k-grid, with the C that
-cross-validation on the training set chose for the tables (it stands in the two SVM files). The curve
-is a picture: k is 0.9 in the tables whatever it shows.
-
-Reads <exp-dir>/post_train/post.scp, post_test/post.scp, svm_lstm/svm.npz, svm_fusion/svm.npz and the
-mean frames <sc-dir>/train.scp and test.scp of segment_features.py --type sc; writes <exp-dir>/sweep_k.tsv.
+Trains on the training tracks and tests on the test tracks at every k of --k-grid, with the C of svm_lstm and
+svm_fusion. A picture: k is 0.9 in the tables whatever it shows. Reads post_*/post.scp and svm_*/svm.npz of
+<exp-dir>, and the mean frames <sc-dir>/{train,test}.scp; writes <exp-dir>/sweep_k.tsv.
 
 Usage: local/sweep_k.py [options] <data-dir> <sc-dir> <exp-dir>
 e.g.:  local/sweep_k.py data/synth exp/synth_sc/svm_sc exp/synth_lstm_512

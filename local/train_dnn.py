@@ -6,9 +6,8 @@ Usage: local/train_dnn.py [options] <data-tr> <data-cv> <feature-transform> <exp
 e.g. local/train_dnn.py --config conf/paper/dnn1.conf data/synth/train_tr data/synth/train_cv \
        data/synth/cmvn/feature_transform.nnet exp/synth_dnn1
 
-Reads feats.scp, labels.scp (posteriors) and genres.txt of the data directories; writes nnet/ (the last and
-the best network), final.nnet (the best in cross-validation), final_test.nnet (the same), iters.tsv. An
-interrupted training continues with its next epoch under the same --key.
+Reads feats.scp, labels.scp and genres.txt; writes nnet/ (the last and the best network), final.nnet (the best
+in cross-validation), final_test.nnet (the same), iters.tsv. An interrupted training goes on under its --key.
 """
 
 from steps.nnet1.minibatches import Frames

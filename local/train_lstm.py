@@ -6,10 +6,9 @@ Usage: local/train_lstm.py [options] <data-tr> <data-cv> <feature-transform> <ex
 e.g. local/train_lstm.py --config conf/paper/lstm_512.conf data/synth/train_tr data/synth/train_cv \
        data/synth/cmvn/feature_transform.nnet exp/synth_lstm_512
 
-Reads feats.scp, labels.scp (posteriors) and genres.txt of the data directories; writes nnet/ (the last and
-the best network), final.nnet, final_test.nnet (for whole utterances: TimeShift and LstmProjected), iters.tsv.
-An interrupted training continues with its next epoch under the same --key. kaldi-lstm takes the last epoch's
-network; --select=best-cv the one with the lowest loss in cross-validation.
+Reads feats.scp, labels.scp and genres.txt; writes nnet/ (the last and the best network), final.nnet,
+final_test.nnet (for whole utterances), iters.tsv. An interrupted training goes on under its --key.
+kaldi-lstm takes the last epoch's network; --select=best-cv the one with the lowest loss in cross-validation.
 """
 
 from steps.nnet1.minibatches import Streams

@@ -1,10 +1,8 @@
 #!/usr/bin/env python3
 """Train a linear SVM (liblinear, one against the rest) on one vector a track.
 
-Vectors are standardised by the training set. C is the one of --c-grid with the most held-out training
-tracks right in stratified cross-validation that keeps every artist (utt2spk) on one side (of equal
-ones the larger balanced accuracy, then the smaller C). The test set has no part in it. Writes named
-arrays without pickle.
+C is the one of --c-grid with the most held-out training tracks right in stratified cross-validation that
+keeps every artist on one side (of equal ones the larger balanced accuracy, then the smaller C).
 
 Usage: local/train_svm.py [options] <data-dir> <vec-rspecifier> <svm.npz>
 e.g.:  local/train_svm.py --config conf/svm.conf --type lstm --k 0.9 data/synth/train \

@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-import jinja2
-
 from local.report import paper, results, tables
 from local.report.experiments import Run, test_families
 from local.report.figures import Errors
@@ -32,7 +30,5 @@ def write(
     content["sets"] = [name for name in ("train", *by_set) if (data_dir / name).is_dir()]
     functions = [read, links, test_families, results.overlap_line, results.provenance]
     content |= {"commit": git_commit(), "tables": tables, **{f.__name__: f for f in functions}}
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    template = jinja2.Environment(loader=loader, autoescape=True).get_template("page.html.j2")
     with atomic.replacing(out / "index.html") as file:
-        file.write(template.render(content))
+        file.write(results.render("page.html.j2", **content))

@@ -261,18 +261,23 @@ def caveats(runs: Sequence[Run], corpus: str) -> list[str]:
 
 def flat_rows(runs: Sequence[Run], test_set: str) -> list[dict[str, Any]]:
     """Return a row for each experiment and accuracy, for CSV and JSON: numbers are of all seeds' mean."""
-    rows: list[dict[str, Any]] = []
+    rows = []
     for run in runs:
         for name, first in run.scores.measures.items():
             if not (found := run.repeated(name)):
                 continue
             percents = [item.percent for item in found]
-            row = dict(
-                set=test_set, model=run.label, experiment=run.path.name, measure=name, seeds=len(found)
-            )
-            row |= dict(percent=fmean(percents), sd=stdev(percents) if len(found) > 1 else None)
-            row |= dict(correct=first.correct, total=first.total, low95=first.wilson[0])
-            row |= dict(high95=first.wilson[1], balanced=fmean(item.balanced for item in found))
+            row: dict[str, Any] = {
+                "set": test_set,
+                "model": run.label,
+                "experiment": run.path.name,
+                "measure": name,
+            }
+            row |= {"seeds": len(found), "percent": fmean(percents)}
+            row |= {"sd": stdev(percents) if len(found) > 1 else None}
+            row |= {"correct": first.correct, "total": first.total}
+            row |= dict(zip(("low95", "high95"), first.wilson, strict=True))
+            row["balanced"] = fmean(item.balanced for item in found)
             rows.append({**row, "paper": paper.accuracy(run.model, name) if test_set == "test" else None})
     return rows
 

@@ -69,24 +69,22 @@ def read_reference(data_dir: str | Path) -> Reference:
     return Reference(folder, classes, {utt: classes.index(name) for utt, name in genre.items()})
 
 
-def _read_table(reference: Reference, name: str) -> dict[str, str]:
-    path = reference.path / name
-    return dict(reference.exactly(tables.read_table(path).items(), path))
-
-
 def read_artists(reference: Reference) -> list[str]:
     """Read the artist of each of the reference's utterances from the data directory's ``utt2spk``."""
-    return list(_read_table(reference, "utt2spk").values())
+    path = reference.path / "utt2spk"
+    return [artist for _, artist in reference.exactly(tables.read_table(path).items(), path)]
 
 
 def read_num_frames(reference: Reference) -> dict[str, int]:
     """Read ``utt2num_frames`` of the reference's data directory, of exactly its utterances."""
-    frames = _read_table(reference, "utt2num_frames")
-    for utt, text in frames.items():
+    path = reference.path / "utt2num_frames"
+
+    def parse(text: str) -> int:
         if not re.fullmatch("[1-9][0-9]{0,8}", text):
-            path = reference.path / "utt2num_frames"
-            raise UserError(f"{path}: '{utt}' has '{text}' frames, expected an integer of at least 1")
-    return {utt: int(text) for utt, text in frames.items()}
+            raise ValueError(f"expected an integer of at least 1, got '{text}'")
+        return int(text)
+
+    return dict(reference.exactly(tables.parse_values(path, parse).items(), path))
 
 
 def read_vectors(reference: Reference, rspecifier: str) -> np.ndarray:

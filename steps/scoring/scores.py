@@ -61,15 +61,12 @@ class Measure:
 
     def line(self) -> str:
         """Return the greppable line of results.txt."""
-        text = f"{self.counts()} Wilson95 [ {self.wilson[0]:.2f} {self.wilson[1]:.2f} ]"
-        if "by_track" in self.extra:
-            text += " by_track95 [ {:.2f} {:.2f} ]".format(*self.extra["by_track"])
-        text += f" balanced {self.balanced:.2f}"
-        if "ties" in self.extra:
-            text += f" ties {self.extra['ties']}"
-        if "folds" in self.extra:
-            text += f" folds {fmean(self.extra['folds']):.2f} ± {stdev(self.extra['folds']):.2f}"
-        return text
+        low, high = self.wilson
+        by_track, folds, ties = (self.extra.get(name) for name in ("by_track", "folds", "ties"))
+        text = f"{self.counts()} Wilson95 [ {low:.2f} {high:.2f} ]"
+        text += " by_track95 [ {:.2f} {:.2f} ]".format(*by_track) if by_track else ""
+        text += f" balanced {self.balanced:.2f}{'' if ties is None else f' ties {ties}'}"
+        return text + (f" folds {fmean(folds):.2f} ± {stdev(folds):.2f}" if folds else "")
 
 
 @dataclass(frozen=True)
@@ -127,15 +124,11 @@ def read_predictions(path: Path) -> Predictions:
     if not rows:
         raise UserError(f"{path}: no predictions")
     utts, ref, hyp, scores, counts = zip(*rows, strict=True)
-    return Predictions(
-        tuple(name.partition(":")[2] for name in scores[0]),
-        utts,
-        np.array(ref),
-        np.array(hyp),
-        np.array([list(row.values()) for row in scores]),
-        {name: np.array([row[name] for row in counts]) for name in counts[0]},
-        next(iter(scores[0])).startswith("prob:"),
-    )
+    classes = tuple(name.partition(":")[2] for name in scores[0])
+    values = np.array([list(row.values()) for row in scores])
+    further = {name: np.array([row[name] for row in counts]) for name in counts[0]}
+    probabilities = next(iter(scores[0])).startswith("prob:")
+    return Predictions(classes, utts, np.array(ref), np.array(hyp), values, further, probabilities)
 
 
 @dataclass(frozen=True)
@@ -185,14 +178,10 @@ def _read_measures(path: Path) -> tuple[tuple[str, ...], list[Measure]]:
     try:
         content = json.loads(tables.read_text(path, "the accuracies", "run the stage before"))
         classes = tuple(map(str, content["classes"]))
-        measures = [
-            Measure(
-                str(item["name"]),
-                np.array(item["confusion"], dtype=np.int64).reshape((len(classes),) * 2),
-                dict(item["extra"]),
-            )
-            for item in content["measures"]
-        ]
+        measures = []
+        for item in content["measures"]:
+            confusion = np.array(item["confusion"], dtype=np.int64).reshape((len(classes),) * 2)
+            measures.append(Measure(str(item["name"]), confusion, dict(item["extra"])))
     except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
         raise UserError(f"{path}: not a file of accuracies ({error}); run what writes it again") from error
     return classes, measures

@@ -8,7 +8,7 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +23,18 @@ Folds = Sequence[tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
-class Fit:
+class LinearSvm:
     """``scores(x) = weight ((x - mean) / scale) + bias``; the largest score is the hypothesis."""
 
     mean: np.ndarray  # training mean, float64 of shape (dim,)
     scale: np.ndarray  # training standard deviation, 1 where a column is constant, float64 of shape (dim,)
     weight: np.ndarray  # float64 of shape (C, dim)
     bias: np.ndarray  # float64 of shape (C,)
+    classes: tuple[str, ...] = ()
+    cost: float = math.nan  # the C that cross-validation chose
+    notes: str = ""  # what results.txt says about it
+    kind: str = ""  # sc, lstm or fusion, for the record
+    k: float = math.nan  # the threshold behind the features, for the record; NaN where there is none
 
     def scores(self, vectors: np.ndarray) -> np.ndarray:
         """Return decision values, float64 of shape (n, C), of ``vectors`` of shape (n, dim).
@@ -39,17 +44,6 @@ class Fit:
         standard = (np.asarray(vectors, dtype=np.float64) - self.mean) / self.scale
         products = [self.weight @ row for row in standard]
         return np.reshape(products, (len(standard), len(self.bias))) + self.bias
-
-
-@dataclass(frozen=True)
-class LinearSvm(Fit):
-    """What was found with the C that cross-validation chose, and how this was done."""
-
-    classes: tuple[str, ...]
-    cost: float  # the chosen C of the SVM
-    notes: str  # what results.txt says about it
-    kind: str = ""  # sc, lstm or fusion, for the record
-    k: float = math.nan  # the threshold behind the features, for the record; NaN where there is none
 
     @property
     def dim(self) -> int:
@@ -72,14 +66,12 @@ def write_svm(path: Path, svm: LinearSvm) -> None:
 
 
 def read_svm(path: str | Path) -> LinearSvm:
-    """Read the npz back; UserError if the file is missing, is not such an npz, or its shapes disagree."""
+    """Read the npz back; UserError if the file is missing, is none, or its shapes disagree."""
 
     def build(values: dict[str, np.ndarray]) -> LinearSvm:
         if (version := int(values.pop("format"))) != FORMAT:
             raise ValueError(f"expected format {FORMAT}, got {version}")
-        plain = {name: value.item() for name, value in values.items() if not value.ndim}
-        svm = LinearSvm(**{**values, **plain, "classes": tuple(map(str, values["classes"]))})  # type: ignore[arg-type]
-        classes, dim = len(svm.classes), svm.dim
+        classes, dim = len(values["classes"]), len(values["mean"])
         expected = {"mean": (dim,), "scale": (dim,), "weight": (classes, dim), "bias": (classes,)}
         for name, shape in expected.items():
             value = values[name]
@@ -87,7 +79,8 @@ def read_svm(path: str | Path) -> LinearSvm:
                 raise ValueError(f"{name}: expected float64 {shape}, got {value.dtype} {value.shape}")
             if not np.isfinite(value).all() or (name == "scale" and not (value > 0).all()):
                 raise ValueError(f"{name} is not finite, or a scale not positive")
-        return svm
+        given: dict = {name: value if value.ndim else value.item() for name, value in values.items()}
+        return LinearSvm(**{**given, "classes": tuple(map(str, values["classes"]))})
 
     return read_model(path, "an SVM of train_svm.py", build)
 
@@ -100,13 +93,12 @@ def fit(
     *,
     tolerance: float = 1e-3,
     max_iter: int = 1000,
-) -> Fit:
+) -> LinearSvm:
     """Train one-against-rest linear SVMs (squared hinge, primal) on standardised vectors (n, dim).
 
     The primal solver of liblinear has no random choice in it, so that the result is the same each time.
-    Where there are fewer vectors than dimensions the problem is solved in the space that the vectors span,
-    where the solution of a linear SVM lies anyway, and turned back: the same weights, sooner. There must be
-    two classes; one without a vector gets the score minus infinity.
+    Of fewer vectors than dimensions the problem is solved in the space that they span, where the solution
+    lies anyway: the same weights, sooner. A class without a vector gets the score minus infinity.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.svm import LinearSVC
@@ -127,7 +119,7 @@ def fit(
         found, shift = np.concatenate([-found, found]), np.concatenate([-shift, shift])
     weight, bias = np.zeros((num_classes, vectors.shape[1])), np.full(num_classes, -np.inf)
     weight[machine.classes_], bias[machine.classes_] = found, shift
-    return Fit(mean, scale, weight, bias)
+    return LinearSvm(mean, scale, weight, bias)
 
 
 def make_folds(
@@ -135,10 +127,9 @@ def make_folds(
 ) -> tuple[Folds, bool]:
     """Split the training tracks for cross-validation, stratified and with every artist on one side.
 
-    Returns pairs of training and held-out indices, and whether artists are kept apart, of which there is no
-    telling where every track stands as an artist of its own. They are not, with a warning, where a class has
-    a single artist, since a fold would then have nothing to learn it from; a class with fewer artists than
-    folds is absent from some held-out parts, also with a warning.
+    Returns also whether artists are kept apart, of which there is no telling where every track stands as an
+    artist of its own. They are not, with a warning, where a class has a single artist: a fold would then have
+    nothing to learn it from.
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
@@ -149,10 +140,10 @@ def make_folds(
         raise cli.UserError(f"expected at least 2 folds and 2 tracks of a class, got {num_folds}")
     grouped = by_class[few] > 1
     if not grouped:
-        why = "one artist: cross-validation is stratified but does not keep artists apart"
-    else:
+        why = "does not keep artists apart"
+        cli.warn(f"class '{classes[few]}' has one artist: cross-validation is stratified but {why}")
+    elif by_class[few] < num_folds:
         why = f"{by_class[few]} artists, fewer than {num_folds} folds: some held-out parts lack it"
-    if by_class[few] < (num_folds if grouped else 2):
         cli.warn(f"class '{classes[few]}' has {why}")
     splitter = StratifiedGroupKFold if grouped else StratifiedKFold
     with warnings.catch_warnings():
@@ -168,8 +159,8 @@ def choose_cost(
 ) -> tuple[float, np.ndarray]:
     """Return the C with the most held-out tracks right, and the counts of all.
 
-    Of equal ones the larger balanced accuracy decides, since a small C that only knows the largest class
-    may be as often right as one that knows them all; then the smaller C.
+    Of equal ones the larger balanced accuracy decides: a small C that only knows the largest class may be as
+    often right as one that knows them all; then the smaller C.
     """
     confusion = np.zeros((len(grid), num_classes, num_classes), dtype=np.int64)
     for train, held in folds:
@@ -207,4 +198,4 @@ def train(
     tried = ", ".join(f"{c:g}: {n}" for c, n in zip(grid, correct, strict=True))
     cli.log(f"{notes}; tried {tried}")
     chosen = fit(vectors, labels, len(classes), cost)
-    return LinearSvm(**vars(chosen), classes=tuple(classes), cost=cost, notes=notes, kind=kind, k=k)
+    return replace(chosen, classes=tuple(classes), cost=cost, notes=notes, kind=kind, k=k)
