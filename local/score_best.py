@@ -10,13 +10,10 @@ e.g.:  local/score_best.py data/synth exp/synth test
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
-from steps.classifiers.calibration import calibrate
-from steps.classifiers.model import Ensemble, read_ensemble
-from steps.classifiers.tracks import mean_log_posteriors, read_pieces
+from steps.classifiers.model import Ensemble, read_ensemble, read_pieces
 from steps.scoring.reference import read_reference
 from steps.scoring.scores import write_decisions
 from steps.scoring.significance import mcnemar
@@ -37,7 +34,7 @@ def table(ensemble: Ensemble, scores: Mapping[str, np.ndarray], labels: np.ndarr
         here, there, p = mcnemar(every, hits)
         accuracy = [f"{100 * hits.mean():.2f}", f"{hits.sum()} / {len(hits)}"]
         rows.append([title, *accuracy, str(here), str(there), f"{p:.3f}" if rows else ""])
-    shrinkages = ", ".join(f"{m.name} {m.shrinkage:g}" for m in ensemble.members if m.model)
+    shrinkages = ", ".join(f"{part.name} {part.setting:g}" for part in ensemble.members if part.setting)
     return {
         "title": "What each part of `best` adds",
         "text": "On the test tracks, which took no part in any choice; McNemar's test against all parts. "
@@ -54,16 +51,10 @@ def main(argv: list[str] | None = None) -> int:
     ensemble = read_ensemble(out / "best.npz")
     reference = read_reference(args.data_dir / args.set)
     reference.require_classes(ensemble.classes, out / "best.npz")
-    parts = [member.part for member in ensemble.members if member.part]
     posteriors = f"{args.exp}_{{}}/post_{args.set}/post.scp"
-    tracks: dict = dict(read_pieces(reference, parts, posteriors))
-    for member in ensemble.members:
-        if not member.part:
-            tracks[member.name] = mean_log_posteriors(reference, Path(posteriors.replace("{}", member.name)))
-    scores = ensemble.part_scores(tracks)
-    fused = calibrate(np.sum(list(scores.values()), axis=0), ensemble.sharpness)
+    scores = ensemble.part_scores(read_pieces(reference, ensemble.members, posteriors))
     notes = {"Seg_acc": provenance.read_record(out).get("notes", "")}
-    found = {"Seg_acc": np.exp(fused)}
+    found = {"Seg_acc": np.exp(ensemble.fused(scores))}
     write_decisions(out / f"score_{args.set}", reference, found, notes, probabilities=True)
     if args.set == "test":
         atomic.write_json(out / "tables.json", [table(ensemble, scores, reference.labels)])

@@ -20,16 +20,19 @@ from pathlib import Path
 
 import numpy as np
 
-from steps.classifiers.ensemble import CLASSIFIERS, LDA, Folds
-from steps.classifiers.model import NETWORK, Part, Trained, cross_calibrated, train, write_ensemble
-from steps.classifiers.pieces import STATISTICS
-from steps.classifiers.tracks import (
+from steps.classifiers.ensemble import Folds, Trained, cross_calibrated, train
+from steps.classifiers.machines import KINDS, LDA
+from steps.classifiers.model import (
+    NETWORK,
+    POSTERIORS,
+    VOTE,
+    Part,
     frames_file,
-    mean_log_posteriors,
     read_frames,
     read_pieces,
-    with_projections,
+    write_ensemble,
 )
+from steps.classifiers.pieces import STATISTICS, movements
 from steps.scoring.reference import Reference, read_artists, read_reference
 from steps.scoring.scores import write_decisions
 from steps.scoring.svm import make_folds, positive_floats
@@ -42,7 +45,7 @@ NETWORK_FOLDS = 5
 
 def part_list(text: str) -> tuple[Part, ...]:
     """Parse ``name:feats:frames:statistics[:classifier],…``."""
-    statistic, classifier = "|".join([*STATISTICS, "order"]), "|".join(CLASSIFIERS)
+    statistic, classifier = "|".join([*STATISTICS, "order"]), "|".join(KINDS)
     pattern = rf"([^:]+):([^:]+):(\d+\.?\d*):((?:{statistic})(?:\+(?:{statistic}))*)(?::({classifier}))?"
     parts = []
     for word in text.split(","):
@@ -91,6 +94,19 @@ def known_parts(
     return kept
 
 
+def with_projections(reference: Reference, parts: list[Part], posteriors: str) -> list[Part]:
+    """Return the parts, those that tell the order of frames with the movements of these tracks."""
+    kinds = {part.feats for part in parts if "order" in part.statistics.split("+")}
+    found = {
+        feats: {"projection": movements(frames for _, frames in read_frames(reference, feats, posteriors))}
+        for feats in sorted(kinds)
+    }
+    return [
+        replace(part, arrays=found[part.feats]) if "order" in part.statistics.split("+") else part
+        for part in parts
+    ]
+
+
 def train_networks(
     reference: Reference, labels: np.ndarray, args: argparse.Namespace
 ) -> Iterator[tuple[Part, np.ndarray]]:
@@ -112,8 +128,8 @@ def train_networks(
         def read(feats: str = part.feats) -> Iterator[np.ndarray]:
             return (frames for _, frames in read_frames(reference, feats))  # as sorted as utt2genre
 
-        networks, held = cross_fit(read, labels, len(reference.classes), folds, options)
-        yield replace(part, networks=networks), held
+        arrays, held = cross_fit(read, labels, len(reference.classes), folds, options)
+        yield replace(part, arrays=arrays), held
 
 
 def network_configs(args: argparse.Namespace) -> dict[str, str]:
@@ -142,15 +158,13 @@ def train_system(reference: Reference, args: argparse.Namespace) -> tuple[Traine
         raise cli.UserError(f"--parts, --further-parts: a name stands twice in '{' '.join(names)}'")
     posteriors = f"{args.exp}_{{}}/post_train_crossfit/post.scp"
     known = known_parts(args.parts + args.further_parts, reference.path, posteriors, args.networks.split())
+    known += [Part(name, f"{POSTERIORS}{name}", 0.0, VOTE) for name in args.networks.split()]
     parts = with_projections(reference, known, posteriors)
-    given: dict = dict(read_pieces(reference, parts, posteriors))
-    doubts = {part.name: args.part_doubt if part in args.parts else args.further_doubt for part in parts}
-    for name in args.networks.split():
-        given[name] = mean_log_posteriors(reference, Path(posteriors.replace("{}", name)))
-        doubts[name] = args.further_doubt
+    given = read_pieces(reference, parts, posteriors)
     for part, scores in train_networks(reference, labels, args):
         parts.append(part)
-        given[part.name], doubts[part.name] = scores, args.further_doubt
+        given[part.name] = list(scores[:, np.newaxis])
+    doubts = {part.name: args.part_doubt if part in args.parts else args.further_doubt for part in parts}
     grids = sorted(args.shrinkages), sorted(args.costs)
     trained = train(parts, given, labels, reference.classes, folds, grids[0], doubts, grids[1])
     held = cross_calibrated(trained.out_of_fold, labels, folds, doubts)
@@ -172,7 +186,7 @@ def main(argv: list[str] | None = None) -> int:
     how = {"Seg_acc": f"out of fold; {notes}"}
     write_decisions(out / "score_train", reference, {"Seg_acc": np.exp(held)}, how, probabilities=True)
     write_ensemble(out / "best.npz", trained.ensemble)
-    chosen = {member.name: member.shrinkage for member in trained.ensemble.members}
+    chosen = {part.name: part.setting for part in trained.ensemble.members}
     texts = [*filter(None, [args.config]), *network_configs(args).values()]
     record = provenance.training_record(texts, args.seed, notes=notes, shrinkages=chosen)
     provenance.write_record(out, record)

@@ -42,9 +42,9 @@ def blocks(array: NDArray, rows: int = 0) -> Iterator[NDArray]:
             let_go(array)
 
 
-def sums(array: NDArray, of: Callable[[NDArray], NDArray] = np.asarray) -> NDArray[np.float64]:
+def sums(array: NDArray, of: Callable[[NDArray], NDArray] = np.asarray, rows: int = 0) -> NDArray[np.float64]:
     """Return the sums over the rows of an array, or of what ``of`` makes of some of its rows."""
-    return np.sum([of(block).sum(axis=0, dtype=np.float64) for block in blocks(array)], axis=0)
+    return np.sum([of(block).sum(axis=0, dtype=np.float64) for block in blocks(array, rows)], axis=0)
 
 
 def gathered(some: Iterable[NDArray], num_rows: int) -> NDArray:

@@ -1,73 +1,79 @@
-"""Several classifiers of a track, their calibrated log posteriors added.
+"""Training of the fused system: settings, parts and calibration by cross-validation on the training tracks.
 
-A part is an LDA, or one of :mod:`steps.classifiers.machines`, on pieces of one kind of frames
-(:mod:`steps.classifiers.pieces`), or log posteriors that something else made, out of fold for the training
-tracks (a network's). Settings and parts are chosen by cross-validation on the training tracks alone: for
-every LDA the shrinkage, for other machines the cost with the smallest held-out loss; of the parts those that
-are missed when they are left out (:func:`choose_parts`).
+Of every LDA the shrinkage, of other machines the cost with the smallest held-out loss; of the parts those
+that are missed when they are left out. Log posteriors of neighbouring frames add up as if each were new
+evidence, and few tracks make a classifier too sure of itself; both is mended by a factor, the sharpness (Guo
+et al., On Calibration of Modern Neural Networks, 2017, where it is one over the temperature).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from steps import mapped
-from steps.classifiers import lda, machines
-from steps.classifiers.calibration import calibrate, fit_confidence, fit_sharpness, track_losses
+from steps.classifiers import machines
+from steps.classifiers.machines import LDA, log_softmax
+from steps.classifiers.model import NETWORK, VOTE, Ensemble, Part, calibrate, mean_log_posteriors
 
 Folds = Sequence[tuple[np.ndarray, np.ndarray]]
 """Pairs of training and held-out track indices; every track is held out once."""
-LDA = "lda"
-ROWS = 1024
-"""Vectors that are classified together: a product's last bits depend on their number."""
-CLASSIFIERS = (LDA, *machines.MACHINES)
+Scores = Mapping[str, np.ndarray]
+"""Log posteriors (num_tracks, C) by the name of a part."""
+FLOOR = np.log(1e-10)
+"""A track costs no more than this, so that one impossible class does not decide a choice."""
 
 
 @dataclass(frozen=True)
-class Pieces:
-    """The vectors of several tracks."""
+class Trained:
+    """What training gives: the system, and the out-of-fold scores behind its choices."""
 
-    vectors: np.ndarray  # float32 of shape (n, dim), track after track
-    counts: np.ndarray  # vectors of each track, int64 of shape (num_tracks,)
-
-    @property
-    def tracks(self) -> np.ndarray:
-        """Track of every vector, int64 of shape (n,)."""
-        return np.repeat(np.arange(len(self.counts)), self.counts)
-
-    def take(self, tracks: np.ndarray) -> "Pieces":
-        """Return the vectors of some tracks, in their order."""
-        starts = np.cumsum(self.counts) - self.counts
-        rows = np.concatenate([np.arange(starts[t], starts[t] + self.counts[t]) for t in tracks])
-        return Pieces(self.vectors[rows], self.counts[tracks])
-
-    def alone(self) -> "Iterator[Pieces]":
-        """Yield the vectors of each track: sums over them do not depend on what other tracks there are."""
-        for end, count in zip(np.cumsum(self.counts), self.counts, strict=True):
-            yield Pieces(self.vectors[end - count : end], np.array([count]))
-
-    def log_posteriors(self, model: lda.Linear | machines.Kernel) -> np.ndarray:
-        """Return the mean log posteriors of each track, float64 of shape (num_tracks, C)."""
-        starts = np.cumsum(self.counts) - self.counts
-        scores = [model.log_posteriors(block) for block in mapped.blocks(self.vectors, ROWS)]
-        return np.add.reduceat(np.concatenate(scores), starts, axis=0) / self.counts[:, np.newaxis]
+    ensemble: Ensemble
+    out_of_fold: Scores  # calibrated, of every part, kept or not
+    candidates: tuple[Part, ...]  # every part, kept or not
 
 
-def fits(
-    pieces: "Pieces", labels: np.ndarray, num_classes: int, grid: Sequence[float], classifier: str
-) -> Iterator[lda.Linear | machines.Kernel]:
-    """Train with one value of the grid after the other: shrinkages of an LDA, costs of what else there is."""
-    if classifier == LDA:
-        moments = lda.statistics(pieces.vectors, pieces.tracks, labels, num_classes)
-        yield from (moments.lda(shrinkage) for shrinkage in grid)
-        return
-    for cost in grid:
-        yield machines.fit(classifier, cost, pieces.vectors, pieces.tracks, labels, num_classes)
+def track_losses(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return minus the log posterior of the true class (num_tracks,), of scores (num_tracks, C)."""
+    return -np.maximum(log_softmax(scores)[np.arange(len(labels)), labels], FLOOR)
+
+
+def fit_sharpness(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Return the factor of the log posteriors (num_tracks, C) with the smallest mean loss on ``labels``.
+
+    Of n tracks none counts as entirely sure: the true class has a share of (n + 1) / (n + 2), so that the
+    factor stays small where all are right (Platt, Probabilistic Outputs for Support Vector Machines, 1999).
+    """
+    from scipy.optimize import minimize_scalar
+
+    others = 1.0 / (len(labels) + 2)
+    share = np.full(scores.shape, others / (scores.shape[1] - 1))
+    share[np.arange(len(labels)), labels] = 1.0 - others
+
+    def loss(logarithm: float) -> float:
+        return -float((share * np.maximum(log_softmax(np.exp(logarithm) * scores), FLOOR)).mean())
+
+    found = minimize_scalar(loss, bounds=(np.log(1e-3), np.log(10.0)), method="bounded")
+    return float(np.exp(found.x))
+
+
+def fit_confidence(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Return the factor of the log posteriors (num_tracks, C) with which they are as sure as they are right.
+
+    The mean probability of the hypotheses is that of the right ones, (right + 1) / (n + 2). Where tracks are
+    few, one that is surely wrong decides the smallest loss and makes all others less sure than they deserve;
+    it counts here as one.
+    """
+    target = ((scores.argmax(axis=1) == labels).sum() + 1.0) / (len(labels) + 2.0)
+    low, high = np.log(1e-3), np.log(10.0)
+    for _ in range(50):
+        middle = (low + high) / 2.0
+        sure = np.exp(log_softmax(np.exp(middle) * scores)).max(axis=1).mean()
+        low, high = (middle, high) if sure < target else (low, middle)
+    return float(np.exp(low))
 
 
 def held_out(
-    pieces: "Pieces",
+    tracks: Sequence[np.ndarray],
     labels: np.ndarray,
     num_classes: int,
     folds: Folds,
@@ -76,55 +82,40 @@ def held_out(
 ) -> np.ndarray:
     """Return out-of-fold log posteriors for every value, float64 of shape (len(grid), num_tracks, C)."""
     found = np.zeros((len(grid), len(labels), num_classes))
-    for train, held in folds:
-        models = fits(pieces.take(train), labels[train], num_classes, grid, classifier)
-        rest = pieces.take(held)
-        for position, model in enumerate(models):
-            found[position, held] = rest.log_posteriors(model)
+    for train_tracks, held in folds:
+        own = [tracks[t] for t in train_tracks]
+        trained = machines.fit(classifier, own, labels[train_tracks], num_classes, grid)
+        for position, machine in enumerate(trained):
+            found[position, held] = mean_log_posteriors(machine, [tracks[t] for t in held])
     return found
 
 
-def choose_shrinkage(scores: np.ndarray, labels: np.ndarray) -> tuple[int, float]:
-    """Return place and sharpness of the smallest calibrated loss of (num_shrinkages, num_tracks, C)."""
-    sharpness = [fit_sharpness(score, labels) for score in scores]
-    losses = [
-        track_losses(factor * score, labels).mean() for factor, score in zip(sharpness, scores, strict=True)
-    ]
-    best = int(np.argmin(losses))
-    return best, sharpness[best]
+def _total(scores: Scores, parts: Iterable[str]) -> np.ndarray:
+    return np.sum([scores[name] for name in parts], axis=0)
 
 
-def fuse(
-    scores: Mapping[str, np.ndarray], parts: Sequence[str], labels: np.ndarray
-) -> tuple[np.ndarray, float]:
-    """Return the sum of some parts, as sure as it is right, and its sharpness, 1 at most."""
-    total = np.sum([scores[name] for name in parts], axis=0)
-    sharpness = min(1.0, fit_confidence(total, labels))
-    return calibrate(total, sharpness), sharpness
+def fused_sharpness(scores: Scores, parts: Sequence[str], labels: np.ndarray) -> float:
+    """Return the factor with which the sum of some parts is as sure as it is right, 1 at most."""
+    return min(1.0, fit_confidence(_total(scores, parts), labels))
 
 
-def fused_losses(scores: Mapping[str, np.ndarray], parts: Sequence[str], labels: np.ndarray) -> np.ndarray:
-    """Return the loss (num_tracks,) of the sum of some parts with the sharpness where it is smallest."""
-    total = np.sum([scores[name] for name in parts], axis=0)
-    return track_losses(fit_sharpness(total, labels) * total, labels)
-
-
-def choose_parts(
-    scores: Mapping[str, np.ndarray], labels: np.ndarray, doubts: Mapping[str, float]
-) -> list[str]:
+def choose_parts(scores: Scores, labels: np.ndarray, doubts: Mapping[str, float]) -> list[str]:
     """Leave out parts, the least useful first, until each of the rest is missed.
 
-    ``scores`` are calibrated out-of-fold log posteriors (num_tracks, C). A part stays if the loss without it
-    is larger by more than its ``doubts`` standard errors of the difference: 1 wants evidence that a part
-    helps (the simpler system is preferred), -1 evidence that it does harm before it leaves.
+    ``scores`` are calibrated and out of fold. A part stays if the loss without it is larger by more than its
+    ``doubts`` standard errors of the difference: 1 wants evidence that a part helps (the simpler system is
+    preferred), -1 evidence that it does harm before it leaves.
     """
+
+    def losses(parts: Iterable[str]) -> np.ndarray:
+        total = _total(scores, parts)
+        return track_losses(fit_sharpness(total, labels) * total, labels)
+
     parts = list(scores)
     while len(parts) > 1:
-        losses = fused_losses(scores, parts, labels)
-        gains = {}
+        every, gains = losses(parts), {}
         for name in parts:
-            rest = [other for other in parts if other != name]
-            difference = fused_losses(scores, rest, labels) - losses
+            difference = losses(other for other in parts if other != name) - every
             error = difference.std(ddof=1) / np.sqrt(len(labels))
             gains[name] = difference.mean() - doubts[name] * error
         least = min(parts, key=lambda name: gains[name])
@@ -132,3 +123,51 @@ def choose_parts(
             break
         parts.remove(least)
     return parts
+
+
+def train(
+    parts: Sequence[Part],
+    tracks: Mapping[str, Sequence[np.ndarray]],
+    labels: np.ndarray,
+    classes: Sequence[str],
+    folds: Folds,
+    grid: Sequence[float],
+    doubts: Mapping[str, float],
+    costs: Sequence[float] = (0.01, 0.1, 1.0, 10.0),
+) -> Trained:
+    """Choose settings and parts on held-out tracks, train on all.
+
+    ``tracks`` are the vectors of each track by part; of networks log posteriors (1, C), out of fold.
+    """
+    candidates, scores = [], {}
+    for part in parts:
+        given = tracks[part.name]
+        if part.statistics in (NETWORK, VOTE):
+            found = np.concatenate(given)
+        else:
+            values = grid if part.classifier == LDA else costs
+            every = held_out(given, labels, len(classes), folds, values, part.classifier)
+            loss = [track_losses(fit_sharpness(each, labels) * each, labels).mean() for each in every]
+            best = int(np.argmin(loss))
+            (machine,) = machines.fit(part.classifier, given, labels, len(classes), [values[best]])
+            part = replace(part, setting=values[best], arrays={**part.arrays, **machine})
+            found = every[best]
+        part = replace(part, sharpness=fit_sharpness(found, labels))
+        candidates.append(part)
+        scores[part.name] = calibrate(found, part.sharpness)
+    kept = choose_parts(scores, labels, doubts)
+    members = tuple(part for part in candidates if part.name in kept)
+    system = Ensemble(tuple(classes), members, fused_sharpness(scores, kept, labels))
+    return Trained(system, scores, tuple(candidates))
+
+
+def cross_calibrated(
+    scores: Scores, labels: np.ndarray, folds: Folds, doubts: Mapping[str, float]
+) -> np.ndarray:
+    """Return log posteriors (num_tracks, C) of the sum, its parts and sharpness chosen on the other folds."""
+    found = np.zeros_like(next(iter(scores.values())))
+    for own, held in folds:
+        others = {name: score[own] for name, score in scores.items()}
+        kept = choose_parts(others, labels[own], doubts)
+        found[held] = calibrate(_total(scores, kept)[held], fused_sharpness(others, kept, labels[own]))
+    return found

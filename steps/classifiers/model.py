@@ -1,230 +1,168 @@
-"""The fused system as a whole: training on all parts, classification of new tracks, and its npz file."""
+"""The fused system: parts whose calibrated log posteriors are added, their vectors, and the npz file."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from steps import archive, mapped
 from steps.arrays import read_model, write_arrays
-from steps.classifiers import lda, machines
-from steps.classifiers.calibration import calibrate, fit_sharpness
-from steps.classifiers.ensemble import (
-    LDA,
-    Folds,
-    Pieces,
-    choose_parts,
-    choose_shrinkage,
-    fits,
-    fuse,
-    held_out,
-)
+from steps.classifiers.machines import LDA, Arrays, log_posteriors, log_softmax
 from steps.classifiers.pieces import piece_vectors
+from steps.scoring.reference import Reference
+from steps.scoring.segment import vote
+from utils.cli import UserError
 
 if TYPE_CHECKING:
     from steps.classifiers.networks import TrackNetworks
 
-FORMAT = 3
-DESCRIPTION = ("name", "feats", "frames", "statistics", "classifier")
-"""What says which part of a system one is."""
-NETWORK = "network"
-"""Of a part with networks, in place of statistics."""
+FORMAT = 4
+NETWORK, VOTE = "network", "vote"
+"""In place of statistics: of networks that see whole tracks; of a network of the recipe, whose posteriors are
+the frames and whose mean log posteriors count. Vectors of both are log posteriors already."""
 POSTERIORS = "post_"
 """Before the name of a network of the recipe whose posteriors are a part's frames."""
+ROWS = 1024
+"""Vectors that are classified together: a product's last bits depend on their number."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """An LDA on statistics of pieces of one kind of frames, or networks that see whole tracks of them."""
+    """A classifier of statistics of pieces of one kind of frames, or networks that see whole tracks."""
 
     name: str
     feats: str
     """Which frames: the name of their script file without ``.scp``, or posteriors, ``post_<network>``."""
     frames: float  # length of a piece; 0 stands for the whole track
     statistics: str
-    """See :func:`steps.classifiers.pieces.piece_vectors`; ``network`` where there are networks."""
-    classifier: str = LDA  # one of :data:`steps.classifiers.ensemble.CLASSIFIERS`
-    projection: np.ndarray | None = field(default=None, compare=False)
-    """Of the training frames, where the order of frames is among the statistics; (dim, dims)."""
-    networks: "TrackNetworks | None" = field(default=None, compare=False)
+    """See :func:`steps.classifiers.pieces.piece_vectors`; or :data:`NETWORK` or :data:`VOTE`."""
+    classifier: str = LDA  # one of :data:`steps.classifiers.machines.KINDS`
+    setting: float = 0.0  # shrinkage of an LDA, cost of another classifier
+    sharpness: float = 1.0
+    arrays: Arrays = field(default_factory=dict, compare=False)
+    """Of the classifier (:data:`steps.classifiers.machines.Arrays`) or the networks; with ``order`` among the
+    statistics ``projection``, the movements of the training frames, (dim, dims)."""
 
     @property
     def network(self) -> str:
         """The network of the recipe whose posteriors are the frames; empty if they are features."""
         return self.feats.removeprefix(POSTERIORS) if self.feats.startswith(POSTERIORS) else ""
 
+    @cached_property
+    def networks(self) -> "TrackNetworks":
+        """The networks of a part of networks."""
+        from steps.classifiers.networks import TrackNetworks  # torch, which takes seconds to import
+
+        return TrackNetworks(self.arrays)
+
     def vectors(self, frames: np.ndarray) -> np.ndarray:
         """Return the vectors of a track's pieces, (pieces, dim); of networks log posteriors, (1, C)."""
-        if self.networks is not None:
+        if self.statistics == NETWORK:
             return self.networks.log_posteriors(frames)[np.newaxis]
-        return piece_vectors(frames, self.frames, self.statistics, self.projection)
+        if self.statistics == VOTE:
+            return vote(frames).mean_log_posterior[np.newaxis]
+        return piece_vectors(frames, self.frames, self.statistics, self.arrays.get("projection"))
+
+    def scores(self, tracks: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the calibrated log posteriors (num_tracks, C) of tracks' vectors."""
+        if self.statistics not in (NETWORK, VOTE):
+            return calibrate(mean_log_posteriors(self.arrays, tracks), self.sharpness)
+        return calibrate(np.concatenate(tracks), self.sharpness)
 
 
-@dataclass(frozen=True)
-class Member:
-    """A part as it was trained; without a model it takes log posteriors, of networks or from elsewhere."""
+def calibrate(scores: np.ndarray, sharpness: float) -> np.ndarray:
+    """Return the log posteriors (num_tracks, C) times a factor, normalised."""
+    return log_softmax(sharpness * scores)
 
-    name: str
-    sharpness: float
-    shrinkage: float = 0.0  # of an LDA; the cost of another classifier
-    part: Part | None = None
-    model: lda.Linear | machines.Kernel | None = None
 
-    @property
-    def network(self) -> str:
-        """The network of the recipe whose posteriors it takes; empty if it takes features."""
-        return self.part.network if self.part else self.name
+def mean_log_posteriors(machine: Arrays, tracks: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the mean log posteriors (num_tracks, C) of each track's vectors, the same in any company."""
+    sums = [mapped.sums(some, lambda block: log_posteriors(machine, block), ROWS) for some in tracks]
+    return np.stack(sums) / np.array([len(some) for some in tracks])[:, np.newaxis]
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Members whose calibrated log posteriors are added, and the sharpness of the sum."""
+    """Parts whose calibrated log posteriors are added, and the sharpness of the sum."""
 
     classes: tuple[str, ...]
-    members: tuple[Member, ...]
+    members: tuple[Part, ...]
     sharpness: float
 
-    def part_scores(self, tracks: Mapping[str, Pieces | np.ndarray]) -> dict[str, np.ndarray]:
-        """Return calibrated log posteriors (num_tracks, C) of every member, of vectors or given ones."""
-        found = {}
-        for member in self.members:
-            given = tracks[member.name]
-            if isinstance(given, Pieces):
-                model = member.model
-                alone = [one.log_posteriors(model) for one in given.alone()] if model else [given.vectors]
-                scores = np.concatenate(alone)
-            else:
-                scores = given
-            found[member.name] = calibrate(scores, member.sharpness)
-        return found
+    def part_scores(self, tracks: Mapping[str, Sequence[np.ndarray]]) -> dict[str, np.ndarray]:
+        """Return calibrated log posteriors (num_tracks, C) of every part, by name, of its tracks' vectors."""
+        return {part.name: part.scores(tracks[part.name]) for part in self.members}
 
-    def log_posteriors(self, tracks: Mapping[str, Pieces | np.ndarray]) -> np.ndarray:
-        """Return the log posteriors (num_tracks, C) of the sum; see :meth:`part_scores`."""
-        return calibrate(np.sum(list(self.part_scores(tracks).values()), axis=0), self.sharpness)
+    def fused(self, scores: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the log posteriors (num_tracks, C) of the sum of the parts' scores."""
+        return calibrate(np.sum([scores[part.name] for part in self.members], axis=0), self.sharpness)
 
-    def classify(self, frames: Mapping[str, np.ndarray], posteriors: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return log posteriors (C,) of a track: frames by kind, mean log posteriors by network."""
-        tracks: dict[str, Pieces | np.ndarray] = {}
-        for member in self.members:
-            if member.part is None:
-                tracks[member.name] = posteriors[member.name][np.newaxis]
-            else:
-                vectors = member.part.vectors(frames[member.part.feats])
-                tracks[member.name] = Pieces(vectors, np.array([len(vectors)]))
-        return self.log_posteriors(tracks)[0]
+    def classify(self, frames: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return log posteriors (C,) of a track: frames by kind, posteriors of networks among them."""
+        vectors = {part.name: [part.vectors(frames[part.feats])] for part in self.members}
+        return self.fused(self.part_scores(vectors))[0]
 
 
-@dataclass(frozen=True)
-class Trained:
-    """What training gives: the system, and the out-of-fold scores behind its choices."""
-
-    ensemble: Ensemble
-    out_of_fold: dict[str, np.ndarray]  # calibrated log posteriors (num_tracks, C) of every part, kept or not
-    candidates: tuple[Member, ...]  # every part, kept or not
+def frames_file(folder: Path, feats: str, posteriors: str = "") -> Path:
+    """Return ``<folder>/<feats>.scp``, or for ``post_<network>`` ``posteriors`` with it for ``{}``."""
+    if feats.startswith(POSTERIORS):
+        return Path(posteriors.replace("{}", feats.removeprefix(POSTERIORS)))
+    return folder / f"{feats}.scp"
 
 
-def train(
-    parts: Sequence[Part],
-    tracks: Mapping[str, Pieces | np.ndarray],
-    labels: np.ndarray,
-    classes: Sequence[str],
-    folds: Folds,
-    grid: Sequence[float],
-    doubts: Mapping[str, float],
-    costs: Sequence[float] = (0.01, 0.1, 1.0, 10.0),
-) -> Trained:
-    """Choose settings and parts on held-out tracks, train on all; arrays are out-of-fold log posteriors."""
-    by_name = {part.name: part for part in parts}
-    members, scores = {}, {}
-    for name, given in tracks.items():
-        if not isinstance(given, Pieces):
-            sharpness = fit_sharpness(given, labels)
-            members[name] = Member(name, sharpness, part=by_name.get(name))
-            scores[name] = calibrate(given, sharpness)
-            continue
-        classifier = by_name[name].classifier
-        values = grid if classifier == LDA else costs
-        found = held_out(given, labels, len(classes), folds, values, classifier)
-        best, sharpness = choose_shrinkage(found, labels)
-        (model,) = fits(given, labels, len(classes), values[best : best + 1], classifier)
-        members[name] = Member(name, sharpness, values[best], by_name[name], model)
-        scores[name] = calibrate(found[best], sharpness)
-    kept = choose_parts(scores, labels, doubts)
-    _, sharpness = fuse(scores, kept, labels)
-    system = Ensemble(tuple(classes), tuple(members[name] for name in kept), sharpness)
-    return Trained(system, scores, tuple(members.values()))
+def read_frames(reference: Reference, feats: str, posteriors: str = "") -> Iterator[tuple[str, np.ndarray]]:
+    """Read the frames of all tracks in turn; UserError if some are missing, unknown, empty or not finite."""
+    rspecifier = f"scp:{frames_file(reference.path, feats, posteriors)}"
+    for utt, frames in reference.exactly(archive.read_matrices(rspecifier), rspecifier):
+        if not len(frames) or not np.isfinite(frames).all():
+            raise UserError(f"{rspecifier}: utterance '{utt}': no frames, or not finite; compute them again")
+        yield utt, frames
 
 
-def cross_calibrated(
-    scores: Mapping[str, np.ndarray], labels: np.ndarray, folds: Folds, doubts: Mapping[str, float]
-) -> np.ndarray:
-    """Return log posteriors (num_tracks, C) of the sum, its parts and sharpness chosen on the other folds."""
-    found = np.zeros_like(next(iter(scores.values())))
-    for train_tracks, held in folds:
-        others = {name: score[train_tracks] for name, score in scores.items()}
-        kept = choose_parts(others, labels[train_tracks], doubts)
-        _, sharpness = fuse(others, kept, labels[train_tracks])
-        found[held] = calibrate(np.sum([scores[name][held] for name in kept], axis=0), sharpness)
-    return found
+def read_pieces(
+    reference: Reference, parts: Sequence[Part], posteriors: str = ""
+) -> dict[str, list[np.ndarray]]:
+    """Read each archive of frames once and return each track's vectors by the parts that are made of it."""
+    found: dict[str, dict[str, np.ndarray]] = {part.name: {} for part in parts}
+    for feats in sorted({part.feats for part in parts}):
+        for utt, frames in read_frames(reference, feats, posteriors):
+            for part in parts:
+                if part.feats == feats:
+                    found[part.name][utt] = part.vectors(frames)
+    return {name: [vectors[utt] for utt in reference.genre] for name, vectors in found.items()}
 
 
 def write_ensemble(path: Path, ensemble: Ensemble) -> None:
     """Write the npz: named arrays and JSON, the same bytes for the same system."""
-    members: list[list] = []
-    arrays: dict[str, np.ndarray] = {}
-    for member in ensemble.members:
-        part = member.part
-        about = {name: getattr(part, name) for name in DESCRIPTION} if part else None
-        members.append([member.name, member.sharpness, member.shrinkage, about])
-        own = dict(vars(member.model)) if member.model else {}
-        if part and part.networks:
-            own |= part.networks.arrays
-        if part and part.projection is not None:
-            own["projection"] = part.projection
-        arrays |= {f"{member.name}/{name}": array for name, array in own.items()}
-    system = [FORMAT, ensemble.classes, ensemble.sharpness, members]
+    names = [item.name for item in fields(Part) if item.name != "arrays"]
+    parts = [{name: getattr(part, name) for name in names} for part in ensemble.members]
+    arrays = {f"{part.name}/{key}": part.arrays[key] for part in ensemble.members for key in part.arrays}
+    system = [FORMAT, ensemble.classes, ensemble.sharpness, parts]
     write_arrays(path, {"system": np.array(json.dumps(system)), **arrays})
-
-
-def _member(
-    own: dict[str, np.ndarray],
-    num_classes: int,
-    name: str,
-    sharpness: float,
-    shrinkage: float,
-    facts: dict | None,
-) -> Member:
-    if facts is None:
-        return Member(name, sharpness, shrinkage)
-    part = Part(**facts, projection=own.pop("projection", None))
-    if part.statistics == NETWORK:
-        from steps.classifiers.networks import TrackNetworks
-
-        networks = TrackNetworks(part.feats, own)
-        if {len(network.leave.bias) for network in networks.networks} != {num_classes}:
-            raise ValueError(f"the networks of part '{name}' do not fit {num_classes} classes")
-        return Member(name, sharpness, shrinkage, replace(part, networks=networks))
-    model = machines.Kernel(**own) if "support" in own else lda.Linear(**own)
-    columns = model.weight.shape[1] if isinstance(model, machines.Kernel) else model.weight.shape[0]
-    if model.weight.ndim != 2 or (columns,) != model.bias.shape or columns != num_classes:
-        raise ValueError(f"the shapes of part '{name}' do not fit {num_classes} classes")
-    return Member(name, sharpness, shrinkage, part, model)
 
 
 def read_ensemble(path: str | Path) -> Ensemble:
     """Read the npz back, of which nothing is executed; UserError if it is none."""
 
     def build(values: dict[str, np.ndarray]) -> Ensemble:
-        number, classes, sharpness, members = json.loads(str(values.pop("system")))
+        number, classes, sharpness, facts = json.loads(str(values.pop("system")))
         if number != FORMAT:
             raise ValueError(f"format {number} instead of {FORMAT}")
         arrays: dict[str, dict[str, np.ndarray]] = {}
         for name, array in values.items():
             owner, _, key = name.partition("/")
             arrays.setdefault(owner, {})[key] = array
-        found = (_member(arrays.get(facts[0], {}), len(classes), *facts) for facts in members)
-        return Ensemble(tuple(classes), tuple(found), sharpness)
+        parts = tuple(Part(**fact, arrays=arrays.get(fact["name"], {})) for fact in facts)
+        for part in parts:
+            outputs = [len(part.arrays[name]) for name in ("weight", "bias") if name in part.arrays]
+            if part.statistics == NETWORK:
+                outputs = [network.leave.out_features for network in part.networks.networks]
+            if set(outputs) - {len(classes)}:
+                raise ValueError(f"the shapes of part '{part.name}' do not fit {len(classes)} classes")
+        return Ensemble(tuple(classes), parts, sharpness)
 
     return read_model(path, "a fused system", build)

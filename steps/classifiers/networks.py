@@ -10,15 +10,13 @@ artist. A new track gets the mean log posteriors of all the networks.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
 from torch import nn
 
 from steps import mapped
-from steps.classifiers.calibration import track_losses
-from steps.classifiers.ensemble import Folds
+from steps.classifiers.ensemble import Folds, track_losses
 from steps.nnet1.feature_transform import whitening
 from utils import cli
 
@@ -70,23 +68,20 @@ class TrackNetwork(nn.Module):
         return self.leave((torch.softmax(self.attend(units), dim=1) * units).sum(dim=1))
 
 
-@dataclass(frozen=True)
 class TrackNetworks:
-    """Trained networks and what whitens their frames, as named arrays."""
+    """Trained networks and what whitens their frames, of named arrays.
 
-    feats: str
-    arrays: Mapping[str, np.ndarray]
-    """``weight`` and ``bias`` of the whitening; the state of network n under ``n.<parameter>``."""
+    These are ``weight`` and ``bias`` of the whitening, and the state of network n under ``n.<parameter>``.
+    """
 
-    @cached_property
-    def networks(self) -> list[TrackNetwork]:
-        """The networks, ready for use."""
+    def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
+        self.arrays = arrays
         states: dict[str, dict[str, torch.Tensor]] = {}
-        for name, array in self.arrays.items():
+        for name, array in arrays.items():
             number, _, parameter = name.partition(".")
             if parameter:
                 states.setdefault(number, {})[parameter] = torch.from_numpy(np.asarray(array))
-        return [_restored(state) for state in states.values()]
+        self.networks = [_restored(state) for state in states.values()]
 
     @torch.no_grad()
     def log_posteriors(self, frames: np.ndarray) -> np.ndarray:
@@ -94,25 +89,24 @@ class TrackNetworks:
 
         Without an LSTM they are read block by block.
         """
-        networks = [network.eval() for network in self.networks]
-        rows = len(frames) if any(network.memory for network in networks) else mapped.ROWS
+        rows = len(frames) if any(network.memory for network in self.networks) else mapped.ROWS
 
         def units() -> Iterator[list[torch.Tensor]]:
             for block in mapped.blocks(frames, rows):
                 white = _whitened(block, self.arrays["weight"], self.arrays["bias"])
-                yield [network.units(white[None])[0] for network in networks]
+                yield [network.units(white[None])[0] for network in self.networks]
 
-        says: list[list[torch.Tensor]] = [[] for _ in networks]
+        says: list[list[torch.Tensor]] = [[] for _ in self.networks]
         for found in units():
-            for say, network, each in zip(says, networks, found, strict=True):
+            for say, network, each in zip(says, self.networks, found, strict=True):
                 say.append(network.attend(each) if network.attend else each.new_zeros(len(each), 1))
         weights = [torch.softmax(torch.cat(say), dim=0).split(rows) for say in says]
-        pooled: list[torch.Tensor] = [torch.zeros(())] * len(networks)
+        pooled: list[torch.Tensor] = [torch.zeros(())] * len(self.networks)
         for found, shares in zip(units(), zip(*weights, strict=True), strict=True):
             pooled = [
                 total + share.T @ each for total, share, each in zip(pooled, shares, found, strict=True)
             ]
-        logits = [network.leave(each)[0] for network, each in zip(networks, pooled, strict=True)]
+        logits = [network.leave(each)[0] for network, each in zip(self.networks, pooled, strict=True)]
         return torch.log_softmax(torch.stack(logits).double(), dim=1).mean(dim=0).numpy()
 
 
@@ -124,19 +118,11 @@ def _restored(state: dict[str, torch.Tensor]) -> TrackNetwork:
         network.load_state_dict(state)
     except RuntimeError as error:
         raise ValueError(f"its arrays do not fit a network of this version ({error})") from error
-    return network
+    return network.eval()
 
 
 def _whitened(frames: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> torch.Tensor:
     return torch.from_numpy((frames @ weight.T + bias).astype(np.float32))
-
-
-def _log_posteriors(network: TrackNetwork, tracks: Sequence[torch.Tensor]) -> np.ndarray:
-    """Return log posteriors, float64 of shape (len(tracks), C), of whitened frames (num_frames, dim)."""
-    network.eval()
-    with torch.no_grad():
-        logits = torch.cat([network(frames[None].float()) for frames in tracks])
-        return torch.log_softmax(logits.double(), dim=1).numpy()
 
 
 class _Training:
@@ -146,19 +132,14 @@ class _Training:
         self,
         tracks: Sequence[torch.Tensor],
         labels: np.ndarray,
-        num_classes: int,
+        network: TrackNetwork,
         options: NetworkOptions,
-        dropout: float,
-        seed: int,
     ) -> None:
-        torch.manual_seed(seed)
-        self.rng = np.random.default_rng(seed)
-        self.tracks, self.labels, self.options = tracks, labels, options
+        self.tracks, self.labels, self.network, self.options = tracks, labels, network, options
+        self.rng = np.random.default_rng(torch.initial_seed())
         self.queue: list[int] = []
-        shape = (options.hidden, options.memory, options.attention, dropout)
-        self.network = TrackNetwork(tracks[0].shape[1], num_classes, *shape)
         self.adam = torch.optim.AdamW(
-            self.network.parameters(), options.learn_rate, weight_decay=options.weight_decay
+            network.parameters(), options.learn_rate, weight_decay=options.weight_decay
         )
 
     def _crops(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -172,15 +153,16 @@ class _Training:
         crops = [self.tracks[t][s : s + length] for t, s in zip(chosen, starts, strict=True)]
         return torch.stack(crops).float(), torch.from_numpy(self.labels[chosen])
 
-    def run(self, updates: int) -> None:
-        """Train."""
+    def run(self) -> None:
+        """Train until the next look at the tracks that were held out."""
         self.network.train()
-        for _ in range(updates):
+        for _ in range(self.options.interval):
             crops, labels = self._crops()
             self.adam.zero_grad()
             nn.functional.cross_entropy(self.network(crops), labels).backward()
             nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
             self.adam.step()
+        self.network.eval()
 
 
 def cross_fit(
@@ -189,25 +171,29 @@ def cross_fit(
     num_classes: int,
     folds: Folds,
     options: NetworkOptions,
-) -> tuple[TrackNetworks, np.ndarray]:
-    """Train a network a fold on what ``tracks`` reads; also return held-out log posteriors (tracks, C)."""
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Train a network a fold on what ``tracks`` reads, each dropout in turn, and keep the best of these.
+
+    Returns the arrays of :class:`TrackNetworks` and held-out log posteriors (num_tracks, C).
+    """
     names = [str(number) for number in range(len(labels))]
     each = dict(zip(names, names, strict=True))  # within tracks: no class is needed
     weight, bias = whitening(zip(names, tracks(), strict=True), each, options.shrinkage)
     white = [_whitened(frames, weight, bias).half() for frames in tracks()]
-    arrays, held, least = {}, np.zeros((0, 0)), np.inf
+    best: dict[str, np.ndarray] = {}
+    held, least = np.zeros((0, 0)), np.inf
     for dropout in options.dropout:
-        trainings = [
-            _Training(
-                [white[t] for t in train], labels[train], num_classes, options, dropout, options.seed + n
-            )
-            for n, (train, _) in enumerate(folds)
-        ]
-        found, scores, loss, updates = _train(trainings, white, labels, folds, options)
+        trainings = []
+        for number, (train, _) in enumerate(folds):
+            torch.manual_seed(options.seed + number)
+            shape = (options.hidden, options.memory, options.attention, dropout)
+            network = TrackNetwork(len(bias), num_classes, *shape)
+            trainings.append(_Training([white[t] for t in train], labels[train], network, options))
+        arrays, found, loss, updates = _train(trainings, white, labels, folds, options)
         cli.log(f"dropout {dropout:g}: held-out loss {loss:.4f}, {updates} updates of {len(folds)} networks")
         if loss < least:
-            arrays, held, least = found, scores, loss
-    return TrackNetworks(options.feats, {"weight": weight, "bias": bias, **arrays}), held
+            best, held, least = arrays, found, loss
+    return {"weight": weight, "bias": bias, **best}, held
 
 
 def _train(
@@ -224,8 +210,10 @@ def _train(
         updates += options.interval
         found = np.zeros((len(labels), trainings[0].network.leave.out_features))
         for training, (_, held) in zip(trainings, folds, strict=True):
-            training.run(options.interval)
-            found[held] = _log_posteriors(training.network, [white[t] for t in held])
+            training.run()
+            with torch.no_grad():
+                logits = torch.cat([training.network(white[t][None].float()) for t in held])
+                found[held] = torch.log_softmax(logits.double(), dim=1).numpy()
         loss = float(track_losses(found, labels).mean())
         since += 1
         if loss < 0.99 * least:

@@ -189,9 +189,8 @@ def open_best(system: TrainedSystem) -> Decide:
 
     def decide(frames: Frames, posts: Mapping[str, NDArray]) -> tuple[int, NDArray[np.float64]]:
         of_networks = {file[len("network_") : -len(".nnet")]: post for file, post in posts.items()}
-        means = {name: segment.vote(post).mean_log_posterior for name, post in of_networks.items()}
         every = {**frames, **{f"{POSTERIORS}{name}": post for name, post in of_networks.items()}}
-        chances = np.exp(ensemble.classify(every, means))
+        chances = np.exp(ensemble.classify(every))
         return int(chances.argmax()), chances / chances.sum()
 
     return decide

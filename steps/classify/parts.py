@@ -99,8 +99,8 @@ def collect(exp_dir: Path) -> TrainedSystem:
             other = home.with_name(home.name.removesuffix("best") + member.network)
             parts[name] = other / "final_test.nnet"
             names |= {TRANSFORM, name}
-        elif member.part:
-            name = f"scattering{member.part.feats.removeprefix('feats')}.conf"
+        else:
+            name = f"scattering{member.feats.removeprefix('feats')}.conf"
             parts[name] = train / name
             names.add(name)
     found = {name: parts.get(name, exp_dir / name) for name in names}

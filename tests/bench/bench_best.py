@@ -26,8 +26,7 @@ from scipy.special import stdtr
 from local import train_best
 from local.corpus import splits
 from steps import archive
-from steps.classifiers.calibration import calibrate
-from steps.classifiers.tracks import read_frames, read_pieces
+from steps.classifiers.model import read_frames, read_pieces
 from steps.scoring.reference import Reference, read_artists, read_reference
 from steps.scoring.significance import expected_calibration_error, reliability
 from steps.scoring.svm import train
@@ -74,10 +73,9 @@ def one_fold(
     trained, _, notes = train_best.train_system(train_set, args)
     seconds = {"best": time.perf_counter() - started}
     cli.log(notes)
-    pieces = read_pieces(test_set, [member.part for member in trained.candidates if member.part])
+    pieces = read_pieces(test_set, trained.candidates)
     found = replace(trained.ensemble, members=trained.candidates).part_scores(pieces)
-    kept = [found[member.name] for member in trained.ensemble.members]
-    scores = {"best": calibrate(np.sum(kept, axis=0), trained.ensemble.sharpness), **found}
+    scores = {"best": trained.ensemble.fused(found), **found}
     started = time.perf_counter()
     scores[SVM] = svm_scores(train_set, test_set)
     seconds[SVM] = time.perf_counter() - started

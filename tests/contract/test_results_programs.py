@@ -69,8 +69,8 @@ def test_posteriors_out_of_fold_can_be_the_frames_of_a_part_of_best(copy):
     train_best.main([parts, "--folds=2", "--networks=lstm_512", str(data), str(exp)])
     score_best.main([str(data), str(exp), "test"])
     (member, *_) = read_ensemble(f"{exp}_best/best.npz").members
-    assert member.part.network == member.network == "lstm_512"
-    assert member.model.weight.shape[-1] == 6 * (1 + 1 + 3 + 1)
+    assert member.network == "lstm_512"
+    assert member.arrays["weight"].shape[-1] == 6 * (1 + 1 + 3 + 1)
     predictions = read_predictions(Path(f"{exp}_best/score_test/predictions_Seg_acc.tsv"))
     assert predictions.right.mean() > 0.45  # the largest class has 0.38
 

@@ -32,7 +32,7 @@ def networks(attention: int) -> TrackNetworks:
     for number in range(2):
         state = TrackNetwork(DIM, 3, 8, 0, attention).state_dict()
         arrays |= {f"{number}.{name}": value.numpy() for name, value in state.items()}
-    return TrackNetworks("feats", arrays)
+    return TrackNetworks(arrays)
 
 
 MADE = {
