@@ -94,19 +94,6 @@ def known_parts(
     return kept
 
 
-def with_projections(reference: Reference, parts: list[Part], posteriors: str) -> list[Part]:
-    """Return the parts, those that tell the order of frames with the movements of these tracks."""
-    kinds = {part.feats for part in parts if "order" in part.statistics.split("+")}
-    found = {
-        feats: {"projection": movements(frames for _, frames in read_frames(reference, feats, posteriors))}
-        for feats in sorted(kinds)
-    }
-    return [
-        replace(part, arrays=found[part.feats]) if "order" in part.statistics.split("+") else part
-        for part in parts
-    ]
-
-
 def train_networks(
     reference: Reference, labels: np.ndarray, args: argparse.Namespace
 ) -> Iterator[tuple[Part, np.ndarray]]:
@@ -159,7 +146,12 @@ def train_system(reference: Reference, args: argparse.Namespace) -> tuple[Traine
     posteriors = f"{args.exp}_{{}}/post_train_crossfit/post.scp"
     known = known_parts(args.parts + args.further_parts, reference.path, posteriors, args.networks.split())
     known += [Part(name, f"{POSTERIORS}{name}", 0.0, VOTE) for name in args.networks.split()]
-    parts = with_projections(reference, known, posteriors)
+    parts = []
+    for part in known:
+        if "order" in part.statistics.split("+"):
+            tracks = (frames for _, frames in read_frames(reference, part.feats, posteriors))
+            part = replace(part, arrays={"projection": movements(tracks)})
+        parts.append(part)
     given = read_pieces(reference, parts, posteriors)
     for part, scores in train_networks(reference, labels, args):
         parts.append(part)

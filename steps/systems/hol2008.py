@@ -37,7 +37,7 @@ def add_options(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("--rank", type=cli.positive_int, default=3, help="bases of a segment")
     add("--max-iters", type=cli.positive_int, default=100, help="updates of the factorisation")
-    add("--num-ceps", type=int, default=20, help="cosine coefficients without the 0th; 0: dB")
+    add("--num-ceps", type=cli.positive_int, default=20, help="cosine coefficients without the 0th")
     add("--num-gauss", type=cli.positive_int, default=32, help="Gaussians of a genre")
     add("--num-init", type=cli.positive_int, default=3, help="starts of a mixture")
     add("--max-vectors", type=cli.positive_int, default=200_000, help="of a genre in training")
@@ -104,10 +104,8 @@ def features(signal: Signal, options: Namespace, _network: Arrays) -> dict[str, 
 
 
 def compress(rows: NDArray, num_ceps: int) -> NDArray:
-    """Return bases in dB, or the cosine transform of this without its mean."""
+    """Return the cosine transform of bases in dB without its mean."""
     decibels = 10.0 * np.log10(rows + EPSILON)
-    if not num_ceps:
-        return decibels
     return decibels @ spectra.cosine_transform(rows.shape[1], num_ceps, first=1) / rows.shape[1]
 
 

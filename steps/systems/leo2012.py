@@ -8,17 +8,25 @@ from memory of the abstract; the pivots at the median distance are those of Schn
 """
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
+from steps import mapped
 from steps.scattering.wav import Signal
-from steps.systems import timbre
+from steps.systems import spectra
 from steps.systems.tracks import Arrays, Tracks
 from utils import cli
 
+FRAME, HOP = 1024, 512  # [O], with a Hann window
+NUM_MEL, NUM_CEPS, NUM_BANDS = 40, 20, 20
+FLOOR = 1e-10
+STREAMS = ("mfcc", "delta", "acceleration")
+ROWS = 1 << 14
+"""Frames whose cepstra are in memory together."""
 Distances = Callable[[int], NDArray]
 """Distances from the pivot with this number to all objects of a set."""
 
@@ -29,21 +37,79 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--candidates", type=cli.finite_float, default=0.1, help="share that is refined")
 
 
+def mel_powers(signal: Signal) -> NDArray[np.float32]:
+    """Return the energy in 40 and, beside it, in 20 mel bands of all frames, (num_frames, 60)."""
+    window = np.hanning(FRAME)
+    banks = [spectra.triangles(spectra.mel_edges(number), FRAME) for number in (NUM_MEL, NUM_BANDS)]
+    blocks = (spectra.power_spectrum(frames, window) for frames in spectra.frame_blocks(signal, FRAME, HOP))
+    energy = (np.concatenate([power @ bank for bank in banks], axis=1) for power in blocks)
+    return mapped.gathered(energy, spectra.num_frames(len(signal), FRAME, HOP))
+
+
+def cepstra(energy: NDArray) -> Iterator[NDArray[np.float64]]:
+    """Yield 20 MFCC with the 0th, their slope and its slope, (3, some frames, 20), of energy in 40 bands."""
+    for low in range(0, len(energy), ROWS):
+        first = max(low - 2 * spectra.REACH, 0)
+        some = energy[first : low + ROWS + 2 * spectra.REACH].astype(np.float64)
+        static = scipy.fft.dct(np.log(some + FLOOR), axis=1, norm="ortho")[:, :NUM_CEPS]
+        slope = spectra.delta(static)
+        yield np.stack([static, slope, spectra.delta(slope)])[:, low - first :][:, :ROWS]
+        mapped.let_go(energy)
+
+
+def gaussians(energy: NDArray) -> NDArray[np.float64]:
+    """Return a Gaussian of each of :func:`cepstra`, one below the other, (63, 20).
+
+    The mean is the first row of each, the covariance the others; a ridge keeps it invertible. Second moments
+    are about the mean of the first frames, so that no digits are lost.
+    """
+    near, total, scatter = np.zeros(()), np.zeros(()), np.zeros(())
+    for rows in cepstra(energy):
+        near = near if near.ndim else rows.mean(axis=1, keepdims=True)
+        rest = rows - near
+        total = total + rest.sum(axis=1)
+        scatter = scatter + rest.transpose(0, 2, 1) @ rest
+    shift = (total / len(energy))[:, np.newaxis]
+    covariance = scatter / len(energy) - shift.transpose(0, 2, 1) * shift
+    ridge = 1e-6 * np.trace(covariance, axis1=1, axis2=2) / NUM_CEPS + 1e-6
+    covariance += ridge[:, np.newaxis, np.newaxis] * np.eye(NUM_CEPS)
+    return np.concatenate([near + shift, covariance], axis=1).reshape(-1, NUM_CEPS)
+
+
+def symmetric_divergence(a: NDArray, b: NDArray) -> NDArray[np.float64]:
+    """Return the mean of both Kullback-Leibler divergences between Gaussians of two sets, of shape (n, m).
+
+    Each set is as :func:`gaussian` gives them, (n, dim + 1, dim). The mean is 1/4 (tr(A⁻¹B) + tr(B⁻¹A) + (a -
+    b)ᵀ(A⁻¹ + B⁻¹)(a - b) - 2 dim), never below 0.
+    """
+    dim = a.shape[2]
+    one_way = _trace_and_distance(a, b) + _trace_and_distance(b, a).T
+    return np.maximum(0.25 * (one_way - 2 * dim), 0.0)
+
+
+def _trace_and_distance(a: NDArray, b: NDArray) -> NDArray[np.float64]:
+    """Return tr(A⁻¹ (B + (a - b)(a - b)ᵀ)) as three products of matrices."""
+    mean_a, mean_b = a[:, 0], b[:, 0]
+    inverse = np.linalg.inv(a[:, 1:])
+    second = b[:, 1:] + mean_b[:, :, np.newaxis] * mean_b[:, np.newaxis, :]
+    pulled = np.einsum("nij,nj->ni", inverse, mean_a)
+    flat = inverse.reshape(len(a), -1) @ second.reshape(len(b), -1).T
+    return flat - 2.0 * pulled @ mean_b.T + (pulled * mean_a).sum(axis=1)[:, np.newaxis]
+
+
 def features(signal: Signal, _options: Namespace, _network: Arrays) -> dict[str, NDArray]:
     """Return the Gaussians of a track."""
-    return {"gaussians": timbre.gaussians(timbre.mel_powers(signal)[:, : timbre.NUM_MEL])}
+    return {"gaussians": gaussians(mel_powers(signal)[:, :NUM_MEL])}
 
 
 def streams(tracks: Tracks) -> list[NDArray]:
     """Return the Gaussians of each stream, each of shape (n, 21, 20)."""
-    return np.split(tracks.stacked("gaussians"), len(timbre.STREAMS), axis=1)
+    return np.split(tracks.stacked("gaussians"), len(STREAMS), axis=1)
 
 
 def combined(a: list[NDArray], b: list[NDArray], medians: NDArray) -> NDArray:
     """Return the root of the mean of the streams' divergences over their training medians, (n, m)."""
-    total = sum(
-        timbre.symmetric_divergence(x, y) / median for x, y, median in zip(a, b, medians, strict=True)
-    )
+    total = sum(symmetric_divergence(x, y) / median for x, y, median in zip(a, b, medians, strict=True))
     return np.sqrt(np.asarray(total) / len(medians))
 
 
@@ -100,7 +166,7 @@ def project(to_pivots: Distances, coordinates: NDArray, pivots: NDArray) -> NDAr
 def fit(tracks: Tracks, options: Namespace) -> Arrays:
     """Keep the Gaussians of the training tracks, and their FastMap."""
     own = streams(tracks)
-    medians = np.array([median_of_pairs(timbre.symmetric_divergence(stream, stream)) for stream in own])
+    medians = np.array([median_of_pairs(symmetric_divergence(stream, stream)) for stream in own])
     distances = combined(own, own, medians)
     coordinates, pivots = fastmap(distances, options.num_axes, options.seed)
     return {
@@ -115,7 +181,7 @@ def fit(tracks: Tracks, options: Namespace) -> Arrays:
 
 def scores(model: Arrays, tracks: Tracks) -> NDArray:
     """Return minus the distance to each class's nearest candidate, without one twice the farthest, (n, C)."""
-    stored, own = np.split(model["gaussians"], len(timbre.STREAMS), axis=1), streams(tracks)
+    stored, own = np.split(model["gaussians"], len(STREAMS), axis=1), streams(tracks)
 
     def to_pivots(pivot: int) -> NDArray:
         return combined(own, [stream[[pivot]] for stream in stored], model["medians"])[:, 0]

@@ -8,40 +8,28 @@ the published rule), ``NOTES`` (accuracy -> what results.txt says beside it) and
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from steps.arrays import read_model
 from steps.systems.tracks import Arrays
 from utils import cli
 
+if TYPE_CHECKING:  # and for utils/code_closure.py, which reads imports
+    from steps.systems import hol2008 as hol2008
+    from steps.systems import lee2009 as lee2009
+    from steps.systems import leo2012 as leo2012
+    from steps.systems import sig2014 as sig2014
+    from steps.systems import son2008 as son2008
+
 NAMES = ("lee2009", "son2008", "hol2008", "leo2012", "sig2014")
 
 
 def load(name: str) -> ModuleType:
-    """Import the module of a system: they stand on large libraries, and a program needs one of them.
-
-    The imports are spelt out so that utils/code_closure.py sees them.
-    """
-    if name == "lee2009":
-        from steps.systems import lee2009
-
-        return lee2009
-    if name == "son2008":
-        from steps.systems import son2008
-
-        return son2008
-    if name == "hol2008":
-        from steps.systems import hol2008
-
-        return hol2008
-    if name == "leo2012":
-        from steps.systems import leo2012
-
-        return leo2012
-    from steps.systems import sig2014
-
-    return sig2014
+    """Import the module of a system: they stand on large libraries, and a program needs one of them."""
+    return import_module(f"steps.systems.{name}")
 
 
 def parse(parser: cli.KaldiParser, argv: Sequence[str]) -> Namespace:

@@ -12,15 +12,19 @@ as the publication does, and must be called so wherever its figure stands.
 """
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 
 import numpy as np
+import scipy.fft
+import scipy.ndimage
 from numpy.typing import NDArray
 from scipy.linalg import solve
 from scipy.spatial.distance import cdist
 
+from steps import mapped
 from steps.scattering.wav import Signal
-from steps.systems import timbre
-from steps.systems.leo2012 import median_of_pairs
+from steps.systems import leo2012, spectra
+from steps.systems.leo2012 import FLOOR, NUM_BANDS, ROWS
 from steps.systems.tracks import Arrays, Tracks
 from utils import cli
 
@@ -29,6 +33,13 @@ AMBIENT = (1e-4, 1e-3, 1e-2, 1e-1)  # tried for the ridge
 INTRINSIC = (1e-2, 1e-1, 1.0)  # tried for the Laplacian
 SHARPNESS = (1.0, 2.0, 4.0)  # tried for the sum of the weights
 ROUNDS, STEPS, RATE = 8, 20, 0.5
+FRAME_RATE = spectra.SAMPLE_RATE / leo2012.HOP
+RANGE = 75.0
+"""Loudness is in dB above this much below the loudest band of the track."""
+NUM_LEVELS = 25
+SEGMENT_SECONDS = 6.0
+NUM_MODULATIONS = 60  # up to 10 Hz
+LAGS = (round(0.25 * FRAME_RATE), round(1.5 * FRAME_RATE))  # 240 to 40 beats a minute
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -36,20 +47,75 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--num-folds", type=cli.positive_int, default=5, help="inside training")
 
 
+def loudness(energy: NDArray) -> Iterator[NDArray[np.float64]]:
+    """Yield the loudness of bands in dB, 0 at 75 dB below the loudest of the track, (some frames, 20)."""
+    loudest = 10.0 * np.log10(max(float(some.max()) for some in mapped.blocks(energy)) + FLOOR)
+    for some in mapped.blocks(energy):
+        yield np.maximum(10.0 * np.log10(some.astype(np.float64) + FLOOR) - loudest + RANGE, 0.0)
+
+
+def fluctuation_pattern(levels: NDArray) -> NDArray[np.float64]:
+    """Return Pampalk's fluctuation pattern, the median over segments of 6 s, flattened, 1200 values."""
+    frequency = np.arange(1, NUM_MODULATIONS + 1)[:, np.newaxis] / SEGMENT_SECONDS
+    felt = 1.0 / (frequency / 4.0 + 4.0 / frequency)
+    size = round(SEGMENT_SECONDS * FRAME_RATE)
+
+    def of_segments() -> Iterator[NDArray]:
+        for segment in spectra.windows(mapped.blocks(levels), size, size // 2):
+            weighted = np.abs(scipy.fft.rfft(segment, axis=0)[1 : NUM_MODULATIONS + 1]) / size * felt
+            yield np.abs(np.diff(weighted, axis=0, prepend=weighted[:1])).reshape(1, -1)
+
+    found = mapped.gathered(of_segments(), spectra.num_frames(len(levels), size, size // 2))
+    median = mapped.quantiles(found, [0.5]).reshape(NUM_MODULATIONS, NUM_BANDS)
+    for axis in (0, 1):
+        median = scipy.ndimage.correlate1d(median, [0.25, 0.5, 0.25], axis=axis, mode="constant")
+    return median.ravel()
+
+
+def spectrum_histogram(levels: NDArray) -> NDArray[np.float64]:
+    """Return the share of frames in which each band reaches each of 25 levels, flattened, 500 values."""
+    thresholds = np.arange(1, NUM_LEVELS + 1) * (RANGE / NUM_LEVELS)
+    return mapped.sums(levels, lambda some: some[:, :, np.newaxis] >= thresholds).ravel() / len(levels)
+
+
+def periodicity(levels: NDArray) -> NDArray[np.float64]:
+    """Return the normalised autocorrelation of the onset strength for lags from 0.25 to 1.5 s."""
+
+    def rises() -> Iterator[NDArray]:
+        last = levels[:1].copy()
+        for some in mapped.blocks(levels):
+            yield np.maximum(np.diff(some, axis=0, prepend=last), 0.0).sum(axis=1, keepdims=True)
+            last = some[-1:].copy()
+
+    onset = mapped.gathered(rises(), len(levels))
+    mean = mapped.sums(onset) / len(onset)
+    correlation = np.zeros(LAGS[1])
+    for low in range(0, len(onset), ROWS):
+        some = onset[low : low + ROWS + LAGS[1] - 1, 0] - mean
+        some = np.pad(some, (0, ROWS + LAGS[1] - 1 - len(some)))
+        correlation += np.correlate(some, some[:ROWS])
+        mapped.let_go(onset)
+    return correlation[LAGS[0] :] / max(float(correlation[0]), FLOOR)
+
+
 def features(signal: Signal, _options: Namespace, _network: Arrays) -> dict[str, NDArray]:
-    """Return Gaussians and patterns of a track, from one spectrogram."""
-    fine, coarse = np.split(timbre.mel_powers(signal), [timbre.NUM_MEL], axis=1)
-    return {"gaussians": timbre.gaussians(fine), "patterns": timbre.patterns(coarse)}
+    """Return Gaussians and (as one row) patterns of a track, from one spectrogram."""
+    fine, coarse = np.split(leo2012.mel_powers(signal), [leo2012.NUM_MEL], axis=1)
+    levels = mapped.gathered(loudness(coarse), len(coarse))
+    parts = [fluctuation_pattern(levels), spectrum_histogram(levels), periodicity(levels)]
+    return {"gaussians": leo2012.gaussians(fine), "patterns": np.concatenate(parts)[np.newaxis]}
 
 
 def distances(gaussians: NDArray, patterns: NDArray, others: NDArray, other_patterns: NDArray) -> NDArray:
     """Return all five distances between the tracks of two sets, of shape (5, n, m)."""
-    size = gaussians.shape[1] // len(timbre.STREAMS)
+    size = gaussians.shape[1] // len(leo2012.STREAMS)
     parts = [
-        np.sqrt(timbre.symmetric_divergence(gaussians[:, low : low + size], others[:, low : low + size]))
+        np.sqrt(leo2012.symmetric_divergence(gaussians[:, low : low + size], others[:, low : low + size]))
         for low in (0, size)
     ]
-    parts += [cdist(patterns[:, part], other_patterns[:, part]) for part in timbre.pattern_slices()]
+    ends = np.cumsum([NUM_BANDS * NUM_MODULATIONS, NUM_BANDS * NUM_LEVELS])
+    pairs = zip(np.split(patterns, ends, axis=1), np.split(other_patterns, ends, axis=1), strict=True)
+    parts += [cdist(own, other) for own, other in pairs]
     return np.stack(parts)
 
 
@@ -160,7 +226,7 @@ def fit(tracks: Tracks, options: Namespace) -> Arrays:
     """Scale distances by their training medians, learn weights from the labels, solve least squares."""
     gaussians, patterns = tracks.stacked("gaussians"), tracks.vectors("patterns")
     between = distances(gaussians, patterns, gaussians, patterns)
-    medians = np.array([median_of_pairs(matrix) for matrix in between])
+    medians = np.array([leo2012.median_of_pairs(matrix) for matrix in between])
     scaled = between / medians[:, np.newaxis, np.newaxis]
     ambient, intrinsic, sharpness, right = choose(scaled, tracks, options.num_folds, options.seed)
     weights = learn_weights(scaled, tracks.labels, len(tracks.classes), ambient, sharpness)

@@ -11,7 +11,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from steps import archive, mapped
 from steps.arrays import write_arrays
-from steps.systems import hol2008, lee2009, leo2012, registry, sig2014, son2008, spectra, timbre
+from steps.systems import hol2008, lee2009, leo2012, registry, sig2014, son2008, spectra
 from steps.systems.tracks import Tracks
 from utils.cli import UserError
 
@@ -110,9 +110,9 @@ def test_symmetric_divergence_of_known_gaussians():
     a, b = gaussian([0, 0], [1, 1]), gaussian([3, 0], [4, 1])
     # KL(a|b) = 1/2 (1/4 + 9/4 - 1 + ln 4), KL(b|a) = 1/2 (4 + 9 - 1 - ln 4) in the first dimension
     expected = 0.5 * (0.5 * (1 / 4 + 9 / 4 - 1 + np.log(4)) + 0.5 * (4 + 9 - 1 - np.log(4)))
-    assert timbre.symmetric_divergence(a, b)[0, 0] == pytest.approx(expected)
+    assert leo2012.symmetric_divergence(a, b)[0, 0] == pytest.approx(expected)
     both = np.concatenate([a, b])
-    matrix = timbre.symmetric_divergence(both, both)
+    matrix = leo2012.symmetric_divergence(both, both)
     assert np.allclose(matrix, matrix.T) and np.allclose(np.diag(matrix), 0.0)
 
 
@@ -201,7 +201,12 @@ def test_the_stored_forest_decides_as_scikit_learns():
 @pytest.mark.parametrize("name", registry.NAMES)
 def test_memory_does_not_grow_with_the_length_of_a_track(name, monkeypatch):
     sizes = ((mapped, "LARGEST", 1 << 16), (mapped, "ROWS", 256), (spectra, "BLOCK", 256))
-    for module, size, value in (*sizes, (timbre, "ROWS", 256), (hol2008, "TOGETHER", 32)):
+    for module, size, value in (
+        *sizes,
+        (leo2012, "ROWS", 256),
+        (son2008, "ROWS", 256),
+        (hol2008, "TOGETHER", 32),
+    ):
         monkeypatch.setattr(module, size, value)
     chosen = options(name, *(("--max-iters=2",) if name == "hol2008" else ()))
     network = sig2014.make_network(100, 3, 0.25).state_dict()
