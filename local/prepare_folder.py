@@ -68,7 +68,7 @@ def scan(root: Path) -> dict[str, str]:
                 else:
                     passed.append(Path(parent) / name)
         if len(found) == before:
-            cli.warn(f"{path}: no audio in it; not a class")
+            cli.warn(f"{path}: no folder with audio; passed over")
     if passed:
         cli.log(f"{root}: passed over {len(passed)} links and files that are not audio, e.g. {passed[0]}")
     if (number := len(set(found.values()))) < 2:
@@ -98,15 +98,16 @@ def read_csv(path: str, places: Collection[str]) -> dict[str, dict[str, str]]:
         cli.log(f"{path}: columns that are not used: {', '.join(unknown)}; known are {', '.join(COLUMNS)}")
     spelled = {unicodedata.normalize("NFC", place): place for place in places}
     table: dict[str, dict[str, str]] = {}
-    for line, row in rows:
-        if row and len(row) != len(header):
+    for line, row in ((line, row) for line, row in rows if row):
+        if len(row) != len(header):
             raise UserError(f"{path}:{line}: expected {len(header)} columns, got {len(row)}")
-        columns = {name: value.strip(" \t") for name, value in zip(header, row, strict=False)}
-        place = spelled.get(unicodedata.normalize("NFC", columns.pop("path", "").removeprefix("./")), "")
-        if row and (place in table or not place):
-            wrong = "is there twice" if place else "is not in the corpus; paths are relative to its root"
-            raise UserError(f"{path}:{line}: the path of '{','.join(row)}' {wrong}")
-        table |= {place: columns} if row else {}
+        columns = {name: value.strip(" \t") for name, value in zip(header, row, strict=True)}
+        place = columns.pop("path").removeprefix("./")
+        place = spelled.get(unicodedata.normalize("NFC", place), place)
+        if place in table or place not in places:
+            wrong = "is there twice" if place in table else "is not in the corpus, relative to its root"
+            raise UserError(f"{path}:{line}: path '{place}' {wrong}")
+        table[place] = columns
     if rest := sorted(set(places) - table.keys()):
         cli.warn(
             f"{path}: {len(rest)} of {len(places)} recordings are not listed, e.g. '{rest[0]}': left out"
@@ -184,7 +185,7 @@ def main(argv: list[str] | None = None) -> int:
     tracks = leave_out(tracks, args.exclude)
     if not any(track.subset for track in tracks):
         split_by_seed(tracks, args.test_percent, args.seed)
-    originals = {name: folder for folder, name in names.items() if name != folder}
+    originals = {name: " ".join(folder.split()) for folder, name in names.items() if name != folder}
     write_corpus(args.data_dir, tracks, sorted(names.values()), unknown, originals)
     return 0
 

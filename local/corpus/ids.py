@@ -41,7 +41,7 @@ def _latin(character: str) -> str:
         return f" u{ord(character):x} "
     if script in ("ARABIC", "HEBREW"):
         return unicodedata.name(character).partition("LETTER ")[2][:1]
-    return "" if last == "MARK" else last
+    return "" if unicodedata.category(character) == "Lm" else last
 
 
 def slug(text: str, *, unique: bool = True) -> str:

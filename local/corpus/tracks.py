@@ -55,8 +55,8 @@ def leave_out(tracks: list[Track], path: str | None) -> list[Track]:
         return tracks
     lines = tables.read_text(path, "the list of --exclude").split("\n")
     listed = {line.split()[0]: number for number, line in enumerate(lines, start=1) if line.strip()}
-    for utt in sorted(listed.keys() - {track.utt for track in tracks}):
-        raise cli.UserError(f"{path}:{listed[utt]}: utterance '{utt}' is not in the corpus")
+    if absent := sorted(listed.keys() - {track.utt for track in tracks}):
+        raise cli.UserError(f"{path}:{listed[absent[0]]}: utterance '{absent[0]}' is not in the corpus")
     cli.log(f"{path}: {len(listed)} tracks left out")
     return [track for track in tracks if track.utt not in listed]
 

@@ -43,11 +43,11 @@ CASES += cases(
     base=TREE,
     status=2,
 )
-GONE = r"t\.csv:10: the path of '{}.* is not in the corpus"
+GONE = r"t\.csv:10: path '{}.* is not in the corpus"
 CASES += cases(
     FOLDER.format("--csv t.csv"),
     ("csv_empty", r"t\.csv:1: expected a header with 'path'", ""),
-    ("csv_twice", r"t\.csv:10: the path .* is there twice", CSV + CSV.split("\n")[1] + "\n"),
+    ("csv_twice", r"t\.csv:10: path .* is there twice", CSV + CSV.split("\n")[1] + "\n"),
     ("csv_absent", GONE.format("a/gone"), CSV + "a/gone.wav,x,g,test\n"),
     ("csv_outside", GONE.format("../../etc"), CSV + "../../etc/passwd,x,g,test\n"),
     ("csv_split", r"expected the split train or test, got 'exam'", CSV.replace("test\n", "exam\n")),

@@ -60,7 +60,9 @@ class TestFolder:
         train, test = (set(table(data, side, "utt2spk").values()) for side in ("train", "test"))
         assert not train & test and "ann" in train | test and all(map(str.isascii, train | test))
         err = capsys.readouterr().err
-        assert "passed over 1 links and files that are not audio" in err and "empty: no audio in it" in err
+        assert (
+            "passed over 1 links and files that are not audio" in err and "empty: no folder with audio" in err
+        )
         assert "tracks by artists of train: 0 of" in (data / "overlap.txt").read_text()
 
     def test_split_is_stratified_by_seed(self, music):
