@@ -10,8 +10,8 @@ Reads feats.scp, labels.scp and genres.txt; writes nnet/ (the last and the best 
 in cross-validation), final_test.nnet (the same), iters.tsv. An interrupted training goes on under its --key.
 """
 
+from steps.nnet1.initialize import dnn_prototype
 from steps.nnet1.minibatches import Frames
-from steps.nnet1.prototype import dnn_prototype
 from steps.nnet1.schedule import Karel
 from steps.nnet1.trainer import Trainer, trainer_parser
 from utils import cli

@@ -11,8 +11,8 @@ final_test.nnet (for whole utterances), iters.tsv. An interrupted training goes 
 kaldi-lstm takes the last epoch's network; --select=best-cv the one with the lowest loss in cross-validation.
 """
 
+from steps.nnet1.initialize import lstm_prototype
 from steps.nnet1.minibatches import Streams
-from steps.nnet1.prototype import lstm_prototype
 from steps.nnet1.schedule import KaldiLstm
 from steps.nnet1.trainer import Trainer, trainer_parser
 from utils import cli

@@ -45,31 +45,20 @@ def compiled(sources: Sequence[Path], *flags: str) -> Path:
     compiler = shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         raise FileNotFoundError("no C compiler on PATH")
-    try:
-        return _compiled(compiler, sources, *FLAGS, *flags)
-    except subprocess.SubprocessError:
-        if not flags:
-            raise
-        return _compiled(compiler, sources, *FLAGS)
-
-
-def _compiled(compiler: str, sources: Sequence[Path], *flags: str) -> Path:
-    folder = cache()
     facts = [path.read_text(encoding="utf-8") for path in sources]
     version = _run(compiler, "--version").partition("\n")[0]
-    target = folder / f"{hash_of(*facts, *flags, version, processor())}.so"
-    if not target.exists():
-        with tempfile.TemporaryDirectory(dir=folder) as made:
-            library = Path(made) / "library.so"
-            _run(
-                compiler,
-                *flags,
-                "-o",
-                str(library),
-                *(str(path) for path in sources if path.suffix == ".c"),
-                "-lm",
-            )
-            library.replace(target)
+    target = cache() / f"{hash_of(*facts, *FLAGS, *flags, version, processor())}.so"
+    if target.exists():
+        return target
+    with tempfile.TemporaryDirectory(dir=cache()) as made:
+        library = Path(made) / "library.so"
+        parts = (str(path) for path in sources if path.suffix == ".c")
+        command = (*FLAGS, "-o", str(library), *parts, "-lm")
+        try:
+            _run(compiler, *flags, *command)
+        except subprocess.SubprocessError:
+            _run(compiler, *command)
+        library.replace(target)
     return target
 
 
@@ -103,10 +92,7 @@ def cache() -> Path:
 @functools.cache
 def processor() -> str:
     """Name what ``-march=native`` looks at."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     wanted = ("vendor_id", "cpu family", "model", "model name", "flags", "Features", "CPU part")
     return "\n".join(line for line in dict.fromkeys(lines) if line.partition(":")[0].strip() in wanted)
 
@@ -114,4 +100,4 @@ def processor() -> str:
 def processor_name() -> str:
     """Name the processor, for people."""
     names = re.findall(r"^model name\s*: *(.*)", processor(), re.MULTILINE)
-    return names[0] if names else platform.processor() or platform.machine()
+    return names[0] if names else platform.machine()

@@ -1,15 +1,17 @@
 """The components of an nnet1 network: dimensions, parameters and options, no arithmetic.
 
-A kind of component is declared once, as a dataclass: its fields say which of them are arrays and of what
-shape (:func:`parameter`), which are vectors of integers (:func:`vector`) and which stand as options in model
-files and prototypes (:func:`option`), in the order of the model files. The equations are those of Kaldi's
-``nnet1`` (``AffineTransform`` … ``Splice``) and of kaldi-lstm (``Transmit``, ``TimeShift``,
-``LstmProjectedStreams``).
+The equations are those of Kaldi's ``nnet1`` (``AffineTransform`` … ``Splice``) and of kaldi-lstm
+(``Transmit``, ``TimeShift``, ``LstmProjectedStreams``).
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Literal, NamedTuple, NoReturn
+import ctypes
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
 
 from utils.cli import UserError
 
@@ -18,94 +20,66 @@ Generation = Literal["2014", "modern"]
 Shape = tuple[int, ...]
 
 
-class NnetFormatError(UserError):
-    """A network, or the file that should hold one, is wrong: says which component and what."""
+def token(name: str) -> str:
+    """Return how an option stands in files: ``<LearnRateCoef>`` for ``learn_rate_coef``."""
+    return f"<{name.title().replace('_', '')}>"
 
 
-class Dims(NamedTuple):
-    """What the shapes of a component's arrays follow from."""
-
-    input_dim: int
-    output_dim: int
-    cell_dim: int = 0
-
-
-class Option(NamedTuple):
-    """An option as it stands in files: ``<LearnRateCoef> 1``; not all are written by both generations."""
-
-    token: str
-    kind: type
-    modern_only: bool
+def number(kind: type, word: str) -> int | float:
+    """Parse an int32, or a finite float, rounded to float32; ValueError or OverflowError if it is none."""
+    value = np.int32(word).item() if kind is int else ctypes.c_float(float(word)).value
+    if not math.isfinite(value):
+        raise ValueError(f"expected a finite number, got '{word}'")
+    return value
 
 
-def option(token: str, default: float, *, modern_only: bool = False) -> Any:
-    """Declare a field that stands as ``token`` in files, an integer or a float as its default is."""
-    return field(default=default, metadata={"option": Option(token, type(default), modern_only)})
-
-
-def parameter(shape: Callable[[Dims], Shape]) -> Any:
-    """Declare a field that holds a trainable float32 array of this shape."""
-    return field(kw_only=True, metadata={"shape": shape})
-
-
-def vector(first: int) -> Any:
-    """Declare a field that holds integers, which count from 0 here and from ``first`` in files."""
-    return field(kw_only=True, metadata={"first": first})
-
-
-@dataclass(eq=False)
 class Component:
     """One layer of a network, from ``input_dim`` to ``output_dim`` columns a frame.
 
-    ``only_2014`` says that today's Kaldi lacks it, ``changes_dim`` that the dimensions may differ, and
-    ``drawn_by`` has the options of prototypes that say how its parameters are drawn.
+    A kind says by tables what it has, in the order of files: ``options`` (numbers with their defaults, also
+    in prototypes; files of 2014 lack the ``modern`` ones), ``integers`` (vectors, which count from 0 here and
+    from this number in files) and ``arrays`` (float32, trainable, with the sizes of their shapes).
+    ``drawn_by`` are the options of prototypes that say how the arrays are drawn; today's Kaldi lacks what is
+    ``only_2014``. What does not fit together is a UserError.
     """
 
     only_2014: ClassVar[bool] = False
-    changes_dim: ClassVar[bool] = False
-    drawn_by: ClassVar[dict[str, type]] = {}
+    options: ClassVar[dict[str, int | float]] = {}
+    modern: ClassVar[tuple[str, ...]] = ()
+    integers: ClassVar[dict[str, int]] = {}
+    arrays: ClassVar[dict[str, str]] = {}
+    drawn_by: ClassVar[tuple[str, ...]] = ()
 
-    input_dim: int
-    output_dim: int
+    if TYPE_CHECKING:
 
-    def __post_init__(self) -> None:
+        def __getattr__(self, name: str) -> Any: ...
+
+    def __init__(self, input_dim: int, output_dim: int, **fields: Any) -> None:
         self.kind = type(self).__name__  # also in files
-        if min(self.input_dim, self.output_dim) < 1:
-            self._fail(f"dimensions must be at least 1, got {self.input_dim} to {self.output_dim}")
-        if not self.changes_dim and self.input_dim != self.output_dim:
-            self._fail(f"input and output dimension must agree, got {self.input_dim} and {self.output_dim}")
-        self._check()
-        dims = Dims(self.input_dim, self.output_dim, getattr(self, "cell_dim", 0))
-        for name, shape in self.shapes(dims).items():
+        self.input_dim, self.output_dim = input_dim, output_dim
+        vars(self).update({**self.options, **fields})
+        for name in ("input_dim", "output_dim", "cell_dim", "num_stream"):
+            if (size := getattr(self, name, 1)) < 1:
+                raise UserError(f"<{self.kind}>: {token(name)} must be at least 1, got {size}")
+        if (made := self._num_outputs()) != output_dim:
+            raise UserError(f"<{self.kind}>: makes {made} outputs of {input_dim} inputs, not {output_dim}")
+        for name, shape in self.shapes(input_dim, output_dim, getattr(self, "cell_dim", 0)).items():
             if (found := tuple(getattr(self, name).shape)) != shape:
                 expected, got = (" x ".join(map(str, sizes)) for sizes in (shape, found))
-                self._fail(f"expected {name} of {expected}, got {got}")
+                raise UserError(f"<{self.kind}>: expected {name} of {expected}, got {got}")
 
-    def _check(self) -> None:
-        """Check what only this kind has."""
-
-    def _fail(self, message: str) -> NoReturn:
-        raise NnetFormatError(f"<{self.kind}>: {message}")
+    def _num_outputs(self) -> int:
+        return self.input_dim
 
     @classmethod
-    def declared(cls, what: str) -> dict[str, Any]:
-        """Return what the fields were declared with as ``option``, ``shape`` or ``first``, by their names."""
-        return {item.name: item.metadata[what] for item in fields(cls) if what in item.metadata}
-
-    @classmethod
-    def shapes(cls, dims: Dims) -> dict[str, Shape]:
-        """Return the shapes of the trainable arrays by name, in the order of the model file."""
-        return {name: shape(dims) for name, shape in cls.declared("shape").items()}
+    def shapes(cls, input_dim: int, output_dim: int, cell_dim: int = 0) -> dict[str, Shape]:
+        """Return the shapes of the trainable arrays by name."""
+        sizes = {"inputs": input_dim, "outputs": output_dim, "cells": cell_dim, "gates": 4 * cell_dim}
+        return {name: tuple(sizes[size] for size in shape.split()) for name, shape in cls.arrays.items()}
 
     def params(self) -> dict[str, Tensor]:
-        """Return the trainable arrays by name, in the same order; training changes them in place."""
-        return {name: getattr(self, name) for name in self.declared("shape")}
-
-    @classmethod
-    def options(cls, generation: Generation = "modern") -> dict[str, Option]:
-        """Return the options that a file of this generation holds by their fields, in their order."""
-        known: dict[str, Option] = cls.declared("option")
-        return {name: known[name] for name in known if generation == "modern" or not known[name].modern_only}
+        """Return the trainable arrays by name; training changes them in place."""
+        return {name: getattr(self, name) for name in self.arrays}
 
 
 class Sigmoid(Component):
@@ -126,139 +100,107 @@ class Transmit(Component):
     only_2014 = True
 
 
-@dataclass(eq=False)
 class TimeShift(Component):
     """``y(t) = x(min(max(t + shift, 0), T - 1))`` (2014); the test-time form of a target delay."""
 
     only_2014 = True
+    options = {"shift": 0}
 
-    shift: int = option("<Shift>", 0)
 
-
-@dataclass(eq=False)
 class AffineTransform(Component):
     """``y = W x + b``."""
 
-    changes_dim = True
-    drawn_by = {"<BiasMean>": float, "<BiasRange>": float, "<ParamStddev>": float}
+    options = {"learn_rate_coef": 1.0, "bias_learn_rate_coef": 1.0, "max_norm": 0.0}
+    arrays = {"weight": "outputs inputs", "bias": "outputs"}
+    drawn_by = ("<BiasMean>", "<BiasRange>", "<ParamStddev>")
 
-    weight: Tensor = parameter(lambda dims: (dims.output_dim, dims.input_dim))
-    bias: Tensor = parameter(lambda dims: (dims.output_dim,))
-    learn_rate_coef: float = option("<LearnRateCoef>", 1.0)
-    bias_learn_rate_coef: float = option("<BiasLearnRateCoef>", 1.0)
-    max_norm: float = option("<MaxNorm>", 0.0)
+    def _num_outputs(self) -> int:
+        return self.output_dim
 
 
-@dataclass(eq=False)
 class AddShift(Component):
     """``y = x + shift``."""
 
-    drawn_by = {"<InitParam>": float}
+    options = {"learn_rate_coef": 1.0}
+    modern = ("learn_rate_coef",)
+    arrays = {"shift": "outputs"}
+    drawn_by = ("<InitParam>",)
 
-    shift: Tensor = parameter(lambda dims: (dims.output_dim,))
-    learn_rate_coef: float = option("<LearnRateCoef>", 1.0, modern_only=True)
 
-
-@dataclass(eq=False)
 class Rescale(Component):
     """``y = x * scale``."""
 
-    drawn_by = {"<InitParam>": float}
+    options = {"learn_rate_coef": 1.0}
+    modern = ("learn_rate_coef",)
+    arrays = {"scale": "outputs"}
+    drawn_by = ("<InitParam>",)
 
-    scale: Tensor = parameter(lambda dims: (dims.output_dim,))
-    learn_rate_coef: float = option("<LearnRateCoef>", 1.0, modern_only=True)
 
-
-@dataclass(eq=False)
 class Splice(Component):
     """``y(t) = [x(t + offsets[0]) | x(t + offsets[1]) | ...]``, frames clamped to the first and the last."""
 
-    changes_dim = True
-    drawn_by = {"<BuildVector>": list}
+    integers = {"offsets": 0}
 
-    offsets: list[int] = vector(0)
-
-    def _check(self) -> None:
-        count, made = len(self.offsets), len(self.offsets) * self.input_dim
-        if self.output_dim != made:
-            self._fail(
-                f"{count} offsets of {self.input_dim} columns make {made} outputs, not {self.output_dim}"
-            )
+    def _num_outputs(self) -> int:
+        return len(self.offsets) * self.input_dim
 
 
-@dataclass(eq=False)
 class Copy(Component):
     """``y[j] = x[indices[j]]``."""
 
-    changes_dim = True
-    drawn_by = {"<BuildVector>": list}
+    integers = {"indices": 1}
 
-    indices: list[int] = vector(1)
-
-    def _check(self) -> None:
-        if self.output_dim != len(self.indices):
-            self._fail(f"{len(self.indices)} indices for {self.output_dim} outputs")
-        for index in self.indices:
-            if not 0 <= index < self.input_dim:
-                self._fail(f"index {index + 1} is outside 1..{self.input_dim}")
+    def _num_outputs(self) -> int:
+        if outside := [index + 1 for index in self.indices if not 0 <= index < self.input_dim]:
+            raise UserError(f"<Copy>: index {outside[0]} is outside 1..{self.input_dim}")
+        return len(self.indices)
 
 
-@dataclass(eq=False)
 class Lstm(Component):
     """What the LSTMs with a recurrent projection share: N cells, R = output_dim projected units.
 
     The four gates of ``w_gifo_x``, ``w_gifo_r`` and ``bias`` are in the order g, i, f, o. A clip of 0 is off.
     """
 
-    changes_dim = True
+    options = {"cell_dim": 0}
+    arrays = {
+        "w_gifo_x": "gates inputs",
+        "w_gifo_r": "gates outputs",
+        "bias": "gates",
+        "peephole_i_c": "cells",
+        "peephole_f_c": "cells",
+        "peephole_o_c": "cells",
+        "w_r_m": "outputs cells",
+    }
+    learn_rate_coef = bias_learn_rate_coef = 1.0
+    cell_clip = 50.0
+    diff_clip = cell_diff_clip = grad_clip = 0.0
 
-    cell_dim: int = option("<CellDim>", 0)
-    w_gifo_x: Tensor = parameter(lambda dims: (4 * dims.cell_dim, dims.input_dim))
-    w_gifo_r: Tensor = parameter(lambda dims: (4 * dims.cell_dim, dims.output_dim))
-    bias: Tensor = parameter(lambda dims: (4 * dims.cell_dim,))
-    peephole_i_c: Tensor = parameter(lambda dims: (dims.cell_dim,))
-    peephole_f_c: Tensor = parameter(lambda dims: (dims.cell_dim,))
-    peephole_o_c: Tensor = parameter(lambda dims: (dims.cell_dim,))
-    w_r_m: Tensor = parameter(lambda dims: (dims.output_dim, dims.cell_dim))
-    learn_rate_coef: float = 1.0
-    bias_learn_rate_coef: float = 1.0
-    cell_clip: float = 50.0
-    diff_clip: float = 0.0
-    cell_diff_clip: float = 0.0
-    grad_clip: float = 0.0
-
-    def _check(self) -> None:
-        if self.cell_dim < 1:
-            self._fail(f"<CellDim> must be at least 1, got {self.cell_dim or 'none'}")
+    def _num_outputs(self) -> int:
+        return self.output_dim
 
 
-@dataclass(eq=False)
 class LstmProjectedStreams(Lstm):
     """kaldi-lstm's LSTM for training on ``num_stream`` interleaved utterances; clips the cells only."""
 
     only_2014 = True
-    drawn_by = {"<ParamScale>": float}
-
-    num_stream: int = option("<NumStream>", 4)
-
-    def _check(self) -> None:
-        super()._check()
-        if self.num_stream < 1:
-            self._fail(f"<NumStream> must be at least 1, got {self.num_stream}")
+    options = {"cell_dim": 0, "num_stream": 4}
+    drawn_by = ("<ParamScale>",)
 
 
-@dataclass(eq=False)
 class LstmProjected(Lstm):
     """The LSTM of today's Kaldi; one of a 2014 network has ``diff_clip`` and ``grad_clip`` 0."""
 
-    drawn_by = {"<ParamRange>": float, "<ParamScale>": float}
-
-    learn_rate_coef: float = option("<LearnRateCoef>", 1.0, modern_only=True)
-    bias_learn_rate_coef: float = option("<BiasLearnRateCoef>", 1.0, modern_only=True)
-    cell_clip: float = option("<CellClip>", 50.0, modern_only=True)
-    diff_clip: float = option("<DiffClip>", 1.0, modern_only=True)
-    cell_diff_clip: float = option("<CellDiffClip>", 0.0, modern_only=True)
-    grad_clip: float = option("<GradClip>", 250.0, modern_only=True)
+    modern = (
+        "learn_rate_coef",
+        "bias_learn_rate_coef",
+        "cell_clip",
+        "diff_clip",
+        "cell_diff_clip",
+        "grad_clip",
+    )
+    options = {"cell_dim": 0, **dict(zip(modern, (1.0, 1.0, 50.0, 1.0, 0.0, 250.0), strict=True))}
+    drawn_by = ("<ParamRange>", "<ParamScale>")
 
 
 KINDS: dict[str, type[Component]] = {
@@ -273,21 +215,20 @@ KINDS: dict[str, type[Component]] = {
 
 @dataclass(eq=False)
 class Network:
-    """Components in order; each one's input is the output of the one before, else ``NnetFormatError``."""
+    """Components in order; each one's input is the output of the one before, else ``UserError``."""
 
     components: list[Component]
     generation: Generation = "modern"
 
     def __post_init__(self) -> None:
         if not self.components:
-            raise NnetFormatError("the network has no component")
+            raise UserError("the network has no component")
         self.input_dim, self.output_dim = self.components[0].input_dim, self.components[-1].output_dim
-        pairs = zip(self.components, self.components[1:], strict=False)
-        for number, (before, here) in enumerate(pairs, start=1):
+        for index, (before, here) in enumerate(pairwise(self.components), start=1):
             if before.output_dim != here.input_dim:
-                raise NnetFormatError(
-                    f"component {number + 1} <{here.kind}> takes {here.input_dim} inputs, but component "
-                    f"{number} <{before.kind}> gives {before.output_dim}"
+                raise UserError(
+                    f"component {index + 1} <{here.kind}> takes {here.input_dim} inputs, but component "
+                    f"{index} <{before.kind}> gives {before.output_dim}"
                 )
 
     def params(self) -> Iterator[tuple[int, str, Tensor]]:
@@ -308,9 +249,20 @@ def to_test_time(network: Network, shift: int) -> Network:
     if not isinstance(first, Transmit) or not any(isinstance(part, LstmProjectedStreams) for part in others):
         kinds = " ".join(f"<{component.kind}>" for component in network.components)
         raise UserError(f"expected <Transmit> and then an <LstmProjectedStreams> to convert, got {kinds}")
-    names = [item.name for item in fields(LstmProjected)]
-    converted: list[Component] = [TimeShift(first.input_dim, first.output_dim, shift)]
+    converted: list[Component] = [TimeShift(first.input_dim, first.output_dim, shift=shift)]
     for part in others:
-        streams = isinstance(part, LstmProjectedStreams)
-        converted.append(LstmProjected(**{name: getattr(part, name) for name in names}) if streams else part)
+        if isinstance(part, LstmProjectedStreams):
+            fields = {name: getattr(part, name) for name in (*LstmProjected.options, *part.arrays)}
+            part = LstmProjected(part.input_dim, part.output_dim, **fields)
+        converted.append(part)
     return Network(converted, "2014")
+
+
+def check_features(key: str, feats: np.ndarray, input_dim: int, first: int = 0) -> None:
+    """Refuse features, from frame ``first`` on, of a wrong width or with values that are no numbers."""
+    if feats.shape[1] != input_dim:
+        raise UserError(f"{key}: the features have {feats.shape[1]} columns, the network takes {input_dim}")
+    if not np.isfinite(feats).all():
+        frame, column = np.argwhere(~np.isfinite(feats))[0]
+        where = f"in frame {first + frame}, column {column} (from 0)"
+        raise UserError(f"{key}: feature {feats[frame, column]} {where}")

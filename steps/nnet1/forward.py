@@ -17,7 +17,7 @@ import numpy as np
 from steps import mapped
 from steps.nnet1 import components as nn
 from steps.nnet1 import kernels
-from steps.nnet1.checks import check_features
+from steps.nnet1.components import check_features
 from steps.nnet1.host import Host
 from utils import cli
 from utils.cli import UserError

@@ -1,70 +1,175 @@
-"""Draw the first parameters of a network, bit for bit as Kaldi's ``nnet-initialize`` does.
+"""The first parameters of a network from its prototype, bit for bit those of Kaldi's ``nnet-initialize``.
 
-The two generations differ in the order of the tensors, in the generator behind an LSTM's matrices and in
-how a uniform number is made and scaled; each step below is rounded to float32 where Kaldi's is. ``rand``,
-``rand_r``, ``logf`` and ``cosf`` are the C library's own, because no two libraries round alike, called number
-by number: the 25 million of the largest network took 12 s on a busy AMD EPYC.
+A prototype has ``<Type> <InputDim> i <OutputDim> o <Option> v ...`` a line; the lines ``<NnetProto>`` and
+``</NnetProto>`` may be there or not. The two generations differ in the order of the tensors, in the generator
+behind an LSTM's matrices and in how a uniform number is made and scaled; each step is rounded to float32
+where Kaldi's is. ``rand``, ``rand_r``, ``logf`` and ``cosf`` are the C library's own, because no two round
+alike, called number by number: the 25 million of the largest network took 12 s on a busy AMD EPYC.
 """
 
 import ctypes
 import math
+from dataclasses import dataclass
+from itertools import pairwise, takewhile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from steps.nnet1.components import (
+    KINDS,
     AffineTransform,
     Component,
-    Dims,
     Generation,
     Lstm,
     Network,
-    NnetFormatError,
     Shape,
+    number,
+    token,
 )
-from steps.nnet1.prototype import ProtoLine
+from utils import tables
+from utils.cli import UserError
 
+BRACKETS = ("<NnetProto>", "</NnetProto>")
 RAND_MAX = 2**31 - 1
-_MATRICES_FIRST = ("w_gifo_x", "w_gifo_r", "w_r_m", "bias", "peephole_i_c", "peephole_f_c", "peephole_o_c")
-_MOST_PARAMETERS = 1 << 29
 _LIBC = ctypes.CDLL(None)
+
+
+@dataclass
+class ProtoLine:
+    """A component to be made: ``options`` by token, with integers, floats or a list of integers."""
+
+    where: str
+    kind: type[Component]
+    options: dict[str, Any]
+
+
+def read_prototype(path: str | Path) -> tuple[list[ProtoLine], list[str]]:
+    """Read the components of a prototype, and its lines, from a file or from the standard input (``-``)."""
+    text = tables.read_text("/dev/stdin" if str(path) == "-" else path)
+    lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    protos = [parse_line(line, f"{path}:{number}") for number, line in lines if line not in BRACKETS]
+    if not protos:
+        raise UserError(f"{path}: the prototype has no component")
+    return protos, [line for _, line in lines]
+
+
+def parse_line(text: str, where: str) -> ProtoLine:
+    """Parse one component's line; ``where`` (file:line) begins every error."""
+    marker, *words = text.split()
+    kind = KINDS.get(marker.lower())
+    if kind is None:
+        raise UserError(f"{where}: unknown component '{marker}'; known are {' '.join(sorted(KINDS))}")
+    types = {token(name): type(default) for name, default in kind.options.items()}
+    types |= {"<InputDim>": int, "<OutputDim>": int, **dict.fromkeys(kind.drawn_by, float)}
+    options: dict[str, Any] = {}
+    left = iter(words)
+    try:
+        for word in left:
+            if word == "<BuildVector>" and kind.integers:
+                ranges = takewhile("</BuildVector>".__ne__, left)
+                options[word] = [value for part in ranges for value in _range(part)]
+            elif word in types:
+                options[word] = number(types[word], next(left, "nothing"))
+            else:
+                raise ValueError(f"unknown option '{word}'; this component has {' '.join(types)}")
+    except (ValueError, OverflowError) as error:
+        raise UserError(f"{where}: {marker}: {error}") from error
+    return ProtoLine(where, kind, options)
+
+
+def _range(text: str) -> range:
+    """Return the integers of ``n``, ``min:max`` or ``first:step:last``, ends included."""
+    first, *between, last = [int(part) for part in text.split(":") * (1 if ":" in text else 2)]
+    (step,) = between or [1]
+    return range(first, last + (1 if step > 0 else -1), step)
+
+
+def default_generation(protos: list[ProtoLine]) -> Generation:
+    """Return ``2014`` if only kaldi-lstm's Kaldi knows what the prototype asks for, else ``modern``."""
+    old = any(proto.kind.only_2014 or "<ParamScale>" in proto.options for proto in protos)
+    return "2014" if old else "modern"
+
+
+def dnn_prototype(feat_dim: int, num_leaves: int, hid_layers: int, hid_dim: int) -> list[str]:
+    """Return the prototype of a DNN as Kaldi's ``utils/nnet/make_nnet_proto.py`` makes it by default."""
+    lines = []
+    bias = "<BiasMean> -2.000000 <BiasRange> 4.000000"
+    for layer, (before, after) in enumerate(pairwise([feat_dim, *[hid_dim] * hid_layers])):
+        deviation = 3.5 * math.sqrt(2 / (before + after)) * (1.0 if layer else math.sqrt(1 / 12))
+        options = f"{bias} <ParamStddev> {deviation:f} <MaxNorm> 0.000000"
+        lines.append(f"<AffineTransform> <InputDim> {before} <OutputDim> {after} {options}")
+        lines.append(f"<Sigmoid> <InputDim> {after} <OutputDim> {after}")
+    deviation = 3.5 * math.sqrt(2 / (hid_dim + num_leaves))
+    options = f"<BiasMean> 0.000000 <BiasRange> 0.000000 <ParamStddev> {deviation:f}"
+    options += " <LearnRateCoef> 1.000000 <BiasLearnRateCoef> 0.100000"
+    lines.append(f"<AffineTransform> <InputDim> {hid_dim} <OutputDim> {num_leaves} {options}")
+    lines.append(f"<Softmax> <InputDim> {num_leaves} <OutputDim> {num_leaves}")
+    return [BRACKETS[0], *lines, BRACKETS[1]]
+
+
+def lstm_prototype(
+    feat_dim: int,
+    num_leaves: int,
+    *,
+    num_layers: int = 1,
+    cell_dim: int = 800,
+    proj_dim: int = 512,
+    num_stream: int = 4,
+    param_scale: float = 0.01,
+) -> list[str]:
+    """Return the prototype of a projected LSTM in the layout of kaldi-lstm.
+
+    The leading <Transmit> matters: without it the first LSTM of kaldi-lstm gets no gradient. The recurrent
+    projection of ``proj_dim`` units is what the paper calls the size of a layer.
+    """
+    options = f"<CellDim> {cell_dim} <ParamScale> {param_scale:g} <NumStream> {num_stream}"
+    inputs = [feat_dim, *[proj_dim] * (num_layers - 1)]
+    affine = f"<AffineTransform> <InputDim> {proj_dim} <OutputDim> {num_leaves}"
+    return [
+        BRACKETS[0],
+        f"<Transmit> <InputDim> {feat_dim} <OutputDim> {feat_dim}",
+        *(f"<LstmProjectedStreams> <InputDim> {dim} <OutputDim> {proj_dim} {options}" for dim in inputs),
+        f"{affine} <BiasMean> 0 <BiasRange> 0 <ParamStddev> 0.04",
+        f"<Softmax> <InputDim> {num_leaves} <OutputDim> {num_leaves}",
+        BRACKETS[1],
+    ]
 
 
 def initialize(protos: list[ProtoLine], seed: int, generation: Generation) -> Network:
     """Make a network from the components of a prototype, all drawn from one sequence of glibc's ``rand``.
 
     ``generation`` says whose numbers to draw, and in whose layout the network will be written. What it does
-    not know, and what is missing or too large, is a ``UserError`` with file and line.
+    not know, and what does not fit together, is a ``UserError``.
     """
     srand(seed)
-    return Network([_component(proto, generation) for proto in protos], generation)
+    components = []
+    for proto in protos:
+        try:
+            components.append(_component(proto, generation))
+        except UserError as error:
+            raise UserError(f"{proto.where}: {error}") from error
+    return Network(components, generation)
 
 
 def _component(proto: ProtoLine, generation: Generation) -> Component:
-    kind, known = proto.kind, proto.kind.options(generation)
+    kind = proto.kind
     if generation == "modern" and kind.only_2014:
-        raise proto.fail("only the generation 2014 has this component")
-    unknown = {option.token for name, option in kind.options().items() if name not in known}
-    unknown.add("<ParamScale>" if generation == "modern" else "<ParamRange>")
-    for token in unknown & proto.options.keys():
-        raise proto.fail(f"the generation {generation} has no {token}")
+        raise UserError(f"<{kind.__name__}>: only the generation 2014 has this component")
+    unknown = {"<ParamScale>"} if generation == "modern" else {"<ParamRange>", *map(token, kind.modern)}
+    if found := sorted(unknown & proto.options.keys()):
+        raise UserError(f"<{kind.__name__}>: the generation {generation} has no {found[0]}")
     given: dict[str, Any] = {}
     if generation == "2014" and issubclass(kind, Lstm):
         given = {"diff_clip": 0.0, "grad_clip": 0.0}  # clips that came later
-    for name, option in known.items():
-        if (value := proto.options.get(option.token)) is not None:
-            given[name] = option.kind(np.float32(value) if option.kind is float else value)
-    for name, first in kind.declared("first").items():
+    given |= {name: proto.options[token(name)] for name in kind.options if token(name) in proto.options}
+    for name, first in kind.integers.items():
         given[name] = [value - first for value in proto.options.get("<BuildVector>", [])]
-    shapes = kind.shapes(Dims(proto.input_dim, proto.output_dim, given.get("cell_dim", 0)))
-    if (count := sum(map(math.prod, shapes.values()))) > _MOST_PARAMETERS:
-        raise proto.fail(f"{count} parameters are more than the {_MOST_PARAMETERS} that are sensible here")
+    input_dim, output_dim = (proto.options.get(name, 0) for name in ("<InputDim>", "<OutputDim>"))
+    shapes = kind.shapes(input_dim, output_dim, given.get("cell_dim", 0))
     for name, values in _draw(proto, shapes, generation).items():
         given[name] = values.astype(np.float32, copy=False).reshape(shapes[name])
-    try:
-        return kind(proto.input_dim, proto.output_dim, **given)
-    except NnetFormatError as error:
-        raise proto.fail(str(error).partition(": ")[2]) from error
+    return kind(input_dim, output_dim, **given)
 
 
 def _draw(proto: ProtoLine, shapes: dict[str, Shape], generation: Generation) -> dict[str, np.ndarray]:
@@ -77,15 +182,16 @@ def _draw(proto: ProtoLine, shapes: dict[str, Shape], generation: Generation) ->
         weight = given("<ParamStddev>", 0.1) * gauss(math.prod(shapes["weight"]))
         mean, width = given("<BiasMean>", -2.0), given("<BiasRange>", 2.0)
         if generation == "modern":
-            return {"weight": weight, "bias": _uniform_modern(proto.output_dim, mean, width)}
-        centred = uniform(rand(proto.output_dim)) - 0.5  # float32: exact either way
+            return {"weight": weight, "bias": _uniform_modern(math.prod(shapes["bias"]), mean, width)}
+        centred = uniform(rand(*shapes["bias"])) - 0.5  # float32: exact either way
         return {"weight": weight, "bias": np.float64(mean) + centred.astype(np.float64) * np.float64(width)}
     if issubclass(proto.kind, Lstm) and generation == "modern":
         width = np.float32(2 * np.float64(given("<ParamRange>", 0.1)))
         return {name: _uniform_modern(math.prod(shape), 0, width) for name, shape in shapes.items()}
     if issubclass(proto.kind, Lstm):
         scale = given("<ParamScale>", 0.02)
-        return {name: _uniform_2014(shapes[name], scale) for name in _MATRICES_FIRST}
+        matrices_first = sorted(shapes, key=lambda name: len(shapes[name]) == 1)
+        return {name: _uniform_2014(shapes[name], scale) for name in matrices_first}
     return {name: np.full(shape, given("<InitParam>", 0.0)) for name, shape in shapes.items()}
 
 

@@ -7,15 +7,18 @@ the network's outputs, or a feature or weight that is no number, is an error tha
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from steps import archive
-from steps.nnet1.checks import check_features, check_weights, dense_targets
+from steps.nnet1 import components as nn
+from steps.nnet1.model_file import read_network
 from steps.nnet1.net import Net
 from utils import cli
+from utils.cli import UserError
 
 
 class Utterance(NamedTuple):
@@ -36,10 +39,8 @@ class Counts:
     other_errors: int = 0
 
     def __str__(self) -> str:
-        return (
-            f"Done {self.done} files, {self.no_targets} with no tgt_mats, "
-            f"{self.other_errors} with other errors."
-        )
+        others = f"{self.no_targets} with no tgt_mats, {self.other_errors} with other errors."
+        return f"Done {self.done} files, {others}"
 
 
 @dataclass
@@ -108,16 +109,62 @@ class TrainingData:
         if len(feats) > self.max_frames:
             reason = f"it is too long, {len(feats)} frames (--max-frames={self.max_frames})"
         elif shortest and longest - shortest >= max(self.length_tolerance, 1):
-            parts = ", ".join(f"{name} {length}" for name, length in lengths.items())
-            reason = f"length mismatch: {parts} frames"
+            reason = (
+                f"length mismatch: {', '.join(f'{name} {size}' for name, size in lengths.items())} frames"
+            )
         if reason:
             cli.warn(f"{key}, skipped: {reason}")
             self.counts.other_errors += 1
             return None
-        check_features(key, feats, self.input_dim)
+        nn.check_features(key, feats, self.input_dim)
         x = torch.from_numpy(np.ascontiguousarray(feats[:shortest], dtype=np.float32))
         dense = torch.from_numpy(dense_targets(key, posterior, self.num_classes)[:shortest])
-        weight = np.ones(shortest, np.float32) if weights is None else check_weights(key, weights)[:shortest]
+        weight = torch.ones(shortest) if weights is None else _checked(key, weights)[:shortest]
         if self.transform is not None:
             x = self.transform.feedforward(x.to(self.transform.device))
-        return Utterance(key, x, dense, torch.from_numpy(weight))
+        return Utterance(key, x, dense, weight)
+
+
+def _checked(key: str, weights: np.ndarray) -> torch.Tensor:
+    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if len(bad):
+        where = f"weight {weights[bad[0]]:g} of frame {bad[0]} (from 0)"
+        raise UserError(f"{key}: {where}; expected a finite number of at least 0")
+    return torch.from_numpy(np.ascontiguousarray(weights, dtype=np.float32))
+
+
+def dense_targets(key: str, posterior: Any, num_classes: int) -> np.ndarray:
+    """Posterior arrays as a matrix [frames, num_classes] float32; equal classes in a frame add up."""
+    classes, weights = posterior.classes, posterior.weights
+    frames = np.repeat(np.arange(len(posterior.offsets) - 1), np.diff(posterior.offsets))
+    outside = np.flatnonzero((classes < 0) | (classes >= num_classes))
+    if len(outside):
+        where = f"target class {classes[outside[0]]} in frame {frames[outside[0]]} (from 0)"
+        raise UserError(f"{key}: {where}, but the network has the classes 0 to {num_classes - 1}")
+    if not np.isfinite(weights).all():
+        raise UserError(f"{key}: a target weight is not a number")
+    dense = np.zeros((len(posterior.offsets) - 1, num_classes), np.float32)
+    np.add.at(dense, (frames, classes), weights)
+    return dense
+
+
+def open_transform(path: str | Path, *, framewise: bool) -> Net:
+    """Read a feature transform; a ``framewise`` one must not look at other frames."""
+    transform = Net(read_network(path))
+    for component in transform.network.components:
+        if framewise and isinstance(component, nn.Splice | nn.TimeShift):
+            raise UserError(
+                f"{path}: <{component.kind}> would mix the streams that this trainer interleaves; delay the "
+                "targets with --targets-delay, or splice the features before"
+            )
+    return transform
+
+
+def check_streams(network: nn.Network, num_stream: int, model: str | Path) -> None:
+    """Refuse a network that was made for another number of streams."""
+    for index, component in enumerate(network.components, start=1):
+        if isinstance(component, nn.LstmProjectedStreams) and component.num_stream != num_stream:
+            raise UserError(
+                f"{model}: component {index} was made for <NumStream> {component.num_stream}; "
+                f"use --num-stream={component.num_stream} instead of {num_stream}"
+            )

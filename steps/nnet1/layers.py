@@ -6,8 +6,7 @@ neighbouring rows, the others do not. ``backpropagate`` is called with the param
 pass, ``update`` after it; so a layer's input derivative never sees its new weights.
 """
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -25,124 +24,67 @@ class Signal(NamedTuple):
 
 
 class Layer:
-    """One component at work; the base class is the identity (``Transmit``)."""
-
-    trainable = False
+    """One component at work; affine transforms, LSTMs and the activations behind them have their own."""
 
     def __init__(self, component: nn.Component) -> None:
         self.component: Any = component
         self.input_dim = component.input_dim
         self.output_dim = component.output_dim
+        self.trainable = bool(component.arrays)
         self.gives_dx = True
 
     def propagate(self, x: torch.Tensor) -> torch.Tensor:
         """Return the output [rows, output_dim] for an input [rows, input_dim], which is left as it is."""
-        return x
+        return _FORWARD[type(self.component)](self.component, x)
 
     def backpropagate(self, at: Signal) -> torch.Tensor:
         """Return the derivative at the input."""
-        return at.dy
+        return _BACKWARD[type(self.component)](self.component, at)
 
     def update(self, at: Signal, options: TrainOptions) -> None:
-        """Change the parameters by one step; layers without parameters do nothing."""
+        """Change the parameters by one step; a shift and a scale have no momentum."""
+        for name, value in self.component.params().items():
+            gradient = at.dy if name == "shift" else at.x * at.dy
+            value.sub_(gradient.sum(dim=0), alpha=options.learn_rate * self.component.learn_rate_coef)
 
     def reset(self) -> None:
         """Forget the momentum, as every run of a Kaldi tool does by starting anew."""
 
 
-_FUNCTIONS: dict[type, tuple[Callable, Callable]] = {  # y of x, and dx of dy and y
-    nn.Sigmoid: (torch.sigmoid, torch.ops.aten.sigmoid_backward),
-    nn.Tanh: (torch.tanh, torch.ops.aten.tanh_backward),
-    nn.Softmax: (partial(torch.softmax, dim=1), lambda dy, _: dy),
+def _spliced(x: torch.Tensor, offsets: Sequence[int]) -> torch.Tensor:
+    rows = torch.arange(len(x), device=x.device)
+    return torch.cat([x[(rows + offset).clamp_(0, len(x) - 1)] for offset in offsets], dim=1)
+
+
+def _unspliced(splice: nn.Splice, at: Signal) -> torch.Tensor:
+    """As in Kaldi, nothing comes back for the rows that stood in beyond the ends."""
+    dx = torch.zeros_like(at.x)
+    for block, offset in zip(at.dy.split(splice.input_dim, dim=1), splice.offsets, strict=True):
+        start, end = max(0, -offset), min(len(dx), len(dx) - offset)
+        if start < end:
+            dx[start + offset : end + offset] += block[start:end]
+    return dx
+
+
+_FORWARD: dict[type, Callable[[Any, torch.Tensor], torch.Tensor]] = {
+    nn.Transmit: lambda _, x: x,
+    nn.Sigmoid: lambda _, x: torch.sigmoid(x),
+    nn.Tanh: lambda _, x: torch.tanh(x),
+    nn.Softmax: lambda _, x: torch.softmax(x, dim=1),
+    nn.AddShift: lambda part, x: x + part.shift,
+    nn.Rescale: lambda part, x: x * part.scale,
+    nn.Splice: lambda part, x: _spliced(x, part.offsets),
+    nn.TimeShift: lambda part, x: _spliced(x, [part.shift]),
+    nn.Copy: lambda part, x: x[:, part.indices],
 }
-
-
-class ActivationLayer(Layer):
-    """A function of a row's values; the derivative of the softmax is left to the loss, ``y - t``.
-
-    Behind an ``AffineLayer`` it is not used: that does it.
-    """
-
-    def __init__(self, component: nn.Component) -> None:
-        super().__init__(component)
-        self.forward, self.backward = _FUNCTIONS[type(component)]
-
-    def propagate(self, x: torch.Tensor) -> torch.Tensor:
-        return self.forward(x)
-
-    def backpropagate(self, at: Signal) -> torch.Tensor:
-        return self.backward(at.dy, at.y)
-
-
-class AddShiftLayer(Layer):
-    """``y = x + shift``; ``shift -= lr coef sum(dy)``: without momentum when it stands inside a network."""
-
-    trainable = True
-
-    def propagate(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.component.shift
-
-    def update(self, at: Signal, options: TrainOptions) -> None:
-        rate = options.learn_rate * self.component.learn_rate_coef
-        self.component.shift.sub_(at.dy.sum(dim=0), alpha=rate)
-
-
-class RescaleLayer(Layer):
-    """``y = x * scale``; ``scale -= lr coef sum(x dy)``: without momentum when it stands inside a network."""
-
-    trainable = True
-
-    def propagate(self, x: torch.Tensor) -> torch.Tensor:
-        return x * self.component.scale
-
-    def backpropagate(self, at: Signal) -> torch.Tensor:
-        return at.dy * self.component.scale
-
-    def update(self, at: Signal, options: TrainOptions) -> None:
-        rate = options.learn_rate * self.component.learn_rate_coef
-        self.component.scale.sub_((at.x * at.dy).sum(dim=0), alpha=rate)
-
-
-class SpliceLayer(Layer):
-    """``y(t) = [x(t + o) for o in offsets]``, rows clamped to the first and the last one.
-
-    As in Kaldi, nothing comes back for the rows that stood in beyond the ends.
-    """
-
-    def __init__(self, component: nn.Splice | nn.TimeShift) -> None:
-        super().__init__(component)
-        self.offsets = [component.shift] if isinstance(component, nn.TimeShift) else component.offsets
-
-    def propagate(self, x: torch.Tensor) -> torch.Tensor:
-        rows = torch.arange(len(x), device=x.device)
-        return torch.cat([x[(rows + offset).clamp_(0, len(x) - 1)] for offset in self.offsets], dim=1)
-
-    def backpropagate(self, at: Signal) -> torch.Tensor:
-        dx = torch.zeros_like(at.x)
-        for block, offset in zip(at.dy.split(self.input_dim, dim=1), self.offsets, strict=True):
-            start, end = max(0, -offset), min(len(dx), len(dx) - offset)
-            if start < end:
-                dx[start + offset : end + offset] += block[start:end]
-        return dx
-
-
-class TimeShiftLayer(SpliceLayer):
-    """``y(t) = x(clamp(t + shift))``; Kaldi's gives a zero derivative back."""
-
-    def backpropagate(self, at: Signal) -> torch.Tensor:
-        return torch.zeros_like(at.x)
-
-
-class CopyLayer(Layer):
-    """``y[:, j] = x[:, indices[j]]``; Kaldi's gives a zero derivative back."""
-
-    def __init__(self, component: nn.Copy) -> None:
-        super().__init__(component)
-        self.indices = torch.tensor(component.indices, dtype=torch.int64)
-
-    def propagate(self, x: torch.Tensor) -> torch.Tensor:
-        self.indices = self.indices.to(x.device)
-        return x[:, self.indices]
-
-    def backpropagate(self, at: Signal) -> torch.Tensor:
-        return torch.zeros_like(at.x)
+_BACKWARD: dict[type, Callable[[Any, Signal], torch.Tensor]] = {
+    nn.Transmit: lambda _, at: at.dy,
+    nn.Sigmoid: lambda _, at: torch.ops.aten.sigmoid_backward(at.dy, at.y),
+    nn.Tanh: lambda _, at: torch.ops.aten.tanh_backward(at.dy, at.y),
+    nn.Softmax: lambda _, at: at.dy,  # its derivative is left to the loss, y - t
+    nn.AddShift: lambda _, at: at.dy,
+    nn.Rescale: lambda part, at: at.dy * part.scale,
+    nn.Splice: _unspliced,
+    nn.TimeShift: lambda _, at: torch.zeros_like(at.x),  # as Kaldi's
+    nn.Copy: lambda _, at: torch.zeros_like(at.x),  # as Kaldi's
+}

@@ -50,13 +50,13 @@ def layer_by(component: nn.Lstm, num_stream: int, thin: str, back: str) -> LstmL
 
 def _runs(kind: str) -> dict[str, products.Run]:
     """Make a chunk of a small LSTM, forward or back, by each candidate that there is."""
-    dims = nn.Dims(**TIMED)
     own = torch.Generator().manual_seed(0)
     params: dict[str, Any] = {
-        name: 0.1 * torch.rand(*shape, generator=own) - 0.05 for name, shape in nn.Lstm.shapes(dims).items()
+        name: 0.1 * torch.rand(*shape, generator=own) - 0.05
+        for name, shape in nn.Lstm.shapes(**TIMED).items()
     }
-    component = nn.Lstm(dims.input_dim, dims.output_dim, cell_dim=dims.cell_dim, **params)
-    x = torch.randn(TIMED_FRAMES * TIMED_STREAMS, dims.input_dim, generator=own)
+    component = nn.Lstm(**TIMED, **params)
+    x = torch.randn(TIMED_FRAMES * TIMED_STREAMS, TIMED["input_dim"], generator=own)
     there = {"c": kernels.library() is not None, "onednn": products.onednn_works(), "torch": True}
     runs: dict[str, products.Run] = {}
     for name in (name for name, works in there.items() if works):

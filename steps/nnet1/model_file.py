@@ -8,161 +8,198 @@ the outer ``<Nnet>`` begins with its first component, as the transforms of 2014'
 
 import struct
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
+from steps.archive import ArchiveError, objects, open_input
+from steps.archive.stream import Stream
 from steps.nnet1.components import (
     KINDS,
     Component,
-    Dims,
     Generation,
     Lstm,
     LstmProjected,
     Network,
-    NnetFormatError,
     TimeShift,
+    number,
+    token,
 )
-from steps.nnet1.model_file_scan import BINARY_MARK, Scanner
 from utils import atomic
+from utils.cli import UserError
 
 END_OF_COMPONENT = "<!EndOfComponent>"
+LONGEST_WORD = 64
 
 
 def read_network(path: str | Path) -> Network:
     """Read a network of either generation from a file, or from the standard input if it is ``-``.
 
-    Its parameters are NumPy's arrays. Whatever is wrong with it is a ``NnetFormatError`` with path, component
-    and byte offset. If the file lacks ``<Nnet>``, it may lack ``</Nnet>``, too.
+    Its parameters are NumPy's arrays. Whatever is wrong with it is a ``UserError`` with path, component and
+    byte; nothing is allocated for a size that a file claims before its bytes are known to be there. If the
+    file lacks ``<Nnet>``, it may lack ``</Nnet>``, too.
     """
-    if str(path) == "-":
-        scanner = Scanner(sys.stdin.buffer.read(), "standard input")
-    else:
-        scanner = Scanner(Path(path).read_bytes(), str(path))
-    head = scanner.data[:64].removeprefix(BINARY_MARK).lower().split(maxsplit=1)
-    first = head[0].decode("ascii", "replace") if head else ""
-    enclosed = first == "<nnet>"
-    if enclosed:
-        scanner.token()
-    elif first not in KINDS:
-        scanner.fail("not an nnet1 file: it does not begin with <Nnet> or a component", 0)
-    components: list[Component] = []
+    with open_input(str(path)) as file:
+        stream = Stream(file, str(path))
+        try:
+            return _read(stream)
+        except ArchiveError:
+            raise
+        except (UserError, ValueError, OverflowError) as error:
+            raise stream.fail(str(error)) from error
+
+
+def _read(stream: Stream) -> Network:
+    path, components = stream.name, list[Component]()
     generation: Generation = "2014"
-    while enclosed or scanner.peek():
-        start, word = scanner.position, scanner.token()
-        if word == "</Nnet>":
-            break
-        scanner.place = f"component {len(components) + 1} {word}"
-        if word.lower() not in KINDS:
-            scanner.fail(f"unknown component {word}", start)
-        components.append(_read_component(scanner, KINDS[word.lower()], start))
-        if scanner.peek() and scanner.data.startswith(END_OF_COMPONENT.encode(), scanner.position):
-            scanner.token()
+    binary = stream.peek() == b"\0" and stream.take(2) == b"\0B"
+    word = _token(stream)
+    enclosed = word.lower() == "<nnet>"
+    if enclosed:
+        word = _token(stream)
+    while word != "</Nnet>":
+        if word == END_OF_COMPONENT and components:
             generation = "modern"
+        else:
+            stream.name = f"{path}: component {len(components) + 1} {word}"
+            if word.lower() not in KINDS:
+                raise ValueError(f"unknown component {word}")
+            components.append(_read_component(stream, KINDS[word.lower()], binary))
+        if not enclosed and not _next(stream):
+            break
+        word = _token(stream)
+    stream.name = path
+    if _next(stream):
+        raise ValueError("more follows </Nnet>")
     for component in components:
         if generation == "2014" and isinstance(component, LstmProjected):  # clips that came later
             component.diff_clip = component.cell_diff_clip = component.grad_clip = 0.0
-    scanner.place = "end"
-    if scanner.peek():
-        scanner.fail(f"{len(scanner.data) - scanner.position} bytes follow </Nnet>")
-    try:
-        return Network(components, generation)
-    except NnetFormatError as error:
-        scanner.fail(str(error))
+    return Network(components, generation)
 
 
-def _read_component(scanner: Scanner, kind: type[Component], start: int) -> Component:
-    dims = [int(scanner.number(f"the {end} dimension", int)) for end in ("output", "input")]
-    given: dict[str, Any] = {}
-    known = {option.token: (name, option.kind) for name, option in kind.options().items()}
+def _read_component(stream: Stream, kind: type[Component], binary: bool) -> Component:
+    output_dim, input_dim = (int(_number(stream, int, binary)) for _ in range(2))
+    known = {token(name): name for name in kind.options}
     if kind is LstmProjected:
-        known["<ClipGradient>"] = known["<GradClip>"]  # its name in 2015
-    while len(given) < len(known) and scanner.peek() == b"<":  # in any order, or none
-        place, token = scanner.position, scanner.token()
-        if token not in known:
-            scanner.fail(f"unknown option {token}; this component has {' '.join(known)}", place)
-        name, number = known[token]
-        given[name] = scanner.number(token, number)
-    for name, first in kind.declared("first").items():
-        given[name] = [value - first for value in scanner.integers(name)]
-    for name, shape in kind.shapes(Dims(1, 1)).items():
-        given[name] = scanner.array(name, len(shape))
-    try:
-        return kind(*reversed(dims), **given)
-    except NnetFormatError as error:
-        scanner.fail(str(error), start)
+        known["<ClipGradient>"] = "grad_clip"  # its name in 2015
+    given: dict[str, Any] = {}
+    while len(given) < len(known) and _next(stream) == b"<":  # in any order, or none
+        if (word := _token(stream)) not in known:
+            raise ValueError(f"unknown option {word}; this component has {' '.join(known)}")
+        given[known[word]] = _number(stream, type(kind.options[known[word]]), binary)
+    for name, first in kind.integers.items():
+        given[name] = [value - first for value in _integers(stream, binary)]
+    for name, shape in kind.arrays.items():
+        of_binary, of_text = objects.KINDS["matrix" if " " in shape else "vector"]
+        _next(stream)
+        given[name] = of_binary(stream) if binary else of_text(stream)
+    return kind(input_dim, output_dim, **given)
+
+
+def _next(stream: Stream) -> bytes:
+    """Go to the next byte that is not white space and return it, or nothing at the end."""
+    while (byte := stream.peek()).isspace():
+        stream.take(1)
+    return byte
+
+
+def _word(stream: Stream) -> str:
+    word, byte = b"", _next(stream)
+    while byte and not byte.isspace() and len(word) < LONGEST_WORD:
+        word += stream.take(1)
+        byte = stream.peek()
+    return word.decode("ascii", "backslashreplace")
+
+
+def _token(stream: Stream) -> str:
+    """Take a token like ``<Nnet>`` and the blank behind it."""
+    word = _word(stream)
+    if not (word.startswith("<") and word.endswith(">")):
+        raise ValueError(f"expected a token like <Nnet>, got '{word}'; is the file truncated?")
+    stream.take(1)
+    return word
+
+
+def _number(stream: Stream, kind: type, binary: bool) -> int | float:
+    if not binary:
+        return number(kind, _word(stream))
+    size, value = struct.unpack("<bi" if kind is int else "<bf", stream.take(5))
+    if size != 4:
+        raise ValueError(f"expected a number of 4 bytes, got {size}")
+    return value
+
+
+def _integers(stream: Stream, binary: bool) -> list[int]:
+    if binary:
+        return stream.array("<i4", stream.size()).tolist()
+    _next(stream)
+    words = stream.words()
+    if len(words) < 2 or words[0] + words[-1] != "[]":
+        raise ValueError("expected integers in brackets")
+    return [int(number(int, word)) for word in words[1:-1]]
 
 
 def write_network(network: Network, path: str | Path, binary: bool = True) -> None:
     """Write a network in the layout of its generation to a file, or to the standard output if it is ``-``.
 
-    It is a ``NnetFormatError`` if the generation has no place for a component or the clips of an LSTM.
+    It is a ``UserError`` if the generation has no place for a component or the clips of an LSTM.
     """
-    _check_generation(network)
     if str(path) == "-":
-        sys.stdout.buffer.writelines(_pieces(network, binary))
+        _write(network, sys.stdout.buffer, binary)
         sys.stdout.buffer.flush()
         return
     with atomic.replacing(path, "wb") as file:
-        file.writelines(_pieces(network, binary))
+        _write(network, file, binary)
 
 
-def _check_generation(network: Network) -> None:
-    for index, component in enumerate(network.components, start=1):
-        place = f"component {index} <{component.kind}>"
-        if network.generation == "modern" and component.only_2014:
-            raise NnetFormatError(f"{place}: only the files of 2014 have this component")
-        if network.generation == "2014" and isinstance(component, LstmProjected):
-            for name, option in component.options().items():
-                if option.modern_only and (value := getattr(component, name)) != getattr(Lstm, name):
-                    raise NnetFormatError(f"{place}: the files of 2014 have no {name}, here {value:g}")
-
-
-def _pieces(network: Network, binary: bool) -> Iterator[bytes]:
-    """Give the bytes of a file piece by piece."""
+def _write(network: Network, file: IO[bytes], binary: bool) -> None:
     end_of_line = b"" if binary else b"\n"
-    yield (BINARY_MARK if binary else b"") + b"<Nnet> " + end_of_line
-    for component in network.components:
-        dims = _number(component.output_dim, binary) + _number(component.input_dim, binary)
-        yield f"<{component.kind}> ".encode() + dims + end_of_line
-        for name, option in component.options(network.generation).items():
-            yield f"{option.token} ".encode() + _number(option.kind(getattr(component, name)), binary)
+    modern = network.generation == "modern"
+    file.write((b"\0B" if binary else b"") + b"<Nnet> " + end_of_line)
+    for index, component in enumerate(network.components, start=1):
+        _check_generation(component, modern, f"component {index} <{component.kind}>")
+        dims = _bytes_of(component.output_dim, binary) + _bytes_of(component.input_dim, binary)
+        file.write(f"<{component.kind}> ".encode() + dims + end_of_line)
+        for name, default in component.options.items():
+            if modern or name not in component.modern:
+                value = type(default)(getattr(component, name))
+                file.write(f"{token(name)} ".encode() + _bytes_of(value, binary))
         if isinstance(component, TimeShift):
-            yield b"\n"  # in both formats: a slip of kaldi-lstm's that every reader skips
-        elif network.generation == "modern" and component.kind in ("AffineTransform", "LstmProjected"):
-            yield end_of_line
-        for name, first in component.declared("first").items():
+            file.write(b"\n")  # in both formats: a slip of kaldi-lstm's that every reader skips
+        elif modern and component.kind in ("AffineTransform", "LstmProjected"):
+            file.write(end_of_line)
+        for name, first in component.integers.items():
             values = [value + first for value in getattr(component, name)]
             if binary:
-                yield b"\4" + struct.pack(f"<i{len(values)}i", len(values), *values)
+                file.write(b"\4" + struct.pack(f"<i{len(values)}i", len(values), *values))
             else:
-                yield b"[ " + b"".join(b"%d " % value for value in values) + b"]\n"
+                file.write(b"[ " + b"".join(b"%d " % value for value in values) + b"]\n")
         for array in component.params().values():
-            yield from _array(np.asarray(array, "<f4"), binary)
-        if network.generation == "modern":
-            yield f"{END_OF_COMPONENT} ".encode() + end_of_line
-    yield b"</Nnet> " + end_of_line
+            _write_array(np.asarray(array, "<f4"), file, binary)
+        if modern:
+            file.write(f"{END_OF_COMPONENT} ".encode() + end_of_line)
+    file.write(b"</Nnet> " + end_of_line)
 
 
-def _number(value: int | float, binary: bool) -> bytes:
+def _check_generation(component: Component, modern: bool, place: str) -> None:
+    if modern and component.only_2014:
+        raise UserError(f"{place}: only the files of 2014 have this component")
+    if not modern and isinstance(component, LstmProjected):
+        for name in component.modern:
+            if (value := getattr(component, name)) != getattr(Lstm, name):
+                raise UserError(f"{place}: the files of 2014 have no {name}, here {value:g}")
+
+
+def _bytes_of(value: int | float, binary: bool) -> bytes:
     if binary:
         return b"\4" + struct.pack("<i" if isinstance(value, int) else "<f", value)
     return (b"%d " if isinstance(value, int) else b"%.7g ") % value
 
 
-def _array(values: np.ndarray, binary: bool) -> Iterator[bytes]:
+def _write_array(values: np.ndarray, file: IO[bytes], binary: bool) -> None:
     if binary:
-        yield b"FM " if values.ndim == 2 else b"FV "
-        yield b"".join(_number(dim, binary) for dim in values.shape)
-        yield values.tobytes()
-        return
-    line = b" ".join([b"%.7g"] * values.shape[-1])
-    if values.ndim == 1:
-        yield b" [ " + line % tuple(values.tolist()) + b" ]\n"
-        return
-    yield b" ["
-    for row in values:
-        yield b"\n  " + line % tuple(row.tolist()) + b" "
-    yield b"]\n"
+        file.write(b"FM " if values.ndim == 2 else b"FV ")
+        file.write(b"".join(_bytes_of(size, binary) for size in values.shape) + values.tobytes())
+    else:
+        objects.write_object(file, "matrix" if values.ndim == 2 else "vector", values, text=True)

@@ -16,18 +16,6 @@ from steps.nnet1.options import TrainOptions
 from utils import cli
 from utils.cli import UserError
 
-_LAYERS: dict[type, Callable[..., base.Layer]] = {
-    nn.Transmit: base.Layer,
-    nn.Sigmoid: base.ActivationLayer,
-    nn.Tanh: base.ActivationLayer,
-    nn.Softmax: base.ActivationLayer,
-    nn.AddShift: base.AddShiftLayer,
-    nn.Rescale: base.RescaleLayer,
-    nn.Splice: base.SpliceLayer,
-    nn.TimeShift: base.TimeShiftLayer,
-    nn.Copy: base.CopyLayer,
-}
-
 
 class Net:
     """Layers over the components of a network, whose tensors the training changes in place.
@@ -62,7 +50,7 @@ class Net:
             return AffineLayer(component, coef_in_penalty=self.network.generation != "2014")
         if isinstance(component, nn.Lstm):
             return self.lstm_layer(component)
-        return _LAYERS[type(component)](component)
+        return base.Layer(component)
 
     def lstm_layer(self, component: nn.Lstm) -> LstmLayer:
         """Choose among ways to the same numbers; a chunk of one utterance has a length of its own."""

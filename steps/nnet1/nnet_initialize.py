@@ -11,10 +11,9 @@ kaldi-lstm belongs to, any other as by today's.
 
 import sys
 
-from steps.nnet1.initialize import initialize
+from steps.nnet1.initialize import BRACKETS, default_generation, initialize, read_prototype
 from steps.nnet1.model_file import write_network
 from steps.nnet1.options import add_standard_options
-from steps.nnet1.prototype import BRACKETS, default_generation, read_prototype
 from utils import cli
 
 

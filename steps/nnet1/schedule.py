@@ -137,14 +137,13 @@ def check_divergence(epochs: Sequence[Epoch], initial_loss: float) -> None:
     alone is over-fitting, the one in training alone has not begun to learn.
     """
     last, tail = epochs[-1], epochs[-DIVERGED_AFTER:]
-    losses = f"{last.tr_loss:g} in training, {last.cv_loss:g} in cross-validation"
-    if not math.isfinite(last.tr_loss + last.cv_loss):
-        raise UserError(f"{last}: the losses are {losses}; training diverged; use a lower --learn-rate")
-    if len(tail) == DIVERGED_AFTER and all(min(each.tr_loss, each.cv_loss) > initial_loss for each in tail):
-        raise UserError(
-            f"{last}: the losses have been above the initial {initial_loss:g} for {DIVERGED_AFTER} epochs "
-            f"(now {losses}); training diverged; use a lower --learn-rate, or where they hardly move a higher"
-        )
+    lost = not math.isfinite(last.tr_loss + last.cv_loss)
+    above = len(tail) == DIVERGED_AFTER and all(min(e.tr_loss, e.cv_loss) > initial_loss for e in tail)
+    if lost or above:
+        losses = f"{last.tr_loss:g} in training, {last.cv_loss:g} in cross-validation"
+        since = f", above the initial {initial_loss:g} for {DIVERGED_AFTER} epochs" if above else ""
+        remedy = "use a lower --learn-rate, or where they hardly move a higher"
+        raise UserError(f"{last}: the losses are {losses}{since}; training diverged; {remedy}")
 
 
 def half_way(final: Epoch, num_classes: int) -> str:

@@ -2,11 +2,9 @@
 
 import argparse
 from dataclasses import fields
-from pathlib import Path
 
-from steps.nnet1 import components as nn
 from steps.nnet1 import epoch, products
-from steps.nnet1.inputs import TrainingData
+from steps.nnet1.inputs import TrainingData, check_streams, open_transform
 from steps.nnet1.loss import REPORT_FRAMES
 from steps.nnet1.minibatches import Frames, Streams
 from steps.nnet1.model_file import read_network, write_network
@@ -40,28 +38,6 @@ def training_parser(doc: str | None) -> cli.KaldiParser:
     return parser
 
 
-def open_transform(path: str | Path, *, framewise: bool) -> Net:
-    """Read a feature transform; a ``framewise`` one must not look at other frames."""
-    transform = Net(read_network(path))
-    for component in transform.network.components:
-        if framewise and isinstance(component, nn.Splice | nn.TimeShift):
-            raise cli.UserError(
-                f"{path}: <{component.kind}> would mix the streams that this trainer interleaves; delay the "
-                "targets with --targets-delay, or splice the features before"
-            )
-    return transform
-
-
-def check_streams(network: nn.Network, num_stream: int, model: str | Path) -> None:
-    """Refuse a network that was made for another number of streams."""
-    for index, component in enumerate(network.components, start=1):
-        if isinstance(component, nn.LstmProjectedStreams) and component.num_stream != num_stream:
-            raise cli.UserError(
-                f"{model}: component {index} was made for <NumStream> {component.num_stream}; "
-                f"use --num-stream={component.num_stream} instead of {num_stream}"
-            )
-
-
 def run_training(
     args: argparse.Namespace,
     how: Frames | Streams,
@@ -78,8 +54,7 @@ def run_training(
     device = products.select_device(args)
     net = Net(read_network(args.model_in), device, num_stream=how.num_stream)
     check_streams(net.network, how.num_stream, args.model_in)
-    streams, network = isinstance(how, Streams), net.network
-    transform = None
+    streams, network, transform = isinstance(how, Streams), net.network, None
     if args.feature_transform:
         transform = open_transform(args.feature_transform, framewise=streams)
         if (given := transform.network.output_dim) != network.input_dim:

@@ -1,15 +1,21 @@
 """Whole trainings in one process: Karel's scheduler over frames, kaldi-lstm's loop over streams.
 
-Every epoch starts as a new process of Kaldi's would: no momentum, the same seed. So an interrupted
-training continues from the last epoch's network alone and ends with the same bits.
+Every epoch starts as a new process of Kaldi's would: no momentum, the same seed. So an interrupted training
+continues from the last epoch's network alone and ends with the same bits. Its epochs are kept only under the
+key that it was given (see utils/once.py); another key, or none, starts over. ``training.json`` (see
+utils/provenance.py) holds the key and what the results say of the training, with every commit and machine
+(device, kernels, threads, processor) that took part. Where these changed on the way, the bits are not those
+of one run: a warning, not a refusal. ``iters.tsv`` is written after the network of its last line, so an epoch
+without a line is simply run again.
 """
 
 import argparse
 import math
-import re
+import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import fields, replace
+from dataclasses import astuple, fields
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,18 +24,18 @@ from steps import native
 from steps.nnet1 import epoch as one_pass
 from steps.nnet1 import lstm_native, products, schedule
 from steps.nnet1.components import AffineTransform, Lstm, LstmProjectedStreams, Network, to_test_time
-from steps.nnet1.experiment import Experiment
-from steps.nnet1.initialize import initialize
-from steps.nnet1.inputs import TrainingData
+from steps.nnet1.initialize import default_generation, initialize, read_prototype
+from steps.nnet1.inputs import TrainingData, check_streams, open_transform
 from steps.nnet1.minibatches import Frames, Streams
 from steps.nnet1.model_file import read_network, write_network
 from steps.nnet1.net import Net
 from steps.nnet1.options import TrainOptions
-from steps.nnet1.prototype import default_generation, read_prototype
 from steps.nnet1.schedule import Epoch, KaldiLstm, Karel
-from steps.nnet1.tool import check_streams, open_transform
 from utils import atomic, cli, progress, provenance, tables
 from utils.cli import UserError
+
+COLUMNS = ("iter", "lr", "tr_loss", "tr_acc", "cv_loss", "cv_acc", "accepted", "seconds", "nnet")
+KINDS: tuple[Callable[[str], Any], ...] = (int, str, *4 * (float,), lambda word: word == "true", float, str)
 
 
 def learn_rate(text: str) -> str:
@@ -66,29 +72,6 @@ def _options(plan: Karel | KaldiLstm) -> dict[str, str | int | float]:
     return {item.name: getattr(plan, item.name) for item in fields(plan) if item.init}
 
 
-def machine(args: argparse.Namespace, device: torch.device, network: Network) -> str:
-    """Describe what computes, e.g. ``cpu, kernels large=torch,gradient=torch, 1 threads, AMD EPYC``."""
-    if device.type == "cuda":
-        return f"{torch.cuda.get_device_name(device)}, kernels {args.kernels}"
-    if any(isinstance(component, Lstm) for component in network.components):
-        lstm_native.choose()
-    return f"cpu, kernels {products.identity()}, {args.num_threads} threads, {native.processor_name()}"
-
-
-def repeat_kernels(machines: list[str]) -> None:
-    """Use what an interrupted training was computed with last, if that was on such a processor."""
-    begun = re.fullmatch(r"cpu, kernels (\S+), \d+ threads, (.*)", machines[-1]) if machines else None
-    if begun is not None and begun[2] == native.processor_name():
-        products.use(begun[1])
-
-
-def topology(network: Network) -> dict[str, object]:
-    """Return what the paper writes in brackets: kind, and the dimensions of input and layers."""
-    layers = [part for part in network.components if isinstance(part, AffineTransform | Lstm)]
-    kind = "LSTM" if any(isinstance(part, Lstm) for part in layers) else "DNN"
-    return {"kind": kind, "dims": [network.input_dim, *(part.output_dim for part in layers)]}
-
-
 def shuffled(table: dict[str, str], seed: int) -> dict[str, str]:
     """Return the table in an order that depends on the seed's low 32 bits and the set of its keys alone."""
     keys = sorted(table)
@@ -108,17 +91,11 @@ def open_data(args: argparse.Namespace, how: Frames | Streams) -> tuple[Training
     with atomic.replacing(args.exp_dir / "train.scp") as file:
         table = shuffled(tables.read_scp(args.data_tr / "feats.scp"), args.seed)
         file.writelines(f"{key} {value}\n" for key, value in table.items())
-    num_classes = len(tables.read_classes(args.data_tr / "genres.txt"))
+    sizes = (width, len(tables.read_classes(args.data_tr / "genres.txt")), transform)
+    tolerance = how.length_tolerance
     lists = ((args.exp_dir / "train.scp", args.data_tr), (args.data_cv / "feats.scp", args.data_cv))
     tr, cv = (
-        TrainingData(
-            f"scp:{scp}",
-            f"scp:{folder}/labels.scp",
-            width,
-            num_classes,
-            transform=transform,
-            length_tolerance=how.length_tolerance,
-        )
+        TrainingData(f"scp:{scp}", f"scp:{folder}/labels.scp", *sizes, length_tolerance=tolerance)
         for scp, folder in lists
     )
     return tr, cv
@@ -132,19 +109,19 @@ def initial_network(args: argparse.Namespace, prototype: Iterable[str], dims: tu
         protos, _ = read_prototype(args.exp_dir / "nnet.proto")
         return initialize(protos, args.seed, default_generation(protos))
     network = read_network(args.nnet_init)
-    if (network.input_dim, network.output_dim) != dims:
+    if (found := (network.input_dim, network.output_dim)) != dims:
         raise UserError(
-            f"{args.nnet_init}: goes from {network.input_dim} to {network.output_dim} columns, "
-            f"the data from {dims[0]} to {dims[1]} classes"
+            f"{args.nnet_init}: has inputs and outputs {found}, the data columns and classes {dims}"
         )
     return network
 
 
 class Trainer:
-    """An experiment, its data, its initial network, and how to go through them.
+    """An experiment: its directory, its data, its initial network, and how to go through them.
 
     ``args`` are those of a :func:`trainer_parser` of the schedule ``plan``; ``prototype`` makes the lines of
-    one for these numbers of columns and of classes.
+    one for these numbers of columns and of classes. ``rows`` are the initial network's cross-validation as
+    iteration 0, and the epochs.
     """
 
     def __init__(
@@ -156,6 +133,7 @@ class Trainer:
     ) -> None:
         self.args, self.how, self.device = args, how, products.select_device(args)
         self.plan = plan(**{name: getattr(args, name) for name in _options(plan())})
+        self.directory, self.label = args.exp_dir, args.exp_dir.name
         self.tr, self.cv = open_data(args, how)
         counts = args.data_tr / "utt2num_frames"
         self.tr_frames = sum(map(int, tables.read_table(counts).values())) if counts.exists() else 0
@@ -163,18 +141,51 @@ class Trainer:
         dims = (width, self.tr.num_classes)
         self.network = initial_network(args, prototype(*dims), dims)
         check_streams(self.network, how.num_stream, args.nnet_init)
-        write_network(self.network, args.exp_dir / f"{plan.name}.init")
-        self.experiment = Experiment(args.exp_dir, args.key)
-        if args.kernels == "auto":
-            repeat_kernels(self.experiment.record.get("machines", []))
-        here = machine(args, self.device, self.network)
+        write_network(self.network, self.directory / f"{plan.name}.init")
+        self.rows: list[Epoch] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        """Take up the epochs of an interrupted training, or remove what is there; write ``training.json``."""
+        args, table, record = self.args, self.directory / "iters.tsv", provenance.read_record(self.directory)
+        if args.key and record.get("key") == args.key and table.exists():
+            self.rows = tables.read_tsv(table, COLUMNS, _parse, "remove it to start over")
+        if not self.rows:
+            record = {}
+            shutil.rmtree(self.directory / "nnet", ignore_errors=True)
+            for name in (provenance.RECORD, "iters.tsv", "final.nnet", "final_test.nnet"):
+                (self.directory / name).unlink(missing_ok=True)
+        here, machines = self._machine(), record.get("machines", [])
         cli.log(f"Training on {here}")
-        configuration = [args.config] if args.config else []
-        shape = topology(self.network)
-        self.experiment.begin(provenance.training_record(configuration, args.seed, [here], network=shape))
+        if machines and here not in machines:
+            text = f"begun on {machines[-1]}, goes on on {here}"
+            cli.warn(f"{self.directory}: {text}: not to the bit what an uninterrupted training gives")
+        files = [args.config] if args.config else []
+        self.record = provenance.training_record(
+            files,
+            args.seed,
+            [*dict.fromkeys([*machines, here])],
+            key=args.key,
+            network=topology(self.network),
+        )
+        commits = {*record.get("commit", "").split(", "), self.record["commit"]} - {""}
+        self.record["commit"] = ", ".join(sorted(commits))
+        provenance.write_record(self.directory, self.record)
+
+    def _machine(self) -> str:
+        """Describe what computes, e.g. ``cpu, kernels large=torch,gradient=torch, 1 threads, AMD EPYC``."""
+        if self.device.type == "cuda":
+            return f"{torch.cuda.get_device_name(self.device)}, kernels {self.args.kernels}"
+        if any(isinstance(component, Lstm) for component in self.network.components):
+            lstm_native.choose()
+        threads = f"{self.args.num_threads} threads"
+        return f"cpu, kernels {products.identity()}, {threads}, {native.processor_name()}"
 
     def _net(self, network: Network) -> Net:
         return Net(network, self.device, num_stream=self.how.num_stream)
+
+    def _load(self, row: Epoch) -> Network:
+        return read_network(self.directory / ("nnet" if row.iteration else "") / row.nnet)
 
     def train(self, *, select: str = "last", targets_delay: int = 0) -> None:
         """Train by the schedule, each epoch from the last accepted network, and write ``final.nnet``.
@@ -182,13 +193,12 @@ class Trainer:
         That is the last accepted network, or with ``select="best-cv"`` the one with the lowest loss in
         cross-validation. A training that diverges, or without an accepted epoch, is a ``UserError``.
         """
-        rows, plan = self.experiment.rows, self.plan
+        rows, plan = self.rows, self.plan
         if not rows:
-            where = "the initial network"
+            where, nan = "the initial network", math.nan
             result = one_pass.run(self._net(self.network), self.cv, self.how, None, where=where)
             loss, accuracy = schedule.six_digits(result.xent.avg_loss), result.xent.frame_accuracy
-            nan, name = math.nan, f"{plan.name}.init"
-            self.experiment.add(Epoch(0, "0", nan, nan, loss, accuracy, seconds=result.seconds, nnet=name))
+            self._add(Epoch(0, "0", nan, nan, loss, accuracy, True, result.seconds, f"{plan.name}.init"))
         cli.log(f"CROSSVAL PRERUN AVG.LOSS {rows[0].cv_loss:.4f} (Xent),")
         for row in rows:
             plan.judge(row)
@@ -196,7 +206,7 @@ class Trainer:
                 cli.log(f"{schedule.iteration_line(row, plan.max_iters)} (done before)")
         while not plan.finished and len(rows) <= plan.max_iters:
             accepted = [row for row in rows if row.accepted][-1]
-            network, done = self.epoch(self.experiment.load_network(accepted), len(rows), plan.learn_rate)
+            network, done = self.epoch(self._load(accepted), len(rows), plan.learn_rate)
             self._keep(network, plan.judge(done))
             if plan.notice:
                 cli.log(plan.notice)
@@ -207,7 +217,7 @@ class Trainer:
             chosen = min(rows[1:], key=lambda row: row.cv_loss)
         if not chosen.iteration:
             raise UserError(
-                f"{rows[-1]}: none of the epochs in {self.experiment.directory} was better than the initial "
+                f"{rows[-1]}: none of the epochs in {self.directory} was better than the initial "
                 f"network, whose cross-validation loss was {chosen.cv_loss:g} (now {rows[-1].cv_loss:g}); "
                 f"use {'a lower' if rows[-1].cv_loss > chosen.cv_loss else 'another'} --learn-rate"
             )
@@ -216,40 +226,69 @@ class Trainer:
     def epoch(self, network: Network, iteration: int, learn_rate: str) -> tuple[Network, Epoch]:
         """Train a network for one epoch and cross-validate it; the epoch has no name and verdict yet."""
         where = f"epoch {iteration}, learning rate {learn_rate}"
-        net, args = self._net(network), self.args
+        net, args, held_out = self._net(network), self.args, self.rows[-1].cv_loss
         options = TrainOptions(float(learn_rate), args.momentum, args.l1_penalty, args.l2_penalty)
-
-        label, rows = self.experiment.directory.name, self.experiment.rows
-        say = partial(progress.report, unit="frames", label=label, epoch=iteration, epochs=args.max_iters)
+        say = partial(
+            progress.report, unit="frames", label=self.label, epoch=iteration, epochs=args.max_iters
+        )
 
         def watch(frames: int, loss: float) -> None:
-            say(frames, self.tr_frames, train_loss=loss, held_out_loss=rows[-1].cv_loss)
+            say(frames, self.tr_frames, train_loss=loss, held_out_loss=held_out)
 
         trained = one_pass.run(net, self.tr, self.how, options, where=where, watch=watch)
         self.tr_frames = trained.frames
         valid = one_pass.run(net, self.cv, self.how, None, where=where)
         tr_loss, cv_loss = (schedule.six_digits(result.xent.avg_loss) for result in (trained, valid))
-        accuracies = trained.xent.frame_accuracy, valid.xent.frame_accuracy
-        done = Epoch(iteration, learn_rate, tr_loss, accuracies[0], cv_loss, accuracies[1])
-        return net.export(), replace(done, seconds=trained.seconds + valid.seconds)
+        tr_acc, cv_acc = trained.xent.frame_accuracy, valid.xent.frame_accuracy
+        seconds = trained.seconds + valid.seconds
+        return net.export(), Epoch(iteration, learn_rate, tr_loss, tr_acc, cv_loss, cv_acc, True, seconds)
 
     def _keep(self, network: Network, epoch: Epoch) -> None:
         """Keep the network and the row, unless training has run away."""
-        initial, *epochs = [*self.experiment.rows, epoch]
+        initial, *epochs = [*self.rows, epoch]
         schedule.check_divergence(epochs, initial.cv_loss)
-        self.experiment.add(epoch, network)
+        write_network(network, self.directory / "nnet" / epoch.nnet)
+        self._add(epoch)
         cli.log(schedule.iteration_line(epoch, self.args.max_iters))
         if not self.args.keep_networks:
-            self.experiment.remove_networks()
+            best = min(epochs, key=lambda row: row.cv_loss)
+            kept = {row.nnet for row in [*[row for row in epochs if row.accepted][-1:], best, epoch]}
+            for path in (self.directory / "nnet").glob("*"):
+                if path.name not in kept:
+                    path.unlink()
+
+    def _add(self, row: Epoch) -> None:
+        """Add a row to ``iters.tsv``."""
+        self.rows.append(row)
+        with atomic.replacing(self.directory / "iters.tsv") as file:
+            file.write("\t".join(COLUMNS) + "\n")
+            file.writelines("\t".join(map(_format, astuple(row))) + "\n" for row in self.rows)
 
     def _write_final(self, chosen: Epoch, targets_delay: int) -> None:
         """Write ``final.nnet`` and ``final_test.nnet``, its form for whole utterances."""
-        directory, network = self.experiment.directory, self.experiment.load_network(chosen)
-        write_network(network, directory / "final.nnet")
+        network = self._load(chosen)
+        write_network(network, self.directory / "final.nnet")
         if any(isinstance(component, LstmProjectedStreams) for component in network.components):
             network = to_test_time(network, targets_delay)
-        write_network(network, directory / "final_test.nnet")
+        write_network(network, self.directory / "final_test.nnet")
         if text := schedule.half_way(chosen, self.tr.num_classes):
             cli.warn(text)
-        self.experiment.write(half_way=text)
-        cli.log(f"Succeeded training the Neural Network : '{directory}/final.nnet' ({chosen.nnet})")
+        provenance.write_record(self.directory, {**self.record, "half_way": text})
+        cli.log(f"Succeeded training the Neural Network : '{self.directory}/final.nnet' ({chosen.nnet})")
+
+
+def topology(network: Network) -> dict[str, object]:
+    """Return what the paper writes in brackets: kind, and the dimensions of input and layers."""
+    layers = [part for part in network.components if isinstance(part, AffineTransform | Lstm)]
+    kind = "LSTM" if any(isinstance(part, Lstm) for part in layers) else "DNN"
+    return {"kind": kind, "dims": [network.input_dim, *(part.output_dim for part in layers)]}
+
+
+def _format(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _parse(row: dict[str, str]) -> Epoch:
+    return Epoch(*(kind(row[name]) for name, kind in zip(COLUMNS, KINDS, strict=True)))

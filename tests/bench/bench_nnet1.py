@@ -33,13 +33,12 @@ from steps import archive
 from steps.nnet1 import components as nn
 from steps.nnet1 import epoch, products
 from steps.nnet1.forward import Forward
-from steps.nnet1.initialize import initialize
+from steps.nnet1.initialize import default_generation, initialize, parse_line
 from steps.nnet1.inputs import TrainingData
 from steps.nnet1.minibatches import Frames, Streams
 from steps.nnet1.model_file import write_network
 from steps.nnet1.net import Net
 from steps.nnet1.options import TrainOptions
-from steps.nnet1.prototype import default_generation, parse_line
 from tests.bench import kaldi_products
 from tests.bench import machine as here
 from tests.bench.machine import bandwidth, clock, sgemm_peak

@@ -89,7 +89,7 @@ def parameters(case: Case) -> tuple[list[dict[str, np.ndarray]], np.ndarray]:
     cell_dim, proj_dim = case.sizes
     lstms, dim = [], DIM
     for _ in range(case.layers):
-        shapes = nn.Lstm.shapes(nn.Dims(dim, proj_dim, cell_dim))
+        shapes = nn.Lstm.shapes(dim, proj_dim, cell_dim)
         span = {name: 1.5 / np.sqrt(shape[-1]) if len(shape) == 2 else 0.2 for name, shape in shapes.items()}
         draw = {
             name: rng.uniform(-span[name], span[name], shapes[name]).astype(np.float32) for name in shapes

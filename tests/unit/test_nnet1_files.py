@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from steps.nnet1 import components as nnet1
-from steps.nnet1.components import Network, NnetFormatError
+from steps.nnet1.components import Network
 from steps.nnet1.model_file import read_network, write_network
+from utils.cli import UserError
 
 FILES = Path(__file__).resolve().parents[1] / "fixtures" / "nnet1" / "files"
 BINARY = sorted(path.name for path in FILES.iterdir() if path.read_bytes()[:8] == b"\0B<Nnet>")
@@ -98,11 +99,11 @@ def test_nan_and_infinity_are_kept_to_the_bit(tmp_path):
 
 def test_components_that_a_generation_does_not_have_are_not_written(tmp_path):
     transmit = nnet1.Transmit(2, 2)
-    with pytest.raises(NnetFormatError, match="component 1 <Transmit>: only the files of 2014"):
+    with pytest.raises(UserError, match="component 1 <Transmit>: only the files of 2014"):
         write_network(Network([transmit], "modern"), tmp_path / "nnet")
     lstm = read_network(FILES / "head.bin").components[4]
     with pytest.raises(
-        NnetFormatError, match="component 1 <LstmProjected>: the files of 2014 have no diff_clip, here 1"
+        UserError, match="component 1 <LstmProjected>: the files of 2014 have no diff_clip, here 1"
     ):
         write_network(Network([lstm], "2014"), tmp_path / "nnet")
     assert list(tmp_path.iterdir()) == []
@@ -116,5 +117,5 @@ QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthC
 def test_every_truncation_is_refused(tmp_path, name, data):
     keep = data.draw(st.integers(0, len(SAMPLES[name]) - (1 if name.endswith("bin") else 3)))
     (tmp_path / "cut").write_bytes(SAMPLES[name][:keep])
-    with pytest.raises(NnetFormatError):
+    with pytest.raises(UserError):
         read_network(tmp_path / "cut")

@@ -15,13 +15,12 @@ from steps.nnet1 import components as nn
 from steps.nnet1 import epoch
 from steps.nnet1.feeds import TableFeed, make_plan, read_table
 from steps.nnet1.forward import Forward
-from steps.nnet1.initialize import initialize
+from steps.nnet1.initialize import default_generation, initialize, parse_line
 from steps.nnet1.inputs import TrainingData
 from steps.nnet1.loss import Xent
 from steps.nnet1.minibatches import Frames, Streams
 from steps.nnet1.net import Net
 from steps.nnet1.options import TrainOptions
-from steps.nnet1.prototype import default_generation, parse_line
 from utils.cli import UserError
 
 GPU, META = torch.device("cuda", 0), torch.device("meta")

@@ -11,9 +11,17 @@ from local.make_training_data import make_transform
 from steps import archive
 from steps.nnet1.components import LstmProjectedStreams
 from steps.nnet1.feature_transform import global_stats, stats_to_network, whitening
-from steps.nnet1.initialize import RAND_MAX, initialize, rand, rand_r, srand
+from steps.nnet1.initialize import (
+    RAND_MAX,
+    default_generation,
+    initialize,
+    parse_line,
+    rand,
+    rand_r,
+    read_prototype,
+    srand,
+)
 from steps.nnet1.model_file import read_network, write_network
-from steps.nnet1.prototype import default_generation, parse_line, read_prototype
 from utils.cli import UserError
 
 FILES = Path(__file__).resolve().parents[1] / "fixtures" / "nnet1" / "files"

@@ -41,7 +41,7 @@ def make(input_dim: int, output_dim: int, cell_dim: int, **clips) -> nn.LstmProj
     generator = torch.Generator().manual_seed(5)
     params = {
         name: (torch.rand(*shape, generator=generator) - 0.5) * 0.5
-        for name, shape in nn.Lstm.shapes(nn.Dims(input_dim, output_dim, cell_dim)).items()
+        for name, shape in nn.Lstm.shapes(input_dim, output_dim, cell_dim).items()
     }
     return nn.LstmProjected(
         input_dim, output_dim, cell_dim=cell_dim, **params, **{"diff_clip": 0.0, "grad_clip": 0.0, **clips}

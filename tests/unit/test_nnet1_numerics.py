@@ -7,7 +7,7 @@ import torch
 from steps.nnet1 import components as nn
 from steps.nnet1.affine import AffineLayer
 from steps.nnet1.forward import log_priors
-from steps.nnet1.layers import CopyLayer, Signal, SpliceLayer, TimeShiftLayer
+from steps.nnet1.layers import Layer, Signal
 from steps.nnet1.loss import Xent
 from steps.nnet1.lstm import LstmLayer
 from steps.nnet1.net import Net
@@ -19,7 +19,7 @@ def random_lstm(generator: torch.Generator, **clips) -> nn.LstmProjected:
     def draw(*shape):
         return (torch.rand(*shape, generator=generator) - 0.5) * 0.8
 
-    shapes = nn.Lstm.shapes(nn.Dims(5, 4, 7))
+    shapes = nn.Lstm.shapes(5, 4, 7)
     clips = {"diff_clip": 0.0, "grad_clip": 0.0, "cell_clip": 50.0, **clips}
     return nn.LstmProjected(5, 4, cell_dim=7, **{name: draw(*s) for name, s in shapes.items()}, **clips)
 
@@ -80,14 +80,14 @@ def test_affine_momentum_and_coefficients():
 
 def test_splice_copy_and_time_shift_by_hand():
     x = torch.tensor([[1.0], [2.0], [3.0]])
-    splice = SpliceLayer(nn.Splice(1, 2, offsets=[-1, 1]))
+    splice = Layer(nn.Splice(1, 2, offsets=[-1, 1]))
     assert splice.propagate(x).tolist() == [[1, 2], [1, 3], [2, 3]]
     dx = splice.backpropagate(Signal(x, x, torch.ones(3, 2)))
     assert dx.flatten().tolist() == [1, 2, 1]  # what stood in beyond the ends gives nothing back
-    shift = TimeShiftLayer(nn.TimeShift(1, 1, 2))
+    shift = Layer(nn.TimeShift(1, 1, shift=2))
     assert shift.propagate(x).flatten().tolist() == [3, 3, 3]
     assert not shift.backpropagate(Signal(x, x, x)).any()
-    copy = CopyLayer(nn.Copy(2, 3, indices=[1, 0, 1]))
+    copy = Layer(nn.Copy(2, 3, indices=[1, 0, 1]))
     pair = torch.tensor([[5.0, 6.0]])
     assert copy.propagate(pair).tolist() == [[6, 5, 6]]
     assert copy.backpropagate(Signal(pair, pair, torch.ones(1, 3))).tolist() == [[0, 0]]
