@@ -56,9 +56,6 @@ def stats_to_network(
     """
     if stats.ndim != 2 or stats.shape[0] != 2 or stats.shape[1] < 2:
         raise UserError(f"expected CMVN statistics of 2 x (dim + 1), got {' x '.join(map(str, stats.shape))}")
-    for name, value in (("std-dev", std_dev), ("var-floor", var_floor), ("learn-rate-coef", learn_rate_coef)):
-        if not 0 <= value < 1e30 or (value == 0 and name == "std-dev"):
-            raise UserError(f"--{name} must be positive and fit into a float32, got {value:g}")
     stats = stats.astype(np.float64)
     count = stats[0, -1]
     if not np.isfinite(stats).all() or count < 1:

@@ -22,12 +22,20 @@ from steps.nnet1.options import add_device_options, add_standard_options, open_d
 from utils import cli, progress, tables
 
 
-def get_parser() -> cli.KaldiParser:
-    """Return the parser of this program's options."""
-    usage = "nnet_forward.py [options] <model-in> <feature-rspecifier> <feature-wspecifier>"
-    parser = cli.KaldiParser(usage, __doc__)
-    for name in ("model_in", "feats", "output"):
-        parser.add_argument(name)
+def read_counts(path: str) -> np.ndarray:
+    """Read class counts, a vector in text: ``[ 10 20 30 ]`` or plain numbers."""
+    try:
+        counts = np.array(tables.read_text(path).replace("[", " ").replace("]", " ").split(), np.float64)
+        if not (np.isfinite(counts).all() and (counts >= 0).all() and counts.sum() > 0):
+            raise ValueError("none below 0, one above")
+    except ValueError as error:
+        raise cli.UserError(f"{path}:1: expected counts: {error}") from error
+    return counts
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the program and return its exit status."""
+    parser = cli.KaldiParser.of(__doc__)
     add_device_options(parser)
     add = parser.add_argument
     add("--feature-transform", default="", help="network that the features pass first")
@@ -38,24 +46,6 @@ def get_parser() -> cli.KaldiParser:
     add("--prior-floor", type=cli.finite_float, default=1e-10, help="rarer classes are impossible")
     add("--allow-pipes", type=cli.boolean, default=False, help="run commands in rspecifiers")
     add_standard_options(parser)
-    return parser
-
-
-def read_counts(path: str) -> np.ndarray:
-    """Read class counts, a vector in text: ``[ 10 20 30 ]`` or plain numbers."""
-    words = " ".join(tables.read_lines(path)).replace("[", " ").replace("]", " ").split()
-    try:
-        counts = np.array([float(word) for word in words])
-    except ValueError as error:
-        raise cli.UserError(f"{path}:1: expected numbers: {error}") from error
-    if len(counts) == 0 or not np.isfinite(counts).all() or counts.min() < 0 or counts.sum() <= 0:
-        raise cli.UserError(f"{path}:1: expected counts of at least 0, one of them above 0")
-    return counts
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run the program and return its exit status."""
-    parser = get_parser()
     args = parser.parse_args(argv)
     if args.no_softmax and args.apply_log:
         parser.error("--no-softmax=true and --apply-log=true exclude each other")
@@ -72,11 +62,13 @@ def main(argv: list[str] | None = None) -> int:
     transform = read_network(args.feature_transform) if args.feature_transform else None
     how = (device, args.num_threads, args.apply_log, priors, args.prior_scale)
     forward = Forward(network, transform, *how)
-    spec = archive.parse_rspecifier(args.feats)
+    spec = archive.parse_rspecifier(args.feature_rspecifier)
     total = len(tables.read_scp(spec.path)) if spec.type == "scp" and Path(spec.path).is_file() else 0
     started = time.monotonic()
-    with archive.Writer(args.output) as writer, threadpool_limits(args.num_threads):
-        for key, output in forward.all(archive.read_matrices(args.feats, allow_pipes=args.allow_pipes)):
+    with archive.Writer(args.feature_wspecifier) as writer, threadpool_limits(args.num_threads):
+        for key, output in forward.all(
+            archive.read_matrices(args.feature_rspecifier, allow_pipes=args.allow_pipes)
+        ):
             writer.write(key, output)
             progress.report(forward.utterances, total, "utterances")
     minutes = (time.monotonic() - started) / 60

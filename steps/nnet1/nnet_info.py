@@ -31,21 +31,6 @@ def moments(values: np.ndarray) -> str:
     return " ( " + ", ".join(f"{name} {value:g}" for name, value in zip(names, found, strict=True)) + " ) "
 
 
-def describe(network: nn.Network) -> str:
-    """Describe a network as ``nnet-info`` prints it, without the last end of line."""
-    count = sum(value.size for _, _, value in network.params())
-    lines = [
-        f"num-components {len(network.components)}",
-        f"input-dim {network.input_dim}",
-        f"output-dim {network.output_dim}",
-        f"number-of-parameters {np.float32(count) / 1e6:g} millions",
-    ]
-    for index, component in enumerate(network.components, start=1):
-        dims = f"input-dim {component.input_dim}, output-dim {component.output_dim}"
-        lines.append(f"component {index} : <{component.kind}>, {dims}, {_details(component)}")
-    return "\n".join(lines)
-
-
 def _details(component: nn.Component) -> str:
     match component:
         case nn.AffineTransform():
@@ -64,7 +49,7 @@ def _details(component: nn.Component) -> str:
         case nn.TimeShift():
             return f"shift {component.shift}"
         case nn.Lstm():
-            names = ["learn_rate_coef", "bias_learn_rate_coef", "cell_clip", "diff_clip", "grad_clip"]
+            names = ("learn_rate_coef", "bias_learn_rate_coef", "cell_clip", "diff_clip", "grad_clip")
             options = ", ".join(f"{name}_ {getattr(component, name):g}" for name in names)
             tensors = "".join(f"\n  {name}_  {moments(value)}" for name, value in component.params().items())
             return f"cell-dim {component.cell_dim} ( {options} ){tensors}"
@@ -76,7 +61,14 @@ def main(argv: list[str] | None = None) -> int:
     parser = cli.KaldiParser.of(__doc__)
     add_standard_options(parser)
     options = parser.parse_args(argv)
-    print(describe(read_network(options.nnet_in)), flush=True)
+    network = read_network(options.nnet_in)
+    count = np.float32(sum(value.size for _, _, value in network.params()))
+    print(f"num-components {len(network.components)}")
+    print(f"input-dim {network.input_dim}\noutput-dim {network.output_dim}")
+    print(f"number-of-parameters {count / 1e6:g} millions")
+    for index, component in enumerate(network.components, start=1):
+        dims = f"input-dim {component.input_dim}, output-dim {component.output_dim}"
+        print(f"component {index} : <{component.kind}>, {dims}, {_details(component)}")
     cli.log(f"Printed info about {options.nnet_in}")
     return 0
 

@@ -10,6 +10,7 @@ from steps import archive
 from steps.archive import Posterior
 from steps.nnet1.inputs import Utterance, dense_targets
 from steps.nnet1.minibatches import Frames, Minibatch, Streams
+from steps.nnet1.schedule import Karel
 from steps.nnet1.trainer import open_data, shuffled, trainer_parser
 
 
@@ -138,7 +139,7 @@ def training_list(tmp_path, num_jobs: int, seed: int) -> tuple[list[str], list[f
     transform = tmp_path / "transform.nnet"
     transform.write_text("<Nnet> \n<AddShift> 3 3\n [ 0 0 0 ]\n</Nnet> \n")
     words = [data, data, str(transform), str(exp), f"--seed={seed}"]
-    parser = trainer_parser("Usage: x <data-tr> <data-cv> <feature-transform> <exp-dir>")
+    parser = trainer_parser("Usage: x <data-tr> <data-cv> <feature-transform> <exp-dir>", Karel)
     tr, _ = open_data(parser.parse_args(words), Frames())
     assert (tr.input_dim, tr.num_classes) == (3, 2)
     pairs = list(archive.read_matrices(tr.feats))
