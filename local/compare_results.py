@@ -22,30 +22,28 @@ TESTED = ("only first", "only this", "p", "p Holm")
 
 def rows(systems: dict[str, Scores], measures: Sequence[str]) -> list[list[str]]:
     """Return the cells of the table, grouped by measure."""
-    reference, *others = systems
-    base = systems[reference]
-    pairs = []
-    for name in measures:
-        for path in others:
-            one, other = base.predictions.get(name), systems[path].predictions.get(name)
-            if one and other and one.same_tracks(other):
-                pairs.append(((name, reference), one, (name, path), other))
+    reference = next(iter(systems))
+    found = [
+        (name, path, scores.measures[name])
+        for name in measures
+        for path, scores in systems.items()
+        if name in scores.measures
+    ]
+    first = systems[reference].measures
+    others = [item for item in found if item[1] != reference]
+    pairs = [((name, reference), first.get(name), (name, path), measure) for name, path, measure in others]
     tests = {test["second"]: [*test.values()][-4:] for test in compare("all rows", pairs)}
     cells = []
-    for name in measures:
-        for path, system in systems.items():
-            if (measure := system.measures.get(name)) is None:
-                continue
-            row = [name, path, f"{measure.percent:.2f}", f"[ {measure.correct} / {measure.total} ]"]
-            row.append(f"{measure.balanced:.2f}")
-            if path == reference:
-                row += [""] * (1 + len(TESTED))
-            else:
-                first = base.measures.get(name)
-                row.append(f"{measure.percent - first.percent:+.2f}" if first else "-")
-                found = tests.get((name, path), ["-"] * len(TESTED))
-                row += [f"{x:.4f}" if isinstance(x, float) else str(x) for x in found]
-            cells.append(row)
+    for name, path, measure in found:
+        row = [name, path, f"{measure.percent:.2f}", f"[ {measure.correct} / {measure.total} ]"]
+        row.append(f"{measure.balanced:.2f}")
+        if path == reference:
+            row += [""] * (1 + len(TESTED))
+        else:
+            row.append(f"{measure.percent - first[name].percent:+.2f}" if name in first else "-")
+            tested = tests.get((name, path), ["-"] * len(TESTED))
+            row += [f"{x:.4f}" if isinstance(x, float) else str(x) for x in tested]
+        cells.append(row)
     return cells
 
 
@@ -60,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     print("\n".join(Table("", COLUMNS + TESTED, rows(systems, measures), left=2).lines()[2:]))
     first, *others = systems
     for name in others:
-        if not systems[name].first_predictions().same_tracks(systems[first].first_predictions()):
+        if not systems[name].tracks.same_tracks(systems[first].tracks):
             cli.warn(f"{name} was not scored on the tracks of {first}: no test, only numbers")
     return 0
 

@@ -44,10 +44,10 @@ def main(argv: list[str] | None = None) -> int:
     interval = [100 * end for end in interval_by_track(counts["frames_correct"], counts["frames"])]
     measures = [
         Measure("Frame_acc", confusion, {"by_track": interval}),
-        Measure("Seg_acc", by_vote.confusion, {"ties": sum(ties)}),
-        Measure("LogSeg_acc", by_log.confusion),
+        by_vote.measure("Seg_acc", ties=sum(ties)),
+        by_log.measure("LogSeg_acc"),
     ]
-    write_scores(args.out_dir, measures, {"Seg_acc": by_vote, "LogSeg_acc": by_log})
+    write_scores(args.out_dir, measures)
     return 0
 
 

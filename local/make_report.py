@@ -12,7 +12,7 @@ Usage: local/make_report.py [options] <data-dir> <exp> <model>...
 e.g.:  local/make_report.py --extra-conf conf/svm.conf data/synth exp/synth dnn1 lstm_512 sc
 """
 
-from local.report import figures, page, results
+from local.report import figures, results
 from local.report.experiments import load_runs
 from utils import cli
 from utils.provenance import read_texts
@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     drawn = args.exp.with_name(f"{args.exp.name}_summary") / "figures"
     out = args.exp.with_name(f"{args.exp.name}_report")
     errors = figures.draw(by_set[sets[0]], args.data_dir / sets[0], drawn, out, args.nj)
-    page.write(by_set, args.data_dir, drawn, errors, out)
+    results.write_page(by_set, args.data_dir, drawn, errors, out)
     cli.log(f"wrote {drawn} and {out}/index.html")
     return 0
 

@@ -60,11 +60,8 @@ def pool_scores(folds: Sequence[Scores], sources: Sequence[object]) -> Scores:
             raise UserError(
                 f"{source} has {has}, {sources[0]} {other}; run stages 7 to 9 of both folds again"
             )
-    predictions = {
-        name: pool_predictions([fold.predictions[name] for fold in folds], sources)
-        for name in first.predictions
-    }
-    measures = {}
+    measures: dict[str, Measure] = {}
+    votes = pool_predictions([fold.tracks for fold in folds], sources).counts
     for name in first.measures:
         parts = [fold.measures[name] for fold in folds]
         extra: dict[str, Any] = {"folds": [item.percent for item in parts]}
@@ -72,13 +69,14 @@ def pool_scores(folds: Sequence[Scores], sources: Sequence[object]) -> Scores:
         if "ties" in given:
             extra["ties"] = sum(given["ties"])
         if "by_track" in given:
-            votes = predictions["Seg_acc"].counts
             ends = interval_by_track(votes["frames_correct"], votes["frames"])
             extra["by_track"] = [100.0 * end for end in ends]
         if "notes" in given:
             extra["notes"] = "; ".join(f"fold {n}: {text}" for n, text in enumerate(given["notes"], start=1))
-        measures[name] = Measure(name, np.sum([item.confusion for item in parts], axis=0), extra)
-    return Scores(first.classes, measures, predictions)
+        found = [item.tracks for item in parts if item.tracks]
+        tracks = pool_predictions(found, sources) if found else None
+        measures[name] = Measure(name, np.sum([item.confusion for item in parts], axis=0), extra, tracks)
+    return Scores(measures)
 
 
 def pool_records(folds: Sequence[Path]) -> dict[str, Any]:
@@ -150,7 +148,7 @@ def main(argv: list[str] | None = None) -> int:
             if number and not parts[0].is_dir():
                 continue  # what has no network has no repetitions
             pooled = pool_scores([load_scores(path) for path in parts], parts)
-            write_scores(target / "score_test", list(pooled.measures.values()), pooled.predictions)
+            write_scores(target / "score_test", list(pooled.measures.values()))
             if record := pool_records(parts):
                 write_record(target, record)
             shown[target.name.removeprefix(f"{args.exp.name}_folds_")] = pooled

@@ -5,14 +5,14 @@ predictions), in itself and in sub-folders such as ``svm_lstm/``; with ``trainin
 commit, configuration and seed are taken; and, where it wants to show more, ``tables.json``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 from local.report import paper
-from steps.scoring.scores import ACCURACY, Measure, Predictions, Scores, read_scores
+from steps.scoring.scores import ACCURACY, Measure, Scores, read_scores
 from steps.scoring.significance import holm, mcnemar
 from utils import cli
 from utils.provenance import read_record
@@ -42,7 +42,7 @@ def load_scores(exp_dir: Path, test_set: str = "test") -> Scores:
     if not found.measures:
         raise cli.UserError(f"{exp_dir}: nothing of the set {test_set} was scored there; run stages 7 and 8")
     order = sorted(found.measures, key=[*EXPLANATIONS, *found.measures].index)
-    return Scores(found.classes, {name: found.measures[name] for name in order}, found.predictions)
+    return Scores({name: found.measures[name] for name in order})
 
 
 @dataclass(frozen=True)
@@ -113,31 +113,36 @@ def load_runs(prefix: Path, models: Sequence[str], num_seeds: int = 1, test_set:
         record = read_record(first)
         paths = [first, *(path for path in further if record.get("network") or path.is_dir())]
         runs.append(Run(model, first, record, tuple(load_scores(path, test_set) for path in paths)))
-        expected = runs[0].scores.first_predictions()
+        expected = runs[0].scores.tracks
         for path, scores in zip(paths, runs[-1].seeds, strict=True):
-            if not scores.first_predictions().same_tracks(expected):
+            if not scores.tracks.same_tracks(expected):
                 other = f"the tracks of {runs[0].path}; run stages 6 to 9 again for both"
                 raise cli.UserError(f"{path} was not scored on {other}")
     return runs
 
 
-def compare(family: str, pairs: Sequence[tuple[Any, Predictions, Any, Predictions]]) -> list[dict[str, Any]]:
-    """Test pairs of systems on the same tracks, each with its name, by McNemar's test.
+def compare(
+    family: str, pairs: Iterable[tuple[Any, Measure | None, Any, Measure | None]]
+) -> list[dict[str, Any]]:
+    """Test pairs of named accuracies that are of the same tracks by McNemar's test; others are left out.
 
     Returns of each pair what mcnemar.csv has; ``p_holm`` is adjusted over all pairs by Holm's method.
     """
-    names = ("family", "first", "second", "first_correct", "second_correct", "only_first", "only_second")
-    tests = [mcnemar(one.right, other.right) for _, one, _, other in pairs]
-    found = []
-    for (first, one, second, other), test, p in zip(pairs, tests, holm([x[2] for x in tests]), strict=True):
-        values = (family, first, second, int(one.right.sum()), int(other.right.sum()), *test, float(p))
-        found.append(dict(zip((*names, "p_value", "p_holm"), values, strict=True)))
-    return found
+    found: list[dict[str, Any]] = []
+    for first, measure, second, against in pairs:
+        one, other = measure and measure.tracks, against and against.tracks
+        if one and other and one.same_tracks(other):
+            only_first, only_second, p = mcnemar(one.right, other.right)
+            test = {"family": family, "first": first, "second": second}
+            test |= {"first_correct": int(one.right.sum()), "second_correct": int(other.right.sum())}
+            found.append({**test, "only_first": only_first, "only_second": only_second, "p_value": p})
+    adjusted = holm([test["p_value"] for test in found]).tolist()
+    return [{**test, "p_holm": p} for test, p in zip(found, adjusted, strict=True)]
 
 
 def test_families(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
     """Test (first seed) the families that were named before any result, as far as they were scored."""
-    found = {(run.model, name): table for run in runs for name, table in run.scores.predictions.items()}
+    found = {(run.model, name): item for run in runs for name, item in run.scores.measures.items()}
     lstms = [run.model for run in runs if run.kind == "LSTM"]
     ours = next((system for system in OURS if system in found), OURS[0])
     families = {
@@ -147,7 +152,9 @@ def test_families(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
         f"systems of others against {ours[0]}": [((name, "Seg_acc"), ours) for name in paper.SYSTEMS],
         "best against our other systems": [(OURS[0], OURS[1]), (OURS[0], MEAN_FRAME)],
     }
-    names = {system: " ".join(system).removesuffix("_acc") for system in found}
+
+    def names(system: tuple[str, str]) -> str:
+        return " ".join(system).removesuffix("_acc")
+
     for family, pairs in families.items():
-        known = [pair for pair in pairs if pair[0] in found and pair[1] in found]
-        yield from compare(family, [(names[a], found[a], names[b], found[b]) for a, b in known])
+        yield from compare(family, [(names(a), found.get(a), names(b), found.get(b)) for a, b in pairs])

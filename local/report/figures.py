@@ -68,7 +68,7 @@ def draw(runs: Sequence[Run], data_dir: Path, drawn: Path, out: Path, nj: int) -
     posteriors = shown.path / f"post_{data_dir.name}" / "post.scp"
     calls, errors = [], None
     if posteriors.is_file():
-        scp, table = f"scp:{posteriors}", shown.scores.predictions["Seg_acc"]
+        scp, table = f"scp:{posteriors}", shown.scores.tracks
         title = f"Figure 2. Scores of {shown.label} on the test set of {data_dir.parent.name}"
         calls.append(partial(draw_figure2, read_reference(data_dir), scp, title, drawn / "figure2"))
         shift = data_dir / "frame_shift"
@@ -230,11 +230,7 @@ def draw_training(curves: Mapping[str, Path], stem: Path) -> None:
         known = found["lr"] > 0
         rates = found["lr"][known]
         panels[2].step(steps[known], rates, where="mid", color=COLOURS[2])
-        if len(rates) and max(rates) > 5 * min(rates):
-            panels[2].set_yscale("log")
-        else:
-            panels[2].ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
-            panels[2].set_ylim(bottom=0.0)
+        panels[2].set_yscale("log")
         panels[0].set_ylabel(label.replace(" (", "\n("), fontsize=7.5)
         panels[0].xaxis.set_major_locator(MaxNLocator(integer=True))
         rows += [[label, *map(float, row)] for row in zip(*found.values(), strict=True)]

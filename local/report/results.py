@@ -1,12 +1,14 @@
-"""results.txt of every training, and the tables of all of them beside the paper's figures, by templates.
+"""results.txt of every training, the tables of all of them beside the paper's, and the page, by templates.
 
 There is no time in any of it and nothing is appended to: the same results are the same files.
 """
 
+import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
 
@@ -84,7 +86,7 @@ def write(by_set: Mapping[str, Sequence[Run]], data_dir: Path, exp: Path, extra:
         for number, path in enumerate(seed_paths(exp, run.model, len(run.seeds))):
             found = {name: scored[index].seeds[number] for name, scored in by_set.items()}
             for name, scores in found.items():
-                if (count := len(scores.first_predictions().utts)) != tracks[name]:
+                if (count := len(scores.tracks.utts)) != tracks[name]:
                     has = f"{count} tracks were scored, {data_dir / name} has {tracks[name]}"
                     raise UserError(f"{path}: {has}; run stages 6 to 8 again")
             if (path / f"score_{OUT_OF_FOLD}").is_dir():
@@ -109,6 +111,27 @@ def write(by_set: Mapping[str, Sequence[Run]], data_dir: Path, exp: Path, extra:
     atomic.write_json(out / "results.json", summary)
 
 
-def _write(path: Path, text: str) -> None:
+def write_page(
+    by_set: Mapping[str, Sequence[Run]], data_dir: Path, figures: Path, errors: object, out: Path
+) -> None:
+    """Write ``out``/index.html about experiments by test set, the paper's first, and their figures."""
+
+    def read(path: Path) -> str:
+        return base64.b64encode(path.read_bytes()).decode("ascii")
+
+    def links(run: Run) -> list[tuple[Path, str]]:
+        files = [run.path / "results.txt", *sorted(run.path.glob("log/*.log"))]
+        return [(path, quote(f"../{path.relative_to(out.parent)}")) for path in files if path.is_file()]
+
+    (test_set, runs), *others = by_set.items()
+    content = {"corpus": data_dir.name, "data_dir": data_dir, "test_set": test_set, "runs": runs}
+    content |= {"others": others, "figures": figures, "errors": errors, "slip": paper.SLIP}
+    content["sets"] = [name for name in ("train", *by_set) if (data_dir / name).is_dir()]
+    functions = [read, links, test_families, overlap_line, provenance]
+    content |= {"commit": git_commit(), "tables": tables, **{f.__name__: f for f in functions}}
+    _write(out / "index.html", render("page.html.j2", **content), end="")
+
+
+def _write(path: Path, text: str, end: str = "\n") -> None:
     with atomic.replacing(path) as file:
-        file.write(f"{text}\n")
+        file.write(text + end)

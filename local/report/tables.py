@@ -128,7 +128,7 @@ def table4(runs: Sequence[Run]) -> Table:
 def set_table(runs: Sequence[Run], name: str) -> Table:
     """Return every accuracy on a test set that the paper has no figures for."""
     measures = [item for item in EXPLANATIONS if any(run.repeated(item) for run in runs)]
-    total = len(runs[0].scores.first_predictions().utts)
+    total = len(runs[0].scores.tracks.utts)
     title = f"Test set {name}, {total} tracks, not in the paper: every accuracy (%, {_how(runs)})"
     rows = [[run.label, *(run.cell(measure) for measure in measures)] for run in runs]
     return Table(title, ("model", *measures), rows)
@@ -212,8 +212,8 @@ def confusion_table(measure: Measure, classes: Sequence[str], labels: Sequence[s
 def calibration_tables(scores: Scores) -> list[Table]:
     """Return how often hypotheses of each confidence are right, where there are probabilities."""
     found = []
-    for name, table in scores.predictions.items():
-        if table.probabilities:
+    for name, measure in scores.measures.items():
+        if (table := measure.tracks) and table.probabilities:
             confidence = np.take_along_axis(table.scores, table.hyp[:, None], axis=1)[:, 0]
             bins = reliability(confidence, table.right)
             rows = [[f"{b.low:.1f} - {b.high:.1f}", str(b.tracks), *(percent(100 * x) for x in b[3:])]
@@ -240,7 +240,7 @@ def extra_tables(folder: Path) -> list[Table]:
 
 def caveats(runs: Sequence[Run], corpus: str) -> list[str]:
     """Return what a reader must know before comparing our columns with the paper's."""
-    total = len(runs[0].scores.first_predictions().utts)
+    total = len(runs[0].scores.tracks.utts)
     lines = []
     if corpus.endswith("_folds"):
         lines.append("The paper divides its corpus once; its figures are not of a cross-validation.")

@@ -4,7 +4,7 @@ A folder holds accuracy.json, confusion counts by accuracy, and predictions_<acc
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, stdev
@@ -34,6 +34,34 @@ def balanced_accuracy(confusion: np.ndarray) -> float:
     return float(np.mean(np.diag(confusion)[present] / totals[present]))
 
 
+@dataclass(frozen=True)
+class Predictions:
+    """Hypotheses of one system for tracks in C-sorted order."""
+
+    classes: tuple[str, ...]
+    utts: tuple[str, ...]
+    ref: np.ndarray  # true class indices, int of shape (num_tracks,)
+    hyp: np.ndarray  # hypothesised class indices, int of shape (num_tracks,)
+    scores: np.ndarray  # scores by class, float64 of shape (num_tracks, C)
+    counts: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Further integer columns by name, each of shape (num_tracks,)."""
+    probabilities: bool = False  # whether the scores are probabilities
+
+    @property
+    def right(self) -> np.ndarray:
+        """Whether each track is right, bool of shape (num_tracks,)."""
+        return self.ref == self.hyp
+
+    def measure(self, name: str, **extra: Any) -> "Measure":
+        """Return the accuracy of these hypotheses."""
+        return Measure(name, confusion_matrix(self.ref, self.hyp, len(self.classes)), extra, self)
+
+    def same_tracks(self, other: "Predictions") -> bool:
+        """Return whether another system was scored on the same tracks with the same labels."""
+        ours, theirs = (self.classes, self.utts), (other.classes, other.utts)
+        return ours == theirs and np.array_equal(self.ref, other.ref)
+
+
 @dataclass
 class Measure:
     """One accuracy with the counts behind it."""
@@ -43,6 +71,7 @@ class Measure:
     extra: dict[str, Any] = field(default_factory=dict)
     """``by_track``: a second 95 % interval, that takes tracks as the trials; ``ties``: tracks without a
     clear majority; ``folds``: percent in each fold of a cross-validation; ``notes``: how it was made."""
+    tracks: Predictions | None = None  # behind the counts, unless they are of frames
 
     def __post_init__(self) -> None:
         self.correct, self.total = int(np.trace(self.confusion)), int(self.confusion.sum())
@@ -67,35 +96,6 @@ class Measure:
         text += " by_track95 [ {:.2f} {:.2f} ]".format(*by_track) if by_track else ""
         text += f" balanced {self.balanced:.2f}{'' if ties is None else f' ties {ties}'}"
         return text + (f" folds {fmean(folds):.2f} ± {stdev(folds):.2f}" if folds else "")
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """Hypotheses of one system for tracks in C-sorted order."""
-
-    classes: tuple[str, ...]
-    utts: tuple[str, ...]
-    ref: np.ndarray  # true class indices, int of shape (num_tracks,)
-    hyp: np.ndarray  # hypothesised class indices, int of shape (num_tracks,)
-    scores: np.ndarray  # scores by class, float64 of shape (num_tracks, C)
-    counts: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Further integer columns by name, each of shape (num_tracks,)."""
-    probabilities: bool = False  # whether the scores are probabilities
-
-    @property
-    def right(self) -> np.ndarray:
-        """Whether each track is right, bool of shape (num_tracks,)."""
-        return self.ref == self.hyp
-
-    @property
-    def confusion(self) -> np.ndarray:
-        """Confusion counts, int64 of shape (C, C)."""
-        return confusion_matrix(self.ref, self.hyp, len(self.classes))
-
-    def same_tracks(self, other: "Predictions") -> bool:
-        """Return whether another system was scored on the same tracks with the same labels."""
-        ours, theirs = (self.classes, self.utts), (other.classes, other.utts)
-        return ours == theirs and np.array_equal(self.ref, other.ref)
 
 
 def write_predictions(path: Path, table: Predictions) -> None:
@@ -133,29 +133,32 @@ def read_predictions(path: Path) -> Predictions:
 
 @dataclass(frozen=True)
 class Scores:
-    """Accuracies of the same tracks by name, and the hypotheses behind those that are of tracks."""
+    """Accuracies of the same tracks by name."""
 
-    classes: tuple[str, ...]
     measures: dict[str, Measure]
-    predictions: dict[str, Predictions]
 
-    def first_predictions(self) -> Predictions:
-        """Return any of the prediction tables; all are of the same tracks."""
-        return next(iter(self.predictions.values()))
+    @property
+    def tracks(self) -> Predictions:
+        """Any of the tables of hypotheses; all are of the same tracks."""
+        return next(measure.tracks for measure in self.measures.values() if measure.tracks)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return self.tracks.classes
 
 
-def write_scores(folder: Path, measures: list[Measure], predictions: dict[str, Predictions]) -> None:
+def write_scores(folder: Path, measures: Sequence[Measure]) -> None:
     """Write accuracy.json and the predictions, which are named as their accuracies are."""
-    for name, table in predictions.items():
-        write_predictions(folder / f"predictions_{name}.tsv", table)
-    content = [
-        {"name": m.name, "correct": m.correct, "confusion": m.confusion.tolist(), "extra": m.extra}
-        for m in measures
-    ]
-    classes = list(next(iter(predictions.values())).classes)
+    content = []
+    for m in measures:
+        if m.tracks:
+            write_predictions(folder / f"predictions_{m.name}.tsv", m.tracks)
+        entry = {"name": m.name, "correct": m.correct, "confusion": m.confusion.tolist(), "extra": m.extra}
+        content.append(entry)
+        cli.log(m.counts())
+    classes = Scores({m.name: m for m in measures}).classes
     atomic.write_json(folder / ACCURACY, {"classes": classes, "measures": content})
-    for measure in measures:
-        cli.log(measure.counts())
 
 
 def write_decisions(
@@ -167,11 +170,12 @@ def write_decisions(
     probabilities: bool = False,
 ) -> None:
     """Write the results of accuracies whose scores (num_tracks, C) decide each track by the largest."""
-    truth, found = (reference.classes, tuple(reference.genre), reference.labels), {}
+    truth = reference.classes, tuple(reference.genre), reference.labels
+    measures = []
     for name, values in scores.items():
-        found[name] = Predictions(*truth, values.argmax(axis=1), values, probabilities=probabilities)
-    measures = [Measure(name, table.confusion, {"notes": notes[name]}) for name, table in found.items()]
-    write_scores(folder, measures, found)
+        table = Predictions(*truth, values.argmax(axis=1), values, probabilities=probabilities)
+        measures.append(table.measure(name, notes=notes[name]))
+    write_scores(folder, measures)
 
 
 def _read_measures(path: Path) -> tuple[tuple[str, ...], list[Measure]]:
@@ -189,20 +193,17 @@ def _read_measures(path: Path) -> tuple[tuple[str, ...], list[Measure]]:
 
 def read_scores(*folders: Path) -> Scores:
     """Read what was scored in some folders; UserError unless it is of the same tracks, classes and run."""
-    classes: tuple[str, ...] = ()
-    measures: dict[str, Measure] = {}
-    predictions: dict[str, Predictions] = {}
+    scores = Scores({})
     for folder in folders:
-        here, found = _read_measures(folder / ACCURACY)
-        classes = classes or here
+        classes, found = _read_measures(folder / ACCURACY)
         for measure in found:
-            measures[measure.name] = measure
+            scores.measures[measure.name] = measure
             file = folder / f"predictions_{measure.name}.tsv"
             if len(found) > 1 and not file.is_file():
                 continue  # of frames
-            table = predictions[measure.name] = read_predictions(file)
-            if table.classes != classes or not table.same_tracks(next(iter(predictions.values()))):
+            measure.tracks = table = read_predictions(file)
+            if table.classes != classes or not table.same_tracks(scores.tracks):
                 raise UserError(f"{file}: not of the tracks and classes of the others there; score again")
-            if not np.array_equal(table.confusion, measure.confusion):
+            if not np.array_equal(table.measure("").confusion, measure.confusion):
                 raise UserError(f"{file}: does not agree with {ACCURACY} beside it; score again")
-    return Scores(classes, measures, predictions)
+    return scores

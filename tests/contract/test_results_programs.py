@@ -17,7 +17,7 @@ from local.report.tables import EXTRA_TABLES
 from steps import archive
 from steps.classifiers.model import read_ensemble
 from steps.scoring.reference import read_reference
-from steps.scoring.scores import Measure, Predictions, read_predictions, write_scores
+from steps.scoring.scores import Predictions, read_predictions, write_scores
 from tests.fixtures.scoring import scoring_tree as toy
 from utils import atomic, tables
 from utils.cli import UserError
@@ -54,8 +54,7 @@ def add_system(root: Path, name: str, wrong: int, **record: object) -> Path:
     scores = np.full((len(ref), 6), 0.04)
     scores[np.arange(len(ref)), hyp] = 0.8
     table = Predictions(toy.CLASSES, tuple(labels), ref, hyp, scores, probabilities=True)
-    measure = Measure("Seg_acc", table.confusion, {"notes": "made up"})
-    write_scores(exp / "score_test", [measure], {"Seg_acc": table})
+    write_scores(exp / "score_test", [table.measure("Seg_acc", notes="made up")])
     write_record(exp, {**training_record([], 5), **record})
     return exp
 
@@ -273,11 +272,11 @@ def test_what_does_not_belong_together_is_refused(copy):
     shutil.copy(copy / "exp/toy_dnn1/score_test/accuracy.json", exp / "score_test")
     with pytest.raises(UserError, match=r"does not agree with accuracy\.json"):
         toy.write_results(data, copy / "exp/toy", "lstm_512")
-    table = load_scores(copy / "exp/toy_sc").predictions["ScSeg_acc"]
+    table = load_scores(copy / "exp/toy_sc").tracks
     rest = {name: getattr(table, name)[1:] for name in ("utts", "ref", "hyp", "scores")}
     cut = dataclasses.replace(table, **rest)
     other = copy / "exp/toy_sc/svm_sc/score_test"
-    write_scores(other, [Measure("ScSeg_acc", cut.confusion)], {"ScSeg_acc": cut})
+    write_scores(other, [cut.measure("ScSeg_acc")])
     with pytest.raises(UserError, match="toy_sc: 36 tracks were scored, .*/test has 37"):
         toy.write_results(data, copy / "exp/toy", "sc")
     with pytest.raises(UserError, match="toy_sc was not scored on the tracks of .*toy_dnn1"):

@@ -71,12 +71,12 @@ def test_line_begins_as_the_contract_says():
 
 def test_scores_survive_their_files(tmp_path):
     table = _predictions([0, 1, 1, 1])
-    seg = scores.Measure("Seg_acc", table.confusion, {"ties": 1, "notes": "how"})
+    seg = table.measure("Seg_acc", ties=1, notes="how")
     frames = scores.Measure("Frame_acc", np.array([[3, 1], [0, 2]]))
-    write_scores(tmp_path, [frames, seg], {"Seg_acc": table})
+    write_scores(tmp_path, [frames, seg])
     back = read_scores(tmp_path)
     assert back.classes == ("x", "y") and list(back.measures) == ["Frame_acc", "Seg_acc"]
-    assert back.measures["Seg_acc"].line() == seg.line() and list(back.predictions) == ["Seg_acc"]
+    assert back.measures["Seg_acc"].line() == seg.line() and not back.measures["Frame_acc"].tracks
     assert json.loads((tmp_path / "accuracy.json").read_text())["measures"][0]["correct"] == 5
     write_predictions(tmp_path / "predictions_Seg_acc.tsv", _predictions([0, 0, 1, 1]))
     with pytest.raises(UserError, match="does not agree"):
@@ -142,13 +142,13 @@ def test_predictions_survive_their_file(tmp_path):
     ]
     back = read_predictions(tmp_path / "p.tsv")
     assert back.utts == predictions.utts and back.counts["tie"].tolist() == [0, 1, 2, 3]
-    assert back.confusion.tolist() == [[1, 1], [0, 2]] and not back.probabilities
+    assert back.measure("").confusion.tolist() == [[1, 1], [0, 2]] and not back.probabilities
     write_predictions(tmp_path / "p.tsv", dataclasses.replace(predictions, probabilities=True))
     assert read_predictions(tmp_path / "p.tsv").probabilities
 
 
 def test_pairs_are_corrected_as_one_family():
-    a, b, c = (_predictions(hyp) for hyp in ([0, 0, 1, 1], [1, 1, 1, 1], [0, 0, 1, 1]))
+    a, b, c = (_predictions(hyp).measure("Seg_acc") for hyp in ([0, 0, 1, 1], [1, 1, 1, 1], [0, 0, 1, 1]))
     pairs = compare("all", [("A", a, "B", b), ("A", a, "C", c), ("B", b, "C", c)])
     assert [pair["p_value"] for pair in pairs] == [0.5, 1.0, 0.5]
     assert [pair["p_holm"] for pair in pairs] == [1.0, 1.0, 1.0]

@@ -1,5 +1,6 @@
 """The paper's numbers, the tables made beside them, and pooled folds, against numbers worked out by hand."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -28,8 +29,7 @@ def test_the_papers_tables_agree_with_themselves():
 
 def _scores(confusions) -> Scores:
     table = Predictions(("a", "b"), UTTS, np.zeros(4, int), np.zeros(4, int), np.zeros((4, 2)))
-    measures = {key: Measure(key, np.array(value)) for key, value in confusions.items()}
-    return Scores(("a", "b"), measures, {"Seg_acc": table})
+    return Scores({key: Measure(key, np.array(value), {}, table) for key, value in confusions.items()})
 
 
 def _run(tmp_path, name, confusions, *network) -> Run:
@@ -105,9 +105,9 @@ def votes(utts: str, ref: list[int], hyp: list[int], frames: list[int], right: l
 def fold(frames: list[list[int]], by_vote: Predictions, ties: int) -> Scores:
     measures = {
         "Frame_acc": Measure("Frame_acc", np.array(frames), {"by_track": [1.0, 2.0]}),
-        "Seg_acc": Measure("Seg_acc", by_vote.confusion, {"ties": ties, "notes": f"C {ties}"}),
+        "Seg_acc": by_vote.measure("Seg_acc", ties=ties, notes=f"C {ties}"),
     }
-    return Scores(CLASSES, measures, {"Seg_acc": by_vote})
+    return Scores(measures)
 
 
 FIRST = fold([[10, 0], [4, 6]], votes("t1 t3 t5", [0, 1, 1], [0, 1, 0], [10, 6, 4], [10, 6, 0]), 1)
@@ -138,7 +138,7 @@ def test_intervals_are_of_the_pooled_trials():
 
 
 def test_tracks_stand_in_c_order_with_their_own_rows():
-    table = pool_scores([FIRST, SECOND], NAMES).predictions["Seg_acc"]
+    table = pool_scores([FIRST, SECOND], NAMES).tracks
     assert table.utts == ("t1", "t2", "t3", "t4", "t5")
     assert table.ref.tolist() == [0, 0, 1, 1, 1]
     assert table.hyp.tolist() == [0, 0, 1, 1, 0]
@@ -149,11 +149,12 @@ def test_tracks_stand_in_c_order_with_their_own_rows():
 def test_folds_that_do_not_fit_are_refused():
     again = votes("t1", [0], [0], [3], [3])
     with pytest.raises(UserError, match="second: track 't1' was also tested in first"):
-        pool_predictions([FIRST.predictions["Seg_acc"], again], ["first", "second"])
-    lacking = Scores(CLASSES, {"Seg_acc": SECOND.measures["Seg_acc"]}, SECOND.predictions)
+        pool_predictions([FIRST.tracks, again], ["first", "second"])
+    lacking = Scores({"Seg_acc": SECOND.measures["Seg_acc"]})
     with pytest.raises(UserError, match="f2 has Seg_acc of a b, f1 Frame_acc Seg_acc of a b;"):
         pool_scores([FIRST, lacking], NAMES)
-    renamed = Scores(("a", "c"), SECOND.measures, SECOND.predictions)
+    other = dataclasses.replace(SECOND.tracks, classes=("a", "c")).measure("Seg_acc")
+    renamed = Scores({**SECOND.measures, "Seg_acc": other})
     with pytest.raises(UserError, match="f2 has Frame_acc Seg_acc of a c"):
         pool_scores([FIRST, renamed], NAMES)
 
