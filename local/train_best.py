@@ -2,8 +2,8 @@
 """Train the system `best`: shrinkage LDAs on pieces of each track and on the order of its frames.
 
 Reads utt2genre, utt2spk and the frames of <data-dir>/train that conf/best/best.conf names, and with
---networks "A B" the out-of-fold posteriors <exp>_A/post_train_crossfit/post.scp; networks of --dnn-config,
---lstm-config and --attention-config are trained here (steps/classifiers/networks.py). Settings, parts and
+--networks "A B" the out-of-fold posteriors <exp>_A/post_train_crossfit/post.scp; networks that see whole
+tracks are trained here, one for each --network-config (steps/classifiers/networks.py). Settings, parts and
 calibration are chosen by cross-validation on these tracks, by artist where artists are known. Writes
 <exp>_best/best.npz, training.json and score_train/: predictions of the training tracks, each by LDAs, parts
 and calibration that it had no part in.
@@ -38,8 +38,6 @@ from steps.scoring.scores import write_decisions
 from steps.scoring.svm import make_folds, positive_floats
 from utils import cli, provenance
 
-NETWORKS = ("dnn", "lstm", "attention")
-"""Of conf/best."""
 NETWORK_FOLDS = 5
 
 
@@ -72,8 +70,8 @@ def get_parser() -> cli.KaldiParser:
     add("--further-doubt", type=cli.finite_float, default=1.0, help=f"{text}: further ones, networks")
     add("--seed", type=int, default=777, help="of the folds")
     add("--networks", default="", metavar='"A B"', help="networks with out-of-fold posteriors")
-    for name in NETWORKS:
-        add(f"--{name}-config", default="", metavar="FILE", help=f"networks {name} of conf/best take part")
+    text = "as conf/best/attention.conf, once for each network that takes part"
+    add("--network-config", action="append", default=[], metavar="FILE", help=text)
     return parser
 
 
@@ -98,30 +96,25 @@ def train_networks(
     reference: Reference, labels: np.ndarray, args: argparse.Namespace
 ) -> Iterator[tuple[Part, np.ndarray]]:
     """Cross-fit the networks that have a configuration; return them and log posteriors of their tracks."""
-    if not network_configs(args):
+    if not args.network_config:
         return  # without torch, which takes seconds to import
     from steps.classifiers.networks import NetworkOptions, cross_fit
 
     folds, _ = split(reference, labels, NETWORK_FOLDS, args.seed)
-    for name, path in network_configs(args).items():
+    for path in args.network_config:
         parser = cli.KaldiParser("conf/best/<network>.conf", "Networks that see whole tracks.")
         for item in fields(NetworkOptions):
             kind = positive_floats if isinstance(item.default, tuple) else type(item.default)
             parser.add_argument(f"--{item.name.replace('_', '-')}", type=kind, default=item.default)
         values = vars(parser.parse_args(["--config", path]))
         options = NetworkOptions(**{item.name: values[item.name] for item in fields(NetworkOptions)})
-        (part,) = known_parts((Part(name, options.feats, 0.0, NETWORK),), reference.path)
+        (part,) = known_parts((Part(Path(path).stem, options.feats, 0.0, NETWORK),), reference.path)
 
         def read(feats: str = part.feats) -> Iterator[np.ndarray]:
             return (frames for _, frames in read_frames(reference, feats))  # as sorted as utt2genre
 
         arrays, held = cross_fit(read, labels, len(reference.classes), folds, options)
         yield replace(part, arrays=arrays), held
-
-
-def network_configs(args: argparse.Namespace) -> dict[str, str]:
-    """Return the configurations of the networks that may take part, by name."""
-    return {name: path for name in NETWORKS if (path := getattr(args, f"{name}_config"))}
 
 
 def split(reference: Reference, labels: np.ndarray, folds: int, seed: int) -> tuple[Folds, str]:
@@ -140,7 +133,8 @@ def train_system(reference: Reference, args: argparse.Namespace) -> tuple[Traine
     """
     labels = reference.labels
     folds, how = split(reference, labels, args.folds, args.seed)
-    names = [part.name for part in args.parts + args.further_parts] + list(network_configs(args))
+    names = [part.name for part in args.parts + args.further_parts]
+    names += [Path(path).stem for path in args.network_config]
     if len(set(names)) < len(names):
         raise cli.UserError(f"--parts, --further-parts: a name stands twice in '{' '.join(names)}'")
     posteriors = f"{args.exp}_{{}}/post_train_crossfit/post.scp"
@@ -179,7 +173,7 @@ def main(argv: list[str] | None = None) -> int:
     write_decisions(out / "score_train", reference, {"Seg_acc": np.exp(held)}, how, probabilities=True)
     write_ensemble(out / "best.npz", trained.ensemble)
     chosen = {part.name: part.setting for part in trained.ensemble.members}
-    texts = [*filter(None, [args.config]), *network_configs(args).values()]
+    texts = [*filter(None, [args.config]), *args.network_config]
     record = provenance.training_record(texts, args.seed, notes=notes, shrinkages=chosen)
     provenance.write_record(out, record)
     cli.log(f"{notes}; wrote {out}/best.npz")

@@ -26,8 +26,10 @@ def main(argv: list[str] | None = None) -> int:
     reference = read_reference(args.data_dir)
     tracks = open_tracks(reference, args.feats_dir, system.KINDS)
     model = registry.read_arrays(args.exp_dir / "model.npz")
-    scores = {name: scores_of(model, tracks) for name, scores_of in system.SCORES.items()}
-    write_decisions(args.out_dir, reference, scores, system.NOTES)
+    scores = {name: scores_of(model, tracks) for name, (scores_of, _) in system.SCORES.items()}
+    write_decisions(
+        args.out_dir, reference, scores, {name: note for name, (_, note) in system.SCORES.items()}
+    )
     return 0
 
 

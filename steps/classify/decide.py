@@ -202,7 +202,7 @@ def open_published(system: TrainedSystem, use_gpu: str) -> tuple[Callable[[wav.S
     model = registry.read_arrays(system.parts["model.npz"])
     network = registry.read_arrays(system.parts["network.npz"]) if "network.npz" in system.parts else {}
     options = registry.read_options(system.kind, system.parts["system.conf"], use_gpu)
-    scores_of = next(iter(module.SCORES.values()))
+    scores_of, _note = next(iter(module.SCORES.values()))
 
     def features(signal: wav.Samples) -> Frames:
         found = module.features(signal, options, network)

@@ -9,7 +9,7 @@ bases of a track decide. Bands, segments, rank, divergence, number of Gaussians 
 from memory or our choice [O].
 """
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Iterator
 
 import numpy as np
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from steps import mapped
 from steps.scattering.wav import Signal
 from steps.systems import spectra
-from steps.systems.tracks import Arrays, Tracks
+from steps.systems.tracks import Arrays, Options, Tracks
 from utils import cli
 
 FRAME, HOP, NUM_FFT = 660, 220, 1024  # 30 ms, 10 ms
@@ -30,24 +30,21 @@ TOGETHER = 1024
 """Segments that are factorised together, and cease to be together: eight and a half minutes [O]."""
 EPSILON = 1e-10
 CHECK_EVERY, TOLERANCE = 10, 1e-4
-
-
-def add_options(parser: ArgumentParser) -> None:
-    """Add the options of this system."""
-    add = parser.add_argument
-    add("--rank", type=cli.positive_int, default=3, help="bases of a segment")
-    add("--max-iters", type=cli.positive_int, default=100, help="updates of the factorisation")
-    add("--num-ceps", type=cli.positive_int, default=20, help="cosine coefficients without the 0th")
-    add("--num-gauss", type=cli.positive_int, default=32, help="Gaussians of a genre")
-    add("--num-init", type=cli.positive_int, default=3, help="starts of a mixture")
-    add("--max-vectors", type=cli.positive_int, default=200_000, help="of a genre in training")
+OPTIONS: Options = {
+    "rank": (cli.positive_int, 3, "bases of a segment"),
+    "max-iters": (cli.positive_int, 100, "updates of the factorisation"),
+    "num-ceps": (cli.positive_int, 20, "cosine coefficients without the 0th"),
+    "num-gauss": (cli.positive_int, 32, "Gaussians of a genre"),
+    "num-init": (cli.positive_int, 3, "starts of a mixture"),
+    "max-vectors": (cli.positive_int, 200_000, "of a genre in training"),
+}
 
 
 def segments(signal: Signal) -> NDArray[np.float32]:
     """Return band energies of half-second segments, (num_segments, 30, 50); a short track is filled up."""
     window = np.hamming(FRAME)
     # Quarter octaves from 62.5 Hz to 8 kHz, what is below and what is above.
-    filters = spectra.shared_bands(spectra.octave_edges(62.5, 8000.0, 0.25), NUM_FFT)
+    filters = spectra.octave_bands(0.25, NUM_FFT)
     blocks = spectra.frame_blocks(signal, FRAME, HOP)
     bands = (spectra.power_spectrum(some, window, NUM_FFT) @ filters for some in blocks)
     found = (segment[np.newaxis] for segment in spectra.windows(bands, SEGMENT, SEGMENT))
@@ -166,5 +163,4 @@ def scores(model: Arrays, tracks: Tracks) -> NDArray:
 
 
 KINDS = ("bases",)
-SCORES = {"Seg_acc": scores}
-NOTES = {"Seg_acc": "hol2008 from its abstract: bands, rank and mixtures are our choice"}
+SCORES = {"Seg_acc": (scores, "hol2008 from its abstract: bands, rank and mixtures are our choice")}

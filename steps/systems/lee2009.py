@@ -8,7 +8,7 @@ keep its 23 ms, the octave bands end at 11 025 Hz (18 values of OSC instead of 2
 envelope at 8 kHz (17 values of NASE instead of 19). So there are 112, 104 and 100 values, 316 in all.
 """
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from functools import cache
 
@@ -19,7 +19,7 @@ from scipy.spatial.distance import cdist
 
 from steps.scattering.wav import Signal
 from steps.systems import spectra
-from steps.systems.tracks import Arrays, Tracks
+from steps.systems.tracks import Arrays, Options, Tracks
 
 FRAME, HOP = 512, 256
 PRE_EMPHASIS = 0.95  # [P]
@@ -32,6 +32,7 @@ NULL = 1e-6
 """Singular values of the standardised scatter within classes below this are its null directions."""
 FLOOR = 1e-12
 PARTS = ("mfcc", "osc", "nase")
+OPTIONS: Options = {}  # the publication tunes nothing
 
 
 @cache
@@ -53,7 +54,7 @@ def octave_slices() -> list[slice]:
 @cache
 def envelope_bands() -> NDArray[np.float32]:
     """Return MPEG-7's half-octave bands from 62.5 Hz to 8 kHz with what is below and above, (257, 16)."""
-    return spectra.shared_bands(spectra.octave_edges(62.5, 8000.0, 0.5), FRAME)
+    return spectra.octave_bands(0.5, FRAME)
 
 
 def mfcc(power: NDArray) -> NDArray:
@@ -113,10 +114,6 @@ def contrast_statistics(spectrum: NDArray) -> NDArray:
             for reduced in (matrix.mean(axis=axis), matrix.std(axis=axis))
         ]
     )
-
-
-def add_options(_parser: ArgumentParser) -> None:
-    """Add nothing: the publication tunes nothing."""
 
 
 def features(signal: Signal, _options: Namespace, _network: Arrays) -> dict[str, NDArray]:
@@ -180,5 +177,4 @@ def scores(model: Arrays, tracks: Tracks) -> NDArray:
 
 
 KINDS = ("modulation",)
-SCORES = {"Seg_acc": scores}
-NOTES = {"Seg_acc": "lee2009 at 22 050 Hz: 316 values instead of 332"}
+SCORES = {"Seg_acc": (scores, "lee2009 at 22 050 Hz: 316 values instead of 332")}

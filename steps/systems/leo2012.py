@@ -7,7 +7,7 @@ from memory of the abstract; the pivots at the median distance are those of Schn
 (ISMIR 2009) [S]; equal weights of the three streams, 40 axes and 10 % candidates are our choice [O].
 """
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -18,7 +18,7 @@ from scipy.spatial.distance import cdist
 from steps import mapped
 from steps.scattering.wav import Signal
 from steps.systems import spectra
-from steps.systems.tracks import Arrays, Tracks
+from steps.systems.tracks import Arrays, Options, Tracks
 from utils import cli
 
 FRAME, HOP = 1024, 512  # [O], with a Hann window
@@ -29,12 +29,10 @@ ROWS = 1 << 14
 """Frames whose cepstra are in memory together."""
 Distances = Callable[[int], NDArray]
 """Distances from the pivot with this number to all objects of a set."""
-
-
-def add_options(parser: ArgumentParser) -> None:
-    """Add the options of this system."""
-    parser.add_argument("--num-axes", type=cli.positive_int, default=40, help="of FastMap")
-    parser.add_argument("--candidates", type=cli.finite_float, default=0.1, help="share that is refined")
+OPTIONS: Options = {
+    "num-axes": (cli.positive_int, 40, "of FastMap"),
+    "candidates": (cli.finite_float, 0.1, "share that is refined"),
+}
 
 
 def mel_powers(signal: Signal) -> NDArray[np.float32]:
@@ -202,8 +200,7 @@ def full_scan_scores(model: Arrays, tracks: Tracks) -> NDArray:
 
 
 KINDS = ("gaussians",)
-SCORES = {"Seg_acc": scores, "FullSeg_acc": full_scan_scores}
-NOTES = {
-    "Seg_acc": "leo2012 from its abstract: FastMap filter, exact divergences, 1-NN",
-    "FullSeg_acc": "leo2012 without the filter: the exact divergence to every training track",
+SCORES = {
+    "Seg_acc": (scores, "leo2012 from its abstract: FastMap filter, exact divergences, 1-NN"),
+    "FullSeg_acc": (full_scan_scores, "leo2012 without the filter: the divergence to every training track"),
 }

@@ -2,8 +2,8 @@
 
 A system is a module of this package with ``KINDS`` (of features that it decides by), ``features(signal,
 options, network)`` (a matrix of each kind, from one pass over the signal), ``fit(tracks, options)`` (named
-arrays), ``SCORES`` (accuracy -> what gives the scores of shape (n, C) from ``(arrays, tracks)``; the first is
-the published rule), ``NOTES`` (accuracy -> what results.txt says beside it) and ``add_options(parser)``.
+arrays), ``SCORES`` (accuracy -> what gives the scores of shape (n, C) from ``(arrays, tracks)``, and what
+results.txt says beside it; the first is the published rule) and ``OPTIONS``.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -40,8 +40,8 @@ def parse(parser: cli.KaldiParser, argv: Sequence[str]) -> Namespace:
     parser.add_argument("--system", choices=NAMES, required=True, help="which of the systems")
     parser.add_argument("--seed", type=int, default=777, help="of everything random")
     parser.add_argument("--use-gpu", choices=("yes", "no", "optional"), default="no", help="for sig2014")
-    if name in NAMES:
-        load(name).add_options(parser)
+    for option, (kind, default, text) in load(name).OPTIONS.items() if name in NAMES else ():
+        parser.add_argument(f"--{option}", type=kind, default=default, help=text)
     return parser.parse_args(argv)
 
 

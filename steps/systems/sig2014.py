@@ -11,7 +11,7 @@ but for fewer epochs and smaller batches [O]; activations of all layers, mean an
 every 100 [S]; 500 trees [S]; a track is decided by the majority of its windows [S].
 """
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -24,7 +24,7 @@ from steps import mapped
 from steps.nnet1.options import open_device
 from steps.scattering.wav import Signal
 from steps.systems import spectra
-from steps.systems.tracks import Arrays, Tracks
+from steps.systems.tracks import Arrays, Options, Tracks
 from utils import cli, progress
 
 FRAME, HOP = 1024, 512
@@ -35,26 +35,23 @@ AT_ONCE = 200  # windows that go down the trees together
 FIRST_MOMENTUM, LAST_MOMENTUM, RAMP = 0.5, 0.9, 0.25
 LAST_RATE = 0.01
 """Share of the learning rate that is left at the end of the linear decay."""
+OPTIONS: Options = {
+    "num-units": (cli.positive_int, 500, "of each hidden layer"),
+    "drop-rate": (cli.finite_float, 0.25, "of hidden outputs"),
+    "learn-rate": (cli.finite_float, 0.1, "initial one"),
+    "batch-size": (cli.positive_int, 200, "frames of an update"),
+    "max-epochs": (cli.positive_int, 40, "passes over the frames"),
+    "patience": (cli.positive_int, 10, "epochs without a better one"),
+    "frames-per-track": (cli.positive_int, 300, "to train on"),
+    "windows-per-track": (cli.positive_int, 50, "to grow trees on"),
+    "num-trees": (cli.positive_int, 500, "of the forest"),
+}
 
 
 def select_device(use_gpu: str) -> torch.device:
     """Return the device of training and activations."""
     torch.set_num_threads(1)
     return open_device(use_gpu)
-
-
-def add_options(parser: ArgumentParser) -> None:
-    """Add the options of this system."""
-    add = parser.add_argument
-    add("--num-units", type=cli.positive_int, default=500, help="of each hidden layer")
-    add("--drop-rate", type=cli.finite_float, default=0.25, help="of hidden outputs")
-    add("--learn-rate", type=cli.finite_float, default=0.1, help="initial one")
-    add("--batch-size", type=cli.positive_int, default=200, help="frames of an update")
-    add("--max-epochs", type=cli.positive_int, default=40, help="passes over the frames")
-    add("--patience", type=cli.positive_int, default=10, help="epochs without a better one")
-    add("--frames-per-track", type=cli.positive_int, default=300, help="to train on")
-    add("--windows-per-track", type=cli.positive_int, default=50, help="to grow trees on")
-    add("--num-trees", type=cli.positive_int, default=500, help="of the forest")
 
 
 def magnitudes(frames: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -226,5 +223,4 @@ def scores(model: Arrays, tracks: Tracks) -> NDArray:
 
 
 KINDS = ("activations",)
-SCORES = {"Seg_acc": scores}
-NOTES = {"Seg_acc": "sig2014 with its network trained on this corpus's own training tracks"}
+SCORES = {"Seg_acc": (scores, "sig2014 with its network trained on this corpus's own training tracks")}

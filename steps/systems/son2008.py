@@ -11,7 +11,7 @@ MFCC, the same of their slopes, fluctuation pattern, spectrum histogram, periodi
 as the publication does, and must be called so wherever its figure stands.
 """
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Iterator
 
 import numpy as np
@@ -25,7 +25,7 @@ from steps import mapped
 from steps.scattering.wav import Signal
 from steps.systems import leo2012, spectra
 from steps.systems.leo2012 import FLOOR, NUM_BANDS, ROWS
-from steps.systems.tracks import Arrays, Tracks
+from steps.systems.tracks import Arrays, Options, Tracks
 from utils import cli
 
 NEIGHBOURS = 10  # of the graph whose Laplacian is used
@@ -40,11 +40,7 @@ NUM_LEVELS = 25
 SEGMENT_SECONDS = 6.0
 NUM_MODULATIONS = 60  # up to 10 Hz
 LAGS = (round(0.25 * FRAME_RATE), round(1.5 * FRAME_RATE))  # 240 to 40 beats a minute
-
-
-def add_options(parser: ArgumentParser) -> None:
-    """Add the options of this system."""
-    parser.add_argument("--num-folds", type=cli.positive_int, default=5, help="inside training")
+OPTIONS: Options = {"num-folds": (cli.positive_int, 5, "inside training")}
 
 
 def loudness(energy: NDArray) -> Iterator[NDArray[np.float64]]:
@@ -272,8 +268,11 @@ def transductive_scores(model: Arrays, tracks: Tracks) -> NDArray:
 
 
 KINDS = ("gaussians", "patterns")
-SCORES = {"Seg_acc": scores, "TransSeg_acc": transductive_scores}
-NOTES = {
-    "Seg_acc": "son2008, a re-design (distances, EM and regularisers are our choice); inductive",
-    "TransSeg_acc": "son2008, a re-design; transductive: the audio of the test tracks took part in training",
+WHAT = "son2008, a re-design"
+SCORES = {
+    "Seg_acc": (scores, f"{WHAT} (distances, EM and regularisers are our choice); inductive"),
+    "TransSeg_acc": (
+        transductive_scores,
+        f"{WHAT}; transductive: the test tracks' audio took part in training",
+    ),
 }

@@ -77,24 +77,20 @@ def mel_edges(num_filters: int) -> NDArray[np.float64]:
     return 700.0 * np.expm1(np.linspace(0.0, top, num_filters + 2))
 
 
-def shared_bands(edges: Sequence[float] | NDArray, num_fft: int) -> NDArray[np.float32]:
-    """Return rectangular bands that share the bins at their edges, as MPEG-7's audio spectrum envelope does.
+def octave_bands(octaves: float, num_fft: int) -> NDArray[np.float32]:
+    """Return rectangular bands of some octaves from 62.5 Hz to 8 kHz, as MPEG-7's spectrum envelope has.
 
     A bin stands for the frequencies within half a bin of its own, and counts for a band by the share of these
     that lies in it. There is a band below the first edge and one above the last, so the bands add up to the
-    whole spectrum: (num_fft / 2 + 1, len(edges) + 1).
+    whole spectrum: (num_fft / 2 + 1, 7 / octaves + 2).
     """
     step = SAMPLE_RATE / num_fft
     centres = np.arange(num_fft // 2 + 1)[:, np.newaxis] * step
-    limits = np.concatenate([[-step], np.asarray(edges, dtype=np.float64), [SAMPLE_RATE / 2 + step]])
+    edges = 62.5 * 2.0 ** (octaves * np.arange(round(7 / octaves) + 1))
+    limits = np.concatenate([[-step], edges, [SAMPLE_RATE / 2 + step]])
     low = np.maximum(centres - step / 2, limits[:-1])
     high = np.minimum(centres + step / 2, limits[1:])
     return (np.clip(high - low, 0.0, None) / step).astype(np.float32)
-
-
-def octave_edges(low: float, high: float, octaves: float) -> NDArray[np.float64]:
-    """Return the frequencies low, low 2^octaves, … up to high, in Hz."""
-    return low * 2.0 ** (octaves * np.arange(round(np.log2(high / low) / octaves) + 1))
 
 
 def cosine_transform(num_inputs: int, num_coefficients: int, first: int = 0) -> NDArray[np.float32]:

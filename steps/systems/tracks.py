@@ -1,7 +1,7 @@
 """What a system is trained on and decides about: tracks, their classes and artists, and their features."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,9 @@ from utils.cli import UserError
 
 Arrays = dict[str, NDArray]
 """A trained system: named arrays, which is all that its file holds."""
+
+Options = dict[str, tuple[Callable, float, str]]
+"""Options of a system: what makes their values of words, default, and what they are for."""
 
 ABSENT = -1e9
 """Score of a class without a training track."""

@@ -10,7 +10,7 @@ variance that overlapping training sets call for (Nadeau and Bengio, Inference f
 
 Usage: tests/bench/bench_best.py [options] <data-dir> [options of train_best.py]
 e.g.:  tests/bench/bench_best.py --repeats 4 --outer-folds 5 DIR --config conf/best/best.conf
-       tests/bench/bench_best.py DIR --config conf/best/best.conf --dnn-config conf/best/dnn.conf
+       tests/bench/bench_best.py DIR --config conf/best/best.conf --network-config conf/best/dnn.conf
 """
 
 import argparse

@@ -9,7 +9,6 @@ e.g. tests/bench/bench_systems.py --minutes 12
 """
 
 import time
-from argparse import ArgumentParser
 
 import numpy as np
 import torch
@@ -36,11 +35,8 @@ def random_network(num_units: int) -> dict[str, np.ndarray]:
 def measure(name: str, num_tracks: int) -> tuple[float, float]:
     """Return the seconds that a system's features of so many tracks take, and the peak memory [GB]."""
     torch.set_num_threads(1)
-    parser = ArgumentParser()
     system = registry.load(name)
-    system.add_options(parser)
-    options = parser.parse_args([])
-    options.use_gpu = "no"
+    options = registry.parse(cli.KaldiParser("", ""), ["--system", name])
     network = random_network(options.num_units) if name == "sig2014" else {}
     track = signal(TRACK_SECONDS)
     system.features(track[: 10 * spectra.SAMPLE_RATE], options, network)
