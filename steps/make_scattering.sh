@@ -11,8 +11,6 @@ nj=4                                   # number of parallel jobs
 cmd=utils/run.py                       # job runner
 scattering_config=conf/scattering.conf # options of steps/compute_scattering.py
 wav_scp=                               # table of WAV files in <data-dir> (wav22k.scp if there, else wav.scp)
-compress=                              # true: write compressed archives, a quarter of the size; default: as the config says
-use_gpu=                               # yes, no or optional; default: as the config says, else no
 num_threads=1                          # threads of a job
 suffix=                                # write feats<text>.scp and so on: features beside others
 
@@ -66,8 +64,6 @@ steps/compute_scattering.py "${options[@]}" \
   --print-dims "$logdir/dims$suffix.csv" --write-frame-shift "$logdir/frame_shift$suffix" \
   2>"$logdir/dims$suffix.log" \
   || die "$scattering_config: $(tail -n 1 "$logdir/dims$suffix.log")"
-[ -z "$compress" ] || options+=(--compress "$compress")
-[ -z "$use_gpu" ] || options+=(--use-gpu "$use_gpu")
 
 input=(scp:"$logdir/wav_$name.BLOCK.scp")
 [ "$table" = "$wav_scp" ] || input=(--segments "$logdir/wav_$name.BLOCK.scp" "scp:$data/wav.scp")
@@ -94,13 +90,11 @@ if [ -n "$missing" ]; then
   rm -f "$data/.feats$suffix.scp.tmp" "$data/.utt2num_frames$suffix.tmp"
   die "$data: $(wc -w <<<"$missing") of $num_tracks tracks have no features: $missing"
 fi
-mv "$data/.utt2num_frames$suffix.tmp" "$data/utt2num_frames$suffix"
 cp "$logdir/frame_shift$suffix" "$data/.frame_shift$suffix.tmp"
-mv "$data/.frame_shift$suffix.tmp" "$data/frame_shift$suffix"
 cp "$scattering_config" "$data/.scattering$suffix.conf.tmp" # what features of further tracks are made with
-[ -z "$compress" ] || printf '\n--compress=%s\n' "$compress" >>"$data/.scattering$suffix.conf.tmp"
-mv "$data/.scattering$suffix.conf.tmp" "$data/scattering$suffix.conf"
-mv "$data/.feats$suffix.scp.tmp" "$data/feats$suffix.scp"
+for file in utt2num_frames$suffix frame_shift$suffix scattering$suffix.conf feats$suffix.scp; do
+  mv "$data/.$file.tmp" "$data/$file"
+done
 rm -f "$logdir/utt2num_frames_$name".*.key
 
 dims=$(($(wc -l <"$logdir/dims$suffix.csv") - 1))

@@ -63,7 +63,22 @@ def features_of_tracks(
     they are. A UserError, which begins with the label, if a track has a NaN or is shorter than a window.
     """
     config = config or Config()
-    for piece in _computed(tracks, config, dtype, device, num_threads, num_hops, backend):
+    if backend == "kymatio":
+        from steps.scattering import reference
+
+        pieces = blocks.pieces(tracks, config, dtype, num_hops or reference.BLOCK_HOPS)
+        computed: Iterator[blocks.Piece] = (reference.compute(piece, config) for piece in pieces)
+    elif str(device) == "cpu" and dtype == "float32" and compiled.works(config):
+        pieces = blocks.pieces(tracks, config, dtype, num_hops)
+        computed = (compiled.begin(config, each.num_hops, num_threads).result()(each) for each in pieces)
+    else:
+        import torch  # two seconds, which compiled code does without
+
+        from steps.scattering import in_torch
+
+        pieces = blocks.pieces(tracks, config, dtype, num_hops)
+        computed = in_torch.computed(pieces, config, dtype, torch.device(device))
+    for piece in computed:
         averages = piece.averages
         mapped.let_go(averages)
         if piece.is_last:
@@ -81,35 +96,6 @@ def make_ready(config: Config, num_threads: int = 1) -> None:
     """Begin, in a thread, to make the filters of the longest block, that of tracks from half a minute on."""
     if compiled.works(config):
         compiled.begin(config, blocks.block_sizes(config)[-1], num_threads)
-
-
-def _computed(
-    tracks: Iterable[tuple[Any, Signal]],
-    config: Config,
-    dtype: str,
-    device: "torch.device | str",
-    num_threads: int,
-    num_hops: int | None,
-    backend: str,
-) -> Iterator[blocks.Piece]:
-    """Yield the blocks of tracks when their averages are in their rows."""
-    if backend == "kymatio":
-        from steps.scattering import reference
-
-        for piece in blocks.pieces(tracks, config, dtype, num_hops or reference.BLOCK_HOPS):
-            reference.compute(piece, config)
-            yield piece
-    elif str(device) == "cpu" and dtype == "float32" and compiled.works(config):
-        for piece in blocks.pieces(tracks, config, dtype, num_hops):
-            compiled.begin(config, piece.plan.num_hops, num_threads).result()(piece)
-            yield piece
-    else:
-        import torch  # two seconds, which compiled code does without
-
-        from steps.scattering import in_torch
-
-        pieces = blocks.pieces(tracks, config, dtype, num_hops)
-        yield from in_torch.computed(pieces, config, dtype, torch.device(device))
 
 
 def _lowpass_coarse(averages: NDArray[np.floating], config: Config) -> None:

@@ -6,7 +6,6 @@ the layer's own rate. Blocks overlap by a margin on either side; what a margin s
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +18,13 @@ from steps.scattering.wav import Signal
 from utils.cli import UserError
 
 Reals = NDArray[np.floating]
+Band = tuple[int, Reals]
+"""One filter where it is not negligible: its first bin, and its values, behind which are ``ZEROS`` zeros.
+
+Cut into rows of as many bins as its output has samples, the last one short, and added up, spectrum times band
+is folded to the output's rate. The fold leaves out a shift of all bins, which multiplies the output by a
+complex number of modulus 1: nothing is lost, for a modulus always follows.
+"""
 
 # Twelve hops at T = 8192: the slowest second-order paths reach as far.
 MARGIN_WIDTHS = 20.75
@@ -28,36 +34,6 @@ FULL_BLOCK_SAMPLES = 192 * 4096
 CUT = 1e-10
 CUT_GRID = 4096
 ZEROS = 16  # behind each band, for vectors that begin in it
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Blocks of ``num_hops`` hops, ``margin`` of them on either side to be thrown away."""
-
-    num_samples: int
-    num_frames: int
-    hop: int
-    num_hops: int
-    margin: int
-
-    @property
-    def frames_per_block(self) -> int:
-        """Frames that one block yields."""
-        return self.num_hops - 2 * self.margin
-
-    @property
-    def num_blocks(self) -> int:
-        """Count the blocks of the track."""
-        return -(-self.num_frames // self.frames_per_block)
-
-    def start(self, block: int) -> int:
-        """First sample of a block; negative in the first one."""
-        return (block * self.frames_per_block - self.margin) * self.hop
-
-    def frames(self, block: int) -> tuple[int, int]:
-        """First frame of a block and one past its last."""
-        first = block * self.frames_per_block
-        return first, min(first + self.frames_per_block, self.num_frames)
 
 
 def margin_hops(config: Config) -> int:
@@ -73,21 +49,26 @@ def block_sizes(config: Config) -> list[int]:
     return sorted(size for size in sizes if 2 * margin_hops(config) + 2 <= size <= longest)
 
 
-def layout(config: Config, num_samples: int, num_hops: int | None = None) -> Layout:
-    """Choose the blocks of a track, one that holds it or many of the longest; UserError below one window."""
+def layout(
+    config: Config, num_samples: int, num_hops: int | None = None
+) -> tuple[int, list[tuple[int, int]]]:
+    """Choose the blocks of a track, one that holds it or many of the longest; UserError below one window.
+
+    Returns their length in hops, and the first frame of each and the one behind its last.
+    """
     if num_samples < config.T:
         raise UserError(f"shorter than one window: expected {config.T} samples, got {num_samples}")
     frames = config.num_frames(num_samples)
-    margin = margin_hops(config)
+    margins = 2 * margin_hops(config)
     if num_hops is None:
         sizes = block_sizes(config)
-        num_hops = next((size for size in sizes if size - 2 * margin >= frames), sizes[-1])
-    return Layout(num_samples, frames, config.hop, num_hops, margin)
+        num_hops = next((size for size in sizes if size - margins >= frames), sizes[-1])
+    each = num_hops - margins
+    return num_hops, [(low, min(low + each, frames)) for low in range(0, frames, each)]
 
 
-def cut(signal: Signal, plan: Layout, block: int) -> Reals:
-    """Take the samples of a block, zeros where the track does not reach; UserError if one is not finite."""
-    start, size = plan.start(block), plan.num_hops * plan.hop
+def cut(signal: Signal, start: int, size: int) -> Reals:
+    """Take samples from ``start`` on, zeros beyond the track's ends; UserError if one is not finite."""
     low, high = max(0, start), min(len(signal), start + size)
     taken = signal[low:high]
     if not np.all(np.isfinite(taken)):
@@ -99,23 +80,16 @@ def cut(signal: Signal, plan: Layout, block: int) -> Reals:
 
 
 class Piece(NamedTuple):
-    """A block of a track, its samples, and where the averages of the whole track go."""
+    """A block of a track of ``num_samples``: its samples from ``start`` on, and the rows for its averages."""
 
     label: Any
-    plan: Layout
-    block: int
+    num_samples: int
+    num_hops: int
+    start: int
     samples: Any
+    rows: Reals
     averages: Reals
-
-    @property
-    def rows(self) -> Reals:
-        """Where the averages of the block go [shape=(frames, dims)]."""
-        return self.averages[slice(*self.plan.frames(self.block))]
-
-    @property
-    def is_last(self) -> bool:
-        """Whether it is the last one of its track."""
-        return self.block == self.plan.num_blocks - 1
+    is_last: bool
 
 
 def pieces(
@@ -124,10 +98,12 @@ def pieces(
     """Yield the blocks of tracks with labels, with which an error in a track begins."""
     for label, signal in tracks:
         try:
-            plan = layout(config, len(signal), num_hops)
-            averages = mapped.empty((plan.num_frames, num_dims(config)), dtype)
-            for block in range(plan.num_blocks):
-                yield Piece(label, plan, block, cut(signal, plan, block), averages)
+            hops, spans = layout(config, len(signal), num_hops)
+            averages = mapped.empty((spans[-1][1], num_dims(config)), dtype)
+            for low, high in spans:
+                start = (low - margin_hops(config)) * config.hop
+                samples, is_last = cut(signal, start, hops * config.hop), high == len(averages)
+                yield Piece(label, len(signal), hops, start, samples, averages[low:high], averages, is_last)
         except UserError as error:
             raise UserError(f"{label}: {error}") from error
 
@@ -137,18 +113,6 @@ def mirror_places(place: Any, start: Any, length: Any) -> Any:
     period = (place + start) % (2 * length)
     source = length - (abs(2 * (period - length) + 1) + 1) // 2 - start
     return place + (source - place) * ((source >= 0) & (source < len(place)))
-
-
-class Band(NamedTuple):
-    """One filter where it is not negligible: ``values`` for the bins from ``start`` on, then ``ZEROS`` zeros.
-
-    Cut into rows of as many bins as its output has samples, the last one short, and added up, spectrum
-    times band is folded to the output's rate. The fold leaves out a shift of all bins, which multiplies the
-    output by a complex number of modulus 1: nothing is lost, for a modulus always follows.
-    """
-
-    start: int
-    values: Reals
 
 
 class Bands(NamedTuple):
@@ -246,9 +210,9 @@ def build(config: Config, num_hops: int, dtype: str) -> Bands:
     places = list(dict.fromkeys(place for _, first, second in wanted for place in (*first, *second)))
     sizes = [place.end - place.start + ZEROS for place in places]
     parts = np.split(np.zeros(sum(sizes), dtype), np.cumsum(sizes)[:-1])  # in one piece: large pages
-    made = {place: Band(place.start, part[:-ZEROS]) for place, part in zip(places, parts, strict=True)}
-    for place, band in made.items():
-        place.sample(2.0 * math.pi / num_bins, band.values)
+    made = {place: (place.start, part[:-ZEROS]) for place, part in zip(places, parts, strict=True)}
+    for place, (_, values) in made.items():
+        place.sample(2.0 * math.pi / num_bins, values)
 
     def taps(bank: filters.Bank, rate: int) -> Reals:
         negligible = filters.NEGLIGIBLE[dtype]

@@ -77,7 +77,7 @@ class Transform:
         if found is None:
             raise RuntimeError("no compiled transform")
         self.library, self.num_hops, self.num_samples = found, num_hops, num_hops * config.hop
-        self.lanes = found.scatter_lanes()
+        self.lanes, self.hop, self.margin = found.scatter_lanes(), config.hop, blocks.margin_hops(config)
         self.kept: list[np.ndarray] = []  # what C has the addresses of
         self.free: list[int] = []  # memory in which no thread works
         self.plans: dict[int, int] = {}
@@ -140,17 +140,10 @@ class Transform:
 
     def path(self, band: blocks.Band, resolution: int, column: int) -> list[int]:
         """Return the numbers of a path."""
+        start, values = band
         size = self.num_samples >> resolution
         half = self.plan(size // 2) if size % (2 * self.lanes) == 0 else 0
-        return [
-            self.plan(size),
-            half,
-            self.keep(band.values),
-            band.start,
-            len(band.values),
-            resolution,
-            column,
-        ]
+        return [self.plan(size), half, self.keep(values), start, len(values), resolution, column]
 
     def memory(self) -> int:
         """Return the address of memory for a thread, in which no other works; it goes back to ``free``."""
@@ -160,12 +153,12 @@ class Transform:
         sizes = (lanes, lanes, 2 * whole, whole // 2, whole // 2, whole, whole, whole, whole)
         return self.record(*map(self.keep, aligned(*sizes)))
 
-    def __call__(self, piece: blocks.Piece) -> None:
-        """Write the averages of a block of a track into its rows."""
-        plan, out, signal, work = piece.plan, piece.rows, self.signal.ctypes.data, self.memory()
+    def __call__(self, piece: blocks.Piece) -> blocks.Piece:
+        """Write the averages of a block of a track into its rows, and return it."""
+        out, signal, work = piece.rows, self.signal.ctypes.data, self.memory()
         self.signal[:] = piece.samples
-        of = self.levels, *self.spectrum, out.ctypes.data, out.shape[1], len(out), plan.hop, self.num_hops
-        record = np.array([*of, plan.margin, plan.start(piece.block), plan.num_samples], dtype=np.int64)
+        of = self.levels, *self.spectrum, out.ctypes.data, out.shape[1], len(out), self.hop, self.num_hops
+        record = np.array([*of, self.margin, piece.start, piece.num_samples], dtype=np.int64)
         address = record.ctypes.data
         self.library.scatter_mirror(address, 0, 0, self.num_samples, signal)
         for column, level in self.zero:
@@ -174,6 +167,7 @@ class Transform:
             self.library.scatter_spectrum(self.half, signal, *self.spectrum, work)
         self.free.append(work)
         list(self.run(partial(self.follow, address), self.paths))
+        return piece
 
     def follow(self, block: int, path: tuple[int, int, int, int]) -> None:
         """Do a first-order path and those that follow from it."""

@@ -30,7 +30,7 @@ class Transform:
             return torch.tensor(values, device=device)
 
         def filters(own: list[blocks.Band]) -> list[tuple[int, Tensor]]:
-            return [(band.start, there(band.values)) for band in own]
+            return [(start, there(values)) for start, values in own]
 
         self.num_hops, self.num_samples = num_hops, num_hops * config.hop
         self.margin = blocks.margin_hops(config)
@@ -124,12 +124,11 @@ class Batch:
 
     def start(self, pieces: list[blocks.Piece]) -> tuple[list[blocks.Piece], Tensor, torch.cuda.Event | None]:
         """Begin with some blocks; returns them, what will hold their averages, and when."""
-        starts = [[piece.plan.start(piece.block)] for piece in pieces]
-        lengths = [[piece.plan.num_samples] for piece in pieces]
+        ends = [[[piece.start] for piece in pieces], [[piece.num_samples] for piece in pieces]]
         with own_stream(self.device):
             for row, piece in enumerate(pieces):
                 self.signal[row].copy_(piece.samples, non_blocking=True)
-            self.ends[:, : len(pieces)].copy_(torch.tensor([starts, lengths]))
+            self.ends[:, : len(pieces)].copy_(torch.tensor(ends))
             self.compute()
             if self.device.type != "cuda":
                 return pieces, self.out.clone(), None
@@ -155,7 +154,7 @@ def computed(
             yield piece._replace(samples=samples.pin_memory() if where.type == "cuda" else samples)
 
     def started() -> Iterator[tuple[list[blocks.Piece], Tensor, torch.cuda.Event | None]]:
-        every = groupby(read_ahead(there(), 4 * together), key=lambda piece: piece.plan.num_hops)
+        every = groupby(read_ahead(there(), 4 * together), key=lambda piece: piece.num_hops)
         for length, same in every:
             while some := list(islice(same, together)):
                 yield batch(config, length, dtype, where, together).start(some)

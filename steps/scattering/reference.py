@@ -92,9 +92,9 @@ class Reference:
 reference = functools.lru_cache(maxsize=1)(Reference)
 
 
-def compute(piece: blocks.Piece, config: Config, dtype: str = "float64") -> None:
-    """Write the averages of a block of a track into its rows."""
-    plan, places = piece.plan, np.arange(len(piece.samples))
-    samples = piece.samples[blocks.mirror_places(places, plan.start(piece.block), plan.num_samples)]
-    found = reference(config, dtype, plan.num_hops).block(samples)
-    piece.rows[:] = found[plan.margin :][: len(piece.rows)]
+def compute(piece: blocks.Piece, config: Config, dtype: str = "float64") -> blocks.Piece:
+    """Write the averages of a block of a track into its rows, and return it."""
+    places = blocks.mirror_places(np.arange(len(piece.samples)), piece.start, piece.num_samples)
+    found = reference(config, dtype, piece.num_hops).block(piece.samples[places])
+    piece.rows[:] = found[blocks.margin_hops(config) :][: len(piece.rows)]
+    return piece
