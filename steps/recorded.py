@@ -20,17 +20,13 @@ class Recorded:
     def __init__(self, run: Callable[[], object], what: str) -> None:
         self.run, self.what = run, what
         self.calls = 0
-        self.graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self) -> None:
         """Run it, record it, or replay the record."""
         self.calls += 1
         if self.calls == UNRECORDED + 1:
             self._record()
-        if self.graph is None:
-            self.run()
-        else:
-            self.graph.replay()
+        self.run()
 
     def _record(self) -> None:
         graph = torch.cuda.CUDAGraph()
@@ -43,7 +39,7 @@ class Recorded:
             _tell(f"{self.what}: operation by operation; no graph of it can be recorded: {error}")
         else:
             _tell(f"{self.what}: a recorded graph")
-            self.graph = graph
+            self.run = graph.replay
 
 
 @contextmanager

@@ -112,11 +112,11 @@ def lstm_prototype(
     feat_dim: int,
     num_leaves: int,
     *,
-    num_layers: int = 1,
-    cell_dim: int = 800,
-    proj_dim: int = 512,
-    num_stream: int = 4,
-    param_scale: float = 0.01,
+    num_layers: int,
+    cell_dim: int,
+    proj_dim: int,
+    num_stream: int,
+    param_scale: float,
 ) -> list[str]:
     """Return the prototype of a projected LSTM in the layout of kaldi-lstm.
 

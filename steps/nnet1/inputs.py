@@ -7,15 +7,13 @@ the network's outputs, or a feature or weight that is no number, is an error tha
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from steps import archive
-from steps.nnet1 import components as nn
-from steps.nnet1.model_file import read_network
+from steps.nnet1.components import check_features
 from steps.nnet1.net import Net
 from utils import cli
 from utils.cli import UserError
@@ -68,69 +66,59 @@ class TrainingData:
     def __iter__(self) -> Iterator[Utterance]:
         """Yield the utterances that can be trained on, and count all of them."""
         self.counts, self.reading = Counts(), 0.0
-        source = self._read()
-        while True:
-            started = time.monotonic()
-            item = next(source, None)
-            self.reading += time.monotonic() - started
-            if item is None:
-                return
-            utterance = self._prepare(*item)
-            if utterance is not None:
-                self.counts.done += 1
-                yield utterance
-
-    def _read(self) -> Iterator[tuple[str, np.ndarray, Any, np.ndarray | None]]:
-        """Read features, targets and weights; an utterance that lacks some is counted."""
         pipes = {"allow_pipes": self.allow_pipes}
         targets, weights = archive.RandomReader(self.targets, "posterior", **pipes), None
         if self.frame_weights:
             weights = archive.RandomReader(self.frame_weights, "vector", **pipes)
+        started = time.monotonic()
         for key, feats in archive.read_matrices(self.feats, **pipes):
-            target, weight = targets.get(key), None if weights is None else weights.get(key)
+            target = targets.get(key)
+            weight = np.ones(len(feats), np.float32) if weights is None else weights.get(key)
             if target is None:
                 cli.warn(f"{key}, missing targets")
                 self.counts.no_targets += 1
-            elif weights is not None and weight is None:
-                cli.warn(f"{key}, missing per-frame weights")
+            elif reason := self._unfit(feats, target, weight):
+                cli.warn(f"{key}, {reason}")
                 self.counts.other_errors += 1
             else:
-                yield key, feats, target, weight
+                self.counts.done += 1
+                self.reading += time.monotonic() - started
+                yield self._utterance(key, feats, target, weight)
+                started = time.monotonic()
 
-    def _prepare(
-        self, key: str, feats: np.ndarray, posterior: Any, weights: np.ndarray | None
-    ) -> Utterance | None:
-        """Check and cut one utterance; ``None`` if it is left out, which is counted."""
+    def _unfit(self, feats: np.ndarray, posterior: Any, weights: np.ndarray | None) -> str:
+        """Say why an utterance is left out, if it is."""
+        if weights is None:
+            return "missing per-frame weights"
         lengths = {"features": len(feats), "targets": len(posterior.offsets) - 1}
-        if weights is not None:
+        if self.frame_weights:
             lengths["weights"] = len(weights)
         shortest, longest = min(lengths.values()), max(lengths.values())
-        reason = "" if shortest else "it is empty"
         if len(feats) > self.max_frames:
-            reason = f"it is too long, {len(feats)} frames (--max-frames={self.max_frames})"
-        elif shortest and longest - shortest >= max(self.length_tolerance, 1):
-            reason = (
-                f"length mismatch: {', '.join(f'{name} {size}' for name, size in lengths.items())} frames"
-            )
-        if reason:
-            cli.warn(f"{key}, skipped: {reason}")
-            self.counts.other_errors += 1
-            return None
-        nn.check_features(key, feats, self.input_dim)
-        x = torch.from_numpy(np.ascontiguousarray(feats[:shortest], dtype=np.float32))
-        dense = torch.from_numpy(dense_targets(key, posterior, self.num_classes)[:shortest])
-        weight = torch.ones(shortest) if weights is None else _checked(key, weights)[:shortest]
+            return f"skipped: it is too long, {len(feats)} frames (--max-frames={self.max_frames})"
+        if not shortest:
+            return "skipped: it is empty"
+        if longest - shortest < max(self.length_tolerance, 1):
+            return ""
+        told = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        return f"skipped: length mismatch: {told} frames"
+
+    def _utterance(self, key: str, feats: np.ndarray, posterior: Any, weights: Any) -> Utterance:
+        """Check one and cut it to what all of it has."""
+        check_features(key, feats, self.input_dim)
+        dense = torch.from_numpy(dense_targets(key, posterior, self.num_classes))
+        bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+        if len(bad):
+            where = f"weight {weights[bad[0]]:g} of frame {bad[0]} (from 0)"
+            raise UserError(f"{key}: {where}; expected a finite number of at least 0")
+        size = min(len(feats), len(dense), len(weights))
+        x, weight = (
+            torch.from_numpy(np.ascontiguousarray(values[:size], dtype=np.float32))
+            for values in (feats, weights)
+        )
         if self.transform is not None:
             x = self.transform.feedforward(x.to(self.transform.device))
-        return Utterance(key, x, dense, weight)
-
-
-def _checked(key: str, weights: np.ndarray) -> torch.Tensor:
-    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
-    if len(bad):
-        where = f"weight {weights[bad[0]]:g} of frame {bad[0]} (from 0)"
-        raise UserError(f"{key}: {where}; expected a finite number of at least 0")
-    return torch.from_numpy(np.ascontiguousarray(weights, dtype=np.float32))
+        return Utterance(key, x, dense[:size], weight)
 
 
 def dense_targets(key: str, posterior: Any, num_classes: int) -> np.ndarray:
@@ -146,25 +134,3 @@ def dense_targets(key: str, posterior: Any, num_classes: int) -> np.ndarray:
     dense = np.zeros((len(posterior.offsets) - 1, num_classes), np.float32)
     np.add.at(dense, (frames, classes), weights)
     return dense
-
-
-def open_transform(path: str | Path, *, framewise: bool) -> Net:
-    """Read a feature transform; a ``framewise`` one must not look at other frames."""
-    transform = Net(read_network(path))
-    for component in transform.network.components:
-        if framewise and isinstance(component, nn.Splice | nn.TimeShift):
-            raise UserError(
-                f"{path}: <{component.kind}> would mix the streams that this trainer interleaves; delay the "
-                "targets with --targets-delay, or splice the features before"
-            )
-    return transform
-
-
-def check_streams(network: nn.Network, num_stream: int, model: str | Path) -> None:
-    """Refuse a network that was made for another number of streams."""
-    for index, component in enumerate(network.components, start=1):
-        if isinstance(component, nn.LstmProjectedStreams) and component.num_stream != num_stream:
-            raise UserError(
-                f"{model}: component {index} was made for <NumStream> {component.num_stream}; "
-                f"use --num-stream={component.num_stream} instead of {num_stream}"
-            )

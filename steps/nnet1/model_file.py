@@ -2,8 +2,7 @@
 
 A file of today's Kaldi closes every component with ``<!EndOfComponent>``; one of 2014, and so of
 kaldi-lstm, does not, and that tells them apart. A binary file that is read and written again has the
-same bytes. Text holds 7 significant digits, as Kaldi's, and loses the rest of a float32. A file without
-the outer ``<Nnet>`` begins with its first component, as the transforms of 2014's ``gen_splice.py`` do.
+same bytes. Text holds 7 significant digits, as Kaldi's, and loses the rest of a float32.
 """
 
 import struct
@@ -37,8 +36,7 @@ def read_network(path: str | Path) -> Network:
     """Read a network of either generation from a file, or from the standard input if it is ``-``.
 
     Its parameters are NumPy's arrays. Whatever is wrong with it is a ``UserError`` with path, component and
-    byte; nothing is allocated for a size that a file claims before its bytes are known to be there. If the
-    file lacks ``<Nnet>``, it may lack ``</Nnet>``, too.
+    byte; nothing is allocated for a size that a file claims before its bytes are known to be there.
     """
     with open_input(str(path)) as file:
         stream = Stream(file, str(path))
@@ -54,11 +52,9 @@ def _read(stream: Stream) -> Network:
     path, components = stream.name, list[Component]()
     generation: Generation = "2014"
     binary = stream.peek() == b"\0" and stream.take(2) == b"\0B"
-    word = _token(stream)
-    enclosed = word.lower() == "<nnet>"
-    if enclosed:
-        word = _token(stream)
-    while word != "</Nnet>":
+    if _token(stream) != "<Nnet>":
+        raise ValueError("not an nnet1 file: it does not begin with <Nnet>")
+    while (word := _token(stream)) != "</Nnet>":
         if word == END_OF_COMPONENT and components:
             generation = "modern"
         else:
@@ -66,9 +62,6 @@ def _read(stream: Stream) -> Network:
             if word.lower() not in KINDS:
                 raise ValueError(f"unknown component {word}")
             components.append(_read_component(stream, KINDS[word.lower()], binary))
-        if not enclosed and not _next(stream):
-            break
-        word = _token(stream)
     stream.name = path
     if _next(stream):
         raise ValueError("more follows </Nnet>")
@@ -81,8 +74,6 @@ def _read(stream: Stream) -> Network:
 def _read_component(stream: Stream, kind: type[Component], binary: bool) -> Component:
     output_dim, input_dim = (int(_number(stream, int, binary)) for _ in range(2))
     known = {token(name): name for name in kind.options}
-    if kind is LstmProjected:
-        known["<ClipGradient>"] = "grad_clip"  # its name in 2015
     given: dict[str, Any] = {}
     while len(given) < len(known) and _next(stream) == b"<":  # in any order, or none
         if (word := _token(stream)) not in known:

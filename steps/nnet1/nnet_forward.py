@@ -22,17 +22,6 @@ from steps.nnet1.options import add_device_options, add_standard_options, open_d
 from utils import cli, progress, tables
 
 
-def read_counts(path: str) -> np.ndarray:
-    """Read class counts, a vector in text: ``[ 10 20 30 ]`` or plain numbers."""
-    try:
-        counts = np.array(tables.read_text(path).replace("[", " ").replace("]", " ").split(), np.float64)
-        if not (np.isfinite(counts).all() and (counts >= 0).all() and counts.sum() > 0):
-            raise ValueError("none below 0, one above")
-    except ValueError as error:
-        raise cli.UserError(f"{path}:1: expected counts: {error}") from error
-    return counts
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run the program and return its exit status."""
     parser = cli.KaldiParser.of(__doc__)
@@ -58,7 +47,10 @@ def main(argv: list[str] | None = None) -> int:
     priors = None
     if args.class_frame_counts:
         cli.log(f"Computing pdf-priors from : {args.class_frame_counts}")
-        priors = log_priors(read_counts(args.class_frame_counts), args.prior_floor)
+        counts = archive.read_matrix_file(args.class_frame_counts).ravel()  # [ 10 20 30 ], in text a row
+        if not (np.isfinite(counts).all() and (counts >= 0).all() and counts.sum() > 0):
+            raise cli.UserError(f"{args.class_frame_counts}: expected counts, none below 0 and one above")
+        priors = log_priors(counts, args.prior_floor)
     transform = read_network(args.feature_transform) if args.feature_transform else None
     how = (device, args.num_threads, args.apply_log, priors, args.prior_scale)
     forward = Forward(network, transform, *how)

@@ -131,10 +131,10 @@ def iteration_line(epoch: Epoch, max_iters: int) -> str:
 
 
 def check_divergence(epochs: Sequence[Epoch], initial_loss: float) -> None:
-    """Refuse to go on when the last loss is no number, or when training has run away.
+    """Refuse to go on when the last loss is no number, or training has run away.
 
-    It has if in three epochs both losses were above that of the initial network: the one in cross-validation
-    alone is over-fitting, the one in training alone has not begun to learn.
+    It has if in three epochs both losses were above the initial network's: the held-out one alone is
+    over-fitting, the one in training alone has not begun to learn.
     """
     last, tail = epochs[-1], epochs[-DIVERGED_AFTER:]
     lost = not math.isfinite(last.tr_loss + last.cv_loss)
@@ -147,11 +147,7 @@ def check_divergence(epochs: Sequence[Epoch], initial_loss: float) -> None:
 
 
 def half_way(final: Epoch, num_classes: int) -> str:
-    """Say that training ended half-way; empty if it did not.
-
-    It did where the loss of the final network is above half of a guess's, ``log(num_classes)``, on the tracks
-    that it was trained on: whatever a network of so many weights makes of others, those it can learn.
-    """
+    """Say that training ended half-way: its loss is above half of a guess's; empty if it did not."""
     if final.tr_loss <= 0.5 * math.log(num_classes):
         return ""
     return (

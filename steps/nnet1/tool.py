@@ -1,16 +1,20 @@
-"""What the two training tools share: options, arguments, and one run from model in to model out."""
+"""What trainings share: options of the two tools, opening of data, and one run from model in to model out."""
 
 import argparse
 from dataclasses import fields
+from pathlib import Path
+from typing import Any
 
+from steps.nnet1 import components as nn
 from steps.nnet1 import epoch, products
-from steps.nnet1.inputs import TrainingData, check_streams, open_transform
+from steps.nnet1.inputs import TrainingData
 from steps.nnet1.loss import REPORT_FRAMES
 from steps.nnet1.minibatches import Frames, Streams
 from steps.nnet1.model_file import read_network, write_network
 from steps.nnet1.net import Net
 from steps.nnet1.options import TrainOptions, add_standard_options
 from utils import cli
+from utils.cli import UserError
 
 
 def training_parser(doc: str | None) -> cli.KaldiParser:
@@ -38,6 +42,38 @@ def training_parser(doc: str | None) -> cli.KaldiParser:
     return parser
 
 
+def open_data(
+    places: tuple[str, str],
+    network: nn.Network,
+    how: Frames | Streams,
+    transform: str | Path,
+    *,
+    model: str | Path = "the initial network",
+    **more: Any,
+) -> TrainingData:
+    """Open features and targets (rspecifiers) for a network; ``transform`` may be empty.
+
+    ``more`` are further fields of ``TrainingData``. UserError if network, transform and ``how`` do not fit.
+    """
+    net = Net(read_network(transform)) if transform else None
+    for component in network.components:
+        found = getattr(component, "num_stream", how.num_stream)
+        if found != how.num_stream:
+            made = f"was made for <NumStream> {found}; use --num-stream={found} instead of {how.num_stream}"
+            raise UserError(f"{model}: <{component.kind}> {made}")
+    for component in net.network.components if net and isinstance(how, Streams) else ():
+        if isinstance(component, nn.Splice | nn.TimeShift):
+            raise UserError(
+                f"{transform}: <{component.kind}> would mix the streams that this trainer interleaves; delay "
+                "the targets with --targets-delay, or splice the features before"
+            )
+    if net and (given := net.network.output_dim) != network.input_dim:
+        raise UserError(f"{transform}: gives {given} columns, {model} takes {network.input_dim}")
+    width = net.network.input_dim if net else network.input_dim
+    more.setdefault("length_tolerance", how.length_tolerance)
+    return TrainingData(*places, width, network.output_dim, transform=net, **more)
+
+
 def run_training(
     args: argparse.Namespace,
     how: Frames | Streams,
@@ -50,22 +86,18 @@ def run_training(
     After every ``dump_interval`` utterances the network of the time is written as ``<model-out>_utt<N>``.
     """
     if args.cross_validate == (args.model_out is not None):
-        raise cli.UserError("training needs <model-out>, and --cross-validate=true writes none")
+        raise UserError("training needs <model-out>, and --cross-validate=true writes none")
     device = products.select_device(args)
-    net = Net(read_network(args.model_in), device, num_stream=how.num_stream)
-    check_streams(net.network, how.num_stream, args.model_in)
-    streams, network, transform = isinstance(how, Streams), net.network, None
-    if args.feature_transform:
-        transform = open_transform(args.feature_transform, framewise=streams)
-        if (given := transform.network.output_dim) != network.input_dim:
-            text = f"gives {given} columns, {args.model_in} takes {network.input_dim}"
-            raise cli.UserError(f"{args.feature_transform}: {text}")
-    data = TrainingData(
-        args.feature_rspecifier,
-        args.targets_rspecifier,
-        (transform or net).network.input_dim,
-        network.output_dim,
-        transform=transform,
+    net, streams = (
+        Net(read_network(args.model_in), device, num_stream=how.num_stream),
+        isinstance(how, Streams),
+    )
+    data = open_data(
+        (args.feature_rspecifier, args.targets_rspecifier),
+        net.network,
+        how,
+        args.feature_transform,
+        model=args.model_in,
         frame_weights=args.frame_weights,
         length_tolerance=how.length_tolerance if streams else args.length_tolerance,
         max_frames=args.max_frames,
@@ -88,7 +120,7 @@ def run_training(
     result = epoch.run(net, data, how, options, where=where, report_frames=report_frames, watch=watch)
     if not args.cross_validate:
         write_network(net.export(), args.model_out, args.binary)
-    seconds, modern = max(result.seconds, 1e-9), network.generation == "modern"
+    seconds, modern = max(result.seconds, 1e-9), net.network.generation == "modern"
     speed = f"fps{result.frames / seconds:g}"
     if modern and not streams:
         share = 100 * result.reading / seconds

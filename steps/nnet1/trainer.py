@@ -2,19 +2,16 @@
 
 Every epoch starts as a new process of Kaldi's would: no momentum, the same seed. So an interrupted training
 continues from the last epoch's network alone and ends with the same bits. Its epochs are kept only under the
-key that it was given (see utils/once.py); another key, or none, starts over. ``training.json`` (see
-utils/provenance.py) holds the key and what the results say of the training, with every commit and machine
-(device, kernels, threads, processor) that took part. Where these changed on the way, the bits are not those
-of one run: a warning, not a refusal. ``iters.tsv`` is written after the network of its last line, so an epoch
-without a line is simply run again.
+key that it was given (see utils/once.py); another key, or none, starts over. ``training.json`` holds the key,
+with every commit and machine that took part; another machine on the way is a warning, not a refusal.
+``iters.tsv`` is written after the network of its last line: an epoch without a line is run again.
 """
 
 import argparse
 import math
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import astuple, fields
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,17 +22,20 @@ from steps.nnet1 import epoch as one_pass
 from steps.nnet1 import lstm_native, products, schedule
 from steps.nnet1.components import AffineTransform, Lstm, LstmProjectedStreams, Network, to_test_time
 from steps.nnet1.initialize import default_generation, initialize, read_prototype
-from steps.nnet1.inputs import TrainingData, check_streams, open_transform
 from steps.nnet1.minibatches import Frames, Streams
 from steps.nnet1.model_file import read_network, write_network
 from steps.nnet1.net import Net
 from steps.nnet1.options import TrainOptions
 from steps.nnet1.schedule import Epoch, KaldiLstm, Karel
+from steps.nnet1.tool import open_data
 from utils import atomic, cli, progress, provenance, tables
 from utils.cli import UserError
 
-COLUMNS = ("iter", "lr", "tr_loss", "tr_acc", "cv_loss", "cv_acc", "accepted", "seconds", "nnet")
-KINDS: tuple[Callable[[str], Any], ...] = (int, str, *4 * (float,), lambda word: word == "true", float, str)
+COLUMNS: dict[str, Callable[[str], Any]] = {
+    **{"iter": int, "lr": str, "tr_loss": float, "tr_acc": float, "cv_loss": float, "cv_acc": float},
+    **{"accepted": "true".__eq__, "seconds": float, "nnet": str},
+}
+"""Of ``iters.tsv``: the fields of an ``Epoch``, and how each is parsed."""
 
 
 def learn_rate(text: str) -> str:
@@ -78,42 +78,30 @@ def shuffled(table: dict[str, str], seed: int) -> dict[str, str]:
     return {keys[i]: table[keys[i]] for i in np.random.default_rng(seed % 2**32).permutation(len(keys))}
 
 
-def open_data(args: argparse.Namespace, how: Frames | Streams) -> tuple[TrainingData, TrainingData]:
-    """Open two data directories for training and cross-validation; write ``<exp-dir>/train.scp``, shuffled.
-
-    The directories have ``feats.scp`` and ``labels.scp``, the first one ``genres.txt``, too.
-    """
-    transform = open_transform(args.feature_transform, framewise=isinstance(how, Streams))
-    width = transform.network.input_dim
-    if args.feat_dim not in (0, width):
-        text = f"takes {width} columns, the configuration says {args.feat_dim}"
-        raise UserError(f"{args.feature_transform}: {text}")
+def write_list(args: argparse.Namespace) -> str:
+    """Write ``<exp-dir>/train.scp``, the features of ``--data-tr`` shuffled; return its rspecifier."""
+    table = shuffled(tables.read_scp(args.data_tr / "feats.scp"), args.seed)
     with atomic.replacing(args.exp_dir / "train.scp") as file:
-        table = shuffled(tables.read_scp(args.data_tr / "feats.scp"), args.seed)
         file.writelines(f"{key} {value}\n" for key, value in table.items())
-    sizes = (width, len(tables.read_classes(args.data_tr / "genres.txt")), transform)
-    tolerance = how.length_tolerance
-    lists = ((args.exp_dir / "train.scp", args.data_tr), (args.data_cv / "feats.scp", args.data_cv))
-    tr, cv = (
-        TrainingData(f"scp:{scp}", f"scp:{folder}/labels.scp", *sizes, length_tolerance=tolerance)
-        for scp, folder in lists
-    )
-    return tr, cv
+    return f"scp:{args.exp_dir}/train.scp"
 
 
-def initial_network(args: argparse.Namespace, prototype: Iterable[str], dims: tuple[int, int]) -> Network:
+def initial_network(args: argparse.Namespace, prototype: Callable[[int, int], list[str]]) -> Network:
     """Read ``--nnet-init``, or write ``<exp-dir>/nnet.proto`` and draw its parameters."""
-    if not args.nnet_init:
-        with atomic.replacing(args.exp_dir / "nnet.proto") as file:
-            file.writelines(f"{line}\n" for line in prototype)
-        protos, _ = read_prototype(args.exp_dir / "nnet.proto")
-        return initialize(protos, args.seed, default_generation(protos))
-    network = read_network(args.nnet_init)
-    if (found := (network.input_dim, network.output_dim)) != dims:
-        raise UserError(
-            f"{args.nnet_init}: has inputs and outputs {found}, the data columns and classes {dims}"
-        )
-    return network
+    transform = read_network(args.feature_transform)
+    num_classes = len(tables.read_classes(args.data_tr / "genres.txt"))
+    if args.feat_dim not in (0, transform.input_dim):
+        text = f"takes {transform.input_dim} columns, the configuration says {args.feat_dim}"
+        raise UserError(f"{args.feature_transform}: {text}")
+    if args.nnet_init:
+        network = read_network(args.nnet_init)
+        if network.output_dim != num_classes:
+            raise UserError(f"{args.nnet_init}: has {network.output_dim} outputs for {num_classes} classes")
+        return network
+    with atomic.replacing(args.exp_dir / "nnet.proto") as file:
+        file.writelines(f"{line}\n" for line in prototype(transform.output_dim, num_classes))
+    protos, _ = read_prototype(args.exp_dir / "nnet.proto")
+    return initialize(protos, args.seed, default_generation(protos))
 
 
 class Trainer:
@@ -133,14 +121,15 @@ class Trainer:
     ) -> None:
         self.args, self.how, self.device = args, how, products.select_device(args)
         self.plan = plan(**{name: getattr(args, name) for name in _options(plan())})
-        self.directory, self.label = args.exp_dir, args.exp_dir.name
-        self.tr, self.cv = open_data(args, how)
+        self.directory = args.exp_dir
+        self.network = initial_network(args, prototype)
+        lists = {write_list(args): args.data_tr, f"scp:{args.data_cv}/feats.scp": args.data_cv}
+        self.tr, self.cv = (
+            open_data((scp, f"scp:{folder}/labels.scp"), self.network, how, args.feature_transform)
+            for scp, folder in lists.items()
+        )
         counts = args.data_tr / "utt2num_frames"
         self.tr_frames = sum(map(int, tables.read_table(counts).values())) if counts.exists() else 0
-        width = self.tr.transform.network.output_dim if self.tr.transform else self.tr.input_dim
-        dims = (width, self.tr.num_classes)
-        self.network = initial_network(args, prototype(*dims), dims)
-        check_streams(self.network, how.num_stream, args.nnet_init)
         write_network(self.network, self.directory / f"{plan.name}.init")
         self.rows: list[Epoch] = []
         self._begin()
@@ -149,7 +138,7 @@ class Trainer:
         """Take up the epochs of an interrupted training, or remove what is there; write ``training.json``."""
         args, table, record = self.args, self.directory / "iters.tsv", provenance.read_record(self.directory)
         if args.key and record.get("key") == args.key and table.exists():
-            self.rows = tables.read_tsv(table, COLUMNS, _parse, "remove it to start over")
+            self.rows = tables.read_tsv(table, [*COLUMNS], _parse, "remove it to start over")
         if not self.rows:
             record = {}
             shutil.rmtree(self.directory / "nnet", ignore_errors=True)
@@ -160,14 +149,10 @@ class Trainer:
         if machines and here not in machines:
             text = f"begun on {machines[-1]}, goes on on {here}"
             cli.warn(f"{self.directory}: {text}: not to the bit what an uninterrupted training gives")
+        facts = {"key": args.key, "network": topology(self.network)}
+        took_part = [*dict.fromkeys([*machines, here])]
         files = [args.config] if args.config else []
-        self.record = provenance.training_record(
-            files,
-            args.seed,
-            [*dict.fromkeys([*machines, here])],
-            key=args.key,
-            network=topology(self.network),
-        )
+        self.record = provenance.training_record(files, args.seed, took_part, **facts)
         commits = {*record.get("commit", "").split(", "), self.record["commit"]} - {""}
         self.record["commit"] = ", ".join(sorted(commits))
         provenance.write_record(self.directory, self.record)
@@ -178,8 +163,8 @@ class Trainer:
             return f"{torch.cuda.get_device_name(self.device)}, kernels {self.args.kernels}"
         if any(isinstance(component, Lstm) for component in self.network.components):
             lstm_native.choose()
-        threads = f"{self.args.num_threads} threads"
-        return f"cpu, kernels {products.identity()}, {threads}, {native.processor_name()}"
+        cpu = f"{self.args.num_threads} threads, {native.processor_name()}"
+        return f"cpu, kernels {products.identity()}, {cpu}"
 
     def _net(self, network: Network) -> Net:
         return Net(network, self.device, num_stream=self.how.num_stream)
@@ -216,11 +201,9 @@ class Trainer:
         if select == "best-cv":
             chosen = min(rows[1:], key=lambda row: row.cv_loss)
         if not chosen.iteration:
-            raise UserError(
-                f"{rows[-1]}: none of the epochs in {self.directory} was better than the initial "
-                f"network, whose cross-validation loss was {chosen.cv_loss:g} (now {rows[-1].cv_loss:g}); "
-                f"use {'a lower' if rows[-1].cv_loss > chosen.cv_loss else 'another'} --learn-rate"
-            )
+            losses = f"{rows[0].cv_loss:g} in cross-validation (now {rows[-1].cv_loss:g})"
+            text = f"no epoch in {self.directory} was better than the initial network, {losses}"
+            raise UserError(f"{rows[-1]}: {text}; use another --learn-rate")
         self._write_final(chosen, targets_delay)
 
     def epoch(self, network: Network, iteration: int, learn_rate: str) -> tuple[Network, Epoch]:
@@ -228,12 +211,15 @@ class Trainer:
         where = f"epoch {iteration}, learning rate {learn_rate}"
         net, args, held_out = self._net(network), self.args, self.rows[-1].cv_loss
         options = TrainOptions(float(learn_rate), args.momentum, args.l1_penalty, args.l2_penalty)
-        say = partial(
-            progress.report, unit="frames", label=self.label, epoch=iteration, epochs=args.max_iters
-        )
+        which: dict[str, Any] = {
+            "label": self.directory.name,
+            "epoch": iteration,
+            "epochs": args.max_iters,
+            "held_out_loss": held_out,
+        }
 
         def watch(frames: int, loss: float) -> None:
-            say(frames, self.tr_frames, train_loss=loss, held_out_loss=held_out)
+            progress.report(frames, self.tr_frames, "frames", train_loss=loss, **which)
 
         trained = one_pass.run(net, self.tr, self.how, options, where=where, watch=watch)
         self.tr_frames = trained.frames
@@ -284,11 +270,11 @@ def topology(network: Network) -> dict[str, object]:
     return {"kind": kind, "dims": [network.input_dim, *(part.output_dim for part in layers)]}
 
 
+def _parse(row: dict[str, str]) -> Epoch:
+    return Epoch(*(parse(row[name]) for name, parse in COLUMNS.items()))
+
+
 def _format(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _parse(row: dict[str, str]) -> Epoch:
-    return Epoch(*(kind(row[name]) for name, kind in zip(COLUMNS, KINDS, strict=True)))

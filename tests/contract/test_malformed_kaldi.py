@@ -112,7 +112,7 @@ TRAINING += cases(TRAIN, ("train_nan_network", r"x\.nnet|not finite|nan", NAN_NN
 TRAINING += cases(
     f"{POSTERIORS} {{}}",
     ("forward_nan_network", "u1: .*not finite", NAN_NNET, ""),
-    ("forward_counts_words", "c:1: expected", {"c": "[ 1 x 2 ]\n"}, "--class-frame-counts=c"),
+    ("forward_counts_words", r"c: byte 0: expected numbers", {"c": "[ 1 x 2 ]\n"}, "--class-frame-counts=c"),
     (
         "forward_counts_more",
         "4 class counts for a network with 3",

@@ -71,7 +71,7 @@ def test_contents_of_the_two_generations():
 
 def test_options_may_stand_in_any_order_or_not_at_all(tmp_path):
     text = (FILES / "head.txt").read_text()
-    text = text.replace("<CellDim> 2 <LearnRateCoef> 1 ", "<ClipGradient> 7 <LearnRateCoef> 3 <CellDim> 2 ")
+    text = text.replace("<CellDim> 2 <LearnRateCoef> 1 ", "<GradClip> 7 <LearnRateCoef> 3 <CellDim> 2 ")
     text = text.replace(" <GradClip> 250", "")
     text = text.replace("<LearnRateCoef> 0.5 <BiasLearnRateCoef> 0.1 <MaxNorm> 3 ", "")
     (tmp_path / "nnet").write_text(text)

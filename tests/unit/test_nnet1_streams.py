@@ -11,7 +11,7 @@ from steps.archive import Posterior
 from steps.nnet1.inputs import Utterance, dense_targets
 from steps.nnet1.minibatches import Frames, Minibatch, Streams
 from steps.nnet1.schedule import Karel
-from steps.nnet1.trainer import open_data, shuffled, trainer_parser
+from steps.nnet1.trainer import shuffled, trainer_parser, write_list
 
 
 def utterance(number: int, length: int) -> Utterance:
@@ -127,7 +127,6 @@ def write_data(folder, num_jobs: int) -> str:
                     writer.write(key, value if kind == "matrix" else [[(0, 1.0)]] * 2)
             lines += (folder / f"{name}.{job}.scp").read_text().splitlines(keepends=True)
         (folder / f"{name}.scp").write_text("".join(lines))
-    (folder / "genres.txt").write_text("a\nb\n")
     return str(folder)
 
 
@@ -136,13 +135,9 @@ def training_list(tmp_path, num_jobs: int, seed: int) -> tuple[list[str], list[f
     name = f"{num_jobs}.{seed}"
     data, exp = write_data(tmp_path / f"data{name}", num_jobs), tmp_path / f"exp{name}"
     exp.mkdir()
-    transform = tmp_path / "transform.nnet"
-    transform.write_text("<Nnet> \n<AddShift> 3 3\n [ 0 0 0 ]\n</Nnet> \n")
-    words = [data, data, str(transform), str(exp), f"--seed={seed}"]
+    words = [data, data, "transform.nnet", str(exp), f"--seed={seed}"]
     parser = trainer_parser("Usage: x <data-tr> <data-cv> <feature-transform> <exp-dir>", Karel)
-    tr, _ = open_data(parser.parse_args(words), Frames())
-    assert (tr.input_dim, tr.num_classes) == (3, 2)
-    pairs = list(archive.read_matrices(tr.feats))
+    pairs = list(archive.read_matrices(write_list(parser.parse_args(words))))
     return [key for key, _ in pairs], [float(matrix[0, 0]) for _, matrix in pairs]
 
 
