@@ -13,7 +13,8 @@ import re
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -52,20 +53,17 @@ def boolean(text: str) -> bool:
 
 def positive_int(text: str) -> int:
     """Parse an integer of at least 1."""
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
+    if not re.fullmatch("0*[1-9][0-9]*", text):
         raise argparse.ArgumentTypeError(f"expected an integer of at least 1, got '{text}'")
     return int(text)
 
 
 def finite_float(text: str) -> float:
     """Parse a float that is neither NaN nor infinite."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"expected a finite number, got '{text}'")
-    return value
+    with suppress(ValueError):
+        if math.isfinite(float(text)):
+            return float(text)
+    raise argparse.ArgumentTypeError(f"expected a finite number, got '{text}'")
 
 
 def read_config(path: str | Path) -> list[tuple[int, str]]:
@@ -100,20 +98,10 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpF
 
 
 class KaldiParser(argparse.ArgumentParser):
-    """An argument parser with Kaldi's manners.
-
-    ``usage`` is shown before a message about wrong use, and ``description`` (the module docstring)
-    is printed by ``--help`` as it is written.
-    """
+    """An argument parser with Kaldi's manners; ``description`` is printed by ``--help`` as it is written."""
 
     def __init__(self, usage: str, description: str | None = None) -> None:
-        super().__init__(
-            prog=PROGRAM,
-            usage=usage,
-            description=description,
-            formatter_class=_Help,
-            allow_abbrev=False,
-        )
+        super().__init__(PROGRAM, usage, description, formatter_class=_Help, allow_abbrev=False)
         self.add_argument("--config", metavar="FILE", help="read options from FILE, one --name=value a line")
 
     @classmethod
@@ -140,42 +128,38 @@ class KaldiParser(argparse.ArgumentParser):
     def parse_args(self, args=None, namespace=None):  # type: ignore[override]
         """Parse ``args``; options of ``--config`` files count as if they stood before all others."""
         words = list(sys.argv[1:] if args is None else args)
-        return super().parse_args(self._config_options(words) + words, namespace)
-
-    def _config_options(self, words: Sequence[str]) -> list[str]:
         known = set(self._option_string_actions) - {"-h", "--help", "--config"}
         expanded: list[str] = []
         before = words[: words.index("--")] if "--" in words else words
         for word, after in zip(before, [*before[1:], ""], strict=False):
             name, equals, path = word.partition("=")
-            if name == "--config":
-                try:
-                    lines = read_config(path if equals else after)
-                except UserError as error:
-                    self.error(str(error))
-                for number, text in lines:
-                    if (option := text.partition("=")[0]) not in known:
-                        where = f"{path if equals else after}:{number}"
-                        names = " ".join(sorted(known))
-                        self.error(f"{where}: unknown option '{option}'; this program knows {names}")
-                    expanded.append(text)
-        return expanded
-
-
-def _stop(number: int, _frame: object) -> NoReturn:
-    raise SystemExit(128 + number)
+            if name != "--config":
+                continue
+            path = path if equals else after
+            try:
+                lines = read_config(path)
+            except UserError as error:
+                self.error(str(error))
+            for number, text in lines:
+                if (option := text.partition("=")[0]) not in known:
+                    names = " ".join(sorted(known))
+                    self.error(f"{path}:{number}: unknown option '{option}'; this program knows {names}")
+                expanded.append(text)
+        return super().parse_args(expanded + words, namespace)
 
 
 def run(main: Callable[[list[str]], int], *, echo: bool = True, tidy: bool = True) -> NoReturn:
-    """Run a program's ``main`` and exit with its status.
+    """Run a program's ``main`` and exit with its status; users' mistakes and the system's errors are a line.
 
-    With ``echo`` the command line is shown on stderr first, as Kaldi's programs do, unless RECIPE_VERBOSE is
-    false. A :class:`UserError` or an error of the operating system becomes one ``ERROR`` line and exit
-    status 1; there is no traceback.
+    With ``echo`` the command line is shown first, as by Kaldi's programs, unless RECIPE_VERBOSE is false.
     With ``tidy`` temporary files are removed when SIGTERM ends the program.
     """
+
+    def stop(number: int, _frame: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
     if tidy:
-        signal.signal(signal.SIGTERM, _stop)
+        signal.signal(signal.SIGTERM, stop)
     if echo and os.environ.get("RECIPE_VERBOSE") != "false":
         print(shlex.join([PROGRAM, *sys.argv[1:]]), file=sys.stderr, flush=True)
     status, message = 1, ""

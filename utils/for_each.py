@@ -12,7 +12,6 @@ and that is the exit status. RECIPE_PID and signals mean what they mean to run.p
 
 import argparse
 import contextlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from utils import cli, lock, progress
 from utils.job_runner import frontend, local
 
 BUSY = lock.HeldError.status
+STREAMS = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
 
 
 def pass_on(item: str, lines: Iterable[bytes]) -> None:
@@ -40,16 +40,8 @@ def run(items: list[str], command: list[str], limit: int, folder: Path) -> dict[
 
     def start(number: int, _: dict[str, str]) -> local.Process:
         words = [word.replace("{}", items[number]) for word in command]
-        environment = {**os.environ, "JOB_STATUS": str(progress.status_file(folder / f"{number}.log"))}
-        process = subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            start_new_session=True,
-            close_fds=False,
-        )
+        status = {"JOB_STATUS": str(progress.status_file(folder / f"{number}.log"))}
+        process = local.start_session(words, status, **STREAMS)
         readers.append(threading.Thread(target=pass_on, args=(items[number], process.stdout), daemon=True))
         readers[-1].start()
         return process

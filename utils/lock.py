@@ -79,15 +79,11 @@ def _holder(path: Path) -> str | None:
     return f"process {pid} on this host" if _facts(pid)[19:20] in ([started], ["0"]) else None
 
 
-def _ours(path: Path) -> int | None:
-    """Open and lock the file, unless somebody has it, or its last holder removes it just now."""
-    descriptor = try_open(path)
-    if descriptor is not None:
-        with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(descriptor), path.stat()):
-                return descriptor
-        os.close(descriptor)
-    return None
+def _is(descriptor: int, path: Path) -> bool:
+    """Tell whether an open file still has its name."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    return False
 
 
 @contextmanager
@@ -101,7 +97,10 @@ def held(path: str | Path, what: str, *, wait: float = 0.0) -> Iterator[None]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     began, told = time.monotonic(), ""
-    while (descriptor := _ours(path)) is None:
+    while (descriptor := try_open(path)) is None or not _is(descriptor, path):
+        if descriptor is not None:  # its last holder removes it just now
+            os.close(descriptor)
+            continue
         who = _holder(path)
         waited = time.monotonic() - began
         if who and waited >= wait:

@@ -63,26 +63,23 @@ _po_set() {
 
 # Applies config file $1.
 _po_read_config() {
-  local _po_line _po_name _po_where _po_number=0 _po_end='[[:space:]]*([[:space:]]#.*)?$' _po_syntax='["'\''`$\\;&|<>()~]'
-  local _po_single="^'([^']*)'$_po_end" _po_double="^\"([^\"\`\$\\\\]*)\"$_po_end"
+  local _po_line _po_name _po_where _po_number=0
   [[ -f $1 && -r $1 ]] || _po_die "--config $1: no such readable file"
   while IFS= read -r _po_line || [[ -n $_po_line ]]; do
-    _po_number=$((_po_number + 1))
-    _po_where=$1:$_po_number
+    _po_where=$1:$((++_po_number))
     [[ $_po_line != *$'\r' ]] || _po_die "$_po_where: line ends with CR LF; remove the CRs (sed -i 's/\\r\$//')"
     [[ ! $_po_line =~ ^[[:space:]]*(#.*)?$ ]] || continue
-    [[ $_po_line =~ ^[[:space:]]*(--)?([^[:space:]=]+)=[[:space:]]*(.*)$ ]] \
+    [[ $_po_line =~ ^[[:space:]]*(--)?([^[:space:]=]+)=(.*)$ ]] \
       || _po_die "$_po_where: expected name=value or --name=value, got '$_po_line'"
     _po_name=${BASH_REMATCH[2]//-/_}
-    _po_line=${BASH_REMATCH[3]}
-    if [[ $_po_line =~ $_po_single || $_po_line =~ $_po_double ]]; then
-      _po_line=${BASH_REMATCH[1]}
+    _po_line=${BASH_REMATCH[3]%%[[:space:]]#*}
+    _po_line=${_po_line%"${_po_line##*[![:space:]]}"}
+    if [[ $_po_line == \'*\' ]]; then
+      _po_line=${_po_line:1:-1}
     else
-      [[ $_po_line != '#'* ]] || _po_line=
-      _po_line=${_po_line%%[[:space:]]#*}
-      _po_line=${_po_line%"${_po_line##*[![:space:]]}"}
-      [[ ! $_po_line =~ $_po_syntax ]] \
+      [[ $_po_line != *[\`$\\\;\&\|\<\>]* ]] \
         || _po_die "$_po_where: shell syntax in $_po_line is not interpreted here; put the value in single quotes"
+      [[ $_po_line != \"*\" ]] || _po_line=${_po_line:1:-1}
     fi
     _po_set "$_po_name" "$_po_line" "$_po_where: $_po_name"
   done <"$1"

@@ -28,12 +28,8 @@ def git_commit(folder: Path = ROOT) -> str:
 
 def hash_texts(texts: Mapping[str, str]) -> str:
     """Return the sha256 over file names (without folders) and contents."""
-    digest = hashlib.sha256()
-    for path, text in texts.items():
-        for part in (Path(path).name, text):
-            data = part.encode()
-            digest.update(f"{len(data)} ".encode() + data)
-    return digest.hexdigest()
+    parts = [part.encode() for path, text in texts.items() for part in (Path(path).name, text)]
+    return hashlib.sha256(b"".join(b"%d %b" % (len(part), part) for part in parts)).hexdigest()
 
 
 def read_texts(paths: Sequence[str | Path]) -> dict[str, str]:
@@ -47,16 +43,10 @@ def training_record(
     """Return what a training leaves in ``training.json``, from which alone results.txt takes it.
 
     ``configuration`` are the files that it read; ``machines`` device, kernels and threads of everything that
-    took part, e.g. ``cpu, kernels c avx2, 2 threads``; ``more`` further facts, such as
-    ``network={"kind": "LSTM", "dims": [525, 512, 6]}``.
+    took part, e.g. ``cpu, kernels c avx2, 2 threads``; ``more`` further facts, such as the ``network``.
     """
-    return {
-        "commit": git_commit(),
-        "configuration": read_texts(configuration),
-        "seed": seed,
-        "machines": list(machines),
-        **more,
-    }
+    facts = {"commit": git_commit(), "configuration": read_texts(configuration), "seed": seed}
+    return {**facts, "machines": list(machines), **more}
 
 
 def write_record(exp_dir: Path, record: Mapping[str, Any]) -> None:

@@ -25,7 +25,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from utils import progress
 from utils.job_runner import frontend, local
-from utils.job_runner.request import Request, substitute
+from utils.job_runner.frontend import Request, substitute
 
 KNOWN = {"mem", "config", "num_threads", "max_jobs_run", "gpu"}
 

@@ -20,89 +20,83 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from utils.job_runner import cluster, frontend
-from utils.job_runner.scheduler import (
-    Array,
-    State,
-    Task,
-    UnreachableError,
-    Verdict,
-    ask,
-    ask_controller,
-    said,
-    submitted_id,
-)
+from utils.job_runner import cluster, frontend, scheduler
 
 NOT_ENDED = ("PENDING", "RUNNING", "COMPLETING", "SUSPENDED", "CONFIGURING", "REQUEUED")
+INDEX_VARIABLE = "SLURM_ARRAY_TASK_ID"
+SITE_FILE = "conf/slurm.conf"
 
 
-class Slurm:
-    """Slurm through its commands (see cluster.Scheduler)."""
-
-    index_variable, site_file = "SLURM_ARRAY_TASK_ID", "conf/slurm.conf"
-    accounting = False
-
-    def array_limit(self) -> int:
-        done = ask_controller(["scontrol", "show", "config"])
-        facts = dict(re.findall(r"^(\w+)\s*=\s*(\S+)", done.stdout, re.MULTILINE))
-        storage = facts.get("AccountingStorageType", "(null)")
-        self.accounting = storage not in ("(null)", "accounting_storage/none")
-        return int(facts.get("MaxArraySize", 1001)) - 1
-
-    def submit(self, array: Array) -> str:
-        # One task, too: all are named alike.
-        tasks = f"--array=1-{array.tasks}" + (f"%{array.limit}" if array.limit else "")
-        words = [tasks, f"--output={str(array.output).replace('%', '%%')}.%a", str(array.script)]
-        return submitted_id([*array.command, "--parsable", f"--job-name={array.name}", *words])
-
-    def active(self, ids: list[str]) -> dict[Task, State]:
-        words = ["squeue", "--all", "--noheader", "--array", "--format=%F|%K|%T|%r"]
-        done = ask([*words, f"--jobs={','.join(ids)}"])
-        if done.returncode != 0:
-            if "Invalid job id" in done.stderr:
-                return {}
-            raise UnreachableError(said(done))
-        states = {}
-        for line in done.stdout.splitlines():
-            job_id, index, state, reason = (line.strip().split("|", 3) + ["", "", ""])[:4]
-            text = state if reason in ("None", "") or state == "RUNNING" else f"{state} ({reason})"
-            stuck = state == "PENDING" and ("launch failed" in reason or reason.startswith("DependencyNever"))
-            task = job_id, int(index) if index.isdigit() else 1
-            states[task] = State(text, stuck, running=state == "RUNNING")
-        return states
-
-    def verdicts(self, job_id: str) -> dict[int, Verdict]:
-        # The controller remembers jobs for some minutes; sacct's word goes before. A task has failed that
-        # lost a process (a "step" of the task) for want of memory.
-        found: dict[int, Verdict] = {}
-        with contextlib.suppress(UnreachableError):
-            for line in ask(["scontrol", "--oneliner", "show", "job", job_id]).stdout.splitlines():
-                facts = dict(word.split("=", 1) for word in line.split() if "=" in word)
-                index = facts.get("ArrayTaskId", "")  # the JobId is an array's for one of its tasks only
-                if facts.get("ArrayJobId") == job_id and index.isdigit():
-                    words = (facts.get(name, "") for name in ("JobState", "ExitCode", "Reason"))
-                    found |= judge(int(index), *words)
-        with contextlib.suppress(UnreachableError):
-            done = ask(["sacct", "-n", "-P", "-j", job_id, "--format=JobID,State,ExitCode"])
-            tasks = re.findall(rf"^{job_id}_(\d+)(\.\w+)?\|([^|]*)\|(.*)$", done.stdout, re.MULTILINE)
-            for index, step, state, exit_code in tasks:
-                if not step or state.startswith("OUT_OF_ME"):
-                    found |= judge(int(index), state, exit_code)
-        return found
-
-    def cancel_command(self, ids: list[str], *tasks: Task) -> list[str]:
-        return ["scancel", *ids, *(f"{job}_{index}" for job, index in tasks)]
+def limits() -> tuple[int, bool]:
+    """Return the largest index of an array, and whether accounting knows what tasks lost on the way."""
+    done = scheduler.ask_controller(["scontrol", "show", "config"])
+    facts = dict(re.findall(r"^(\w+)\s*=\s*(\S+)", done.stdout, re.MULTILINE))
+    storage = facts.get("AccountingStorageType", "(null)")
+    accounting = storage not in ("(null)", "accounting_storage/none")
+    return int(facts.get("MaxArraySize", 1001)) - 1, accounting
 
 
-def judge(index: int, state: str, exit_code: str, more: str = "") -> dict[int, Verdict]:
+def submit(array: scheduler.Array) -> str:
+    """Submit; return the id."""
+    # One task, too: all are named alike.
+    tasks = f"--array=1-{array.tasks}" + (f"%{array.limit}" if array.limit else "")
+    words = [tasks, f"--output={str(array.output).replace('%', '%%')}.%a", str(array.script)]
+    return scheduler.submitted_id([*array.command, "--parsable", f"--job-name={array.name}", *words])
+
+
+def active(ids: list[str]) -> dict[scheduler.Task, scheduler.State]:
+    """Return the tasks that wait or run."""
+    words = ["squeue", "--all", "--noheader", "--array", "--format=%F|%K|%T|%r"]
+    done = scheduler.ask([*words, f"--jobs={','.join(ids)}"])
+    if done.returncode != 0:
+        if "Invalid job id" in done.stderr:
+            return {}
+        raise scheduler.SchedulerError(scheduler.said(done))
+    states = {}
+    for line in done.stdout.splitlines():
+        job_id, index, state, reason = (line.strip().split("|", 3) + ["", "", ""])[:4]
+        text = state if reason in ("None", "") or state == "RUNNING" else f"{state} ({reason})"
+        stuck = state == "PENDING" and ("launch failed" in reason or reason.startswith("DependencyNever"))
+        task = job_id, int(index) if index.isdigit() else 1
+        states[task] = scheduler.State(text, stuck, running=state == "RUNNING")
+    return states
+
+
+def verdicts(job_id: str) -> dict[int, scheduler.Verdict]:
+    """Return how the tasks of an array ended, by index, as far as this is known (yet)."""
+    # The controller remembers jobs for some minutes; sacct's word goes before. A task has failed that
+    # lost a process (a "step" of the task) for want of memory.
+    found: dict[int, scheduler.Verdict] = {}
+    with contextlib.suppress(scheduler.SchedulerError):
+        for line in scheduler.ask(["scontrol", "--oneliner", "show", "job", job_id]).stdout.splitlines():
+            facts = dict(word.split("=", 1) for word in line.split() if "=" in word)
+            index = facts.get("ArrayTaskId", "")  # the JobId is an array's for one of its tasks only
+            if facts.get("ArrayJobId") == job_id and index.isdigit():
+                words = (facts.get(name, "") for name in ("JobState", "ExitCode", "Reason"))
+                found |= judge(int(index), *words)
+    with contextlib.suppress(scheduler.SchedulerError):
+        done = scheduler.ask(["sacct", "-n", "-P", "-j", job_id, "--format=JobID,scheduler.State,ExitCode"])
+        tasks = re.findall(rf"^{job_id}_(\d+)(\.\w+)?\|([^|]*)\|(.*)$", done.stdout, re.MULTILINE)
+        for index, step, state, exit_code in tasks:
+            if not step or state.startswith("OUT_OF_ME"):
+                found |= judge(int(index), state, exit_code)
+    return found
+
+
+def cancel_command(ids: list[str], *tasks: scheduler.Task) -> list[str]:
+    """Return the command that cancels jobs and single tasks."""
+    return ["scancel", *ids, *(f"{job}_{index}" for job, index in tasks)]
+
+
+def judge(index: int, state: str, exit_code: str, more: str = "") -> dict[int, scheduler.Verdict]:
     """Turn Slurm's words on a task into a verdict, by index; none if it has not ended."""
     word = state.partition(" ")[0].rstrip("+")
     if not word or word in NOT_ENDED:
         return {}
     reason = f"Slurm says {state}" + (f", exit code {exit_code}" if exit_code else "")
     reason += f", {more}" if more not in ("", "None") else ""
-    return {index: Verdict(word != "COMPLETED", reason, word.startswith("OUT_OF_ME"))}
+    return {index: scheduler.Verdict(word != "COMPLETED", reason, word.startswith("OUT_OF_ME"))}
 
 
 if __name__ == "__main__":
-    frontend.run(__doc__, lambda request: cluster.run(request, Slurm()))
+    frontend.run(__doc__, lambda request: cluster.run(request, sys.modules[__name__]))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.workspace import until
-from utils.job_runner import request, scheduler
+from utils.job_runner import frontend, scheduler
 
 DATE = r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \w+ \d{4}"
 
@@ -94,8 +94,8 @@ def test_killed_job_is_a_failure(runner) -> None:
     ],
 )
 def test_usage(argv: list[str], message: str) -> None:
-    with pytest.raises(request.UsageError, match=message):
-        request.parse(argv)
+    with pytest.raises(frontend.UsageError, match=message):
+        frontend.parse(argv)
 
 
 def test_max_jobs_run(runner) -> None:
@@ -193,7 +193,7 @@ def test_local_long_commands_and_odd_bytes(local_runner) -> None:
     ],
 )
 def test_quoting_is_kaldis(words: list[str], line: str) -> None:
-    assert request.join(words) == line
+    assert frontend.join(words) == line
 
 
 def test_runner_needs_no_package_installed(local_runner) -> None:
@@ -229,10 +229,10 @@ option fast=true -q fast.q
 )
 def test_options_become_what_the_site_says(argv: list[str], words: list[str]) -> None:
     conf = scheduler.SiteConf(CONF, "queue.conf")
-    found = conf.arguments(request.parse([*argv, "log", "true"]))
+    found = conf.arguments(frontend.parse([*argv, "log", "true"]))
     assert found == ["qsub", "-v", "PATH", "-l", "arch=*64*", *words]
-    with pytest.raises(request.UsageError, match="--fast false is not described in queue.conf"):
-        conf.arguments(request.parse(["--fast", "false", "log", "true"]))
+    with pytest.raises(frontend.UsageError, match="--fast false is not described in queue.conf"):
+        conf.arguments(frontend.parse(["--fast", "false", "log", "true"]))
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_options_become_what_the_site_says(argv: list[str], words: list[str]) ->
     ],
 )
 def test_wrong_site_configuration(text: str, message: str) -> None:
-    with pytest.raises(request.UsageError, match=re.escape(message)):
+    with pytest.raises(frontend.UsageError, match=re.escape(message)):
         scheduler.SiteConf(text, "x.conf")
 
 

@@ -323,6 +323,6 @@ def test_controllers_word_on_one_task_is_never_anothers(monkeypatch, records, st
     def ask(words: list[str]) -> CompletedProcess[str]:
         return CompletedProcess(words, 0, records.format(state) if words[0] == "scontrol" else "", "")
 
-    monkeypatch.setattr(slurm, "ask", ask)
-    verdict = slurm.Slurm().verdicts(task[0]).get(task[1])
+    monkeypatch.setattr(slurm.scheduler, "ask", ask)
+    verdict = slurm.verdicts(task[0]).get(task[1])
     assert (verdict and verdict.reason) == reason

@@ -28,12 +28,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 from utils import atomic, cli, lock, progress
 from utils.job_runner import frontend, scheduler
-from utils.job_runner.request import Request, substitute
-from utils.job_runner.scheduler import Scheduler, State, Task, UnreachableError, Verdict
+from utils.job_runner.frontend import Request, substitute
+from utils.job_runner.scheduler import SchedulerError, State, Task, Verdict
 
 T = TypeVar("T")
 
@@ -43,20 +44,18 @@ CARRIED = ("PATH", "PYTHONPATH", "PYTHONUTF8", "LC_ALL", "OMP_NUM_THREADS", "REC
 NAME_LENGTH = 60
 
 
-def run(request: Request, engine: Scheduler) -> dict[int, str]:
-    """Run jobs on a cluster; return why jobs failed, by number.
+def run(request: Request, engine: ModuleType) -> dict[int, str]:
+    """Run jobs by ``engine``, which is utils.slurm or utils.sge; return why jobs failed, by number.
 
     While this process lives, or the one that cancels its jobs, another runner of the same jobs is refused.
     """
-    conf = scheduler.read_site_conf(request.options.get("config"), engine.site_file)
+    conf = scheduler.read_site_conf(request.options.get("config"), engine.SITE_FILE)
     conf.arguments(request)  # complains of options that it does not describe
     queue = Path(request.log_of(request.jobs[0])).absolute().parent / "q"
     name = request.same_log.rpartition("/")[2]
     try:
         with lock.held(queue / f"{name}.lock", f"the jobs with the logs {request.same_log}"):
             return ClusterRun(request, conf, engine, queue).run()
-    except UnreachableError as error:
-        raise cli.UserError(str(error)) from error
     finally:
         with contextlib.suppress(OSError):
             queue.rmdir()
@@ -89,7 +88,7 @@ exit 1
 class ClusterRun:
     """One call of a cluster runner."""
 
-    def __init__(self, request: Request, conf: scheduler.SiteConf, engine: Scheduler, queue: Path) -> None:
+    def __init__(self, request: Request, conf: scheduler.SiteConf, engine: ModuleType, queue: Path) -> None:
         self.request, self.conf, self.engine = request, conf, engine
         self.poll = frontend.number("RUNNER_POLL_SECONDS", 5.0)
         self.late = frontend.number("RUNNER_LATE_SECONDS", 60.0)
@@ -108,7 +107,6 @@ class ClusterRun:
         self.failed: dict[int, str] = {}  # why
         self.gone: dict[int, float] = {}  # since when the scheduler has forgotten a job
         self.unheard: dict[int, float] = {}  # since when its node has not been heard of
-        self.worked: dict[str, float] = {}  # when the scheduler and the folder answered last
         self.pause = self.asked = 0.0
         self.board = progress.Board(
             self.name, len(request.jobs), lambda job: progress.read(request.log_of(job))
@@ -123,13 +121,15 @@ class ClusterRun:
                 for log in map(Path, map(self.request.log_of, self.request.jobs)):
                     if log.is_file():  # of an earlier run, which says nothing about this one
                         log.unlink()
-                size = max(1, self._patiently(self.engine.array_limit))
+                size, accounting = self._patiently(self.engine.limits)
+                size = max(1, size)
                 for number, begin in enumerate(range(0, len(self.request.jobs), size), start=1):
                     self._submit(number, self.request.jobs[begin : begin + size])
                     if self.request.max_jobs_run is not None:
                         self._wait(lambda: not self.pending)
                 self._wait(lambda: not self.pending)
-                self._take_killed()
+                if accounting:
+                    self._take_killed()
                 self._wait_for_files()
             except BaseException:
                 frontend.ignore_signals()
@@ -137,7 +137,7 @@ class ClusterRun:
                     if self.ids:
                         self._cancel(self.ids)
                     self._remove_folder()
-                except (UnreachableError, OSError) as error:
+                except (SchedulerError, OSError) as error:
                     frontend.warn(f"cannot cancel {' '.join(self.ids)}: {error}")
                 raise
             finally:
@@ -180,7 +180,7 @@ class ClusterRun:
         deadline, pause = time.monotonic() + self.late, 0.2
         while self.engine.active(ids):
             if time.monotonic() > deadline:
-                raise UnreachableError(f"job {' '.join(ids)} is still in the queue")
+                raise SchedulerError(f"job {' '.join(ids)} is still in the queue")
             time.sleep(min(pause, self.poll))
             pause *= 1.5
 
@@ -190,7 +190,7 @@ class ClusterRun:
         The tasks are told what to do when their id is written down.
         """
         script, spec = self.folder / f"job.{number}.sh", self.folder / f"spec.{number}.json"
-        script.write_text(job_script(spec, self.engine.index_variable))
+        script.write_text(job_script(spec, self.engine.INDEX_VARIABLE))
         script.chmod(0o755)
         words = self.conf.arguments(self.request)
         gpu = self.conf.words_of("gpu", self.request.options["gpu"]) if self.request.gpus else []
@@ -200,8 +200,8 @@ class ClusterRun:
         while not job_id:
             try:
                 job_id = self._patiently(lambda: self.engine.submit(array))
-            except (scheduler.SubmitError, UnreachableError) as error:
-                if not (room and isinstance(error, scheduler.FullError)):
+            except SchedulerError as error:
+                if not (room and error.full):
                     raise cli.UserError(f"cannot submit {self.name}: {error}") from error
                 if not told:
                     frontend.say(f"{error}; waiting for the jobs before")
@@ -218,17 +218,24 @@ class ClusterRun:
         }
         atomic.write_json(spec, {**facts, "tasks": jobs, "markers": str(self.folder)})
 
-    def _patiently(self, action: Callable[[], T]) -> T:
-        """Do something that a controller that is down refuses, again and again until it is up."""
+    def _patiently(self, action: Callable[[], T], what: str = "") -> T:
+        """Do something again and again while the controller is down, or, where ``what`` says it, anything is.
+
+        Tasks that run do not need us meanwhile.
+        """
         deadline = time.monotonic() + self.patience
         while True:
             frontend.check_recipe()
             try:
                 return action()
-            except scheduler.RefusedError as error:
-                if time.monotonic() > deadline:
+            except (SchedulerError, OSError) as error:
+                text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+                if not what and not getattr(error, "down", False):
                     raise
-                frontend.warn(f"{error}; trying again")
+                if time.monotonic() > deadline:
+                    left = f"job {' '.join(self.ids)} may still be running: look after it before you go on"
+                    raise cli.UserError(f"{what} for {self.patience:.0f} s ({text}); {left}") from error
+                frontend.warn(f"{text}; trying again")
             time.sleep(self.poll)
 
     def _wait(self, until: Callable[[], object]) -> None:
@@ -249,36 +256,25 @@ class ClusterRun:
 
     def _look(self) -> None:
         """Ask the scheduler, if it is time, and read what tasks have said."""
-        frontend.check_recipe()
         self.board.step()
         if time.monotonic() - self.asked >= min(self.poll, max(0.5, self.pause)):
+            listed = self._patiently(lambda: self.engine.active(self.ids), "the scheduler has not answered")
             self.asked, self.verdicts = time.monotonic(), {}
-            with self._borne("the scheduler has not answered"):
-                self._note(self.engine.active(self.ids))
-        with self._borne("the folder cannot be read"):
-            names = {path.name for path in self.folder.iterdir()}
-            for job in sorted(self.pending):
-                end = None
-                if f"end.{job}" in names:
-                    # A second run of the task removes the word of the first.
-                    with contextlib.suppress(FileNotFoundError, ValueError):
-                        end = json.loads((self.folder / f"end.{job}").read_bytes())
-                self._judge(job, end)
+            self._note(listed)
+        ends = self._patiently(self._ends, "the folder cannot be read")
+        for job in sorted(self.pending):
+            self._judge(job, ends.get(job))
 
-    @contextlib.contextmanager
-    def _borne(self, what: str) -> Iterator[None]:
-        """Go on for a while without the scheduler or the folder: running tasks do not need us."""
-        try:
-            yield
-            self.worked[what] = time.monotonic()
-        except (UnreachableError, OSError) as error:
-            text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
-            if time.monotonic() - self.worked.setdefault(what, time.monotonic()) > self.patience:
-                raise cli.UserError(
-                    f"{what} for {self.patience:.0f} s ({text}); job {' '.join(self.ids)} may still be"
-                    " running: look after it before you start again"
-                ) from error
-            frontend.warn(f"{text}; trying again")
+    def _ends(self) -> dict[int, dict[str, Any]]:
+        """Return what has been said of the ends of jobs."""
+        names = {path.name for path in self.folder.iterdir()}
+        found = {}
+        for job in (job for job in self.pending if f"end.{job}" in names):
+            with contextlib.suppress(
+                FileNotFoundError, ValueError
+            ):  # a second run removes the word of the first
+                found[job] = json.loads((self.folder / f"end.{job}").read_bytes())
+        return found
 
     def _note(self, listed: dict[Task, State]) -> None:
         """Remember what the scheduler says, and since when it does not know a task any more."""
@@ -338,22 +334,18 @@ class ClusterRun:
         self._end(job, reason)
         try:
             scheduler.ask(self.engine.cancel_command([], self.tasks[job]))
-        except UnreachableError as error:
+        except SchedulerError as error:
             frontend.warn(f"cannot cancel job {job}: {error}")
 
     def _take_killed(self) -> None:
         """Fail the tasks that said they succeeded, but lost a process for want of memory: in ``a | b``, a."""
-        if not self.engine.accounting:
-            return
         self.verdicts = {}
-        with contextlib.suppress(UnreachableError):
+        with contextlib.suppress(SchedulerError):
             self._wait_until_gone(self.ids)
             for job in sorted(self.tasks.keys() - self.failed.keys()):
                 verdict = self._verdict(job)
                 if verdict is not None and verdict.out_of_memory:
                     self.failed[job] = f"code 0, but {verdict.reason}"
-                    with contextlib.suppress(OSError), Path(self.request.log_of(job)).open("a") as log:
-                        log.write(f"# {verdict.reason}\n")  # the log of a job that is to run again
 
     def _wait_for_files(self) -> None:
         """Wait for what the jobs wrote to appear here; shared file systems may show it late."""
@@ -375,7 +367,7 @@ class ClusterRun:
 
 
 @contextlib.contextmanager
-def survived(submitted: Path, engine: Scheduler) -> Iterator[None]:
+def survived(submitted: Path, engine: ModuleType) -> Iterator[None]:
     """Have a second process until the block ends, which cancels what was submitted if this one is killed."""
     source, sink = os.pipe()
     child = os.fork()

@@ -80,11 +80,16 @@ class GpuPool:
         return {"CUDA_VISIBLE_DEVICES": ",".join(held)} if held else {}
 
 
+def start_session(words: list[str], environment: dict[str, str], **streams: Any) -> Process:
+    """Start a process in a session of its own, which has our lock, too; its ``environment`` adds to ours."""
+    variables = {**os.environ, **environment}
+    return subprocess.Popen(words, env=variables, start_new_session=True, close_fds=False, **streams)
+
+
 def start_task(job: dict[str, Any], environment: dict[str, str]) -> Process:
-    """Start a job under task.py in a session of its own; ``environment`` is what differs from ours."""
+    """Start a job under task.py."""
     words = [sys.executable, "-I", "-S", str(TASK), "-"]
-    options: dict[str, Any] = {"start_new_session": True, "close_fds": False}  # our lock is the jobs', too
-    process = subprocess.Popen(words, stdin=subprocess.PIPE, env={**os.environ, **environment}, **options)
+    process = start_session(words, environment, stdin=subprocess.PIPE)
     if process.stdin is not None:
         with contextlib.suppress(BrokenPipeError), process.stdin as stream:
             stream.write(json.dumps({**job, "parent": os.getpid()}).encode())

@@ -1,4 +1,4 @@
-"""What a scheduler must do for :mod:`utils.job_runner.cluster`, how one talks to it, and the site's file.
+"""How one talks to a scheduler, and the site's file that says how it is called.
 
 A site's configuration has the syntax of Kaldi's queue.conf and slurm.conf::
 
@@ -16,36 +16,29 @@ import re
 import shlex
 import subprocess
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
-from utils.cli import UsageError
-from utils.job_runner.request import Request
+from utils.cli import UsageError, UserError
+from utils.job_runner.frontend import Request
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND_SECONDS = 120  # for one call of a scheduler's program
 # What users have set there for their own eyes would hide jobs from ours.
 DEFAULTS_OF_USERS = ("SQUEUE_", "SACCT_", "SINFO_", "SCANCEL_")
-REFUSED = re.compile("connection refused|connect failure|unable to (contact|send message to qmaster)", re.I)
+DOWN = re.compile("connection refused|connect failure|unable to (contact|send message to qmaster)", re.I)
 FULL = re.compile("submitjob|job submit limit|jobs are allowed per", re.I)
 RULE = re.compile(r"(\w+)=(\S+)(?:\s+(.*))?", re.ASCII)
 
 Task = tuple[str, int]  # id of the submitted array, index in it
 
 
-class UnreachableError(Exception):
-    """The scheduler does not answer now; its jobs may well be running."""
+class SchedulerError(UserError):
+    """The scheduler does not answer now, while its jobs may well be running; or it refuses."""
 
-
-class RefusedError(UnreachableError):
-    """The controller is down: what was asked has certainly not been done and may be asked again."""
-
-
-class SubmitError(Exception):
-    """A job was refused; says what the scheduler said."""
-
-
-class FullError(SubmitError):
-    """A job was refused because there are as many in the queue as the site allows."""
+    def __init__(self, text: str, *, down: bool = False, full: bool = False) -> None:
+        super().__init__(text)
+        self.down = down  # the controller is: what was asked has not been done and may be asked again
+        self.full = full  # a job was refused because there are as many in the queue as the site allows
 
 
 class State(NamedTuple):
@@ -75,29 +68,6 @@ class Array(NamedTuple):
     tasks: int
     limit: int | None  # tasks at once
     name: str
-
-
-class Scheduler(Protocol):
-    """Slurm or Grid Engine by their commands."""
-
-    index_variable: str  # in which it tells a task its index
-    site_file: str
-    accounting: bool  # whether it knows of tasks that ended well what they lost on the way
-
-    def array_limit(self) -> int:
-        """Return the largest index of an array, or raise RefusedError."""
-
-    def submit(self, array: Array) -> str:
-        """Submit; return the id, or raise SubmitError, and RefusedError if the controller is down."""
-
-    def active(self, ids: list[str]) -> dict[Task, State]:
-        """Return the tasks that wait or run, or raise UnreachableError."""
-
-    def verdicts(self, job_id: str) -> dict[int, Verdict]:
-        """Return how the tasks of an array ended, by index, as far as this is known (yet)."""
-
-    def cancel_command(self, ids: list[str], *tasks: Task) -> list[str]:
-        """Return the command that cancels jobs and single tasks."""
 
 
 class SiteConf:
@@ -162,22 +132,22 @@ def said(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def ask(words: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run one of the scheduler's programs; raises :class:`UnreachableError` if it hangs or is missing."""
+    """Run one of the scheduler's programs; raises :class:`SchedulerError` if it hangs or is missing."""
     variables = {name: os.environ[name] for name in os.environ if not name.startswith(DEFAULTS_OF_USERS)}
     options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True, "errors": "replace"}
     try:
         return subprocess.run(words, env=variables, timeout=COMMAND_SECONDS, check=False, **options)
     except subprocess.TimeoutExpired as error:
-        raise UnreachableError(f"{words[0]} does not answer") from error
+        raise SchedulerError(f"{words[0]} does not answer") from error
     except OSError as error:
-        raise UnreachableError(f"{words[0]}: {error.strerror}") from error
+        raise SchedulerError(f"{words[0]}: {error.strerror}") from error
 
 
 def ask_controller(words: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run a program that needs the controller; raises :class:`RefusedError` if that is down."""
+    """Run a program that needs the controller; raises :class:`SchedulerError` if that is down."""
     done = ask(words)
-    if done.returncode != 0 and REFUSED.search(done.stderr + done.stdout):
-        raise RefusedError(said(done))
+    if done.returncode != 0 and DOWN.search(done.stderr + done.stdout):
+        raise SchedulerError(said(done), down=True)
     return done
 
 
@@ -187,4 +157,4 @@ def submitted_id(words: list[str]) -> str:
     found = re.findall(r"^(\d+)(?:[.;]\S*)?\s*$", done.stdout, re.MULTILINE)
     if done.returncode == 0 and found:
         return found[-1]
-    raise (FullError if FULL.search(said(done)) else SubmitError)(said(done))
+    raise SchedulerError(said(done), full=FULL.search(said(done)) is not None)
