@@ -36,16 +36,13 @@ def pool_predictions(folds: Sequence[Predictions], sources: Sequence[object]) ->
             where = f"track '{twice}' was also tested in {seen[twice]}"
             raise UserError(f"{source}: {where}: of another division; run stages 3 to 9 of all folds again")
         seen |= dict.fromkeys(fold.utts, source)
-    utts = list(seen)
-    order = sorted(range(len(utts)), key=lambda row: utts[row].encode())
-    ref, hyp, scores = (
-        np.concatenate([getattr(fold, name) for fold in folds])[order] for name in ("ref", "hyp", "scores")
-    )
+    utts = sorted(seen, key=str.encode)
+    rows = {utt: row for row, utt in enumerate(seen)}
+    order = [rows[utt] for utt in utts]
+    names = ("ref", "hyp", "scores")
+    ref, hyp, scores = (np.concatenate([getattr(fold, name) for fold in folds])[order] for name in names)
     counts = {name: np.concatenate([fold.counts[name] for fold in folds])[order] for name in folds[0].counts}
-    probabilities = all(fold.probabilities for fold in folds)
-    return Predictions(
-        folds[0].classes, tuple(sorted(utts, key=str.encode)), ref, hyp, scores, counts, probabilities
-    )
+    return Predictions(folds[0].classes, tuple(utts), ref, hyp, scores, counts, folds[0].probabilities)
 
 
 def pool_scores(folds: Sequence[Scores], sources: Sequence[object]) -> Scores:
@@ -57,9 +54,7 @@ def pool_scores(folds: Sequence[Scores], sources: Sequence[object]) -> Scores:
     for fold, source in zip(folds, sources, strict=True):
         if (fold.classes, fold.measures.keys()) != (first.classes, first.measures.keys()):
             has, other = (f"{' '.join(x.measures)} of {' '.join(x.classes)}" for x in (fold, first))
-            raise UserError(
-                f"{source} has {has}, {sources[0]} {other}; run stages 7 to 9 of both folds again"
-            )
+            raise UserError(f"{source} has {has}, {sources[0]} {other}; run both folds again")
     measures: dict[str, Measure] = {}
     votes = pool_predictions([fold.tracks for fold in folds], sources).counts
     for name in first.measures:
@@ -84,18 +79,16 @@ def pool_records(folds: Sequence[Path]) -> dict[str, Any]:
     records = [read_record(path) for path in folds]
     if not any(records):
         return {}
-    facts: dict[str, Any] = {}
     defaults: dict[str, Any] = {"configuration": {}, "seed": "-", "network": None}
-    for name, default in defaults.items():
-        values = [record.get(name, default) for record in records]
-        facts[name] = values[0]
-        for path, value in zip(folds, values, strict=True):
-            if value != values[0]:
-                other = f"in {folds[0]} it is {values[0]}; run all folds with the same options"
-                raise UserError(f"{path}/training.json: {name} is {value}, {other}")
+    facts = [{name: record.get(name, value) for name, value in defaults.items()} for record in records]
+    for path, fact in zip(folds, facts, strict=True):
+        if different := [f"{name} {value}" for name, value in fact.items() if value != facts[0][name]]:
+            raise UserError(
+                f"{path}/training.json: other than {folds[0]}: {different[0]}; run all folds alike"
+            )
     commits = {part for record in records for part in str(record.get("commit", "unknown")).split(", ")}
     machines = {str(name) for record in records for name in record.get("machines", [])}
-    return {**facts, "commit": ", ".join(sorted(commits)), "machines": sorted(machines)}
+    return {**facts[0], "commit": ", ".join(sorted(commits)), "machines": sorted(machines)}
 
 
 def fold_table(scores: dict[str, Scores], text: str) -> dict[str, Any]:

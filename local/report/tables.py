@@ -192,13 +192,10 @@ def mcnemar_table(tests: Sequence[dict[str, Any]]) -> Table:
 
 def class_table(scores: Scores, labels: Sequence[str]) -> Table:
     """Return the accuracies by class, a row a class and a column a measure."""
-    rows = []
-    for index, name in enumerate(labels):
-        cells = []
-        for measure in scores.measures.values():
-            right, total = int(measure.confusion[index, index]), int(measure.confusion[index].sum())
-            cells.append(f"{right} / {total} {percent(100.0 * right / total if total else None):>6}")
-        rows.append([name, *cells])
+    rows = [[label] for label in labels]
+    for confusion in (measure.confusion for measure in scores.measures.values()):
+        for row, right, total in zip(rows, np.diag(confusion), confusion.sum(axis=1), strict=True):
+            row.append(f"{right} / {total} {percent(100.0 * right / total if total else None):>6}")
     return Table("# accuracy by class, right / all and %", ("class", *scores.measures), rows)
 
 
@@ -261,24 +258,17 @@ def caveats(runs: Sequence[Run], corpus: str) -> list[str]:
 
 def flat_rows(runs: Sequence[Run], test_set: str) -> list[dict[str, Any]]:
     """Return a row for each experiment and accuracy, for CSV and JSON: numbers are of all seeds' mean."""
+    names = ("set", "model", "experiment", "measure", "seeds", "percent", "sd", "correct", "total", "low95")
     rows = []
     for run in runs:
         for name, first in run.scores.measures.items():
-            if not (found := run.repeated(name)):
-                continue
-            percents = [item.percent for item in found]
-            row: dict[str, Any] = {
-                "set": test_set,
-                "model": run.label,
-                "experiment": run.path.name,
-                "measure": name,
-            }
-            row |= {"seeds": len(found), "percent": fmean(percents)}
-            row |= {"sd": stdev(percents) if len(found) > 1 else None}
-            row |= {"correct": first.correct, "total": first.total}
-            row |= dict(zip(("low95", "high95"), first.wilson, strict=True))
-            row["balanced"] = fmean(item.balanced for item in found)
-            rows.append({**row, "paper": paper.accuracy(run.model, name) if test_set == "test" else None})
+            if found := run.repeated(name):
+                percents = [item.percent for item in found]
+                deviation = stdev(percents) if len(found) > 1 else None
+                row = [test_set, run.label, run.path.name, name, len(found), fmean(percents), deviation]
+                row += [first.correct, first.total, *first.wilson, fmean(item.balanced for item in found)]
+                row.append(paper.accuracy(run.model, name) if test_set == "test" else None)
+                rows.append(dict(zip((*names, "high95", "balanced", "paper"), row, strict=True)))
     return rows
 
 

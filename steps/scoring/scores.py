@@ -154,8 +154,8 @@ def write_scores(folder: Path, measures: Sequence[Measure]) -> None:
     for m in measures:
         if m.tracks:
             write_predictions(folder / f"predictions_{m.name}.tsv", m.tracks)
-        entry = {"name": m.name, "correct": m.correct, "confusion": m.confusion.tolist(), "extra": m.extra}
-        content.append(entry)
+        found = {"name": m.name, "correct": m.correct, "extra": m.extra}
+        content.append({**found, "confusion": m.confusion.tolist()})
         cli.log(m.counts())
     classes = Scores({m.name: m for m in measures}).classes
     atomic.write_json(folder / ACCURACY, {"classes": classes, "measures": content})

@@ -100,7 +100,6 @@ def fit(
     Of fewer vectors than dimensions the problem is solved in the space that they span, where the solution
     lies anyway: the same weights, sooner. A class without a vector gets the score minus infinity.
     """
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.svm import LinearSVC
 
     mean, scale = vectors.mean(axis=0), vectors.std(axis=0)
@@ -108,11 +107,7 @@ def fit(
     standard = (vectors - mean) / scale
     basis = np.linalg.qr(standard.T)[0] if len(vectors) < vectors.shape[1] else None
     machine = LinearSVC(C=cost, dual=False, tol=tolerance, max_iter=max_iter)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ConvergenceWarning)
-        machine.fit(standard if basis is None else standard @ basis, labels)
-    if any(issubclass(item.category, ConvergenceWarning) for item in caught):
-        cli.warn(f"liblinear did not converge in {max_iter} iterations with C={cost:g}")
+    machine.fit(standard if basis is None else standard @ basis, labels)
     found = machine.coef_ if basis is None else machine.coef_ @ basis.T
     shift = machine.intercept_
     if len(machine.classes_) == 2:
@@ -133,18 +128,18 @@ def make_folds(
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    by_class = Counter(label for label, _ in set(zip(labels.tolist(), artists, strict=True)))
-    few = min(sorted(by_class), key=lambda label: by_class[label])
+    artists_of = Counter(label for label, _ in set(zip(labels.tolist(), artists, strict=True)))
+    few, least = min(sorted(artists_of.items()), key=lambda item: item[1])
     num_folds = min(num_folds, int(np.bincount(labels).max()))
     if num_folds < 2:
         raise cli.UserError(f"expected at least 2 folds and 2 tracks of a class, got {num_folds}")
-    grouped = by_class[few] > 1
+    grouped = least > 1
     if not grouped:
-        why = "does not keep artists apart"
-        cli.warn(f"class '{classes[few]}' has one artist: cross-validation is stratified but {why}")
-    elif by_class[few] < num_folds:
-        why = f"{by_class[few]} artists, fewer than {num_folds} folds: some held-out parts lack it"
+        why = "one artist: cross-validation is stratified but does not keep artists apart"
         cli.warn(f"class '{classes[few]}' has {why}")
+    elif least < num_folds:
+        why = f"fewer than {num_folds} folds: some held-out parts lack it"
+        cli.warn(f"class '{classes[few]}' has {least} artists, {why}")
     splitter = StratifiedGroupKFold if grouped else StratifiedKFold
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")

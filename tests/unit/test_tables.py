@@ -169,5 +169,5 @@ def test_records_say_who_took_part_and_must_agree(tmp_path):
         write_record(folder, {**record, "commit": commit})
     assert pool_records(folders) == {**record, "commit": "a, b"}
     write_record(folders[1], {**record, "seed": 2})
-    with pytest.raises(UserError, match="seed is 2, in .*f1 it is 1"):
+    with pytest.raises(UserError, match="f2/training.json: other than .*f1: seed 2;"):
         pool_records(folders)
