@@ -23,19 +23,22 @@ TOGETHER = 8  # blocks on CUDA
 
 
 class Transform:
-    """The scattering transform of blocks of ``num_hops`` hops in ``float32`` or ``float64``."""
+    """The transform of ``together`` blocks of ``num_hops`` hops in ``float32`` or ``float64``.
 
-    def __init__(self, config: Config, num_hops: int, dtype: str, device: torch.device | str = "cpu") -> None:
+    They lie always in the same memory; rows that are not in use do not matter.
+    """
+
+    def __init__(
+        self, config: Config, num_hops: int, dtype: str, device: torch.device, together: int
+    ) -> None:
         def there(values: Any) -> Tensor:
             return torch.tensor(values, device=device)
 
         def filters(own: list[blocks.Band]) -> list[tuple[int, Tensor]]:
             return [(start, there(values)) for start, values in own]
 
-        self.num_hops, self.num_samples = num_hops, num_hops * config.hop
+        self.num_hops, self.num_samples, self.device = num_hops, num_hops * config.hop, device
         self.margin = blocks.margin_hops(config)
-        self.num_frames = num_hops - 2 * self.margin
-        self.num_dims = num_dims(config)
         self.resolutions = range(config.hop.bit_length())
         made = blocks.build(config, num_hops, dtype)
         self.taps = {rate: there(values) for rate, values in made.taps.items()}
@@ -46,12 +49,34 @@ class Transform:
             places = [(child.resolution, there(child.columns)) for child in group.children]
             children = list(zip(places, filters(second), strict=True))
             self.groups.append((group.resolution, there(group.columns), filters(first), children))
+        self.signals = torch.zeros(together, self.num_samples, dtype=getattr(torch, dtype), device=device)
+        self.ends = there([[[0]] * together, [[self.num_samples]] * together])  # first sample, track's length
+        frames = num_hops - 2 * self.margin
+        self.out = self.signals.new_empty(together, num_dims(config), frames)
+        what = f"Scattering of {together} blocks of {self.num_samples} samples on the GPU"
+        self.compute = Recorded(self._compute, what) if device.type == "cuda" else self._compute
 
-    def __call__(self, signals: Tensor, start: Tensor, length: Tensor) -> Tensor:
-        """Return averages (blocks, dims, frames) of blocks (blocks, samples); ends are (blocks, 1)."""
+    def start(self, pieces: list[blocks.Piece]) -> tuple[list[blocks.Piece], Tensor, torch.cuda.Event | None]:
+        """Begin with some blocks; returns them, what will hold their averages, and when."""
+        ends = [[[piece.start] for piece in pieces], [[piece.num_samples] for piece in pieces]]
+        with own_stream(self.device):
+            for row, piece in enumerate(pieces):
+                self.signals[row].copy_(piece.samples, non_blocking=True)
+            self.ends[:, : len(pieces)].copy_(torch.tensor(ends))
+            self.compute()
+            if self.device.type != "cuda":
+                return pieces, self.out.clone(), None
+            averages = torch.empty(self.out.shape, dtype=self.out.dtype, pin_memory=True)
+            averages.copy_(self.out, non_blocking=True)
+            done = torch.cuda.Event()
+            done.record()
+        return pieces, averages, done
+
+    def _compute(self) -> None:
+        start, length = self.ends
         places = [
             blocks.mirror_places(
-                torch.arange(self.num_samples >> rate, device=signals.device),
+                torch.arange(self.num_samples >> rate, device=self.device),
                 start >> rate,
                 1 + ((length - 1) >> rate),
             ).unsqueeze(1)
@@ -62,37 +87,40 @@ class Transform:
             found = torch.fft.ifft(spectra, norm="forward").abs()
             return found.gather(-1, places[rate].expand_as(found))
 
-        out = signals.new_empty(len(signals), self.num_dims, self.num_frames)
-        signals = signals[:, None].gather(-1, places[0])
+        signals = self.signals[:, None].gather(-1, places[0])
         for column, taps in zip(self.zero_columns, self.zero, strict=True):
-            out[:, column] = self._averages(signals, taps)[:, 0]
-        spectrum = _spectrum(signals, self.num_samples // 2, wrapped=True)
+            self.out[:, column] = self._averages(signals, taps)[:, 0]
+        half = self.num_samples // 2
+        spectrum = _spectrum(signals, half, wrapped=True)
         for rate, own_columns, first, children in self.groups:
-            size, half = self.num_samples >> rate, self.num_samples // 2
+            size = self.num_samples >> rate
             products = spectrum.new_empty(len(signals), len(first), size)
             for row, (low, values) in enumerate(first):
                 products[:, row : row + 1] = _folded(spectrum, half + low, values, size)
             parents = envelope(products, rate)
             del products  # at a track's full rate, this is what takes memory
-            out[:, own_columns] = self._averages(parents, self.taps.get(rate))
+            self.out[:, own_columns] = self._averages(parents, self.taps.get(rate))
             negative = max([0, *(-low for _, (low, _) in children)])
             spectra = _spectrum(parents, negative)
             for (slower, own), (low, values) in children:
                 size = self.num_samples >> slower
                 product = _folded(spectra[:, : len(own)], negative + low, values, size)
-                out[:, own] = self._averages(envelope(product, slower), self.taps.get(slower))
-        return out
+                self.out[:, own] = self._averages(envelope(product, slower), self.taps.get(slower))
 
     def _averages(self, signals: Tensor, taps: Tensor | None) -> Tensor:
         """Average signals [shape=(blocks, rows, samples)] about the hops that are frames."""
+        frames = self.out.shape[-1]
         if taps is None:
-            return signals[..., self.margin : self.margin + self.num_frames]
+            return signals[..., self.margin : self.margin + frames]
         hops, size = taps.shape
         partial = taps @ signals.reshape(-1, size).T
         count = partial.shape[1]
-        shape, strides = (hops, count // self.num_hops, self.num_frames), (count + 1, self.num_hops, 1)
-        frames = partial.as_strided(shape, strides, self.margin - hops // 2).sum(0)
-        return frames.unflatten(0, signals.shape[:2])
+        shape, strides = (hops, count // self.num_hops, frames), (count + 1, self.num_hops, 1)
+        found = partial.as_strided(shape, strides, self.margin - hops // 2).sum(0)
+        return found.unflatten(0, signals.shape[:2])
+
+
+transform = functools.lru_cache(maxsize=8)(Transform)  # recording takes longer than some batches
 
 
 def _spectrum(signals: Tensor, negative: int, *, wrapped: bool = False) -> Tensor:
@@ -106,40 +134,6 @@ def _folded(spectra: Tensor, start: int, values: Tensor, size: int) -> Tensor:
     """Multiply spectra by a filter that begins at bin ``start``, and fold the products to ``size`` bins."""
     product = spectra[..., start : start + len(values)] * values
     return pad(product, (0, -len(values) % size)).unflatten(-1, (-1, size)).sum(-2)
-
-
-class Batch:
-    """The transform of so many blocks, always in the same memory; unused rows do not matter."""
-
-    def __init__(self, config: Config, num_hops: int, dtype: str, where: torch.device, together: int) -> None:
-        self.made = Transform(config, num_hops, dtype, where)
-        self.device, size = where, self.made.num_samples
-        self.signal = torch.zeros(together, size, dtype=getattr(torch, dtype), device=where)
-        self.ends = torch.tensor([[[0]] * together, [[size]] * together], device=where)
-        what = f"Scattering of {together} blocks of {size} samples on the GPU"
-        self.compute = Recorded(self._compute, what) if where.type == "cuda" else self._compute
-
-    def _compute(self) -> None:
-        self.out = self.made(self.signal, *self.ends)
-
-    def start(self, pieces: list[blocks.Piece]) -> tuple[list[blocks.Piece], Tensor, torch.cuda.Event | None]:
-        """Begin with some blocks; returns them, what will hold their averages, and when."""
-        ends = [[[piece.start] for piece in pieces], [[piece.num_samples] for piece in pieces]]
-        with own_stream(self.device):
-            for row, piece in enumerate(pieces):
-                self.signal[row].copy_(piece.samples, non_blocking=True)
-            self.ends[:, : len(pieces)].copy_(torch.tensor(ends))
-            self.compute()
-            if self.device.type != "cuda":
-                return pieces, self.out.clone(), None
-            averages = torch.empty(self.out.shape, dtype=self.out.dtype, pin_memory=True)
-            averages.copy_(self.out, non_blocking=True)
-            done = torch.cuda.Event()
-            done.record()
-        return pieces, averages, done
-
-
-batch = functools.lru_cache(maxsize=8)(Batch)  # recording takes longer than some batches
 
 
 def computed(
@@ -157,7 +151,7 @@ def computed(
         every = groupby(read_ahead(there(), 4 * together), key=lambda piece: piece.num_hops)
         for length, same in every:
             while some := list(islice(same, together)):
-                yield batch(config, length, dtype, where, together).start(some)
+                yield transform(config, length, dtype, where, together).start(some)
 
     running = started()
     before = next(running, None)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from steps.scattering import Config, blocks, features, features_of_tracks, in_torch
+from steps.scattering import Config, blocks, features, features_of_tracks, in_torch, num_dims
 from tests.unit.test_nnet1_gpu import META, OneDevice
 from utils.cli import UserError
 
@@ -19,9 +19,9 @@ SECONDS = (2.0, 3.1, 5.2, 0.5, 2.1, 7.0, 2.0, 3.3, 2.2)
 def as_on_a_gpu(monkeypatch):
     """Blocks three at a time, and no batch of other tests."""
     monkeypatch.setattr(in_torch, "TOGETHER", 3)
-    in_torch.batch.cache_clear()
+    in_torch.transform.cache_clear()
     yield
-    in_torch.batch.cache_clear()
+    in_torch.transform.cache_clear()
 
 
 def noise(seconds: float, seed: int) -> np.ndarray:
@@ -91,11 +91,11 @@ def test_mirror_images_are_found_by_torch_as_by_numpy(num_samples):
 def test_every_tensor_of_a_batch_is_on_the_gpu():
     config = Config(T=512)
     with OneDevice():
-        one = in_torch.Batch(config, 32, "float32", META, 3)
+        one = in_torch.Transform(config, 32, "float32", META, 3)
         [piece] = blocks.pieces([("a", np.zeros(2000))], config, "float32", 32)
-        _, averages, _ = one.start([piece._replace(samples=torch.zeros(one.made.num_samples))] * 2)
+        _, averages, _ = one.start([piece._replace(samples=torch.zeros(one.num_samples))] * 2)
     assert averages.device == META
-    assert averages.shape == (3, one.made.num_dims, one.made.num_frames)
+    assert averages.shape == (3, num_dims(config), 32 - 2 * blocks.margin_hops(config))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
