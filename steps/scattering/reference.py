@@ -32,7 +32,7 @@ def at_rate(response: filters.Floats, resolution: int) -> filters.Floats:
 
 @functools.lru_cache(maxsize=1)
 def banks(config: Config, dtype: str, num_hops: int) -> list[tuple[dict, dict, dict, dict]]:
-    """Return kymatio's filters of each block: of both layers, then the low-pass of order 0 and of the others."""
+    """Return kymatio's filters of each block: of both layers, low-pass of order 0, low-pass of the others."""
     turn, size, num_levels = 2.0 * math.pi, num_hops * config.hop, config.hop.bit_length()
     omega = np.arange(size) * (turn / size)
 
