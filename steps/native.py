@@ -1,7 +1,6 @@
 """C compiled at first use and kept in a cache: ``compiled-kernels`` in ``$XDG_CACHE_HOME`` or ``~/.cache``.
 
-A file's name is a hash of what it was made of (source, flags, compiler, processor), and a file appears there
-whole, so processes may compile at the same time.
+A file's name is a hash of what it was made of, and a file appears whole: processes may compile at once.
 """
 
 import ctypes

@@ -239,11 +239,10 @@ class Network:
 
 
 def to_test_time(network: Network, shift: int) -> Network:
-    """Return the form in which a network of kaldi-lstm's trainer runs on whole utterances.
+    """Return the form, with the same tensors, in which kaldi-lstm's network runs on whole utterances.
 
-    The leading ``Transmit`` becomes a ``TimeShift`` by the delay of the targets in frames, so that the
-    posteriors come with their frames; every ``LstmProjectedStreams`` becomes an ``LstmProjected``. The
-    tensors are shared.
+    ``Transmit`` becomes a ``TimeShift`` by the delay of the targets in frames, so that posteriors come with
+    their frames; every ``LstmProjectedStreams`` becomes an ``LstmProjected``.
     """
     first, *others = network.components
     if not isinstance(first, Transmit) or not any(isinstance(part, LstmProjectedStreams) for part in others):

@@ -1,10 +1,7 @@
 """The first parameters of a network from its prototype, bit for bit those of Kaldi's ``nnet-initialize``.
 
-A prototype has ``<Type> <InputDim> i <OutputDim> o <Option> v ...`` a line; the lines ``<NnetProto>`` and
-``</NnetProto>`` may be there or not. The two generations differ in the order of the tensors, in the generator
-behind an LSTM's matrices and in how a uniform number is made and scaled; each step is rounded to float32
-where Kaldi's is. ``rand``, ``rand_r``, ``logf`` and ``cosf`` are the C library's own, because no two round
-alike, called number by number: the 25 million of the largest network took 12 s on a busy AMD EPYC.
+A prototype has ``<Type> <InputDim> i <OutputDim> o <Option> v ...`` a line. Each step is rounded to float32
+where Kaldi's is; ``rand``, ``rand_r``, ``logf`` and ``cosf`` are the C library's, as no two round alike.
 """
 
 import ctypes
@@ -120,8 +117,7 @@ def lstm_prototype(
 ) -> list[str]:
     """Return the prototype of a projected LSTM in the layout of kaldi-lstm.
 
-    The leading <Transmit> matters: without it the first LSTM of kaldi-lstm gets no gradient. The recurrent
-    projection of ``proj_dim`` units is what the paper calls the size of a layer.
+    Without <Transmit> its first LSTM gets no gradient. ``proj_dim`` is what the paper calls a layer's size.
     """
     options = f"<CellDim> {cell_dim} <ParamScale> {param_scale:g} <NumStream> {num_stream}"
     inputs = [feat_dim, *[proj_dim] * (num_layers - 1)]
@@ -137,10 +133,9 @@ def lstm_prototype(
 
 
 def initialize(protos: list[ProtoLine], seed: int, generation: Generation) -> Network:
-    """Make a network from the components of a prototype, all drawn from one sequence of glibc's ``rand``.
+    """Draw a network from one sequence of glibc's ``rand``, as a generation does and for its layout.
 
-    ``generation`` says whose numbers to draw, and in whose layout the network will be written. What it does
-    not know, and what does not fit together, is a ``UserError``.
+    What the generation does not know, and what does not fit together, is a ``UserError``.
     """
     srand(seed)
     components = []

@@ -1,7 +1,7 @@
 """Utterances for training: features through the feature transform, targets and frame weights beside them.
 
-An utterance without targets or of another length is counted and warned about as Kaldi does; a class outside
-the network's outputs, or a feature or weight that is no number, is an error that names utterance and frame.
+What Kaldi leaves out is counted and warned of as Kaldi does; a class outside the network's outputs, or a
+feature or weight that is no number, is an error that names utterance and frame.
 """
 
 import time
@@ -45,9 +45,8 @@ class Counts:
 class TrainingData:
     """One pass over features and targets (rspecifiers); iterate again for the next epoch.
 
-    Features have ``input_dim`` columns before the transform. Features, targets and weights whose lengths
-    differ by less than ``length_tolerance`` are cut to the shortest; utterances longer than ``max_frames``
-    are left out. ``reading`` are the seconds of reading, ``tables`` the utterances on GPUs, see ``feeds``.
+    Lengths that differ by less than ``length_tolerance`` are cut to the shortest. ``input_dim`` is before the
+    transform, ``reading`` the seconds of reading, ``tables`` the utterances on GPUs, see ``feeds``.
     """
 
     feats: str

@@ -1,9 +1,7 @@
 """Forward pass, backward pass and update of the components without memory (all but the LSTMs).
 
-A layer works on ``x [rows, input_dim]``. Which rows belong together (an utterance, a minibatch, the
-interleaved frames of several streams) is the caller's affair: ``Splice`` and ``TimeShift`` look at
-neighbouring rows, the others do not. ``backpropagate`` is called with the parameters of the forward
-pass, ``update`` after it; so a layer's input derivative never sees its new weights.
+Which rows belong together is the caller's affair. ``backpropagate`` is called with the parameters of the
+forward pass, ``update`` after it: a layer's input derivative never sees its new weights.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,8 +1,7 @@
 """Read and write nnet1 model files, text and binary, of 2014 and of today.
 
-A file of today's Kaldi closes every component with ``<!EndOfComponent>``; one of 2014, and so of
-kaldi-lstm, does not, and that tells them apart. A binary file that is read and written again has the
-same bytes. Text holds 7 significant digits, as Kaldi's, and loses the rest of a float32.
+A file of today's Kaldi closes every component with ``<!EndOfComponent>``, one of 2014, and so of kaldi-lstm,
+does not. A binary file that is read and written again has the same bytes; text has 7 digits, as Kaldi's.
 """
 
 import struct
@@ -33,10 +32,9 @@ LONGEST_WORD = 64
 
 
 def read_network(path: str | Path) -> Network:
-    """Read a network of either generation from a file, or from the standard input if it is ``-``.
+    """Read a network of either generation from a file, or ``-``, the standard input; arrays are NumPy's.
 
-    Its parameters are NumPy's arrays. Whatever is wrong with it is a ``UserError`` with path, component and
-    byte; nothing is allocated for a size that a file claims before its bytes are known to be there.
+    A mistake is a ``UserError`` with path, component and byte; no memory is taken for what is only claimed.
     """
     with open_input(str(path)) as file:
         stream = Stream(file, str(path))
@@ -132,7 +130,7 @@ def _integers(stream: Stream, binary: bool) -> list[int]:
 
 
 def write_network(network: Network, path: str | Path, binary: bool = True) -> None:
-    """Write a network in the layout of its generation to a file, or to the standard output if it is ``-``.
+    """Write a network in the layout of its generation to a file, or ``-``, the standard output.
 
     It is a ``UserError`` if the generation has no place for a component or the clips of an LSTM.
     """

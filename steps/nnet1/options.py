@@ -1,7 +1,4 @@
-"""Options that several tools share: of a training step, of the device, and what every tool of Kaldi's takes.
-
-One thread is the default: the same bits on every machine of a kind, whatever its number of cores.
-"""
+"""Options that several tools share: of a training step, of the device, and of every tool of Kaldi's."""
 
 import argparse
 from dataclasses import dataclass

@@ -1,8 +1,7 @@
 """Learning-rate schedules: Karel's scheduler and kaldi-lstm's loop.
 
-Both work on numbers as the shell scripts see them: losses printed with six digits, and learning rates
-that ``awk`` printed with six digits after each multiplication. So a decision here is the decision of the
-script, on the same rounded numbers.
+Both decide as the shell scripts do, on the numbers that these see: losses printed with six digits, learning
+rates that ``awk`` printed with six digits after each multiplication.
 """
 
 import math
@@ -47,8 +46,7 @@ class Epoch:
 class Karel:
     """``steps/nnet/train_scheduler.sh``: its options with their defaults, and where it stands.
 
-    ``loss`` is that of the best network. ``finished`` is the reason for the end, in the words of the script,
-    and ``notice`` what it says when ``min_iters`` alone keeps it from the end.
+    ``loss`` is the best network's; ``finished``, and with ``min_iters`` ``notice``, what the script says.
     """
 
     learn_rate: str = "0.008"
@@ -66,11 +64,7 @@ class Karel:
     name: ClassVar[str] = "dnn"
 
     def judge(self, epoch: Epoch) -> Epoch:
-        """Take in an epoch, or the initial network as iteration 0; return it with verdict and network's name.
-
-        It is accepted if its loss is below the best, or up to ``keep_lr_iters`` or ``min_iters``; a rejected
-        one counts as an improvement of nothing.
-        """
+        """Take in an epoch, or the initial network (0); return it with its verdict and its network's name."""
         if not epoch.iteration:
             self.loss = epoch.cv_loss
             return epoch

@@ -1,10 +1,7 @@
 """Whole trainings in one process: Karel's scheduler over frames, kaldi-lstm's loop over streams.
 
-Every epoch starts as a new process of Kaldi's would: no momentum, the same seed. So an interrupted training
-continues from the last epoch's network alone and ends with the same bits. Its epochs are kept only under the
-key that it was given (see utils/once.py); another key, or none, starts over. ``training.json`` holds the key,
-with every commit and machine that took part; another machine on the way is a warning, not a refusal.
-``iters.tsv`` is written after the network of its last line: an epoch without a line is run again.
+Every epoch starts as a new process of Kaldi's would, without momentum and with the same seed: an interrupted
+training goes on from its last network, under the key in ``training.json``, and ends with the same bits.
 """
 
 import argparse
@@ -46,10 +43,7 @@ def learn_rate(text: str) -> str:
 
 
 def trainer_parser(doc: str | None, plan: type[Karel | KaldiLstm]) -> cli.KaldiParser:
-    """Make a parser with the options of every program that trains an experiment, and of its schedule.
-
-    ``doc`` is the program's docstring.
-    """
+    """Make a parser for a program with this docstring that trains an experiment by a schedule."""
     parser = cli.KaldiParser.of(doc)
     add = parser.add_argument
     kinds: dict[type, Callable] = {str: learn_rate, int: int, float: cli.finite_float}
@@ -107,9 +101,8 @@ def initial_network(args: argparse.Namespace, prototype: Callable[[int, int], li
 class Trainer:
     """An experiment: its directory, its data, its initial network, and how to go through them.
 
-    ``args`` are those of a :func:`trainer_parser` of the schedule ``plan``; ``prototype`` makes the lines of
-    one for these numbers of columns and of classes. ``rows`` are the initial network's cross-validation as
-    iteration 0, and the epochs.
+    ``prototype`` makes the lines of one for these numbers of columns and of classes. ``rows`` are the initial
+    network's cross-validation as iteration 0, and the epochs; what is not there is run again.
     """
 
     def __init__(
