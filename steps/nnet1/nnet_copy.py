@@ -35,11 +35,9 @@ def main(argv: list[str] | None = None) -> int:
     network = read_network(options.model_in)
     if options.to_test:
         network = to_test_time(network, options.shift)
-    first, last, count = options.remove_first, options.remove_last, len(network.components)
-    if first + last >= count:
-        raise cli.UserError(f"cannot remove {first} + {last} of {count} components: none would be left")
-    left = Network(network.components[first : count - last], options.generation or network.generation)
-    write_network(left, options.model_out, options.binary)
+    left = network.components[options.remove_first : len(network.components) - options.remove_last]
+    copied = Network(left, options.generation or network.generation)
+    write_network(copied, options.model_out, options.binary)
     cli.log(f"Written model to {options.model_out}")
     return 0
 
