@@ -87,12 +87,12 @@ def _is(descriptor: int, path: Path) -> bool:
 
 
 @contextmanager
-def held(path: str | Path, what: str, *, wait: float = 0.0) -> Iterator[None]:
+def held(path: str | Path, what: str, *, wait: bool = False) -> Iterator[None]:
     """Hold a lock, a file that is removed at the end, while the block runs; ``what`` names it in messages.
 
-    ``wait`` is for how many seconds to wait for a process that holds it (``math.inf``: as long as it lives);
-    then :class:`HeldError` is raised. Jobs of a dead one are waited for a minute, then it is a UserError.
-    Programs that are started meanwhile inherit the lock.
+    With ``wait`` a process that holds it is waited for as long as it lives, else :class:`HeldError` is raised.
+    Jobs of a dead one are waited for a minute, then it is a UserError. Programs that are started meanwhile
+    inherit the lock.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,10 +102,9 @@ def held(path: str | Path, what: str, *, wait: float = 0.0) -> Iterator[None]:
             os.close(descriptor)
             continue
         who = _holder(path)
-        waited = time.monotonic() - began
-        if who and waited >= wait:
+        if who and not wait:
             raise HeldError(f"{what}: {who} is at work on it; wait for it, or stop that process")
-        if not who and waited >= max(wait, ENDING_SECONDS):
+        if not who and time.monotonic() - began >= ENDING_SECONDS:
             raise cli.UserError(f"{what}: jobs of a run that was killed still work on it; see: fuser {path}")
         if told != (who := who or "the jobs of a run that was killed"):
             cli.log(f"{what}: waiting for {who}")

@@ -23,7 +23,6 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from utils import progress
 from utils.job_runner import frontend, local
 from utils.job_runner.frontend import Request, substitute
 
@@ -44,8 +43,7 @@ def run_jobs(request: Request) -> dict[int, str]:
     limit = request.max_jobs_run or max(1, len(os.sched_getaffinity(0)) // request.threads)
     shared = max(1, int(frontend.number("RUNNER_JOBS_PER_GPU", 1)))
     gpus = local.GpuPool(request.gpus, jobs_per_gpu=shared)
-    board = progress.Board(request.name, len(request.jobs), lambda job: progress.read(request.log_of(job)))
-    codes = local.run_all(request.jobs, start, limit=limit, gpus=gpus, board=board)
+    codes = local.run_all(request.jobs, start, limit=limit, gpus=gpus, board=request.board())
     return {job: f"code {code}" if code > 0 else f"signal {-code}" for job, code in codes.items() if code}
 
 

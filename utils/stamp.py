@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import math
 import os
 import re
 import shlex
@@ -214,8 +213,7 @@ def run_locked(work: Work, old: dict[str, Any], new: dict[str, Any]) -> int | No
     """Run the command under the stamp's lock; return None if another run has done it meanwhile."""
     from utils import lock
 
-    wait = math.inf if work.wait else 0.0
-    with lock.held(work.stamp.with_name(f"{work.stamp.name}.lock"), str(work.stamp), wait=wait):
+    with lock.held(work.stamp.with_name(f"{work.stamp.name}.lock"), str(work.stamp), wait=work.wait):
         if (now := read(work.stamp)) != old:
             old, new = now, describe(work, now)
         reasons = differences(old, new)

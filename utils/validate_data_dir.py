@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from utils import cli, data_dir, segments
+from utils import cli, data_dir
 from utils.tables import Table, read_classes, scan
 
 MAX_SHOWN = 10
@@ -49,13 +49,6 @@ def validate(folder: Path, required: Iterable[str]) -> tuple[list[str], int]:
         problems.append(f"{shift}:1: {wrong}")
     problems += _speakers(folder / "spk2utt", tables)
     problems += _classes(folder / "genres.txt", tables.get("utt2genre"))
-    if "segments" in tables and (folder / "wav.scp").is_file():
-        recordings = scan(folder / "wav.scp")
-        problems += recordings.problems
-        for utt, value in tables["segments"].entries.items():
-            if (name := value.partition(" ")[0]) not in recordings.entries:
-                where = tables["segments"].where(utt)
-                problems.append(f"{where}: '{utt}': the recording '{name}' is not in {recordings.path}")
     return problems, len(reference.entries)
 
 
@@ -70,16 +63,13 @@ def _difference(one: Table, other: Table) -> Iterator[str]:
 
 def _complaint(name: str, value: str) -> str:
     """Say what is wrong with a value in the table of this name; empty if nothing is."""
-    kind = ""
-    try:
-        if name in NUMBERS:
-            parse, kind = NUMBERS[name]
-            if not 0 < parse(value) < math.inf:
-                raise ValueError
-        elif name == "segments":
-            segments.parse(value)
-    except ValueError as error:
-        return f"expected a positive {kind}, got '{value}'" if kind else str(error)
+    if name in NUMBERS:
+        parse, kind = NUMBERS[name]
+        try:
+            wrong = not 0 < parse(value) < math.inf
+        except ValueError:
+            wrong = True
+        return f"expected a positive {kind}, got '{value}'" if wrong else ""
     several = name in ("utt2spk", "utt2genre") and len(value.split()) != 1
     return f"expected one word, got '{value}'" if several else ""
 

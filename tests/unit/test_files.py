@@ -101,7 +101,7 @@ def test_second_is_refused_and_told_by_whom(tmp_path: Path) -> None:
 
 def test_it_is_free_again_and_leaves_nothing(tmp_path: Path, capfd) -> None:
     path = tmp_path / "x.lock"
-    with other_run(path, "sleep 1"), lock.held(path, "x", wait=60):
+    with other_run(path, "sleep 1"), lock.held(path, "x", wait=True):
         assert path.exists()
     assert "x: waiting for process" in capfd.readouterr().err
     with pytest.raises(RuntimeError), lock.held(path, "x"):

@@ -108,9 +108,7 @@ class ClusterRun:
         self.gone: dict[int, float] = {}  # since when the scheduler has forgotten a job
         self.unheard: dict[int, float] = {}  # since when its node has not been heard of
         self.pause = self.asked = 0.0
-        self.board = progress.Board(
-            self.name, len(request.jobs), lambda job: progress.read(request.log_of(job))
-        )
+        self.board = request.board()
 
     def run(self) -> dict[int, str]:
         """Submit and wait; return why jobs failed, by number."""
@@ -196,27 +194,27 @@ class ClusterRun:
         gpu = self.conf.words_of("gpu", self.request.options["gpu"]) if self.request.gpus else []
         output, most = self.folder / f"out.{number}", self.request.max_jobs_run
         array = scheduler.Array(words, gpu, script, output, len(jobs), most, self.name)
-        room, told, job_id = bool(self.ids), False, ""
+        told, job_id = False, ""
         while not job_id:
             try:
                 job_id = self._patiently(lambda: self.engine.submit(array))
             except SchedulerError as error:
-                if not (room and error.full):
+                self.pause, self.asked, before = 0.05, 0.0, len(self.listed)
+                if not (before and error.full):
                     raise cli.UserError(f"cannot submit {self.name}: {error}") from error
                 if not told:
                     frontend.say(f"{error}; waiting for the jobs before")
-                told, room = True, self._wait_for_room()
+                told = True
+                self._wait(lambda: len(self.listed) < before)  # noqa: B023
         self.ids.append(job_id)
-        tasks = {job: (job_id, index) for index, job in enumerate(jobs, start=1)}
-        self.tasks |= tasks
-        self.pending |= tasks.keys()
-        self.listed |= dict.fromkeys(tasks.values(), State("submitted"))
+        for index, job in enumerate(jobs, start=1):
+            self.tasks[job] = (job_id, index)
+            self.listed[self.tasks[job]] = State("submitted")
+        self.pending.update(jobs)
         self.pause, self.asked = 0.05, 0.0
         self._record()
-        facts = {
-            name: getattr(self.request, name) for name in ("job_name", "command", "log", "threads", "gpus")
-        }
-        atomic.write_json(spec, {**facts, "tasks": jobs, "markers": str(self.folder)})
+        facts = {**vars(self.request), "tasks": jobs, "markers": str(self.folder)}
+        atomic.write_json(spec, facts)
 
     def _patiently(self, action: Callable[[], T], what: str = "") -> T:
         """Do something again and again while the controller is down, or, where ``what`` says it, anything is.
@@ -233,8 +231,9 @@ class ClusterRun:
                 if not what and not getattr(error, "down", False):
                     raise
                 if time.monotonic() > deadline:
-                    left = f"job {' '.join(self.ids)} may still be running: look after it before you go on"
-                    raise cli.UserError(f"{what} for {self.patience:.0f} s ({text}); {left}") from error
+                    what = f"{what or 'the scheduler has refused'} for {self.patience:.0f} s ({text})"
+                    left = f"; job {' '.join(self.ids)} may still be running: look after it"
+                    raise cli.UserError(what + left * bool(self.ids)) from error
                 frontend.warn(f"{text}; trying again")
             time.sleep(self.poll)
 
@@ -245,14 +244,6 @@ class ClusterRun:
             time.sleep(min(self.pause, self.poll))
             self.pause = min(self.pause * 1.3, 60.0)
             self._look()
-
-    def _wait_for_room(self) -> bool:
-        """Wait until the scheduler lists fewer tasks of this run than now; return False if it lists none."""
-        self.pause, self.asked = 0.05, 0.0
-        self._look()
-        before = len(self.listed)
-        self._wait(lambda: not self.listed or len(self.listed) < before)
-        return before > 0
 
     def _look(self) -> None:
         """Ask the scheduler, if it is time, and read what tasks have said."""
@@ -270,9 +261,8 @@ class ClusterRun:
         names = {path.name for path in self.folder.iterdir()}
         found = {}
         for job in (job for job in self.pending if f"end.{job}" in names):
-            with contextlib.suppress(
-                FileNotFoundError, ValueError
-            ):  # a second run removes the word of the first
+            # A second run of the task removes the word of the first.
+            with contextlib.suppress(FileNotFoundError, ValueError):
                 found[job] = json.loads((self.folder / f"end.{job}").read_bytes())
         return found
 

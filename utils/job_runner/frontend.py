@@ -74,6 +74,10 @@ class Request:
         """Log file of one job."""
         return substitute(self.log, self.job_name, job)
 
+    def board(self) -> progress.Board:
+        """Return what shows where the jobs stand."""
+        return progress.Board(self.name, len(self.jobs), lambda job: progress.read(self.log_of(job)))
+
 
 def parse(argv: list[str]) -> Request:
     """Parse a runner's command line; raises UsageError."""
