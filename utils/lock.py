@@ -90,7 +90,7 @@ def _is(descriptor: int, path: Path) -> bool:
 def held(path: str | Path, what: str, *, wait: bool = False) -> Iterator[None]:
     """Hold a lock, a file that is removed at the end, while the block runs; ``what`` names it in messages.
 
-    With ``wait`` a process that holds it is waited for as long as it lives, else :class:`HeldError` is raised.
+    With ``wait`` a process that holds it is waited for while it lives, else :class:`HeldError` is raised.
     Jobs of a dead one are waited for a minute, then it is a UserError. Programs that are started meanwhile
     inherit the lock.
     """
