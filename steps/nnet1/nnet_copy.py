@@ -35,7 +35,8 @@ def main(argv: list[str] | None = None) -> int:
     network = read_network(options.model_in)
     if options.to_test:
         network = to_test_time(network, options.shift)
-    left = network.components[options.remove_first : len(network.components) - options.remove_last]
+    end = max(0, len(network.components) - options.remove_last)
+    left = network.components[options.remove_first : end]
     copied = Network(left, options.generation or network.generation)
     write_network(copied, options.model_out, options.binary)
     cli.log(f"Written model to {options.model_out}")

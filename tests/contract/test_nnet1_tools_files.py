@@ -54,9 +54,13 @@ def test_copy_for_another_generation(call, tmp_path):
     assert (tmp_path / "old").read_bytes() == (FILES / "dnn2014.init").read_bytes()
     call("nnet_copy.py", "--generation=modern", tmp_path / "old", tmp_path / "new", check=True)
     assert (tmp_path / "new").read_bytes() == (FILES / "dnn.init").read_bytes()
-    done = call("nnet_copy.py", "--generation=modern", FILES / "google.bin", tmp_path / "no")
-    assert done.returncode == 1
-    assert "component 1 <Transmit>" in done.stderr
+    for option, said in (
+        ("--generation=modern", "component 1 <Transmit>"),
+        ("--remove-last-layers=9", "no component"),
+    ):
+        done = call("nnet_copy.py", option, FILES / "google.bin", tmp_path / "no")
+        assert done.returncode == 1
+        assert said in done.stderr
 
 
 def test_info_is_kaldis_to_the_digits_that_float32_sums_have(call):
