@@ -22,24 +22,28 @@ _SEARCH = 1 << 17
 
 
 class SourceFile:
-    """A file without a name for a decoder, with another beginning if need be; ``reached`` bytes are read."""
+    """A file without a name for a decoder, by its number or, with another beginning, as a stream."""
 
     def __init__(self, path: str) -> None:
         self._raw = Path(path).open("rb")  # noqa: SIM115 - closed by close()
-        self.close = self._raw.close
-        self.size = os.fstat(self._raw.fileno()).st_size
-        self.restart()
+        self.number, self.close = self._raw.fileno(), self._raw.close
+        self.size = os.fstat(self.number).st_size
+        self._reached = 0
+
+    @property
+    def reached(self) -> int:
+        """Bytes that a decoder has read."""
+        return self._reached or os.lseek(self.number, 0, os.SEEK_CUR)
 
     def at(self, offset: int, size: int) -> bytes:
         """Return up to ``size`` of the original bytes from ``offset`` on."""
         if offset >= self.size:
             return b""  # also where a header leads beyond what a file system can seek
-        self._raw.seek(max(0, offset))
-        return self._raw.read(size)
+        return os.pread(self.number, size, max(0, offset))
 
-    def restart(self, prefix: bytes = b"", skip: int = 0) -> None:
+    def restart(self, prefix: bytes, skip: int) -> None:
         """Put ``prefix`` in the place of the first ``skip`` bytes, and go to the start."""
-        self._prefix, self._skip, self._position, self.reached = prefix, skip, 0, 0
+        self._prefix, self._skip, self._position, self._reached = prefix, skip, 0, 0
         self._length = len(prefix) + self.size - skip
 
     def seek(self, offset: int, whence: int = 0) -> int:
@@ -60,7 +64,7 @@ class SourceFile:
         if len(data) < size:
             offset = self._skip + max(0, self._position - len(self._prefix))
             more = self.at(offset, size - len(data))
-            self.reached = offset + len(more)
+            self._reached = offset + len(more)
             data += more
         self._position += len(data)
         return data

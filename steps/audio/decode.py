@@ -78,7 +78,7 @@ class Track:
 
     def _open(self) -> _Sound:
         try:
-            sound = _Sound(self._file)
+            sound = _Sound(self._file.number, closefd=False)  # faster than through Python
         except _ERRORS as error:
             return self._open_with_ffmpeg(error)
         self.codec = f"{sound.format}/{sound.subtype}"
