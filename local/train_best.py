@@ -3,7 +3,7 @@
 
 Reads utt2genre, utt2spk and the frames of <data-dir>/train that conf/best/best.conf names, and with
 --networks "A B" the out-of-fold posteriors <exp>_A/post_train_crossfit/post.scp; networks that see whole
-tracks are trained here, one for each --network-config (steps/classifiers/networks.py). Settings, parts and
+tracks are trained here, one for each --network-config (steps/classifiers/cross_fit.py). Settings, parts and
 calibration are chosen by cross-validation on these tracks, by artist where artists are known. Writes
 <exp>_best/best.npz, training.json and score_train/: predictions of the training tracks, each by LDAs, parts
 and calibration that it had no part in.
@@ -98,7 +98,7 @@ def train_networks(
     """Cross-fit the networks that have a configuration; return them and log posteriors of their tracks."""
     if not args.network_config:
         return  # without torch, which takes seconds to import
-    from steps.classifiers.networks import NetworkOptions, cross_fit
+    from steps.classifiers.cross_fit import NetworkOptions, cross_fit
 
     folds, _ = split(reference, labels, NETWORK_FOLDS, args.seed)
     for path in args.network_config:

@@ -3,22 +3,18 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from steps import archive, mapped
 from steps.arrays import read_model, write_arrays
+from steps.classifiers import networks
 from steps.classifiers.machines import LDA, Arrays, log_posteriors, log_softmax
 from steps.classifiers.pieces import piece_vectors
 from steps.scoring.reference import Reference
 from steps.scoring.segment import vote
 from utils.cli import UserError
-
-if TYPE_CHECKING:
-    from steps.classifiers.networks import TrackNetworks
 
 FORMAT = 4
 NETWORK, VOTE = "network", "vote"
@@ -52,17 +48,10 @@ class Part:
         """The network of the recipe whose posteriors are the frames; empty if they are features."""
         return self.feats.removeprefix(POSTERIORS) if self.feats.startswith(POSTERIORS) else ""
 
-    @cached_property
-    def networks(self) -> "TrackNetworks":
-        """The networks of a part of networks."""
-        from steps.classifiers.networks import TrackNetworks  # torch, which takes seconds to import
-
-        return TrackNetworks(self.arrays)
-
     def vectors(self, frames: np.ndarray) -> np.ndarray:
         """Return the vectors of a track's pieces, (pieces, dim); of networks log posteriors, (1, C)."""
         if self.statistics == NETWORK:
-            return self.networks.log_posteriors(frames)[np.newaxis]
+            return networks.log_posteriors(self.arrays, frames)[np.newaxis]
         if self.statistics == VOTE:
             return vote(frames).mean_log_posterior[np.newaxis]
         return piece_vectors(frames, self.frames, self.statistics, self.arrays.get("projection"))
@@ -160,7 +149,7 @@ def read_ensemble(path: str | Path) -> Ensemble:
         for part in parts:
             outputs = [len(part.arrays[name]) for name in ("weight", "bias") if name in part.arrays]
             if part.statistics == NETWORK:
-                outputs = [network.leave.out_features for network in part.networks.networks]
+                outputs = [len(state["leave.bias"]) for state in networks.states(part.arrays)]
             if set(outputs) - {len(classes)}:
                 raise ValueError(f"the shapes of part '{part.name}' do not fit {len(classes)} classes")
         return Ensemble(tuple(classes), parts, sharpness)

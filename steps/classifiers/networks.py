@@ -1,226 +1,72 @@
-"""Small networks in plain torch that see whole tracks, cross-fitted: parts of the fused system.
+"""Networks of :mod:`steps.classifiers.cross_fit` as named arrays, without torch, whose import takes seconds.
 
-Frames are whitened within their tracks, pass a layer with dropout and perhaps an LSTM in both directions,
-and are pooled over the track, whose label is the target. One network is trained on each fold's training
-tracks, by AdamW on random crops, all side by side; training ends for all when their mean loss on the tracks
-that each has not seen ceases to fall, so that every track has a say in it. The same held-out posteriors are
-those of the training tracks: none comes from a network that saw the track or, where artists are known, its
-artist. A new track gets the mean log posteriors of all the networks.
+``weight`` and ``bias`` whiten frames. Network n has torch's parameters under ``n.<parameter>``: the layer
+``enter``, perhaps ``memory``, an LSTM in both directions, perhaps ``attend``, and ``leave``.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
 import numpy as np
-import torch
-from torch import nn
 
 from steps import mapped
-from steps.classifiers.ensemble import Folds, track_losses
-from steps.nnet1.feature_transform import whitening
-from utils import cli
+from steps.classifiers.machines import Arrays, log_softmax
 
 
-@dataclass(frozen=True)
-class NetworkOptions:
-    """Options of conf/best/{dnn,lstm,attention}.conf; none depends on the number of tracks or frames."""
-
-    feats: str = "feats"  # which frames
-    hidden: int = 128  # units of the first layer
-    memory: int = 0  # cells of the LSTM in each direction; 0 for none
-    attention: int = 0  # whether (1) frames are weighed as another layer says, or (0) all the same
-    dropout: tuple[float, ...] = (0.5,)  # shares; of several the one with the smallest held-out loss
-    weight_decay: float = 0.01
-    learn_rate: float = 0.001
-    shrinkage: float = 0.1  # of the covariance that whitens
-    streams: int = 16  # tracks of an update
-    crop: int = 32  # frames of each of them
-    interval: int = 20  # updates between two looks at the tracks that were held out
-    patience: int = 5  # looks without a loss that is smaller by 1 % until training ends
-    max_updates: int = 4000
-    seed: int = 777
+def states(arrays: Arrays) -> list[dict[str, np.ndarray]]:
+    """Return the parameters of each network."""
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for name, array in arrays.items():
+        number, _, parameter = name.partition(".")
+        if parameter:
+            found.setdefault(number, {})[parameter] = array
+    return list(found.values())
 
 
-class TrackNetwork(nn.Module):
-    """From whitened frames (streams, num_frames, dim) to logits (streams, C) of the track."""
-
-    def __init__(
-        self, dim: int, num_classes: int, hidden: int, memory: int, attention: int, dropout: float = 0.0
-    ) -> None:
-        super().__init__()
-        self.drop = nn.Dropout(dropout)
-        self.enter = nn.Linear(dim, hidden)
-        self.memory = nn.LSTM(hidden, memory, batch_first=True, bidirectional=True) if memory else None
-        width = 2 * memory or hidden
-        self.attend = nn.Linear(width, 1) if attention else None
-        self.leave = nn.Linear(width, num_classes)
-
-    def units(self, frames: torch.Tensor) -> torch.Tensor:
-        """Return what is pooled."""
-        units = self.drop(torch.relu(self.enter(frames)))
-        return units if self.memory is None else self.drop(self.memory(units)[0])
-
-    def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        """Pool the frames' logits by their mean, which is that of log posteriors, or units by attention."""
-        units = self.units(frames)
-        if self.attend is None:
-            return self.leave(units).mean(dim=1)
-        return self.leave((torch.softmax(self.attend(units), dim=1) * units).sum(dim=1))
+def log_posteriors(arrays: Arrays, frames: np.ndarray) -> np.ndarray:
+    """Return the mean log posteriors of the networks, float64 (C,), of a track's frames (num_frames, dim)."""
+    logits = [_pooled(state, _units(arrays, state, frames)) for state in states(arrays)]
+    return log_softmax(np.stack(logits)).mean(axis=0)
 
 
-class TrackNetworks:
-    """Trained networks and what whitens their frames, of named arrays.
-
-    These are ``weight`` and ``bias`` of the whitening, and the state of network n under ``n.<parameter>``.
-    """
-
-    def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
-        self.arrays = arrays
-        states: dict[str, dict[str, torch.Tensor]] = {}
-        for name, array in arrays.items():
-            number, _, parameter = name.partition(".")
-            if parameter:
-                states.setdefault(number, {})[parameter] = torch.from_numpy(np.asarray(array))
-        self.networks = [_restored(state) for state in states.values()]
-
-    @torch.no_grad()
-    def log_posteriors(self, frames: np.ndarray) -> np.ndarray:
-        """Return the mean log posteriors of the networks, float64 (C,), of frames, which are read twice.
-
-        Without an LSTM they are read block by block.
-        """
-        rows = len(frames) if any(network.memory for network in self.networks) else mapped.ROWS
-
-        def units() -> Iterator[list[torch.Tensor]]:
-            for block in mapped.blocks(frames, rows):
-                white = _whitened(block, self.arrays["weight"], self.arrays["bias"])
-                yield [network.units(white[None])[0] for network in self.networks]
-
-        says: list[list[torch.Tensor]] = [[] for _ in self.networks]
-        for found in units():
-            for say, network, each in zip(says, self.networks, found, strict=True):
-                say.append(network.attend(each) if network.attend else each.new_zeros(len(each), 1))
-        weights = [torch.softmax(torch.cat(say), dim=0).split(rows) for say in says]
-        pooled: list[torch.Tensor] = [torch.zeros(())] * len(self.networks)
-        for found, shares in zip(units(), zip(*weights, strict=True), strict=True):
-            pooled = [
-                total + share.T @ each for total, share, each in zip(pooled, shares, found, strict=True)
-            ]
-        logits = [network.leave(each)[0] for network, each in zip(self.networks, pooled, strict=True)]
-        return torch.log_softmax(torch.stack(logits).double(), dim=1).mean(dim=0).numpy()
+def _units(arrays: Arrays, state: Arrays, frames: np.ndarray) -> Iterator[np.ndarray]:
+    """Return what is pooled, block by block."""
+    weight = state["enter.weight"].astype(np.float64) @ arrays["weight"]
+    bias = state["enter.weight"] @ arrays["bias"] + state["enter.bias"]
+    units = (np.maximum(block @ weight.T + bias, 0.0) for block in mapped.blocks(frames))
+    if "memory.weight_hh_l0" not in state:
+        return units
+    return mapped.blocks(_both_ways(state, mapped.gathered(units, len(frames))))
 
 
-def _restored(state: dict[str, torch.Tensor]) -> TrackNetwork:
-    hidden, dim = state["enter.weight"].shape
-    memory = state["memory.weight_hh_l0"].shape[1] if "memory.weight_hh_l0" in state else 0
-    network = TrackNetwork(dim, len(state["leave.bias"]), hidden, memory, int("attend.weight" in state))
-    try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
-        raise ValueError(f"its arrays do not fit a network of this version ({error})") from error
-    return network.eval()
+def _both_ways(state: Arrays, units: np.ndarray) -> np.ndarray:
+    """Return the outputs of an LSTM forwards and backwards, (num_frames, 2 cells); gates as in torch."""
+    cells = state["memory.weight_hh_l0"].shape[1]
+    found = mapped.empty((len(units), 2 * cells), np.float64)
+    for first, step, end in ((0, 1, "l0"), (cells, -1, "l0_reverse")):
+        weight = np.hstack([state[f"memory.weight_ih_{end}"], state[f"memory.weight_hh_{end}"]])
+        bias = state[f"memory.bias_ih_{end}"] + state[f"memory.bias_hh_{end}"]
+        hidden, cell = np.zeros(cells), np.zeros(cells)
+        for t in range(len(units))[::step]:
+            gates = weight @ np.concatenate([units[t], hidden]) + bias
+            enter, forget, leave = (0.5 + 0.5 * np.tanh(gates[n * cells :][:cells] / 2) for n in (0, 1, 3))
+            cell = forget * cell + enter * np.tanh(gates[2 * cells : 3 * cells])
+            hidden = leave * np.tanh(cell)
+            found[t, first : first + cells] = hidden
+            if t % mapped.ROWS == 0:
+                mapped.let_go(units)
+                mapped.let_go(found)
+    return found
 
 
-def _whitened(frames: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy((frames @ weight.T + bias).astype(np.float32))
-
-
-class _Training:
-    """One network on the training tracks of one fold."""
-
-    def __init__(
-        self,
-        tracks: Sequence[torch.Tensor],
-        labels: np.ndarray,
-        network: TrackNetwork,
-        options: NetworkOptions,
-    ) -> None:
-        self.tracks, self.labels, self.network, self.options = tracks, labels, network, options
-        self.rng = np.random.default_rng(torch.initial_seed())
-        self.queue: list[int] = []
-        self.adam = torch.optim.AdamW(
-            network.parameters(), options.learn_rate, weight_decay=options.weight_decay
-        )
-
-    def _crops(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the next crops, equally long; every track comes once before one comes again."""
-        count = min(self.options.streams, len(self.tracks))
-        if len(self.queue) < count:
-            self.queue += self.rng.permutation(len(self.tracks)).tolist()
-        chosen, self.queue = self.queue[:count], self.queue[count:]
-        length = min(self.options.crop, *(len(self.tracks[t]) for t in chosen))
-        starts = [self.rng.integers(len(self.tracks[t]) - length + 1) for t in chosen]
-        crops = [self.tracks[t][s : s + length] for t, s in zip(chosen, starts, strict=True)]
-        return torch.stack(crops).float(), torch.from_numpy(self.labels[chosen])
-
-    def run(self) -> None:
-        """Train until the next look at the tracks that were held out."""
-        self.network.train()
-        for _ in range(self.options.interval):
-            crops, labels = self._crops()
-            self.adam.zero_grad()
-            nn.functional.cross_entropy(self.network(crops), labels).backward()
-            nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-            self.adam.step()
-        self.network.eval()
-
-
-def cross_fit(
-    tracks: Callable[[], Iterable[np.ndarray]],
-    labels: np.ndarray,
-    num_classes: int,
-    folds: Folds,
-    options: NetworkOptions,
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Train a network a fold on what ``tracks`` reads, each dropout in turn, and keep the best of these.
-
-    Returns the arrays of :class:`TrackNetworks` and held-out log posteriors (num_tracks, C).
-    """
-    names = [str(number) for number in range(len(labels))]
-    each = dict(zip(names, names, strict=True))  # within tracks: no class is needed
-    weight, bias = whitening(zip(names, tracks(), strict=True), each, options.shrinkage)
-    white = [_whitened(frames, weight, bias).half() for frames in tracks()]
-    best: dict[str, np.ndarray] = {}
-    held, least = np.zeros((0, 0)), np.inf
-    for dropout in options.dropout:
-        trainings = []
-        for number, (train, _) in enumerate(folds):
-            torch.manual_seed(options.seed + number)
-            shape = (options.hidden, options.memory, options.attention, dropout)
-            network = TrackNetwork(len(bias), num_classes, *shape)
-            trainings.append(_Training([white[t] for t in train], labels[train], network, options))
-        arrays, found, loss, updates = _train(trainings, white, labels, folds, options)
-        cli.log(f"dropout {dropout:g}: held-out loss {loss:.4f}, {updates} updates of {len(folds)} networks")
-        if loss < least:
-            best, held, least = arrays, found, loss
-    return {"weight": weight, "bias": bias, **best}, held
-
-
-def _train(
-    trainings: Sequence[_Training],
-    white: Sequence[torch.Tensor],
-    labels: np.ndarray,
-    folds: Folds,
-    options: NetworkOptions,
-) -> tuple[dict[str, np.ndarray], np.ndarray, float, int]:
-    """Train until the held-out loss ceases to fall; return states, log posteriors and loss there; updates."""
-    arrays: dict[str, np.ndarray] = {}
-    best, least, since, updates = np.zeros((0, 0)), np.inf, 0, 0
-    while since < options.patience and updates < options.max_updates:
-        updates += options.interval
-        found = np.zeros((len(labels), trainings[0].network.leave.out_features))
-        for training, (_, held) in zip(trainings, folds, strict=True):
-            training.run()
-            with torch.no_grad():
-                logits = torch.cat([training.network(white[t][None].float()) for t in held])
-                found[held] = torch.log_softmax(logits.double(), dim=1).numpy()
-        loss = float(track_losses(found, labels).mean())
-        since += 1
-        if loss < 0.99 * least:
-            best, least, since = found, loss, 0
-            arrays = {
-                f"{number}.{name}": value.numpy().copy()
-                for number, training in enumerate(trainings)
-                for name, value in training.network.state_dict().items()
-            }
-    return arrays, best, least, updates
+def _pooled(state: Arrays, units: Iterable[np.ndarray]) -> np.ndarray:
+    """Return the logits (C,) of the mean of the units, or of what attention weighs of them."""
+    most, mass, total = -np.inf, 0.0, np.zeros(())
+    for some in units:
+        says = np.zeros(len(some))
+        if "attend.weight" in state:
+            says = some @ state["attend.weight"][0] + state["attend.bias"]
+        before, most = most, max(most, float(says.max()))
+        shares = np.exp(says - most)
+        mass = mass * np.exp(before - most) + shares.sum()
+        total = total * np.exp(before - most) + shares @ some
+    return state["leave.weight"] @ (total / mass) + state["leave.bias"]

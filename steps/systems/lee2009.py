@@ -31,7 +31,8 @@ SUBBANDS = (0, 2, 4, 8, 16, 32, 64, 128, 256)  # of modulation bins; [P] how man
 NULL = 1e-6
 """Singular values of the standardised scatter within classes below this are its null directions."""
 FLOOR = 1e-12
-PARTS = ("mfcc", "osc", "nase")
+SIZES = {"mfcc": NUM_MFCC, "osc": 2 * len(OCTAVES) + 2, "nase": 17}
+"""Values of a frame."""
 OPTIONS: Options = {}  # the publication tunes nothing
 
 
@@ -49,12 +50,6 @@ def octave_slices() -> list[slice]:
     frequency = np.arange(FRAME // 2 + 1) * spectra.SAMPLE_RATE / FRAME
     edges = np.searchsorted(frequency, [-1.0, *OCTAVES, spectra.SAMPLE_RATE / 2], side="right")
     return [slice(low, high) for low, high in zip(edges[:-1], edges[1:], strict=True)]
-
-
-@cache
-def envelope_bands() -> NDArray[np.float32]:
-    """Return MPEG-7's half-octave bands from 62.5 Hz to 8 kHz with what is below and above, (257, 16)."""
-    return spectra.octave_bands(0.5, FRAME)
 
 
 def mfcc(power: NDArray) -> NDArray:
@@ -75,10 +70,10 @@ def octave_contrast(power: NDArray) -> NDArray:
 
 
 def audio_envelope(power: NDArray, window_energy: float) -> NDArray:
-    """Return NASE: the norm of the envelope in dB, and the envelope divided by it [P], (num_frames, 17)."""
+    """Return NASE: the norm of the half-octave envelope in dB, and the envelope divided by it [P]."""
     scaled = power / (FRAME * window_energy)
     scaled[:, 1:-1] *= 2.0
-    decibels = 10.0 * np.log10(scaled @ envelope_bands() + FLOOR)
+    decibels = 10.0 * np.log10(scaled @ spectra.octave_bands(0.5, FRAME) + FLOOR)
     norm = np.sqrt(np.square(decibels).sum(axis=1, keepdims=True))
     return np.concatenate([norm, decibels / np.maximum(norm, FLOOR)], axis=1)
 
@@ -119,21 +114,17 @@ def contrast_statistics(spectrum: NDArray) -> NDArray:
 def features(signal: Signal, _options: Namespace, _network: Arrays) -> dict[str, NDArray]:
     """Return the three vectors of a track as one row, of shape (1, 316)."""
     spectrum = modulation_spectrum(frame_features(signal))
-    parts = np.split(spectrum, np.cumsum(frame_sizes())[:-1], axis=1)
+    parts = np.split(spectrum, np.cumsum([*SIZES.values()])[:-1], axis=1)
     return {"modulation": np.concatenate([contrast_statistics(part) for part in parts])[np.newaxis]}
-
-
-def frame_sizes() -> tuple[int, int, int]:
-    """Return how many values of a frame are MFCC, OSC and NASE."""
-    return NUM_MFCC, 2 * len(octave_slices()), 1 + envelope_bands().shape[1]
 
 
 def part_slices() -> dict[str, slice]:
     """Return where the vector of each frame feature stands in the joined one, and all of it."""
-    sizes = [4 * dim + 32 for dim in frame_sizes()]
-    ends = np.cumsum(sizes)
-    slices = {name: slice(end - size, end) for name, size, end in zip(PARTS, sizes, ends, strict=True)}
-    return {**slices, "all": slice(0, int(ends[-1]))}
+    found, end = {}, 0
+    for name, dim in SIZES.items():
+        end, start = end + 4 * dim + 32, end
+        found[name] = slice(start, end)
+    return {**found, "all": slice(0, end)}
 
 
 def whitened_lda(values: NDArray, labels: NDArray) -> tuple[NDArray, NDArray]:

@@ -1,6 +1,7 @@
 """Frames, power spectra, bands and cepstra: what several of the systems begin with."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 
 import numpy as np
 import scipy.fft
@@ -77,6 +78,7 @@ def mel_edges(num_filters: int) -> NDArray[np.float64]:
     return 700.0 * np.expm1(np.linspace(0.0, top, num_filters + 2))
 
 
+@cache
 def octave_bands(octaves: float, num_fft: int) -> NDArray[np.float32]:
     """Return rectangular bands of some octaves from 62.5 Hz to 8 kHz, as MPEG-7's spectrum envelope has.
 

@@ -5,9 +5,10 @@ from functools import partial
 
 import numpy as np
 import pytest
+import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from steps.classifiers import ensemble, machines, model, networks
+from steps.classifiers import cross_fit, ensemble, machines, model, networks
 from steps.classifiers.ensemble import fit_confidence, fit_sharpness, track_losses
 from steps.classifiers.machines import log_posteriors, log_softmax
 from steps.classifiers.model import calibrate
@@ -218,8 +219,8 @@ def beats(seed: int, tracks: int = 36, num_frames: int = 20):
 @pytest.mark.parametrize(("options", "least"), [({"memory": 8}, 30), ({"attention": 1}, 20), ({}, 20)])
 def test_cross_fitted_networks_learn_and_survive_their_file(options, least, tmp_path):
     frames, labels = beats(14)
-    learn = partial(networks.cross_fit, lambda: frames)
-    given = networks.NetworkOptions(hidden=16, streams=9, crop=16, learn_rate=0.02, **options)
+    learn = partial(cross_fit.cross_fit, lambda: frames)
+    given = cross_fit.NetworkOptions(hidden=16, streams=9, crop=16, learn_rate=0.02, **options)
     folds = split(len(labels), 3)
     found, held = learn(labels, NUM_CLASSES, folds, replace(given, max_updates=100))
     assert (held.argmax(axis=1) == labels).sum() >= least
@@ -234,5 +235,11 @@ def test_cross_fitted_networks_learn_and_survive_their_file(options, least, tmp_
     path = tmp_path / "best.npz"
     model.write_ensemble(path, model.Ensemble(("x", "y", "z"), (part,), 1.0))
     restored = model.read_ensemble(path)
-    expected = calibrate(networks.TrackNetworks(found).log_posteriors(frames[1])[np.newaxis], 0.9)[0]
-    np.testing.assert_allclose(restored.classify({"feats": frames[1]}), expected, atol=1e-12)
+    logits = []
+    for state in networks.states(found):
+        network = cross_fit.TrackNetwork(6, NUM_CLASSES, 16, given.memory, given.attention).eval()
+        network.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
+        white = torch.from_numpy((frames[1] @ found["weight"].T + found["bias"]).astype(np.float32))
+        logits.append(network(white[None])[0].detach().double().numpy())
+    expected = calibrate(log_softmax(np.stack(logits)).mean(axis=0, keepdims=True), 0.9)[0]
+    np.testing.assert_allclose(restored.classify({"feats": frames[1]}), expected, atol=1e-4)

@@ -2,13 +2,15 @@
 
 import mmap
 import tracemalloc
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 from steps import mapped
-from steps.classifiers.networks import TrackNetwork, TrackNetworks
+from steps.classifiers import networks
+from steps.classifiers.cross_fit import TrackNetwork
 from steps.classifiers.pieces import piece_vectors
 from steps.scoring.segment import posterior_statistics, vote
 from utils.read_ahead import read_ahead
@@ -26,13 +28,13 @@ def frames(monkeypatch):
     return found
 
 
-def networks(attention: int) -> TrackNetworks:
+def network(attention: int, memory: int = 0):
     torch.manual_seed(1)
     arrays = {"weight": np.eye(DIM, dtype=np.float32), "bias": np.ones(DIM, np.float32)}
     for number in range(2):
-        state = TrackNetwork(DIM, 3, 8, 0, attention).state_dict()
+        state = TrackNetwork(DIM, 3, 8, memory, attention).state_dict()
         arrays |= {f"{number}.{name}": value.numpy() for name, value in state.items()}
-    return TrackNetworks(arrays)
+    return partial(networks.log_posteriors, arrays)
 
 
 MADE = {
@@ -42,8 +44,8 @@ MADE = {
     "pieces": lambda frames: piece_vectors(frames, 90, "mean+extremes"),
     "one piece": lambda frames: piece_vectors(frames, 0, "mean+extremes+deviation+quantiles+changes"),
     "order": lambda frames: piece_vectors(frames, 0, "order", np.eye(DIM)),
-    "attention": networks(1).log_posteriors,
-    "mean of logits": networks(0).log_posteriors,
+    "attention": network(1),
+    "LSTM and mean of logits": lambda frames: network(0, 4)(frames[:1000]),
 }
 
 
