@@ -70,6 +70,9 @@ def parse_line(text: str, where: str) -> ProtoLine:
                 options[word] = number(types[word], next(left, "nothing"))
             else:
                 raise ValueError(f"unknown option '{word}'; this component has {' '.join(types)}")
+        for word in ("<InputDim>", "<OutputDim>", "<CellDim>"):
+            if word in types and (size := options.get(word, 0)) < 1:
+                raise ValueError(f"{word} must be at least 1, got {size or 'none'}")
     except (ValueError, OverflowError) as error:
         raise UserError(f"{where}: {marker}: {error}") from error
     return ProtoLine(where, kind, options)

@@ -212,6 +212,11 @@ PROTOTYPES = cases(
     ),
     ("proto_option", r"x\.proto:1: .*unknown option '<Foo>'", f"<Sigmoid> {SQUARE} <Foo> 1\n"),
     ("proto_nan", r"x\.proto:1: .*finite number, got 'nan'", HIDDEN.replace("0.1", "nan")),
+    (
+        "proto_negative",
+        r"x\.proto:1: .*<OutputDim> must be at least 1, got -4",
+        HIDDEN.replace("4 ", "-4 ", 1),
+    ),
     ("proto_copy", r"index 4 is outside 1..3", VECTOR.format("1 2 4")),
     ("proto_of_2014", r"2014 has no <GradClip>", OF_2014),
     file="x.proto",
