@@ -1,4 +1,4 @@
-"""The projected LSTM with peepholes at work, on interleaved streams, in plain torch operations.
+"""The projected LSTM with peepholes at work, on interleaved streams, in plain torch operations or in C.
 
 For cells N, projection R and every frame t (gates in the order g, i, f, o)::
 
@@ -9,29 +9,47 @@ For cells N, projection R and every frame t (gates in the order g, i, f, o)::
 Rows are interleaved: frame t of stream s is row ``t * S + s``. The state (c, r) of the last frame is
 carried to the next chunk unless the stream is reset; gradients end at the edge of the chunk. The thin
 products, with as many rows as streams, are those of the library that ``thin`` names forward and ``back``
-back (see ``products``).
+back (see ``products``), or with all arithmetic on the gates in ``kernels/lstm.c``.
 """
+
+from typing import Any
 
 import torch
 
 from steps.nnet1 import components as nn
-from steps.nnet1 import products
+from steps.nnet1 import kernels, products
 from steps.nnet1.layers import Layer, Signal
 from steps.nnet1.options import TrainOptions
 
+TIMED = {"input_dim": 16, "output_dim": 256, "cell_dim": 400}
+TIMED_STREAMS, TIMED_FRAMES = 4, 20
 MATRICES = ("w_gifo_x", "w_gifo_r", "w_r_m")
 
 
-class LstmLayer(Layer):
-    """``LstmProjectedStreams`` (2014) and ``LstmProjected`` (2014 and today), told apart by their clips."""
+def padded(matrix: torch.Tensor) -> torch.Tensor:
+    """Return the matrix with columns of zeros up to ``padded_dim``; itself if there is nothing to add."""
+    columns = kernels.padded_dim(matrix.shape[1])
+    if columns == matrix.shape[1] and matrix.is_contiguous():
+        return matrix
+    wide = matrix.new_zeros(len(matrix), columns)
+    wide[:, : matrix.shape[1]] = matrix
+    return wide
 
-    trainable = True
+
+class LstmLayer(Layer):
+    """``LstmProjectedStreams`` (2014) and ``LstmProjected`` (2014 and today), told apart by their clips.
+
+    With C in either direction, buffers are kept from chunk to chunk and their rows padded as the kernels want
+    them; what the rest of the layer sees is without.
+    """
 
     def __init__(
         self, component: nn.Lstm, num_stream: int = 1, thin: str = "torch", back: str = "torch"
     ) -> None:
         super().__init__(component)
         self.thin, self.back = thin, back
+        self.library = kernels.library() if "c" in (thin, back) else None
+        self.buffers: dict[str, torch.Tensor] = {}
         self.lstm = component
         self.cell_dim = component.cell_dim
         self.num_stream = num_stream
@@ -63,17 +81,43 @@ class LstmLayer(Layer):
         self._forward()
         self.state_c.copy_(c[-1])
         self.state_r.copy_(r[-1])
-        return r[1:].reshape(len(x), self.output_dim)
+        y = r[1:].reshape(len(x), self.output_dim)
+        return y if self.library is None else y.clone()
 
     def _buffers(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return gates [T, S, 4N], c [T + 1, S, N], h and m [T, S, N] and r [T + 1, S, R] of a chunk."""
-        n, streams = self.cell_dim, self.num_stream
-        frames = len(x) // streams
-        shapes = ((0, 4 * n), (1, n), (0, n), (0, n), (1, self.output_dim))
-        return tuple(x.new_empty(frames + before, streams, columns) for before, columns in shapes)
+        n, frames = self.cell_dim, len(x) // self.num_stream
+        return (
+            self._buffer("gates", frames, 4 * n),
+            self._buffer("c", frames + 1, n),
+            self._buffer("h", frames, n),
+            self._buffer("m", frames, n, pad=True),
+            self._buffer("r", frames + 1, self.output_dim, pad=True),
+        )
+
+    def _buffer(self, name: str, frames: int, columns: int, *, pad: bool = False) -> torch.Tensor:
+        """Return a buffer [frames, streams, columns]; for C with what was in it, at first zeros."""
+        if self.library is None:
+            return self.lstm.bias.new_empty(frames, self.num_stream, columns)
+        shape = (frames, self.num_stream, kernels.padded_dim(columns) if pad else columns)
+        if name not in self.buffers or self.buffers[name].shape != shape:
+            self.buffers[name] = self.lstm.bias.new_zeros(shape)
+        return self.buffers[name][..., :columns]
+
+    def _call(self, name: str, *arguments: object) -> None:
+        """Call a kernel on as many threads as torch has."""
+        p, (frames, streams, _), pad = self.lstm, self.kept[0].shape, kernels.padded_dim
+        n, r_dim = self.cell_dim, self.output_dim
+        weights = (padded(p.w_gifo_r), padded(p.w_r_m), p.peephole_i_c, p.peephole_f_c, p.peephole_o_c)
+        values = (frames, streams, n, pad(n), r_dim, pad(r_dim), *weights, *arguments)
+        given = [part.data_ptr() if isinstance(part, torch.Tensor) else part for part in values]
+        getattr(self.library, name)(torch.get_num_threads(), *given)
 
     def _forward(self) -> None:
         """Run all frames over what is kept: gates hold ``Wx x + b``, c and r begin with the state."""
+        if self.thin == "c":
+            self._call("lstm_forward", self.lstm.cell_clip, *self.kept)
+            return
         p, n = self.lstm, self.cell_dim
         gates, c, h, m, r = self.kept
         from_r, to_r = (products.prepared(w.t(), self.thin, self.num_stream) for w in (p.w_gifo_r, p.w_r_m))
@@ -94,65 +138,49 @@ class LstmLayer(Layer):
 
     def backpropagate(self, at: Signal) -> torch.Tensor:
         """Backpropagate through time; leaves the derivatives for :meth:`update`."""
-        d_gates, d_r = self.derivatives = self._derivative_buffers()
+        frames = len(self.kept[0])
+        d_gates, d_r = self.derivatives = (
+            self._buffer("d_gates", frames, 4 * self.cell_dim),
+            self._buffer("d_r", frames, self.output_dim, pad=True),
+        )
         d_r[:] = at.dy.view_as(d_r)
         self._backward()
-        return self._input_derivative(at, d_gates)
-
-    def _derivative_buffers(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return those of the gates [T, S, 4N] and of r [T, S, R]."""
-        gates, _, _, _, r = self.kept
-        return torch.empty_like(gates), torch.empty_like(r[1:])
-
-    def _backward(self) -> None:
-        """Run all frames back: d_r holds the derivative at the output on entry, the whole one on return."""
-        p = self.lstm
-        gates, c, h, _, _ = self.kept
-        d_gates, d_r = self.derivatives
-        frames = len(gates)
-        to_r, to_m = (products.prepared(w, self.back, self.num_stream) for w in (p.w_gifo_r, p.w_r_m))
-        d_c, d_m = torch.zeros_like(c[0]), torch.empty_like(c[0])
-        for t in range(frames - 1, -1, -1):
-            if t + 1 < frames:
-                to_r(d_gates[t + 1], d_r[t], 1.0)
-            to_m(d_r[t], d_m, 0.0)
-            d_c = self._step_back(t, d_m, d_c, gates, c, h, d_gates)
-            if p.diff_clip > 0:
-                d_gates[t].clamp_(-p.diff_clip, p.diff_clip)
-
-    def _input_derivative(self, at: Signal, d_gates: torch.Tensor) -> torch.Tensor:
-        """Return the derivative at the input, or what came in where nobody asks for it."""
         if not self.gives_dx:
             return at.dy
         return products.multiply(d_gates.view(len(at.x), -1), self.lstm.w_gifo_x, torch.empty_like(at.x))
 
-    def _step_back(
-        self,
-        t: int,
-        d_m: torch.Tensor,
-        d_c_next: torch.Tensor,
-        gates: torch.Tensor,
-        c: torch.Tensor,
-        h: torch.Tensor,
-        d_gates: torch.Tensor,
-    ) -> torch.Tensor:
-        """Fill ``d_gates[t]`` and return the derivative at the cells of frame ``t``."""
+    def _backward(self) -> None:
+        """Run all frames back: d_r holds the derivative at the output on entry, the whole one on return."""
         p, n = self.lstm, self.cell_dim
-        g, i, f, o = gates[t].split(n, dim=1)
-        d_g, d_i, d_f, d_o = d_gates[t].split(n, dim=1)
-        torch.mul(d_m * h[t], o * (1 - o), out=d_o)
-        d_c = d_m * o * (1 - h[t] * h[t])
-        if t + 1 < len(gates):
-            _, d_i_next, d_f_next, _ = d_gates[t + 1].split(n, dim=1)
-            d_c.addcmul_(d_c_next, gates[t + 1, :, 2 * n : 3 * n])
-            d_c.addcmul_(d_i_next, p.peephole_i_c).addcmul_(d_f_next, p.peephole_f_c)
-        d_c.addcmul_(d_o, p.peephole_o_c)
-        if p.cell_diff_clip > 0:
-            d_c.clamp_(-p.cell_diff_clip, p.cell_diff_clip)
-        torch.mul(d_c * c[t], f * (1 - f), out=d_f)
-        torch.mul(d_c * g, i * (1 - i), out=d_i)
-        torch.mul(d_c * i, 1 - g * g, out=d_g)
-        return d_c
+        gates, c, h, _, _ = self.kept
+        d_gates, d_r = self.derivatives
+        if self.back == "c":
+            work = (self._buffer("d_m", 1, n, pad=True), self._buffer("d_c", 1, n))
+            self._call("lstm_backward", p.diff_clip, p.cell_diff_clip, gates, c, h, d_r, d_gates, *work)
+            return
+        to_r, to_m = (products.prepared(w, self.back, self.num_stream) for w in (p.w_gifo_r, p.w_r_m))
+        d_c, d_m = torch.zeros_like(c[0]), torch.empty_like(c[0])
+        for t in range(len(gates) - 1, -1, -1):
+            after = d_gates[t + 1] if t + 1 < len(gates) else None
+            if after is not None:
+                to_r(after, d_r[t], 1.0)
+            to_m(d_r[t], d_m, 0.0)
+            g, i, f, o = gates[t].split(n, dim=1)
+            d_g, d_i, d_f, d_o = d_gates[t].split(n, dim=1)
+            torch.mul(d_m * h[t], o * (1 - o), out=d_o)
+            d_c_next, d_c = d_c, d_m * o * (1 - h[t] * h[t])
+            if after is not None:
+                d_c.addcmul_(d_c_next, gates[t + 1, :, 2 * n : 3 * n])
+                d_c.addcmul_(after[:, n : 2 * n], p.peephole_i_c)
+                d_c.addcmul_(after[:, 2 * n : 3 * n], p.peephole_f_c)
+            d_c.addcmul_(d_o, p.peephole_o_c)
+            if p.cell_diff_clip > 0:
+                d_c.clamp_(-p.cell_diff_clip, p.cell_diff_clip)
+            torch.mul(d_c * c[t], f * (1 - f), out=d_f)
+            torch.mul(d_c * g, i * (1 - i), out=d_i)
+            torch.mul(d_c * i, 1 - g * g, out=d_g)
+            if p.diff_clip > 0:
+                d_gates[t].clamp_(-p.diff_clip, p.diff_clip)
 
     def update(self, at: Signal, options: TrainOptions) -> None:
         """``corr = grad + momentum corr``, clipped to ``grad_clip``; ``p -= lr coef corr``."""
@@ -186,9 +214,40 @@ class LstmLayer(Layer):
         """Do the same for the bias and the peepholes."""
         n, corr = self.cell_dim, self.corr
         _, c, _, _, _ = self.kept
-        rows = self.derivatives[0].flatten(0, 1)
+        d_gates = self.derivatives[0]
+        if self.library is not None:
+            names = ("bias", "peephole_i_c", "peephole_f_c", "peephole_o_c")
+            gates, cells, *sums = (part.data_ptr() for part in (d_gates, c, *map(corr.__getitem__, names)))
+            streams = self.num_stream
+            self.library.lstm_vectors(len(d_gates) * streams, streams, n, gates, cells, momentum, *sums)
+            return
+        rows = d_gates.flatten(0, 1)
         before, after = c[:-1].flatten(0, 1), c[1:].flatten(0, 1)
         corr["bias"].mul_(momentum).add_(rows.sum(dim=0))
         corr["peephole_i_c"].mul_(momentum).add_((rows[:, n : 2 * n] * before).sum(dim=0))
         corr["peephole_f_c"].mul_(momentum).add_((rows[:, 2 * n : 3 * n] * before).sum(dim=0))
         corr["peephole_o_c"].mul_(momentum).add_((rows[:, 3 * n :] * after).sum(dim=0))
+
+
+def choose() -> list[str]:
+    """Choose among the candidates of the CPU forward and back."""
+    return [products.chosen(kind, _runs) for kind in ("thin", "back")]
+
+
+def _runs(kind: str) -> dict[str, products.Run]:
+    """Make a chunk of a small LSTM, forward or back, by each candidate that there is."""
+    own = torch.Generator().manual_seed(0)
+    params: dict[str, Any] = {
+        name: 0.1 * torch.rand(*shape, generator=own) - 0.05
+        for name, shape in nn.Lstm.shapes(**TIMED).items()
+    }
+    component = nn.Lstm(**TIMED, **params)
+    x = torch.randn(TIMED_FRAMES * TIMED_STREAMS, TIMED["input_dim"], generator=own)
+    there = {"c": kernels.library() is not None, "onednn": products.onednn_works(), "torch": True}
+    runs: dict[str, products.Run] = {}
+    for name in (name for name, works in there.items() if works):
+        layer = LstmLayer(component, TIMED_STREAMS, name, name)
+        dy = torch.zeros_like(layer.propagate(x))
+        layer.backpropagate(Signal(x, dy, dy))
+        runs[name] = layer._forward if kind == "thin" else layer._backward
+    return runs

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from steps.nnet1 import affine, lstm_native, lstm_triton, products
+from steps.nnet1 import affine, lstm, lstm_triton, products
 from steps.nnet1 import components as nn
 from steps.nnet1 import layers as base
 from steps.nnet1.affine import AffineLayer
@@ -55,7 +55,7 @@ class Net:
     def lstm_layer(self, component: nn.Lstm) -> LstmLayer:
         """Choose among ways to the same numbers; a chunk of one utterance has a length of its own."""
         if self.device.type == "cpu":
-            return lstm_native.fastest(component, self.num_stream)
+            return LstmLayer(component, self.num_stream, *lstm.choose())
         plain = products.asked("thin") == "torch"
         grid = None if plain else lstm_triton.choose(component.cell_dim, self.device)
         if grid is not None:
@@ -74,8 +74,8 @@ class Net:
 
     def reset_streams(self, flags: torch.Tensor) -> None:
         """Zero the state of the streams that begin a new utterance, those flagged [num_stream]."""
-        for lstm in self.lstms:
-            lstm.reset_streams(flags)
+        for layer in self.lstms:
+            layer.reset_streams(flags)
 
     def propagate(self, x: torch.Tensor) -> torch.Tensor:
         """Return the output for an input [rows, input_dim] and keep what :meth:`backpropagate` needs."""
@@ -113,8 +113,8 @@ class Net:
 
     def feedforward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the output for an utterance [frames, input_dim]; the LSTMs start from a zero state."""
-        for lstm in self.lstms:
-            lstm.start_utterance()
+        for layer in self.lstms:
+            layer.start_utterance()
         for layer in self.layers:
             x = layer.propagate(x)
         return x

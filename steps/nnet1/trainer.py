@@ -16,7 +16,7 @@ import torch
 
 from steps import native
 from steps.nnet1 import epoch as one_pass
-from steps.nnet1 import lstm_native, products, schedule
+from steps.nnet1 import lstm, products, schedule
 from steps.nnet1.components import AffineTransform, Lstm, LstmProjectedStreams, Network, to_test_time
 from steps.nnet1.initialize import default_generation, initialize, read_prototype
 from steps.nnet1.minibatches import Frames, Streams
@@ -155,7 +155,7 @@ class Trainer:
         if self.device.type == "cuda":
             return f"{torch.cuda.get_device_name(self.device)}, kernels {self.args.kernels}"
         if any(isinstance(component, Lstm) for component in self.network.components):
-            lstm_native.choose()
+            lstm.choose()
         cpu = f"{self.args.num_threads} threads, {native.processor_name()}"
         return f"cpu, kernels {products.identity()}, {cpu}"
 

@@ -15,7 +15,6 @@ from steps.nnet1.affine import AffineLayer, end_in_c, pass_end
 from steps.nnet1.layers import Signal
 from steps.nnet1.loss import Xent
 from steps.nnet1.lstm import LstmLayer
-from steps.nnet1.lstm_native import NativeLstmLayer, layer_by
 from steps.nnet1.net import Net
 from steps.nnet1.options import TrainOptions
 from utils.cli import UserError
@@ -85,7 +84,7 @@ def train(build, streams, frames, cells, proj, clips, *, device="cpu", scale=1.0
 @pytest.mark.parametrize("ways", WAYS, ids="-".join)
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "-".join(map(str, shape[:4])))
 def test_all_candidates_agree_with_torch(shape, ways):
-    plain, ours = (train(lambda *a, w=w: layer_by(*a, *w), *shape) for w in (("torch", "torch"), ways))
+    plain, ours = (train(lambda *a, w=w: LstmLayer(*a, *w), *shape) for w in (("torch", "torch"), ways))
     for pair in zip(ours, plain, strict=True):
         torch.testing.assert_close(*pair, atol=3e-6, rtol=1e-5)
 
@@ -154,13 +153,14 @@ def test_the_bits_of_a_dnns_end_do_not_depend_on_the_number_of_threads():
     assert_equal_for_all_threads(results)
 
 
+@pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("dims", [(4, 12, 24), (3, 33, 50)], ids=str)
-def test_the_bits_do_not_depend_on_the_number_of_threads(library, dims):
+def test_the_bits_do_not_depend_on_the_number_of_threads(dims):
     streams, proj, cells = dims
 
     def results():
         torch.manual_seed(0)
-        layer = NativeLstmLayer(make(5, proj, cells), streams, library)
+        layer = LstmLayer(make(5, proj, cells), streams, "c", "c")
         x, dy = torch.randn(6 * streams, 5), torch.randn(6 * streams, proj)
         y = layer.propagate(x)
         layer.backpropagate(Signal(x, y, dy))
@@ -185,13 +185,14 @@ def test_a_stream_has_the_same_bits_in_any_company_and_chunks(library):
         assert torch.equal(outputs(company, chunk), outputs(40, 6)[:, :company])
 
 
-def test_tanh_and_sigmoid_are_right_to_the_last_bits_but_one(library):
+@pytest.mark.usefixtures("library")
+def test_tanh_and_sigmoid_are_right_to_the_last_bits_but_one():
     component = make(1, 1, 1001)
     for value in component.params().values():
         value.zero_()
     x = torch.linspace(-20, 20, 1001)
     component.bias[:] = x.repeat(4)
-    layer = NativeLstmLayer(component, 1, library)
+    layer = LstmLayer(component, 1, "c", "c")
     layer.propagate(torch.zeros(1, 1))
     g, i, f, o = layer.buffers["gates"].double().flatten().split(1001)
     for ours, exact in ((g, x.double().tanh()), (i, x.double().sigmoid())):
@@ -212,7 +213,7 @@ def test_without_a_compiler_a_library_does_the_work(monkeypatch, tmp_path, capsy
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CC", raising=False)
     found = Net(nn.Network([make(5, 4, 3)])).lstms[0]
-    assert type(found) is LstmLayer and {found.thin, found.back} <= {"torch", "onednn"}
+    assert found.library is None and {found.thin, found.back} <= {"torch", "onednn"}
     told = capsys.readouterr().err
     assert "No kernels of networks in C: no C compiler on PATH" in told
     assert f"Products (thin): {found.thin} (onednn " in told
