@@ -13,14 +13,17 @@ frame_shift             —          seconds between frames
 ======================  =========  =====================================================
 """
 
+import math
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from utils import atomic, tables
 from utils.cli import UserError
 
+NUMBERS = ("utt2dur", "utt2num_frames", "frame_shift")
 COPIED = ("genres.txt", "genre2name", "frame_shift", "cmvn_opts")
 
 
@@ -63,18 +66,36 @@ def invert(utt2spk: Mapping[str, str]) -> dict[str, str]:
     return {spk: " ".join(speakers[spk]) for spk in sorted(speakers, key=str.encode)}
 
 
+def check(name: str) -> Callable[[str], str]:
+    """Return what gives back a value in the table of this name, or raises ValueError if it cannot be one."""
+
+    def checked(value: str) -> str:
+        if name in NUMBERS:
+            with suppress(ValueError):
+                if 0 < float(value) < math.inf:
+                    return value
+            raise ValueError(f"expected a positive number, got '{value}'")
+        if name in ("utt2spk", "utt2genre") and len(value.split()) != 1:
+            raise ValueError(f"expected one word, got '{value}'")
+        return value
+
+    return checked
+
+
 def read_data_dirs(paths: Iterable[str | Path]) -> DataDir:
     """Read one data directory, or pool several.
 
-    Raises UserError if there is no utt2spk, tables differ in their utterances, an utterance occurs in two
-    directories, a table exists in only some of them, or genres.txt or frame_shift differ.
+    Raises UserError if there is no utt2spk, a table is broken or has other utterances, an utterance occurs in
+    two directories, a table exists in only some of them, or genres.txt or frame_shift differ.
     """
     folders = [Path(path) for path in paths]
     data = DataDir(" ".join(map(str, folders)))
     for number, path in enumerate(folders):
         if not (path / "utt2spk").is_file():
             raise UserError(f"{path}/utt2spk: no such file; is {path} a data directory?")
-        found = {table.name: tables.read_table(table) for table in utterance_tables(path)}
+        found = {
+            table.name: tables.parse_values(table, check(table.name)) for table in utterance_tables(path)
+        }
         if number and (differing := found.keys() ^ data.tables.keys()):
             names = " ".join(sorted(differing))
             raise UserError(f"{path} and {folders[0]}: only one of them has {names}; prepare both alike")
@@ -83,7 +104,10 @@ def read_data_dirs(paths: Iterable[str | Path]) -> DataDir:
             if clash := entries.keys() & table.keys():
                 raise UserError(f"{path / name}: utterance '{min(clash)}' is also in another source")
             if unlike := table.keys() ^ found["utt2spk"].keys():
-                raise UserError(f"{path}: '{min(unlike)}' is not in both of utt2spk and {name}; correct them")
+                counts = (
+                    f"{len(found['utt2spk'])} in utt2spk, {len(table)} in {name}, {len(unlike)} in one only"
+                )
+                raise UserError(f"{path}: '{min(unlike)}' is not in both of utt2spk and {name} ({counts})")
             entries.update(table)
         if "segments" in found and (path / "wav.scp").is_file():
             for name, place in tables.read_table(path / "wav.scp").items():  # its pieces may be in several

@@ -2,15 +2,13 @@
 
 A table has one ``<key> <value>`` a line, C-sorted by key, in UTF-8 with Unix line ends; the value is the
 rest of the line and may contain blanks. Lines end at a line feed and nowhere else: U+0085 and U+2028 are
-characters of a name. What ``utils/validate_data_dir.py`` complains of and what a reader refuses is decided
-here, by :func:`scan`.
+characters of a name. What is refused is decided here, by :func:`parse_values`.
 """
 
 import csv
 import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,20 +21,6 @@ T = TypeVar("T")
 _ENTRY = re.compile(r"\s*(\S*)\s*(.*?)\s*", re.ASCII | re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f]")
 _OFFSET = re.compile(r"(.+):([0-9]{1,18})", re.DOTALL)
-
-
-@dataclass
-class Table:
-    """One table with everything that is wrong with it."""
-
-    path: str | Path
-    entries: dict[str, str] = field(default_factory=dict)  # in the file's order; of a repeated key, the first
-    lines: dict[str, int] = field(default_factory=dict)  # number of each key's line, counted from 1
-    problems: list[str] = field(default_factory=list)  # each with path:line
-
-    def where(self, key: str) -> str:
-        """Return ``path:line`` of a key."""
-        return f"{self.path}:{self.lines[key]}"
 
 
 def _read_bytes(path: str | Path, what: str = "the file", remedy: str = "") -> bytes:
@@ -83,9 +67,13 @@ def split_offset(name: str) -> tuple[str, int | None]:
     return (match[1], int(match[2])) if match else (name, None)
 
 
-def scan(path: str | Path, *, is_sorted: bool = True) -> Table:
-    """Read a table and collect everything that is wrong with its form; UserError if it cannot be opened."""
-    table = Table(path)
+def parse_values(path: str | Path, parse: Callable[[str], T], *, is_sorted: bool = True) -> dict[str, T]:
+    """Read a table of ``key value`` lines: what ``parse`` makes of each value, in the file's order.
+
+    A UserError names ``path:line`` of the first thing that is wrong, such as a value that ``parse`` refuses
+    by a ValueError. With ``is_sorted`` keys must be in C order.
+    """
+    found: dict[str, T] = {}
     data = _read_bytes(path)
     previous = ""
     for number, raw in enumerate(data.removesuffix(b"\n").split(b"\n") if data else (), start=1):
@@ -100,40 +88,26 @@ def scan(path: str | Path, *, is_sorted: bool = True) -> Table:
             problem = f"holds a control character: {line[:80]!r}"
         elif not value or not line.startswith(f"{key} "):
             problem = f"expected '<key> <value>' with a blank between them, got {line[:80]!r}"
-        elif key in table.entries:
-            problem = f"duplicate key '{key}', also in line {table.lines[key]}"
+        elif key in found:
+            problem = f"duplicate key '{key}'"
         elif is_sorted and key.encode() < previous.encode():
             problem = f"'{key}' comes after '{previous}': not sorted; sort with LC_ALL=C sort"
+        if not problem:
+            try:
+                found[key] = parse(value)
+            except ValueError as error:
+                problem = f"'{key}': {error}"
         if problem:
-            table.problems.append(f"{path}:{number}: {problem}")
-        if key and value and key not in table.entries:
-            table.entries[key], table.lines[key] = value, number
-        previous = key or previous
+            raise UserError(f"{path}:{number}: {problem}")
+        previous = key
     if data and not data.endswith(b"\n"):
-        table.problems.append(f"{path}: truncated: the last line has no end")
-    return table
+        raise UserError(f"{path}: truncated: the last line has no end")
+    return found
 
 
 def read_table(path: str | Path, *, is_sorted: bool = True) -> dict[str, str]:
-    """Read a table of ``key value`` lines; a UserError names ``path:line`` of the first thing that is wrong.
-
-    With ``is_sorted`` keys must be in C order.
-    """
+    """Read a table of ``key value`` lines as it stands."""
     return parse_values(path, str, is_sorted=is_sorted)
-
-
-def parse_values(path: str | Path, parse: Callable[[str], T], *, is_sorted: bool = True) -> dict[str, T]:
-    """Read a table and return what ``parse`` makes of each value; a ValueError of it becomes a UserError."""
-    table = scan(path, is_sorted=is_sorted)
-    if table.problems:
-        raise UserError(table.problems[0])
-    found = {}
-    for key, value in table.entries.items():
-        try:
-            found[key] = parse(value)
-        except ValueError as error:
-            raise UserError(f"{table.where(key)}: '{key}': {error}") from error
-    return found
 
 
 def read_scp(path: str | Path) -> dict[str, str]:

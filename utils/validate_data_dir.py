@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Check a data directory and say what is wrong with it; never changes anything.
+"""Check a data directory and say what is wrong with it first; never changes anything.
 
 Usage: validate_data_dir.py [options] <data-dir>
  e.g.: validate_data_dir.py --no-feats data/synth/train
@@ -10,119 +10,66 @@ has a track, and that durations and frame counts are positive numbers. Exits wit
 line and counts if something is wrong.
 """
 
-import math
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
-from utils import cli, data_dir
-from utils.tables import Table, read_classes, scan
+from utils import cli, data_dir, tables
+from utils.cli import UserError
 
-MAX_SHOWN = 10
-REQUIRED = {
-    "wav": ["wav.scp"],
-    "feats": ["feats.scp"],
-    "genre": ["utt2genre", "genres.txt"],
-    "spk": ["utt2spk", "spk2utt"],
-}
-NUMBERS = {"utt2dur": (float, "number"), "frame_shift": (float, "number"), "utt2num_frames": (int, "integer")}
+REQUIRED = {"wav": ["wav.scp"], "feats": ["feats.scp"], "genre": ["utt2genre", "genres.txt"]}
 
 
-def validate(folder: Path, required: Iterable[str]) -> tuple[list[str], int]:
-    """Check that what is ``required`` is there and right; return all problems, and how many utterances."""
+def validate(folder: Path, required: Iterable[str]) -> int:
+    """Check that what is ``required`` is there and right, or raise UserError; return how many utterances."""
     if not folder.is_dir():
-        return [f"{folder}: no such directory"], 0
-    names = [name for kind in required for name in REQUIRED[kind]]
-    problems = [f"{folder / name}: no such file" for name in names if not (folder / name).is_file()]
-    tables = {path.name: scan(path) for path in data_dir.utterance_tables(folder)}
-    if not tables:
-        return problems or [f"{folder}: holds no table"], 0
-    reference = tables.get("utt2spk") or tables.get("utt2genre") or next(iter(tables.values()))
-    for name, table in tables.items():
-        problems += table.problems or ([] if table.entries else [f"{table.path}: is empty"])
-        problems += _difference(reference, table)
-        for utt, value in table.entries.items():
-            if wrong := _complaint(name, value):
-                problems.append(f"{table.where(utt)}: '{utt}': {wrong}")
-    shift = folder / "frame_shift"
-    if shift.is_file() and (wrong := _complaint("frame_shift", shift.read_text(errors="replace").strip())):
-        problems.append(f"{shift}:1: {wrong}")
-    problems += _speakers(folder / "spk2utt", tables)
-    problems += _classes(folder / "genres.txt", tables.get("utt2genre"))
-    return problems, len(reference.entries)
+        raise UserError(f"{folder}: no such directory")
+    for name in ("utt2spk", "spk2utt", *(name for kind in required for name in REQUIRED[kind])):
+        if not (folder / name).is_file():
+            raise UserError(f"{folder / name}: no such file")
+    data = data_dir.read_data_dirs([folder])
+    if not data.utts:
+        raise UserError(f"{folder}/utt2spk: is empty")
+    try:
+        data_dir.check("frame_shift")(data.copied.get("frame_shift", "1").strip())
+    except ValueError as error:
+        raise UserError(f"{folder}/frame_shift:1: {error}") from error
+    _check_speakers(folder / "spk2utt", data_dir.invert(data.tables["utt2spk"]))
+    if "utt2genre" in data.tables and (folder / "genres.txt").is_file():
+        _check_classes(folder, data.tables["utt2genre"])
+    return len(data.utts)
 
 
-def _difference(one: Table, other: Table) -> Iterator[str]:
-    """Describe the first key that only one of two tables has, with both counts."""
-    if missing := sorted(one.entries.keys() ^ other.entries.keys(), key=str.encode):
-        has, lacks = (one, other) if missing[0] in one.entries else (other, one)
-        counts = ", ".join(f"{len(table.entries)} in {Path(table.path).name}" for table in (one, other))
-        where = has.where(missing[0])
-        yield f"{where}: '{missing[0]}' is not in {lacks.path} ({counts}, {len(missing)} in one only)"
-
-
-def _complaint(name: str, value: str) -> str:
-    """Say what is wrong with a value in the table of this name; empty if nothing is."""
-    if name in NUMBERS:
-        parse, kind = NUMBERS[name]
-        try:
-            wrong = not 0 < parse(value) < math.inf
-        except ValueError:
-            wrong = True
-        return f"expected a positive {kind}, got '{value}'" if wrong else ""
-    several = name in ("utt2spk", "utt2genre") and len(value.split()) != 1
-    return f"expected one word, got '{value}'" if several else ""
-
-
-def _speakers(path: Path, tables: dict[str, Table]) -> Iterator[str]:
-    """Compare spk2utt with the inverse of utt2spk."""
-    table = scan(path) if path.is_file() else Table(path)
-    yield from table.problems
-    if table.problems or not table.entries or "utt2spk" not in tables:
-        return
-    expected = data_dir.invert(tables["utt2spk"].entries)
-    found = {spk: " ".join(sorted(utts.split(), key=str.encode)) for spk, utts in table.entries.items()}
+def _check_speakers(path: Path, expected: dict[str, str]) -> None:
+    found = {
+        spk: " ".join(sorted(utts.split(), key=str.encode)) for spk, utts in tables.read_table(path).items()
+    }
     if wrong := sorted(spk for spk in expected.keys() | found.keys() if expected.get(spk) != found.get(spk)):
-        where = table.where(wrong[0]) if wrong[0] in found else str(path)
         counts = [len(sides.get(wrong[0], "").split()) for sides in (expected, found)]
-        yield (
-            f"{where}: not the inverse of utt2spk: '{wrong[0]}' has {counts[0]} utterances in utt2spk and"
+        raise UserError(
+            f"{path}: not the inverse of utt2spk: '{wrong[0]}' has {counts[0]} utterances in utt2spk and"
             f" {counts[1]} here ({len(wrong)} speakers differ)"
         )
 
 
-def _classes(path: Path, utt2genre: Table | None) -> Iterator[str]:
-    """Compare genres.txt with the classes of the utterances."""
-    if utt2genre is None or not path.is_file():
-        return
-    try:
-        classes = read_classes(path)
-    except cli.UserError as error:
-        yield str(error)
-        return
-    for utt, genre in utt2genre.entries.items():
+def _check_classes(folder: Path, utt2genre: dict[str, str]) -> None:
+    classes = tables.read_classes(folder / "genres.txt")
+    for utt, genre in utt2genre.items():
         if genre not in classes:
-            yield f"{utt2genre.where(utt)}: '{utt}' has class '{genre}', which is not in {path}"
-    for genre in classes:
-        if genre not in utt2genre.entries.values():
-            yield f"{path}: class '{genre}' has no track in {utt2genre.path}"
+            raise UserError(f"{folder}/utt2genre: '{utt}' has class '{genre}', which is not in genres.txt")
+    if lacking := [genre for genre in classes if genre not in utt2genre.values()]:
+        raise UserError(f"{folder}/genres.txt: class '{lacking[0]}' has no track in utt2genre")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Check the directory; return 0 if nothing is wrong, else 1."""
+    """Check the directory."""
     parser = cli.KaldiParser.of(__doc__)
     for kind, names in REQUIRED.items():
         text = f"{' and '.join(names)} may be absent"
         parser.add_argument(f"--no-{kind}", dest=kind, action="store_false", help=text)
     args = parser.parse_args(argv)
-    problems, num_utts = validate(args.data_dir, [kind for kind in REQUIRED if getattr(args, kind)])
-    for problem in problems[:MAX_SHOWN]:
-        print(f"ERROR ({cli.PROGRAM}) {problem}", file=sys.stderr)
-    if len(problems) > MAX_SHOWN:
-        print(f"ERROR ({cli.PROGRAM}) … and {len(problems) - MAX_SHOWN} more", file=sys.stderr)
-    if not problems:
-        cli.log(f"validated {args.data_dir}: {num_utts} utterances")
-    return 1 if problems else 0
+    count = validate(args.data_dir, [kind for kind in REQUIRED if getattr(args, kind)])
+    cli.log(f"validated {args.data_dir}: {count} utterances")
+    return 0
 
 
 if __name__ == "__main__":
