@@ -21,8 +21,6 @@ class AffineLayer(Layer):
     the learning rate alone, those of today's Kaldi by the component's own coefficient, too.
     """
 
-    trainable = True
-
     def __init__(self, component: nn.AffineTransform, coef_in_penalty: bool = True) -> None:
         super().__init__(component)
         self.activation: type | None = None

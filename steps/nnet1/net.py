@@ -113,8 +113,8 @@ class Net:
 
     def feedforward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the output for an utterance [frames, input_dim]; the LSTMs start from a zero state."""
-        for layer in self.lstms:
-            layer.start_utterance()
+        for recurrent in self.lstms:
+            recurrent.start_utterance()
         for layer in self.layers:
             x = layer.propagate(x)
         return x
