@@ -169,7 +169,8 @@ def cut_data(tmp_path):
 def test_segments_are_cut_out_as_kaldi_does(cut_data, run_cli, tmp_path):
     data, pieces = cut_data
     run_cli("utils/validate_data_dir.py", "--no-feats", "--no-genre", data, check=True)
-    run_cli("steps/make_scattering.sh", "--nj", 2, data, tmp_path / "log", tmp_path / "f", check=True)
+    options = ("--nj", 2, "--wav-scp", "wav.scp")
+    run_cli("steps/make_scattering.sh", *options, data, tmp_path / "log", tmp_path / "f", check=True)
     direct = feats(data)
     assert list(direct) == list(SEGMENTS)
     for utt, samples in pieces.items():
