@@ -3,14 +3,13 @@
 # Reads <data-dir>/wav.scp, and segments if recordings are to be cut into utterances; writes
 # <wav-dir>/<utt>.wav, and in <data-dir> wav22k.scp, utt2dur and utt2hash (the SHA-256 of the samples, by
 # which duplicates are found). What was found in each track (codec, rate, peak, clipping, DC offset) is in
-# <log-dir>/audio.tsv. Tracks that fail are named; see --max-bad.
+# <log-dir>/audio.tsv. Tracks that fail are named; see --max-bad of the configuration.
 # Kaldi has no counterpart: its recipes put a sox pipe into wav.scp and pay for it at every reading.
 set -euo pipefail
 
 nj=4                         # number of parallel jobs
 cmd=utils/run.py             # job runner
 audio_config=conf/audio.conf # options of steps/convert_audio.py
-max_bad=                     # tracks that may fail and be left out; default: as the config says, else 0
 
 help_message="Usage: $0 [options] <data-dir> <log-dir> <wav-dir>
  e.g.: $0 --nj 8 --cmd utils/run.py data/synth/train exp/synth_audio/log data/synth/train/wav"
@@ -31,7 +30,6 @@ once --wait true "${sources[@]/#/--in=}" --in "$audio_config" "${sources[@]/#/--
 nj=$(utils/split_scp.py "$nj" "$data/wav.scp" "$logdir/wav.JOB.scp")
 options=(--config "$audio_config" --key "$ONCE_KEY")
 [ ! -f "$data/segments" ] || options+=(--segments "$data/segments")
-[ -z "$max_bad" ] || options+=(--max-bad "$max_bad")
 RUNNER_OUTPUTS="$logdir/wav22k.JOB.scp" run_jobs "$logdir/convert_audio.JOB.log" steps/convert_audio.py \
   "${options[@]}" --max-bad 1000000000 "$logdir/wav.JOB.scp" "$wavdir" "$logdir/wav22k.JOB.scp"
 # All are there now; what failed is tried again, and judged.

@@ -200,7 +200,9 @@ def test_segments_that_are_wrong_are_named(cut_data, run_cli, repo, tmp_path):
         tables.write_table(data / "segments", SEGMENTS | {"b-1": value})
         with pytest.raises(cli.UserError, match=re.escape(message)):
             convert_audio.main(words)
-    done = run_cli("steps/convert_audio.sh", "--max-bad", 1, data, tmp_path / "log", tmp_path / "wav")
+    config = ("--audio-config", tmp_path / "audio.conf")
+    config[1].write_text("--max-bad=1\n")
+    done = run_cli("steps/convert_audio.sh", *config, data, tmp_path / "log", tmp_path / "wav")
     assert done.returncode == 0, done.stderr
     for name in ("wav22k.scp", "segments", "utt2spk", "utt2dur"):
         assert list(tables.read_table(data / name)) == ["a-1", "a-2"]
