@@ -1,8 +1,6 @@
 """The experiments of one corpus: their scores, their repetitions from other seeds, the tests between them.
 
-An experiment is a folder ``exp/<corpus>_<name>`` with ``score_<set>/`` of a test set (accuracy.json and
-predictions), in itself and in sub-folders such as ``svm_lstm/``; with ``training.json``, from which alone
-commit, configuration and seed are taken; and, where it wants to show more, ``tables.json``.
+An experiment is a folder ``exp/<corpus>_<name>``; README.md says what it holds.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -65,12 +63,15 @@ class Run:
         return (self.record.get("network") or {"kind": ""})["kind"]
 
     @property
+    def dims(self) -> str:
+        """Dimensions of the network, input, layers and classes, joined by dashes."""
+        return "-".join(map(str, (self.record.get("network") or {"dims": ()})["dims"]))
+
+    @property
     def label(self) -> str:
         """The paper's way to name an experiment, with the dimensions of this one."""
         if self.kind:
-            return (
-                f"{'LSTM' if self.kind == 'LSTM' else f'baseline-{self.model.upper()}'} ({dims(self.record)})"
-            )
+            return f"{'LSTM' if self.kind == 'LSTM' else f'baseline-{self.model.upper()}'} ({self.dims})"
         return "SVM on f_sc" if self.model == "sc" else self.model
 
     def repeated(self, measure: str) -> list[Measure]:
@@ -89,11 +90,6 @@ class Run:
             return f"{fmean(percents):.2f} ± {stdev(percents):.2f}"
         interval = found[0].extra.get("by_track", found[0].wilson) if found else ()
         return "{:.2f} [{:.1f} {:.1f}]".format(*percents, *interval) if found else "-"
-
-
-def dims(record: dict[str, Any]) -> str:
-    """Return the dimensions of a training's network, input, layers and classes, joined by dashes."""
-    return "-".join(map(str, (record.get("network") or {"dims": ()})["dims"]))
 
 
 def seed_paths(prefix: Path, model: str, num_seeds: int) -> list[Path]:

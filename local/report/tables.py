@@ -12,7 +12,7 @@ import numpy as np
 from tqdm.utils import disp_len
 
 from local.report import paper
-from local.report.experiments import EXPLANATIONS, OURS, Run, dims
+from local.report.experiments import EXPLANATIONS, OURS, Run
 from steps.scoring.reference import read_reference
 from steps.scoring.scores import Measure, Scores
 from steps.scoring.significance import expected_calibration_error, reliability
@@ -249,7 +249,7 @@ def caveats(runs: Sequence[Run], corpus: str) -> list[str]:
         )
     elif total != paper.NUM_TEST:
         lines.append(f"The paper tests on {paper.NUM_TEST} tracks, this is on {total}.")
-    if any(run.kind and dims(run.record) != (paper.network(run.model) or dims(run.record)) for run in runs):
+    if any(run.kind and run.dims != (paper.network(run.model) or run.dims) for run in runs):
         lines.append(
             "Networks of other dimensions than the paper's stand in the row of the one they replace."
         )

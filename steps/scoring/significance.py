@@ -20,10 +20,9 @@ def interval_by_track(
 ) -> tuple[float, float]:
     """Return a 95 % interval of a frame accuracy that takes tracks, not frames, as the independent trials.
 
-    Frames of one track are right or wrong together, so that Wilson's interval over frames is far too narrow.
-    This is the usual interval of a ratio of cluster sums: ``R = sum x_i / sum n_i`` with variance ``m / (m -
-    1) * sum (x_i - R n_i)^2 / (sum n_i)^2`` and Student's t with m - 1 degrees, from right frames and frames
-    of m tracks. It is (0, 1) where there are fewer than two tracks.
+    Frames of a track are right or wrong together. This is the usual interval of a ratio of cluster sums,
+    ``R = sum x_i / sum n_i`` with variance ``m / (m - 1) * sum (x_i - R n_i)^2 / (sum n_i)^2`` and Student's
+    t with m - 1 degrees, from right frames and frames of m tracks; (0, 1) of fewer than two.
     """
     from scipy.special import stdtrit
 
@@ -50,10 +49,7 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> tuple[int, int, float]:
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Adjust p values of one family of tests by Holm's step-down method (SciPy has none).
-
-    The i-th smallest p becomes ``max over j <= i of (m - j + 1) p_(j)``, at most 1.
-    """
+    """Adjust a family's p values by Holm: the i-th smallest to ``max over j <= i of (m - j + 1) p_(j)``."""
     values = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(values, kind="stable")
     steps = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
