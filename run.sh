@@ -92,7 +92,7 @@ if stage 2 "scattering frames: 525 coefficients over 370 ms, every 186 ms"; then
   for x in train $test_sets; do
     for config in $scattering_config; do
       steps/make_scattering.sh --nj "$nj" --cmd "$feat_cmd" --scattering-config "$config" \
-        --suffix "$(suffix "$config")" --wav-scp wav22k.scp "$data/$x" "$data/$x/log" "$data/feats"
+        --suffix "$(suffix "$config")" "$data/$x" "$data/$x/log" "$data/feats"
     done
   done
 fi

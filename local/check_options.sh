@@ -121,14 +121,9 @@ end_of_run() {
 
 # for_each "<items>" <command…>: the command for each item in place of {}, nj of them side by side.
 for_each() {
-  local item command=("${@:2}")
-  if [ "$dry_run" = false ]; then
-    [ -z "${1// /}" ] || utils/for_each.py --max-jobs-run "$nj" "$@" >&2
-    return
-  fi
-  for item in $1; do
-    "${command[@]//\{\}/$item}"
-  done
+  local at_once=$nj
+  [ "$dry_run" = false ] || at_once=1 # a plan is in the order of the work
+  utils/for_each.py --max-jobs-run "$at_once" "$@" >&2
 }
 
 # What stands behind "feats" in the names of the features of configuration $1: nothing for the first one,

@@ -20,6 +20,7 @@ help_message="Usage: $0 [options] <data> <dir> <name>
 
 . ./path.sh
 . utils/parse_options.sh
+. utils/jobs.sh
 expect_arguments $# 3
 data=$1
 dir=$2
@@ -45,5 +46,4 @@ for fold in $(seq "$num_folds"); do
     "$out/fold$fold"
 done
 [ "${RECIPE_DRY_RUN:-false}" = false ] || exit 0
-for fold in $(seq "$num_folds"); do cat "$out/fold${fold}_test/post.scp"; done | sort >"$out/.post.scp.tmp"
-mv "$out/.post.scp.tmp" "$out/post.scp"
+join_parts "$num_folds" "$out/foldJOB_test/post.scp" "$data/train/feats.scp" "$out/post.scp"

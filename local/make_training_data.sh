@@ -13,7 +13,7 @@ help_message="Usage: $0 [options] <data>
 
 . ./path.sh
 . utils/parse_options.sh
-. utils/once.sh
+. utils/jobs.sh
 expect_arguments $# 1
 data=$1
 once --wait true --in "$data/train/feats.scp" --in "$data/train/utt2spk" --in "$data/train/utt2genre" \

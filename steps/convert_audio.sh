@@ -3,21 +3,20 @@
 # Reads <data-dir>/wav.scp, and segments if recordings are to be cut into utterances; writes
 # <wav-dir>/<utt>.wav, and in <data-dir> wav22k.scp, utt2dur and utt2hash (the SHA-256 of the samples, by
 # which duplicates are found). What was found in each track (codec, rate, peak, clipping, DC offset) is in
-# <log-dir>/audio.tsv. Tracks that fail are named; see --max-bad.
+# <log-dir>/audio.tsv. Tracks that fail are named; see --max-bad of the configuration.
 # Kaldi has no counterpart: its recipes put a sox pipe into wav.scp and pay for it at every reading.
 set -euo pipefail
 
 nj=4                         # number of parallel jobs
 cmd=utils/run.py             # job runner
 audio_config=conf/audio.conf # options of steps/convert_audio.py
-max_bad=                     # tracks that may fail and be left out; default: as the config says, else 0
 
 help_message="Usage: $0 [options] <data-dir> <log-dir> <wav-dir>
  e.g.: $0 --nj 8 --cmd utils/run.py data/synth/train exp/synth_audio/log data/synth/train/wav"
 
 . ./path.sh
 . utils/parse_options.sh
-. utils/once.sh
+. utils/jobs.sh
 expect_arguments $# 3
 data=$1
 logdir=$2
@@ -28,18 +27,12 @@ sources=("$data/wav.scp")
 once --wait true "${sources[@]/#/--in=}" --in "$audio_config" "${sources[@]/#/--out=}" --out "$data/wav22k.scp" \
   --out "$data/utt2dur" --out "$data/utt2hash" "$data/.done/convert_audio"
 
-mkdir -p "$logdir" "$wavdir"
-nj=$(utils/split_scp.py --at-most "$nj" "$data/wav.scp" "$logdir/wav.JOB.scp")
-
+nj=$(utils/split_scp.py "$nj" "$data/wav.scp" "$logdir/wav.JOB.scp")
 options=(--config "$audio_config" --key "$ONCE_KEY")
 [ ! -f "$data/segments" ] || options+=(--segments "$data/segments")
-[ -z "$max_bad" ] || options+=(--max-bad "$max_bad")
-read -r -a runner <<<"$cmd"
-RUNNER_OUTPUTS="$logdir/wav22k.JOB.scp" \
-  "${runner[@]}" JOB=1:"$nj" "$logdir/convert_audio.JOB.log" steps/convert_audio.py "${options[@]}" \
-  --max-bad 1000000000 "$logdir/wav.JOB.scp" "$wavdir" "$logdir/wav22k.JOB.scp"
+RUNNER_OUTPUTS="$logdir/wav22k.JOB.scp" run_jobs "$logdir/convert_audio.JOB.log" steps/convert_audio.py \
+  "${options[@]}" --max-bad 1000000000 "$logdir/wav.JOB.scp" "$wavdir" "$logdir/wav22k.JOB.scp"
 # All are there now; what failed is tried again, and judged.
 steps/convert_audio.py "${options[@]}" --data-dir "$data" --report "$logdir/audio.tsv" \
   "$data/wav.scp" "$wavdir" "$data/wav22k.scp"
-cp "$audio_config" "$data/.audio.conf.tmp" # how further recordings are converted
-mv "$data/.audio.conf.tmp" "$data/audio.conf"
+cp "$audio_config" "$data/audio.conf" # how further recordings are converted

@@ -15,7 +15,7 @@ help_message="Usage: $0 [options] \"<data-dir> …\" <nnet> <feature-transform> 
 
 . ./path.sh
 . utils/parse_options.sh
-. utils/once.sh
+. utils/jobs.sh
 expect_arguments $# 4
 nnet=$2
 transform=$3
@@ -33,23 +33,13 @@ done
 calls=() arks=
 for data in $1; do
   dir=${out}_${data##*/}
-  utils/split_scp.py --at-most "$nj" "$data/feats.scp" "$dir/split$nj/feats.JOB.scp" >/dev/null
+  utils/split_scp.py "$nj" "$data/feats.scp" "$dir/split$nj/feats.JOB.scp" >/dev/null
   calls+=(:: steps/nnet1/nnet_forward.py --use-gpu "$use_gpu" --feature-transform "$transform" "$nnet"
     "scp:$dir/split$nj/feats.JOB.scp" "ark,scp:$dir/post.JOB.ark,$dir/post.JOB.scp")
   arks="$arks $dir/post.JOB.scp $dir/post.JOB.ark"
 done
-read -ra runner <<<"$cmd"
-RUNNER_OUTPUTS=$arks "${runner[@]}" JOB=1:"$nj" "${out%/*}/log/${out##*/}.JOB.log" utils/in_turn.py "${calls[@]}"
-
+RUNNER_OUTPUTS=$arks run_jobs "${out%/*}/log/${out##*/}.JOB.log" utils/in_turn.py "${calls[@]}"
 for data in $1; do
   dir=${out}_${data##*/}
-  for job in $(seq "$nj"); do
-    cat "$dir/post.$job.scp"
-  done >"$dir/.post.scp.tmp"
-  if ! cmp -s <(cut -d' ' -f1 "$data/feats.scp") <(cut -d' ' -f1 "$dir/.post.scp.tmp"); then
-    echo "ERROR (${0##*/}) not every utterance of $data/feats.scp has posteriors; missing:" >&2
-    cut -d' ' -f1 "$dir/.post.scp.tmp" | comm -23 <(cut -d' ' -f1 "$data/feats.scp") - | head >&2
-    exit 1
-  fi
-  mv "$dir/.post.scp.tmp" "$dir/post.scp"
+  join_parts "$nj" "$dir/post.JOB.scp" "$data/feats.scp" "$dir/post.scp"
 done

@@ -16,7 +16,7 @@ help_message="Usage: $0 [options] <system> <config> <wav.scp> <out-dir>
 
 . ./path.sh
 . utils/parse_options.sh
-. utils/once.sh
+. utils/jobs.sh
 expect_arguments $# 4
 system=$1
 config=$2
@@ -26,26 +26,9 @@ out=$4
 once --in "$wav_scp" --in "$config" ${network:+--in "$network"} --out "$out" "$(dirname "$out")/.done/${out##*/}"
 
 rm -rf "$out"
-mkdir -p "$out"
-num_tracks=$(wc -l <"$wav_scp")
-nj=$(utils/split_scp.py --at-most "$nj" "$wav_scp" "$out/JOB/wav.scp")
-
-read -r -a runner <<<"$cmd"
-"${runner[@]}" JOB=1:"$nj" "$out/log/features.JOB.log" steps/compute_track_features.py \
-  --system "$system" --config "$config" --seed "$seed" --use-gpu "$use_gpu" --network "$network" \
-  "scp:$out/JOB/wav.scp" "$out/JOB" || {
-  echo "ERROR (${0##*/}) features of $system failed; see $out/log/features.*.log" >&2
-  exit 1
-}
-
-for table in "$out"/1/*.scp; do
-  kind=${table##*/}
-  [ "$kind" != wav.scp ] || continue
-  for ((job = 1; job <= nj; job++)); do
-    cat "$out/$job/$kind"
-  done >"$out/$kind"
-  [ "$(wc -l <"$out/$kind")" -eq "$num_tracks" ] || {
-    echo "ERROR (${0##*/}) $out/$kind: expected $num_tracks tracks, got $(wc -l <"$out/$kind")" >&2
-    exit 1
-  }
+nj=$(utils/split_scp.py "$nj" "$wav_scp" "$out/log/wav.JOB.scp")
+run_jobs "$out/log/features.JOB.log" steps/compute_track_features.py --system "$system" --config "$config" \
+  --seed "$seed" --use-gpu "$use_gpu" --network "$network" "scp:$out/log/wav.JOB.scp" "$out/JOB"
+for kind in "$out"/1/*.scp; do
+  join_parts "$nj" "$out/JOB/${kind##*/}" "$wav_scp" "$out/${kind##*/}"
 done

@@ -15,7 +15,7 @@ NEUTRAL = {
     ROOT / "utils" / name
     for name in (
         *("run.py", "sge.py", "slurm.py", "for_each.py", "in_turn.py", "job_runner"),
-        *("once.py", "once.sh", "stamp.py", "code_closure.py", "plan.py", "lock.py"),
+        *("once.py", "stamp.py", "code_closure.py", "plan.py", "lock.py"),
         *("progress.py", "parse_options.sh", "setup_env.sh"),
     )
 }

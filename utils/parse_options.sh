@@ -1,27 +1,18 @@
 #!/usr/bin/env bash
-# Command-line options for shell scripts, with the meaning of Kaldi's
-# utils/parse_options.sh. Source it after the script's defaults:
+# Command-line options for shell scripts, with the meaning of Kaldi's utils/parse_options.sh. Source it after the
+# script's defaults, one variable a line:
 #
-#   nj=4      # jobs side by side
-#   raw=false # without renormalisation
-#   help_message="Usage: $0 [options] <data-dir>"
-#   . utils/parse_options.sh
-#
-#   --foo-bar V, --foo-bar=V   set foo_bar, which the script must have defined
+#   --foo-bar V, --foo-bar=V   set foo_bar, which the script must have defined; true or false stays one of the two
 #   --config FILE              apply FILE's lines before every other option
-#   --help, -h                 print $help_message, and these lines as the options, and exit 0
+#   --help, -h                 print $help_message, and the lines of the defaults as the options, and exit 0
 #   --                         end of the options
 #
-# A variable whose value is true or false takes only true or false. What is
-# left over stays in "$@", all arguments in "${script_arguments[@]}". A wrong option exits 2.
-# `expect_arguments $# MIN [MAX]` after it ends a script whose number of arguments is wrong with its usage.
-# The call is written to stderr, or to the file RECIPE_LOG where RECIPE_VERBOSE, or the
-# script's own option --verbose, is false.
+# A wrong option exits 2. What is left over stays in "$@", all arguments in "${script_arguments[@]}", and
+# `expect_arguments $# MIN [MAX]` ends a script with its usage if there are fewer or more. The call is written to
+# stderr, or to the file RECIPE_LOG where RECIPE_VERBOSE, or the script's own option --verbose, is false.
 #
-# A config file holds `foo_bar=V` or `--foo-bar=V`, one a line, and # comments.
-# Kaldi sources it; here it is parsed, so that a file can set options and do
-# nothing else: values are literal, "a b" and 'a b' hold blanks, and shell
-# syntax or a key that the script does not define is an error.
+# A config file holds `foo_bar=V` or `--foo-bar=V`, one a line, and # comments. Kaldi sources it; here it is parsed
+# and can do nothing but set options: values are literal, "a b" and 'a b' hold blanks, and shell syntax is an error.
 
 _po_die() {
   printf 'ERROR (%s) %s\n' "${0##*/}" "$1" >&2
@@ -118,5 +109,3 @@ if [[ ${RECIPE_VERBOSE:-${verbose:-true}} == true ]]; then
 elif [[ -n ${RECIPE_LOG:-} ]]; then
   printf '%(%F %T)T %s\n' -1 "$0 ${script_arguments[*]}" >>"$RECIPE_LOG"
 fi
-unset -f _po_die _po_set _po_read_config
-unset _po_given _po_next

@@ -15,7 +15,6 @@ check_version() {
     || fail "'$1' is no Python 3.10 or newer ($("$1" --version 2>&1 || true)); put one on PATH as python3"
 }
 
-[ -f "$requirements" ] || fail "$requirements does not exist; run this from the recipe's folder"
 [[ $PWD != *:* ]] || fail "the path of this folder, '$PWD', has a colon, which parts the entries of PATH and PYTHONPATH; \
 rename the folder or move the recipe"
 if [ -n "${RECIPE_PYTHON:-}" ]; then

@@ -83,7 +83,9 @@ class TestDriver:
     ):
         for utt in ("a-1", "b-1"):
             Path(tables.read_table(data_dir / "wav.scp")[utt]).write_text("not audio")
-        done = drive("--nj", "5", "--max-bad", "1")
+        config = ("--audio-config", tmp_path / "audio.conf")
+        config[1].write_text("--max-bad=1\n")
+        done = drive("--nj", "5", *config)
         assert done.returncode == 1
         assert (
             "WARNING (convert_audio.py) b-1: " in done.stderr and "not audio that libsndfile" in done.stderr
@@ -92,13 +94,13 @@ class TestDriver:
         logs = "".join(path.read_text() for path in data_dir.with_name("log").glob("convert_audio.*.log"))
         assert "b-1: " in logs and "not audio that libsndfile reads" in logs
         assert not (data_dir / "wav22k.scp").exists()
-        (tmp_path / "audio.conf").write_text("--max-bad=2  # two\n--min-samples=100\n")
-        done = drive("--nj", "2", "--audio-config", tmp_path / "audio.conf")
+        config[1].write_text("--max-bad=2  # two\n--min-samples=100\n")
+        done = drive("--nj", "2", *config)
         assert done.returncode == 0, done.stderr
         assert "2 of 5 tracks failed and are left out: a-1 b-1" in done.stderr
         for name in ("wav.scp", "wav22k.scp"):
             assert list(tables.read_table(data_dir / name)) == ["a-2", "b-2", "c-1"]
-        again = drive("--nj", "2", "--audio-config", tmp_path / "audio.conf")
+        again = drive("--nj", "2", *config)
         assert again.returncode == 0 and "up to date" in again.stderr
 
     def test_what_was_converted_stays_converted(self, data_dir, drive):

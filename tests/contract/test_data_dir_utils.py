@@ -66,16 +66,10 @@ def test_each_mistake_is_named(folder: Path, name: str, text: str | None, messag
 def test_split_scp(tmp_path: Path, run_cli) -> None:
     source = tmp_path / "in.scp"
     source.write_bytes(b"a 1\nb 2\nc \xff\nd 4\ne 5\r\nf 6\ng 7\n")
-    outputs = [tmp_path / f"out.{n}.scp" for n in (1, 2, 3)]
-    run_cli("utils/split_scp.py", source, *outputs, check=True)
-    assert [path.read_bytes().count(b"\n") for path in outputs] == [3, 2, 2]
-    assert b"".join(path.read_bytes() for path in outputs) == source.read_bytes()
-    for most, parts in ((3, 3), (9, 7)):
-        pieces = tmp_path / f"{most}/JOB.scp"
-        done = run_cli("utils/split_scp.py", "--at-most", most, source, pieces, check=True)
-        assert done.stdout == f"{parts}\n" and len(list(pieces.parent.iterdir())) == parts
-    many = [tmp_path / f"many.{n}" for n in range(8)]
-    done = run_cli("utils/split_scp.py", source, *many)
-    assert done.returncode == 1
-    assert "cannot split 7 lines into 8 parts" in done.stderr
-    assert not list(tmp_path.glob("many.*"))
+    for most, lengths in ((3, [3, 2, 2]), (9, [1] * 7)):
+        done = run_cli("utils/split_scp.py", most, source, tmp_path / f"{most}/JOB.scp", check=True)
+        parts = [path.read_bytes() for path in sorted((tmp_path / f"{most}").iterdir())]
+        assert done.stdout == f"{len(parts)}\n" and [part.count(b"\n") for part in parts] == lengths
+        assert b"".join(parts) == source.read_bytes()
+    source.write_bytes(b"")
+    assert f"{source}: empty" in run_cli("utils/split_scp.py", 2, source, tmp_path / "JOB.scp").stderr

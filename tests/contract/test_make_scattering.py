@@ -169,7 +169,8 @@ def cut_data(tmp_path):
 def test_segments_are_cut_out_as_kaldi_does(cut_data, run_cli, tmp_path):
     data, pieces = cut_data
     run_cli("utils/validate_data_dir.py", "--no-feats", "--no-genre", data, check=True)
-    run_cli("steps/make_scattering.sh", "--nj", 2, data, tmp_path / "log", tmp_path / "f", check=True)
+    options = ("--nj", 2, "--wav-scp", "wav.scp")
+    run_cli("steps/make_scattering.sh", *options, data, tmp_path / "log", tmp_path / "f", check=True)
     direct = feats(data)
     assert list(direct) == list(SEGMENTS)
     for utt, samples in pieces.items():
@@ -199,7 +200,9 @@ def test_segments_that_are_wrong_are_named(cut_data, run_cli, repo, tmp_path):
         tables.write_table(data / "segments", SEGMENTS | {"b-1": value})
         with pytest.raises(cli.UserError, match=re.escape(message)):
             convert_audio.main(words)
-    done = run_cli("steps/convert_audio.sh", "--max-bad", 1, data, tmp_path / "log", tmp_path / "wav")
+    config = ("--audio-config", tmp_path / "audio.conf")
+    config[1].write_text("--max-bad=1\n")
+    done = run_cli("steps/convert_audio.sh", *config, data, tmp_path / "log", tmp_path / "wav")
     assert done.returncode == 0, done.stderr
     for name in ("wav22k.scp", "segments", "utt2spk", "utt2dur"):
         assert list(tables.read_table(data / name)) == ["a-1", "a-2"]

@@ -14,7 +14,7 @@ from tests.contract.forkserver import REPO
 ROOMS = [REPO / name for name in ("local", "steps", "utils")]
 PYTHON = sorted(path for room in ROOMS for path in room.rglob("*.py"))
 SHELL = sorted([*REPO.glob("*.sh"), *(path for room in ROOMS for path in room.rglob("*.sh"))])
-OWN = ("./path.sh", "./cmd.sh", "utils/parse_options.sh", "utils/once.sh", "local/check_options.sh")
+OWN = ("./path.sh", "./cmd.sh", "utils/parse_options.sh", "utils/jobs.sh", "local/check_options.sh")
 
 
 def forbidden(text: str) -> list[str]:
