@@ -2,17 +2,17 @@
 r"""Compute scattering features: one row a frame, one column a path, in the order of ScatNet.
 
 Reads 'scp:wav.scp' (one-channel WAV of the configured sample rate), or the --segments of what is in it;
-writes an archive of matrices.
-Audio shorter than one window is refused. --print-dims writes a table of
-what each column means, frequencies in Hz, and may stand without the two arguments.
+writes an archive of matrices. A track shorter than one window is refused. --print-dims, which says what each
+column means (frequencies in Hz), may stand without the two arguments.
 
 With --blocks FIRST:STEP:LAST, BLOCK in the arguments, in --segments and --write-num-frames stands for each
 of these numbers in turn, and a block that was made under the same --key before is kept:
 steps/make_scattering.sh cuts a corpus into blocks whose limits do not depend on the number of jobs.
 
-e.g. steps/compute_scattering.py --config conf/scattering.conf scp:data/train/wav22k.scp \
-       ark,scp:feats.ark,feats.scp
-     steps/compute_scattering.py --config conf/scattering.conf --print-dims dims.csv
+Usage: steps/compute_scattering.py [options] [<wav-rspecifier>] [<feats-wspecifier>]
+ e.g.: steps/compute_scattering.py --config conf/scattering.conf scp:data/train/wav22k.scp \
+         ark,scp:feats.ark,feats.scp
+       steps/compute_scattering.py --config conf/scattering.conf --print-dims dims.csv
 """
 
 import itertools
@@ -27,43 +27,33 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from steps import archive
-from steps.scattering import BACKENDS, Config, columns, features, features_of_tracks, num_dims, wav
+from steps.scattering import Config, columns, features, features_of_tracks, num_dims, wav
 from steps.scattering.config import csv_lines, parse_quality
 from utils import atomic, cli, progress, tables
 
 
 def get_parser() -> cli.KaldiParser:
     """Return the parser of this program's options."""
-    parser = cli.KaldiParser("compute_scattering.py [options] <wav-rspecifier> <feats-wspecifier>", __doc__)
-    default = Config()
-    parser.add_argument("--T", type=cli.positive_int, default=default.T, help="averaging scale in samples")
-    parser.add_argument("--Q", default="8,1:1,1", help="wavelets an octave, Q1,Q2 for each block")
-    parser.add_argument("--max-order", type=int, default=default.max_order, help="highest order: 0, 1 or 2")
-    parser.add_argument("--sample-rate", type=cli.positive_int, default=default.sample_rate, help="in Hz")
-    parser.add_argument("--raw", type=cli.boolean, default=False, help="no renormalisation, no logarithm")
-    parser.add_argument("--double", type=cli.boolean, default=False, help="compute in double precision")
-    parser.add_argument(
-        "--backend",
-        choices=BACKENDS,
-        default="fast",
-        help="ours, or kymatio's core on our filters (ScatNet's but for 12 frames at both ends of a track)",
-    )
-    parser.add_argument("--use-gpu", choices=("yes", "no", "optional"), default="no", help="compute on CUDA")
-    parser.add_argument("--num-threads", type=cli.positive_int, default=1, help="threads on the CPU")
-    parser.add_argument("--compress", type=cli.boolean, default=False, help="write compressed matrices")
-    parser.add_argument("--allow-pipes", type=cli.boolean, default=False, help="run the commands in the scp")
-    parser.add_argument(
-        "--print-dims", default="", metavar="FILE", help="write what each column means; '-' is stdout"
-    )
-    parser.add_argument("--write-num-frames", default="", metavar="FILE", help="write '<utt> <frames>' lines")
-    parser.add_argument(
-        "--write-frame-shift", default="", metavar="FILE", help="write the seconds between frames"
-    )
-    parser.add_argument("--segments", default="", metavar="FILE", help="pieces of the recordings, as Kaldi's")
-    parser.add_argument("--blocks", metavar="FIRST:STEP:LAST", help="numbers for BLOCK in the arguments")
-    parser.add_argument("--key", default="", help="keep blocks that were made under this key (once.py)")
-    parser.add_argument("wav_rspecifier", nargs="?")
-    parser.add_argument("feats_wspecifier", nargs="?")
+    parser = cli.KaldiParser.of(__doc__)
+    add, default = parser.add_argument, Config()
+    add("--T", type=cli.positive_int, default=default.T, help="averaging scale in samples")
+    add("--Q", default="8,1:1,1", help="wavelets an octave, Q1,Q2 for each block")
+    add("--max-order", type=int, default=default.max_order, help="highest order: 0, 1 or 2")
+    add("--sample-rate", type=cli.positive_int, default=default.sample_rate, help="in Hz")
+    add("--raw", type=cli.boolean, default=False, help="no renormalisation, no logarithm")
+    add("--double", type=cli.boolean, default=False, help="compute in double precision")
+    kinds = "ours, or kymatio's core on our filters (ScatNet's but for 12 frames at both ends of a track)"
+    add("--backend", choices=("fast", "kymatio"), default="fast", help=kinds)
+    add("--use-gpu", choices=("yes", "no", "optional"), default="no", help="compute on CUDA")
+    add("--num-threads", type=cli.positive_int, default=1, help="threads on the CPU")
+    add("--compress", type=cli.boolean, default=False, help="write compressed matrices")
+    add("--allow-pipes", type=cli.boolean, default=False, help="run the commands in the scp")
+    add("--print-dims", default="", metavar="FILE", help="write what each column means; '-' is stdout")
+    add("--write-num-frames", default="", metavar="FILE", help="write '<utt> <frames>' lines")
+    add("--write-frame-shift", default="", metavar="FILE", help="write the seconds between frames")
+    add("--segments", default="", metavar="FILE", help="pieces of the recordings, as Kaldi's")
+    add("--blocks", metavar="FIRST:STEP:LAST", help="numbers for BLOCK in the arguments")
+    add("--key", default="", help="keep blocks that were made under this key (once.py)")
     return parser
 
 

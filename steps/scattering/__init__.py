@@ -21,11 +21,9 @@ if TYPE_CHECKING:
 
 FRAMES_AT_ONCE = 512
 FILTERED_AT_ONCE = 8192  # values: double precision takes memory
-BACKENDS = ("fast", "kymatio")
 Label = TypeVar("Label")
 
 __all__ = [
-    "BACKENDS",
     "Config",
     "columns",
     "features",

@@ -21,8 +21,6 @@ REMEDY = "convert the corpus with steps/convert_audio.sh"
 class Samples:
     """One channel of audio in a file, in [-1, 1], from ``first`` to ``last``; slices are float32 arrays."""
 
-    dtype = np.dtype(np.float32)
-
     def __init__(self, file: soundfile.SoundFile, first: int = 0, last: int | None = None) -> None:
         self._file, self._first = file, first
         self._length = (file.frames if last is None else last) - first
