@@ -119,6 +119,14 @@ def read(path: Path) -> dict[str, Any]:
     return {}
 
 
+def write(path: Path, record: dict[str, Any]) -> None:
+    """Write a stamp."""
+    from utils import atomic
+
+    with atomic.replacing(path) as file:
+        json.dump(record, file, indent=0, sort_keys=True)
+
+
 def counted_words(command: list[str]) -> list[str]:
     """Return the command's words without the options that cannot change its result."""
     words, skip = [], False
@@ -182,8 +190,6 @@ def run(work: Work, record: dict[str, Any]) -> int:
     """
     import subprocess
 
-    from utils import atomic
-
     key = key_of(record)
     words = work.runner + [key if word == "ONCE_KEY" else word for word in work.command]
     work.stamp.unlink(missing_ok=True)
@@ -203,8 +209,7 @@ def run(work: Work, record: dict[str, Any]) -> int:
     if set(work.inputs).isdisjoint(work.outputs):
         done["inputs"] = record["inputs"]  # otherwise as the command, which changes an input, left them
     done["speed"] = plan.measure(work.command, record["inputs"], time.monotonic() - start)
-    with atomic.replacing(work.stamp) as file:
-        json.dump(done, file, indent=0, sort_keys=True)
+    write(work.stamp, done)
     plan.note("made", work.outputs)
     return 0
 

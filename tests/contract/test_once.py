@@ -1,5 +1,6 @@
 """Stamps tell the truth: what is done is skipped, what changed is done again, and the log says why."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -43,6 +44,14 @@ def test_a_second_run_does_nothing(count):
     assert count()[1] == 1
     done, runs = count()
     assert runs == 1 and "up to date" in done.stderr and done.returncode == 0
+
+
+def test_a_touched_file_is_read_once_more(count, tmp_path):
+    count()
+    os.utime(tmp_path / "in.txt", ns=(0, 0))
+    assert count()[1] == 1
+    known = json.loads((tmp_path / ".done/x").read_text())["inputs"]["in.txt"]
+    assert known[2] == 0 and "speed" in json.loads((tmp_path / ".done/x").read_text())
 
 
 def test_a_failed_command_leaves_no_stamp_and_passes_its_status_on(count, tmp_path):
