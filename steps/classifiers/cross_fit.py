@@ -8,8 +8,9 @@ those of the training tracks: none comes from a network that saw the track or, w
 artist. A new track gets the mean log posteriors of all networks (:mod:`steps.classifiers.networks`).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -64,46 +65,6 @@ class TrackNetwork(nn.Module):
         return self.leave((torch.softmax(self.attend(units), dim=1) * units).sum(dim=1))
 
 
-class _Training:
-    """One network on the training tracks of one fold."""
-
-    def __init__(
-        self,
-        tracks: Sequence[torch.Tensor],
-        labels: np.ndarray,
-        network: TrackNetwork,
-        options: NetworkOptions,
-    ) -> None:
-        self.tracks, self.labels, self.network, self.options = tracks, labels, network, options
-        self.rng = np.random.default_rng(torch.initial_seed())
-        self.queue: list[int] = []
-        self.adam = torch.optim.AdamW(
-            network.parameters(), options.learn_rate, weight_decay=options.weight_decay
-        )
-
-    def _crops(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the next crops, equally long; every track comes once before one comes again."""
-        count = min(self.options.streams, len(self.tracks))
-        if len(self.queue) < count:
-            self.queue += self.rng.permutation(len(self.tracks)).tolist()
-        chosen, self.queue = self.queue[:count], self.queue[count:]
-        length = min(self.options.crop, *(len(self.tracks[t]) for t in chosen))
-        starts = [self.rng.integers(len(self.tracks[t]) - length + 1) for t in chosen]
-        crops = [self.tracks[t][s : s + length] for t, s in zip(chosen, starts, strict=True)]
-        return torch.stack(crops).float(), torch.from_numpy(self.labels[chosen])
-
-    def run(self) -> None:
-        """Train until the next look at the tracks that were held out."""
-        self.network.train()
-        for _ in range(self.options.interval):
-            crops, labels = self._crops()
-            self.adam.zero_grad()
-            nn.functional.cross_entropy(self.network(crops), labels).backward()
-            nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-            self.adam.step()
-        self.network.eval()
-
-
 def cross_fit(
     tracks: Callable[[], Iterable[np.ndarray]],
     labels: np.ndarray,
@@ -122,36 +83,61 @@ def cross_fit(
     best: dict[str, np.ndarray] = {}
     held, least = np.zeros((0, 0)), np.inf
     for dropout in options.dropout:
-        trainings = []
-        for number, (train, _) in enumerate(folds):
+        networks = []
+        for number in range(len(folds)):
             torch.manual_seed(options.seed + number)
             shape = (options.hidden, options.memory, options.attention, dropout)
-            network = TrackNetwork(len(bias), num_classes, *shape)
-            trainings.append(_Training([white[t] for t in train], labels[train], network, options))
-        arrays, found, loss, updates = _train(trainings, white, labels, folds, options)
+            networks.append(TrackNetwork(len(bias), num_classes, *shape))
+        found, arrays, loss, updates = _train(networks, white, labels, folds, options)
         cli.log(f"dropout {dropout:g}: held-out loss {loss:.4f}, {updates} updates of {len(folds)} networks")
         if loss < least:
             best, held, least = arrays, found, loss
     return {"weight": weight, "bias": bias, **best}, held
 
 
+def _crops(
+    white: Sequence[torch.Tensor], labels: np.ndarray, train: np.ndarray, options: NetworkOptions, seed: int
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield crops of training tracks, equally long; every track comes once before one comes again."""
+    rng = np.random.default_rng(seed)
+    count = min(options.streams, len(train))
+    queue: list[int] = []
+    while True:
+        if len(queue) < count:
+            queue += train[rng.permutation(len(train))].tolist()
+        chosen, queue = queue[:count], queue[count:]
+        length = min(options.crop, *(len(white[t]) for t in chosen))
+        starts = [rng.integers(len(white[t]) - length + 1) for t in chosen]
+        crops = [white[t][s : s + length] for t, s in zip(chosen, starts, strict=True)]
+        yield torch.stack(crops).float(), torch.from_numpy(labels[chosen])
+
+
 def _train(
-    trainings: Sequence[_Training],
+    networks: Sequence[TrackNetwork],
     white: Sequence[torch.Tensor],
     labels: np.ndarray,
     folds: Folds,
     options: NetworkOptions,
-) -> tuple[dict[str, np.ndarray], np.ndarray, float, int]:
-    """Train until the held-out loss ceases to fall; return states, log posteriors and loss there; updates."""
+) -> tuple[np.ndarray, dict[str, np.ndarray], float, int]:
+    """Train until the held-out loss ceases to fall; return log posteriors, arrays and loss there; updates."""
+    crops = [_crops(white, labels, own, options, options.seed + n) for n, (own, _) in enumerate(folds)]
+    rates = {"lr": options.learn_rate, "weight_decay": options.weight_decay}
+    adams = [torch.optim.AdamW(network.parameters(), **rates) for network in networks]
     arrays: dict[str, np.ndarray] = {}
     best, least, since, updates = np.zeros((0, 0)), np.inf, 0, 0
     while since < options.patience and updates < options.max_updates:
         updates += options.interval
-        found = np.zeros((len(labels), trainings[0].network.leave.out_features))
-        for training, (_, held) in zip(trainings, folds, strict=True):
-            training.run()
+        found = np.zeros((len(labels), networks[0].leave.out_features))
+        for network, adam, some, (_, held) in zip(networks, adams, crops, folds, strict=True):
+            network.train()
+            for frames, classes in islice(some, options.interval):
+                adam.zero_grad()
+                nn.functional.cross_entropy(network(frames), classes).backward()
+                nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+                adam.step()
+            network.eval()
             with torch.no_grad():
-                logits = torch.cat([training.network(white[t][None].float()) for t in held])
+                logits = torch.cat([network(white[t][None].float()) for t in held])
                 found[held] = torch.log_softmax(logits.double(), dim=1).numpy()
         loss = float(track_losses(found, labels).mean())
         since += 1
@@ -159,7 +145,7 @@ def _train(
             best, least, since = found, loss, 0
             arrays = {
                 f"{number}.{name}": value.numpy().copy()
-                for number, training in enumerate(trainings)
-                for name, value in training.network.state_dict().items()
+                for number, network in enumerate(networks)
+                for name, value in network.state_dict().items()
             }
-    return arrays, best, least, updates
+    return best, arrays, least, updates
