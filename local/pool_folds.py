@@ -83,9 +83,7 @@ def pool_records(folds: Sequence[Path]) -> dict[str, Any]:
     facts = [{name: record.get(name, value) for name, value in defaults.items()} for record in records]
     for path, fact in zip(folds, facts, strict=True):
         if different := [f"{name} {value}" for name, value in fact.items() if value != facts[0][name]]:
-            raise UserError(
-                f"{path}/training.json: other than {folds[0]}: {different[0]}; run all folds alike"
-            )
+            raise UserError(f"{path}/training.json: other than {folds[0]}: {different[0]}; run both alike")
     commits = {part for record in records for part in str(record.get("commit", "unknown")).split(", ")}
     machines = {str(name) for record in records for name in record.get("machines", [])}
     return {**facts[0], "commit": ", ".join(sorted(commits)), "machines": sorted(machines)}

@@ -142,13 +142,8 @@ def draw_figure2(reference: Reference, rspecifier: str, title: str, stem: Path) 
     utts = sorted(reference.genre, key=lambda utt: (reference.genre[utt], utt.encode()))
     labels, posts = [reference.genre[utt] for utt in utts], [read[utt] for utt in utts]
     frames, lengths = np.concatenate(posts), [len(post) for post in posts]
-    statistics = [(p.max(axis=0), p.min(axis=0), p.mean(axis=0, dtype=np.float64)) for p in posts]
-    tracks = np.array(statistics)  # num_tracks, 3, C
+    tracks = np.array([(p.max(axis=0), p.min(axis=0), p.mean(axis=0, dtype=np.float64)) for p in posts])
     names = ("maximum", "minimum", "mean")
-    headings = [
-        *(f"{name.capitalize()} posterior of each track" for name in names),
-        "Posterior of each frame",
-    ]
     figure, panels = plt.subplots(4, 1, figsize=(7.5, 9.5))
     for number, values in enumerate((*tracks.transpose(1, 0, 2), frames)):
         axes, dense, crowded = panels[number], values is frames, len(values) > 200
@@ -169,7 +164,10 @@ def draw_figure2(reference: Reference, rspecifier: str, title: str, stem: Path) 
         top.spines["top"].set_visible(False)
         axes.set(xlim=(0, len(values)), ylim=(-0.02, 1.02), ylabel="posterior")
         axes.grid(visible=False, axis="x")
-        axes.set_title(f"({'abcd'[number]}) {headings[number]}")
+        heading = (
+            "Posterior of each frame" if dense else f"{names[number].capitalize()} posterior of each track"
+        )
+        axes.set_title(f"({'abcd'[number]}) {heading}")
         axes.set_xlabel(f"{'frame' if dense else 'track'}, in the order of the true classes")
     _legend_below(figure, panels[0], len(classes))
     figure.suptitle(title, fontsize=10)
@@ -287,8 +285,8 @@ def draw_posteriorgram(table: Predictions, row: int, rspecifier: str, frame_shif
     post = archive.RandomReader(rspecifier).get(table.utts[row])
     figure, axes = plt.subplots(figsize=(5.2, 1.9))
     extent = (0.0, len(post) * (frame_shift or 1.0), len(classes) - 0.5, -0.5)
-    heat = mpl.colors.Normalize(0.0, 1.0)
-    image = axes.imshow(post.T, cmap=HEAT, norm=heat, aspect="auto", interpolation="nearest", extent=extent)
+    image = axes.imshow(post.T, cmap=HEAT, aspect="auto", interpolation="nearest", extent=extent)
+    image.set_clim(0.0, 1.0)
     axes.set_yticks(range(len(classes)), classes)
     for index, colour in ((table.ref[row], COLOURS[2]), (table.hyp[row], COLOURS[1])):
         axes.get_yticklabels()[index].set(color=colour, fontweight="bold")
