@@ -121,8 +121,10 @@ def _train(
 ) -> tuple[np.ndarray, dict[str, np.ndarray], float, int]:
     """Train until the held-out loss ceases to fall; return log posteriors, arrays and loss there; updates."""
     crops = [_crops(white, labels, own, options, options.seed + n) for n, (own, _) in enumerate(folds)]
-    rates = {"lr": options.learn_rate, "weight_decay": options.weight_decay}
-    adams = [torch.optim.AdamW(network.parameters(), **rates) for network in networks]
+    adams = [
+        torch.optim.AdamW(network.parameters(), lr=options.learn_rate, weight_decay=options.weight_decay)
+        for network in networks
+    ]
     arrays: dict[str, np.ndarray] = {}
     best, least, since, updates = np.zeros((0, 0)), np.inf, 0, 0
     while since < options.patience and updates < options.max_updates:
