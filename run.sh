@@ -113,7 +113,7 @@ if stage 5 "LSTMs: projected, with peepholes, trained in streams; their posterio
 fi
 
 if stage 6 "frame posteriors of every model for every track"; then
-  for_each "$models" steps/dump_posteriors.sh --nj 1 --use-gpu "$use_gpu" --cmd "$cuda_cmd" \
+  for_each "$models" steps/dump_posteriors.sh --use-gpu "$use_gpu" --cmd "$cuda_cmd" \
     "$data/train $tests" "${dir}_{}/final_test.nnet" "$feature_transform" "${dir}_{}/post"
   for_each "$models" local/crossfit_posteriors.sh --num-folds "$post_crossfit" --conf "$conf" \
     --dnns "$dnns" --seed "$seed" --use-gpu "$use_gpu" --transform-config "$transform_config" --cmd "$train_cmd" \

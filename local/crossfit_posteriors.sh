@@ -41,7 +41,7 @@ for fold in $(seq "$num_folds"); do
   local/make_training_data.sh --transform-config "$transform_config" --cmd "$score_cmd" --seed "$seed" "$folds/fold$fold"
   local/train_model.sh --conf "$conf" --dnns "$dnns" --seed "$seed" --use-gpu "$use_gpu" --cmd "$cmd" \
     "$folds/fold$fold" "${dir}_$name/crossfit/fold$fold" "$name"
-  steps/dump_posteriors.sh --nj 1 --use-gpu "$use_gpu" --cmd "$cmd" "$folds/fold$fold/test" \
+  steps/dump_posteriors.sh --use-gpu "$use_gpu" --cmd "$cmd" "$folds/fold$fold/test" \
     "${dir}_$name/crossfit/fold${fold}_$name/final_test.nnet" "$folds/fold$fold/cmvn/feature_transform.nnet" \
     "$out/fold$fold"
 done
