@@ -13,14 +13,10 @@ help_message="Usage: $0 [options] <data>
 
 . ./path.sh
 . utils/parse_options.sh
-. utils/jobs.sh
 expect_arguments $# 1
 data=$1
-once --wait true --in "$data/train/feats.scp" --in "$data/train/utt2spk" --in "$data/train/utt2genre" \
-  --in "$transform_config" --out "$data/train_tr/labels.scp" --out "$data/train_cv/labels.scp" \
-  --out "$data/cmvn/feature_transform.nnet" "$data/.done/training_data"
-
-read -ra runner <<<"$cmd"
-utils/validate_data_dir.py --no-wav "$data/train" # features may have come from elsewhere
-"${runner[@]}" "$data/log/training_data.log" local/make_training_data.py --config "$transform_config" --seed "$seed" \
-  "$data/train" "$data/train_tr" "$data/train_cv" "$data/cmvn"
+utils/once.py --wait true --cmd "$cmd" --in "$data/train/feats.scp" --in "$data/train/utt2spk" \
+  --in "$data/train/utt2genre" --out "$data/train_tr/labels.scp" --out "$data/train_cv/labels.scp" \
+  --out "$data/cmvn/feature_transform.nnet" "$data/.done/training_data" -- "$data/log/training_data.log" \
+  utils/in_turn.py utils/validate_data_dir.py --no-wav "$data/train" :: local/make_training_data.py \
+  --config "$transform_config" --seed "$seed" "$data/train" "$data/train_tr" "$data/train_cv" "$data/cmvn"
