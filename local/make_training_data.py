@@ -2,8 +2,9 @@
 """Divide a data directory into tr, which is trained on, and cv, which decides when to stop.
 
 About 10 % of the tracks of every class go to cv, whole artists at a time. Every class keeps an artist in
-tr; a class with one artist only stays there whole, with a warning. Both get labels.{ark,scp}: for every frame
-the class of its track, the line in genres.txt - 1, as Kaldi posteriors.
+tr; a class with one artist only stays there whole, and if none can spare one, cv gets single tracks; both
+with a warning. tr and cv get labels.{ark,scp}: for every frame the class of its track, the line in genres.txt
+- 1, as Kaldi posteriors.
 
 <dir>/feature_transform.nnet, of the frames of tr, is what all networks see of frames: cmvn gives every column
 mean 0 and variance 1, as Kaldi's recipes do, and leaves cmvn.stats beside it; whiten gives the covariance
@@ -28,15 +29,17 @@ from utils.data_dir import DataDir, read_data_dirs, write_subset
 
 
 def choose_cv(data: DataDir, share: float, seed: int) -> set[str]:
-    """Return the utterances of the cross-validation set; UserError if no artist can be spared."""
-    utt2spk = data.tables["utt2spk"]
-    groups = splits.group_counts(utt2spk, data.tables["utt2genre"])
-    # Where every class has few and large artists, half of a class is better than no cross-validation.
-    held = splits.choose_held_out(groups, share, seed)
-    held = held or splits.choose_held_out(groups, share, seed, floor_share=0.5)
-    if not held:
-        need = "give a higher --cv-percent or tracks of more artists"
-        raise cli.UserError(f"{data.name}: no class can spare an artist for cross-validation; {need}")
+    """Return the utterances of the cross-validation set; UserError if no track can be spared."""
+    for utt2spk in (data.tables["utt2spk"], {utt: utt for utt in data.utts}):
+        groups = splits.group_counts(utt2spk, data.tables["utt2genre"])
+        # Where every class has few and large artists, half of a class is better than no cross-validation.
+        held = splits.choose_held_out(groups, share, seed)
+        held = held or splits.choose_held_out(groups, share, seed, floor_share=0.5)
+        if held:
+            break
+        cli.warn(f"{data.name}: no class can spare an artist; cv gets tracks by artists of tr")
+    else:
+        raise cli.UserError(f"{data.name}: no class has a track to spare for cross-validation")
     in_cv = splits.class_totals({artist: groups[artist] for artist in held})
     for name, total in splits.class_totals(groups).items():
         say = cli.log if name in in_cv else cli.warn

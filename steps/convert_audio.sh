@@ -24,8 +24,8 @@ wavdir=$3
 sources=("$data/wav.scp")
 [ ! -f "$data/segments" ] || sources+=("$data/segments")
 # --max-bad takes tracks out of wav.scp and the other tables.
-once --wait true "${sources[@]/#/--in=}" --in "$audio_config" "${sources[@]/#/--out=}" --out "$data/wav22k.scp" \
-  --out "$data/utt2dur" --out "$data/utt2hash" "$data/.done/convert_audio"
+once --wait true "${sources[@]/#/--in=}" --in "$audio_config" --out "$data/wav22k.scp" --out "$data/utt2dur" \
+  --out "$data/utt2hash" "${sources[@]/#/--out=}" "$data/.done/convert_audio"
 
 nj=$(utils/split_scp.py "$nj" "$data/wav.scp" "$logdir/wav.JOB.scp")
 options=(--config "$audio_config" --key "$ONCE_KEY")

@@ -107,5 +107,5 @@ done
 if [[ ${RECIPE_VERBOSE:-${verbose:-true}} == true ]]; then
   printf '%s\n' "$0 ${script_arguments[*]}" >&2
 elif [[ -n ${RECIPE_LOG:-} ]]; then
-  printf '%(%F %T)T %s\n' -1 "$0 ${script_arguments[*]}" >>"$RECIPE_LOG"
+  printf '%(%F %T)T %s\n' -1 "$0 ${script_arguments[*]@Q}" >>"$RECIPE_LOG"
 fi

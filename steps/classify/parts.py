@@ -151,6 +151,8 @@ def _zip(system: TrainedSystem, contents: Mapping[str, bytes], rounded: str) -> 
 
 def unpack(path: Path, folder: Path) -> TrainedSystem:
     """Unpack a zip of :func:`export`; refuse whatever is not as its manifest says."""
+    if not path.exists():
+        raise UserError(f"{path}: no such experiment or zip")
     try:
         with zipfile.ZipFile(path) as archive:
             manifest = json.loads(_read(archive, MANIFEST, MAX_BYTES // 1024))
