@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     drawn = args.exp.with_name(f"{args.exp.name}_summary") / "figures"
     out = args.exp.with_name(f"{args.exp.name}_report")
     errors = figures.draw(by_set[sets[0]], args.data_dir / sets[0], drawn, out, args.nj)
-    results.write_page(by_set, args.data_dir, drawn, errors, out)
+    results.write_page(by_set, args.data_dir, drawn, errors, out, extra)
     cli.log(f"wrote {drawn} and {out}/index.html")
     return 0
 

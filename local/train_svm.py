@@ -29,7 +29,8 @@ def main(argv: list[str] | None = None) -> int:
     reference = read_reference(args.data_dir)
     given = read_vectors(reference, args.vec_rspecifier), reference.labels, read_artists(reference)
     options = args.c_grid, args.folds, args.seed
-    write_svm(args.svm, train(*given, reference.classes, *options, kind=args.type, k=args.k))
+    k = math.nan if args.type == "sc" else args.k
+    write_svm(args.svm, train(*given, reference.classes, *options, kind=args.type, k=k))
     return 0
 
 

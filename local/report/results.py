@@ -112,7 +112,12 @@ def write(by_set: Mapping[str, Sequence[Run]], data_dir: Path, exp: Path, extra:
 
 
 def write_page(
-    by_set: Mapping[str, Sequence[Run]], data_dir: Path, figures: Path, errors: object, out: Path
+    by_set: Mapping[str, Sequence[Run]],
+    data_dir: Path,
+    figures: Path,
+    errors: object,
+    out: Path,
+    extra: Mapping[str, str],
 ) -> None:
     """Write ``out``/index.html about experiments by test set, the paper's first, and their figures."""
 
@@ -125,7 +130,7 @@ def write_page(
 
     (test_set, runs), *others = by_set.items()
     content = {"corpus": data_dir.name, "data_dir": data_dir, "test_set": test_set, "runs": runs}
-    content |= {"others": others, "figures": figures, "errors": errors, "slip": paper.SLIP}
+    content |= {"others": others, "figures": figures, "errors": errors, "extra": extra, "slip": paper.SLIP}
     content["sets"] = [name for name in ("train", *by_set) if (data_dir / name).is_dir()]
     functions = [read, links, test_families, overlap_line, provenance]
     content |= {"commit": git_commit(), "tables": tables, **{f.__name__: f for f in functions}}

@@ -75,7 +75,8 @@ def _needed(kind: str) -> Set[str]:
 
 
 def collect(exp_dir: Path) -> TrainedSystem:
-    """Find the parts of a trained experiment."""
+    """Find the parts of a trained experiment; of exp/<corpus>_sc, of the SVM in it."""
+    exp_dir = exp_dir / "svm_sc" if (exp_dir / "svm_sc/svm.npz").is_file() else exp_dir
     marks = {"svm.npz": "svm", "best.npz": "best", "final_test.nnet": "network", "model.npz": ""}
     mark = next((name for name in marks if (exp_dir / name).is_file()), None)
     if mark is None:

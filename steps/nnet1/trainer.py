@@ -135,8 +135,22 @@ class Trainer:
         if not self.rows:
             record = {}
             shutil.rmtree(self.directory / "nnet", ignore_errors=True)
-            for name in (provenance.RECORD, "iters.tsv", "final.nnet", "final_test.nnet"):
+            for name in (
+                provenance.RECORD,
+                "iters.tsv",
+                "final.nnet",
+                "final_test.nnet",
+                "results.txt",
+                "sweep_k.tsv",
+            ):
                 (self.directory / name).unlink(missing_ok=True)
+            for made in (
+                "post_*",
+                "score_*",
+                "svm_*",
+            ):  # by the network before: it must not pass for this one's
+                for folder in self.directory.glob(made):
+                    shutil.rmtree(folder)
         here, machines = self._machine(), record.get("machines", [])
         cli.log(f"Training on {here}")
         if machines and here not in machines:

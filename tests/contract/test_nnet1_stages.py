@@ -117,6 +117,9 @@ def test_an_interrupted_training_ends_with_the_same_bits(stage, keep, corpus, tm
 def test_epochs_under_another_key_or_none_are_not_kept(key, corpus, tmp_path, capsys):
     """An edit of the code, the data or the configuration shows in the key: nothing stale may remain."""
     interrupt("dnn", corpus, tmp_path, "--max-iters=3", "--key=abc", "--hid-dim=9")
+    for stale in ("post_test/post.scp", "score_test/accuracy.json", "svm_lstm/svm.npz", "results.txt"):
+        (tmp_path / stale).parent.mkdir(exist_ok=True)
+        (tmp_path / stale).write_text("by the network before")
     train("dnn", corpus, tmp_path, "--max-iters=3", key)
     assert "(done before)" not in capsys.readouterr().err
     train("dnn", corpus, tmp_path / "fresh", "--max-iters=3", key)
