@@ -64,7 +64,7 @@ if [ "$folds" -gt 0 ]; then # this script for the corpus and for each fold, then
   fi
   [ "$stop_stage" -ge 10 ] || exit 0
   exec local/pool_folds.sh --folds "$folds" --fold-by "$fold_by" --num-seeds "$num_seeds" --cmd "$score_cmd" \
-    --scattering-config "${scattering_config%% *}" "data/$name" "exp/$name" "$shown"
+    "data/$name" "exp/$name" "$shown"
 fi
 
 data=data/$name
@@ -140,6 +140,5 @@ fi
 if stage 10 "the tables beside the paper's, the figures, and one page with all of it"; then
   [ "$corpus" != synth ] || local/show_synth.sh --dnns "$dnns" --lstms "$lstms" --seed "$seed" \
     --cmd "$score_cmd" "$data" "$dir"
-  local/report.sh --num-seeds "$num_seeds" --test-sets "$test_sets" --scattering-config "${scattering_config%% *}" \
-    --nj "$nj" --cmd "$score_cmd" "$data" "$dir" "$shown"
+  local/report.sh --num-seeds "$num_seeds" --test-sets "$test_sets" --nj "$nj" --cmd "$score_cmd" "$data" "$dir" "$shown"
 fi

@@ -9,13 +9,12 @@ tables.txt (Tables 2 and 4), results.txt (with Table 1, every accuracy, McNemar'
 mcnemar.csv, results.json, figures/; and <exp>_report/index.html, which needs no network to be read.
 
 Usage: local/make_report.py [options] <data-dir> <exp> <model>...
-e.g.:  local/make_report.py --extra-conf conf/svm.conf data/synth exp/synth dnn1 lstm_512 sc
+e.g.:  local/make_report.py data/synth exp/synth dnn1 lstm_512 sc
 """
 
 from local.report import figures, results
 from local.report.experiments import load_runs
 from utils import cli
-from utils.provenance import read_texts
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -24,17 +23,15 @@ def main(argv: list[str] | None = None) -> int:
     add = parser.add_argument
     add("--num-seeds", type=cli.positive_int, default=1, help="repetitions to average")
     add("--test-sets", default="test", metavar='"A B"', help="sets of <data-dir>")
-    add("--extra-conf", default="", metavar="A,B", help="configurations beside the models'")
     add("--nj", type=cli.positive_int, default=1, help="figures drawn side by side")
     args = parser.parse_args(argv)
     sets = args.test_sets.split()
     by_set = {name: load_runs(args.exp, args.models, args.num_seeds, name) for name in sets}
-    extra = read_texts([name for name in args.extra_conf.split(",") if name])
-    results.write(by_set, args.data_dir, args.exp, extra)
+    results.write(by_set, args.data_dir, args.exp)
     drawn = args.exp.with_name(f"{args.exp.name}_summary") / "figures"
     out = args.exp.with_name(f"{args.exp.name}_report")
     errors = figures.draw(by_set[sets[0]], args.data_dir / sets[0], drawn, out, args.nj)
-    results.write_page(by_set, args.data_dir, drawn, errors, out, extra)
+    results.write_page(by_set, args.data_dir, drawn, errors, out)
     cli.log(f"wrote {drawn} and {out}/index.html")
     return 0
 

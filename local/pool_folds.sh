@@ -7,7 +7,6 @@ set -euo pipefail
 folds=5                                # how many
 fold_by=spk                            # what a fold never divides: spk (an artist) or utt (a track)
 num_seeds=1                            # trainings of each model
-scattering_config=conf/scattering.conf # options of the features
 cmd=utils/run.py                       # job runner and its options
 
 help_message="Usage: $0 [options] <data> <exp> <models>
@@ -33,5 +32,5 @@ outputs=("${names[@]/#/--out=${exp}_folds_}")
 utils/once.py --cmd "$cmd" "${inputs[@]}" --out "${data}_folds/tables.json" "${outputs[@]/%//score_test}" \
   "${exp}_folds_summary/.done/pool" -- "${exp}_folds_summary/log/pool_folds.log" \
   local/pool_folds.py --folds "$folds" --fold-by "$fold_by" --num-seeds "$num_seeds" "$data" "$exp" "${names[@]}"
-local/report.sh --num-seeds "$num_seeds" --scattering-config "$scattering_config" --cmd "$cmd" \
+local/report.sh --num-seeds "$num_seeds" --cmd "$cmd" \
   "${data}_folds" "${exp}_folds" "${names[*]}"

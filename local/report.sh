@@ -4,12 +4,10 @@
 # prints the two tables on stdout. What an experiment must hold stands in local/report/README.md.
 set -euo pipefail
 
-num_seeds=1                            # trainings of each model
-test_sets="test"                       # test sets of <data>, the first is that of the tables
-svm_config=conf/svm.conf               # options of the SVMs
-scattering_config=conf/scattering.conf # options of the features
-nj=1                                   # figures drawn side by side, at most 4
-cmd=utils/run.py                       # job runner and its options
+num_seeds=1      # trainings of each model
+test_sets="test" # test sets of <data>, the first is that of the tables
+nj=1             # figures drawn side by side, at most 4
+cmd=utils/run.py # job runner and its options
 
 help_message="Usage: $0 [options] <data> <dir> <models>
   e.g. $0 data/synth exp/synth \"dnn1 dnn2 lstm_512 sc\""
@@ -25,7 +23,7 @@ summary=${dir}_summary
 
 read_if_there=("$data"/{overlap.txt,tables.json})
 for x in train $test_sets; do
-  read_if_there+=("$data/$x"/{feats.scp,utt2genre,utt2spk,utt2dur,genre2name})
+  read_if_there+=("$data/$x"/{scattering.conf,feats.scp,utt2genre,utt2spk,utt2dur,genre2name})
 done
 outputs=(--out "$summary/results.txt" --out "$summary/tables.txt" --out "$summary/results.json"
   --out "$summary/figures" --out "${dir}_report/index.html")
@@ -33,18 +31,18 @@ for model in "${models[@]}"; do
   for experiment in "${dir}_$model" $(seq -f "${dir}_${model}_seed%g" 2 "$num_seeds"); do
     [ "$experiment" = "${dir}_$model" ] || [ -d "$experiment" ] || continue
     outputs+=(--out "$experiment/results.txt")
-    read_if_there+=("$experiment"/{training.json,tables.json,iters.tsv,sweep_k.tsv,svm_lstm/svm.npz})
+    read_if_there+=("$experiment"/{training.json,tables.json,iters.tsv,sweep_k.tsv,svm_*/svm.{conf,npz}})
     read_if_there+=("$experiment/post_${test_sets%% *}/post.scp")
     for x in train $test_sets; do
       read_if_there+=("$experiment/score_$x" "$experiment"/*/"score_$x")
     done
   done
 done
-inputs=(--in "$svm_config" --in "$scattering_config")
+inputs=()
 for file in "${read_if_there[@]}"; do
   [ ! -e "$file" ] || inputs+=(--in "$file")
 done
 utils/once.py --cmd "$cmd --num-threads $nj" "${inputs[@]}" "${outputs[@]}" "$summary/.done/report" -- \
-  "$summary/log/make_report.log" local/make_report.py --nj "$nj" --extra-conf "$svm_config,$scattering_config" \
-  --num-seeds "$num_seeds" --test-sets "$test_sets" "$data" "$dir" "${models[@]}"
+  "$summary/log/make_report.log" local/make_report.py --nj "$nj" --num-seeds "$num_seeds" \
+  --test-sets "$test_sets" "$data" "$dir" "${models[@]}"
 [ "${RECIPE_DRY_RUN:-false}" = true ] || cat "$summary/tables.txt"

@@ -10,6 +10,7 @@ e.g.:  local/train_svm.py --config conf/svm.conf --type lstm --k 0.9 data/synth/
 """
 
 import math
+from pathlib import Path
 
 from steps.scoring.reference import read_artists, read_reference, read_vectors
 from steps.scoring.svm import positive_floats, train, write_svm
@@ -30,6 +31,8 @@ def main(argv: list[str] | None = None) -> int:
     given = read_vectors(reference, args.vec_rspecifier), reference.labels, read_artists(reference)
     options = args.c_grid, args.folds, args.seed
     k = math.nan if args.type == "sc" else args.k
+    if args.config:
+        args.svm.with_suffix(".conf").write_bytes(Path(args.config).read_bytes())  # for results.txt
     write_svm(args.svm, train(*given, reference.classes, *options, kind=args.type, k=k))
     return 0
 

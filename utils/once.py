@@ -57,6 +57,8 @@ def main(argv: list[str]) -> int:
         return 0
     if absent := stamp.missing(new["inputs"]):
         raise cli.UserError(f"{work.stamp}: the input '{absent}' does not exist; run the stage that makes it")
+    if stale := stamp.outdated(work):
+        raise cli.UserError(f"{work.stamp}: {stale}; run the stage that makes it")
     if not reasons and old != {**old, **new}:  # copied, or touched: the next run need not read it again
         stamp.write(work.stamp, {**old, **new})
     status = stamp.run_locked(work, old, new) if reasons else None

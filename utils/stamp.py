@@ -176,6 +176,23 @@ def describe(work: Work, old: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def outdated(work: Work) -> str:
+    """Say of which input the stamp that made it tells of other data than there are now; empty if of none.
+
+    A configuration that was edited since does not count: what was made by the former one records it.
+    """
+    for name in work.inputs:
+        folder = Path(name).parent
+        for stamp in {*folder.glob(".done/*"), *folder.parent.glob(".done/*")} - {work.stamp}:
+            made = {} if stamp.suffix == ".lock" else read(stamp)
+            if any(output == name or output.startswith(f"{name}/") for output in made.get("outputs", {})):
+                before = {path: facts for path, facts in made["inputs"].items() if not path.endswith(".conf")}
+                now = fingerprint(before, before)
+                for path in (path for path, facts in before.items() if now[path][0] != facts[0]):
+                    return f"the input '{name}' was made from another '{path}' than there is now"
+    return ""
+
+
 def key_of(record: dict[str, Any]) -> str:
     """Return what stands for the command line, the code, and the content of the inputs."""
     hashes = [{name: facts[0] for name, facts in record[kind].items()} for kind in ("code", "inputs")]

@@ -19,7 +19,7 @@ from steps import archive
 from steps.scoring.reference import read_artists, read_reference
 from utils import atomic
 from utils.cli import UserError
-from utils.provenance import git_commit, hash_texts, read_record
+from utils.provenance import git_commit, hash_texts, read_record, read_texts
 
 OUT_OF_FOLD = "train"
 """The set name of out-of-fold results of the training tracks, which an experiment may have."""
@@ -52,14 +52,14 @@ def overlap_line(data_dir: Path, test_set: str = "test") -> str:
     )
 
 
-def provenance(exp_dir: Path, extra: Mapping[str, str]) -> dict[str, Any]:
-    """Return what made an experiment, as its own training recorded it.
+def provenance(exp_dir: Path, data_dir: Path) -> dict[str, Any]:
+    """Return what made an experiment, as its own training, that of its SVMs and the features recorded it.
 
     What was not trained (an SVM on features, made by the stage before) is of the commit that writes this.
-    ``extra``: path and content of configurations beside the training's.
     """
     record = read_record(exp_dir)
-    texts = {**record.get("configuration", {}), **extra}
+    files = [*sorted(exp_dir.glob("svm_*/svm.conf"))[:1], *data_dir.glob("train/scattering.conf")]
+    texts = {**record.get("configuration", {}), **read_texts(files)}
     commit = "unknown (the training did not record it)" if record else git_commit()
     made = {"commit": commit, "seed": "-", "machines": [], "half_way": "", **record}
     return {**made, "configuration": texts, "sha256": hash_texts(texts)}
@@ -72,7 +72,7 @@ def render(template: str, **content: Any) -> str:
     return environment.get_template(template).render(content)
 
 
-def write(by_set: Mapping[str, Sequence[Run]], data_dir: Path, exp: Path, extra: Mapping[str, str]) -> None:
+def write(by_set: Mapping[str, Sequence[Run]], data_dir: Path, exp: Path) -> None:
     """Write what was loaded by test set: results.txt of each training, and ``<exp>_summary``.
 
     Of all: tables.txt (Tables 2 and 4), results.txt (with Table 1, every accuracy, McNemar, artist overlap),
@@ -92,7 +92,7 @@ def write(by_set: Mapping[str, Sequence[Run]], data_dir: Path, exp: Path, extra:
             if (path / f"score_{OUT_OF_FOLD}").is_dir():
                 found[OUT_OF_FOLD] = load_scores(path, OUT_OF_FOLD)
             labels = tables.class_labels(data_dir / first, found[first].classes)
-            made = {"made": provenance(path, extra), "now": git_commit(), "path": path}
+            made = {"made": provenance(path, data_dir), "now": git_commit(), "path": path}
             content = render("results.txt.j2", found=found, labels=labels, **made, **known)
             _write(path / "results.txt", content)
 
@@ -112,12 +112,7 @@ def write(by_set: Mapping[str, Sequence[Run]], data_dir: Path, exp: Path, extra:
 
 
 def write_page(
-    by_set: Mapping[str, Sequence[Run]],
-    data_dir: Path,
-    figures: Path,
-    errors: object,
-    out: Path,
-    extra: Mapping[str, str],
+    by_set: Mapping[str, Sequence[Run]], data_dir: Path, figures: Path, errors: object, out: Path
 ) -> None:
     """Write ``out``/index.html about experiments by test set, the paper's first, and their figures."""
 
@@ -130,7 +125,7 @@ def write_page(
 
     (test_set, runs), *others = by_set.items()
     content = {"corpus": data_dir.name, "data_dir": data_dir, "test_set": test_set, "runs": runs}
-    content |= {"others": others, "figures": figures, "errors": errors, "extra": extra, "slip": paper.SLIP}
+    content |= {"others": others, "figures": figures, "errors": errors, "slip": paper.SLIP}
     content["sets"] = [name for name in ("train", *by_set) if (data_dir / name).is_dir()]
     functions = [read, links, test_families, overlap_line, provenance]
     content |= {"commit": git_commit(), "tables": tables, **{f.__name__: f for f in functions}}
