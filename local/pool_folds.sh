@@ -4,10 +4,10 @@
 #        and _report; prints the tables on stdout.
 set -euo pipefail
 
-folds=5                                # how many
-fold_by=spk                            # what a fold never divides: spk (an artist) or utt (a track)
-num_seeds=1                            # trainings of each model
-cmd=utils/run.py                       # job runner and its options
+folds=5          # how many
+fold_by=spk      # what a fold never divides: spk (an artist) or utt (a track)
+num_seeds=1      # trainings of each model
+cmd=utils/run.py # job runner and its options
 
 help_message="Usage: $0 [options] <data> <exp> <models>
   e.g. $0 --folds 5 data/synth exp/synth \"dnn1 lstm_512 sc\""

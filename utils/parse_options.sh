@@ -104,8 +104,9 @@ for ((_po_next = 0; _po_next < ${#_po_given[@]}; _po_next += 2)); do
   _po_set "${_po_given[_po_next]//-/_}" "${_po_given[_po_next + 1]}" "--${_po_given[_po_next]//_/-}"
 done
 [[ -z ${cmd+x} || -n $cmd ]] || _po_die "--cmd: expected a job runner such as utils/run.py, got ''"
+_po_call=$0${script_arguments[*]+$(printf ' %q' "${script_arguments[@]}")}
 if [[ ${RECIPE_VERBOSE:-${verbose:-true}} == true ]]; then
-  printf '%s\n' "$0 ${script_arguments[*]}" >&2
+  printf '%s\n' "$_po_call" >&2
 elif [[ -n ${RECIPE_LOG:-} ]]; then
-  printf '%(%F %T)T %s\n' -1 "$0 ${script_arguments[*]@Q}" >>"$RECIPE_LOG"
+  printf '%(%F %T)T %s\n' -1 "$_po_call" >>"$RECIPE_LOG"
 fi

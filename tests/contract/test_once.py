@@ -54,6 +54,19 @@ def test_a_touched_file_is_read_once_more(count, tmp_path):
     assert known[2] == 0 and "speed" in json.loads((tmp_path / ".done/x").read_text())
 
 
+def test_what_was_made_from_other_data_is_no_input(count, run_cli, tmp_path, repo):
+    """An edited configuration does not count: what was made by the former one records it."""
+    use = [repo / ONCE, "--in", "out.txt", "--out", "end", ".done/end", "--", "cp", "out.txt", "end"]
+    (tmp_path / "a.conf").write_text("--k=3\n")
+    count("--in", "a.conf", words=("sh", "-c", "cat in.txt >out.txt"))
+    (tmp_path / "a.conf").write_text("--k=4\n")
+    for text, status in (("one", 0), ("two", 1), ("one", 0)):
+        (tmp_path / "in.txt").write_text(f"{text}\n")
+        done = run_cli(*use, cwd=tmp_path)
+        assert done.returncode == status
+        assert status == 0 or "'out.txt' was made from another 'in.txt' than there is now; run" in done.stderr
+
+
 def test_a_failed_command_leaves_no_stamp_and_passes_its_status_on(count, tmp_path):
     done, _ = count(words=("sh", "-c", "exit 3"))
     assert done.returncode == 3 and not (tmp_path / ".done" / "x").exists()

@@ -129,7 +129,7 @@ def test_the_call_is_told_or_goes_to_the_log(toy, tmp_path):
         env = {**os.environ, "RECIPE_VERBOSE": verbose, "RECIPE_LOG": str(log)}
         done = subprocess.run(["bash", toy, "--nj", "8", "a b"], capture_output=True, text=True, env=env)
         told = done.stderr if verbose == "true" else log.read_text()
-        assert told.endswith(f"{toy} --nj 8 a b\n") and log.exists() == (verbose == "false")
+        assert told.endswith(f"{toy} --nj 8 a\\ b\n") and log.exists() == (verbose == "false")
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)
