@@ -302,7 +302,7 @@ def test_what_is_no_system_is_told(folder, track, tmp_path):
     (tmp_path / "cut.zip").write_bytes((folder / "zips/sc.zip").read_bytes()[:500])
     for source, message in (
         (tmp_path / "cut.zip", "not a system"),
-        (tmp_path / "none.zip", "No such"),
+        (tmp_path / "none.zip", "no such experiment or zip"),
         ("exp/synth_lstm_512/log", "no trained system"),
         (tmp_path / "odd", "no folder of data/"),
     ):

@@ -228,6 +228,16 @@ def keys(path: Path) -> list[str]:
 
 
 class TestTrCv:
+    def test_one_artist_a_class_gives_single_tracks_to_cv_and_a_warning(self, data_dir, capsys):
+        genre = tables.read_table(data_dir / "utt2genre")
+        tables.write_table(data_dir / "utt2spk", genre)
+        tables.write_table(data_dir / "spk2utt", data_dir_module.invert(genre))
+        tr, cv = data_dir.with_name("tr"), data_dir.with_name("cv")
+        make_training_data.main([*map(str, (data_dir, tr, cv)), str(tr)])
+        assert "no class can spare an artist; cv gets tracks by artists of tr" in capsys.readouterr().err
+        assert Counter(tables.read_table(cv / "utt2genre").values()) == dict.fromkeys("xyz", 2)
+        assert sorted(keys(tr / "utt2spk") + keys(cv / "utt2spk")) == keys(data_dir / "utt2spk")
+
     def test_writes_two_complete_directories_with_a_label_for_each_frame(self, data_dir):
         tr, cv = data_dir.with_name("tr"), data_dir.with_name("cv")
         make_training_data.main([*map(str, (data_dir, tr, cv)), str(tr)])
