@@ -22,7 +22,8 @@ def interval_by_track(
 
     Frames of a track are right or wrong together. This is the usual interval of a ratio of cluster sums,
     ``R = sum x_i / sum n_i`` with variance ``m / (m - 1) * sum (x_i - R n_i)^2 / (sum n_i)^2`` and Student's
-    t with m - 1 degrees, from right frames and frames of m tracks; (0, 1) of fewer than two.
+    t with m - 1 degrees, from right frames and frames of m tracks; (0, 1) of fewer than two. Where all frames
+    are right, or none, it would have no width: there it is Wilson's for the tracks.
     """
     from scipy.special import stdtrit
 
@@ -31,6 +32,8 @@ def interval_by_track(
     if tracks < 2:
         return 0.0, 1.0
     ratio = hits.sum() / frames.sum()
+    if ratio in (0.0, 1.0):
+        return wilson(round(ratio * tracks), tracks)
     variance = tracks / (tracks - 1) * np.sum((hits - ratio * frames) ** 2) / frames.sum() ** 2
     half = float(stdtrit(tracks - 1, 0.975)) * math.sqrt(variance)
     return max(0.0, float(ratio) - half), min(1.0, float(ratio) + half)

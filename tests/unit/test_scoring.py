@@ -38,6 +38,7 @@ def test_interval_by_track_by_hand():
     half = 3.182446 * np.sqrt(4 / 3 * 400 / 160000)
     assert (low, high) == pytest.approx((0.5 - half, 0.5 + half), abs=1e-6)
     assert significance.interval_by_track([3], [4]) == (0.0, 1.0)
+    assert significance.interval_by_track([3, 5], [3, 5]) == significance.wilson(2, 2)
 
 
 def _right(pattern: str) -> np.ndarray:
