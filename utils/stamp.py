@@ -179,7 +179,8 @@ def describe(work: Work, old: dict[str, Any]) -> dict[str, Any]:
 def outdated(work: Work) -> str:
     """Say of which input the stamp that made it tells of other data than there are now; empty if of none.
 
-    A configuration that was edited since does not count: what was made by the former one records it.
+    An edited configuration does not count (what the former one made records it), nor a file that is
+    gone: who wants the space may delete the music.
     """
     for name in work.inputs:
         folder = Path(name).parent
@@ -188,8 +189,11 @@ def outdated(work: Work) -> str:
             if any(output == name or output.startswith(f"{name}/") for output in made.get("outputs", {})):
                 before = {path: facts for path, facts in made["inputs"].items() if not path.endswith(".conf")}
                 now = fingerprint(before, before)
-                for path in (path for path, facts in before.items() if now[path][0] != facts[0]):
-                    return f"the input '{name}' was made from another '{path}' than there is now"
+                changed = [
+                    path for path, facts in before.items() if now[path][0] not in ("missing", facts[0])
+                ]
+                if changed:
+                    return f"the input '{name}' was made from another '{changed[0]}' than there is now"
     return ""
 
 
