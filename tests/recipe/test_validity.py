@@ -179,3 +179,5 @@ def test_edited_training_code_trains_from_the_start_and_the_results_name_its_com
     assert re.search(r"ITERATION 0?1: TRAIN", log)
     commit = git(finished, "rev-parse", "HEAD")
     assert commit[:7] in (finished / "exp/synth_dnn1/results.txt").read_text().split("%")[0]
+    used = (finished / "exp/synth_dnn1/results.txt").read_text().split("%")[0]  # not what lies in conf/ today
+    assert "exp/synth_dnn1/svm_fusion/svm.conf data/synth/train/scattering.conf)" in used
