@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from steps.audio import EXTENSIONS
 from steps.classify import parts
@@ -111,7 +112,9 @@ def line(recording: Path, decision: Decision, classes: tuple[str, ...], how: str
     return "\t".join([path, genre, *(f"{value:.6f}" for value in (probability, *chances.values()))])
 
 
-def write_timeline(target: Path, recording: Path, decision: Decision, classes: Sequence[str]) -> None:
+def write_timeline(
+    target: Path, recording: Path, decision: Decision, posteriors: NDArray, classes: Sequence[str]
+) -> None:
     """Write the posteriors of a track over time, at most some thousand points in the picture.
 
     The CSV has a row a frame, its time in seconds (the first at 0) and a posterior of each class.
@@ -119,9 +122,7 @@ def write_timeline(target: Path, recording: Path, decision: Decision, classes: S
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
-    posteriors, shift = decision.posteriors, decision.frame_shift
-    if posteriors is None:
-        raise cli.UserError("--timeline: this system has no posteriors of frames; use one with a network")
+    shift = decision.frame_shift
     with atomic.replacing(f"{target}.csv") as file:
         file.write(",".join(["seconds", *classes]) + "\n")
         for number, row in enumerate(posteriors):
@@ -156,6 +157,8 @@ def main(argv: list[str] | None = None) -> int:
         system = parts.unpack(args.system, Path(folder)) if is_zip else parts.collect(args.system)
         if "rounded" in system.provenance:
             cli.log(f"{args.system}: {system.provenance['rounded']}")
+        if args.timeline and not system.networks:
+            raise cli.UserError("--timeline: this system has no posteriors of frames; use one with a network")
         classes = system.classes
         if args.header and args.format == "tsv":
             print("\t".join(["path", "genre", "probability", *classes]), flush=True)
@@ -167,9 +170,11 @@ def main(argv: list[str] | None = None) -> int:
                 print(f"ERROR ({cli.PROGRAM}) {recording}: {why}", file=sys.stderr, flush=True)
             else:
                 print(line(recording, decision, classes, args.format), flush=True)
-                if args.timeline:  # the number keeps apart tracks of the same name
+                if (
+                    args.timeline and decision.posteriors is not None
+                ):  # the number keeps apart tracks of the same name
                     target = Path(args.timeline, f"{number:04d}_{recording.stem[:50]}")
-                    write_timeline(target, recording, decision, classes)
+                    write_timeline(target, recording, decision, decision.posteriors, classes)
             progress.report(number, len(recordings), "tracks")
     if failed:
         cli.warn(f"{failed} of {len(recordings)} tracks could not be classified")

@@ -308,3 +308,5 @@ def test_what_is_no_system_is_told(folder, track, tmp_path):
     ):
         done = call(folder, "classify.sh", source, track)
         assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
+    done = call(folder, "classify.sh", "--timeline", tmp_path, folder / "zips/sc.zip", track)
+    assert done.returncode == 1 and not done.stdout and "no posteriors of frames" in done.stderr
