@@ -69,8 +69,6 @@ static void dot_group(int s_dim, int rows, int k_dim, const float *w, const floa
       int i = 0;
 #define DOT(rows, streams) \
   dot_block(rows, streams, w + (ptrdiff_t)i * k_dim + k, k_dim, xs, k_len, far, acc + i * SIDE + s)
-      if (left == 1)
-        for (; i + 4 <= rows; i += 4) DOT(4, 1);
       for (; i + 3 <= rows; i += 3) {
         if (left >= 4) DOT(3, 4);
         else if (left == 3) DOT(3, 3);
@@ -96,11 +94,35 @@ static void dot_group(int s_dim, int rows, int k_dim, const float *w, const floa
     }
 }
 
+/* y[row] (+)= x . w[row], with the bits that dot_group gives one of many streams: LANES chains of sums hide each other's
+ * latency, and one transposition ends them all. */
+static void dot_one(int m_dim, int k_dim, const float *w, const float *x, float *y, int add) {
+  for (int m = 0; m < m_dim; m += LANES) {
+    const int left = m_dim - m;
+    const float *row[LANES];
+    vec acc[LANES] = {{0}};
+    for (int i = 0; i < LANES; i++) row[i] = w + (ptrdiff_t)(m + (i < left ? i : 0)) * k_dim;
+    for (int line = 0; line < k_dim; line += 16) {
+      for (int i = 0; i < LANES; i++) __builtin_prefetch(row[i] + line + LANES * (ptrdiff_t)k_dim, 0, 3);
+      for (int k = line; k < line + 16; k += LANES) {
+        const vec xs = load(x + k);
+        for (int i = 0; i < LANES; i++) acc[i] += load(row[i] + k) * xs;
+      }
+    }
+    const vec total = sums(acc);
+    store_part(y + m, add ? load_part(y + m, left) + total : total, left);
+  }
+}
+
 /* y [s_dim, m_dim] (+)= x [s_dim, k_dim] w' for w [m_dim, k_dim]; the rows of y are ldy apart. k_dim is a
  * multiple of 16: rows are padded with zeros, so that all of them begin on a cache line. A run of rows of w stays
  * in the cache while all of x passes. */
 static void dot_product(int s_dim, int m_dim, int k_dim, const float *w, const float *x, float *y, int ldy,
                         int add) {
+  if (s_dim == 1) {
+    dot_one(m_dim, k_dim, w, x, y, add);
+    return;
+  }
   for (int from = 0; from < m_dim; from += KEPT) {
     const int to = from + KEPT < m_dim ? from + KEPT : m_dim;
     for (int s = 0; s < s_dim; s += SIDE)
