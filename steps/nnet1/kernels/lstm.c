@@ -14,74 +14,48 @@
 #include "vectors.h"
 
 #define SIDE 16  /* streams side by side */
-#define GROUP 12 /* rows of weights whose sums wait together */
+#define BLOCK 3  /* rows of weights whose sums with STREAMS streams fit into registers */
+#define GROUP 12 /* rows whose sums wait together */
 #define PANEL 256
 #define KEPT 96
 
-/* BLOCK(rows, streams) for all rows m of m_dim and streams s of s_dim, as many at a time as registers hold. */
-#define IN_BLOCKS(BLOCK)                               \
-  int m = 0;                                           \
-  for (; m + ROWS <= m_dim; m += ROWS) {               \
-    int s = 0;                                         \
-    for (; s + 4 <= s_dim; s += 4) BLOCK(ROWS, 4);     \
-    if (s_dim - s == 3) BLOCK(ROWS, 3);                \
-    else if (s_dim - s == 2) BLOCK(ROWS, 2);           \
-    else if (s_dim - s == 1) BLOCK(ROWS, 1);           \
-  }                                                    \
-  for (; m < m_dim; m++)                               \
-    for (int s = 0; s < s_dim; s++) BLOCK(1, 1);
-
-/* acc[i][s] += x[s] * w[i], lane by lane, for a few rows and streams: rows * streams sums in registers. */
-INLINE void dot_block(const int rows, const int streams, const float *w, int k_dim, const float *x, int k_len,
-                      int ahead, vec *acc) {
-  vec sum[12];
-  for (int i = 0; i < rows; i++)
-    for (int s = 0; s < streams; s++) sum[i * streams + s] = acc[i * SIDE + s];
+/* acc[i][s] += x[s] * w[i], lane by lane, for BLOCK rows and STREAMS streams: their sums are in registers. */
+INLINE void dot_block(const float *const *w, const float *const *x, int k_len, ptrdiff_t ahead, vec *acc) {
+  vec sum[BLOCK][STREAMS];
+  for (int i = 0; i < BLOCK; i++)
+    for (int s = 0; s < STREAMS; s++) sum[i][s] = acc[i * SIDE + s];
   for (int k = 0; k < k_len; k += LANES) {
-    vec ws[4];
-    for (int i = 0; i < rows; i++) {
-      const float *row = w + (ptrdiff_t)i * k_dim + k;
-      ws[i] = load(row);
+    vec ws[BLOCK];
+    for (int i = 0; i < BLOCK; i++) {
+      ws[i] = load(w[i] + k);
       IN_REGISTER(ws[i]);
-      if (ahead) __builtin_prefetch(row + ahead, 0, 1);
+      if (ahead) __builtin_prefetch(w[i] + k + ahead, 0, 1);
     }
-    for (int s = 0; s < streams; s++) {
-      vec xs = load(x + (ptrdiff_t)s * k_dim + k);
+    for (int s = 0; s < STREAMS; s++) {
+      vec xs = load(x[s] + k);
       IN_REGISTER(xs);
-      for (int i = 0; i < rows; i++) sum[i * streams + s] += ws[i] * xs;
+      for (int i = 0; i < BLOCK; i++) sum[i][s] += ws[i] * xs;
     }
   }
-  for (int i = 0; i < rows; i++)
-    for (int s = 0; s < streams; s++) acc[i * SIDE + s] = sum[i * streams + s];
+  for (int i = 0; i < BLOCK; i++)
+    for (int s = 0; s < STREAMS; s++) acc[i * SIDE + s] = sum[i][s];
 }
 
-/* y[s][row] (+)= x[s] . w[row] for GROUP rows and SIDE streams, or fewer. Panels of x stay in the cache while all
- * rows pass; the sums of lanes wait in acc meanwhile. */
+/* y[s][row] (+)= x[s] . w[row] for GROUP rows and SIDE streams, or fewer: the last ones then stand for those that a
+ * block lacks. Panels of x stay in the cache while all rows pass; the sums of lanes wait in acc meanwhile. */
 static void dot_group(int s_dim, int rows, int k_dim, const float *w, const float *x, float *y, int ldy, int add,
                       int ahead) {
   vec acc[GROUP * SIDE] = {{0}};
-  const int panel = s_dim > 4 ? PANEL : k_dim;
+  const int panel = s_dim > STREAMS ? PANEL : k_dim;
   for (int k = 0; k < k_dim; k += panel) {
     const int k_len = k_dim - k < panel ? k_dim - k : panel;
-    for (int s = 0; s < s_dim; s += 4) {
-      const float *xs = x + (ptrdiff_t)s * k_dim + k;
-      const int left = s_dim - s, far = s ? 0 : ahead;
-      int i = 0;
-#define DOT(rows, streams) \
-  dot_block(rows, streams, w + (ptrdiff_t)i * k_dim + k, k_dim, xs, k_len, far, acc + i * SIDE + s)
-      for (; i + 3 <= rows; i += 3) {
-        if (left >= 4) DOT(3, 4);
-        else if (left == 3) DOT(3, 3);
-        else if (left == 2) DOT(3, 2);
-        else DOT(3, 1);
+    for (int s = 0; s < s_dim; s += STREAMS) {
+      const float *xs[STREAMS], *ws[BLOCK];
+      for (int j = 0; j < STREAMS; j++) xs[j] = x + (ptrdiff_t)(s + j < s_dim ? s + j : s_dim - 1) * k_dim + k;
+      for (int i = 0; i < rows; i += BLOCK) {
+        for (int j = 0; j < BLOCK; j++) ws[j] = w + (ptrdiff_t)(i + j < rows ? i + j : rows - 1) * k_dim + k;
+        dot_block(ws, xs, k_len, s ? 0 : ahead, acc + i * SIDE + s);
       }
-      for (; i < rows; i++) {
-        if (left >= 4) DOT(1, 4);
-        else if (left == 3) DOT(1, 3);
-        else if (left == 2) DOT(1, 2);
-        else DOT(1, 1);
-      }
-#undef DOT
     }
   }
   for (int i = 0; i < rows; i++)
@@ -160,11 +134,16 @@ INLINE void scale_block(const int rows, const int streams, const float *w, int k
  * ldd apart, k_dim is a multiple of 16. */
 static void scale_product(int s_dim, int m_dim, int k_dim, range columns, const float *w, const float *d,
                           int ldd, float *y) {
-#define SCALE(rows, streams) \
-  scale_block(rows, streams, w + (ptrdiff_t)m * k_dim, k_dim, columns, d + (ptrdiff_t)s * ldd + m, ldd, \
-              y + (ptrdiff_t)s * k_dim)
-  IN_BLOCKS(SCALE)
-#undef SCALE
+  for (int m = 0, rows; m < m_dim; m += rows) {
+    rows = m_dim - m < ROWS ? 1 : ROWS;
+    for (int s = 0, streams; s < s_dim; s += streams) {
+      streams = s_dim - s < STREAMS ? 1 : STREAMS;
+      const float *from = w + (ptrdiff_t)m * k_dim, *scales = d + (ptrdiff_t)s * ldd + m;
+      float *to = y + (ptrdiff_t)s * k_dim;
+      if (rows * streams == ROWS * STREAMS) scale_block(ROWS, STREAMS, from, k_dim, columns, scales, ldd, to);
+      else scale_block(rows, streams, from, k_dim, columns, scales, ldd, to);
+    }
+  }
 }
 
 /* Gates, cell and output of some cells of one stream in one frame; a holds the sums on entry, the gates on
