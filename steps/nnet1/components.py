@@ -106,6 +106,11 @@ class TimeShift(Component):
     only_2014 = True
     options = {"shift": 0}
 
+    @property
+    def offsets(self) -> list[int]:
+        """See :class:`Splice`."""
+        return [self.shift]
+
 
 class AffineTransform(Component):
     """``y = W x + b``."""

@@ -1,7 +1,5 @@
 """What the forward pass needs of torch, on a GPU or where there is no compiler: the layers of training."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 
@@ -15,24 +13,18 @@ MANY, VERY_MANY = 64, 128  # utterances side by side, in Triton's kernels and in
 
 
 class Torch:
-    """What :class:`steps.nnet1.forward.Forward` needs; a product's bits depend on its number of rows."""
-
-    rows_vary = False
-    chunk = 64
-    concatenate = staticmethod(torch.cat)
-    stack = staticmethod(torch.stack)
+    """See :class:`steps.nnet1.host.Host`; a product's bits depend on its number of rows."""
 
     def __init__(self, device: torch.device | str) -> None:
         self.device = torch.device(device)
-        on_cpu = self.device.type == "cpu"
-        self.num_stream = 1 if on_cpu else VERY_MANY
-        self.block = self.large_block = 512 if on_cpu else 8192
+        self.fixed, self.num_stream = False, 1
+        self.frames = 512 if self.device.type == "cpu" else 8192
 
-    def layers(self, components: Sequence[nn.Component], generation: nn.Generation) -> list[Layer]:
+    def layers(self, components: list[nn.Component]) -> list[Layer]:
         """Make the layers of some components in order."""
-        if not components:
-            return []
-        layers = Net(nn.Network(list(components), generation), self.device).layers
+        layers = Net(nn.Network(components), self.device).layers if components else []
+        if self.device.type != "cpu" and any(isinstance(layer, LstmLayer) for layer in layers):
+            self.fixed, self.num_stream, self.frames = True, VERY_MANY, 64
         for place, layer in enumerate(layers):
             if isinstance(layer, TritonLstmLayer):
                 if layer.grid.keeps_all:
@@ -41,13 +33,9 @@ class Torch:
                     layers[place] = LstmLayer(layer.lstm, 1)
         return layers
 
-    def zeros(self, *shape: int) -> torch.Tensor:
-        """Return zeros."""
-        return torch.zeros(shape, device=self.device)
-
-    def from_host(self, rows: np.ndarray) -> torch.Tensor:
-        """Return a copy on the GPU."""
-        return torch.from_numpy(np.ascontiguousarray(rows, dtype=np.float32)).to(self.device, copy=True)
+    def from_host(self, x: np.ndarray) -> torch.Tensor:
+        """Return a copy on the device."""
+        return torch.from_numpy(x).to(self.device)
 
     def to_host(self, y: torch.Tensor) -> np.ndarray:
         """Return a copy of NumPy's."""

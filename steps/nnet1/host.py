@@ -5,7 +5,7 @@ A layer may overwrite its input [rows, input_dim], which is contiguous float32.
 
 import ctypes
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,71 +16,69 @@ from steps.nnet1 import kernels
 
 Array = NDArray[np.float32]
 ACTIVATIONS: tuple[type | None, ...] = (None, nn.Sigmoid, nn.Softmax)  # by their numbers in kernels/rows.c
+FEW = 16  # columns of a product that is faster in C
 
 
-def sigmoid(x: Array) -> Array:
-    """``1 / (1 + exp(-x))`` in place."""
-    with np.errstate(over="ignore"):
-        np.exp(np.negative(x, out=x), out=x)
-    x += 1
-    return np.reciprocal(x, out=x)
-
-
-def softmax(x: Array) -> Array:
-    """``exp(x - max x) / sum exp(x - max x)`` of every row in place."""
-    x -= x.max(axis=1, keepdims=True)
-    np.exp(x, out=x)
-    x /= x.sum(axis=1, keepdims=True)
-    return x
+def _spliced(part: Any, x: Array) -> Array:
+    rows = np.arange(len(x))[:, None] + part.offsets
+    return x[rows.clip(0, len(x) - 1)].reshape(len(x), -1)
 
 
 _PLAIN: dict[type, Callable[[Any, Array], Array]] = {
     nn.Transmit: lambda _, x: x,
-    nn.Sigmoid: lambda _, x: sigmoid(x),
     nn.Tanh: lambda _, x: np.tanh(x, out=x),
-    nn.Softmax: lambda _, x: softmax(x),
     nn.AddShift: lambda shift, x: np.add(x, shift.shift, out=x),
     nn.Rescale: lambda rescale, x: np.multiply(x, rescale.scale, out=x),
     nn.Copy: lambda copied, x: np.ascontiguousarray(x[:, copied.indices]),
+    nn.Splice: _spliced,
+    nn.TimeShift: _spliced,
 }
 
 
 class Layer:
-    """A component; ``offsets`` of one that looks at other frames, which is the caller's affair."""
+    """A component of which each call sees an utterance, if it looks at other frames."""
 
     def __init__(self, component: nn.Component) -> None:
-        self.component = component
-        if isinstance(component, nn.Splice):
-            self.offsets = component.offsets
-        elif isinstance(component, nn.TimeShift):
-            self.offsets = [component.shift]
+        self.component, self.input_dim = component, component.input_dim
 
     def propagate(self, x: Array) -> Array:
         """Return the output [rows, output_dim]."""
         return _PLAIN[type(self.component)](self.component, x)
 
 
-class AffineLayer(Layer):
-    """``y = f(W x + b)``, f an activation or nothing."""
+class ActivationLayer(Layer):
+    """``y = f(x + b)``, f an activation or nothing."""
 
-    def __init__(self, affine: nn.AffineTransform, library: ctypes.CDLL, num_threads: int) -> None:
-        super().__init__(affine)
-        self.threads, self.library = num_threads, library
-        self.activation: type | None = None
-        self.in_c = affine.output_dim <= kernels.FEW
-        self.weight = _aligned(affine.weight if self.in_c else affine.weight.T)
-        self.bias = _aligned(affine.bias)
+    def __init__(self, component: nn.Component, host: "Host", bias: Array) -> None:
+        super().__init__(component)
+        self.library, self.threads, self.bias = host.library, host.num_threads, _aligned(bias)
+        self.activation = type(component) if type(component) in ACTIVATIONS else None
+
+    def propagate(self, x: Array) -> Array:
+        """See :class:`Layer`."""
+        number = ACTIVATIONS.index(self.activation)
+        self.library.add_bias(self.threads, *x.shape, number, *_pointers(self.bias, x))
+        return x
+
+
+class AffineLayer(ActivationLayer):
+    """``y = f(W x + b)``; with ``in_c``, the bits of a row do not depend on the number of rows."""
+
+    def __init__(self, affine: nn.AffineTransform, host: "Host", in_c: bool) -> None:
+        super().__init__(affine, host, affine.bias)
+        self.in_c, self.zeros = in_c, np.zeros_like(affine.bias)
+        self.weight = padded(affine.weight) if in_c else _aligned(affine.weight.T)
 
     def propagate(self, x: Array) -> Array:
         """See :class:`Layer`."""
         y = _empty(len(x), len(self.bias))
         if self.in_c:
-            self.library.few_columns(self.threads, *x.shape, y.shape[1], *_pointers(x, self.weight, y))
+            x = padded(x)
+            pointers = _pointers(self.weight, self.zeros, x, y)
+            self.library.lstm_inputs(self.threads, *y.shape, x.shape[1], *pointers)
         else:
             np.matmul(x, self.weight, out=y)
-        number = ACTIVATIONS.index(self.activation)
-        self.library.add_bias(self.threads, *y.shape, number, *_pointers(self.bias, y))
-        return y
+        return super().propagate(y)
 
 
 class LstmLayer(Layer):
@@ -90,13 +88,13 @@ class LstmLayer(Layer):
     next call. A stream has the same bits in any company and in chunks of any length.
     """
 
-    def __init__(self, lstm: nn.Lstm, library: ctypes.CDLL, num_threads: int = 1) -> None:
+    def __init__(self, lstm: nn.Lstm, host: "Host") -> None:
         super().__init__(lstm)
-        self.lstm, self.library, self.threads, self.num_stream = lstm, library, num_threads, 1
+        self.lstm, self.library, self.threads, self.num_stream = lstm, host.library, host.num_threads, 1
         self.w_x, self.w_r, self.w_m = map(padded, (lstm.w_gifo_x, lstm.w_gifo_r, lstm.w_r_m))
         vectors = (lstm.bias, lstm.peephole_i_c, lstm.peephole_f_c, lstm.peephole_o_c)
         self.bias, *self.peepholes = map(_aligned, vectors)
-        self.kept: tuple[Array, ...] = ()
+        self.memory: list[Array] = []
         self.start_utterance()
 
     def start_utterance(self) -> None:
@@ -119,54 +117,54 @@ class LstmLayer(Layer):
         self.state_c, self.state_r = c[-1].copy(), r[-1, :, units].copy()
         return np.array(r[1:, :, units]).reshape(len(x), -1)
 
-    def _buffers(self, frames: int) -> tuple[Array, ...]:
+    def _buffers(self, frames: int) -> list[Array]:
         """Return gates, c, h, m and r as ``kernels/lstm.c`` has them; what pads them is zero."""
         n, streams = self.lstm.cell_dim, self.num_stream
-        if not self.kept or self.kept[0].shape[:2] != (frames, streams):
-            rows = (frames, frames + 1, frames, frames, frames + 1)
+        rows = (frames + 1) * streams
+        if not self.memory or len(self.memory[0]) < rows:
             columns = (4 * n, n, n, kernels.padded_dim(n), kernels.padded_dim(self.lstm.output_dim))
-            self.kept = tuple(_empty(t, streams, k) for t, k in zip(rows, columns, strict=True))
-            for buffer in self.kept[3:]:
-                buffer[:] = 0
-        return self.kept
+            self.memory = [_aligned(np.zeros((rows, k), np.float32)) for k in columns]
+        lengths = (frames, frames + 1, frames, frames, frames + 1)
+        parts = zip(self.memory, lengths, strict=True)
+        return [memory[: t * streams].reshape(t, streams, -1) for memory, t in parts]
 
 
 class Host:
-    """What :class:`steps.nnet1.forward.Forward` needs of the CPU."""
+    """What :class:`steps.nnet1.forward.Forward` needs of the CPU.
 
-    num_stream = 16  # utterances side by side
-    chunk = 32  # frames of a call
-    block, large_block = 64, 512  # frames before and behind LSTMs; without any
-    rows_vary = True
-    concatenate = staticmethod(np.concatenate)
-    stack = staticmethod(np.stack)
-    to_host = staticmethod(np.asarray)
+    A call takes up to ``frames`` of ``num_stream`` utterances; if ``fixed``, always as many of both.
+    """
+
+    fixed, num_stream, frames = False, 1, 512
 
     def __init__(self, library: ctypes.CDLL, num_threads: int = 1) -> None:
         self.library, self.num_threads = library, num_threads
 
-    def layers(self, components: Sequence[nn.Component], _: nn.Generation) -> list[Layer]:
+    def layers(self, components: list[nn.Component]) -> list[Layer]:
         """Make the layers of some components in order."""
+        recurrent = any(isinstance(component, nn.Lstm) for component in components)
+        if recurrent:
+            self.num_stream, self.frames = 16, 32
         layers: list[Layer] = []
         for component in components:
-            last = layers[-1] if layers else None
-            if isinstance(last, AffineLayer) and last.activation is None and type(component) in ACTIVATIONS:
-                last.activation = type(component)
+            last, kind = layers[-1] if layers else None, type(component)
+            if isinstance(last, ActivationLayer) and last.activation is None and kind in ACTIVATIONS:
+                last.activation = kind
             elif isinstance(component, nn.AffineTransform):
-                layers.append(AffineLayer(component, self.library, self.num_threads))
+                layers.append(AffineLayer(component, self, recurrent or component.output_dim <= FEW))
             elif isinstance(component, nn.Lstm):
-                layers.append(LstmLayer(component, self.library, self.num_threads))
+                layers.append(LstmLayer(component, self))
+            elif kind in ACTIVATIONS:
+                layers.append(ActivationLayer(component, self, np.zeros(component.input_dim, np.float32)))
             else:
                 layers.append(Layer(component))
         return layers
 
-    def zeros(self, *shape: int) -> Array:
-        """Return zeros."""
-        return np.zeros(shape, np.float32)
+    def from_host(self, x: Array) -> Array:
+        """Return what is there already."""
+        return x
 
-    def from_host(self, rows: NDArray) -> Array:
-        """Return a copy."""
-        return np.array(rows, dtype=np.float32, order="C")
+    to_host = from_host
 
 
 def padded(matrix: Array) -> Array:

@@ -173,7 +173,7 @@ def test_a_stream_has_the_same_bits_in_any_company_and_chunks(library):
     x, component = torch.randn(6, 40, 5), make(5, 12, 24)
 
     def outputs(company: int, chunk: int) -> torch.Tensor:
-        layer = host.LstmLayer(component, library)
+        layer = host.LstmLayer(component, host.Host(library))
         layer.num_stream = company
         layer.start_utterance()
         found = [layer.propagate(part[:, :company].reshape(-1, 5).numpy()) for part in x.split(chunk)]
