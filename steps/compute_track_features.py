@@ -12,12 +12,11 @@ e.g.:  steps/compute_track_features.py --system hol2008 --config conf/systems/ho
 
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 
 from steps import archive
 from steps.scattering import wav
 from steps.systems import registry, spectra
-from utils import cli, progress, tables
+from utils import cli, progress
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -28,23 +27,19 @@ def main(argv: list[str] | None = None) -> int:
     compute = registry.load(options.system).features
     network = registry.read_arrays(options.network) if options.network else {}
     out = options.out_dir
-    total = len(tables.read_scp(Path(options.wav_rspecifier.removeprefix("scp:"))))
-    count = 0
+    names = wav.read_names(options.wav_rspecifier)
     with ExitStack() as stack:
         writers: dict[str, archive.Writer] = {}
-        for utt, where, signal in wav.read_wavs(options.wav_rspecifier, spectra.SAMPLE_RATE):
+        for count, (utt, signal) in enumerate(wav.opened(names, spectra.SAMPLE_RATE), start=1):
             if not len(signal):
-                raise cli.UserError(f"{where}: there is no sound in it; leave the track out")
+                raise cli.UserError(f"{utt}: there is no sound in it; leave the track out")
             for kind, matrix in compute(signal, options, network).items():
                 if kind not in writers:
                     target = f"ark,scp:{out}/{kind}.ark,{out}/{kind}.scp"
                     writers[kind] = stack.enter_context(archive.Writer(target))
                 writers[kind].write(utt, matrix.astype("float32", copy=False))
-            count += 1
-            progress.report(count, total, "tracks")
-        if not count:
-            raise cli.UserError(f"{options.wav_rspecifier}: no tracks in it")
-    cli.log(f"features of {count} tracks")
+            progress.report(count, len(names), "tracks")
+    cli.log(f"features of {len(names)} tracks")
     return 0
 
 

@@ -1,16 +1,14 @@
 #!/usr/bin/env bash
 # Computes the scattering features of a data directory in parallel.
-# Reads <data-dir>/wav22k.scp (or --wav-scp); writes <feat-dir>/raw_scattering_<name>.BLOCK.{ark,scp}, in <data-dir>
-# feats.scp, utt2num_frames, frame_shift and scattering.conf (what features of further tracks are made with), and
-# <log-dir>/dims.csv, which says what each column means. A corpus is cut into blocks of tracks that do not depend
-# on --nj; a block that was complete when a run was interrupted is kept.
+# Reads <data-dir>/wav22k.scp (of segments, if there are any, which steps/convert_audio.sh has cut out); writes
+# <feat-dir>/raw_scattering_<name>.JOB.{ark,scp}, and in <data-dir> feats.scp, utt2num_frames, frame_shift and
+# scattering.conf (what features of further tracks are made with). The numbers do not depend on --nj.
 # Kaldi's counterpart: steps/make_mfcc.sh.
 set -euo pipefail
 
 nj=4                                   # number of parallel jobs
 cmd=utils/run.py                       # job runner
 scattering_config=conf/scattering.conf # options of steps/compute_scattering.py
-wav_scp=wav22k.scp                     # table of WAV files in <data-dir>; wav.scp is cut by segments, if there are any
 suffix=                                # write feats<text>.scp and so on: features beside others
 
 help_message="Usage: $0 [options] <data-dir> [<log-dir> [<feat-dir>]]
@@ -27,27 +25,15 @@ name=$(basename "$data")$suffix
 raw=${3:-$data/data}/raw_scattering_$name
 wavs=$logdir/wav_$name
 frames=$logdir/utt2num_frames_$name
-table=$data/$wav_scp # a line a track
-input=("scp:$wavs.BLOCK.scp")
-if [ "$wav_scp" = wav.scp ] && [ -f "$data/segments" ]; then
-  table=$data/segments
-  input=(--segments "$wavs.BLOCK.scp" "scp:$data/wav.scp")
-fi
-once --wait true --in "$data/$wav_scp" --in "$table" --in "$scattering_config" --out "$data/feats$suffix.scp" \
+table=$data/wav22k.scp
+once --wait true --in "$table" --in "$scattering_config" --out "$data/feats$suffix.scp" \
   --out "$data/utt2num_frames$suffix" --out "$data/frame_shift$suffix" "$data/.done/make_scattering$suffix"
 
-blocks=$((($(wc -l <"$table") - 1) / 4 + 1)) # of four tracks, but not more than 200
-blocks=$(utils/split_scp.py "$((blocks < 200 ? blocks : 200))" "$table" "$wavs.JOB.scp")
-[ "$nj" -le "$blocks" ] || nj=$blocks
+rm -f "$raw".*.{ark,scp} # also those of more jobs than now
+nj=$(utils/split_scp.py "$nj" "$table" "$wavs.JOB.scp")
 RUNNER_OUTPUTS="$raw.JOB.scp $frames.JOB" run_jobs "$logdir/make_scattering_$name.JOB.log" \
-  steps/compute_scattering.py --config "$scattering_config" --key "$ONCE_KEY" --blocks "JOB:$nj:$blocks" \
-  --print-dims "$logdir/dims$suffix.csv" --write-frame-shift "$data/frame_shift$suffix" \
-  --write-num-frames "$frames.BLOCK" "${input[@]}" "ark,scp:$raw.BLOCK.ark,$raw.BLOCK.scp"
-for ((old = blocks + 1; ; old++)); do # what a larger corpus left
-  [ -e "$raw.$old.ark" ] || break
-  rm -f "$raw.$old".{ark,scp} "$frames.$old" "$wavs.$old.scp"
-done
-join_parts "$blocks" "$frames.JOB" "$table" "$data/utt2num_frames$suffix"
-join_parts "$blocks" "$raw.JOB.scp" "$table" "$data/feats$suffix.scp"
+  steps/compute_scattering.py --config "$scattering_config" --write-frame-shift "$data/frame_shift$suffix" \
+  --write-num-frames "$frames.JOB" "scp:$wavs.JOB.scp" "ark,scp:$raw.JOB.ark,$raw.JOB.scp"
+join_parts "$nj" "$frames.JOB" "$table" "$data/utt2num_frames$suffix"
+join_parts "$nj" "$raw.JOB.scp" "$table" "$data/feats$suffix.scp"
 cp "$scattering_config" "$data/scattering$suffix.conf"
-rm -f "$frames".*.key

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from steps import audio, compute_scattering, convert_audio
 from steps.classifiers.model import POSTERIORS, read_ensemble
 from steps.classify.parts import TRANSFORM, TrainedSystem
-from steps.scattering import make_ready, num_dims, wav
+from steps.scattering import num_dims, wav
 from steps.scoring import segment
 from steps.scoring.svm import read_svm
 from steps.systems import registry
@@ -52,7 +52,7 @@ class Classifier:
     """A trained system, ready for recordings of any format.
 
     A network's frames decide by ``rule``: ``vote`` (the majority, as Seg_acc) or ``mean`` (posterior).
-    Features and networks take ``num_threads`` of the CPU, whose number changes no bit.
+    Networks take ``num_threads`` of the CPU, whose number changes no bit.
     """
 
     def __init__(
@@ -73,13 +73,9 @@ class Classifier:
             if name.startswith("scattering"):
                 kind = name.replace("scattering", "feats").removesuffix(".conf")
                 scales[kind] = read_options(compute_scattering.get_parser(), system.parts[name], 2)
-                scales[kind].num_threads = num_threads
         chosen = compute_scattering.transform(scales["feats"])
         self.sample_rate, self.frame_shift = chosen.sample_rate, chosen.frame_shift
         device = compute_scattering.choose_device(use_gpu)
-        if device == "cpu":  # while networks and the first recording are read
-            for options in scales.values():
-                make_ready(compute_scattering.transform(options), num_threads)
         features_of = compute_scattering.features_of
         self.features = lambda signal: {kind: features_of(signal, scales[kind], device) for kind in scales}
         for name in system.networks:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 FRAMES_AT_ONCE = 512
+KYMATIO_HOPS = 96
 FILTERED_AT_ONCE = 8192  # values: double precision takes memory
 Label = TypeVar("Label")
 
@@ -29,7 +30,6 @@ __all__ = [
     "features",
     "features_of_tracks",
     "log_features",
-    "make_ready",
     "num_dims",
 ]
 
@@ -46,7 +46,6 @@ def features_of_tracks(
     raw: bool = False,
     dtype: str = "float32",
     device: "torch.device | str" = "cpu",
-    num_threads: int = 1,
     num_hops: int | None = None,
     backend: str = "fast",
 ) -> Iterator[tuple[Label, NDArray[np.floating]]]:
@@ -54,27 +53,27 @@ def features_of_tracks(
 
     ``raw`` stops before renormalisation and logarithm, at coefficients in ScatNet's scale. The result depends
     on ``dtype`` (``float32`` or ``float64``) and ``num_hops`` (length of the blocks, by default chosen from
-    the track's length), not on ``num_threads`` of the CPU. ``backend`` is ``fast``, or ``kymatio``: its core
-    on our filters, on the CPU, in double precision.
+    the track's length). ``backend`` is ``fast``, or ``kymatio``: its core on our filters, on the CPU, in
+    double precision.
 
     There is a row every ``config.hop`` samples, centred there (frames, dims); ``columns(config)`` says what
     they are. A UserError, which begins with the label, if a track has a NaN or is shorter than a window.
     """
     config = config or Config()
+    pieces = blocks.pieces(
+        tracks, config, dtype, num_hops or (KYMATIO_HOPS if backend == "kymatio" else None)
+    )
     if backend == "kymatio":
         from steps.scattering import reference
 
-        pieces = blocks.pieces(tracks, config, dtype, num_hops or reference.BLOCK_HOPS)
         computed: Iterator[blocks.Piece] = (reference.compute(piece, config) for piece in pieces)
     elif str(device) == "cpu" and dtype == "float32" and compiled.works(config):
-        pieces = blocks.pieces(tracks, config, dtype, num_hops)
-        computed = (compiled.begin(config, each.num_hops, num_threads).result()(each) for each in pieces)
+        computed = (compiled.transform(config, piece.num_hops)(piece) for piece in pieces)
     else:
         import torch  # two seconds, which compiled code does without
 
         from steps.scattering import in_torch
 
-        pieces = blocks.pieces(tracks, config, dtype, num_hops)
         computed = in_torch.computed(pieces, config, dtype, torch.device(device))
     for piece in computed:
         averages = piece.averages
@@ -88,12 +87,6 @@ def features_of_tracks(
                 if not raw:
                     some[:] = log_features(some, config)
             yield piece.label, averages
-
-
-def make_ready(config: Config, num_threads: int = 1) -> None:
-    """Begin, in a thread, to make the filters of the longest block, that of tracks from half a minute on."""
-    if compiled.works(config):
-        compiled.begin(config, blocks.block_sizes(config)[-1], num_threads)
 
 
 def _lowpass_coarse(averages: NDArray[np.floating], config: Config) -> None:

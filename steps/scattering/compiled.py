@@ -1,11 +1,8 @@
 """The transform of a block on the CPU in single precision, in C (``scatter.c``)."""
 
-import contextlib
 import ctypes
 import functools
 import math
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -72,17 +69,15 @@ def aligned(*sizes: int) -> list[Floats]:
 class Transform:
     """The scattering transform of blocks of ``num_hops`` hops, of one at a time."""
 
-    def __init__(self, config: Config, num_hops: int, num_threads: int = 1) -> None:
+    def __init__(self, config: Config, num_hops: int) -> None:
         found = library()
         if found is None:
             raise RuntimeError("no compiled transform")
         self.library, self.num_hops, self.num_samples = found, num_hops, num_hops * config.hop
         self.lanes, self.hop, self.margin = found.scatter_lanes(), config.hop, blocks.margin_hops(config)
         self.kept: list[np.ndarray] = []  # what C has the addresses of
-        self.free: list[int] = []  # memory in which no thread works
         self.plans: dict[int, int] = {}
         self.longest = 0
-        self.run = ThreadPoolExecutor(num_threads).map if num_threads > 1 else map
         half = self.num_samples // 2
         far, near = np.arange(0, half // 2 + 1, CONSECUTIVE), np.arange(CONSECUTIVE)
         real = np.outer(turns(-far, 2 * half), turns(-near, 2 * half)).ravel()[: half // 2 + 1]
@@ -111,6 +106,9 @@ class Transform:
                 negative = max((-numbers[3] for numbers in children), default=0)
                 parent = self.record(*self.path(band, group.resolution, column))
                 self.paths.append((parent, len(children), self.record(*sum(children, [])), negative))
+        lanes, whole = 2 * self.lanes * self.longest, self.num_samples
+        sizes = (lanes, lanes, 2 * whole, whole // 2, whole // 2, whole, whole, whole, whole)
+        self.work = self.record(*map(self.keep, aligned(*sizes)))
 
     def keep(self, array: np.ndarray) -> int:
         """Keep an array and return its address."""
@@ -145,38 +143,20 @@ class Transform:
         half = self.plan(size // 2) if size % (2 * self.lanes) == 0 else 0
         return [self.plan(size), half, self.keep(values), start, len(values), resolution, column]
 
-    def memory(self) -> int:
-        """Return the address of memory for a thread, in which no other works; it goes back to ``free``."""
-        with contextlib.suppress(IndexError):
-            return self.free.pop()
-        lanes, whole = 2 * self.lanes * self.longest, self.num_samples
-        sizes = (lanes, lanes, 2 * whole, whole // 2, whole // 2, whole, whole, whole, whole)
-        return self.record(*map(self.keep, aligned(*sizes)))
-
     def __call__(self, piece: blocks.Piece) -> blocks.Piece:
         """Write the averages of a block of a track into its rows, and return it."""
-        out, signal, work = piece.rows, self.signal.ctypes.data, self.memory()
+        out, signal = piece.rows, self.signal.ctypes.data
         self.signal[:] = piece.samples
         of = self.levels, *self.spectrum, out.ctypes.data, out.shape[1], len(out), self.hop, self.num_hops
         record = np.array([*of, self.margin, piece.start, piece.num_samples], dtype=np.int64)
-        address = record.ctypes.data
-        self.library.scatter_mirror(address, 0, 0, self.num_samples, signal)
+        block = record.ctypes.data
+        self.library.scatter_mirror(block, 0, 0, self.num_samples, signal)
         for column, level in self.zero:
-            self.library.scatter_average(address, level, 0, column, signal)
-        if self.paths:
-            self.library.scatter_spectrum(self.half, signal, *self.spectrum, work)
-        self.free.append(work)
-        list(self.run(partial(self.follow, address), self.paths))
+            self.library.scatter_average(block, level, 0, column, signal)
+        self.library.scatter_spectrum(self.half, signal, *self.spectrum, self.work)
+        for path in self.paths:
+            self.library.scatter_paths(block, *path, self.work)
         return piece
 
-    def follow(self, block: int, path: tuple[int, int, int, int]) -> None:
-        """Do a first-order path and those that follow from it."""
-        work = self.memory()
-        self.library.scatter_paths(block, *path, work)
-        self.free.append(work)
 
-
-@functools.lru_cache(maxsize=4)
-def begin(config: Config, num_hops: int, num_threads: int) -> "Future[Transform]":
-    """Begin, if it was not, to make the transform of a block length in a thread."""
-    return ThreadPoolExecutor(1).submit(Transform, config, num_hops, num_threads)
+transform = functools.lru_cache(maxsize=4)(Transform)

@@ -35,8 +35,8 @@ class Config:
     def __post_init__(self) -> None:
         if not 64 <= self.T <= MAX_SCALE:
             raise UserError(f"scattering: T must lie between 64 and {MAX_SCALE} samples, got {self.T}")
-        if self.max_order not in (0, 1, 2):
-            raise UserError(f"scattering: the highest order must be 0, 1 or 2, got {self.max_order}")
+        if self.max_order not in (1, 2):
+            raise UserError(f"scattering: the highest order must be 1 or 2, got {self.max_order}")
         for quality in {q for pair in self.Q for q in pair}:
             if not 1 <= quality <= MAX_QUALITY:
                 raise UserError(f"scattering: Q must lie between 1 and {MAX_QUALITY}, got {quality}")
@@ -100,9 +100,7 @@ def columns(config: Config) -> tuple[Column, ...]:
     found: list[Column] = []
     for block, (Q1, Q2) in enumerate(config.Q):
         first, second = config.banks(block)
-        paths = [(-1, -1)]
-        if config.max_order >= 1:
-            paths += [(n1, -1) for n1 in range(len(first.centres))]
+        paths = [(-1, -1)] + [(n1, -1) for n1 in range(len(first.centres))]
         if config.max_order == 2:
             paths += zip(*np.nonzero(first.bandwidths[:, None] > second.centres), strict=True)
         for n1, n2 in [(int(n1), int(n2)) for n1, n2 in paths]:

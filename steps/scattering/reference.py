@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from steps.scattering import blocks, filters
 from steps.scattering.config import Config, columns
 
-BLOCK_HOPS = 96
 OVERSAMPLING = 1
 
 
@@ -63,9 +62,8 @@ def compute(piece: blocks.Piece, config: Config, dtype: str = "float64") -> bloc
     ends = {"ind_start": {level: margin}, "ind_end": {level: margin + len(piece.rows)}}
     found: dict[tuple[int, ...], NDArray] = {}
     for block, (first, second, lowpass, averaging) in enumerate(banks(config, dtype, piece.num_hops)):
-        orders = [(first, second, averaging), ({}, {}, lowpass)]  # order 0 has a low-pass of its own
-        for own in orders[not config.max_order :]:
-            options = {"oversampling": OVERSAMPLING, "max_order": max(1, config.max_order)}
+        for own in (first, second, averaging), ({}, {}, lowpass):  # order 0 has a low-pass of its own
+            options = {"oversampling": OVERSAMPLING, "max_order": config.max_order}
             for path in scattering1d(samples, backend, *own, **ends, **options):
                 found[(block, *path["n"], -1, -1)[:3]] = np.asarray(path["coef"]).reshape(-1)
     piece.rows[:] = np.stack([found[c.block, c.n1, c.n2] for c in columns(config)], axis=1)

@@ -56,14 +56,14 @@ def on_cuda(folder: str, audio: np.ndarray) -> Callable[[], object]:
     return lambda: [len(frames) for _, frames in features_of_tracks(opened(), device="cuda")]
 
 
-def measure(system: str, seconds: float, threads: int, repeats: int) -> tuple[float, float, float]:
+def measure(system: str, seconds: float, repeats: int) -> tuple[float, float, float]:
     """Return the best wall and processor seconds of a system, and the peak memory of this process [GB]."""
     from steps.scattering import features
 
     audio, tracks, walls, cpus = signal(seconds), CUDA_TRACKS if system == "cuda" else 1, [], []
     with tempfile.TemporaryDirectory() as folder:
         if system == "ours":
-            job: Callable[[], object] = lambda: features(audio, num_threads=threads)  # noqa: E731
+            job: Callable[[], object] = lambda: features(audio)  # noqa: E731
         else:
             job = on_cuda(folder, audio) if system == "cuda" else kymatio_core(audio)
         for _ in range(repeats + 1):
@@ -153,13 +153,13 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     name, has_gpu = alone(about_machine)
     print(f"{name}\n")
-    print("| system | audio, s | threads | seconds | × real time | processor s | peak, GB |")
-    print("|---|---|---|---|---|---|---|")
-    runs = [("core", 1, 2), ("ours", 1, options.repeats), ("ours", 2, options.repeats)]
+    print("| system | audio, s | seconds | × real time | processor s | peak, GB |")
+    print("|---|---|---|---|---|---|")
+    runs = {"core": 2, "ours": options.repeats, **({"cuda": options.repeats} if has_gpu else {})}
     for seconds in [30, 240] if options.long else [30]:
-        for system, threads, repeats in [*runs, ("cuda", 1, options.repeats)][: 4 if has_gpu else 3]:
-            wall, cpu, peak = alone(measure, system, seconds, threads, repeats, threads=threads)
-            row = (LABELS[system], seconds, threads, f"{wall:.3f}", f"{seconds / wall:.0f}", f"{cpu:.3f}")
+        for system, repeats in runs.items():
+            wall, cpu, peak = alone(measure, system, seconds, repeats)
+            row = (LABELS[system], seconds, f"{wall:.3f}", f"{seconds / wall:.0f}", f"{cpu:.3f}")
             print(f"| {' | '.join(map(str, row))} | {peak:.2f} |", flush=True)
     build, bare, own = alone(costs)
     print(f"\nfilters of a block: built in {build:.2f} s")
