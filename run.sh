@@ -24,7 +24,6 @@ fold_by=spk     # what a fold never divides: spk (the tracks of an artist) or ut
 num_seeds=1     # train every model this many times and report mean and standard deviation
 seed=777        # of the first training, and of the tr/cv split
 test_sets=      # sets of data/<name> to test on; default: test, of ismir04 test and evaluation
-strict=false    # whether the same recording in train and in test is an error
 post_crossfit=0 # train the SVM also on posteriors of this many folds' networks (0: as the paper, only its own)
 dry_run=false   # print what would be done, why, and for how long; write nothing
 verbose=false   # show command lines, and why each piece of work is done or not
@@ -49,7 +48,7 @@ if [ "$folds" -gt 0 ]; then # this script for the corpus and for each fold, then
     "${again[@]}" --corpus-root "$corpus_root" --stop-stage "$((stop_stage < 2 ? stop_stage : 2))"
   fi
   [ "$stop_stage" -ge 3 ] || exit 0
-  local/make_folds.sh --folds "$folds" --fold-by "$fold_by" --strict "$strict" --cmd "$score_cmd" "$corpus" "data/$name"
+  local/make_folds.sh --folds "$folds" --fold-by "$fold_by" --cmd "$score_cmd" "$corpus" "data/$name"
   each=$(seq -s ' ' "$folds")
   if [ "$dry_run" = true ] && [ ! -f "data/${name}_fold1/train/feats.scp" ]; then
     echo "The folds are not divided yet; what is said of fold 1 holds for each of the $folds" >&2
@@ -85,7 +84,7 @@ if stage 1 "22 050 Hz, 16 bit, one channel: what the features are defined on"; t
   for x in train $test_sets; do
     steps/convert_audio.sh --nj "$nj" --cmd "$feat_cmd" "$data/$x" "$data/$x/log" "$data/wav"
   done
-  local/report_overlap.sh --strict "$strict" --cmd "$score_cmd" "$data" "$test_sets"
+  local/report_overlap.sh --cmd "$score_cmd" "$data" "$test_sets"
 fi
 
 if stage 2 "scattering frames: 525 coefficients over 370 ms, every 186 ms"; then

@@ -23,18 +23,15 @@ def main(argv: list[str] | None = None) -> int:
     add("--folds", type=cli.positive_int, default=5, help="how many")
     add("--fold-by", choices=("spk", "utt"), default="spk", help="what is never divided")
     add("--seed", type=int, default=777, help="decides among groups of the same size")
-    add("--strict", type=cli.boolean, default=False, help="the same audio in two folds is an error")
     args = parser.parse_args(argv)
     data, prefix = read_data_dirs(args.data_dirs), args.prefix
     utt2group = {utt: utt for utt in data.utts} if args.fold_by == "utt" else data.tables["utt2spk"]
     folds = splits.deal(utt2group, data.tables["utt2genre"], args.folds, args.seed)
-    reasons = [overlap.unknown_artists(path.parent).get(path.name, "") for path in args.data_dirs]
-    unknown = {"test": " ".join(reasons)} if any(reasons) else {}
     for fold in range(1, args.folds + 1):
         target = prefix.with_name(f"{prefix.name}{fold}")
         write_subset(data, [utt for utt in data.utts if folds[utt] != fold], target / "train")
         write_subset(data, [utt for utt in data.utts if folds[utt] == fold], target / "test")
-        overlap.report(target, ["test"], strict=args.strict, unknown=unknown)
+        overlap.report(target, ["test"])
     write_subset(data, data.utts, prefix.with_name(f"{prefix.name}s") / "test")
     tables.write_table(prefix.with_name(f"{prefix.name}.utt2fold"), folds)
     return 0

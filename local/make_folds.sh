@@ -7,7 +7,6 @@ set -euo pipefail
 
 folds=5          # how many
 fold_by=spk      # what a fold never divides: spk (an artist) or utt (a track)
-strict=false     # whether the same recording in two folds is an error
 cmd=utils/run.py # job runner and its options
 
 help_message="Usage: $0 [options] <corpus> <data>
@@ -23,5 +22,5 @@ sources=("$data/train" "$data/test")
 outputs=("${data}_folds/test")
 for fold in $(seq "$folds"); do outputs+=("${data}_fold$fold"/{train,test}); done
 utils/once.py --cmd "$cmd" "${sources[@]/#/--in=}" "${outputs[@]/#/--out=}" "$data/.done/folds" -- \
-  "$data/log/make_folds.log" local/make_folds.py --folds "$folds" --fold-by "$fold_by" --strict "$strict" \
+  "$data/log/make_folds.log" local/make_folds.py --folds "$folds" --fold-by "$fold_by" \
   "${sources[@]}" "${data}_fold"

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Divide a data directory into tr, which is trained on, and cv, which decides when to stop.
 
-About 10 % of the tracks of every class go to cv, whole artists at a time. Every class keeps an artist in
-tr; a class with one artist only stays there whole, and if none can spare one, cv gets single tracks; both
-with a warning. tr and cv get labels.{ark,scp}: for every frame the class of its track, the line in genres.txt
-- 1, as Kaldi posteriors.
+About 10 % of the tracks of every class go to cv, whole artists at a time. A class that cannot spare one
+stays in tr, and if none can, cv gets single tracks; both with a warning. tr and cv get labels.{ark,scp}: for
+every frame the class of its track, the line in genres.txt - 1, as Kaldi posteriors.
 
 <dir>/feature_transform.nnet, of the frames of tr, is what all networks see of frames: cmvn gives every column
 mean 0 and variance 1, as Kaldi's recipes do, and leaves cmvn.stats beside it; whiten gives the covariance
@@ -30,16 +29,16 @@ from utils.data_dir import DataDir, read_data_dirs, write_subset
 
 def choose_cv(data: DataDir, share: float, seed: int) -> set[str]:
     """Return the utterances of the cross-validation set; UserError if no track can be spared."""
-    for utt2spk in (data.tables["utt2spk"], {utt: utt for utt in data.utts}):
+    artists, tracks = data.tables["utt2spk"], {utt: utt for utt in data.utts}
+    # Where every class has few and large artists, half of a class is better than no cross-validation.
+    for utt2spk, floor_share in ((artists, 0.34), (artists, 0.5), (tracks, 0.5)):
         groups = splits.group_counts(utt2spk, data.tables["utt2genre"])
-        # Where every class has few and large artists, half of a class is better than no cross-validation.
-        held = splits.choose_held_out(groups, share, seed)
-        held = held or splits.choose_held_out(groups, share, seed, floor_share=0.5)
-        if held:
+        if held := splits.choose_held_out(groups, share, seed, floor_share=floor_share):
             break
-        cli.warn(f"{data.name}: no class can spare an artist; cv gets tracks by artists of tr")
     else:
         raise cli.UserError(f"{data.name}: no class has a track to spare for cross-validation")
+    if utt2spk is tracks:
+        cli.warn(f"{data.name}: no class can spare an artist; cv gets tracks by artists of tr")
     in_cv = splits.class_totals({artist: groups[artist] for artist in held})
     for name, total in splits.class_totals(groups).items():
         say = cli.log if name in in_cv else cli.warn

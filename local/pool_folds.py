@@ -10,13 +10,14 @@ e.g.:  local/pool_folds.py --folds 5 --fold-by spk data/ismir04 exp/ismir04 dnn1
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
 
-from local.corpus.overlap import ALONE, shared_artists
+from local.corpus.overlap import shared_artists
 from local.report.experiments import load_scores, seed_paths
 from local.report.tables import EXTRA_TABLES
 from steps.scoring.scores import Measure, Predictions, Scores, write_scores
@@ -28,62 +29,55 @@ from utils.provenance import read_record, write_record
 UNITS = {"spk": "no artist in two folds", "utt": "tracks dealt one by one, whoever their artist"}
 
 
-def pool_predictions(folds: Sequence[Predictions], sources: Sequence[object]) -> Predictions:
-    """Put the tables of several folds into one, in C order; a track in two of them is an error."""
-    seen: dict[str, object] = {}
-    for fold, source in zip(folds, sources, strict=True):
-        if twice := next((utt for utt in fold.utts if utt in seen), None):
-            where = f"track '{twice}' was also tested in {seen[twice]}"
-            raise UserError(f"{source}: {where}: of another division; run stages 3 to 9 of all folds again")
-        seen |= dict.fromkeys(fold.utts, source)
-    utts = sorted(seen, key=str.encode)
-    rows = {utt: row for row, utt in enumerate(seen)}
-    order = [rows[utt] for utt in utts]
+def pool_predictions(folds: Sequence[Predictions]) -> Predictions:
+    """Put the tables of several folds into one, in C order; UserError for a track that is in two of them."""
+    utts = [utt for fold in folds for utt in fold.utts]
+    order = sorted(range(len(utts)), key=lambda row: utts[row].encode())
+    in_order = tuple(utts[row] for row in order)
+    if twice := next((a for a, b in pairwise(in_order) if a == b), None):
+        again = "folds of two divisions; run stages 3 to 9 of all folds again"
+        raise UserError(f"track '{twice}' was tested in two folds: {again}")
     names = ("ref", "hyp", "scores")
     ref, hyp, scores = (np.concatenate([getattr(fold, name) for fold in folds])[order] for name in names)
     counts = {name: np.concatenate([fold.counts[name] for fold in folds])[order] for name in folds[0].counts}
-    return Predictions(folds[0].classes, tuple(utts), ref, hyp, scores, counts, folds[0].probabilities)
+    return Predictions(folds[0].classes, in_order, ref, hyp, scores, counts, folds[0].probabilities)
 
 
-def pool_scores(folds: Sequence[Scores], sources: Sequence[object]) -> Scores:
-    """Pool one training's results over the folds, which must have the same accuracies and classes.
+def pool_scores(folds: Sequence[Scores]) -> Scores:
+    """Pool one training's results over the folds: counts and ties are sums, intervals of the pooled votes.
 
-    Counts and ties are sums; the interval by track is that of the pooled votes.
+    UserError unless all have the same classes and accuracies.
     """
-    first = folds[0]
-    for fold, source in zip(folds, sources, strict=True):
-        if (fold.classes, fold.measures.keys()) != (first.classes, first.measures.keys()):
-            has, other = (f"{' '.join(x.measures)} of {' '.join(x.classes)}" for x in (fold, first))
-            raise UserError(f"{source} has {has}, {sources[0]} {other}; run both folds again")
+    kinds = [f"{' '.join(fold.measures)} of {' '.join(fold.classes)}" for fold in folds]
+    if len({*kinds}) > 1:
+        raise UserError(f"the folds have different accuracies: {'; '.join(kinds)}; run all of them again")
+    votes = pool_predictions([fold.tracks for fold in folds]).counts
     measures: dict[str, Measure] = {}
-    votes = pool_predictions([fold.tracks for fold in folds], sources).counts
-    for name in first.measures:
+    for name, first in folds[0].measures.items():
         parts = [fold.measures[name] for fold in folds]
-        extra: dict[str, Any] = {"folds": [item.percent for item in parts]}
-        given = {key: [item.extra[key] for item in parts] for key in parts[0].extra}
-        if "ties" in given:
-            extra["ties"] = sum(given["ties"])
-        if "by_track" in given:
+        extra: dict[str, Any] = {"folds": [part.percent for part in parts]}
+        if "ties" in first.extra:
+            extra["ties"] = sum(part.extra["ties"] for part in parts)
+        if "by_track" in first.extra:
             ends = interval_by_track(votes["frames_correct"], votes["frames"])
             extra["by_track"] = [100.0 * end for end in ends]
-        if "notes" in given:
-            extra["notes"] = "; ".join(f"fold {n}: {text}" for n, text in enumerate(given["notes"], start=1))
-        found = [item.tracks for item in parts if item.tracks]
-        tracks = pool_predictions(found, sources) if found else None
-        measures[name] = Measure(name, np.sum([item.confusion for item in parts], axis=0), extra, tracks)
+        if "notes" in first.extra:
+            notes = (f"fold {number}: {part.extra['notes']}" for number, part in enumerate(parts, start=1))
+            extra["notes"] = "; ".join(notes)
+        found = [part.tracks for part in parts if part.tracks]
+        tracks = pool_predictions(found) if found else None
+        measures[name] = Measure(name, np.sum([part.confusion for part in parts], axis=0), extra, tracks)
     return Scores(measures)
 
 
 def pool_records(folds: Sequence[Path]) -> dict[str, Any]:
     """Return training.json of the pooled results, empty where the folds have none; they must agree."""
-    records = [read_record(path) for path in folds]
-    if not any(records):
+    records = [record for record in map(read_record, folds) if record]
+    if not records:
         return {}
-    defaults: dict[str, Any] = {"configuration": {}, "seed": "-", "network": None}
-    facts = [{name: record.get(name, value) for name, value in defaults.items()} for record in records]
-    for path, fact in zip(folds, facts, strict=True):
-        if different := [f"{name} {value}" for name, value in fact.items() if value != facts[0][name]]:
-            raise UserError(f"{path}/training.json: other than {folds[0]}: {different[0]}; run both alike")
+    facts = [{name: record.get(name) for name in ("configuration", "seed", "network")} for record in records]
+    if any(fact != facts[0] for fact in facts):
+        raise UserError(f"{folds[0]}: not the configuration, seed or network of all folds; run them alike")
     commits = {part for record in records for part in str(record.get("commit", "unknown")).split(", ")}
     machines = {str(name) for record in records for name in record.get("machines", [])}
     return {**facts[0], "commit": ", ".join(sorted(commits)), "machines": sorted(machines)}
@@ -108,16 +102,15 @@ def fold_table(scores: dict[str, Scores], text: str) -> dict[str, Any]:
 
 def describe_folds(data_dirs: Sequence[Path], division: str) -> str:
     """Say how the folds divide the corpus, and how many test tracks share artists with their train."""
-    text = (
-        f"{len(data_dirs)}-fold cross-validation, {division}. Each track was tested once; counts and "
-        "intervals are those of all folds. Artist overlap within the folds: "
-    )
     found = [shared_artists(path, "test") for path in data_dirs]
-    known = [item for item in found if not isinstance(item, str)]
-    if reasons := [item for item in found if isinstance(item, str) and (item != ALONE or not known)]:
-        return f"{text}unknown: {reasons[0]}"
-    shared, total = sum(item.tracks for item in known), sum(item.total for item in known)
-    return f"{text}{shared} of {total} test tracks are by an artist who is also in their fold's train"
+    shared, total = sum(item.tracks for item in found), sum(item.total for item in found)
+    overlap = f"{shared} of {total} test tracks are by an artist who is also in their fold's train"
+    if all(item.unknown for item in found):
+        overlap = f"unknown: {found[0].unknown}"
+    return (
+        f"{len(data_dirs)}-fold cross-validation, {division}. Each track was tested once; counts and "
+        f"intervals are those of all folds. Artist overlap within the folds: {overlap}"
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -127,24 +120,21 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--fold-by", choices=tuple(UNITS), default="spk", help="how they were made")
     parser.add_argument("--num-seeds", type=cli.positive_int, default=1, help="repetitions of a model")
     args = parser.parse_args(argv)
-
-    def named(path: Path, end: str) -> Path:
-        return path.with_name(f"{path.name}_{end}")
-
-    names = [f"fold{number}" for number in range(1, args.folds + 1)]
+    ends = ["folds", *(f"fold{number}" for number in range(1, args.folds + 1))]
+    exps, data = ([x.with_name(f"{x.name}_{end}") for end in ends] for x in (args.exp, args.data))
     shown = {}
     for model in args.models:
-        trainings = (seed_paths(named(args.exp, end), model, args.num_seeds) for end in ("folds", *names))
-        for number, (target, *parts) in enumerate(zip(*trainings, strict=True)):
+        trainings = zip(*(seed_paths(exp, model, args.num_seeds) for exp in exps), strict=True)
+        for number, (target, *parts) in enumerate(trainings):
             if number and not parts[0].is_dir():
                 continue  # what has no network has no repetitions
-            pooled = pool_scores([load_scores(path) for path in parts], parts)
+            pooled = pool_scores([load_scores(path) for path in parts])
             write_scores(target / "score_test", list(pooled.measures.values()))
             if record := pool_records(parts):
                 write_record(target, record)
-            shown[target.name.removeprefix(f"{args.exp.name}_folds_")] = pooled
-    text = describe_folds([named(args.data, name) for name in names], UNITS[args.fold_by])
-    atomic.write_json(named(args.data, "folds") / EXTRA_TABLES, [fold_table(shown, text)])
+            shown[target.name.removeprefix(f"{exps[0].name}_")] = pooled
+    text = describe_folds(data[1:], UNITS[args.fold_by])
+    atomic.write_json(data[0] / EXTRA_TABLES, [fold_table(shown, text)])
     return 0
 
 

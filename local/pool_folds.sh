@@ -20,11 +20,10 @@ exp=$2
 read -ra names <<<"$3"
 inputs=()
 for fold in $(seq "$folds"); do
+  inputs+=(--in="${data}_fold$fold"/{train,test}/utt2spk)
   for model in "${names[@]}"; do
-    for experiment in "${exp}_fold${fold}_$model"{,_seed*}; do
-      for file in "${data}_fold$fold"/*/utt2spk "$experiment"/{training.json,score_test} "$experiment"/*/score_test; do
-        [ ! -e "$file" ] || inputs+=(--in "$file")
-      done
+    for file in "${exp}_fold${fold}_$model"{,_seed*}/{training.json,score_test,*/score_test}; do
+      [ ! -e "$file" ] || inputs+=(--in "$file")
     done
   done
 done

@@ -18,11 +18,13 @@ import os
 import re
 import unicodedata
 from argparse import ArgumentTypeError, Namespace
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
-from local.corpus import ids, splits
-from local.corpus.tracks import Track, leave_out, name_tracks, prepare_parser, write_corpus
+from local.corpus import ids
+from local.corpus.tracks import Track, prepare_parser, write_corpus
 from steps.audio import EXTENSIONS, tags
 from utils import cli, tables
 from utils.cli import UserError
@@ -37,13 +39,11 @@ MEANT = {  # what others call these columns
 
 def artist_pattern(text: str) -> re.Pattern[str]:
     """Parse a regular expression with the group ``artist``."""
-    try:
-        pattern = re.compile(text)
-    except re.error as error:
-        raise ArgumentTypeError(f"'{text}' is not a regular expression: {error}") from error
-    if "artist" not in pattern.groupindex:
-        raise ArgumentTypeError(f"'{text}' has no group named artist, as '^[^/]+/(?P<artist>[^/]+)/' has")
-    return pattern
+    with suppress(re.error):
+        if "artist" in (pattern := re.compile(text)).groupindex:
+            return pattern
+    expected = "expected a regular expression with a group named artist, as '^[^/]+/(?P<artist>[^/]+)/' has"
+    raise ArgumentTypeError(f"{expected}, got '{text}'")
 
 
 def _refuse(error: OSError) -> None:
@@ -135,58 +135,32 @@ def find_tracks(args: Namespace, root: Path) -> list[Track]:
     return tracks
 
 
-def class_names(folders: Sequence[str]) -> dict[str, str]:
-    """Return the ASCII name of each class without blanks; UserError if two folders would be one class."""
-    names: dict[str, str] = {}
-    for folder in sorted(set(folders)):
-        name = ids.slug(folder, unique=False)
-        if name in names.values() and not folder.isascii():
-            name = f"{name}_{ids.digest(folder)}"
-        if other := next((f for f, n in names.items() if n == name), None):
-            both = f"the folders '{other}' and '{folder}' both become the class {name}"
-            raise UserError(f"{both}; rename one")
-        names[folder] = name
-    return names
-
-
-def split_by_seed(tracks: Sequence[Track], share: float, seed: int) -> None:
-    """Divide the tracks, stratified, no artist on both sides; UserError if that cannot be."""
-    groups = splits.group_counts({t.utt: t.spk for t in tracks}, {t.utt: t.genre for t in tracks})
-    held = splits.choose_held_out(groups, share, seed, floor_share=1.0)
-    totals = splits.class_totals(groups)
-    if lacking := totals.keys() - splits.class_totals({spk: groups[spk] for spk in held}):
-        raise UserError(
-            f"class {min(lacking)}: its {totals[min(lacking)]} tracks are by too few artists for a split "
-            "with nobody on both sides; add artists, or give a table with the column split"
-        )
-    for track in tracks:
-        track.subset = "test" if track.spk in held else "train"
+def class_names(folders: Iterable[str]) -> dict[str, str]:
+    """Return the ASCII name of each class, without blanks and its own."""
+    slugs = {folder: ids.slug(folder, unique=False) for folder in sorted({*folders})}
+    times = Counter(slugs.values())
+    return {x: slug if times[slug] == 1 else f"{slug}_{ids.digest(x)}" for x, slug in slugs.items()}
 
 
 def main(argv: list[str] | None = None) -> int:
     """Prepare the folder."""
-    parser = prepare_parser(__doc__)
+    parser = prepare_parser(__doc__, splits_by_seed=True)
     add = parser.add_argument
     add("--artist-pattern", type=artist_pattern, metavar="REGEX", help="on the path, with a group 'artist'")
     add("--csv", metavar="FILE", help="table of tracks: path and any of artist, genre, split")
     add("--artist-tags", type=cli.boolean, default=False, help="take the artist from tags")
-    add("--test-percent", type=splits.share, default="25", help="of the tracks of a class")
-    add("--seed", type=int, default=777, help="decides among equally good splits")
     args = parser.parse_args(argv)
     tracks = find_tracks(args, args.corpus_root.resolve())
-    unknown = {}
+    unknown = ""
     if nameless := sum(not track.artist for track in tracks):
-        unknown = {"test": f"{nameless} of {len(tracks)} tracks have no artist"}
-        cli.warn(f"{unknown['test']} and count as their own; see --artist-pattern, --csv and --artist-tags")
-    names = class_names([track.genre for track in tracks])
+        unknown = f"{nameless} of {len(tracks)} tracks have no artist"
+        cli.warn(f"{unknown} and count as their own; see --artist-pattern, --csv and --artist-tags")
+    names = class_names(track.genre for track in tracks)
     for track in tracks:
         track.genre = names[track.genre]
-    name_tracks(tracks)
-    tracks = leave_out(tracks, args.exclude)
-    if not any(track.subset for track in tracks):
-        split_by_seed(tracks, args.test_percent, args.seed)
     originals = {name: " ".join(folder.split()) for folder, name in names.items() if name != folder}
-    write_corpus(args.data_dir, tracks, sorted(names.values()), unknown, originals)
+    reasons = dict.fromkeys(("train", "test"), unknown)
+    write_corpus(args, tracks, sorted(names.values()), reasons, originals)
     return 0
 
 

@@ -1,30 +1,28 @@
 #!/usr/bin/env python3
 """Prepare GTZAN: genres/<genre>/<genre>.NNNNN.{au,wav}, ten classes of 100.
 
-Divides it into K stratified folds, with exact replicas and excerpts of one recording inside one fold, and
-writes <data-dir>/{train,test} for the fold that is tested. GTZAN does not name its artists: the speaker of
-an excerpt is its group of repetitions, so that local/make_folds.py deals the same folds. jazz.00054 is left
-out where it is corrupt, as in the WAV release.
+Writes <data-dir>/{train,test}: a stratified share of the excerpts is tested, with exact replicas and excerpts
+of one recording on one side. GTZAN does not name its artists: the speaker of an excerpt is its group of
+repetitions, so that local/make_folds.py does not divide these either. jazz.00054 is left out of the WAV
+release, where it is corrupt.
 
 Source of the list: B. L. Sturm, "The GTZAN dataset: Its contents, its faults, their effects on
 evaluation, and its future use", arXiv:1306.1461, 2013. A pair too many costs nothing, one too few leaks.
 
 Usage: local/prepare_gtzan.py [options] <corpus-root> <data-dir>
-e.g.:  local/prepare_gtzan.py --folds 10 --fold 1 /corpora/gtzan data/gtzan
+e.g.:  local/prepare_gtzan.py --test-percent 10 /corpora/gtzan data/gtzan
 """
 
 from pathlib import Path
 
-from local.corpus import ids, splits
-from local.corpus.tracks import Track, leave_out, prepare_parser, write_corpus
-from steps import audio
+from local.corpus import ids
+from local.corpus.tracks import Track, check_missing, prepare_parser, write_corpus
 from utils import cli
-from utils.cli import UserError
 
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
 
 #: Unreadable in the widespread WAV release of the corpus; the original .au decodes.
-CORRUPT = "jazz.00054"
+CORRUPT = "jazz.00054.wav"
 
 #: The numbers of exact replicas (50 excerpts too many, with the one of ACROSS) and, behind the bar, of
 #: different excerpts of one recording; what overlaps is one group.
@@ -61,52 +59,29 @@ def find_excerpts(root: Path) -> dict[str, Path]:
     folder = next((path for path in folders if (path / GENRES[0]).is_dir()), None)
     if folder is None:
         need = "--corpus-root must hold genres/<genre>/<genre>.NNNNN.au"
-        raise UserError(f"{root}: no folder genres/{GENRES[0]}; {need}")
+        raise cli.UserError(f"{root}: no folder genres/{GENRES[0]}; {need}")
     names = [f"{genre}.{number:05d}" for genre in GENRES for number in range(100)]
     places = {name: folder / name.partition(".")[0] / f"{name}.au" for name in names}
     return {name: path if path.is_file() else path.with_suffix(".wav") for name, path in places.items()}
 
 
-def is_corrupt(path: Path) -> bool:
-    """Whether a file does not decode."""
-    try:
-        with audio.Track(path) as track:
-            sum(len(block) for block in track.blocks())
-    except audio.AudioError:
-        return True
-    return False
-
-
 def main(argv: list[str] | None = None) -> int:
     """Prepare the corpus."""
-    parser = prepare_parser(__doc__)
-    add = parser.add_argument
-    add("--folds", type=cli.positive_int, default=10, help="how many folds")
-    add("--fold", type=cli.positive_int, default=1, help="the fold that is tested")
-    add("--seed", type=int, default=777, help="decides among groups of the same size")
-    add("--allow-missing", type=int, default=0, help="excerpts that may be missing")
+    parser = prepare_parser(__doc__, splits_by_seed=True)
+    parser.add_argument("--allow-missing", type=int, default=0, help="excerpts that may be missing")
     args = parser.parse_args(argv)
     found = find_excerpts(args.corpus_root.resolve())
-    absent = {name for name, path in found.items() if not path.is_file()}
-    if missing := sorted(absent - {CORRUPT}):
-        text = f"{len(missing)} of {len(found)} excerpts are missing, e.g. {' '.join(missing[:20])}"
-        if len(missing) > args.allow_missing:
-            raise UserError(f"{text}; restore them, or see --allow-missing in conf/prepare_gtzan.conf")
-        cli.warn(text)
-    if CORRUPT not in absent and is_corrupt(found[CORRUPT]):
-        cli.warn(f"{CORRUPT}: known to be corrupt, left out")
-        absent.add(CORRUPT)
+    places = {name: path for name, path in found.items() if path.name != CORRUPT}
+    missing = [path for path in places.values() if not path.is_file()]
+    check_missing(missing, len(places), args.allow_missing)
+    if len(places) < len(found):
+        cli.log(f"{CORRUPT}: known to be corrupt, left out")
     first, tracks = repetition_groups(), []
-    for name in found.keys() - absent:
+    for name, path in ((name, path) for name, path in places.items() if path not in missing):
         spk, rest = ids.slug(first.get(name, name)), ids.slug(name)
         utt = spk if spk == rest else f"{spk}-{rest}"
-        tracks.append(Track(str(found[name]), name.partition(".")[0], utt=utt, spk=spk))
-    tracks = leave_out(tracks, args.exclude)
-    utt2spk, utt2genre = {t.utt: t.spk for t in tracks}, {t.utt: t.genre for t in tracks}
-    folds = splits.deal(utt2spk, utt2genre, args.folds, args.seed)
-    for track in tracks:
-        track.subset = "test" if folds[track.utt] == args.fold else "train"
-    write_corpus(args.data_dir, tracks, GENRES, {"test": "GTZAN does not name them"}, {})
+        tracks.append(Track(str(path), name.partition(".")[0], utt=utt, spk=spk))
+    write_corpus(args, tracks, GENRES, dict.fromkeys(("train", "test"), "GTZAN does not name them"))
     return 0
 
 

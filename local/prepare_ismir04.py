@@ -2,8 +2,8 @@
 """Prepare the ISMIR2004 Genre corpus as the archive unpacks.
 
 Writes <data-dir>/{train,test,evaluation}: wav.scp utt2genre utt2spk spk2utt genres.txt. train is the
-archive's training, test its development, as in the paper; evaluation is a second test set. The counts
-must be those of the paper's Table 1. What train shares with the other sets is in <data-dir>/overlap.txt.
+archive's training, test its development, as in the paper; evaluation is a second test set. What train shares
+with the other sets is in <data-dir>/overlap.txt.
 
 Magnatune's music, CC BY-NC-SA 1.0, Zenodo record 1302992. The label is the first column of tracklist.csv:
 folders bear the eight original genres and are not classes. The artist is the second: the one in the path
@@ -13,24 +13,17 @@ Usage: local/prepare_ismir04.py [options] <corpus-root> <data-dir>
 e.g.:  local/prepare_ismir04.py /corpora/ismir04_genre data/ismir04
 """
 
-from collections import Counter
 from pathlib import Path, PurePosixPath
 
-from local.corpus.tracks import Track, leave_out, name_tracks, prepare_parser, write_corpus
+from local.corpus.tracks import Track, check_missing, prepare_parser, write_corpus
 from utils import tables
-from utils.cli import UserError, run, warn
+from utils.cli import UserError, run
 
 GENRES = ("classical", "electronic", "jazz_blues", "metal_punk", "rock_pop", "world")
 
-#: The paper's train and test are training and development: only their counts are those of its Table 1.
+#: The paper's train and test are training and development: only their counts are those of its Table 1 (the
+#: archive's README errs).
 SUBSETS = {"train": "training", "test": "development", "evaluation": "evaluation"}
-
-#: Tracks of each class, in the order of GENRES (Table 1 of the paper; the archive's README errs).
-COUNTS = {
-    "train": (320, 115, 26, 45, 101, 122),
-    "test": (320, 114, 26, 45, 102, 122),
-    "evaluation": (319, 115, 26, 45, 101, 123),
-}
 
 #: The one row whose file cannot be found by a rule; U+FFFD stands in tracklist.csv itself.
 _ALBUM = "electronic/strojovna_07/dirnix"
@@ -68,31 +61,14 @@ def read_archive(root: Path) -> tuple[list[Track], list[str]]:
     return tracks, missing
 
 
-def check_counts(tracks: list[Track], missing: list[str], allowed: int) -> None:
-    """Compare with Table 1; UserError if more than ``allowed`` tracks lack, or a class has more."""
-    counts = Counter((track.subset, track.genre) for track in tracks)
-    table = {(x, genre): count for x in SUBSETS for genre, count in zip(GENRES, COUNTS[x], strict=True)}
-    found = ", ".join(f"{x} {genre} {counts[x, genre]}/{count}" for (x, genre), count in table.items())
-    if counts - Counter(table):
-        raise UserError(f"more tracks than in Table 1: {found}; restore the archive's tracklist.csv")
-    if lacking := sum(table.values()) - counts.total():
-        shown = "\n  ".join([found, *missing[:20], *["..."][: len(missing) - 20]])
-        text = f"{lacking} of the tracks in Table 1 are missing:\n  {shown}"
-        if lacking > allowed:
-            raise UserError(f"{text}\n{ROOT}; or give --allow-missing {lacking} (conf/prepare_ismir04.conf)")
-        warn(text)
-
-
 def main(argv: list[str] | None = None) -> int:
     """Prepare the corpus."""
     parser = prepare_parser(__doc__)
     parser.add_argument("--allow-missing", type=int, default=0, help="tracks that may be missing")
     args = parser.parse_args(argv)
     tracks, missing = read_archive(args.corpus_root.resolve())
-    check_counts(tracks, missing, args.allow_missing)
-    name_tracks(tracks)
-    tracks = leave_out(tracks, args.exclude)
-    write_corpus(args.data_dir, tracks, GENRES, {"test": ANONYMOUS}, {})
+    check_missing(missing, len(tracks) + len(missing), args.allow_missing)
+    write_corpus(args, tracks, GENRES, {"test": ANONYMOUS})
     return 0
 
 

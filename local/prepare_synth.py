@@ -11,7 +11,7 @@ e.g.:  local/prepare_synth.py corpora/synth data/synth
 import csv
 
 from local import synth
-from local.corpus.tracks import Track, leave_out, prepare_parser, write_corpus
+from local.corpus.tracks import Track, prepare_parser, write_corpus
 from utils import cli, tables
 
 
@@ -23,7 +23,7 @@ def main(argv: list[str] | None = None) -> int:
     for row in csv.DictReader(table.splitlines()):
         path = args.corpus_dir / row["path"]
         tracks.append(Track(str(path), row["genre"], row["split"], utt=path.stem, spk=row["artist"]))
-    write_corpus(args.data_dir, leave_out(tracks, args.exclude), list(synth.GENRES), {}, {})
+    write_corpus(args, tracks, list(synth.GENRES))
     return 0
 
 

@@ -3,7 +3,6 @@
 # Reads  utt2hash and utt2spk of <data>/{train,test,…}; writes <data>/overlap.txt.
 set -euo pipefail
 
-strict=false     # whether the same recording in train and in test is an error
 cmd=utils/run.py # job runner and its options
 
 help_message="Usage: $0 [options] <data> <test-sets>
@@ -16,4 +15,4 @@ read -ra sets <<<"$2"
 inputs=()
 for x in train "${sets[@]}"; do inputs+=(--in="$1/$x"/utt2{hash,spk}); done
 utils/once.py --wait true --cmd "$cmd" "${inputs[@]}" --out "$1/overlap.txt" "$1/.done/overlap" -- \
-  "$1/log/report_overlap.log" local/corpus/overlap.py --strict "$strict" "$1" "${sets[@]}"
+  "$1/log/report_overlap.log" local/corpus/overlap.py "$1" "${sets[@]}"

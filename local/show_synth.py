@@ -54,32 +54,29 @@ def shuffled_accuracy(network: str, data: Path, seed: int) -> float:
     return float(100 * np.concatenate(right).mean())
 
 
-def at_least(text: str, system: str, found: float, other: float, margin: float) -> Claim:
-    """Claim that an accuracy is that of another system and a margin."""
-    return text, system, f"{found:.1f} to {other:.1f}", found >= other + margin
-
-
 def find_claims(data: Path, prefix: str, dnns: list[str], lstms: list[str], seed: int) -> Iterator[Claim]:
     """Yield every claim about these models."""
-    memoryless = {"SVM on f_sc": (f"{prefix}_sc/svm_sc/score_test", "")}
-    memoryless |= {name: (f"{prefix}_{name}/score_test", "Seg_acc") for name in dnns}
-    for system, place in memoryless.items():
-        found = accuracy(*place, of_pairs=True)
+    mean_frame = f"{prefix}_sc/svm_sc/score_test"
+    votes = {name: f"{prefix}_{name}/score_test" for name in (*dnns, *lstms)}
+    on_pairs = {"SVM on f_sc": accuracy(mean_frame, of_pairs=True)}
+    on_pairs |= {name: accuracy(votes[name], "Seg_acc", of_pairs=True) for name in dnns}
+    for system, found in on_pairs.items():
         text = "order-only pairs: 40 to 60 % of tracks, which is chance"
         yield text, system, f"{found:.1f}", 40 <= found <= 60
     for name in lstms:
-        exp = f"{prefix}_{name}"
-        found = accuracy(f"{exp}/score_test", "Seg_acc", of_pairs=True)
+        found = accuracy(votes[name], "Seg_acc", of_pairs=True)
         yield "order-only pairs: at least 85 % of tracks", name, f"{found:.1f}", found >= 85
-        for measure, unit in (("Frame_acc", "frames"), ("Seg_acc", "tracks")) if dnns else ():
-            best = max(accuracy(f"{prefix}_{dnn}/score_test", measure) for dnn in dnns)
-            found = accuracy(f"{exp}/score_test", measure)
-            yield at_least(f"{unit}: 10 points above the best DNN", name, found, best, 10)
-        lstm, fusion = (accuracy(f"{exp}/svm_{kind}/score_test") for kind in ("lstm", "fusion"))
-        vote, on_mean = accuracy(f"{exp}/score_test", "Seg_acc"), accuracy(*memoryless["SVM on f_sc"])
-        yield at_least("tracks: SVM on f_lstm at least as good as the vote", name, lstm, vote, 0)
-        yield at_least("tracks: SVM on f_fusion 10 points above that on f_sc", name, fusion, on_mean, 10)
-        found = shuffled_accuracy(f"{exp}/final_test.nnet", data, seed)
+        frames, vote = (accuracy(votes[name], measure) for measure in ("Frame_acc", "Seg_acc"))
+        lstm, fusion = (accuracy(f"{prefix}_{name}/svm_{kind}/score_test") for kind in ("lstm", "fusion"))
+        than = [("tracks: SVM on f_lstm at least as good as the vote", lstm, vote, 0)]
+        than += [("tracks: SVM on f_fusion 10 points above that on f_sc", fusion, accuracy(mean_frame), 10)]
+        for measure, unit, found in (("Frame_acc", "frames", frames), ("Seg_acc", "tracks", vote)):
+            if dnns:
+                best = max(accuracy(votes[dnn], measure) for dnn in dnns)
+                than.append((f"{unit}: 10 points above the best DNN", found, best, 10))
+        for text, found, other, margin in than:
+            yield text, name, f"{found:.1f} to {other:.1f}", found >= other + margin
+        found = shuffled_accuracy(f"{prefix}_{name}/final_test.nnet", data, seed)
         text = "order-only pairs, frames shuffled: at most 60 % of frames, no more than chance"
         yield text, name, f"{found:.1f}", found <= 60
 

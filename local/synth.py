@@ -18,6 +18,7 @@ Everything follows from the seed and from names (:func:`generator`), never from 
 """
 
 import hashlib
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,12 +30,12 @@ from utils.cli import UserError
 
 RATE = 22050  # in Hz, of what is composed; a file may have another
 HOP = 4096  # samples; a length is a multiple of them, so that the frames lie alike when time runs backwards
+# The classes and their tracks in each half of ISMIR2004, whose proportions the corpus has.
 GENRES = dict(classical=320, electronic=115, jazz_blues=26, metal_punk=45, rock_pop=101, world=122)
-"""The classes and their tracks in each half of ISMIR2004, whose proportions the corpus has."""
 PAIRS = (("electronic", "world"), ("metal_punk", "jazz_blues"))  # in order only: forwards, backwards
+PARTNER = {a: b for pair in PAIRS for a, b in (pair, pair[::-1])}
 FORMATS = ("wav", "flac", "ogg", "mp3")
-LOSSLESS = FORMATS[:2]
-"""Of the pairs' files: a codec treats what comes before a sound otherwise than what comes behind it."""
+LOSSLESS = FORMATS[:2]  # of the pairs: a codec treats what precedes a sound otherwise than what follows it
 DECK = (*LOSSLESS, *FORMATS)  # of the others; encoding takes longer than composing
 RATES = (22050, 24000, 32000, 44100)
 CHANNELS = (1, 1, 1, 2)
@@ -66,9 +67,9 @@ class Track:
 
 
 class Note(NamedTuple):
-    """One sound: ``kind`` is the number of a chord of :data:`CHORDS`, or the class whose own sound it is."""
+    """One sound."""
 
-    kind: int | str
+    kind: int | str  # the number of a chord of CHORDS, or the class whose own sound it is
     pitch: float  # semitones above ROOT, for a class's own sound
     start: float  # in seconds
     seconds: float
@@ -92,26 +93,20 @@ def apportion(total: int) -> dict[str, int]:
     return counts
 
 
-def partner(genre: str) -> str:
-    """Return the class that differs from ``genre`` in order only; itself if there is none."""
-    return next((b if genre == a else a for a, b in PAIRS if genre in (a, b)), genre)
-
-
 def make_plan(
     seed: int = 777, num_train: int = 64, num_test: int = 64, min_seconds: float = 20, max_seconds: float = 25
 ) -> list[Track]:
-    """Return every track of the corpus, train first, in the classes' order.
+    """Return every track of the corpus, train first, in the classes' order; UserError if that cannot be.
 
     The classes of a pair have the same artists, and an artist's tracks of the same number are the same
-    piece. A piece's length, format, rate and channels are dealt without a look at the class. UserError if
-    the options cannot be met.
+    piece. A piece's length, format, rate and channels are dealt without a look at the class.
     """
     if seed < 0 or not 1.0 <= min_seconds <= max_seconds:
         expected = "expected 0 <= --seed and 1 <= --min-seconds <= --max-seconds"
         raise UserError(f"{expected}, got {seed}, {min_seconds:g} and {max_seconds:g}")
     tracks, names = [], iter(_artist_names(seed))
     for split, total in {"train": num_train, "test": num_test}.items():
-        counts, artists = apportion(total), dict[str, list[str]]()
+        counts, casts = apportion(total), dict[str, list[str]]()
         rng = generator(seed, "formats", split)
         deals = {
             formats: zip(*(_dealt(rng, deck, total) for deck in (formats, RATES, CHANNELS)), strict=True)
@@ -119,11 +114,10 @@ def make_plan(
         }
         pieces: dict[str, tuple] = {}
         for genre, count in counts.items():
-            most = max(count, counts[partner(genre)])
-            cast = [next(names) for _ in range(max(2, math.ceil(most / TRACKS_PER_ARTIST)))]
-            cast = artists.setdefault(partner(genre), cast) if partner(genre) != genre else cast
-            artists[genre] = cast
-            dealt = deals[DECK if partner(genre) == genre else LOSSLESS]
+            most = max(count, counts[PARTNER.get(genre, genre)])
+            new = [next(names) for _ in range(max(2, math.ceil(most / TRACKS_PER_ARTIST)))]
+            cast = casts[genre] = casts.get(PARTNER.get(genre, genre), new)
+            dealt = deals[LOSSLESS if genre in PARTNER else DECK]
             for i in range(count):
                 artist, number = cast[i % len(cast)], i // len(cast) + 1
                 piece = f"{artist}-{number:02d}"
@@ -165,7 +159,7 @@ def compose(seed: int, track: Track) -> list[Note]:
         own = not any(begin <= start < end for begin, end in stretches)
         player = genre if own else "electronic" if genre == "classical" else "classical"
         seconds = min(float(rng.uniform(*CHORD_SECONDS)) * tempo, track.seconds - start)
-        if player in GENRES and player == partner(player):
+        if player not in PARTNER:
             notes.append(Note(player, float(rng.integers(25)), start, seconds))
         else:
             notes.append(Note(chord, 0.0, start, seconds))
@@ -193,7 +187,7 @@ def in_time(track: Track, sound: np.ndarray) -> np.ndarray:
 
 
 def play(seed: int, track: Track) -> np.ndarray:
-    """Play a track's piece forwards, float64 within -1 and 1: the same sound for each track of the piece."""
+    """Play a track's piece forwards, float64 within -1 and 1."""
     tuning, _tempo, level, noise = make_artist(seed, track.artist)
     rng = generator(seed, "sound", track.piece)
     sound = np.zeros(round(track.seconds * RATE))
@@ -208,9 +202,9 @@ def play(seed: int, track: Track) -> np.ndarray:
     return np.clip(sound, -1.0, 1.0)
 
 
-def _swell(num_samples: int, seconds: float = 0.03) -> np.ndarray:
-    """Return an envelope that rises and falls alike."""
-    ramp = min(round(seconds * RATE), num_samples // 2)
+def _swell(num_samples: int) -> np.ndarray:
+    """Return an envelope that rises and falls alike, in 30 ms."""
+    ramp = min(round(0.03 * RATE), num_samples // 2)
     envelope = np.ones(num_samples)
     envelope[:ramp] = np.sin(np.pi / 2 * (np.arange(ramp) + 0.5) / max(ramp, 1)) ** 2
     envelope[num_samples - ramp :] = envelope[:ramp][::-1]
@@ -219,20 +213,18 @@ def _swell(num_samples: int, seconds: float = 0.03) -> np.ndarray:
 
 def _play(rng: np.random.Generator, note: Note, tuning: float, num_samples: int) -> np.ndarray:
     """Return a steady sound of power 1: a chord of sawtooth-like voices, or a class's own sound."""
-    time = np.arange(num_samples) / RATE
+    time, sound = np.arange(num_samples) / RATE, np.zeros(num_samples)
+    pitches: tuple[float, ...]
     if isinstance(note.kind, int):
-        pitches: tuple[float, ...] = CHORDS[note.kind]
-        partials: tuple[int, ...] = (1, 2, 3)
+        pitches, partials = CHORDS[note.kind], (1, 2, 3)
     elif note.kind == "classical":  # a clarinet's odd partials
         pitches, partials = (note.pitch,), (1, 3, 5, 7, 9)
     else:  # rock_pop: bare fifths, and noise in beats of an eighth of a second
         pitches, partials = (note.pitch / 2 - 12, note.pitch / 2 - 5), (1, 2, 3, 4)
-    sound = np.zeros(num_samples)
-    for pitch in pitches:
-        for partial in partials:
-            frequency = ROOT * 2 ** ((pitch + tuning) / 12) * partial
-            turns = frequency * time + rng.random()
-            sound += np.sin(2 * np.pi * (turns - np.floor(turns)).astype(np.float32)) / partial
+    for pitch, partial in itertools.product(pitches, partials):
+        frequency = ROOT * 2 ** ((pitch + tuning) / 12) * partial
+        turns = frequency * time + rng.random()
+        sound += np.sin(2 * np.pi * (turns - np.floor(turns)).astype(np.float32)) / partial
     sound /= np.sqrt(np.mean(sound**2) + 1e-12)
     if note.kind == "rock_pop":
         sound += rng.normal(size=num_samples) * np.cos(2 * np.pi * 4 * time) ** 2
@@ -240,7 +232,7 @@ def _play(rng: np.random.Generator, note: Note, tuning: float, num_samples: int)
 
 
 def _drone(rng: np.random.Generator, num_samples: int) -> np.ndarray:
-    """Return a hiss, high above the chords, that beats 30 times a second; its power is about 1."""
+    """Return a hiss of power 1, high above the chords, that beats 30 times a second."""
     time = np.arange(num_samples) / RATE
     hiss = np.diff(rng.normal(size=num_samples + 2), n=2)
     return hiss * (1 + np.cos(2 * np.pi * 30 * time)) / 3

@@ -9,6 +9,7 @@ utt2dur utt2num_frames  utterance  seconds; frames
 spk2utt                 artist     its utterances
 genres.txt              —          one class a line, in the order of the network's outputs
 genre2name              class      its name as people write it, where the class is a transcription
+artists_unknown         —          why utt2spk does not name the artists, if it does not
 frame_shift             —          seconds between frames
 ======================  =========  =====================================================
 """
@@ -24,7 +25,7 @@ from utils import atomic, tables
 from utils.cli import UserError
 
 NUMBERS = ("utt2dur", "utt2num_frames", "frame_shift")
-COPIED = ("genres.txt", "genre2name", "frame_shift", "cmvn_opts")
+COPIED = ("genres.txt", "genre2name", "artists_unknown", "frame_shift", "cmvn_opts")
 
 
 @dataclass

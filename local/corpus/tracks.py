@@ -1,12 +1,12 @@
 """From the tracks of a corpus, with class and artist, to Kaldi data directories."""
 
 import re
+from argparse import Namespace
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from local.corpus import ids, overlap
+from local.corpus import ids, overlap, splits
 from utils import cli, tables
 from utils.data_dir import DataDir, write_subset
 
@@ -42,15 +42,18 @@ def name_tracks(tracks: Sequence[Track]) -> None:
         track.spk = track.spk or track.utt
 
 
-def prepare_parser(doc: str | None) -> cli.KaldiParser:
+def prepare_parser(doc: str | None, *, splits_by_seed: bool = False) -> cli.KaldiParser:
     """Return the parser of a program that prepares a corpus, with what all of these take."""
     parser = cli.KaldiParser.of(doc)
-    parser.add_argument("--exclude", metavar="FILE", help="utterances to leave out, with reasons, one a line")
+    add = parser.add_argument
+    add("--exclude", metavar="FILE", help="utterances to leave out, with reasons, one a line")
+    if splits_by_seed:
+        add("--test-percent", type=splits.share, default="25", help="of the tracks of a class")
+        add("--seed", type=int, default=777, help="decides among equally good splits")
     return parser
 
 
-def leave_out(tracks: list[Track], path: str | None) -> list[Track]:
-    """Return the tracks that the list of ``--exclude`` does not name; UserError for one that is not there."""
+def _leave_out(tracks: list[Track], path: str | None) -> list[Track]:
     if not path:
         return tracks
     lines = tables.read_text(path, "the list of --exclude").split("\n")
@@ -61,15 +64,53 @@ def leave_out(tracks: list[Track], path: str | None) -> list[Track]:
     return [track for track in tracks if track.utt not in listed]
 
 
-def write_corpus(
-    root: Path, tracks: list[Track], genres: Sequence[str], unknown: dict[str, str], names: dict[str, str]
-) -> None:
-    """Write ``<root>/<subset>``: wav.scp utt2genre utt2spk spk2utt genres.txt, and report the overlap.
+def check_missing(missing: Sequence[object], total: int, allowed: int) -> None:
+    """Name the files that a corpus lacks; UserError if they are more than ``allowed`` (--allow-missing)."""
+    if missing:
+        shown = "\n  ".join(map(str, missing[:20]))
+        text = f"{len(missing)} of {total} files are missing, e.g.\n  {shown}"
+        if len(missing) > allowed:
+            raise cli.UserError(
+                f"{text}\nrestore them, or allow so many: --allow-missing in conf/prepare_*.conf"
+            )
+        cli.warn(text)
 
-    ``unknown`` says of which sets artists are not known, and why; ``names``, what people call a class where
-    that is not its name here, go to ``genre2name``. UserError, before anything is written, if there is no
-    track in test, a class has none in train, or a path cannot stand in wav.scp.
+
+def _split_by_seed(tracks: Sequence[Track], share: float, seed: int) -> None:
+    """Divide the tracks, stratified, no artist on both sides."""
+    groups = splits.group_counts({t.utt: t.spk for t in tracks}, {t.utt: t.genre for t in tracks})
+    held = splits.choose_held_out(groups, share, seed, floor_share=1.0)
+    totals = splits.class_totals(groups)
+    if lacking := totals.keys() - splits.class_totals({spk: groups[spk] for spk in held}):
+        raise cli.UserError(
+            f"class {min(lacking)}: its {totals[min(lacking)]} tracks are by too few artists for a split "
+            "with nobody on both sides; add artists, or give a table with the column split"
+        )
+    for track in tracks:
+        track.subset = "test" if track.spk in held else "train"
+
+
+def write_corpus(
+    args: Namespace,
+    tracks: list[Track],
+    genres: Sequence[str],
+    unknown: Mapping[str, str] | None = None,
+    names: Mapping[str, str] | None = None,
+) -> None:
+    """Write ``<data-dir>/<subset>``: wav.scp utt2genre utt2spk spk2utt genres.txt, and report the overlap.
+
+    Tracks are named, left out and divided as far as they are not. ``args`` are those of
+    :func:`prepare_parser`; ``unknown`` says of which sets artists are not known, and why (artists_unknown);
+    ``names`` what people call a class where that is not its name here (genre2name). UserError, before
+    anything is written, if no split is possible, there is no track in test, a class has none in train, or a
+    path cannot stand in wav.scp.
     """
+    root = args.data_dir
+    if not any(track.utt for track in tracks):
+        name_tracks(tracks)
+    tracks = _leave_out(tracks, args.exclude)
+    if not any(track.subset for track in tracks):
+        _split_by_seed(tracks, args.test_percent, args.seed)
     counts = {name: Counter[str]() for name in ("train", "test", *sorted({track.subset for track in tracks}))}
     for track in tracks:
         counts[track.subset][track.genre] += 1
@@ -83,15 +124,20 @@ def write_corpus(
             lack = f"class {genre} has no track in train" if counts["test"] else "no track is in test"
             found = ", ".join(f"{name}: {count[genre]}" for name, count in sorted(counts.items()))
             raise cli.UserError(f"{root}: {lack} ({found}); add some, change the split or take the class out")
-    data = DataDir(str(root), copied={"genres.txt": "".join(f"{genre}\n" for genre in genres)})
+    data = DataDir(str(root))
     for name, column in {"wav.scp": "path", "utt2genre": "genre", "utt2spk": "spk"}.items():
         data.tables[name] = {track.utt: getattr(track, column) for track in tracks}
-    if names:
-        data.copied["genre2name"] = "".join(f"{genre} {name}\n" for genre, name in sorted(names.items()))
     for subset, count in counts.items():
-        (root / subset / "genre2name").unlink(missing_ok=True)
         artists = {track.utt: track.spk for track in tracks if track.subset == subset}
+        copied = {
+            "genres.txt": "".join(f"{genre}\n" for genre in genres),
+            "genre2name": "".join(f"{genre} {name}\n" for genre, name in sorted((names or {}).items())),
+            "artists_unknown": (unknown or {}).get(subset, ""),
+        }
+        data.copied = {name: text for name, text in copied.items() if text}
+        for name in copied:  # what an earlier preparation left
+            (root / subset / name).unlink(missing_ok=True)
         write_subset(data, artists, root / subset)
         per_class = " ".join(f"{genre} {count[genre]}" for genre in genres)
         cli.log(f"{root / subset}: {len(artists)} tracks by {len({*artists.values()})} artists: {per_class}")
-    overlap.report(root, [name for name in counts if name != "train"], unknown=unknown)
+    overlap.report(root, [name for name in counts if name != "train"])

@@ -44,8 +44,8 @@ def summarise_data(data_dir: Path, sets: Sequence[str]) -> tuple[str, dict[str, 
 def overlap_line(data_dir: Path, test_set: str = "test") -> str:
     """Say how many tracks of a test set are by an artist of the training set."""
     found = shared_artists(data_dir, test_set)
-    if isinstance(found, str):
-        return f"Artist overlap: unknown: {found}"
+    if found.unknown:
+        return f"Artist overlap: unknown: {found.unknown}"
     return (
         f"Artist overlap: {found.both} of the {found.other} artists of {test_set} are also among the "
         f"{found.train} of train; {found.tracks} of {found.total} {test_set} tracks are by them"

@@ -25,20 +25,23 @@ TREE = {
 CSV = "path,artist,genre,split\n" + "".join(
     f"{name.removeprefix('corpus/')},x{n},g,test\n" for n, name in enumerate(TREE)
 )
-COLLIDING = {f"corpus/{g}/s{n}.wav": WAV for g in ("Rock & Pop", "rock and pop") for n in range(4)}
 FOLDER = "local/prepare_folder.py corpus data {}"
 CASES = cases(
     "local/prepare_folder.py corpus data",
     ("empty", r"corpus: ", {"corpus/readme.txt": "x"}),
     ("one_class", r"corpus: .*(two|2)", {"corpus/a/s.wav": WAV, "corpus/a/t.wav": WAV}),
-    ("classes_collide", "both become the class rock_and_pop", {**TREE, **COLLIDING}),
     ("name_not_utf8", r"name that is not UTF-8.*; rename", {**TREE, "corpus/a/caf\udce9.wav": WAV}),
     ("name_newline", r"control character cannot stand in wav", {**TREE, "corpus/a/two\nlines.wav": WAV}),
 )
 CASES += cases(
     FOLDER,
-    ("pattern_broken", r"--artist-pattern: '\(' is not a regular", {}, "--artist-pattern '('"),
-    ("pattern_no_group", r"--artist-pattern: '\(\.\)' has no group", {}, "--artist-pattern '(.)'"),
+    ("pattern_broken", r"--artist-pattern: expected a regular.*, got '\('", {}, "--artist-pattern '('"),
+    (
+        "pattern_no_group",
+        r"--artist-pattern: .* a group named artist.* got '\(\.\)'",
+        {},
+        "--artist-pattern '(.)'",
+    ),
     ("percent_zero", r"--test-percent: expected a percentage", {}, "--test-percent 0"),
     base=TREE,
     status=2,
@@ -61,7 +64,7 @@ CLASS = r"tracklist\.csv:1: expected 6 or 7 columns, the first a class, got .*op
 CASES += cases(
     "local/prepare_{1}.py corpus data",
     ("synth_missing", r"tracks\.csv: cannot read the table", {}, "", "synth"),
-    ("gtzan_few", r"999 of 1000 excerpts|998 of 1000", {f"{BLUES}/blues.00000.au": ""}, "", "gtzan"),
+    ("gtzan_few", "998 of 999 files", {f"{BLUES}/blues.00000.au": ""}, "", "gtzan"),
     ("ismir04_class", CLASS, {TRACKLIST: ROW.replace("classical", "opera")}, "", "ismir04"),
     (
         "ismir04_missing",

@@ -1,7 +1,7 @@
 """Utterance ids, overlap between sets, artists; splits and folds with nobody on both sides."""
 
+from argparse import Namespace
 from collections import Counter
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -63,15 +63,14 @@ def write(tmp_path, rows):
     tracks = [
         Track(str(tmp_path / path), genre, subset, artist, path) for path, genre, artist, subset in rows
     ]
-    name_tracks(tracks)
-    write_corpus(tmp_path / "data", tracks, ["x", "y"], {}, {})
+    write_corpus(Namespace(data_dir=tmp_path / "data", exclude=None), tracks, ["x", "y"])
 
 
 ROWS = [row.split() for row in ("a1 x A train", "b1 y B train", "a2 x A test", "c1 y C test")]
 
 
 class TestOverlap:
-    def test_is_reported_and_strict_refuses(self, tmp_path, capsys):
+    def test_is_reported(self, tmp_path, capsys):
         write(tmp_path, ROWS)
         assert "content" not in (tmp_path / "data" / "overlap.txt").read_text()
         tables.write_table(tmp_path / "data" / "train" / "utt2hash", {"a-a1": "1", "b-b1": "2"})
@@ -85,8 +84,6 @@ class TestOverlap:
             "test: c-c1 has the content of a-a1 in train\n"
         )
         assert capsys.readouterr().err.count("WARNING") == 2
-        with pytest.raises(cli.UserError, match="c-c1 has the content of a-a1.*--strict false"):
-            overlap.report(tmp_path / "data", ["test"], strict=True)
 
 
 def test_class_without_training_tracks_is_an_error(tmp_path):
@@ -139,14 +136,11 @@ def held_counts(groups, held) -> Counter:
 class TestHeldOut:
     @given(one_class_each, st.sampled_from([0.1, 0.25, 0.5]), st.integers(0, 99))
     @settings(max_examples=40, deadline=None)
-    def test_no_other_set_of_groups_is_closer(self, groups, share, seed):
+    def test_is_nearer_than_half_a_group(self, groups, share, seed):
         held = splits.choose_held_out(groups, share, seed, floor_share=0)
         for genre, total in splits.class_totals(groups).items():
-            sizes = [groups[name][genre] for name in groups if genre in groups[name]]
-            best = min(
-                abs(sum(some) - share * total) for r in range(len(sizes)) for some in combinations(sizes, r)
-            )
-            assert abs(held_counts(groups, held)[genre] - share * total) == pytest.approx(best)
+            largest = max(group.get(genre, 0) for group in groups.values())
+            assert abs(held_counts(groups, held)[genre] - share * total) <= largest / 2
 
     @given(many_classes_each, st.sampled_from([0.1, 0.5]), st.sampled_from([0.0, 0.34, 1.0]))
     @settings(max_examples=40, deadline=None)
