@@ -6,8 +6,8 @@ Usage: for_each.py [--max-jobs-run N] "<item> <item> …" <command…>
 
 {} is replaced by the item in every argument. No shell is involved. Each line that the command prints
 comes out behind "[item] ". If one fails, the others go on to their end; then the failed items are named
-and the exit status is 1. After a status of 75 (another run is at work on it) no further command is started,
-and that is the exit status. RECIPE_PID and signals mean what they mean to run.py.
+and the exit status is 1, or 75 if another run is at work on one. RECIPE_PID and signals mean what they mean
+to run.py.
 """
 
 import argparse
@@ -48,13 +48,11 @@ def run(items: list[str], command: list[str], limit: int, folder: Path) -> dict[
 
     def look(number: int) -> progress.Status | None:
         status, item = progress.read(folder / f"{number}.log"), items[number]
-        if status is not None:
-            status.label = item if item in status.label else f"{item} {status.label}"
-        return status
+        return status and status._replace(label=item if item in status.label else f"{item} {status.label}")
 
     board = progress.Board("all", len(items), look)
     try:
-        codes = local.run_all(range(len(items)), start, limit=limit, board=board, last_code=BUSY)
+        codes = local.run_all(range(len(items)), start, limit=limit, board=board)
     finally:
         for reader in readers:
             reader.join(timeout=5)

@@ -13,10 +13,9 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from utils import cli
 
@@ -25,42 +24,19 @@ TERMINAL_SECONDS = 0.5
 SECONDS_BETWEEN = 1.0
 
 
-@dataclass
-class Status:
+class Status(NamedTuple):
     """How far some work is."""
 
-    label: str = ""  # what it is, such as lstm_512
-    done: float = 0.0
-    total: float = 0.0  # in this epoch; 0 is not known
-    unit: str = ""  # what is counted, in the plural: tracks, frames
-    epoch: int = 0  # which pass over the data this is, counted from 1
-    epochs: int = 0  # of how many at most; 0 where there is just one
-    numbers: dict[str, float] = field(default_factory=dict)  # how well it goes: {"train_loss": 0.5}
+    label: str  # what it is, such as lstm_512
+    share: float = 0.0  # of all of it that is done, from 0 to 1
     left: float | None = None  # seconds until all is done
-
-    @property
-    def work(self) -> float:
-        """Units that are done in all epochs."""
-        return max(self.epoch - 1, 0) * self.total + self.done
-
-    @property
-    def share(self) -> float:
-        """Share of all the work that is done, from 0 to 1."""
-        return min(1.0, self.work / (self.total * max(self.epochs, 1))) if self.total else 0.0
+    text: str = ""  # where it stands and how well it goes
 
     def __str__(self) -> str:
         """Return all of it as one line, in which nothing is a control character."""
-        parts = []
-        if self.epochs:
-            parts.append(f"epoch {self.epoch} of {self.epochs}")
-        elif self.unit:
-            total = f" of {self.total:.0f}" if self.total else ""
-            parts.append(f"{self.done:.3g}{total} {self.unit}")
-        if self.left is not None:
-            parts.append(f"done in {timedelta(seconds=round(self.left))}")
-        parts += [f"{name.replace('_', ' ')} {value:.3g}" for name, value in self.numbers.items()]
-        text = f"{self.label}: {', '.join(parts)}" if parts else self.label
-        return "".join(c for c in text if c.isprintable())
+        left = "" if self.left is None else f"done in {timedelta(seconds=round(self.left))}"
+        said = ", ".join(filter(None, (self.text, left)))
+        return "".join(c for c in (f"{self.label}: {said}" if said else self.label) if c.isprintable())
 
 
 _bars: list[Any] = []
@@ -112,7 +88,7 @@ def publish(statuses: Sequence[Status]) -> bool:
         path = Path(name)
         temporary = path.with_name(f".{path.name}.tmp{os.getpid()}")
         with suppress(OSError):  # no job fails for this
-            temporary.write_text(json.dumps(asdict(statuses[-1])), encoding="utf-8")
+            temporary.write_text(json.dumps(statuses[-1]), encoding="utf-8")
             temporary.replace(path)
         return True
     if at_terminal := is_terminal():
@@ -136,19 +112,21 @@ def report(
 ) -> None:
     """Say how far this process is; costs next to nothing more often than once a second.
 
-    The arguments are those of :class:`Status`; without a ``label`` it is that of the job's log.
-    ``train_loss=0.5`` is shown as "train loss 0.5".
+    ``done`` of ``total`` (0 is not known) are so many tracks or frames (``unit``), of this of several epochs,
+    counted from 1; ``train_loss=0.5`` is shown as "train loss 0.5". The label is that of the job's log, if
+    it is not given.
     """
     now = time.monotonic()
     if now - _said[0] < SECONDS_BETWEEN:
         return
     _said[0] = now
-    known = {name: float(value) for name, value in numbers.items() if value is not None}
-    status = Status(label, done, total, unit, epoch, epochs, known)
-    began, before = _first.setdefault(label, (now, status.work))
-    if total and status.work > before:
-        status.left = max(0.0, total * max(epochs, 1) - status.work) * (now - began) / (status.work - before)
-    publish([status])
+    work, all_work = max(epoch - 1, 0) * total + done, max(epochs, 1) * total
+    began, before = _first.setdefault(label, (now, work))
+    left = max(0.0, all_work - work) * (now - began) / (work - before) if total and work > before else None
+    count = f"{done:.3g} of {total:.0f} {unit}" if total else f"{done:.3g} {unit}"
+    said = [f"epoch {epoch} of {epochs}" if epochs else count]
+    said += [f"{name.replace('_', ' ')} {value:.3g}" for name, value in numbers.items() if value is not None]
+    publish([Status(label, min(1.0, work / all_work) if total else 0.0, left, ", ".join(said))])
 
 
 def status_file(log: str | Path) -> Path:
@@ -158,21 +136,19 @@ def status_file(log: str | Path) -> Path:
 
 
 def read(log: str | Path) -> Status | None:
-    """Return how far the job with this log is, None if it does not say (in a form that can be shown)."""
+    """Return how far the job with this log is, None if it does not say."""
     try:
-        status = Status(**json.loads(status_file(log).read_text(encoding="utf-8")))
-        status.label = status.label or Path(log).name.removesuffix(".log")
-        return status if str(status) and status.share >= 0 else None
-    except (OSError, ValueError, TypeError, AttributeError, OverflowError):
+        status = Status(*json.loads(status_file(log).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
         return None
+    return status._replace(label=status.label or Path(log).name.removesuffix(".log"))
 
 
 class Board:
     """Shows where the ``count`` jobs of one call stand, which ``label`` names together.
 
     ``look`` returns where a running job stands, None if it does not say. On a terminal there is one line a
-    running job and one for all of them; elsewhere one line a minute, for
-    three running jobs at most and for all.
+    running job and one for all of them; elsewhere one line a minute, for three running jobs and for all.
     """
 
     def __init__(self, label: str, count: int, look: Callable[[int], Status | None]) -> None:
@@ -212,10 +188,10 @@ class Board:
         label = f"{self.label} ({self.note})" if self.note else self.label
         if self.count == 1 and self.running:
             ran = timedelta(seconds=round(now - min(self.running.values())))
-            return told or [Status(f"{label}, {ran} so far")]
+            return told or [Status(label, text=f"{ran} so far")]
         jobs = self.ended + sum(status.share for status in told)
         lefts = [status.left for status in told if status.left is not None]
         left = max(lefts, default=None)
         if len(lefts) + self.ended < self.count:
             left = (now - self.first) * (self.count - jobs) / jobs if jobs else None
-        return [*told, Status(label, jobs, self.count, "jobs", left=left)]
+        return [*told, Status(label, jobs / self.count, left, f"{jobs:.3g} of {self.count} jobs")]

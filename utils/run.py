@@ -41,8 +41,7 @@ def run_jobs(request: Request) -> dict[int, str]:
         return local.start_task(facts, environment)
 
     limit = request.max_jobs_run or max(1, len(os.sched_getaffinity(0)) // request.threads)
-    shared = max(1, int(frontend.number("RUNNER_JOBS_PER_GPU", 1)))
-    gpus = local.GpuPool(request.gpus, jobs_per_gpu=shared)
+    gpus = local.GpuPool(request.gpus, jobs_per_gpu=int(os.environ.get("RUNNER_JOBS_PER_GPU", "1")))
     codes = local.run_all(request.jobs, start, limit=limit, gpus=gpus, board=request.board())
     return {job: f"code {code}" if code > 0 else f"signal {-code}" for job, code in codes.items() if code}
 

@@ -18,52 +18,28 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from utils.job_runner import cluster, frontend, scheduler
 
-UNLIMITED = 1_000_000
-
-
 INDEX_VARIABLE = "SGE_TASK_ID"
 SITE_FILE = "conf/queue.conf"
 
 
-def limits() -> tuple[int, bool]:
-    """Return the largest index of an array, and whether accounting knows what tasks lost on the way."""
-    done = scheduler.ask_controller(["qconf", "-sconf"])
-    found = re.search(r"^max_aj_tasks\s+(\d+)", done.stdout, re.MULTILINE)
-    return int(found[1]) or UNLIMITED if found else 75000, False
-
-
 def submit(array: scheduler.Array) -> str:
     """Submit; return the id."""
-    # qsub takes what no node will ever have, and lets it wait; so we look first.
-    pairs = zip(array.gpu, array.gpu[1:], strict=False)
-    wanted = [word for pair in pairs if pair[0] in ("-l", "-q") for word in pair]
-    if wanted and not scheduler.ask_controller(["qselect", *wanted]).stdout.strip():
-        text = f"no queue has what --gpu asks for, {' '.join(wanted)} (qselect)"
-        raise scheduler.SchedulerError(text)
     words = [*array.command, "-terse", "-N", array.name, "-o", f"{array.output}.$TASK_ID"]
     if array.limit and "-tc" not in words:
         words += ["-tc", str(array.limit)]
     return scheduler.submitted_id([*words, "-t", f"1-{array.tasks}", str(array.script)])
 
 
-def active(ids: list[str]) -> dict[scheduler.Task, scheduler.State]:
-    """Return the tasks that wait or run."""
-    # qstat shows our jobs, each behind the queue of the node it runs on. That Grid Engine is told to
-    # delete a task which runs on a node that is not heard of ends the task for us; for Grid Engine it
-    # ends when the node is back.
-    done = scheduler.ask(["qstat", "-f", "-ne", "-u", pwd.getpwuid(os.getuid()).pw_name])
+def active(job_id: str) -> dict[int, scheduler.State]:
+    """Return the tasks of an array that wait or run, by index."""
+    done = scheduler.ask(["qstat", "-u", pwd.getpwuid(os.getuid()).pw_name])
     if done.returncode != 0:
         raise scheduler.SchedulerError(scheduler.said(done))
-    states, unheard = {}, ""
-    for line in done.stdout.splitlines():
-        words = line.split()
-        if re.match(r"\S+ +\w+ +\d+/\d+/\d+ ", line):
-            unheard = words[0] if len(words) > 5 and "u" in words[5] else ""
-        elif line.startswith("#"):  # the jobs that wait
-            unheard = ""
-        elif words and words[0] in ids and not (unheard and "d" in words[4]):
-            state = scheduler.State(words[4], "E" in words[4], unheard, running="r" in words[4])
-            states.update({(words[0], index): state for index in indices(words[-1])})
+    states: dict[int, scheduler.State] = {}
+    for words in map(str.split, done.stdout.splitlines()):
+        if words[:1] == [job_id]:
+            state = scheduler.State(words[4], "E" in words[4], "r" in words[4])
+            states |= dict.fromkeys(indices(words[-1]), state)
     return states
 
 
@@ -82,9 +58,9 @@ def verdicts(job_id: str) -> dict[int, scheduler.Verdict]:
     return found
 
 
-def cancel_command(ids: list[str], *tasks: scheduler.Task) -> list[str]:
-    """Return the command that cancels jobs and single tasks."""
-    return ["qdel", *ids, *(word for job, index in tasks for word in (job, "-t", str(index)))]
+def cancel_command(job_id: str, index: int | None = None) -> list[str]:
+    """Return the command that cancels an array, or one task of it."""
+    return ["qdel", job_id, *([] if index is None else ["-t", str(index)])]
 
 
 def indices(text: str) -> list[int]:

@@ -6,8 +6,7 @@ Usage: slurm.py [options] [JOB=1:N] <log-file> <command…>
 
 Submits one array, waits until all its tasks have ended and exits with 1 if one failed, naming its log and
 what Slurm says of it. Ctrl-C cancels the jobs. What the options mean at this site stands in --config
-(default: conf/slurm.conf, or the recipe's); an option that it does not
-describe is an error. Options with one dash go to sbatch as they are.
+(default: conf/slurm.conf, or the recipe's). Options with one dash go to sbatch as they are.
 
 Environment, beside run.py's: RUNNER_POLL_SECONDS (5) between questions to Slurm, RUNNER_LATE_SECONDS (60)
 to wait for files that appear late, RUNNER_UNREACHABLE_SECONDS (1800) to bear a controller that is down.
@@ -27,15 +26,6 @@ INDEX_VARIABLE = "SLURM_ARRAY_TASK_ID"
 SITE_FILE = "conf/slurm.conf"
 
 
-def limits() -> tuple[int, bool]:
-    """Return the largest index of an array, and whether accounting knows what tasks lost on the way."""
-    done = scheduler.ask_controller(["scontrol", "show", "config"])
-    facts = dict(re.findall(r"^(\w+)\s*=\s*(\S+)", done.stdout, re.MULTILINE))
-    storage = facts.get("AccountingStorageType", "(null)")
-    accounting = storage not in ("(null)", "accounting_storage/none")
-    return int(facts.get("MaxArraySize", 1001)) - 1, accounting
-
-
 def submit(array: scheduler.Array) -> str:
     """Submit; return the id."""
     # One task, too: all are named alike.
@@ -44,48 +34,42 @@ def submit(array: scheduler.Array) -> str:
     return scheduler.submitted_id([*array.command, "--parsable", f"--job-name={array.name}", *words])
 
 
-def active(ids: list[str]) -> dict[scheduler.Task, scheduler.State]:
-    """Return the tasks that wait or run."""
-    words = ["squeue", "--all", "--noheader", "--array", "--format=%F|%K|%T|%r"]
-    done = scheduler.ask([*words, f"--jobs={','.join(ids)}"])
+def active(job_id: str) -> dict[int, scheduler.State]:
+    """Return the tasks of an array that wait or run, by index."""
+    words = ["squeue", "--all", "--noheader", "--array", "--format=%K|%T|%r", f"--jobs={job_id}"]
+    done = scheduler.ask(words)
     if done.returncode != 0:
         if "Invalid job id" in done.stderr:
             return {}
         raise scheduler.SchedulerError(scheduler.said(done))
     states = {}
-    for line in done.stdout.splitlines():
-        job_id, index, state, reason = (line.strip().split("|", 3) + ["", "", ""])[:4]
+    for index, state, reason in re.findall(r"^\s*(\d+)\|([^|]*)\|(.*?)\s*$", done.stdout, re.MULTILINE):
         text = state if reason in ("None", "") or state == "RUNNING" else f"{state} ({reason})"
         stuck = state == "PENDING" and ("launch failed" in reason or reason.startswith("DependencyNever"))
-        task = job_id, int(index) if index.isdigit() else 1
-        states[task] = scheduler.State(text, stuck, running=state == "RUNNING")
+        states[int(index)] = scheduler.State(text, stuck, state == "RUNNING")
     return states
 
 
 def verdicts(job_id: str) -> dict[int, scheduler.Verdict]:
     """Return how the tasks of an array ended, by index, as far as this is known (yet)."""
-    # The controller remembers jobs for some minutes; sacct's word goes before. A task has failed that
-    # lost a process (a "step" of the task) for want of memory.
     found: dict[int, scheduler.Verdict] = {}
-    with contextlib.suppress(scheduler.SchedulerError):
+    with contextlib.suppress(scheduler.SchedulerError):  # which remembers jobs for some minutes
         for line in scheduler.ask(["scontrol", "--oneliner", "show", "job", job_id]).stdout.splitlines():
             facts = dict(word.split("=", 1) for word in line.split() if "=" in word)
             index = facts.get("ArrayTaskId", "")  # the JobId is an array's for one of its tasks only
             if facts.get("ArrayJobId") == job_id and index.isdigit():
                 words = (facts.get(name, "") for name in ("JobState", "ExitCode", "Reason"))
                 found |= judge(int(index), *words)
-    with contextlib.suppress(scheduler.SchedulerError):
-        done = scheduler.ask(["sacct", "-n", "-P", "-j", job_id, "--format=JobID,scheduler.State,ExitCode"])
-        tasks = re.findall(rf"^{job_id}_(\d+)(\.\w+)?\|([^|]*)\|(.*)$", done.stdout, re.MULTILINE)
-        for index, step, state, exit_code in tasks:
-            if not step or state.startswith("OUT_OF_ME"):
-                found |= judge(int(index), state, exit_code)
+    with contextlib.suppress(scheduler.SchedulerError):  # whose word goes before
+        done = scheduler.ask(["sacct", "-X", "-n", "-P", "-j", job_id, "--format=JobID,State,ExitCode"])
+        for index, *words in re.findall(rf"^{job_id}_(\d+)\|([^|]*)\|(.*)$", done.stdout, re.MULTILINE):
+            found |= judge(int(index), *words)
     return found
 
 
-def cancel_command(ids: list[str], *tasks: scheduler.Task) -> list[str]:
-    """Return the command that cancels jobs and single tasks."""
-    return ["scancel", *ids, *(f"{job}_{index}" for job, index in tasks)]
+def cancel_command(job_id: str, index: int | None = None) -> list[str]:
+    """Return the command that cancels an array, or one task of it."""
+    return ["scancel", job_id if index is None else f"{job_id}_{index}"]
 
 
 def judge(index: int, state: str, exit_code: str, more: str = "") -> dict[int, scheduler.Verdict]:
@@ -95,7 +79,7 @@ def judge(index: int, state: str, exit_code: str, more: str = "") -> dict[int, s
         return {}
     reason = f"Slurm says {state}" + (f", exit code {exit_code}" if exit_code else "")
     reason += f", {more}" if more not in ("", "None") else ""
-    return {index: scheduler.Verdict(word != "COMPLETED", reason, word.startswith("OUT_OF_ME"))}
+    return {index: scheduler.Verdict(word != "COMPLETED", reason)}
 
 
 if __name__ == "__main__":

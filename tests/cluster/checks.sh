@@ -61,7 +61,7 @@ until_queue_is_empty() {
 
 # Prints the id of the array whose jobs are called $1.
 submitted_id() {
-  python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["ids"][0])' "log/q/$1".*/submitted
+  python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["id"])' "log/q/$1".*/submitted
 }
 
 jobs_in_queue() {
@@ -86,12 +86,6 @@ check_failed_task_is_named() {
   expect_status 1
   expect_words 'job 3 ended with code 1.*, log is in log/f.3.log'
   expect_words '1 / 4 failed, log is in log/f.\*.log'
-}
-
-check_more_jobs_than_an_array_holds() {
-  submit --max-jobs-run 3 JOB=1:8 log/m.JOB.log echo JOB '>' out.JOB
-  expect_status 0
-  [[ $(cat out.* | sort | tr '\n' ' ') == "1 2 3 4 5 6 7 8 " ]] || fail "wrong output: $(cat out.*)"
 }
 
 check_refused_submission() {
@@ -146,14 +140,6 @@ check_interrupt_cancels() {
   until_queue_is_empty
 }
 
-check_killed_runner_leaves_nothing() {
-  submit_in_background JOB=1:3 log/i.JOB.log touch up.JOB ';' sleep 300
-  until_there up.1
-  kill -KILL "$pid"
-  reap
-  until_queue_is_empty
-}
-
 # The recipe's process is killed, and the runner finds it among its parents no more.
 check_recipe_gone_cancels() {
   bash -c "echo \$\$ >recipe; RECIPE_PID=\$\$ \"\$0\" \"\$@\" 2>err; true" "$root/${runner[0]}" --config \
@@ -187,8 +173,8 @@ check_task_without_log() {
   echo 'echo "no python here" >&2; exit 3' >path.sh
   submit JOB=1:2 log/w.JOB.log true
   expect_status 1
-  expect_words 'before it had a log: see .*/log/q/w\..*/out\.1\.2, log is in log/w.2.log'
-  expect_words 'no python here' log/q/w.*/out.1.2
+  expect_words 'before it had a log: see .*/log/q/w\..*/out\.2, log is in log/w.2.log'
+  expect_words 'no python here' log/q/w.*/out.2
 }
 
 # Slurm's controller writes down what it knows every few seconds; what it had not written is lost with it
@@ -252,6 +238,7 @@ check_gpus() {
   [[ $(cat gpu.? | sort -u | tr '\n' ' ') == "0 1 " && $(cat gpu.? | wc -l) == 5 ]] \
     || fail "wrong GPUs: $(cat gpu.?)"
   submit --gpu 2 log/two.log echo "\$CUDA_VISIBLE_DEVICES" '>' two
+  [[ $engine == slurm ]] || return 0 # Grid Engine takes what no node will ever have
   submit --gpu 3 JOB=1:2 log/many.JOB.log true
   expect_status 1
   expect_words 'cannot submit many: '
@@ -259,10 +246,9 @@ check_gpus() {
 
 run_checks() {
   local name failed=0 began status
-  local names=(array failed_task_is_named more_jobs_than_an_array_holds
-    refused_submission killed_task cancelled_task out_of_memory
-    out_of_time gpus interrupt_cancels killed_runner_leaves_nothing recipe_gone_cancels requeued_task
-    task_without_log killed_controller killed_node_daemon)
+  local names=(array failed_task_is_named refused_submission killed_task cancelled_task out_of_memory
+    out_of_time gpus interrupt_cancels recipe_gone_cancels requeued_task task_without_log killed_controller
+    killed_node_daemon)
   [[ $recipe == false ]] || names+=(recipe)
   [[ -z $only ]] || read -ra names <<<"$only"
   for name in "${names[@]}"; do

@@ -24,7 +24,6 @@ write_cell() {
     -e 's:^load_report_time .*:load_report_time 00\:00\:02:' \
     -e 's:^max_unheard .*:max_unheard 00\:00\:30:' \
     -e 's:^reschedule_unknown .*:reschedule_unknown 00\:00\:10:' \
-    -e 's:^max_aj_tasks .*:max_aj_tasks 6:' \
     -e 's:^reporting_params .*:reporting_params accounting=true reporting=false flush_time=00\:00\:01 accounting_flush_time=00\:00\:00 joblog=false sharelog=00\:00\:00:' \
     /usr/share/gridengine/default-configuration >"$work/configuration"
   chown -R sgeadmin: "$work/root" "$work/qmaster" "$work/execd" "$work/spooldb" "$work/configuration"

@@ -43,7 +43,6 @@ SlurmdTimeout=10
 KillWait=2
 MinJobAge=60
 DefMemPerCPU=200
-MaxArraySize=7
 ReturnToService=2
 GresTypes=gpu
 SchedulerParameters=sched_interval=2,bf_interval=5

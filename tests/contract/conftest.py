@@ -15,7 +15,7 @@ REPO = Path(__file__).resolve().parents[2]
 FAKE = REPO / "tests/fixtures/cluster/fake_scheduler.py"
 PROGRAMS = (
     *("sbatch", "squeue", "scancel", "sacct", "scontrol"),
-    *("qsub", "qstat", "qdel", "qacct", "qconf", "qselect"),
+    *("qsub", "qstat", "qdel", "qacct"),
 )
 
 

@@ -90,15 +90,6 @@ def test_node_whose_scheduler_says_which(slurm_runner) -> None:
     assert used(slurm_runner, 2) == ["6", "6"]
 
 
-def test_more_gpus_than_any_queue_has(sge_runner) -> None:
-    (sge_runner.fake / "few_gpus").touch()
-    assert sge_runner.run("JOB=1:2", "log/a.JOB.log", "true").returncode == 0
-    done = sge_runner.run("--gpu", "9", "JOB=1:2", "log/b.JOB.log", "true")
-    assert done.returncode == 1
-    wanted = "ERROR (sge.py) cannot submit b: no queue has what --gpu asks for, -l gpu=9 (qselect)"
-    assert wanted in done.stderr
-
-
 @pytest.mark.parametrize(
     "use", [f"{x} {y}" for x in ("local", "slurm", "sge") for y in ("no", "yes", "optional")]
 )

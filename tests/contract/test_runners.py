@@ -137,8 +137,8 @@ def test_signal_stops_the_jobs(runner, number: int, code: int) -> None:
     until(lambda: not any(map(alive, pids)))
 
 
-def test_nothing_survives_a_killed_runner(runner) -> None:
-    process, pids = two_sleepers(runner)
+def test_nothing_survives_a_killed_runner(local_runner) -> None:
+    process, pids = two_sleepers(local_runner)
     process.kill()
     process.communicate(timeout=20)
     until(lambda: not any(map(alive, pids)))
@@ -228,24 +228,25 @@ option fast=true -q fast.q
     ],
 )
 def test_options_become_what_the_site_says(argv: list[str], words: list[str]) -> None:
-    conf = scheduler.SiteConf(CONF, "queue.conf")
-    found = conf.arguments(frontend.parse([*argv, "log", "true"]))
-    assert found == ["qsub", "-v", "PATH", "-l", "arch=*64*", *words]
+    def submission(*options: str) -> list[str]:
+        return scheduler.submission(frontend.parse([*options, "log", "true"]), CONF, "queue.conf")
+
+    assert submission(*argv) == ["qsub", "-v", "PATH", "-l", "arch=*64*", *words]
     with pytest.raises(frontend.UsageError, match="--fast false is not described in queue.conf"):
-        conf.arguments(frontend.parse(["--fast", "false", "log", "true"]))
+        submission("--fast", "false")
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("option mem=* -l x", "x.conf: expected a line 'command"),
-        ("command qsub\nopton mem=* x", "x.conf:2: expected 'command', 'option' or 'default'"),
+        ("command qsub\nopton mem=* x", "x.conf:2: expected 'command …', 'option name=value …' or"),
         ("command qsub 'x", "x.conf:1: No closing quotation"),
     ],
 )
 def test_wrong_site_configuration(text: str, message: str) -> None:
     with pytest.raises(frontend.UsageError, match=re.escape(message)):
-        scheduler.SiteConf(text, "x.conf")
+        scheduler.submission(frontend.parse(["log", "true"]), text, "x.conf")
 
 
 def test_configuration_in_its_standard_place(slurm_runner, repo) -> None:

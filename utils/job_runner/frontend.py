@@ -164,14 +164,6 @@ def warn(text: str) -> None:
     progress.write(f"WARNING ({cli.PROGRAM}) {text}")
 
 
-def number(name: str, default: float) -> float:
-    """Return a number from the environment."""
-    try:
-        return float(os.environ.get(name, default))
-    except ValueError:
-        raise cli.UserError(f"{name}: expected a number, got '{os.environ[name]}'") from None
-
-
 def report(request: Request, failed: dict[int, str]) -> None:
     """Name the failed jobs and show the first one's error, Kaldi's line last."""
     with suppress(OSError):

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-import shutil
+import re
 import signal
 import subprocess
 import sys
@@ -24,15 +24,13 @@ Process = subprocess.Popen[bytes]
 
 def visible_devices() -> list[str]:
     """Return the GPUs that jobs may use: ``CUDA_VISIBLE_DEVICES`` if it is set, else all of the machine."""
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is not None:
+    if (chosen := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
         names = [name.strip() for name in chosen.split(",") if name.strip()]
         return [] if "-1" in names else names
-    if shutil.which("nvidia-smi") is None:
-        return []
-    done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("GPU ")]
-    return [str(number) for number in range(len(lines))] if done.returncode == 0 else []
+    with contextlib.suppress(OSError):
+        done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
+        return [str(number) for number in range(len(re.findall("^GPU ", done.stdout, re.MULTILINE)))]
+    return []
 
 
 class GpuPool:
@@ -122,13 +120,11 @@ def run_all(
     limit: int,
     board: progress.Board,
     gpus: GpuPool | None = None,
-    last_code: int | None = None,
 ) -> dict[int, int]:
     """Run jobs, at most ``limit`` at once, and wait for all; return the exit code of each.
 
-    They are started in this order by ``start``, in a session each, which is told their variables. After a
-    job that ends with ``last_code`` no other is started. Codes of those that signals ended are negative.
-    Raises InterruptedRunError when all are stopped.
+    They are started in this order by ``start``, in a session each, which is told their variables. Codes of
+    those that signals ended are negative. Raises InterruptedRunError when all are stopped.
     """
     waiting, running, codes = list(jobs), dict[int, tuple[Process, dict[str, Path]]](), dict[int, int]()
     pause, gpus = 0.005, gpus or GpuPool(0)
@@ -147,8 +143,6 @@ def run_all(
                     gpus.release(held)
                     board.end(job)
                     codes[job] = process.returncode
-                    if process.returncode == last_code:
-                        waiting.clear()
                     del running[job]
                     pause = 0.005
             if running or waiting:

@@ -26,28 +26,23 @@ COMMAND_SECONDS = 120  # for one call of a scheduler's program
 # What users have set there for their own eyes would hide jobs from ours.
 DEFAULTS_OF_USERS = ("SQUEUE_", "SACCT_", "SINFO_", "SCANCEL_")
 DOWN = re.compile("connection refused|connect failure|unable to (contact|send message to qmaster)", re.I)
-FULL = re.compile("submitjob|job submit limit|jobs are allowed per", re.I)
 RULE = re.compile(r"(\w+)=(\S+)(?:\s+(.*))?", re.ASCII)
-
-Task = tuple[str, int]  # id of the submitted array, index in it
 
 
 class SchedulerError(UserError):
     """The scheduler does not answer now, while its jobs may well be running; or it refuses."""
 
-    def __init__(self, text: str, *, down: bool = False, full: bool = False) -> None:
+    def __init__(self, text: str, *, down: bool = False) -> None:
         super().__init__(text)
         self.down = down  # the controller is: what was asked has not been done and may be asked again
-        self.full = full  # a job was refused because there are as many in the queue as the site allows
 
 
 class State(NamedTuple):
     """What the scheduler knows of a task that it has not forgotten."""
 
     text: str  # for messages
-    stuck: bool = False  # will not run without help
-    unheard: str = ""  # the task's node if that does not answer and the scheduler leaves it at that
-    running: bool = False
+    stuck: bool  # will not run without help
+    running: bool
 
 
 class Verdict(NamedTuple):
@@ -55,14 +50,12 @@ class Verdict(NamedTuple):
 
     failed: bool
     reason: str
-    out_of_memory: bool = False
 
 
 class Array(NamedTuple):
     """What is to be submitted: tasks from 1 on; a dot and its index follow where each prints."""
 
     command: list[str]  # how, with all options
-    gpu: list[str]  # what --gpu has become
     script: Path
     output: Path
     tasks: int
@@ -70,58 +63,44 @@ class Array(NamedTuple):
     name: str
 
 
-class SiteConf:
-    """A site's configuration, which messages call ``name``; raises UsageError with file and line."""
+def submission(request: Request, text: str, name: str) -> list[str]:
+    """Return how a request's jobs are submitted by a site's file ``name``, with the scheduler's own options.
 
-    def __init__(self, text: str, name: str) -> None:
-        self.name = name
-        self.command: list[str] = []
-        self.rules: dict[tuple[str, str], list[str]] = {}
-        self.defaults: dict[str, str] = {}
-        for number, line in enumerate(text.split("\n"), start=1):
-            try:
-                if line := re.sub(r"(^|\s)#.*", "", line).strip():
-                    self._take(line)
-            except ValueError as error:
-                raise UsageError(f"{name}:{number}: {error}, got '{line}'") from error
-        if not self.command:
-            raise UsageError(f"{name}: expected a line 'command …' that says how jobs are submitted")
-
-    def _take(self, line: str) -> None:
-        kind, _, rest = line.partition(" ")
+    Raises UsageError with file and line. ``--max-jobs-run`` need not be described.
+    """
+    command: list[str] = []
+    rules: dict[tuple[str, str], list[str]] = {("max_jobs_run", "*"): [], ("config", "*"): []}
+    options: dict[str, str] = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        kind, _, rest = re.sub(r"(^|\s)#.*", "", line).strip().partition(" ")
         match = RULE.fullmatch(rest.strip())
-        if kind == "command":
-            self.command = shlex.split(rest)
-        elif kind not in ("option", "default"):
-            raise ValueError("expected 'command', 'option' or 'default'")
-        elif match is None or (kind == "default" and match[3]):
-            raise ValueError(f"expected '{kind} name=value'")
-        elif kind == "option":
-            self.rules[match[1], match[2]] = shlex.split(match[3] or "")
-        else:
-            self.defaults[match[1]] = match[2]
-
-    def words_of(self, name: str, value: str) -> list[str]:
-        """Return what one option becomes; raises UsageError. ``--max-jobs-run`` need not be described."""
-        rule = self.rules.get((name, value), self.rules.get((name, "*")))
-        if rule is None and name != "max_jobs_run":
-            option = f"--{name.replace('_', '-')} {value}"
-            raise UsageError(f"option {option} is not described in {self.name}, or not with this value")
-        return [word.replace("$0", value) for word in rule or ()]
-
-    def arguments(self, request: Request) -> list[str]:
-        """Return the submission command of a request: fixed arguments, its options, the scheduler's own."""
-        options = {**self.defaults, **request.options}
-        options.pop("config", None)
-        words = [word for name, value in sorted(options.items()) for word in self.words_of(name, value)]
-        return [*self.command, *words, *request.native]
+        try:
+            if kind == "command":
+                command = shlex.split(rest)
+            elif kind == "option" and match:
+                rules[match[1], match[2]] = shlex.split(match[3] or "")
+            elif kind == "default" and match and not match[3]:
+                options[match[1]] = match[2]
+            elif kind:
+                raise ValueError("expected 'command …', 'option name=value …' or 'default name=value'")
+        except ValueError as error:
+            raise UsageError(f"{name}:{number}: {error}, got '{line}'") from error
+    if not command:
+        raise UsageError(f"{name}: expected a line 'command …' that says how jobs are submitted")
+    for option, value in sorted({**options, **request.options}.items()):
+        rule = rules.get((option, value), rules.get((option, "*")))
+        if rule is None:
+            switch = f"--{option.replace('_', '-')} {value}"
+            raise UsageError(f"option {switch} is not described in {name}, or not with this value")
+        command += [word.replace("$0", value) for word in rule]
+    return [*command, *request.native]
 
 
-def read_site_conf(path: str | None, standard: str) -> SiteConf:
-    """Read the file of ``--config``; without one the ``standard`` file, here or else the recipe's."""
-    name = path or (standard if Path(standard).exists() else str(ROOT / standard))
+def site_submission(request: Request, standard: str) -> list[str]:
+    """Return the same by the file of ``--config``; without one by ``standard``, here or else the recipe's."""
+    name = request.options.get("config") or (standard if Path(standard).exists() else str(ROOT / standard))
     try:
-        return SiteConf(Path(name).read_text(encoding="utf-8"), name)
+        return submission(request, Path(name).read_text(encoding="utf-8"), name)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--config {name}: {getattr(error, 'strerror', 'not UTF-8')}") from error
 
@@ -143,18 +122,10 @@ def ask(words: list[str]) -> subprocess.CompletedProcess[str]:
         raise SchedulerError(f"{words[0]}: {error.strerror}") from error
 
 
-def ask_controller(words: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run a program that needs the controller; raises :class:`SchedulerError` if that is down."""
-    done = ask(words)
-    if done.returncode != 0 and DOWN.search(done.stderr + done.stdout):
-        raise SchedulerError(said(done), down=True)
-    return done
-
-
 def submitted_id(words: list[str]) -> str:
     """Submit a job; return its id, which stands on a line of its own before an array's range or a cluster."""
-    done = ask_controller(words)
+    done = ask(words)
     found = re.findall(r"^(\d+)(?:[.;]\S*)?\s*$", done.stdout, re.MULTILINE)
     if done.returncode == 0 and found:
         return found[-1]
-    raise SchedulerError(said(done), full=FULL.search(said(done)) is not None)
+    raise SchedulerError(said(done), down=DOWN.search(said(done)) is not None)

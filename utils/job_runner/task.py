@@ -5,7 +5,7 @@ Usage: task.py <spec.json> <index>     (a task of a cluster job; - reads the job
 
 The job is a JSON object. ``command`` is run by bash in this process's group; ``log`` is its log file. With
 ``parent``, the job dies with that process, even if it is killed with SIGKILL (Linux). In a cluster's spec,
-``tasks`` lists job numbers, ``job_name`` stands for them in ``command`` and ``log``, and ``markers`` is a
+``jobs`` lists job numbers, ``job_name`` stands for them in ``command`` and ``log``, and ``markers`` is a
 folder where ``end.<job>`` says how each job ended; with ``gpus``, a job for which the scheduler has not set
 CUDA_VISIBLE_DEVICES takes so many that no other has.
 """
@@ -44,7 +44,7 @@ def read_job(source: str, index: str = "") -> dict[str, Any]:
     if source == "-":
         return json.loads(sys.stdin.buffer.read())
     job = json.loads(Path(source).read_bytes())
-    job["number"] = job["tasks"][int(index) - 1]
+    job["number"] = job["jobs"][int(index) - 1]
     for name in ("command", "log"):
         job[name] = substitute(job[name], job["job_name"], job["number"])
     return job
