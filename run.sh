@@ -139,5 +139,5 @@ fi
 if stage 10 "the tables beside the paper's, the figures, and one page with all of it"; then
   [ "$corpus" != synth ] || local/show_synth.sh --dnns "$dnns" --lstms "$lstms" --seed "$seed" \
     --cmd "$score_cmd" "$data" "$dir"
-  local/report.sh --num-seeds "$num_seeds" --test-sets "$test_sets" --nj "$nj" --cmd "$score_cmd" "$data" "$dir" "$shown"
+  local/report.sh --num-seeds "$num_seeds" --test-sets "$test_sets" --cmd "$score_cmd" "$data" "$dir" "$shown"
 fi

@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 """Score frame posteriors: frame accuracy, and segment accuracy by majority vote.
 
-Reads utt2genre, utt2num_frames and genres.txt. Writes accuracy.json with Frame_acc, Seg_acc (majority vote;
-of equal ones the larger summed posterior wins, and ties are counted) and LogSeg_acc (largest mean log
-posterior), and predictions of the last two.
+Reads utt2genre and genres.txt. Writes accuracy.json with Frame_acc, Seg_acc (majority vote; of equal ones the
+larger summed posterior wins) and LogSeg_acc (largest mean log posterior), and predictions of the last two.
 
 Usage: local/majority_vote.py [options] <data-dir> <post-rspecifier> <out-dir>
 e.g.:  local/majority_vote.py data/synth/test scp:exp/synth_lstm_512/post_test/post.scp \
@@ -12,7 +11,7 @@ e.g.:  local/majority_vote.py data/synth/test scp:exp/synth_lstm_512/post_test/p
 
 import numpy as np
 
-from steps.scoring.reference import read_num_frames, read_reference
+from steps.scoring.reference import read_reference
 from steps.scoring.scores import Measure, Predictions, write_scores
 from steps.scoring.segment import read_posteriors, vote
 from steps.scoring.significance import interval_by_track
@@ -23,29 +22,21 @@ def main(argv: list[str] | None = None) -> int:
     """Score the posteriors of one set."""
     args = cli.KaldiParser.of(__doc__).parse_args(argv)
     reference = read_reference(args.data_dir)
-    posteriors = read_posteriors(reference, args.post_rspecifier, read_num_frames(reference))
-    found = {utt: vote(post) for utt, post in posteriors}
+    found = {utt: vote(post) for utt, post in read_posteriors(reference, args.post_rspecifier)}
     votes, ref = [found[utt] for utt in reference.genre], reference.labels
-    frames, logs = (
-        np.stack([getattr(item, name) for item in votes]) for name in ("counts", "mean_log_posterior")
-    )
-    ties = [int(item.tie) for item in votes]
-    counts = {"frames": frames.sum(axis=1), "frames_correct": frames[np.arange(len(ref)), ref]}
-    counts["tie"] = np.array(ties)
-    truth, shares = (
-        (reference.classes, tuple(reference.genre), ref),
-        np.stack([item.shares for item in votes]),
-    )
+    frames = np.stack([item.counts for item in votes])
+    shares = np.stack([item.shares for item in votes])
+    logs = np.stack([item.mean_log_posterior for item in votes])
     majority = np.array([item.majority for item in votes])
-    by_vote = Predictions(*truth, majority, shares, counts, probabilities=True)
-    by_log = Predictions(*truth, logs.argmax(axis=1), logs, counts)
     confusion = np.zeros((len(reference.classes),) * 2, dtype=np.int64)
     np.add.at(confusion, ref, frames)
+    counts = {"frames": frames.sum(axis=1), "frames_correct": frames[np.arange(len(ref)), ref]}
     interval = [100 * end for end in interval_by_track(counts["frames_correct"], counts["frames"])]
+    truth = reference.classes, tuple(reference.genre), ref
     measures = [
         Measure("Frame_acc", confusion, {"by_track": interval}),
-        by_vote.measure("Seg_acc", ties=sum(ties)),
-        by_log.measure("LogSeg_acc"),
+        Predictions(*truth, majority, shares, counts, probabilities=True).measure("Seg_acc"),
+        Predictions(*truth, logs.argmax(axis=1), logs).measure("LogSeg_acc"),
     ]
     write_scores(args.out_dir, measures)
     return 0

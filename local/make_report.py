@@ -5,8 +5,8 @@ Reads of each experiment <exp>_<model>[_seedN] scores and training.json, and whe
 post_test/post.scp, sweep_k.tsv and iters.tsv. Writes its results.txt: what produced it, then greppable lines
 such as '%Seg_acc 87.52 [ 638 / 729 ] Wilson95 [ 84.92 89.73 ] balanced 80.12' (of a further test set
 '%evaluation_Seg_acc …'), accuracy by class, confusion matrices, calibration. Of all of them <exp>_summary:
-tables.txt (Tables 2 and 4), results.txt (with Table 1, every accuracy, McNemar's tests), results.csv,
-mcnemar.csv, results.json, figures/; and <exp>_report/index.html, which needs no network to be read.
+tables.txt (Tables 2 and 4), results.txt (with Table 1, every accuracy, McNemar's tests), results.json,
+figures/; and <exp>_report/index.html, which needs no network to be read.
 
 Usage: local/make_report.py [options] <data-dir> <exp> <model>...
 e.g.:  local/make_report.py data/synth exp/synth dnn1 lstm_512 sc
@@ -20,18 +20,16 @@ from utils import cli
 def main(argv: list[str] | None = None) -> int:
     """Write the results, draw the figures and write the page."""
     parser = cli.KaldiParser.of(__doc__, model=str)
-    add = parser.add_argument
-    add("--num-seeds", type=cli.positive_int, default=1, help="repetitions to average")
-    add("--test-sets", default="test", metavar='"A B"', help="sets of <data-dir>")
-    add("--nj", type=cli.positive_int, default=1, help="figures drawn side by side")
+    parser.add_argument("--num-seeds", type=cli.positive_int, default=1, help="repetitions to average")
+    parser.add_argument("--test-sets", default="test", metavar='"A B"', help="sets of <data-dir>")
     args = parser.parse_args(argv)
-    sets = args.test_sets.split()
-    by_set = {name: load_runs(args.exp, args.models, args.num_seeds, name) for name in sets}
+    first, *further = args.test_sets.split()
+    by_set = {x: load_runs(args.exp, args.models, args.num_seeds, x) for x in (first, *further)}
     results.write(by_set, args.data_dir, args.exp)
     drawn = args.exp.with_name(f"{args.exp.name}_summary") / "figures"
     out = args.exp.with_name(f"{args.exp.name}_report")
-    errors = figures.draw(by_set[sets[0]], args.data_dir / sets[0], drawn, out, args.nj)
-    results.write_page(by_set, args.data_dir, drawn, errors, out)
+    figures.draw(by_set[first], args.data_dir / first, drawn)
+    results.write_page(by_set, args.data_dir, drawn, out)
     cli.log(f"wrote {drawn} and {out}/index.html")
     return 0
 

@@ -6,7 +6,6 @@ set -euo pipefail
 
 num_seeds=1      # trainings of each model
 test_sets="test" # test sets of <data>, the first is that of the tables
-nj=1             # figures drawn side by side, at most 4
 cmd=utils/run.py # job runner and its options
 
 help_message="Usage: $0 [options] <data> <dir> <models>
@@ -15,7 +14,6 @@ help_message="Usage: $0 [options] <data> <dir> <models>
 . ./path.sh
 . utils/parse_options.sh
 expect_arguments $# 3
-[ "$nj" -le 4 ] || nj=4
 data=$1
 dir=$2
 read -ra models <<<"$3"
@@ -26,7 +24,7 @@ for x in train $test_sets; do
   read_if_there+=("$data/$x"/{scattering.conf,feats.scp,utt2genre,utt2spk,utt2dur,genre2name})
 done
 outputs=(--out "$summary/results.txt" --out "$summary/tables.txt" --out "$summary/results.json"
-  --out "$summary/figures" --out "${dir}_report/index.html")
+  --out "${dir}_report/index.html")
 for model in "${models[@]}"; do
   for experiment in "${dir}_$model" $(seq -f "${dir}_${model}_seed%g" 2 "$num_seeds"); do
     [ "$experiment" = "${dir}_$model" ] || [ -d "$experiment" ] || continue
@@ -42,7 +40,7 @@ inputs=()
 for file in "${read_if_there[@]}"; do
   [ ! -e "$file" ] || inputs+=(--in "$file")
 done
-utils/once.py --cmd "$cmd --num-threads $nj" "${inputs[@]}" "${outputs[@]}" "$summary/.done/report" -- \
-  "$summary/log/make_report.log" local/make_report.py --nj "$nj" --num-seeds "$num_seeds" \
-  --test-sets "$test_sets" "$data" "$dir" "${models[@]}"
+utils/once.py --cmd "$cmd" "${inputs[@]}" "${outputs[@]}" "$summary/.done/report" -- \
+  "$summary/log/make_report.log" local/make_report.py --num-seeds "$num_seeds" --test-sets "$test_sets" \
+  "$data" "$dir" "${models[@]}"
 [ "${RECIPE_DRY_RUN:-false}" = true ] || cat "$summary/tables.txt"

@@ -18,9 +18,12 @@ from steps import archive
 from steps.scoring.segment import check_posteriors, mean_frame, posterior_statistics
 from utils import cli
 
+Vectors = Iterator[tuple[str, int, np.ndarray]]
+"""Of each utterance its number of frames and a vector."""
 
-def statistics(posts: str, k: float) -> Iterator[tuple[str, int, np.ndarray]]:
-    """Yield number of frames and f_lstm (equations 11-14) of every utterance of an rspecifier."""
+
+def statistics(posts: str, k: float) -> Vectors:
+    """Yield f_lstm (equations 11-14) of every utterance of an rspecifier."""
     classes = 0
     for utt, post in archive.read_matrices(posts):
         classes = classes or post.shape[1]
@@ -28,24 +31,12 @@ def statistics(posts: str, k: float) -> Iterator[tuple[str, int, np.ndarray]]:
         yield utt, len(post), posterior_statistics(post, k)
 
 
-def means(feats: str) -> Iterator[tuple[str, int, np.ndarray]]:
-    """Yield number of frames and f_sc (equation 10) of every utterance of an rspecifier."""
+def means(feats: str) -> Vectors:
+    """Yield f_sc (equation 10) of every utterance of an rspecifier."""
     for utt, frames in archive.read_matrices(feats):
         if not len(frames) or not np.isfinite(mean := mean_frame(frames)).all():
             raise cli.UserError(f"{feats}: utterance '{utt}': no frames, or not finite; compute them again")
         yield utt, len(frames), mean
-
-
-def fusions(feats: str, posts: str, k: float) -> Iterator[tuple[str, int, np.ndarray]]:
-    """Yield [f_sc, f_lstm] of every utterance; both rspecifiers must hold the same, in the same order."""
-    pairs = zip_longest(means(feats), statistics(posts, k), fillvalue=("", 0, np.empty(0)))
-    for (utt, count, mean), (other, length, vector) in pairs:
-        if (utt, count) != (other, length):
-            raise cli.UserError(
-                f"expected frames and posteriors of the same tracks, got {count} of '{utt}' in {feats} and "
-                f"{length} of '{other}' in {posts}; run the forward pass again"
-            )
-        yield utt, count, np.concatenate([mean, vector])
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -56,12 +47,17 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if not 0.0 <= args.k < 1.0:
         parser.error(f"--k: expected a posterior, 0 <= k < 1, got {args.k:g}")
-    feats, posts = args.feats_rspecifier, args.post_rspecifier
-    vectors = means(feats) if args.type == "sc" else statistics(posts, args.k)
-    if args.type == "fusion":
-        vectors = fusions(feats, posts, args.k)
+    parts = [means(args.feats_rspecifier)] if args.type != "lstm" else []
+    parts += [statistics(args.post_rspecifier, args.k)] if args.type != "sc" else []
     with archive.Writer(args.vec_wspecifier, kind="vector") as writer:
-        for utt, _, vector in vectors:
+        for (utt, count, vector), *others in zip_longest(*parts, fillvalue=("", 0, np.empty(0))):
+            for other, length, further in others:
+                if (utt, count) != (other, length):
+                    raise cli.UserError(
+                        "expected frames and posteriors of the same tracks in the same order, got "
+                        f"{count} of '{utt}' and {length} of '{other}'; run the forward pass again"
+                    )
+                vector = np.concatenate([vector, further])
             writer.write(utt, vector.astype(np.float32))
     return 0
 

@@ -35,8 +35,8 @@ MEAN_FRAME = ("sc", "ScSeg_acc")
 
 def load_scores(exp_dir: Path, test_set: str = "test") -> Scores:
     """Read everything that an experiment scored on a set; UserError if it does not belong together."""
-    folders = [path for pattern in ("", "*/") for path in sorted(exp_dir.glob(f"{pattern}score_{test_set}"))]
-    found = read_scores(*(path for path in folders if (path / ACCURACY).is_file()))
+    files = [path for at in ("", "*/") for path in sorted(exp_dir.glob(f"{at}score_{test_set}/{ACCURACY}"))]
+    found = read_scores(*(path.parent for path in files))
     if not found.measures:
         raise cli.UserError(f"{exp_dir}: nothing of the set {test_set} was scored there; run stages 7 and 8")
     order = sorted(found.measures, key=[*EXPLANATIONS, *found.measures].index)
@@ -112,8 +112,8 @@ def load_runs(prefix: Path, models: Sequence[str], num_seeds: int = 1, test_set:
         expected = runs[0].scores.tracks
         for path, scores in zip(paths, runs[-1].seeds, strict=True):
             if not scores.tracks.same_tracks(expected):
-                other = f"the tracks of {runs[0].path}; run stages 6 to 9 again for both"
-                raise cli.UserError(f"{path} was not scored on {other}")
+                other = f"{runs[0].path}; run stages 6 to 9 again for both"
+                raise cli.UserError(f"{path} was not scored on the tracks of {other}")
     return runs
 
 
@@ -122,7 +122,7 @@ def compare(
 ) -> list[dict[str, Any]]:
     """Test pairs of named accuracies that are of the same tracks by McNemar's test; others are left out.
 
-    Returns of each pair what mcnemar.csv has; ``p_holm`` is adjusted over all pairs by Holm's method.
+    Returns of each pair what results.json has; ``p_holm`` is adjusted over all pairs by Holm's method.
     """
     found: list[dict[str, Any]] = []
     for first, measure, second, against in pairs:

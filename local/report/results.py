@@ -16,9 +16,8 @@ from local.corpus.overlap import shared_artists
 from local.report import paper, tables
 from local.report.experiments import Run, load_scores, seed_paths, test_families
 from steps import archive
-from steps.scoring.reference import read_artists, read_reference
+from steps.scoring.reference import read_reference
 from utils import atomic
-from utils.cli import UserError
 from utils.provenance import git_commit, hash_texts, read_record, read_texts
 
 OUT_OF_FOLD = "train"
@@ -29,13 +28,12 @@ def summarise_data(data_dir: Path, sets: Sequence[str]) -> tuple[str, dict[str, 
     """Hash labels, artists and features of sets, wherever they lie; return also how many tracks they have."""
     digest, tracks = hashlib.sha256(), {}
     for part in sets:
-        reference = read_reference(data_dir / part)
-        artists = dict(zip(reference.genre, read_artists(reference), strict=True))
-        scp = f"scp:{data_dir}/{part}/feats.scp"
+        folder = data_dir / part
+        reference, scp = read_reference(folder), f"scp:{folder}/feats.scp"
+        for name in ("utt2genre", "utt2spk"):
+            digest.update((folder / name).read_bytes())
         for utt, feats in reference.exactly(archive.read_matrices(scp), scp):
-            rows, columns = feats.shape
-            genre = reference.classes[reference.genre[utt]]
-            digest.update(f"{part} {utt} {genre} {artists[utt]} {rows} {columns} ".encode())
+            digest.update(f"{part} {utt} {feats.shape} ".encode())
             digest.update(feats.tobytes())
         tracks[part] = len(reference.genre)
     return digest.hexdigest(), tracks
@@ -65,73 +63,59 @@ def provenance(exp_dir: Path, data_dir: Path) -> dict[str, Any]:
     return {**made, "configuration": texts, "sha256": hash_texts(texts)}
 
 
-def render(template: str, **content: Any) -> str:
-    """Return what a template of this folder makes of ``content``, which it escapes if it is HTML."""
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(loader=loader, autoescape=jinja2.select_autoescape(("html.j2",)))
-    return environment.get_template(template).render(content)
+def links(run: Run, page: Path) -> list[tuple[str, str]]:
+    """Return names and addresses of what an experiment's part of the page links to."""
+    files = [run.path / "results.txt", *sorted(run.path.glob("log/*.log"))]
+    return [(path.name, quote(f"../{path.relative_to(page.parent)}")) for path in files if path.is_file()]
+
+
+def read_base64(path: Path) -> str:
+    """Return a file in base64, as the page holds pictures."""
+    return base64.b64encode(path.read_bytes()).decode("ascii")
 
 
 def write(by_set: Mapping[str, Sequence[Run]], data_dir: Path, exp: Path) -> None:
     """Write what was loaded by test set: results.txt of each training, and ``<exp>_summary``.
 
-    Of all: tables.txt (Tables 2 and 4), results.txt (with Table 1, every accuracy, McNemar, artist overlap),
-    results.csv, mcnemar.csv and results.json.
+    Of all: tables.txt (Tables 2 and 4), results.txt (with Table 1, every accuracy, McNemar, artist overlap)
+    and results.json.
     """
     first, runs = next(iter(by_set.items()))
-    parts = [name for name in (OUT_OF_FOLD, *by_set) if (data_dir / name).is_dir() or name in by_set]
-    digest, tracks = summarise_data(data_dir, parts)
-    known = {"data": f"{digest[:16]} ({data_dir.name})", "tracks": tracks, "first": first, "tables": tables}
+    digest, tracks = summarise_data(data_dir, [OUT_OF_FOLD] * (data_dir / OUT_OF_FOLD).is_dir() + [*by_set])
+    known: dict[str, Any] = {"data": f"{digest[:16]} ({data_dir.name})", "tracks": tracks, "first": first}
     for index, run in enumerate(runs):
         for number, path in enumerate(seed_paths(exp, run.model, len(run.seeds))):
             found = {name: scored[index].seeds[number] for name, scored in by_set.items()}
-            for name, scores in found.items():
-                if (count := len(scores.tracks.utts)) != tracks[name]:
-                    has = f"{count} tracks were scored, {data_dir / name} has {tracks[name]}"
-                    raise UserError(f"{path}: {has}; run stages 6 to 8 again")
             if (path / f"score_{OUT_OF_FOLD}").is_dir():
                 found[OUT_OF_FOLD] = load_scores(path, OUT_OF_FOLD)
-            labels = tables.class_labels(data_dir / first, found[first].classes)
-            made = {"made": provenance(path, data_dir), "now": git_commit(), "path": path}
-            content = render("results.txt.j2", found=found, labels=labels, **made, **known)
-            _write(path / "results.txt", content)
+            known["labels"] = tables.class_labels(data_dir / first, found[first].classes)
+            _write(path / "results.txt", found=found, made=provenance(path, data_dir), path=path, **known)
 
-    known |= {"corpus": data_dir.name, "data_dir": data_dir, "by_set": by_set, "runs": runs}
-    shown = render("tables.txt.j2", overlap_line=overlap_line, **known)
     tests = {name: list(test_families(scored)) for name, scored in by_set.items()}
+    known |= {"data_dir": data_dir, "by_set": by_set, "runs": runs, "tests": tests}
     out = exp.with_name(f"{exp.name}_summary")
-    _write(out / "tables.txt", shown)
-    text = render("summary.txt.j2", shown=shown, slip=paper.SLIP, tests=tests, **known)
-    _write(out / "results.txt", text)
+    known["shown"] = _write(out / "tables.txt", **known)
+    _write(out / "results.txt", "summary.txt", **known)
     rows = [row for name, scored in by_set.items() for row in tables.flat_rows(scored, name)]
-    pairs = [{"set": name, **pair} for name, found in tests.items() for pair in found]
-    for file, lines in (("results.csv", rows), ("mcnemar.csv", pairs)):
-        tables.write_csv(out / file, lines[0] if lines else [], (row.values() for row in lines))
-    summary = {"corpus": data_dir.name, "accuracies": rows, "mcnemar": pairs, "text": shown.split("\n")}
-    atomic.write_json(out / "results.json", summary)
+    atomic.write_json(out / "results.json", {"accuracies": rows, "mcnemar": tests})
 
 
-def write_page(
-    by_set: Mapping[str, Sequence[Run]], data_dir: Path, figures: Path, errors: object, out: Path
-) -> None:
+def write_page(by_set: Mapping[str, Sequence[Run]], data_dir: Path, figures: Path, out: Path) -> None:
     """Write ``out``/index.html about experiments by test set, the paper's first, and their figures."""
-
-    def read(path: Path) -> str:
-        return base64.b64encode(path.read_bytes()).decode("ascii")
-
-    def links(run: Run) -> list[tuple[Path, str]]:
-        files = [run.path / "results.txt", *sorted(run.path.glob("log/*.log"))]
-        return [(path, quote(f"../{path.relative_to(out.parent)}")) for path in files if path.is_file()]
-
     (test_set, runs), *others = by_set.items()
-    content = {"corpus": data_dir.name, "data_dir": data_dir, "test_set": test_set, "runs": runs}
-    content |= {"others": others, "figures": figures, "errors": errors, "slip": paper.SLIP}
-    content["sets"] = [name for name in ("train", *by_set) if (data_dir / name).is_dir()]
-    functions = [read, links, test_families, overlap_line, provenance]
-    content |= {"commit": git_commit(), "tables": tables, **{f.__name__: f for f in functions}}
-    _write(out / "index.html", render("page.html.j2", **content), end="")
+    sets = [name for name in ("train", *by_set) if (data_dir / name).is_dir()]
+    known = {"data_dir": data_dir, "test_set": test_set, "runs": runs, "others": others, "sets": sets}
+    _write(out / "index.html", "page.html", figures=figures, page=out, **known)
 
 
-def _write(path: Path, text: str, end: str = "\n") -> None:
+def _write(path: Path, template: str = "", /, **content: Any) -> str:
+    """Write what a template of this folder makes of ``content``, which it escapes if it is HTML."""
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    environment = jinja2.Environment(loader=loader, autoescape=jinja2.select_autoescape(("html.j2",)))
+    for function in (links, read_base64, test_families, overlap_line, provenance, git_commit):
+        environment.globals[function.__name__] = function
+    environment.globals |= {"tables": tables, "slip": paper.SLIP}
+    text = environment.get_template(f"{template or path.name}.j2").render(content)
     with atomic.replacing(path) as file:
-        file.write(text + end)
+        file.write(f"{text}\n")
+    return text

@@ -1,11 +1,9 @@
-"""Tables, made once: text for results.txt, HTML in the page's template, flat rows for CSV and JSON."""
+"""Tables, made once: text for results.txt, HTML in the page's template, rows for JSON."""
 
-import csv
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
@@ -16,7 +14,6 @@ from local.report.experiments import EXPLANATIONS, OURS, Run
 from steps.scoring.reference import read_reference
 from steps.scoring.scores import Measure, Scores
 from steps.scoring.significance import expected_calibration_error, reliability
-from utils import atomic
 from utils import tables as text_tables
 from utils.cli import UserError
 
@@ -35,18 +32,16 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     text: str = ""  # what to know before reading it
-    left: int = 1  # columns, from the first, that are flush left
-    paper: range = range(0)  # columns of the paper's figures
+    paper: int = 0  # columns of the paper's figures, behind the first
 
     @property
     def flush(self) -> list[bool]:
         """Tell for each column whether it is flush left: names and sentences are, numbers are not."""
-        words = [any(row[c][:1].isalpha() and len(row[c]) > 12 for row in self.rows)
-                 for c in range(len(self.columns))]  # fmt: skip
-        return [c < self.left or word for c, word in enumerate(words)]
+        words = [any(text[:1].isalpha() for text in column) for column in zip(*self.rows, strict=True)]
+        return [True, *words[1:]] if words else [True] * len(self.columns)
 
     def lines(self) -> list[str]:
-        """Lay the table out as text, without trailing blanks; a bar stands before the paper's figures."""
+        """Lay the table out as text, without trailing blanks; a bar stands behind the paper's figures."""
         cells = [self.columns, *self.rows]
         widths = [max(map(disp_len, column)) for column in zip(*cells, strict=True)]  # 音 takes two
         body = []
@@ -56,16 +51,10 @@ class Table:
                 blank = " " * (width - disp_len(text))
                 parts.append(text + blank if flush else blank + text)
             if self.paper:
-                parts.insert(self.paper.start, "|")
+                parts.insert(1 + self.paper, "|")
             body.append("  ".join(parts).rstrip())
         rule = "-" * max(map(disp_len, body))
         return [self.title, *([self.text] if self.text else []), "", body[0], rule, *body[1:]]
-
-    def paper_first(self) -> "Table":
-        """Return the table with the paper's figures behind the name, before ours."""
-        order = [0, *self.paper, *(c for c in range(1, len(self.columns)) if c not in self.paper)]
-        columns, *rows = [tuple(row[c] for c in order) for row in (self.columns, *self.rows)]
-        return replace(self, columns=columns, rows=rows, paper=range(1, 1 + len(self.paper)))
 
 
 def percent(value: float | None) -> str:
@@ -79,15 +68,15 @@ def _how(runs: Sequence[Run]) -> str:
 
 
 def _row(label: str, run: Run | None, ours: Sequence[str], model: str, papers: Sequence[str]) -> list[str]:
-    """Return our measures and the paper's of its row ``model``, which may be none."""
+    """Return the paper's measures of its row ``model``, which may be none, and ours."""
+    figures = [percent(paper.ACCURACIES.get(model, {}).get(name)) for name in papers]
     cells = [run.cell(name) if run else "-" for name in ours]
-    figures = [percent(paper.accuracy(model, name)) for name in papers]
-    return [label, *cells, *figures, paper.network(model) or "-"]
+    return [label, *figures, paper.NETWORKS.get(model, "-"), *cells]
 
 
 def _with_paper(title: str, ours: Sequence[str], papers: Sequence[str], rows: list, text: str = "") -> Table:
-    columns = ["model", *ours, *(f"paper {name.removesuffix('_acc')}" for name in papers), "paper's network"]
-    return Table(title, columns, rows, text, paper=range(1 + len(ours), len(columns)))
+    columns = ["model", *(f"paper {name.removesuffix('_acc')}" for name in papers), "paper's network", *ours]
+    return Table(title, columns, rows, text, paper=len(papers) + 1)
 
 
 def table2(runs: Sequence[Run]) -> Table:
@@ -108,17 +97,16 @@ def table4(runs: Sequence[Run]) -> Table:
 
     ours = [run for run in runs if run.model == OURS[0][0]] + [run for run in runs if run.kind == "LSTM"]
     rows = [row(run.label, run, run.model) for run in ours]
-    for name, (label, _) in paper.SYSTEMS.items():
+    for name, authors in paper.SYSTEMS.items():
         known = by_name.get(name)
-        rows.append(row(label if known else f"{label}, quoted", known, name))
+        rows.append(row(f"{name} ({authors}){'' if known else ', quoted'}", known, name))
         variants = [variant for variant in VARIANTS if known and known.repeated(variant)]
         rows += [row(f"  {name}, {EXPLANATIONS[variant]}", known, "", variant) for variant in variants]
     for run in runs:
         if run not in ours and run.model not in paper.SYSTEMS and (not run.kind or run.repeated("LSeg_acc")):
             rows.append(row(run.label, run, "", "ScSeg_acc" if run.repeated("ScSeg_acc") else "Seg_acc"))
-    title = (
-        f"Table 4. One answer a track (Seg), SVM on f_lstm (LSeg) and on f_fusion (FSeg) (%, {_how(runs)})"
-    )
+    how = f"(%, {_how(runs)})"
+    title = f"Table 4. One answer a track (Seg), SVM on f_lstm (LSeg) and on f_fusion (FSeg) {how}"
     text = "Quoted: the paper's figure alone. Rows without figures of the paper are this recipe's own."
     if len(further) > 2:
         text += " cf: the SVM was trained on out-of-fold posteriors (--post-crossfit)."
@@ -145,8 +133,10 @@ def table1(data_dir: Path, sets: Sequence[str]) -> Table:
     """Return Table 1, the corpus: tracks and hours of each set, by class and in total."""
     references = [read_reference(data_dir / part) for part in sets]
     classes = references[0].classes
+    columns = ["class", "paper train", "hours", "paper test", "hours"]
     rows = [[label] for label in [*class_labels(data_dir / sets[0], classes), "total"]]
-    columns = ["class"]
+    for name, row in zip([*classes, "total"], rows, strict=True):
+        row += [percent(x) if isinstance(x, float) else str(x) for x in paper.TABLE1.get(name, "----")]
     for part, reference in zip(sets, references, strict=True):
         path = data_dir / part / "utt2dur"
         seconds = text_tables.read_table(path) if path.is_file() else {}
@@ -155,12 +145,7 @@ def table1(data_dir: Path, sets: Sequence[str]) -> Table:
             hours = sum(float(seconds[utt]) for utt in utts) / 3600 if seconds else None
             row += [str(len(utts)), percent(hours)]
         columns += [part, "hours"]
-    for name, row in zip([*classes, "total"], rows, strict=True):
-        known = paper.TABLE1.get(name, ("-",) * 4)
-        row += [percent(x) if isinstance(x, float) else str(x) for x in known]
-    papers = ["paper train", "hours", "paper test", "hours"]
-    paper_columns = range(len(columns), len(columns) + len(papers))
-    return Table("Table 1. The corpus, and the paper's", columns + papers, rows, paper=paper_columns)
+    return Table("Table 1. The corpus, and the paper's", columns, rows, paper=4)
 
 
 def all_accuracies(runs: Sequence[Run]) -> Table:
@@ -174,7 +159,7 @@ def all_accuracies(runs: Sequence[Run]) -> Table:
             cells = [percent(item.percent), counts, *intervals, percent(item.balanced)]
             rows.append([run.path.name, name, *cells, EXPLANATIONS.get(name, "")])
     columns = ("experiment", "measure", "%", "counts", "Wilson 95 %", "by track 95 %", "balanced", "how")
-    return Table("All accuracies of the first seed", columns, rows, left=2)
+    return Table("All accuracies of the first seed", columns, rows)
 
 
 def mcnemar_table(tests: Sequence[dict[str, Any]]) -> Table:
@@ -187,7 +172,7 @@ def mcnemar_table(tests: Sequence[dict[str, Any]]) -> Table:
         "A pair that does not differ is not thereby equal."
     )
     columns = ("family", "A", "B", "A right", "B right", "only A", "only B", "p", "p Holm")
-    return Table(title, columns, rows, text, left=3)
+    return Table(title, columns, rows, text)
 
 
 def class_table(scores: Scores, labels: Sequence[str]) -> Table:
@@ -224,32 +209,26 @@ def calibration_tables(scores: Scores) -> list[Table]:
 def extra_tables(folder: Path) -> list[Table]:
     """Read the tables (title, text, columns, rows) that an experiment or a corpus brings with it, if any."""
     path = folder / EXTRA_TABLES
-    found: list[Table] = []
     try:
-        for item in json.loads(path.read_text(encoding="utf-8")) if path.is_file() else ():
-            columns, *rows = [list(map(str, cells)) for cells in (item["columns"], *item["rows"])]
-            found.append(Table(str(item["title"]), columns, rows, str(item.get("text", ""))))
-            found[-1].lines()
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        return [Table(**item) for item in json.loads(path.read_bytes())] if path.is_file() else []
+    except (ValueError, TypeError) as error:
         raise UserError(f"{path}: not a list of tables ({error}); run what writes it again") from error
-    return found
 
 
 def caveats(runs: Sequence[Run], corpus: str) -> list[str]:
     """Return what a reader must know before comparing our columns with the paper's."""
-    total = len(runs[0].scores.tracks.utts)
+    total, name = len(runs[0].scores.tracks.utts), corpus.removesuffix("_folds")
     lines = []
-    if corpus.endswith("_folds"):
+    if name != corpus:
         lines.append("The paper divides its corpus once; its figures are not of a cross-validation.")
-        corpus = corpus.removesuffix("_folds")
-    if corpus != paper.CORPUS:
+    if name != paper.CORPUS:
         lines.append(
             f"The paper's figures are for another corpus ({paper.CORPUS_NAME}, {paper.NUM_TEST} test tracks) "
-            f"than {corpus} ({total}): they stand here for the layout, not for comparison."
+            f"than {name} ({total}): they stand here for the layout, not for comparison."
         )
     elif total != paper.NUM_TEST:
         lines.append(f"The paper tests on {paper.NUM_TEST} tracks, this is on {total}.")
-    if any(run.kind and run.dims != (paper.network(run.model) or run.dims) for run in runs):
+    if any(run.kind and run.dims != paper.NETWORKS.get(run.model, run.dims) for run in runs):
         lines.append(
             "Networks of other dimensions than the paper's stand in the row of the one they replace."
         )
@@ -257,25 +236,14 @@ def caveats(runs: Sequence[Run], corpus: str) -> list[str]:
 
 
 def flat_rows(runs: Sequence[Run], test_set: str) -> list[dict[str, Any]]:
-    """Return a row for each experiment and accuracy, for CSV and JSON: numbers are of all seeds' mean."""
-    names = ("set", "model", "experiment", "measure", "seeds", "percent", "sd", "correct", "total", "low95")
-    rows = []
-    for run in runs:
-        for name, first in run.scores.measures.items():
-            if found := run.repeated(name):
-                percents = [item.percent for item in found]
-                deviation = stdev(percents) if len(found) > 1 else None
-                row = [test_set, run.label, run.path.name, name, len(found), fmean(percents), deviation]
-                row += [first.correct, first.total, *first.wilson, fmean(item.balanced for item in found)]
-                row.append(paper.accuracy(run.model, name) if test_set == "test" else None)
-                rows.append(dict(zip((*names, "high95", "balanced", "paper"), row, strict=True)))
-    return rows
-
-
-def write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    """Write a table; floats keep six significant digits, None is empty."""
-    with atomic.replacing(path) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        for row in rows:
-            writer.writerow([f"{cell:.6g}" if isinstance(cell, float) else cell for cell in row])
+    """Return every accuracy of every experiment for JSON; counts and interval are those of the first seed."""
+    return [
+        {
+            **{"set": test_set, "model": run.label, "experiment": run.path.name, "measure": name},
+            **{"correct": first.correct, "total": first.total, "wilson95": first.wilson},
+            **{"percent": first.percent, "balanced": first.balanced},
+            "percent_by_seed": [item.percent for item in run.repeated(name)],
+        }
+        for run in runs
+        for name, first in run.scores.measures.items()
+    ]

@@ -41,16 +41,14 @@ class Reference:
         missing = set(self.genre)
         for utt, value in entries:
             if utt not in self.genre:
-                raise UserError(
-                    f"{source}: utterance '{utt}' is not in {self.path}/utt2genre ({len(self.genre)} "
-                    "utterances); are the archive and the data directory of the same set?"
-                )
+                where = f"{self.path}/utt2genre; are the archive and the data directory of the same set?"
+                raise UserError(f"{source}: utterance '{utt}' is not in {where}")
             missing.discard(utt)
             yield utt, value
         if missing:
+            count = f"{len(missing)} of {len(self.genre)} utterances lack; run the stage before again"
             raise UserError(
-                f"{source}: utterance '{min(missing)}' of {self.path}/utt2genre is missing: expected "
-                f"{len(self.genre)} utterances, {len(missing)} lack; run the stage before again"
+                f"{source}: utterance '{min(missing)}' of {self.path}/utt2genre is missing: {count}"
             )
 
 

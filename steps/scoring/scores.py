@@ -69,8 +69,8 @@ class Measure:
     name: str
     confusion: np.ndarray
     extra: dict[str, Any] = field(default_factory=dict)
-    """``by_track``: a second 95 % interval, that takes tracks as the trials; ``ties``: tracks without a
-    clear majority; ``folds``: percent in each fold of a cross-validation; ``notes``: how it was made."""
+    """``by_track``: a second 95 % interval, that takes tracks as the trials; ``folds``: percent in each fold
+    of a cross-validation; ``notes``: how it was made."""
     tracks: Predictions | None = None  # behind the counts, unless they are of frames
 
     def __post_init__(self) -> None:
@@ -84,18 +84,18 @@ class Measure:
         low, high = wilson(self.correct, self.total)
         return 100.0 * low, 100.0 * high
 
-    def counts(self) -> str:
-        """Return how the greppable line of results.txt begins."""
-        return f"%{self.name} {self.percent:.2f} [ {self.correct} / {self.total} ]"
-
     def line(self) -> str:
         """Return the greppable line of results.txt."""
-        low, high = self.wilson
-        by_track, folds, ties = (self.extra.get(name) for name in ("by_track", "folds", "ties"))
-        text = f"{self.counts()} Wilson95 [ {low:.2f} {high:.2f} ]"
-        text += " by_track95 [ {:.2f} {:.2f} ]".format(*by_track) if by_track else ""
-        text += f" balanced {self.balanced:.2f}{'' if ties is None else f' ties {ties}'}"
-        return text + (f" folds {fmean(folds):.2f} ± {stdev(folds):.2f}" if folds else "")
+        text = f"%{self.name} {self.percent:.2f} [ {self.correct} / {self.total} ]"
+        text += " Wilson95 [ {:.2f} {:.2f} ]".format(*self.wilson)
+        text += (
+            " by_track95 [ {:.2f} {:.2f} ]".format(*self.extra["by_track"])
+            if "by_track" in self.extra
+            else ""
+        )
+        folds = self.extra.get("folds")
+        spread = f" folds {fmean(folds):.2f} ± {stdev(folds):.2f}" if folds else ""
+        return f"{text} balanced {self.balanced:.2f}{spread}"
 
 
 def write_predictions(path: Path, table: Predictions) -> None:
@@ -156,7 +156,7 @@ def write_scores(folder: Path, measures: Sequence[Measure]) -> None:
             write_predictions(folder / f"predictions_{m.name}.tsv", m.tracks)
         found = {"name": m.name, "correct": m.correct, "extra": m.extra}
         content.append({**found, "confusion": m.confusion.tolist()})
-        cli.log(m.counts())
+        cli.log(f"{m.name} {m.percent:.2f} [ {m.correct} / {m.total} ]")
     classes = Scores({m.name: m for m in measures}).classes
     atomic.write_json(folder / ACCURACY, {"classes": classes, "measures": content})
 
@@ -178,32 +178,27 @@ def write_decisions(
     write_scores(folder, measures)
 
 
-def _read_measures(path: Path) -> tuple[tuple[str, ...], list[Measure]]:
-    try:
-        content = json.loads(tables.read_text(path, "the accuracies", "run the stage before"))
-        classes = tuple(map(str, content["classes"]))
-        measures = []
-        for item in content["measures"]:
-            confusion = np.array(item["confusion"], dtype=np.int64).reshape((len(classes),) * 2)
-            measures.append(Measure(str(item["name"]), confusion, dict(item["extra"])))
-    except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
-        raise UserError(f"{path}: not a file of accuracies ({error}); run what writes it again") from error
-    return classes, measures
-
-
 def read_scores(*folders: Path) -> Scores:
-    """Read what was scored in some folders; UserError unless it is of the same tracks, classes and run."""
+    """Read what was scored in some folders; UserError unless it is of the same tracks and classes."""
     scores = Scores({})
     for folder in folders:
-        classes, found = _read_measures(folder / ACCURACY)
+        path = folder / ACCURACY
+        try:
+            content = json.loads(tables.read_text(path, "the accuracies", "run the stage before"))
+            classes = tuple(map(str, content["classes"]))
+            found = [
+                Measure(item["name"], np.reshape(item["confusion"], (len(classes),) * 2), item["extra"])
+                for item in content["measures"]
+            ]
+        except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
+            raise UserError(
+                f"{path}: not a file of accuracies ({error}); run what writes it again"
+            ) from error
         for measure in found:
             scores.measures[measure.name] = measure
             file = folder / f"predictions_{measure.name}.tsv"
-            if len(found) > 1 and not file.is_file():
-                continue  # of frames
-            measure.tracks = table = read_predictions(file)
-            if table.classes != classes or not table.same_tracks(scores.tracks):
-                raise UserError(f"{file}: not of the tracks and classes of the others there; score again")
-            if not np.array_equal(table.measure("").confusion, measure.confusion):
-                raise UserError(f"{file}: does not agree with {ACCURACY} beside it; score again")
+            if len(found) == 1 or file.is_file():  # else it is of frames
+                measure.tracks = read_predictions(file)
+                if not measure.tracks.same_tracks(scores.tracks):
+                    raise UserError(f"{file}: not of the tracks and classes of the others there; score again")
     return scores

@@ -1,6 +1,6 @@
 """From frames and frame posteriors of a track to votes and segment features (the paper, equations 10-14)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -34,7 +34,6 @@ class TrackVote(NamedTuple):
     mean_posterior: np.ndarray  # mean posterior of each class, float64 of shape (C,)
     mean_log_posterior: np.ndarray  # mean natural logarithm of the floored posteriors, float64 of shape (C,)
     majority: int  # class of the majority vote
-    tie: bool  # whether several classes had the most frames
 
     @property
     def shares(self) -> np.ndarray:
@@ -52,35 +51,25 @@ def vote(post: np.ndarray) -> TrackVote:
     mean = mean_frame(post)
     logs = mapped.sums(post, lambda block: np.log(np.maximum(block.astype(np.float64), LOG_FLOOR)))
     best = np.flatnonzero(counts == counts.max())
-    return TrackVote(counts, mean, logs / len(post), int(best[np.argmax(mean[best])]), len(best) > 1)
+    return TrackVote(counts, mean, logs / len(post), int(best[np.argmax(mean[best])]))
 
 
 def check_posteriors(utt: str, post: np.ndarray, num_classes: int, source: str) -> None:
-    """Refuse posteriors of a wrong shape, with NaN, or that are no distributions (within 1 %)."""
+    """Refuse posteriors of a wrong shape, or that are no distributions (within 1 %)."""
     where = f"{source}: utterance '{utt}'"
-    if not len(post):
-        raise UserError(f"{where} has no frames")
-    if post.shape[1] != num_classes:
-        raise UserError(f"{where}: expected posteriors of {num_classes} classes, got {post.shape[1]} columns")
-    if len(bad := np.flatnonzero(~np.isfinite(post).all(axis=1))):
-        raise UserError(f"{where}: frame {bad[0]} is not finite; the network has diverged")
-    sums = post.sum(axis=1, dtype=np.float64)
-    if len(bad := np.flatnonzero((np.abs(sums - 1.0) > 0.01) | (post.min(axis=1) < -1e-3))):
+    if not len(post) or post.shape[1] != num_classes:
+        got = f"{len(post)} frames of {post.shape[1]}"
+        raise UserError(f"{where}: expected frames with posteriors of {num_classes} classes, got {got}")
+    sums, least = post.sum(axis=1, dtype=np.float64), post.min(axis=1)
+    if len(bad := np.flatnonzero(~((np.abs(sums - 1.0) <= 0.01) & (least >= -1e-3)))):  # of NaN, too
         raise UserError(
             f"{where}: frame {bad[0]} is not a distribution: expected posteriors that sum to 1, got a sum of "
-            f"{sums[bad[0]]:.4g} (log posteriors or activations before the softmax?)"
+            f"{sums[bad[0]]:.4g} (a network that diverged, log posteriors, activations before the softmax?)"
         )
 
 
-def read_posteriors(
-    reference: Reference, rspecifier: str, num_frames: Mapping[str, int] | None = None
-) -> Iterator[tuple[str, np.ndarray]]:
+def read_posteriors(reference: Reference, rspecifier: str) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the posteriors (num_frames, C) of exactly the reference's tracks, checked."""
     for utt, post in reference.exactly(archive.read_matrices(rspecifier), rspecifier):
         check_posteriors(utt, post, len(reference.classes), rspecifier)
-        if num_frames and len(post) != num_frames[utt]:
-            raise UserError(
-                f"{rspecifier}: utterance '{utt}': expected {num_frames[utt]} frames (utt2num_frames), got "
-                f"{len(post)}; features and posteriors are of different runs, run the forward pass again"
-            )
         yield utt, post

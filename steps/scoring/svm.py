@@ -123,8 +123,7 @@ def make_folds(
     """Split the training tracks for cross-validation, stratified and with every artist on one side.
 
     Returns also whether artists are kept apart, of which there is no telling where every track stands as an
-    artist of its own. They are not, with a warning, where a class has a single artist: a fold would then have
-    nothing to learn it from.
+    artist of its own. They are not where a class has a single one: a fold would have nothing to learn from.
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
@@ -134,12 +133,9 @@ def make_folds(
     if num_folds < 2:
         raise cli.UserError(f"expected at least 2 folds and 2 tracks of a class, got {num_folds}")
     grouped = least > 1
-    if not grouped:
-        why = "one artist: cross-validation is stratified but does not keep artists apart"
-        cli.warn(f"class '{classes[few]}' has {why}")
-    elif least < num_folds:
-        why = f"fewer than {num_folds} folds: some held-out parts lack it"
-        cli.warn(f"class '{classes[few]}' has {least} artists, {why}")
+    if least < num_folds:
+        why = "some held-out parts lack it" if grouped else "cross-validation does not keep artists apart"
+        cli.warn(f"class '{classes[few]}' has {least} artist{'s' * grouped} for {num_folds} folds: {why}")
     splitter = StratifiedGroupKFold if grouped else StratifiedKFold
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")

@@ -42,10 +42,10 @@ def with_one(entries: list[tuple[str, bytes]], data: bytes) -> bytes:
 POSTERIORS = [
     (name, said, with_one(POST, data))
     for name, said, data in (
-        ("nan", r"'u03': frame 2 is not finite", altered(2, 1, np.nan)),
+        ("nan", r"'u03': frame 2 is not a distribution: .* got a sum of nan", altered(2, 1, np.nan)),
         ("logarithms", r"'u03': frame 0 is not a distribution", matrix(np.log(posteriors()))),
-        ("no_frames", r"'u03' has no frames", matrix(np.zeros((0, 3)))),
-        ("too_few_classes", r"'u03': expected posteriors of 3|'u03' has 8 values", matrix(posteriors(4, 2))),
+        ("no_frames", r"'u03': expected frames .* of 3 classes, got 0 frames", matrix(np.zeros((0, 3)))),
+        ("too_few_classes", r"'u03': .*of 3 classes, got 4 frames of 2", matrix(posteriors(4, 2))),
     )
 ]
 CASES = cases(VOTE, *POSTERIORS, file="p.ark", base=FILES)
@@ -67,12 +67,6 @@ CASES += cases(
     ("label_unknown", r"'u04' has class 'z', expected", {"d/utt2genre": LABELS.replace("u04 b", "u04 z")}),
     ("unlabelled", r"'u04' is not in d/utt2genre", FEW),
     ("utterance_missing", r"'u99' of d/utt2genre is missing", MORE),
-    (
-        "frames_power",
-        r"utt2num_frames:5: 'u04': expected an integer of at least 1, got '²'",
-        {"d/utt2num_frames": FRAMES.replace("u04 4", "u04 ²")},
-    ),
-    ("frames_differ", "'u04': expected 5 .*, got 4", {"d/utt2num_frames": FRAMES.replace("u04 4", "u04 5")}),
     base=FILES,
 )
 HUGE = {"d/utt2num_frames": FRAMES.replace("u04 4", f"u04 {10**12}")}
@@ -81,13 +75,13 @@ CASES += cases(
     ("speaker", "'u04' of d/utt2genre is missing", {"d/utt2spk": SPEAKERS.replace("u04 s2\n", "")}, TRAIN),
     (
         "fusion_lengths",
-        "got 5 of 'u00' in .* and 4 of 'u00'",
+        "got 5 of 'u00' and 4 of 'u00'",
         {"f.ark": ark(("u00", matrix(rows(5))))},
         FUSION,
     ),
     (
         "fusion_missing",
-        r"got 0 of '' in .* and 4 of 'u01' in ark:p",
+        r"got 0 of '' and 4 of 'u01'",
         {"f.ark": ark(("u00", matrix(rows())))},
         FUSION,
     ),

@@ -95,11 +95,8 @@ class TestFolds:
         assert done.stdout.endswith(shown) and "Traceback" not in done.stderr
         for text in ("2-fold cross-validation", "mean ± sd", "not of a cross-validation", "than gtzan (40)"):
             assert text in shown
-        with (folder / "exp/gtzan_folds_summary/results.csv").open() as file:
-            assert {row["experiment"] for row in csv.DictReader(file)} == {
-                "gtzan_folds_dnn1",
-                "gtzan_folds_sc",
-            }
+        found = json.loads((folder / "exp/gtzan_folds_summary/results.json").read_text())["accuracies"]
+        assert {row["experiment"] for row in found} == {"gtzan_folds_dnn1", "gtzan_folds_sc"}
         table = json.loads((folder / "data/gtzan_folds/tables.json").read_text())[0]
         assert table["columns"][2:4] == ["fold 1", "fold 2"]
         page = (folder / "exp/gtzan_folds_report/index.html").read_text()
@@ -157,12 +154,11 @@ class TestSecondTestSet:
         assert "The paper tests on 729 tracks, this is on 6." in done.stdout
         assert "Artist overlap: unknown: the archive replaced the artists of development" in done.stdout
         assert "12 of 12 evaluation tracks are by them" in done.stdout
-        with (folder / "exp/ismir04_summary/results.csv").open() as file:
-            table = list(csv.DictReader(file))
+        table = json.loads((folder / "exp/ismir04_summary/results.json").read_text())["accuracies"]
         (row,) = [row for row in table if row["set"] == "evaluation" and row["measure"] == "Seg_acc"]
         right, total = accuracies(folder / "exp/ismir04_dnn1/results.txt")["evaluation_Seg_acc"]
-        assert (int(row["correct"]), int(row["total"])) == (right, total) and row["paper"] == ""
-        assert {row["total"] for row in table if row["set"] == "test"} == {"6", str(6 * 27)}
+        assert (row["correct"], row["total"]) == (right, total)
+        assert {row["total"] for row in table if row["set"] == "test"} == {6, 6 * 27}
         page = (folder / "exp/ismir04_report/index.html").read_text()
         assert '<section id="set-evaluation"><h2>Test set evaluation</h2>' in page
         assert 'href="#set-evaluation"' in page
