@@ -159,7 +159,6 @@ def pass_end(
     given = (hidden.bias, last.weight, last.bias, targets, weights, h, *last.end, xent.sums)
     numbers = (*h.shape, last.output_dim, xent.by_target, xent.floor, rate * last.coef, rate * last.bias_coef)
     library.network_end(torch.get_num_threads(), *numbers, *(part.data_ptr() for part in given))
-    xent.added()
     if not plain:
         last.weight_grad, last.bias_grad = grads
         last.update(Signal(h, y, diff), options)

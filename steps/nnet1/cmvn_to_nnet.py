@@ -22,11 +22,9 @@ def main(argv: list[str] | None = None) -> int:
     add("--std-dev", type=cli.finite_float, default=1.0, help="standard deviation of the output")
     add("--var-floor", type=cli.finite_float, default=1e-10, help="smallest variance")
     add("--learn-rate-coef", type=cli.finite_float, default=0.0, help="of both components")
-    add("--generation", choices=("2014", "modern"), default="modern", help="layout")
     add_standard_options(parser)
     options = parser.parse_args(argv)
-    names = ("generation", "std_dev", "var_floor", "learn_rate_coef")
-    given = {name: getattr(options, name) for name in names}
+    given = {name: getattr(options, name) for name in ("std_dev", "var_floor", "learn_rate_coef")}
     network = stats_to_network(archive.read_matrix_file(options.stats_in), **given)
     write_network(network, options.nnet_out, options.binary)
     cli.log(f"Written cmvn in 'nnet1' model to: {options.nnet_out}")

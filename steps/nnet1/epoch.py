@@ -2,16 +2,16 @@
 
 import ctypes
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import torch
 
 from steps.nnet1.feeds import Feed, open_feed
-from steps.nnet1.inputs import Counts, TrainingData
+from steps.nnet1.inputs import TrainingData
 from steps.nnet1.loss import REPORT_FRAMES, Xent
-from steps.nnet1.minibatches import Frames, Minibatch, Streams
+from steps.nnet1.minibatches import Frames, Streams
 from steps.nnet1.net import Net
 from steps.nnet1.options import TrainOptions
 from steps.recorded import Recorded, own_stream
@@ -23,13 +23,12 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 @dataclass
 class EpochResult:
-    """Loss and counts of a pass, its frames, and how long it took: all of it, and reading."""
+    """Loss of a pass, its frames, and how many seconds it took: all of it, and waiting for minibatches."""
 
     xent: Xent
-    counts: Counts
-    seconds: float
-    frames: int
-    reading: float
+    frames: int = 0
+    seconds: float = 0.0
+    waiting: float = 0.0
 
 
 def run(
@@ -47,18 +46,39 @@ def run(
     ``where`` begins messages and errors; ``watch`` is called after each minibatch with the frames and the
     average loss so far. UserError if the network cannot be trained so, or the loss is none or no number.
     """
+    started = ready = time.monotonic()
+    _keep_memory()
     if isinstance(how, Frames) and net.lstms:
         raise UserError("a network with an LSTM is trained by nnet_train_lstm_streams.py, not frame by frame")
-    _keep_memory()
+    if options is not None:
+        net.check_trainable()
+    for layer in net.layers:
+        layer.reset()
     for lstm in net.lstms:
         lstm.start_utterance()
     feed = open_feed(data, how, net.device, training=options is not None)
-    result = over(net, data, feed, options, where=where, report_frames=report_frames, watch=watch)
-    if result.counts.done < how.num_stream:
-        cli.warn(
-            f"{where}: {result.counts.done} utterances for {how.num_stream} streams; "
-            "the streams without one ran on frames of weight 0"
-        )
+    xent = Xent(net.network.output_dim, net.network.generation, report_frames, net.device, where)
+    update: Callable[[], None] = partial(one_update, net, xent, feed, options)
+    if net.device.type == "cuda":
+        update = Recorded(update, "Updates on the GPU")
+    result = EpochResult(xent)
+    with torch.no_grad(), own_stream(net.device):
+        for frames in feed:
+            result.waiting += time.monotonic() - ready
+            update()
+            result.frames += frames
+            xent.note(frames)
+            if watch is not None:
+                watch(result.frames, xent.avg_loss)
+            ready = time.monotonic()
+        xent.read()
+    result.seconds = time.monotonic() - started
+    if xent.num_frames == 0:
+        text = "not one minibatch of frames with targets; give a smaller --minibatch-size, or more data."
+        raise UserError(f"{where}: {text} {data.counted()}")
+    if (done := data.counts["done"]) < how.num_stream:
+        text = "the streams without one ran on frames of weight 0"
+        cli.warn(f"{where}: {done} utterances for {how.num_stream} streams; {text}")
     return result
 
 
@@ -78,42 +98,3 @@ def one_update(net: Net, xent: Xent, feed: Feed, options: TrainOptions | None) -
         xent.eval(net.propagate(feats), targets, weights)
     else:
         net.train((feats, targets, weights), xent, options)
-
-
-def over(
-    net: Net,
-    data: TrainingData,
-    batches: Iterable[Minibatch] | Feed,
-    options: TrainOptions | None,
-    *,
-    where: str = "training",
-    report_frames: int = REPORT_FRAMES,
-    watch: Callable[[int, float], None] | None = None,
-) -> EpochResult:
-    """Go through minibatches that were made of the data; see :func:`run`."""
-    started = time.monotonic()
-    if options is not None:
-        net.check_trainable()
-        net.reset_momentum()
-    xent = Xent(net.network.output_dim, net.network.generation, report_frames, net.device)
-    feed = batches if isinstance(batches, Feed) else Feed(batches, net.device)
-    update: Callable[[], None] = partial(one_update, net, xent, feed, options)
-    if net.device.type == "cuda":
-        update = Recorded(update, "Updates on the GPU")
-    frames = 0
-    with torch.no_grad(), own_stream(net.device):
-        for number in feed:
-            update()
-            frames += number
-            if xent.note(number):
-                xent.check_finite(where)
-            if watch is not None:
-                watch(frames, xent.avg_loss)
-        xent.read()
-        xent.check_finite(where)
-    if xent.num_frames == 0:
-        raise UserError(
-            f"{where}: not one minibatch of frames with targets; give a smaller --minibatch-size, "
-            f"or more data. {data.counts}"
-        )
-    return EpochResult(xent, data.counts, time.monotonic() - started, frames, data.reading)

@@ -1,10 +1,12 @@
 """The networks that normalise features: by global mean and variance, or by whitening within the classes."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
-from steps.nnet1.components import AddShift, AffineTransform, Generation, Network, Rescale
+from steps.nnet1.components import AddShift, AffineTransform, Network, Rescale, check_features
 from utils import cli
 from utils.cli import UserError
 
@@ -15,15 +17,10 @@ def _checked(feats: Features) -> Iterator[tuple[str, np.ndarray]]:
     """Yield in float64 the utterances that have frames; all must be of one width and finite."""
     width = 0
     for utt, matrix in feats:
-        if not len(matrix):
-            cli.warn(f"utterance {utt} has no frames")
-            continue
-        width = width or matrix.shape[1]
-        if matrix.shape[1] != width:
-            raise UserError(f"utterance {utt}: expected {width} columns, got {matrix.shape[1]}")
-        if not (finite := np.isfinite(matrix).all(axis=0)).all():
-            raise UserError(f"utterance {utt}: column {finite.argmin()} holds a value that is not finite")
-        yield utt, matrix.astype(np.float64)
+        if len(matrix):
+            width = width or matrix.shape[1]
+            check_features(utt, matrix, width)
+            yield utt, matrix.astype(np.float64)
     if not width:
         raise UserError("no features to make a transform from: every utterance is missing or empty")
 
@@ -43,7 +40,6 @@ def global_stats(feats: Features) -> np.ndarray:
 def stats_to_network(
     stats: np.ndarray,
     *,
-    generation: Generation = "modern",
     std_dev: float = 1.0,
     var_floor: float = 1e-10,
     learn_rate_coef: float = 0.0,
@@ -52,7 +48,7 @@ def stats_to_network(
 
     As ``cmvn-to-nnet``: mean and variance of the statistics [shape=(2, D + 1)] are rounded to float32,
     ``var = E[x^2] - mean^2``, ``<AddShift>`` by -mean and ``<Rescale>`` by ``std_dev / sqrt(var)``. Variances
-    below ``var_floor`` are raised to it, with a warning; the generation 2014 has no ``learn_rate_coef``.
+    below ``var_floor`` are raised to it, with a warning.
     """
     if stats.ndim != 2 or stats.shape[0] != 2 or stats.shape[1] < 2:
         raise UserError(f"expected CMVN statistics of 2 x (dim + 1), got {' x '.join(map(str, stats.shape))}")
@@ -70,7 +66,7 @@ def stats_to_network(
     scale = (np.float64(std_dev) / np.sqrt(var.astype(np.float64))).astype(np.float32)
     dims = (len(mean), len(mean))
     shift = AddShift(*dims, shift=-mean, learn_rate_coef=learn_rate_coef)
-    return Network([shift, Rescale(*dims, scale=scale, learn_rate_coef=learn_rate_coef)], generation)
+    return Network([shift, Rescale(*dims, scale=scale, learn_rate_coef=learn_rate_coef)])
 
 
 def whitening(feats: Features, classes: Mapping[str, str], shrinkage: float) -> tuple[np.ndarray, np.ndarray]:
@@ -80,18 +76,15 @@ def whitening(feats: Features, classes: Mapping[str, str], shrinkage: float) -> 
     its inverse square root is applied to the centred and standardised frames.
     """
     offset, scatter = np.zeros(0), np.zeros(())
-    sums: dict[str, np.ndarray] = {}
-    counts: dict[str, int] = {}
+    sums: defaultdict[str, Any] = defaultdict(float)
+    counts: Counter[str] = Counter()
     for utt, values in _checked(feats):
-        if utt not in classes:
-            raise UserError(f"utterance {utt} has no class")
         if not offset.size:
             offset = values.mean(axis=0)  # large means would cost digits
         values = values - offset
         scatter = scatter + values.T @ values
-        label = classes[utt]
-        sums[label] = sums.get(label, 0.0) + values.sum(axis=0)
-        counts[label] = counts.get(label, 0) + len(values)
+        sums[classes[utt]] += values.sum(axis=0)
+        counts[classes[utt]] += len(values)
     total = sum(counts.values())
     within = scatter / total
     for label, count in counts.items():

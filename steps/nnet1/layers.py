@@ -54,16 +54,6 @@ def _spliced(x: torch.Tensor, offsets: Sequence[int]) -> torch.Tensor:
     return torch.cat([x[(rows + offset).clamp_(0, len(x) - 1)] for offset in offsets], dim=1)
 
 
-def _unspliced(splice: nn.Splice, at: Signal) -> torch.Tensor:
-    """As in Kaldi, nothing comes back for the rows that stood in beyond the ends."""
-    dx = torch.zeros_like(at.x)
-    for block, offset in zip(at.dy.split(splice.input_dim, dim=1), splice.offsets, strict=True):
-        start, end = max(0, -offset), min(len(dx), len(dx) - offset)
-        if start < end:
-            dx[start + offset : end + offset] += block[start:end]
-    return dx
-
-
 _FORWARD: dict[type, Callable[[Any, torch.Tensor], torch.Tensor]] = {
     nn.Transmit: lambda _, x: x,
     nn.Sigmoid: lambda _, x: torch.sigmoid(x),
@@ -82,7 +72,4 @@ _BACKWARD: dict[type, Callable[[Any, Signal], torch.Tensor]] = {
     nn.Softmax: lambda _, at: at.dy,  # its derivative is left to the loss, y - t
     nn.AddShift: lambda _, at: at.dy,
     nn.Rescale: lambda part, at: at.dy * part.scale,
-    nn.Splice: _unspliced,
-    nn.TimeShift: lambda _, at: torch.zeros_like(at.x),  # as Kaldi's
-    nn.Copy: lambda _, at: torch.zeros_like(at.x),  # as Kaldi's
 }

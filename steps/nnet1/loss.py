@@ -8,7 +8,6 @@ As soon as a block of more than ``report_frames`` is complete (always 360 000 in
 """
 
 import time
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -23,31 +22,28 @@ REPORT_FRAMES = 5 * FRAMES_AN_HOUR
 LOOK_SECONDS = 1.0
 
 
-@dataclass
 class Xent:
-    """Sums of an epoch; :meth:`eval` adds a minibatch and returns its derivative."""
+    """Sums of an epoch; :meth:`eval` adds a minibatch and returns its derivative; ``where`` begins errors."""
 
-    num_classes: int
-    generation: Generation = "modern"
-    report_frames: int = REPORT_FRAMES
-    device: torch.device | str = "cpu"
-    frames: np.ndarray = field(init=False)
-    xent: np.ndarray = field(init=False)
-    entropy: np.ndarray = field(init=False)
-    correct: np.ndarray = field(init=False)
-    progress: list[float] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.sums = torch.zeros(4, self.num_classes, dtype=torch.float64, device=self.device)
-        self._here = self.sums.numpy() if self.sums.is_cpu else np.zeros((4, self.num_classes))
+    def __init__(
+        self,
+        num_classes: int,
+        generation: Generation = "modern",
+        report_frames: int = REPORT_FRAMES,
+        device: torch.device | str = "cpu",
+        where: str = "training",
+    ) -> None:
+        self.sums = torch.zeros(4, num_classes, dtype=torch.float64, device=device)
+        self._here = self.sums.numpy() if self.sums.is_cpu else np.zeros((4, num_classes))
         self.frames, self.xent, self.entropy, self.correct = self._here
-        self._unread, self._behind = 0, not self.sums.is_cpu
-        self._reported = (0.0, 0.0)
-        self.by_target = self.generation == "modern"
+        self.behind = not self.sums.is_cpu
+        self.generation, self.where = generation, where
+        self.by_target = generation == "modern"
         self.floor = FLOOR if self.by_target else 0.0
+        self.report_frames = report_frames if generation == "modern" else FRAMES_AN_HOUR
+        self.progress: list[float] = []
+        self._unread, self._reported = 0, (0.0, 0.0)
         self._started = self._told = self._looked = time.monotonic()
-        if self.generation == "2014":
-            self.report_frames = FRAMES_AN_HOUR
 
     def eval(self, y: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         """Add outputs, targets [rows, classes] and frame weights [rows]; return ``(y - t) w``."""
@@ -64,50 +60,42 @@ class Xent:
             torch.zeros_like(weighted).scatter_(1, best, hit),
         )
         self.sums += torch.stack(terms).sum(dim=1, dtype=torch.float64)
-        self.added()
         return (y - targets).mul_(column)
 
-    def added(self) -> None:
-        """Note that a minibatch was added to the sums."""
-        if not self._behind:
-            self._note_progress()
+    def note(self, frames: int) -> None:
+        """Count a minibatch, and read the sums if it is time.
 
-    def note(self, frames: int) -> bool:
-        """Count a minibatch, and read the sums if it is time; whether they were read.
-
-        It is once a second; a GPU, which works behind, is also waited for where a block may be complete
-        (weights above 1 complete it unnoticed, until then).
+        A GPU, which works behind, is waited for once a second and where a block may be complete (which it is
+        unnoticed, until then, by weights above 1).
         """
-        due = False
-        if self._behind and self.report_frames > 0:
-            self._unread += frames
-            due = self._unread > self.report_frames - (self.num_frames - self._reported[0])
-        if due or time.monotonic() - self._looked > LOOK_SECONDS:
+        self._unread += frames
+        due = 0 < self.report_frames < self._unread + self.num_frames - self._reported[0]
+        if due or not self.behind or time.monotonic() - self._looked > LOOK_SECONDS:
             self.read()
-            return True
-        return False
 
     def read(self) -> None:
-        """Bring the sums of all minibatches so far from the device."""
-        if self._behind:
-            self._here[:] = self.sums.cpu().numpy()
-        self._unread, self._looked = 0, time.monotonic()
-        self._note_progress()
+        """Bring the sums of all minibatches so far from the device; a loss that is no number is a UserError.
 
-    def _note_progress(self) -> None:
-        frames = self.num_frames if self.report_frames > 0 else 0.0
+        The loss of a block that is complete is logged.
+        """
+        self._here[:] = self.sums.cpu().numpy()
+        self._unread, self._looked = 0, time.monotonic()
+        if not np.isfinite(total := float(self.xent.sum())):
+            text = f"the cross-entropy is {total}; use a lower learning rate or check the data"
+            raise UserError(f"{self.where}: {text}")
+        frames = self.num_frames
         block = frames - self._reported[0]
-        if block <= self.report_frames:
+        if not 0 < self.report_frames < block:
             return
-        loss = float(self.xent.sum() - self.entropy.sum())
+        loss = total - float(self.entropy.sum())
         self.progress.append((loss - self._reported[1]) / block)
         self._reported = (frames, loss)
-        now, before = time.monotonic(), self._told
-        self._told = now
         line = f"ProgressLoss[last {block // FRAMES_AN_HOUR:.0f}h of {frames // FRAMES_AN_HOUR:.0f}h]: "
         line += f"{self.progress[-1]:g} (Xent)"
         if self.generation == "modern":
-            line += f", fps={block / max(now - before, 1e-9):g}, elapsed {(now - self._started) / 3600:.3g}h"
+            speed = block / max(self._looked - self._told, 1e-9)
+            line += f", fps={speed:g}, elapsed {(self._looked - self._started) / 3600:.3g}h"
+        self._told = self._looked
         cli.log(line)
 
     @property
@@ -125,14 +113,6 @@ class Xent:
         """Weighted share of right frames in percent; NaN before the first frame."""
         return float(100 * self.correct.sum() / self.num_frames) if self.num_frames else np.nan
 
-    def check_finite(self, where: str) -> None:
-        """Refuse a loss that is not a number; ``where`` begins the message."""
-        total = float(self.xent.sum())
-        if not np.isfinite(total):
-            raise UserError(
-                f"{where}: the cross-entropy is {total}; use a lower learning rate or check the data"
-            )
-
     def report_per_class(self) -> str:
         """Today's ``PER-CLASS PERFORMANCE`` block."""
         frames = self.frames + 0.5
@@ -147,16 +127,11 @@ class Xent:
     def report(self) -> str:
         """Kaldi's closing lines of this generation, from ``AvgLoss:`` to ``FRAME_ACCURACY``."""
         frames = self.num_frames or np.nan
-        averages = (
-            f"[AvgXent: {self.xent.sum() / frames:g}, AvgTargetEnt: {_plain(self.entropy.sum() / frames)}]"
-        )
+        entropy = self.entropy.sum() / frames + 0.0  # never -0
+        averages = f"[AvgXent: {self.xent.sum() / frames:g}, AvgTargetEnt: {entropy:g}]"
         progress = f"progress: [{''.join(f'{p:g} ' for p in self.progress)}]\n"
         loss = f"AvgLoss: {self.avg_loss:g} (Xent), {averages}\n"
         accuracy = f"FRAME_ACCURACY >> {self.frame_accuracy:g}% <<"
         if self.generation == "2014":
             return f"{loss}{progress if self.progress else ''}\n{accuracy}"
         return f"{loss}{progress}{accuracy}\n"
-
-
-def _plain(value: float) -> str:
-    return f"{value + 0.0:g}"

@@ -4,7 +4,7 @@ Kaldi's own permutation of the frames cannot be reproduced; ours is that of nump
 it depends on the seed and the order of the list alone.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,19 +13,20 @@ import torch
 
 from steps.nnet1.inputs import Utterance
 
+NO_STREAMS = torch.zeros(0, dtype=torch.bool)
+
 
 class Minibatch(NamedTuple):
-    """Rows of features, of targets, and frame weights.
+    """Rows of features and of targets, their weights, and flags of the streams that begin an utterance.
 
-    ``frames`` of the rows are frames of utterances, the others fill up; ``new`` flags the streams that begin
-    an utterance.
+    ``frames`` of the rows are frames of utterances, the others fill up.
     """
 
     feats: torch.Tensor
     targets: torch.Tensor
     weights: torch.Tensor
+    new: torch.Tensor
     frames: int
-    new: Sequence[bool] = ()
 
 
 @dataclass(frozen=True)
@@ -44,68 +45,43 @@ class Frames:
     seed: int | None = None
 
     num_stream = 1
-    length_tolerance = 5
 
     def of(self, utterances: Iterable[Utterance], *, training: bool = True) -> Iterator[Minibatch]:
         """Yield the minibatches of utterances."""
-        shuffles = training and self.seed is not None
-        generator = np.random.default_rng(self.seed % 2**32) if shuffles else None  # type: ignore[operator]
-        buffer: list[torch.Tensor] = []
+        generator = None
+        if training and self.seed is not None:
+            generator = np.random.default_rng(self.seed % 2**32)
+        buffer: list[Utterance] = []
         held = total = 0
         for utterance in utterances:
-            rows = _weighted_rows(utterance)
-            buffer = _put(buffer, held, rows, self.randomizer_size)
-            held += len(rows[0])
-            total += len(rows[0])
+            keep = utterance.weights != 0
+            if not keep.all():
+                utterance = Utterance(*(part[keep] for part in utterance))
+            buffer.append(utterance)
+            held += len(utterance.weights)
+            total += len(utterance.weights)
             if held > self.randomizer_size:
-                held = yield from self._empty(buffer, held, generator)
-        held = yield from self._empty(buffer, held, generator)
-        if not training and 0 < held == total:
-            feats, targets, weights = (part[:held] for part in buffer)
-            yield Minibatch(feats, targets, weights, total)
+                buffer = [(yield from self._empty(buffer, generator))]
+                held = len(buffer[0].weights)
+        if held:
+            rest = yield from self._empty(buffer, generator)
+            if not training and len(rest.weights) == total:
+                yield Minibatch(*rest, NO_STREAMS, total)
 
     def _empty(
-        self, buffer: list[torch.Tensor], held: int, generator: np.random.Generator | None
-    ) -> Generator[Minibatch, None, int]:
-        """Yield the minibatches of what a buffer holds, put the rest to its front and return its number."""
-        size = self.minibatch_size
-        order = None
-        if generator is not None and held:
-            order = torch.from_numpy(generator.permutation(held)).to(buffer[0].device)
-
-        def rows(start: int, stop: int) -> list[torch.Tensor]:
-            if order is None:
-                return [part[start:stop].clone() for part in buffer]
-            return [part.index_select(0, order[start:stop]) for part in buffer]
-
-        for start in range(0, held - size + 1, size):
-            feats, targets, weights = rows(start, start + size)
-            yield Minibatch(feats, targets, weights, size)
-        left = held % size
-        for part, rest in zip(buffer, rows(held - left, held), strict=True):
-            part[:left] = rest
-        return left
-
-
-def _put(
-    buffer: list[torch.Tensor], held: int, rows: tuple[torch.Tensor, ...], size: int
-) -> list[torch.Tensor]:
-    """Put rows behind those that a buffer holds; a larger one is made where they do not fit."""
-    number = held + len(rows[0])
-    if not buffer or number > len(buffer[0]):
-        larger = [part.new_empty(max(number, size) + len(part), *part.shape[1:]) for part in rows]
-        for part, old in zip(larger, buffer, strict=False):
-            part[:held] = old[:held]
-        buffer = larger
-    for part, new in zip(buffer, rows, strict=True):
-        part[held:number] = new
-    return buffer
-
-
-def _weighted_rows(utterance: Utterance) -> tuple[torch.Tensor, ...]:
-    _, *parts = utterance
-    keep = utterance.weights != 0
-    return tuple(parts) if bool(keep.all()) else tuple(part[keep] for part in parts)
+        self, buffer: list[Utterance], generator: np.random.Generator | None
+    ) -> Generator[Minibatch, None, Utterance]:
+        """Yield the minibatches of what a buffer holds and return the rest."""
+        parts = [torch.cat(part) for part in zip(*buffer, strict=True)]
+        buffer.clear()
+        held, size = len(parts[0]), self.minibatch_size
+        order = torch.arange(held) if generator is None else torch.from_numpy(generator.permutation(held))
+        for some in order.split(size):
+            picked = Utterance(*(part.index_select(0, some) for part in parts))
+            if len(some) < size:
+                return picked
+            yield Minibatch(*picked, NO_STREAMS, size)
+        return Utterance(*(part[:0] for part in parts))
 
 
 @dataclass(frozen=True)
@@ -123,54 +99,35 @@ class Streams:
     num_stream: int = 4
     targets_delay: int = 5
 
-    length_tolerance = 0
-
     def of(self, utterances: Iterable[Utterance], *, training: bool = True) -> Iterator[Minibatch]:  # noqa: ARG002
         """Yield the chunks of utterances, the same in training and in cross-validation."""
         source = iter(utterances)
-        streams = [_Stream() for _ in range(self.num_stream)]
-        like: Utterance | None = None
+        streams: list[Utterance | None] = [None] * self.num_stream
+        places = [0] * self.num_stream
         while True:
-            new = [stream.left <= 0 and stream.refill(source) for stream in streams]
-            if all(stream.left <= 0 for stream in streams):
+            new = torch.zeros(self.num_stream, dtype=torch.bool)
+            for index, utterance in enumerate(streams):
+                ended = utterance is None or places[index] >= len(utterance.feats)
+                if ended and (following := next(source, None)) is not None:
+                    streams[index], places[index], new[index] = following, 0, True
+            begun = {i: (each, places[i]) for i, each in enumerate(streams) if each is not None}
+            if all(place >= len(utterance.feats) for utterance, place in begun.values()):
                 return
-            if like is None:
-                like = next(stream.utterance for stream in streams if stream.utterance is not None)
-            yield self._chunk(streams, like, new)
+            yield self._chunk(begun, new)
+            places = [place + self.batch_size for place in places]
 
-    def _chunk(self, streams: list["_Stream"], like: Utterance, new: list[bool]) -> Minibatch:
+    def _chunk(self, begun: dict[int, tuple[Utterance, int]], new: torch.Tensor) -> Minibatch:
+        """Cut a chunk from utterances, each by its stream and with the place where it goes on."""
         size = (self.batch_size, self.num_stream)
-        feats, targets = (part.new_zeros(*size, part.shape[1]) for part in (like.feats, like.targets))
-        weights = torch.zeros(size)
-        frames = sum(min(self.batch_size, max(stream.left, 0)) for stream in streams)
-        for index, stream in enumerate(streams):
-            if stream.utterance is None:
-                continue
-            last = len(stream.utterance.feats) - 1
-            rows = torch.arange(stream.position, stream.position + self.batch_size)
-            feats[:, index] = stream.utterance.feats[(rows + self.targets_delay).clamp_(max=last)]
-            targets[:, index] = stream.utterance.targets[rows.clamp(max=last)]
-            weights[:, index] = torch.where(rows <= last, stream.utterance.weights[rows.clamp(max=last)], 0)
-            stream.position += self.batch_size
-        return Minibatch(feats.flatten(0, 1), targets.flatten(0, 1), weights.flatten(), frames, new)
-
-
-class _Stream:
-    """An utterance and how far it has been read."""
-
-    def __init__(self) -> None:
-        self.utterance: Utterance | None = None
-        self.position = 0
-
-    @property
-    def left(self) -> int:
-        """Frames that have not been given out."""
-        return 0 if self.utterance is None else len(self.utterance.feats) - self.position
-
-    def refill(self, utterances: Iterator[Utterance]) -> bool:
-        """Take the next utterance; False if there is none (the old one stays, exhausted)."""
-        following = next(utterances, None)
-        if following is None:
-            return False
-        self.utterance, self.position = following, 0
-        return True
+        first, _ = begun[0]
+        feats, targets = (part.new_zeros(*size, part.shape[1]) for part in first[:2])
+        weights, frames = torch.zeros(size), 0
+        for stream, (utterance, place) in begun.items():
+            last = len(utterance.feats) - 1
+            rows = torch.arange(place, place + self.batch_size)
+            here = rows.clamp(max=last)
+            feats[:, stream] = utterance.feats[(rows + self.targets_delay).clamp_(max=last)]
+            targets[:, stream] = utterance.targets[here]
+            weights[:, stream] = torch.where(rows <= last, utterance.weights[here], 0)
+            frames += int((rows <= last).sum())
+        return Minibatch(feats.flatten(0, 1), targets.flatten(0, 1), weights.flatten(), new, frames)

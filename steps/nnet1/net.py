@@ -13,7 +13,6 @@ from steps.nnet1.affine import AffineLayer
 from steps.nnet1.loss import Xent
 from steps.nnet1.lstm import LstmLayer
 from steps.nnet1.options import TrainOptions
-from utils import cli
 from utils.cli import UserError
 
 
@@ -67,11 +66,6 @@ class Net:
         """The recurrent layers, from the input on."""
         return [layer for layer in self.layers if isinstance(layer, LstmLayer)]
 
-    def reset_momentum(self) -> None:
-        """Start an epoch as a new process of Kaldi's would."""
-        for layer in self.layers:
-            layer.reset()
-
     def reset_streams(self, flags: torch.Tensor) -> None:
         """Zero the state of the streams that begin a new utterance, those flagged [num_stream]."""
         for layer in self.lstms:
@@ -124,23 +118,15 @@ class Net:
         return _with(self.network, lambda value: value.detach().cpu().numpy())
 
     def check_trainable(self) -> None:
-        """Refuse a network that Kaldi's tools cannot train, and warn of what they leave untrained."""
+        """Refuse a network that is not trained as a whole."""
         components = self.network.components
-        first, kinds = components[0], [component.kind for component in components]
-        if self.network.generation == "2014" and isinstance(first, nn.Lstm):
-            raise UserError(
-                f"component 1 is <{first.kind}>: kaldi-lstm never trains an LSTM that stands first; "
-                "put a <Transmit> before it"
-            )
-        if self.network.generation == "2014" and "Splice" in kinds[1:]:
-            number = kinds.index("Splice", 1) + 1
-            raise UserError(
-                f"component {number} is <Splice>, which the tools of 2014 do not train through; "
-                "put it into the feature transform"
-            )
-        if "Copy" in kinds[self._lowest :]:
-            number = kinds.index("Copy", self._lowest) + 1
-            cli.warn(f"component {number} is <Copy>: as in Kaldi, what lies below it is not trained")
+        if self.network.generation == "2014" and isinstance(components[0], nn.Lstm):
+            text = "kaldi-lstm never trains an LSTM that stands first; put a <Transmit> before it"
+            raise UserError(f"component 1 is <{components[0].kind}>: {text}")
+        for number, component in enumerate(components[self._lowest :], start=self._lowest + 1):
+            if isinstance(component, nn.Splice | nn.TimeShift | nn.Copy):
+                text = "what lies below it cannot be trained; put it into the feature transform"
+                raise UserError(f"component {number} is <{component.kind}>: {text}")
 
 
 def _lay_out(network: nn.Network) -> None:

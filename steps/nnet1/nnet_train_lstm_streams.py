@@ -23,13 +23,11 @@ def main(argv: list[str] | None = None) -> int:
     add("--batch-size", type=cli.positive_int, default=20, help="frames of BPTT")
     add("--num-stream", type=cli.positive_int, default=4, help="utterances side by side")
     add("--targets-delay", type=int, default=5, help="frames the output lags behind")
-    add("--dump-interval", type=int, default=50000, help="write <model-out>_utt<N> every so often")
+    add("--dump-interval", type=int, default=50000, help="write <model-out>_utt<N> every so often (CPU)")
     args = parser.parse_args(argv)
     if args.targets_delay < 0:
         parser.error(f"--targets-delay must be at least 0, got {args.targets_delay}")
-    if args.frame_weights:
-        cli.warn("--frame-weights has no effect here, as in kaldi-lstm")
-        args.frame_weights = ""
+    args.frame_weights = ""  # without effect, as in kaldi-lstm
     how = Streams(args.batch_size, args.num_stream, args.targets_delay)
     run_training(args, how, dump_interval=args.dump_interval)
     return 0

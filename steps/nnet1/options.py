@@ -1,7 +1,7 @@
 """Options that several tools share: of a training step, of the device, and of every tool of Kaldi's."""
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from utils import cli
@@ -19,6 +19,11 @@ class TrainOptions:
     momentum: float = 0.0
     l1_penalty: float = 0.0
     l2_penalty: float = 0.0
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> "TrainOptions":
+        """Take the options of these names from a command line."""
+        return cls(*(float(getattr(args, item.name)) for item in fields(cls)))
 
 
 def add_standard_options(parser: argparse.ArgumentParser, verbose: int = 0) -> None:

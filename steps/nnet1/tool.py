@@ -61,16 +61,11 @@ def open_data(
         if found != how.num_stream:
             made = f"was made for <NumStream> {found}; use --num-stream={found} instead of {how.num_stream}"
             raise UserError(f"{model}: <{component.kind}> {made}")
-    for component in net.network.components if net and isinstance(how, Streams) else ():
-        if isinstance(component, nn.Splice | nn.TimeShift):
-            raise UserError(
-                f"{transform}: <{component.kind}> would mix the streams that this trainer interleaves; delay "
-                "the targets with --targets-delay, or splice the features before"
-            )
     if net and (given := net.network.output_dim) != network.input_dim:
         raise UserError(f"{transform}: gives {given} columns, {model} takes {network.input_dim}")
     width = net.network.input_dim if net else network.input_dim
-    more.setdefault("length_tolerance", how.length_tolerance)
+    if isinstance(how, Streams):
+        more["length_tolerance"] = 0
     return TrainingData(*places, width, network.output_dim, transform=net, **more)
 
 
@@ -83,50 +78,41 @@ def run_training(
 ) -> None:
     """Read the model, go through the data once, write the model, with Kaldi's log lines.
 
-    After every ``dump_interval`` utterances the network of the time is written as ``<model-out>_utt<N>``.
+    On the CPU the network of the time is written as ``<model-out>_utt<N>`` after every ``dump_interval``
+    utterances.
     """
-    if args.cross_validate == (args.model_out is not None):
+    training = not args.cross_validate
+    if training != (args.model_out is not None):
         raise UserError("training needs <model-out>, and --cross-validate=true writes none")
-    device = products.select_device(args)
-    net, streams = (
-        Net(read_network(args.model_in), device, num_stream=how.num_stream),
-        isinstance(how, Streams),
-    )
-    data = open_data(
-        (args.feature_rspecifier, args.targets_rspecifier),
-        net.network,
-        how,
-        args.feature_transform,
-        model=args.model_in,
-        frame_weights=args.frame_weights,
-        length_tolerance=how.length_tolerance if streams else args.length_tolerance,
-        max_frames=args.max_frames,
-        allow_pipes=args.allow_pipes,
-    )
-    what = "CROSS-VALIDATION" if args.cross_validate else "TRAINING"
+    net = Net(read_network(args.model_in), products.select_device(args), num_stream=how.num_stream)
+    places = (args.feature_rspecifier, args.targets_rspecifier)
+    names = ("frame_weights", "length_tolerance", "max_frames", "allow_pipes")
+    more = {name: getattr(args, name) for name in names}
+    data = open_data(places, net.network, how, args.feature_transform, model=args.model_in, **more)
+    what = "TRAINING" if training else "CROSS-VALIDATION"
     cli.log(f"Seeding by srand with : {args.randomizer_seed}")
     cli.log(f"{what} STARTED")
-    rates = TrainOptions(args.learn_rate, args.momentum, args.l1_penalty, args.l2_penalty)
-    options = None if args.cross_validate else rates
+    options = TrainOptions.of(args) if training else None
     dumped = 0
 
     def watch(_frames: int, _loss: float) -> None:
         nonlocal dumped
-        if options and dump_interval > 0 and (reached := data.counts.done // dump_interval) > dumped:
+        if (reached := data.counts["done"] // dump_interval) > dumped:
             dumped = reached
             write_network(net.export(), f"{args.model_out}_utt{reached * dump_interval}", args.binary)
 
+    dumps = watch if training and dump_interval > 0 and net.device.type == "cpu" else None
     where = str(args.model_in)
-    result = epoch.run(net, data, how, options, where=where, report_frames=report_frames, watch=watch)
-    if not args.cross_validate:
+    result = epoch.run(net, data, how, options, where=where, report_frames=report_frames, watch=dumps)
+    if training:
         write_network(net.export(), args.model_out, args.binary)
-    seconds, modern = max(result.seconds, 1e-9), net.network.generation == "modern"
-    speed = f"fps{result.frames / seconds:g}"
-    if modern and not streams:
-        share = 100 * result.reading / seconds
-        speed = f"processing {result.frames / seconds:g} frames per sec; i/o time {share:g}%"
+    rate, modern = result.frames / max(result.seconds, 1e-9), net.network.generation == "modern"
+    speed = f"fps{rate:g}"
+    if modern and isinstance(how, Frames):
+        share = 100 * result.waiting / max(result.seconds, 1e-9)
+        speed = f"processing {rate:g} frames per sec; i/o time {share:g}%"
     order = "RANDOMIZED" if args.randomize else "NOT-RANDOMIZED"
-    cli.log(f"{result.counts} [{what}, {order}, {seconds / 60:g} min, {speed}]")
+    cli.log(f"{data.counted()} [{what}, {order}, {result.seconds / 60:g} min, {speed}]")
     if modern:
         cli.log(result.xent.report_per_class())
     cli.log(result.xent.report())

@@ -8,7 +8,8 @@ import argparse
 import math
 import shutil
 from collections.abc import Callable
-from dataclasses import astuple, fields
+from dataclasses import astuple, fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,11 @@ COLUMNS: dict[str, Callable[[str], Any]] = {
     **{"accepted": "true".__eq__, "seconds": float, "nnet": str},
 }
 """Of ``iters.tsv``: the fields of an ``Epoch``, and how each is parsed."""
+STALE = (
+    *("nnet", provenance.RECORD, "iters.tsv", "final*.nnet"),
+    *("results.txt", "sweep_k.tsv", "post_*", "score_*", "svm_*"),
+)
+"""What the training before and the stages behind it left: it must not pass for the new network's."""
 
 
 def learn_rate(text: str) -> str:
@@ -50,7 +56,6 @@ def trainer_parser(doc: str | None, plan: type[Karel | KaldiLstm]) -> cli.KaldiP
     for name, default in _options(plan()).items():
         add(f"--{name.replace('_', '-')}", type=kinds[type(default)], default=default, help="of the schedule")
     add("--seed", type=int, default=777, help="of initial network, list order and shuffling")
-    add("--feat-dim", type=int, default=0, help="columns that the features must have")
     add("--nnet-init", default="", help="initial network")
     for name in ("momentum", "l1-penalty", "l2-penalty"):
         add(f"--{name}", type=cli.finite_float, default=0.0, help=name.replace("-", " "))
@@ -66,17 +71,15 @@ def _options(plan: Karel | KaldiLstm) -> dict[str, str | int | float]:
     return {item.name: getattr(plan, item.name) for item in fields(plan) if item.init}
 
 
-def shuffled(table: dict[str, str], seed: int) -> dict[str, str]:
-    """Return the table in an order that depends on the seed's low 32 bits and the set of its keys alone."""
-    keys = sorted(table)
-    return {keys[i]: table[keys[i]] for i in np.random.default_rng(seed % 2**32).permutation(len(keys))}
-
-
 def write_list(args: argparse.Namespace) -> str:
-    """Write ``<exp-dir>/train.scp``, the features of ``--data-tr`` shuffled; return its rspecifier."""
-    table = shuffled(tables.read_scp(args.data_tr / "feats.scp"), args.seed)
+    """Write ``<exp-dir>/train.scp``, the features of ``--data-tr`` shuffled; return its rspecifier.
+
+    The order depends on the seed's low 32 bits and the set of the keys alone.
+    """
+    table = tables.read_scp(args.data_tr / "feats.scp")
+    keys, generator = sorted(table), np.random.default_rng(args.seed % 2**32)
     with atomic.replacing(args.exp_dir / "train.scp") as file:
-        file.writelines(f"{key} {value}\n" for key, value in table.items())
+        file.writelines(f"{keys[i]} {table[keys[i]]}\n" for i in generator.permutation(len(keys)))
     return f"scp:{args.exp_dir}/train.scp"
 
 
@@ -84,9 +87,6 @@ def initial_network(args: argparse.Namespace, prototype: Callable[[int, int], li
     """Read ``--nnet-init``, or write ``<exp-dir>/nnet.proto`` and draw its parameters."""
     transform = read_network(args.feature_transform)
     num_classes = len(tables.read_classes(args.data_tr / "genres.txt"))
-    if args.feat_dim not in (0, transform.input_dim):
-        text = f"takes {transform.input_dim} columns, the configuration says {args.feat_dim}"
-        raise UserError(f"{args.feature_transform}: {text}")
     if args.nnet_init:
         network = read_network(args.nnet_init)
         if network.output_dim != num_classes:
@@ -134,31 +134,17 @@ class Trainer:
             self.rows = tables.read_tsv(table, [*COLUMNS], _parse, "remove it to start over")
         if not self.rows:
             record = {}
-            shutil.rmtree(self.directory / "nnet", ignore_errors=True)
-            for name in (
-                provenance.RECORD,
-                "iters.tsv",
-                "final.nnet",
-                "final_test.nnet",
-                "results.txt",
-                "sweep_k.tsv",
-            ):
-                (self.directory / name).unlink(missing_ok=True)
-            for made in (
-                "post_*",
-                "score_*",
-                "svm_*",
-            ):  # by the network before: it must not pass for this one's
-                for folder in self.directory.glob(made):
-                    shutil.rmtree(folder)
+            for path in (path for pattern in STALE for path in self.directory.glob(pattern)):
+                remove = shutil.rmtree if path.is_dir() else Path.unlink
+                remove(path)
         here, machines = self._machine(), record.get("machines", [])
         cli.log(f"Training on {here}")
         if machines and here not in machines:
             text = f"begun on {machines[-1]}, goes on on {here}"
             cli.warn(f"{self.directory}: {text}: not to the bit what an uninterrupted training gives")
-        facts = {"key": args.key, "network": topology(self.network)}
         took_part = [*dict.fromkeys([*machines, here])]
         files = [args.config] if args.config else []
+        facts = {"key": args.key, "network": topology(self.network)}
         self.record = provenance.training_record(files, args.seed, took_part, **facts)
         commits = {*record.get("commit", "").split(", "), self.record["commit"]} - {""}
         self.record["commit"] = ", ".join(sorted(commits))
@@ -176,76 +162,64 @@ class Trainer:
     def _net(self, network: Network) -> Net:
         return Net(network, self.device, num_stream=self.how.num_stream)
 
-    def _load(self, row: Epoch) -> Network:
-        return read_network(self.directory / ("nnet" if row.iteration else "") / row.nnet)
-
     def train(self, *, select: str = "last", targets_delay: int = 0) -> None:
         """Train by the schedule, each epoch from the last accepted network, and write ``final.nnet``.
 
         That is the last accepted network, or with ``select="best-cv"`` the one with the lowest loss in
-        cross-validation. A training that diverges, or without an accepted epoch, is a ``UserError``.
+        cross-validation. A training without an accepted epoch is a ``UserError``.
         """
-        rows, plan = self.rows, self.plan
+        rows, plan, nan = self.rows, self.plan, math.nan
         if not rows:
-            where, nan = "the initial network", math.nan
-            result = one_pass.run(self._net(self.network), self.cv, self.how, None, where=where)
-            loss, accuracy = schedule.six_digits(result.xent.avg_loss), result.xent.frame_accuracy
-            self._add(Epoch(0, "0", nan, nan, loss, accuracy, True, result.seconds, f"{plan.name}.init"))
+            net, where = self._net(self.network), "the initial network"
+            result = one_pass.run(net, self.cv, self.how, None, where=where)
+            self._add(Epoch(0, "0", nan, nan, *_measured(result), True, result.seconds, f"{plan.name}.init"))
         cli.log(f"CROSSVAL PRERUN AVG.LOSS {rows[0].cv_loss:.4f} (Xent),")
         for row in rows:
             plan.judge(row)
             if row.iteration:
                 cli.log(f"{schedule.iteration_line(row, plan.max_iters)} (done before)")
         while not plan.finished and len(rows) <= plan.max_iters:
-            accepted = [row for row in rows if row.accepted][-1]
-            network, done = self.epoch(self._load(accepted), len(rows), plan.learn_rate)
+            network, done = self.epoch(self._load(self._accepted()), len(rows), plan.learn_rate)
             self._keep(network, plan.judge(done))
-            if plan.notice:
-                cli.log(plan.notice)
         if plan.finished:
             cli.log(plan.finished)
-        chosen = [row for row in rows if row.accepted][-1]
-        if select == "best-cv":
-            chosen = min(rows[1:], key=lambda row: row.cv_loss)
+        chosen = min(rows[1:], key=lambda row: row.cv_loss) if select == "best-cv" else self._accepted()
         if not chosen.iteration:
             losses = f"{rows[0].cv_loss:g} in cross-validation (now {rows[-1].cv_loss:g})"
-            text = f"no epoch in {self.directory} was better than the initial network, {losses}"
-            raise UserError(f"{rows[-1]}: {text}; use another --learn-rate")
+            text = f"no epoch was better than the initial network, {losses}; use another --learn-rate"
+            raise UserError(f"{self.directory}: {text} than {rows[-1].learn_rate}")
         self._write_final(chosen, targets_delay)
+
+    def _accepted(self) -> Epoch:
+        return [row for row in self.rows if row.accepted][-1]
+
+    def _load(self, row: Epoch) -> Network:
+        return read_network(self.directory / ("nnet" if row.iteration else "") / row.nnet)
 
     def epoch(self, network: Network, iteration: int, learn_rate: str) -> tuple[Network, Epoch]:
         """Train a network for one epoch and cross-validate it; the epoch has no name and verdict yet."""
         where = f"epoch {iteration}, learning rate {learn_rate}"
-        net, args, held_out = self._net(network), self.args, self.rows[-1].cv_loss
-        options = TrainOptions(float(learn_rate), args.momentum, args.l1_penalty, args.l2_penalty)
-        which: dict[str, Any] = {
-            "label": self.directory.name,
-            "epoch": iteration,
-            "epochs": args.max_iters,
-            "held_out_loss": held_out,
-        }
+        net, total, label = self._net(network), self.tr_frames, self.directory.name
+        options = replace(TrainOptions.of(self.args), learn_rate=float(learn_rate))
+        stands = {"epoch": iteration, "epochs": self.args.max_iters, "held_out_loss": self.rows[-1].cv_loss}
 
         def watch(frames: int, loss: float) -> None:
-            progress.report(frames, self.tr_frames, "frames", train_loss=loss, **which)
+            progress.report(frames, total, "frames", label=label, train_loss=loss, **stands)
 
         trained = one_pass.run(net, self.tr, self.how, options, where=where, watch=watch)
         self.tr_frames = trained.frames
         valid = one_pass.run(net, self.cv, self.how, None, where=where)
-        tr_loss, cv_loss = (schedule.six_digits(result.xent.avg_loss) for result in (trained, valid))
-        tr_acc, cv_acc = trained.xent.frame_accuracy, valid.xent.frame_accuracy
-        seconds = trained.seconds + valid.seconds
-        return net.export(), Epoch(iteration, learn_rate, tr_loss, tr_acc, cv_loss, cv_acc, True, seconds)
+        losses = (*_measured(trained), *_measured(valid))
+        return net.export(), Epoch(iteration, learn_rate, *losses, seconds=trained.seconds + valid.seconds)
 
     def _keep(self, network: Network, epoch: Epoch) -> None:
-        """Keep the network and the row, unless training has run away."""
-        initial, *epochs = [*self.rows, epoch]
-        schedule.check_divergence(epochs, initial.cv_loss)
+        """Keep the network and the row, and of the other networks the last accepted and the best."""
         write_network(network, self.directory / "nnet" / epoch.nnet)
         self._add(epoch)
         cli.log(schedule.iteration_line(epoch, self.args.max_iters))
         if not self.args.keep_networks:
-            best = min(epochs, key=lambda row: row.cv_loss)
-            kept = {row.nnet for row in [*[row for row in epochs if row.accepted][-1:], best, epoch]}
+            best = min(self.rows[1:], key=lambda row: row.cv_loss)
+            kept = {row.nnet for row in (self._accepted(), best, epoch)}
             for path in (self.directory / "nnet").glob("*"):
                 if path.name not in kept:
                     path.unlink()
@@ -275,6 +249,10 @@ def topology(network: Network) -> dict[str, object]:
     layers = [part for part in network.components if isinstance(part, AffineTransform | Lstm)]
     kind = "LSTM" if any(isinstance(part, Lstm) for part in layers) else "DNN"
     return {"kind": kind, "dims": [network.input_dim, *(part.output_dim for part in layers)]}
+
+
+def _measured(result: one_pass.EpochResult) -> tuple[float, float]:
+    return schedule.six_digits(result.xent.avg_loss), result.xent.frame_accuracy
 
 
 def _parse(row: dict[str, str]) -> Epoch:

@@ -92,7 +92,7 @@ FEATURES = [
 ]
 TARGETS = [
     ("class_outside", r"u1: target class 3 in frame 2 .*classes 0 to 2", one(posterior([0, 1, 3, 0]))),
-    ("weight_nan", r"u1: a target weight is not a number", one(posterior([0] * 4, np.nan))),
+    ("weight_nan", r"the cross-entropy is nan", one(posterior([0] * 4, np.nan))),
     ("count_huge", r"l\.ark: byte \d+: truncated or wrong header", one(b"\0B" + int32(BIG))),
     ("text_odd", r"l\.ark: byte \d+: .*pairs", b"u1 [ 0 1 ] [ 1 ] \n"),
     ("of_others", r"not one minibatch", ark(("x1", posterior([0] * 4)))),

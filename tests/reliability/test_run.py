@@ -47,7 +47,7 @@ def endless_training(folder):
     """Start a training that does not end by itself; give the process, which is killed behind."""
     conf = folder / "conf/synth/dnn1.conf"
     saved = conf.read_text()
-    set_options(conf, {"max-iters": "100000", "min-iters": "100000"})
+    set_options(conf, {"max-iters": "100000", "keep-lr-iters": "100000"})
     process = start(folder, "exp/synth_dnn1/.done/train.lock", *STAGE_4)
     try:
         with process.stderr:

@@ -15,13 +15,13 @@ import torch
 
 from steps import archive
 from steps.nnet1 import components as nn
-from steps.nnet1 import nnet_train_lstm_streams, products
+from steps.nnet1 import epoch, nnet_train_lstm_streams, products
 from steps.nnet1.inputs import TrainingData
 from steps.nnet1.model_file import read_network, write_network
 from steps.nnet1.net import Net
 from steps.nnet1.options import TrainOptions
 from steps.nnet1.products import add_device_options, select_device
-from tests.fixtures.nnet1.cases import multistream_epoch, units_apart
+from tests.fixtures.nnet1.cases import PaddedChunks, units_apart
 from tests.fixtures.nnet1.float64 import Affine, Clips, Lstm, Trainer
 
 DIM, CLASSES, STREAMS, BATCH, MOMENTUM, DELAY = 525, 6, 4, 60, 0.8, 5
@@ -158,7 +158,7 @@ def trained(case: Case, folder, *more: str) -> nn.Network:
     add_device_options(parser)
     net = Net(read_network(folder / "in"), select_device(parser.parse_args(more)), num_stream=STREAMS)
     data = TrainingData(*places[:2], DIM, CLASSES)
-    result = multistream_epoch(net, data, TrainOptions(case.rate, MOMENTUM), BATCH)
+    result = epoch.run(net, data, PaddedChunks(BATCH, STREAMS), TrainOptions(case.rate, MOMENTUM))
     print(result.xent.report(), file=sys.stderr)
     return net.export()
 

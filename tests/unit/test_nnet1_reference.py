@@ -41,12 +41,12 @@ def printed(log: Path) -> tuple[str, str]:
     return re.findall(r"AvgLoss: (\S+)", text)[-1], re.findall(r"FRAME_ACCURACY >> (\S+)%", text)[-1]
 
 
-def check_case(case: Case, run, num_stream: int, results: list[tuple[str, str]]) -> None:
+def check_case(case: Case, how, results: list[tuple[str, str]]) -> None:
     """Train for as many epochs as there are results, and compare every network that is there."""
     network = read_network(case.init)
     for number, (loss, accuracy) in enumerate(results, start=1):
-        net = Net(network, num_stream=num_stream)
-        result = run(net, training_data(net, case.transform, **case.data), case.options)
+        net = Net(network, num_stream=how.num_stream)
+        result = epoch.run(net, training_data(net, case.transform, **case.data), how, case.options)
         assert units_apart(result.xent.avg_loss, loss) <= UNITS
         assert f"{result.xent.frame_accuracy:g}" == accuracy
         if number == len(results) or Path(case.network(number)).exists():
@@ -68,36 +68,36 @@ def every_candidate():
 
 
 @pytest.mark.parametrize("kernels", every_candidate())
-@pytest.mark.parametrize(("case", "run", "num_stream"), [c for c in CASES if c[0].small], ids=case_id)
-def test_trains_as_kaldi(case, run, num_stream, kernels, monkeypatch):
+@pytest.mark.parametrize(("case", "how"), [c for c in CASES if c[0].small], ids=case_id)
+def test_trains_as_kaldi(case, how, kernels, monkeypatch):
     monkeypatch.chdir(SMALL)
     products.use(kernels)
-    check_case(case, run, num_stream, case.results)
+    check_case(case, how, case.results)
 
 
-@pytest.mark.parametrize(("case", "run", "num_stream"), CASES, ids=case_id)
-def test_trains_as_kaldi_on_the_full_reference(case, run, num_stream, shared, monkeypatch):
+@pytest.mark.parametrize(("case", "how"), CASES, ids=case_id)
+def test_trains_as_kaldi_on_the_full_reference(case, how, shared, monkeypatch):
     monkeypatch.chdir(shared / "reference" / "kaldi_nnet1")
     logs = case.logs("log")
     assert [printed(log) for log in logs[: len(case.results)]] == case.results
-    check_case(case, run, num_stream, [printed(log) for log in logs])
+    check_case(case, how, [printed(log) for log in logs])
 
 
 def test_no_trained_network_of_the_full_reference_is_left_out(shared, monkeypatch):
     monkeypatch.chdir(shared / "reference" / "kaldi_nnet1")
     trained = {str(path) for path in Path().glob("*/*.it[0-9]") if path.parent.name in ("dnn", "lstm")}
-    cases = [case for case, _, _ in CASES]
+    cases = [case for case, _ in CASES]
     checked = {case.network(n) for case in cases for n in range(1, len(case.logs("log")) + 1)}
     # Batches of whole utterances by length are no longer one of our tools.
     assert checked == trained - {"lstm/head_msperutt.it1"} | {"lstm/bd_onestep"}
 
 
-@pytest.mark.parametrize(("case", "run", "num_stream"), CASES, ids=case_id)
-def test_cross_validation_of_kaldis_networks_to_the_digit(case, run, num_stream, shared, monkeypatch):
+@pytest.mark.parametrize(("case", "how"), CASES, ids=case_id)
+def test_cross_validation_of_kaldis_networks_to_the_digit(case, how, shared, monkeypatch):
     monkeypatch.chdir(shared / "reference" / "kaldi_nnet1")
     for number, log in enumerate(case.logs("cv.log"), start=1):
-        net = Net(read_network(case.network(number)), num_stream=num_stream)
-        xent = run(net, training_data(net, case.transform, **case.data), None).xent
+        net = Net(read_network(case.network(number)), num_stream=how.num_stream)
+        xent = epoch.run(net, training_data(net, case.transform, **case.data), how, None).xent
         assert (f"{xent.avg_loss:g}", f"{xent.frame_accuracy:g}") == printed(log)
 
 

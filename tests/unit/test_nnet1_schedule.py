@@ -8,7 +8,6 @@ import pytest
 
 from steps.nnet1 import schedule
 from steps.nnet1.schedule import Epoch, KaldiLstm, Karel
-from utils.cli import UserError
 
 LOGS = Path(__file__).parents[1] / "fixtures" / "nnet1" / "training"
 
@@ -86,8 +85,6 @@ KAREL = [
     ("stops only when halving", {}, 1.0, [1.0, 1.0], "nn", ["1", "0.5"], "0"),
     ("stops below 0.1 %", {}, 1.0, [0.995, 0.9945], "yy", ["1", "0.5"], "0.000502513"),
     ("goes on at 0.1 %", {}, 1.0, [1.0, 0.999], "ny", ["1", "0.5"], ""),
-    ("min_iters accepts", {"min_iters": 2}, 1.0, [3.0, 4.0], "yy", ["1", "0.5"], ""),
-    ("min_iters goes on", {"min_iters": 3}, 1.0, [1.0] * 4, "yyyn", ["1", "0.5", "0.5", "0.5"], "0"),
     ("keep_lr accepts, keeps", {"keep_lr_iters": 2}, 1.0, [2.0, 2.0, 2.0], "yyn", ["1", "1", "1"], ""),
     ("other factor", {"halving_factor": 0.9}, 1.0, [1.0, 0.5, 0.4], "nyy", ["1", "0.9", "0.81"], ""),
     ("max_iters ends", {"max_iters": 2}, 9.0, [3.0, 2.0, 1.0], "yy", ["1", "1"], ""),
@@ -110,9 +107,9 @@ def test_karel_best_and_names():
     assert epochs[0].nnet == "dnn_iter01_learnrate8e-6_tr0.5000_cv0.7500"
     assert epochs[1].nnet == "dnn_iter02_learnrate8e-6_tr0.2500_cv0.8000_rejected"
     assert state.loss == 0.75
-    options = Karel("1", max_iters=100, min_iters=1, keep_lr_iters=1)
+    options = Karel("1", max_iters=100, keep_lr_iters=1)
     _, epochs = run(options, 1.0, [(0.5, 2.0)])
-    assert epochs[0].nnet == "dnn_iter001_learnrate1_tr0.5000_cv2.0000_min-iters-1_keep-lr-iters-1"
+    assert epochs[0].nnet == "dnn_iter001_learnrate1_tr0.5000_cv2.0000_keep-lr-iters-1"
 
 
 def test_a_rate_is_printed_with_six_digits_and_stands_in_names_as_it_was_given():
@@ -121,37 +118,3 @@ def test_a_rate_is_printed_with_six_digits_and_stands_in_names_as_it_was_given()
         "ITERATION 01: TRAIN AVG.LOSS 0.5000, (lrate8e-06), CROSSVAL AVG.LOSS 0.7500, "
         "nnet accepted (dnn_iter01_learnrate0.000008_tr0.5000_cv0.7500)"
     )
-
-
-def _epochs(*losses):
-    return [epoch(i, "0.5", tr, cv) for i, (tr, cv) in enumerate(losses, start=1)]
-
-
-# Training and cross-validation losses; the initial network's is 2.
-DIVERGED = {
-    "cross-validation is nan": [(1.0, math.nan)],
-    "nan after good epochs": [(1.0, 1.0), (0.5, 0.9), (math.nan, math.nan)],
-    "above, but falling": [(9.0, 9.0), (5.0, 4.0), (2.5, 2.5)],
-    "just above, and falling": [(2.003, 2.003), (2.002, 2.002), (2.001, 2.001)],
-    "after two good ones": [(1.0, 1.0), (1.5, 1.5), (3.0, 3.0), (4.0, 4.0), (5.0, 5.0)],
-}
-HEALTHY = {
-    "above for two epochs": [(3.0, 3.0), (3.0, 3.0)],
-    "training comes down": [(3.0, 3.0), (3.0, 3.0), (1.9, 3.0)],
-    "over-fitting": [(0.1, 3.0), (0.1, 4.0), (0.1, 5.0)],
-    "not yet learning": [(2.002, 1.999)] * 4,
-}
-
-
-@pytest.mark.parametrize("name", DIVERGED)
-def test_divergence_names_epoch_and_rate(name):
-    losses = DIVERGED[name]
-    with pytest.raises(UserError, match=rf"epoch {len(losses)}, learning rate 0.5: .*lower --learn-rate"):
-        schedule.check_divergence(_epochs(*losses), 2.0)
-
-
-@pytest.mark.parametrize("name", HEALTHY)
-def test_slow_or_overfitting_training_is_no_divergence(name):
-    losses = HEALTHY[name]
-    for end in range(1, len(losses) + 1):
-        schedule.check_divergence(_epochs(*losses[:end]), 2.0)
