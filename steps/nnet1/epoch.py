@@ -93,7 +93,8 @@ def _keep_memory() -> None:
 def one_update(net: Net, xent: Xent, feed: Feed, options: TrainOptions | None) -> None:
     """Take the minibatch in place through the network and back; nothing here waits for a GPU."""
     feats, targets, weights, new = feed.fetch()
-    net.reset_streams(new)
+    for lstm in net.lstms:
+        lstm.reset_streams(new)
     if options is None:
         xent.eval(net.propagate(feats), targets, weights)
     else:

@@ -117,12 +117,10 @@ def open_feed(data: TrainingData, how: Frames | Streams, device: torch.device, *
     if device.type != "cpu" and device not in data.tables:
         table = read_table(data, device, SHARE * torch.cuda.mem_get_info(device)[0])
         data.tables[device] = table
-        where = (
-            f"{len(table.feats) - 1} frames stay in the GPU's memory"
-            if table
-            else ("does not fit into the GPU's memory; read ahead by a thread in every epoch")
-        )
-        cli.log(f"{data.feats}: {where}")
+        text = "does not fit into the GPU's memory; read ahead by a thread in every epoch"
+        if table is not None:
+            text = f"{len(table.feats) - 1} frames stay in the GPU's memory"
+        cli.log(f"{data.feats}: {text}")
     if (table := data.tables.get(device)) is None:
         return Feed(how.of(data, training=training), device)
     return TableFeed(table, how, training=training)

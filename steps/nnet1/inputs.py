@@ -104,7 +104,7 @@ class TrainingData:
             for values in (feats, weights)
         )
         if self.transform is not None:
-            x = self.transform.feedforward(x)
+            x = self.transform.propagate(x)
         return Utterance(x, dense[:size], weight)
 
 

@@ -62,7 +62,7 @@ _FORWARD: dict[type, Callable[[Any, torch.Tensor], torch.Tensor]] = {
     nn.AddShift: lambda part, x: x + part.shift,
     nn.Rescale: lambda part, x: x * part.scale,
     nn.Splice: lambda part, x: _spliced(x, part.offsets),
-    nn.TimeShift: lambda part, x: _spliced(x, [part.shift]),
+    nn.TimeShift: lambda part, x: _spliced(x, part.offsets),
     nn.Copy: lambda part, x: x[:, part.indices],
 }
 _BACKWARD: dict[type, Callable[[Any, Signal], torch.Tensor]] = {

@@ -45,18 +45,16 @@ class Net:
             layer.gives_dx = False
 
     def _layer(self, component: nn.Component) -> base.Layer:
+        """Make a layer; of an LSTM choose among ways to the same numbers."""
         if isinstance(component, nn.AffineTransform):
             return AffineLayer(component, coef_in_penalty=self.network.generation != "2014")
-        if isinstance(component, nn.Lstm):
-            return self.lstm_layer(component)
-        return base.Layer(component)
-
-    def lstm_layer(self, component: nn.Lstm) -> LstmLayer:
-        """Choose among ways to the same numbers; a chunk of one utterance has a length of its own."""
+        if not isinstance(component, nn.Lstm):
+            return base.Layer(component)
         if self.device.type == "cpu":
             return LstmLayer(component, self.num_stream, *lstm.choose())
-        plain = products.asked("thin") == "torch"
-        grid = None if plain else lstm_triton.choose(component.cell_dim, self.device)
+        grid = None
+        if products.asked("thin") != "torch":
+            grid = lstm_triton.choose(component.cell_dim, self.device)
         if grid is not None:
             return lstm_triton.TritonLstmLayer(component, self.num_stream, grid)
         return LstmLayer(component, self.num_stream)
@@ -66,18 +64,10 @@ class Net:
         """The recurrent layers, from the input on."""
         return [layer for layer in self.layers if isinstance(layer, LstmLayer)]
 
-    def reset_streams(self, flags: torch.Tensor) -> None:
-        """Zero the state of the streams that begin a new utterance, those flagged [num_stream]."""
-        for layer in self.lstms:
-            layer.reset_streams(flags)
-
-    def propagate(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the output for an input [rows, input_dim] and keep what :meth:`backpropagate` needs."""
-        return self._propagate(self.layers, x)
-
-    def _propagate(self, layers: list[base.Layer], x: torch.Tensor) -> torch.Tensor:
+    def propagate(self, x: torch.Tensor, end: int | None = None) -> torch.Tensor:
+        """Return the output of ``layers[:end]`` for an input [rows, input_dim], and keep all between."""
         self.activations = [x]
-        for layer in layers:
+        for layer in self.layers[:end]:
             self.activations.append(layer.propagate(self.activations[-1]))
         return self.activations[-1]
 
@@ -100,18 +90,10 @@ class Net:
         if end is None:
             self.backpropagate(xent.eval(self.propagate(x), targets, weights), options)
             return
-        h = end[0].product(self._propagate(self.layers[:-2], x))
+        h = end[0].product(self.propagate(x, end=-2))
         affine.pass_end(end, h, targets, weights, xent, options)
         self.activations.append(h)
         self.backpropagate(h, options)
-
-    def feedforward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the output for an utterance [frames, input_dim]; the LSTMs start from a zero state."""
-        for recurrent in self.lstms:
-            recurrent.start_utterance()
-        for layer in self.layers:
-            x = layer.propagate(x)
-        return x
 
     def export(self) -> nn.Network:
         """Return the network with its present parameters, as arrays of NumPy."""
