@@ -49,16 +49,11 @@ if [ "$folds" -gt 0 ]; then # this script for the corpus and for each fold, then
   fi
   [ "$stop_stage" -ge 3 ] || exit 0
   local/make_folds.sh --folds "$folds" --fold-by "$fold_by" --cmd "$score_cmd" "$corpus" "data/$name"
-  each=$(seq -s ' ' "$folds")
-  if [ "$dry_run" = true ] && [ ! -f "data/${name}_fold1/train/feats.scp" ]; then
-    echo "The folds are not divided yet; what is said of fold 1 holds for each of the $folds" >&2
-    each=1
-  fi
   again+=(--corpus "${name}_fold{}" --name "${name}_fold{}" --corpus-root "" --test-sets test --conf "$conf")
   at_once=$folds # on a cluster; here one after the other, since each fills the cores
   [ "$cmd_backend" != local ] || at_once=1
   if [ "$stage" -le 9 ]; then # the last stage is for all folds at once
-    utils/for_each.py --max-jobs-run "$at_once" "$each" \
+    utils/for_each.py --max-jobs-run "$at_once" "$(seq -s ' ' "$folds")" \
       "${again[@]}" --stage "$((stage > 3 ? stage : 3))" --stop-stage "$((stop_stage < 9 ? stop_stage : 9))" >&2
   fi
   [ "$stop_stage" -ge 10 ] || exit 0

@@ -107,10 +107,10 @@ sum_up() {
   awk -F '\t' -v stage="$RECIPE_STAGE" '$1 != stage { next }
     { all++ }
     $2 == "up to date" { found++ }
-    $2 == "made" { names = names (made++ == 0 ? "" : made > 4 ? "" : ", ") (made > 4 ? "" : $4) }
+    $2 == "made" { names = names " " $4 }
     END {
-      if (found) print "  " (found == all && all > 1 ? "all " all : found " of " all) " pieces of work are up to date"
-      if (made) print "  made " names (made > 4 ? " and " made - 4 " more" : "")
+      if (found) print "  " found " of " all " pieces of work are up to date"
+      if (names) print "  made" names
     }' "$RECIPE_EVENTS" >&2
 }
 

@@ -27,10 +27,10 @@ sources=("$data/wav.scp")
 once --wait true "${sources[@]/#/--in=}" --in "$audio_config" --out "$data/wav22k.scp" --out "$data/utt2dur" \
   --out "$data/utt2hash" "${sources[@]/#/--out=}" "$data/.done/convert_audio"
 
-nj=$(utils/split_scp.py "$nj" "$data/wav.scp" "$logdir/wav.JOB.scp")
+nj=$(split_table "$nj" "$data/wav.scp" "$logdir/wav.JOB.scp")
 options=(--config "$audio_config" --key "$ONCE_KEY")
 [ ! -f "$data/segments" ] || options+=(--segments "$data/segments")
-RUNNER_OUTPUTS="$logdir/wav22k.JOB.scp" run_jobs "$logdir/convert_audio.JOB.log" steps/convert_audio.py \
+run_jobs "$logdir/convert_audio.JOB.log" steps/convert_audio.py \
   "${options[@]}" --max-bad 1000000000 "$logdir/wav.JOB.scp" "$wavdir" "$logdir/wav22k.JOB.scp"
 # All are there now; what failed is tried again, and judged.
 steps/convert_audio.py "${options[@]}" --data-dir "$data" --report "$logdir/audio.tsv" \

@@ -30,8 +30,8 @@ once --wait true --in "$table" --in "$scattering_config" --out "$data/feats$suff
   --out "$data/utt2num_frames$suffix" --out "$data/frame_shift$suffix" "$data/.done/make_scattering$suffix"
 
 rm -f "$raw".*.{ark,scp} # also those of more jobs than now
-nj=$(utils/split_scp.py "$nj" "$table" "$wavs.JOB.scp")
-RUNNER_OUTPUTS="$raw.JOB.scp $frames.JOB" run_jobs "$logdir/make_scattering_$name.JOB.log" \
+nj=$(split_table "$nj" "$table" "$wavs.JOB.scp")
+run_jobs "$logdir/make_scattering_$name.JOB.log" \
   steps/compute_scattering.py --config "$scattering_config" --write-frame-shift "$data/frame_shift$suffix" \
   --write-num-frames "$frames.JOB" "scp:$wavs.JOB.scp" "ark,scp:$raw.JOB.ark,$raw.JOB.scp"
 join_parts "$nj" "$frames.JOB" "$table" "$data/utt2num_frames$suffix"

@@ -26,7 +26,7 @@ out=$4
 once --in "$wav_scp" --in "$config" ${network:+--in "$network"} --out "$out" "$(dirname "$out")/.done/${out##*/}"
 
 rm -rf "$out"
-nj=$(utils/split_scp.py "$nj" "$wav_scp" "$out/log/wav.JOB.scp")
+nj=$(split_table "$nj" "$wav_scp" "$out/log/wav.JOB.scp")
 run_jobs "$out/log/features.JOB.log" steps/compute_track_features.py --system "$system" --config "$config" \
   --seed "$seed" --use-gpu "$use_gpu" --network "$network" "scp:$out/log/wav.JOB.scp" "$out/JOB"
 for kind in "$out"/1/*.scp; do

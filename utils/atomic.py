@@ -9,30 +9,21 @@ from pathlib import Path
 from typing import IO, Any
 
 
-def temporary_name(path: str | Path) -> Path:
-    """Return the name under which this process writes ``path`` until it is complete.
-
-    What processes of this machine that were killed left under such a name is removed; whether a process of
-    another machine lives is not known here, and its file stays.
-    """
-    path = Path(path)
-    prefix = f".{path.name}.tmp.{socket.gethostname()}."
-    for other in path.parent.iterdir() if path.parent.is_dir() else ():
-        number = other.name.removeprefix(prefix)
-        if other.name.startswith(prefix) and number.isdecimal() and not Path("/proc", number).exists():
-            other.unlink(missing_ok=True)
-    return path.with_name(f"{prefix}{os.getpid()}")
-
-
 @contextmanager
 def replacing(path: str | Path, mode: str = "w") -> Iterator[IO]:
     """Open a temporary file that replaces ``path`` when the block ends; it is removed if the block raises.
 
     Folders that are missing are made. ``mode`` is ``"w"`` for UTF-8 with Unix line ends, ``"wb"`` for bytes.
+    What writers of ``path`` that were killed left is removed, but not that of other machines: they may live.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_name(path)
+    prefix = f".{path.name}.tmp.{socket.gethostname()}."
+    for other in path.parent.iterdir():
+        number = other.name.removeprefix(prefix)
+        if other.name.startswith(prefix) and number.isdecimal() and not Path("/proc", number).exists():
+            other.unlink(missing_ok=True)
+    temporary = path.with_name(f"{prefix}{os.getpid()}")
     encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
     try:
         with temporary.open(mode, encoding=encoding, newline=newline) as file:

@@ -45,10 +45,9 @@ def warn(text: str) -> None:
 
 def boolean(text: str) -> bool:
     """Parse Kaldi's booleans: ``true``, ``t`` or ``1``, ``false``, ``f`` or ``0``, in either case."""
-    word = text.lower()
-    if word not in ("true", "t", "1", "false", "f", "0"):
+    if text.lower() not in ("true", "t", "1", "false", "f", "0"):
         raise argparse.ArgumentTypeError(f"expected true or false, got '{text}'")
-    return word in ("true", "t", "1")
+    return text.lower() in ("true", "t", "1")
 
 
 def positive_int(text: str) -> int:
@@ -67,10 +66,9 @@ def finite_float(text: str) -> float:
 
 
 def read_config(path: str | Path) -> list[tuple[int, str]]:
-    """Read a configuration file as ``(line number, '--name=value')`` pairs.
+    """Read a configuration file as ``(line number, '--name=value')`` pairs; values are taken as they stand.
 
-    Empty lines and comments (a ``#`` at the start or after a blank) are skipped. A value is taken as it
-    stands: nothing is expanded and nothing is run. Anything else is a UserError.
+    Empty lines and comments (a ``#`` at the start or after a blank) are skipped; all else is a UserError.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8").split("\n")
@@ -128,40 +126,36 @@ class KaldiParser(argparse.ArgumentParser):
     def parse_args(self, args=None, namespace=None):  # type: ignore[override]
         """Parse ``args``; options of ``--config`` files count as if they stood before all others."""
         words = list(sys.argv[1:] if args is None else args)
-        known = set(self._option_string_actions) - {"-h", "--help", "--config"}
+        known = self._option_string_actions.keys() - {"-h", "--help", "--config"}
         expanded: list[str] = []
         before = words[: words.index("--")] if "--" in words else words
         for word, after in zip(before, [*before[1:], ""], strict=False):
             name, equals, path = word.partition("=")
-            if name != "--config":
-                continue
             path = path if equals else after
             try:
-                lines = read_config(path)
+                for number, text in read_config(path) if name == "--config" else ():
+                    if (option := text.partition("=")[0]) not in known:
+                        self.error(f"{path}:{number}: unknown option '{option}'; see --help")
+                    expanded.append(text)
             except UserError as error:
                 self.error(str(error))
-            for number, text in lines:
-                if (option := text.partition("=")[0]) not in known:
-                    names = " ".join(sorted(known))
-                    self.error(f"{path}:{number}: unknown option '{option}'; this program knows {names}")
-                expanded.append(text)
         return super().parse_args(expanded + words, namespace)
 
 
-def run(main: Callable[[list[str]], int], *, echo: bool = True, tidy: bool = True) -> NoReturn:
+def run(main: Callable[[list[str]], int], *, runs_others: bool = False) -> NoReturn:
     """Run a program's ``main`` and exit with its status; users' mistakes and the system's errors are a line.
 
-    With ``echo`` the command line is shown first, as by Kaldi's programs, unless RECIPE_VERBOSE is false.
-    With ``tidy`` temporary files are removed when SIGTERM ends the program.
+    The command line is shown, as by Kaldi's programs, unless RECIPE_VERBOSE is false, and temporary files are
+    removed when SIGTERM ends the program: both not of one that ``runs_others``.
     """
 
     def stop(number: int, _frame: object) -> NoReturn:
         raise SystemExit(128 + number)
 
-    if tidy:
+    if not runs_others:
         signal.signal(signal.SIGTERM, stop)
-    if echo and os.environ.get("RECIPE_VERBOSE") != "false":
-        print(shlex.join([PROGRAM, *sys.argv[1:]]), file=sys.stderr, flush=True)
+        if os.environ.get("RECIPE_VERBOSE") != "false":
+            print(shlex.join([PROGRAM, *sys.argv[1:]]), file=sys.stderr, flush=True)
     status, message = 1, ""
     try:
         status = main(sys.argv[1:])

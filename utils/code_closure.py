@@ -11,14 +11,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-NEUTRAL = {
-    ROOT / "utils" / name
-    for name in (
-        *("run.py", "sge.py", "slurm.py", "for_each.py", "in_turn.py", "job_runner"),
-        *("once.py", "stamp.py", "code_closure.py", "plan.py", "lock.py"),
-        *("progress.py", "parse_options.sh", "setup_env.sh"),
-    )
-}
+_RUN = "run.py sge.py slurm.py job_runner for_each.py in_turn.py progress.py parse_options.sh setup_env.sh"
+_STAMPS = "once.py stamp.py code_closure.py plan.py lock.py"
+NEUTRAL = {ROOT / "utils" / name for name in (*_RUN.split(), *_STAMPS.split())}
 _BESIDE = (".c", ".h", ".cu", ".html", ".css", ".js", ".j2")
 _IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]+)|import[ \t]+([\w.]+))", re.MULTILINE
@@ -49,15 +44,12 @@ def _used_by(path: Path) -> Iterator[Path]:
 
 def closure(words: Iterable[str]) -> list[Path]:
     """Return the recipe's files that the words of a command name, and all that these use, sorted."""
-    seen: set[Path] = set()
-    found: list[Path] = []
+    found: set[Path] = set()
     waiting = [Path(word).resolve() for word in words if word.endswith((".py", ".sh"))]
     while waiting:
         path = waiting.pop()
-        if path in seen:
-            continue
-        seen.add(path)
-        if NEUTRAL.isdisjoint((path, path.parent)) and path.is_relative_to(ROOT) and path.is_file():
-            found.append(path)
+        neutral = not NEUTRAL.isdisjoint((path, path.parent)) or not path.is_relative_to(ROOT)
+        if path not in found and not neutral and path.is_file():
+            found.add(path)
             waiting.extend(_used_by(path))
     return sorted(found)

@@ -16,9 +16,10 @@ frame_shift             —          seconds between frames
 
 import math
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from utils import atomic, tables
@@ -30,16 +31,12 @@ COPIED = ("genres.txt", "genre2name", "artists_unknown", "frame_shift", "cmvn_op
 
 @dataclass
 class DataDir:
-    """The tables of one data directory, or of several pooled.
-
-    ``tables`` holds those by utterance, ``copied`` the texts of the files that do not depend on utterances,
-    ``recordings`` the entries of ``wav.scp`` where it is by recording, because there are ``segments``.
-    """
+    """The tables of one data directory, or of several pooled."""
 
     name: str
-    tables: dict[str, dict[str, str]] = field(default_factory=dict)
-    copied: dict[str, str] = field(default_factory=dict)
-    recordings: dict[str, str] = field(default_factory=dict)
+    tables: dict[str, dict[str, str]] = field(default_factory=dict)  # those by utterance
+    copied: dict[str, str] = field(default_factory=dict)  # texts of files that do not depend on utterances
+    recordings: dict[str, str] = field(default_factory=dict)  # wav.scp where there are segments
 
     @property
     def utts(self) -> list[str]:
@@ -67,20 +64,16 @@ def invert(utt2spk: Mapping[str, str]) -> dict[str, str]:
     return {spk: " ".join(speakers[spk]) for spk in sorted(speakers, key=str.encode)}
 
 
-def check(name: str) -> Callable[[str], str]:
-    """Return what gives back a value in the table of this name, or raises ValueError if it cannot be one."""
-
-    def checked(value: str) -> str:
-        if name in NUMBERS:
-            with suppress(ValueError):
-                if 0 < float(value) < math.inf:
-                    return value
-            raise ValueError(f"expected a positive number, got '{value}'")
-        if name in ("utt2spk", "utt2genre") and len(value.split()) != 1:
-            raise ValueError(f"expected one word, got '{value}'")
-        return value
-
-    return checked
+def check(name: str, value: str) -> str:
+    """Return a value in the table of this name as it is; raises ValueError if it cannot be one."""
+    if name in NUMBERS:
+        with suppress(ValueError):
+            if 0 < float(value) < math.inf:
+                return value
+        raise ValueError(f"expected a positive number, got '{value}'")
+    if name in ("utt2spk", "utt2genre") and len(value.split()) != 1:
+        raise ValueError(f"expected one word, got '{value}'")
+    return value
 
 
 def read_data_dirs(paths: Iterable[str | Path]) -> DataDir:
@@ -95,7 +88,8 @@ def read_data_dirs(paths: Iterable[str | Path]) -> DataDir:
         if not (path / "utt2spk").is_file():
             raise UserError(f"{path}/utt2spk: no such file; is {path} a data directory?")
         found = {
-            table.name: tables.parse_values(table, check(table.name)) for table in utterance_tables(path)
+            table.name: tables.parse_values(table, partial(check, table.name))
+            for table in utterance_tables(path)
         }
         if number and (differing := found.keys() ^ data.tables.keys()):
             names = " ".join(sorted(differing))
@@ -105,9 +99,7 @@ def read_data_dirs(paths: Iterable[str | Path]) -> DataDir:
             if clash := entries.keys() & table.keys():
                 raise UserError(f"{path / name}: utterance '{min(clash)}' is also in another source")
             if unlike := table.keys() ^ found["utt2spk"].keys():
-                counts = (
-                    f"{len(found['utt2spk'])} in utt2spk, {len(table)} in {name}, {len(unlike)} in one only"
-                )
+                counts = f"{len(found['utt2spk'])} in utt2spk, {len(table)} in {name}"
                 raise UserError(f"{path}: '{min(unlike)}' is not in both of utt2spk and {name} ({counts})")
             entries.update(table)
         if "segments" in found and (path / "wav.scp").is_file():
@@ -122,10 +114,7 @@ def read_data_dirs(paths: Iterable[str | Path]) -> DataDir:
 
 
 def write_subset(data: DataDir, utts: Collection[str], target: str | Path) -> None:
-    """Write the data directory of some utterances; its files are replaced one by one.
-
-    Raises UserError if there are none.
-    """
+    """Write the data directory of some utterances; raises UserError if there are none."""
     wanted = sorted(utts, key=str.encode)
     if not wanted:
         raise UserError(f"{target}: no utterances left of {data.name}")

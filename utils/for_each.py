@@ -6,8 +6,7 @@ Usage: for_each.py [--max-jobs-run N] "<item> <item> …" <command…>
 
 {} is replaced by the item in every argument. No shell is involved. Each line that the command prints
 comes out behind "[item] ". If one fails, the others go on to their end; then the failed items are named
-and the exit status is 1, or 75 if another run is at work on one. RECIPE_PID and signals mean what they mean
-to run.py.
+and the exit status is 1, or 75 if another run is at work on one.
 """
 
 import argparse
@@ -38,7 +37,7 @@ def run(items: list[str], command: list[str], limit: int, folder: Path) -> dict[
     """Run the command for all items, which say in a folder where they stand; return the codes of failures."""
     readers = []
 
-    def start(number: int, _: dict[str, str]) -> local.Process:
+    def start(number: int) -> local.Process:
         words = [word.replace("{}", items[number]) for word in command]
         status = {"JOB_STATUS": str(progress.status_file(folder / f"{number}.log"))}
         process = local.start_session(words, status, **STREAMS)
@@ -52,7 +51,7 @@ def run(items: list[str], command: list[str], limit: int, folder: Path) -> dict[
 
     board = progress.Board("all", len(items), look)
     try:
-        codes = local.run_all(range(len(items)), start, limit=limit, board=board)
+        codes = local.run_all(range(len(items)), start, limit, board)
     finally:
         for reader in readers:
             reader.join(timeout=5)

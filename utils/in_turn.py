@@ -1,12 +1,10 @@
 #!/usr/bin/env python3
-r"""Run several of the recipe's programs one after the other in one process, up to the first that fails.
+"""Run several of the recipe's programs one after the other in one process, up to the first that fails.
 
 A program that computes for a tenth of a second takes a second to load the libraries that it stands on;
 behind each other they load them once. Output, errors and exit status are those of the programs.
 
 Usage: utils/in_turn.py <program> <arguments…> [:: <program> <arguments…>]…
-e.g.:  utils/in_turn.py utils/validate_data_dir.py data/synth/train \
-         :: utils/validate_data_dir.py data/synth/test
 """
 
 import importlib

@@ -10,8 +10,26 @@ once() {
   exec utils/once.py "$@" -- "$0" "${script_arguments[@]?}"
 }
 
-# run_jobs <log> <command>...: the command in $nj jobs under $cmd; JOB in its words is the number of each. A runner
-# is told in RUNNER_OUTPUTS what they write, which a shared file system may show late.
+# split_table <most> <table> <part>: the lines in contiguous parts, <most> or one a line, JOB in <part> for the number
+# of each, whose sizes differ by one at most, as by Kaldi's split_scp.pl. Prints how many there are.
+split_table() {
+  local lines parts
+  lines=$(wc -l <"$2")
+  [ "$lines" -gt 0 ] || { echo "ERROR (${0##*/}) $2: empty" >&2 && return 1; }
+  parts=$((lines < $1 ? lines : $1))
+  mkdir -p "${3%/*}"
+  name=$3 awk -v parts="$parts" -v larger="$((lines % parts))" -v size="$((lines / parts))" '
+    left-- == 0 {
+      if (file) close(file)
+      left = size + (part++ < larger) - 1
+      file = ENVIRON["name"]
+      gsub("JOB", part, file)
+    }
+    { print >file }' "$2"
+  echo "$parts"
+}
+
+# run_jobs <log> <command>...: the command in $nj jobs under $cmd; JOB in its words is the number of each.
 run_jobs() {
   local runner
   read -ra runner <<<"${cmd:?}"

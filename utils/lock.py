@@ -51,8 +51,9 @@ def try_open(path: Path) -> int | None:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return descriptor
     except OSError as error:
-        if error.errno in NO_LOCKS and os.environ.get("WITHOUT_LOCKS", "").lower() in ("true", "t", "1"):
+        if error.errno in NO_LOCKS and os.environ.get("WITHOUT_LOCKS") == "true":
             cli.warn(f"{path}: this file system has no locks; going on without, as WITHOUT_LOCKS says")
             return descriptor
         os.close(descriptor)
@@ -65,18 +66,17 @@ def try_open(path: Path) -> int | None:
             "--without-locks true, or set WITHOUT_LOCKS=true in the environment, and see to it that no two "
             "runs do the same work"
         ) from error
-    return descriptor
 
 
 def _holder(path: Path) -> str | None:
     """Say which process holds a lock that could not be had; None if it is dead: its jobs are ending."""
     try:
-        pid, started, host = path.read_text(encoding="utf-8").split()
+        pid, host = path.read_text(encoding="utf-8").split()
     except (OSError, ValueError):
         return f"another process (see: fuser {path})"
     if host != socket.gethostname():
         return f"process {pid} on {host}"  # which cannot be looked up here
-    return f"process {pid} on this host" if _facts(pid)[19:20] in ([started], ["0"]) else None
+    return f"process {pid} on this host" if _facts(pid) else None
 
 
 def _is(descriptor: int, path: Path) -> bool:
@@ -88,11 +88,10 @@ def _is(descriptor: int, path: Path) -> bool:
 
 @contextmanager
 def held(path: str | Path, what: str, *, wait: bool = False) -> Iterator[None]:
-    """Hold a lock, a file that is removed at the end, while the block runs; ``what`` names it in messages.
+    """Hold a lock, a file that is removed at the end, while the block and what it starts run.
 
-    With ``wait`` a process that holds it is waited for while it lives, else :class:`HeldError` is raised.
-    Jobs of a dead one are waited for a minute, then it is a UserError. Programs that are started meanwhile
-    inherit the lock.
+    A process that holds it is waited for (``wait``), or :class:`HeldError` is raised with ``what`` it does.
+    Jobs of a dead one are waited for a minute, then it is a UserError.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -110,9 +109,8 @@ def held(path: str | Path, what: str, *, wait: bool = False) -> Iterator[None]:
             cli.log(f"{what}: waiting for {who}")
             told = who
         time.sleep(0.1)
-    started = _facts(os.getpid())[19]
     os.ftruncate(descriptor, 0)
-    os.write(descriptor, f"{os.getpid()} {started} {socket.gethostname()}\n".encode())
+    os.write(descriptor, f"{os.getpid()} {socket.gethostname()}\n".encode())
     os.set_inheritable(descriptor, True)
     try:
         yield

@@ -11,15 +11,11 @@ Command line, inputs and code make a key, which the command finds as ONCE_KEY in
 of each argument ONCE_KEY: what it keeps between interrupted runs is valid under the same key only. While it
 runs it has a lock, <stamp>.lock; another run is refused with status 75, or waits (--wait true).
 
-RECIPE_LOG names a file for what run.sh does not show, RECIPE_EVENTS one for utils/plan.py; with
-RECIPE_DRY_RUN=true the command is not run, and it is said why it would be.
-
-e.g. utils/once.py --in data/train/wav.scp --out data/train/feats.scp data/train/.done/feats -- \
-       steps/make_scattering.sh --nj 4 data/train
-     utils/once.py --cmd utils/run.py --in x --out y .done/y -- log/y.log local/make_y.py --key ONCE_KEY x y
+e.g. utils/once.py --cmd utils/run.py --in x --out y .done/y -- log/y.log local/make_y.py --key ONCE_KEY x y
 """
 
-import shlex  # no package from elsewhere: without these (-S) Python starts faster
+import re  # no package from elsewhere: without these (-S) Python starts faster
+import shlex
 from pathlib import Path
 
 from utils import cli, plan, stamp
@@ -38,7 +34,7 @@ def parse(words: list[str]) -> stamp.Work:
         del rest[: 1 if option[1] else 2]
     command, runner = rest[2:], shlex.split(given["--cmd"][-1])
     if runner:  # JOB=1:N and the log stand before the command
-        length = 2 if command and stamp.JOB_RANGE.fullmatch(command[0]) else 1
+        length = 2 if command and re.fullmatch(r"\w+=\d+(:\d+)?", command[0]) else 1
         runner, command = runner + command[:length], command[length:]
     if not command or rest[1] != "--" or rest[0].startswith("-"):
         raise cli.UsageError(f"expected {USAGE}, got {shlex.join(words)}")
@@ -69,4 +65,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main, echo=False, tidy=False)
+    cli.run(main, runs_others=True)

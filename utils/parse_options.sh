@@ -7,10 +7,8 @@
 #   --help, -h                 print $help_message, and the lines of the defaults as the options, and exit 0
 #   --                         end of the options
 #
-# A wrong option exits 2. What is left over stays in "$@", all arguments in "${script_arguments[@]}", and
-# `expect_arguments $# MIN [MAX]` ends a script with its usage if there are fewer or more. The call is written to
-# stderr, or to the file RECIPE_LOG where RECIPE_VERBOSE, or the script's own option --verbose, is false.
-#
+# A wrong option exits 2. What is left over stays in "$@", all arguments in "${script_arguments[@]}". The call is
+# written to stderr, or to the file RECIPE_LOG where RECIPE_VERBOSE, or the script's own option --verbose, is false.
 # A config file holds `foo_bar=V` or `--foo-bar=V`, one a line, and # comments. Kaldi sources it; here it is parsed
 # and can do nothing but set options: values are literal, "a b" and 'a b' hold blanks, and shell syntax is an error.
 
@@ -19,6 +17,7 @@ _po_die() {
   exit 2
 }
 
+# expect_arguments $# MIN [MAX]: ends a script with its usage if there are fewer or more.
 expect_arguments() {
   [ "$1" -lt "$2" ] || [ "$1" -gt "${3:-$2}" ] || return 0
   print_help >&2

@@ -4,8 +4,6 @@
 once.py notes each piece of work in the file RECIPE_EVENTS; this program sums up a whole dry run. How long
 work takes is estimated from the size of its inputs and from the time that the same program with the same
 configurations last took here, which its stamp records.
-
-e.g. RECIPE_EVENTS=/tmp/events utils/plan.py
 """
 
 import json
@@ -14,6 +12,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 DRY_RUN = os.environ.get("RECIPE_DRY_RUN") == "true"
@@ -33,12 +32,8 @@ def log(text: str) -> None:
 def note(state: str, outputs: Sequence[str], seconds: float | None = None) -> None:
     """Note in RECIPE_EVENTS, by tabs: stage, 'up to date', 'made' or 'to do', time, outputs."""
     if name := os.environ.get("RECIPE_EVENTS"):
-        fields = (
-            os.environ.get("RECIPE_STAGE", ""),
-            state,
-            "" if seconds is None else str(seconds),
-            *outputs,
-        )
+        took = "" if seconds is None else str(seconds)
+        fields = (os.environ.get("RECIPE_STAGE", ""), state, took, *outputs)
         with Path(name).open("a", encoding="utf-8", errors="surrogateescape") as file:
             file.write("\t".join(fields) + "\n")
 
@@ -70,31 +65,23 @@ def estimate(command: Sequence[str], inputs: Mapping[str, Sequence]) -> float | 
     return max(found)[1] * size if found and size else None
 
 
-def duration(seconds: float) -> str:
-    """Return seconds in words: ``40 s``, ``12 min``, ``3.5 h``."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
 def foresee(
     stamp: Path, command: Sequence[str], inputs: Mapping[str, list], outputs: Sequence[str], why: list[str]
 ) -> None:
     """Note a piece of work in a dry run, and print why it would be done and how long it would take."""
     to_come = {Path(name) for _, state, _, *names in events() if state == "to do" for name in names}
     folders = {path.parent for path in to_come}
-    absent = [name for name, facts in inputs.items() if facts[0] == "missing"]
-    again = [name for name in inputs if Path(name) in to_come | folders]
-    again += [name for name in absent if name not in again and Path(name).parent in folders]
-    reasons = [f"there is no {name}" for name in absent if name not in again]
-    reasons += [f"{name} is made before it" for name in again]
-    reasons += why
+    absent = {name for name, facts in inputs.items() if facts[0] == "missing"}
+    again = {name for name in inputs if Path(name) in to_come | folders}
+    again |= {name for name in absent if Path(name).parent in folders}
+    reasons = [f"there is no {name}" for name in sorted(absent - again)]
+    reasons += [f"{name} is made before it" for name in sorted(again)] + why
     if not reasons:
         note("up to date", outputs)
         return
     seconds = None if absent else estimate(command, inputs)
     note("to do", outputs, seconds)
-    time_ = f"about {duration(seconds)}" if seconds is not None else "time unknown"
+    time_ = "time unknown" if seconds is None else f"about {timedelta(seconds=round(seconds))}"
     print(f"  {stamp.parent.parent} {stamp.name}: {reasons[0]}; {time_}", flush=True)
 
 
@@ -102,15 +89,11 @@ def total() -> str:
     """Say of a whole dry run how long it will take."""
     rows = events()
     times = [seconds for _, state, seconds, *_ in rows if state == "to do"]
-    if not times:
-        return "Nothing is to be done."
-    known = [float(seconds) for seconds in times if seconds]
-    text = f"{len(times)} of {len(rows)} pieces of work are to be done"
-    if known:
-        text += f"; about {duration(sum(known))} one after the other, by the speed last measured here"
-    if unknown := len(times) - len(known):
-        text += f"; {unknown} were never measured here, or their inputs are still to be made"
-    return text
+    known = timedelta(seconds=round(sum(float(seconds) for seconds in times if seconds)))
+    return (
+        f"{len(times)} of {len(rows)} pieces of work are to be done; about {known} one after the other, by"
+        f" the speed last measured here; of {times.count('')} it is unknown, or inputs are still to be made"
+    )
 
 
 if __name__ == "__main__":

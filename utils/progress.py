@@ -145,10 +145,10 @@ def read(log: str | Path) -> Status | None:
 
 
 class Board:
-    """Shows where the ``count`` jobs of one call stand, which ``label`` names together.
+    """Shows where the ``count`` jobs of one call stand; ``look`` returns it of a running one that says it.
 
-    ``look`` returns where a running job stands, None if it does not say. On a terminal there is one line a
-    running job and one for all of them; elsewhere one line a minute, for three running jobs and for all.
+    On a terminal there is one line a running job and one for all of them, which ``label`` names; elsewhere
+    one line a minute, for three running jobs and for all.
     """
 
     def __init__(self, label: str, count: int, look: Callable[[int], Status | None]) -> None:

@@ -42,8 +42,7 @@ def training_record(
 ) -> dict[str, Any]:
     """Return what a training leaves in ``training.json``, from which alone results.txt takes it.
 
-    ``configuration`` are the files that it read; ``machines`` device, kernels and threads of everything that
-    took part, e.g. ``cpu, kernels c avx2, 2 threads``; ``more`` further facts, such as the ``network``.
+    ``configuration`` are the files that it read; ``machines`` device, kernels and threads of what took part.
     """
     facts = {"commit": git_commit(), "configuration": read_texts(configuration), "seed": seed}
     return {**facts, "machines": list(machines), **more}
@@ -58,9 +57,6 @@ def read_record(exp_dir: Path) -> dict[str, Any]:
     """Read ``training.json``; empty where nothing was trained but what was scored."""
     path = exp_dir / RECORD
     try:
-        record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        if not isinstance(record, dict):
-            raise TypeError(f"a {type(record).__name__}")
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
     except (ValueError, TypeError, RecursionError) as error:
         raise UserError(f"{path}: not the record of a training ({error}); train the model again") from error
-    return record

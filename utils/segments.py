@@ -19,10 +19,10 @@ class Segment(NamedTuple):
     end: float
 
     def span(self, num_samples: int, sample_rate: int) -> tuple[int, int]:
-        """Return its first sample and the one behind its last.
+        """Return its first sample and the one behind its last, as featbin/extract-segments.cc does.
 
-        Times are cut to samples towards zero; what reaches less than half a second beyond the recording
-        ends with it (featbin/extract-segments.cc). Raises UserError if it lies outside or is too short.
+        What reaches less than half a second beyond the recording ends with it. Raises UserError if it lies
+        outside or is too short.
         """
         first = int(self.start * sample_rate)
         last = num_samples if self.end == -1 else int(self.end * sample_rate)
@@ -39,16 +39,15 @@ class Segment(NamedTuple):
 
 def parse(value: str) -> Segment:
     """Read what follows the utterance in a line of ``segments``; a ValueError says what is wrong."""
-    words = value.replace("\t", " ").split()
-    if len(words) != 3:
-        raise ValueError(f"expected '<recording> <start> <end>' in seconds, without a channel, got '{value}'")
     try:
-        start, end = map(float, words[1:])
+        recording, *times = value.replace("\t", " ").split()
+        start, end = map(float, times)
     except ValueError:
-        start = end = math.nan
+        wanted = "'<recording> <start> <end>' in seconds, without a channel"
+        raise ValueError(f"expected {wanted}, got '{value}'") from None
     if not (0 <= start < math.inf and (end == -1 or start < end < math.inf)):
         raise ValueError(f"expected 0 <= start < end in seconds, or an end of -1, got '{value}'")
-    return Segment(words[0], start, end)
+    return Segment(recording, start, end)
 
 
 def read(path: str | Path) -> dict[str, Segment]:

@@ -10,30 +10,21 @@ fail() {
   exit 1
 }
 
-check_version() {
-  "$1" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
-    || fail "'$1' is no Python 3.10 or newer ($("$1" --version 2>&1 || true)); put one on PATH as python3"
-}
-
 [[ $PWD != *:* ]] || fail "the path of this folder, '$PWD', has a colon, which parts the entries of PATH and PYTHONPATH; \
 rename the folder or move the recipe"
+python3=${RECIPE_PYTHON:-$(command -v python3)} || fail "there is no python3 on PATH; install Python 3.10 or newer"
+"$python3" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
+  || fail "'$python3' is no Python 3.10 or newer ($("$python3" --version 2>&1 || true)); put one on PATH as python3"
 if [ -n "${RECIPE_PYTHON:-}" ]; then
-  check_version "$RECIPE_PYTHON"
   packages=(kaldi_io kymatio matplotlib numpy scipy sklearn soundfile soxr torch tqdm)
-  "$RECIPE_PYTHON" -c 'import importlib.util, sys; sys.exit(any(not importlib.util.find_spec(p) for p in sys.argv[1:]))' \
-    "${packages[@]}" || fail "RECIPE_PYTHON=$RECIPE_PYTHON lacks packages; run: $RECIPE_PYTHON -m pip install -r $requirements"
+  "$python3" -c 'import importlib.util, sys; sys.exit(any(not importlib.util.find_spec(p) for p in sys.argv[1:]))' \
+    "${packages[@]}" || fail "RECIPE_PYTHON=$python3 lacks packages; run: $python3 -m pip install -r $requirements"
   exit 0
 fi
-
-python3=$(command -v python3) || fail "there is no python3 on PATH; install Python 3.10 or newer"
-check_version "$python3"
 wanted=$(cat requirements.txt "$requirements" | cksum)
 stamp=.venv/.done_$(basename "$requirements" .txt)
 if [ -x .venv/bin/python3 ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
   exit 0
-fi
-if [ -n "$(compgen -G '.venv/.done_*')" ] && ! .venv/bin/python3 -c '' 2>/dev/null; then
-  fail ".venv, which was made here, cannot be used: by another user, or its Python is gone; set RECIPE_PYTHON, or remove .venv"
 fi
 if [ "${WITHOUT_LOCKS:-}" != true ]; then # two first runs at once would disturb each other: the second waits
   WITHOUT_LOCKS=true exec flock .venv.lock "$0" "$requirements"

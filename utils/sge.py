@@ -12,6 +12,7 @@ import os
 import pwd
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
@@ -22,12 +23,11 @@ INDEX_VARIABLE = "SGE_TASK_ID"
 SITE_FILE = "conf/queue.conf"
 
 
-def submit(array: scheduler.Array) -> str:
-    """Submit; return the id."""
-    words = [*array.command, "-terse", "-N", array.name, "-o", f"{array.output}.$TASK_ID"]
-    if array.limit and "-tc" not in words:
-        words += ["-tc", str(array.limit)]
-    return scheduler.submitted_id([*words, "-t", f"1-{array.tasks}", str(array.script)])
+def submission(words: list[str], name: str, folder: Path, tasks: int, most: int | None) -> list[str]:
+    """Return how tasks 1, 2 … of job.sh are submitted, ``most`` at once; they print to ``out.<index>``."""
+    limit = ["-tc", str(most)] if most else []
+    options = ["-terse", "-N", name, "-o", f"{folder}/out.$TASK_ID", "-t", f"1-{tasks}"]
+    return [*words, *options, *limit, str(folder / "job.sh")]
 
 
 def active(job_id: str) -> dict[int, scheduler.State]:
@@ -63,14 +63,10 @@ def cancel_command(job_id: str, index: int | None = None) -> list[str]:
     return ["qdel", job_id, *([] if index is None else ["-t", str(index)])]
 
 
-def indices(text: str) -> list[int]:
+def indices(text: str) -> Iterator[int]:
     """Expand qstat's task column: ``1-5:2,7`` is 1, 3, 5, 7."""
-    found: list[int] = []
-    for part in text.split(","):
-        match = re.fullmatch(r"(\d+)(?:-(\d+)(?::(\d+))?)?", part)
-        if match:
-            found += range(int(match[1]), int(match[2] or match[1]) + 1, int(match[3] or 1))
-    return found
+    for first, last, step in re.findall(r"(\d+)(?:-(\d+)(?::(\d+))?)?", text):
+        yield from range(int(first), int(last or first) + 1, int(step or 1))
 
 
 if __name__ == "__main__":

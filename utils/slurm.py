@@ -4,12 +4,10 @@
 Usage: slurm.py [options] [JOB=1:N] <log-file> <command…>
  e.g.: slurm.py --mem 1G --max-jobs-run 50 JOB=1:200 exp/log/feats.JOB.log steps/compute_scattering.py …
 
-Submits one array, waits until all its tasks have ended and exits with 1 if one failed, naming its log and
-what Slurm says of it. Ctrl-C cancels the jobs. What the options mean at this site stands in --config
-(default: conf/slurm.conf, or the recipe's). Options with one dash go to sbatch as they are.
-
-Environment, beside run.py's: RUNNER_POLL_SECONDS (5) between questions to Slurm, RUNNER_LATE_SECONDS (60)
-to wait for files that appear late, RUNNER_UNREACHABLE_SECONDS (1800) to bear a controller that is down.
+Submits one array and waits for all its tasks. What the options mean at this site stands in --config
+(default: conf/slurm.conf, or the recipe's); those with one dash go to sbatch as they are. Environment, beside
+run.py's: RUNNER_POLL_SECONDS (5) between questions to Slurm, RUNNER_LATE_SECONDS (60) to wait for files that
+appear late, RUNNER_UNREACHABLE_SECONDS (1800) to bear a controller that is down.
 """
 
 import contextlib
@@ -26,12 +24,11 @@ INDEX_VARIABLE = "SLURM_ARRAY_TASK_ID"
 SITE_FILE = "conf/slurm.conf"
 
 
-def submit(array: scheduler.Array) -> str:
-    """Submit; return the id."""
-    # One task, too: all are named alike.
-    tasks = f"--array=1-{array.tasks}" + (f"%{array.limit}" if array.limit else "")
-    words = [tasks, f"--output={str(array.output).replace('%', '%%')}.%a", str(array.script)]
-    return scheduler.submitted_id([*array.command, "--parsable", f"--job-name={array.name}", *words])
+def submission(words: list[str], name: str, folder: Path, tasks: int, most: int | None) -> list[str]:
+    """Return how tasks 1, 2 … of job.sh are submitted, ``most`` at once; they print to ``out.<index>``."""
+    array = f"--array=1-{tasks}" + (f"%{most}" if most else "")  # of one task, too: all are named alike
+    output = f"--output={str(folder).replace('%', '%%')}/out.%a"
+    return [*words, "--parsable", f"--job-name={name}", array, output, str(folder / "job.sh")]
 
 
 def active(job_id: str) -> dict[int, scheduler.State]:
@@ -55,31 +52,19 @@ def verdicts(job_id: str) -> dict[int, scheduler.Verdict]:
     found: dict[int, scheduler.Verdict] = {}
     with contextlib.suppress(scheduler.SchedulerError):  # which remembers jobs for some minutes
         for line in scheduler.ask(["scontrol", "--oneliner", "show", "job", job_id]).stdout.splitlines():
-            facts = dict(word.split("=", 1) for word in line.split() if "=" in word)
+            facts = {"JobState": "", **dict(word.split("=", 1) for word in line.split() if "=" in word)}
             index = facts.get("ArrayTaskId", "")  # the JobId is an array's for one of its tasks only
-            if facts.get("ArrayJobId") == job_id and index.isdigit():
-                words = (facts.get(name, "") for name in ("JobState", "ExitCode", "Reason"))
-                found |= judge(int(index), *words)
-    with contextlib.suppress(scheduler.SchedulerError):  # whose word goes before
-        done = scheduler.ask(["sacct", "-X", "-n", "-P", "-j", job_id, "--format=JobID,State,ExitCode"])
-        for index, *words in re.findall(rf"^{job_id}_(\d+)\|([^|]*)\|(.*)$", done.stdout, re.MULTILINE):
-            found |= judge(int(index), *words)
+            ended = facts["JobState"] not in ("", *NOT_ENDED)
+            if facts.get("ArrayJobId") == job_id and index.isdigit() and ended:
+                reason = "Slurm says {JobState}, exit code {ExitCode}, {Reason}".format(**facts)
+                failed = facts["JobState"] != "COMPLETED"
+                found[int(index)] = scheduler.Verdict(failed, reason.removesuffix(", None"))
     return found
 
 
 def cancel_command(job_id: str, index: int | None = None) -> list[str]:
     """Return the command that cancels an array, or one task of it."""
     return ["scancel", job_id if index is None else f"{job_id}_{index}"]
-
-
-def judge(index: int, state: str, exit_code: str, more: str = "") -> dict[int, scheduler.Verdict]:
-    """Turn Slurm's words on a task into a verdict, by index; none if it has not ended."""
-    word = state.partition(" ")[0].rstrip("+")
-    if not word or word in NOT_ENDED:
-        return {}
-    reason = f"Slurm says {state}" + (f", exit code {exit_code}" if exit_code else "")
-    reason += f", {more}" if more not in ("", "None") else ""
-    return {index: scheduler.Verdict(word != "COMPLETED", reason)}
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 from utils import cli, plan
 from utils.code_closure import ROOT, closure
 
-JOB_RANGE = re.compile(r"(\w+)=\d+(?::\d+)?")
 _NEUTRAL = (
     *("--nj", "--cmd", "--num-jobs", "--num-threads", "--max-jobs-run", "--use-gpu", "--kernels"),
     *("--key", "--keep-networks", "--verbose"),
@@ -45,16 +44,14 @@ def content_hash(pieces: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
-def files_below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[str]:
-    """Yield the files in a folder and in those below, also through links, but not round in circles."""
-    here = folder.resolve()
-    below = sorted(folder.iterdir()) if here not in above else []
-    ours = folder / ".done" in below  # a data directory with stamps and logs, which are no content
+def files_below(folder: Path) -> Iterator[str]:
+    """Yield the files in a folder and in those below; stamps and logs of a data directory are no content."""
+    below = sorted(folder.iterdir())
     for path in below:
         if path.is_file():
             yield str(path)
-        elif path.is_dir() and not (ours and path.name in (".done", "log")):
-            yield from files_below(path, (*above, here))
+        elif path.is_dir() and not (folder / ".done" in below and path.name in (".done", "log")):
+            yield from files_below(path)
 
 
 def expand(paths: Iterable[str]) -> Iterator[str]:
@@ -179,8 +176,7 @@ def describe(work: Work, old: dict[str, Any]) -> dict[str, Any]:
 def outdated(work: Work) -> str:
     """Say of which input the stamp that made it tells of other data than there are now; empty if of none.
 
-    An edited configuration does not count (what the former one made records it), nor a file that is
-    gone: who wants the space may delete the music.
+    An edited configuration does not count (what the former one made records it), nor does music that is gone.
     """
     for name in work.inputs:
         folder = Path(name).parent
@@ -188,12 +184,9 @@ def outdated(work: Work) -> str:
             made = {} if stamp.suffix == ".lock" else read(stamp)
             if any(output == name or output.startswith(f"{name}/") for output in made.get("outputs", {})):
                 before = {path: facts for path, facts in made["inputs"].items() if not path.endswith(".conf")}
-                now = fingerprint(before, before)
-                changed = [
-                    path for path, facts in before.items() if now[path][0] not in ("missing", facts[0])
-                ]
-                if changed:
-                    return f"the input '{name}' was made from another '{changed[0]}' than there is now"
+                for path, facts in fingerprint(before, before).items():
+                    if facts[0] not in ("missing", before[path][0]):
+                        return f"the input '{name}' was made from another '{path}' than there is now"
     return ""
 
 
@@ -204,26 +197,21 @@ def key_of(record: dict[str, Any]) -> str:
 
 
 def run(work: Work, record: dict[str, Any]) -> int:
-    """Run the command and return its exit status; write the stamp if it succeeded.
-
-    A job runner is told the outputs, which a shared file system may show late; those with blanks in their
-    names, or with the word for the job's number, are left out.
-    """
+    """Run the command and return its exit status; write the stamp if it succeeded."""
     import subprocess
 
     key = key_of(record)
     words = work.runner + [key if word == "ONCE_KEY" else word for word in work.command]
     work.stamp.unlink(missing_ok=True)
     environment = {**os.environ, "ONCE_KEY": key, "ONCE_STAMP": str(work.stamp)}
-    if work.runner:
-        jobs = [match[1] for match in map(JOB_RANGE.fullmatch, work.runner[-2:]) if match]
-        told = [name for name in work.outputs if name.split() == [name] and not (jobs and jobs[0] in name)]
-        environment["RUNNER_OUTPUTS"] = " ".join(told)
     start = time.monotonic()
     status = subprocess.run(words, env=environment, close_fds=False, check=False).returncode
     if status != 0:
         plan.log(f"{work.stamp}: failed with status {status}: {shlex.join(words)}")
         return 1 if status < 0 else status
+    for name in work.outputs:  # when its folder is read, a network file system looks again for a new file
+        with contextlib.suppress(OSError):
+            next(Path(name).parent.iterdir(), None)
     done = describe(work, record)
     if absent := missing(done["outputs"]):
         raise cli.UserError(f"{work.stamp}: the command succeeded, but its output '{absent}' does not exist")

@@ -8,7 +8,7 @@ characters of a name. What is refused is decided here, by :func:`parse_values`.
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -70,8 +70,7 @@ def split_offset(name: str) -> tuple[str, int | None]:
 def parse_values(path: str | Path, parse: Callable[[str], T], *, is_sorted: bool = True) -> dict[str, T]:
     """Read a table of ``key value`` lines: what ``parse`` makes of each value, in the file's order.
 
-    A UserError names ``path:line`` of the first thing that is wrong, such as a value that ``parse`` refuses
-    by a ValueError. With ``is_sorted`` keys must be in C order.
+    A UserError names ``path:line`` of what is wrong, such as a value that ``parse`` refuses by a ValueError.
     """
     found: dict[str, T] = {}
     data = _read_bytes(path)
@@ -116,10 +115,7 @@ def read_scp(path: str | Path) -> dict[str, str]:
 
 
 def write_table(path: str | Path, entries: Mapping[str, object]) -> None:
-    """Write ``key value`` lines, C-sorted by key, atomically.
-
-    Raises UserError if an entry cannot be read again as it is; nothing is written then.
-    """
+    """Write ``key value`` lines, C-sorted by key; UserError if one cannot be read again as it is."""
     lines = []
     for key, value in sorted(entries.items(), key=lambda entry: entry[0].encode()):
         lines.append(f"{key} {value}\n")
@@ -130,10 +126,7 @@ def write_table(path: str | Path, entries: Mapping[str, object]) -> None:
 
 
 def read_classes(path: str | Path) -> tuple[str, ...]:
-    """Read genres.txt: one class a line; the line number minus one is the class's index.
-
-    Raises UserError for an empty, repeated or divided name, or if there are fewer than two.
-    """
+    """Read genres.txt: one class a line, in the order of the networks' outputs; at least two."""
     names = read_lines(path)
     for number, name in enumerate(names, start=1):
         if split_line(f"{name} x") != (name, "x"):
@@ -143,12 +136,6 @@ def read_classes(path: str | Path) -> tuple[str, ...]:
     if len(names) < 2:
         raise UserError(f"{path}: expected at least two classes, got {len(names)}")
     return tuple(names)
-
-
-def write_classes(path: str | Path, names: Sequence[str]) -> None:
-    """Write genres.txt."""
-    with atomic.replacing(path) as file:
-        file.writelines(f"{name}\n" for name in names)
 
 
 def csv_rows(path: str | Path, text: str) -> Iterator[tuple[int, list[str]]]:
@@ -161,22 +148,15 @@ def csv_rows(path: str | Path, text: str) -> Iterator[tuple[int, list[str]]]:
         raise UserError(f"{path}:{reader.line_num}: {error}") from error
 
 
-def read_tsv(
-    path: str | Path, columns: Sequence[str], parse: Callable[[dict[str, str]], T], remedy: str
-) -> list[T]:
+def read_tsv(path: str | Path, parse: Callable[[dict[str, str]], T], remedy: str) -> list[T]:
     """Return what ``parse`` makes of each row, by column, of a table with a header and tabs.
 
-    A row that it refuses by a ValueError, or a missing column, is a UserError with line and remedy.
+    What it refuses by a ValueError, or a column that it does not find, is a UserError with line and remedy.
     """
-    header, *lines = read_text(path, remedy=remedy).rstrip("\n").split("\n")
-    names = header.split("\t")
-    if missing := [name for name in columns if name not in names]:
-        wanted = " ".join(columns)
-        raise UserError(f"{path}:1: expected the columns {wanted}, '{missing[0]}' is missing; {remedy}")
-    rows = []
-    for number, line in enumerate(lines, start=2):
-        try:
-            rows.append(parse(dict(zip(names, line.split("\t"), strict=True))))
-        except ValueError as error:
-            raise UserError(f"{path}:{number}: not a line of this table ({error}); {remedy}") from error
-    return rows
+    text = read_text(path, remedy=remedy)
+    lines = csv.DictReader(io.StringIO(text), delimiter="\t", quoting=csv.QUOTE_NONE, strict=True)
+    try:
+        return [parse(row) for row in lines]
+    except (ValueError, KeyError, TypeError) as error:
+        problem = f"{path}:{lines.line_num}: not a line of this table ({error!r})"
+        raise UserError(f"{problem}; {remedy}") from error

@@ -6,8 +6,7 @@ Usage: validate_data_dir.py [options] <data-dir>
 
 Checked are the form of each table (sorted, unique, complete lines, LF), that all tables have the same
 utterances, that spk2utt is the inverse of utt2spk, that every class of utt2genre is in genres.txt and
-has a track, and that durations and frame counts are positive numbers. Exits with 1 and names the file,
-line and counts if something is wrong.
+has a track, and that durations and frame counts are positive numbers.
 """
 
 from collections.abc import Iterable
@@ -21,8 +20,6 @@ REQUIRED = {"wav": ["wav.scp"], "feats": ["feats.scp"], "genre": ["utt2genre", "
 
 def validate(folder: Path, required: Iterable[str]) -> int:
     """Check that what is ``required`` is there and right, or raise UserError; return how many utterances."""
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such directory")
     for name in ("utt2spk", "spk2utt", *(name for kind in required for name in REQUIRED[kind])):
         if not (folder / name).is_file():
             raise UserError(f"{folder / name}: no such file")
@@ -30,34 +27,23 @@ def validate(folder: Path, required: Iterable[str]) -> int:
     if not data.utts:
         raise UserError(f"{folder}/utt2spk: is empty")
     try:
-        data_dir.check("frame_shift")(data.copied.get("frame_shift", "1").strip())
+        data_dir.check("frame_shift", data.copied.get("frame_shift", "1").strip())
     except ValueError as error:
         raise UserError(f"{folder}/frame_shift:1: {error}") from error
-    _check_speakers(folder / "spk2utt", data_dir.invert(data.tables["utt2spk"]))
+    expected, found = data_dir.invert(data.tables["utt2spk"]), tables.read_table(folder / "spk2utt")
+    for spk in sorted(expected.keys() | found.keys()):
+        utts = [sides.get(spk, "").split() for sides in (expected, found)]
+        if utts[0] != sorted(utts[1], key=str.encode):
+            counts = f"'{spk}' has {len(utts[0])} utterances in utt2spk and {len(utts[1])} here"
+            raise UserError(f"{folder}/spk2utt: not the inverse of utt2spk: {counts}")
     if "utt2genre" in data.tables and (folder / "genres.txt").is_file():
-        _check_classes(folder, data.tables["utt2genre"])
+        classes, utt2genre = tables.read_classes(folder / "genres.txt"), data.tables["utt2genre"]
+        for utt, genre in utt2genre.items():
+            if genre not in classes:
+                raise UserError(f"{folder}/utt2genre: '{utt}' has class '{genre}', not in genres.txt")
+        if lacking := [genre for genre in classes if genre not in utt2genre.values()]:
+            raise UserError(f"{folder}/genres.txt: class '{lacking[0]}' has no track in utt2genre")
     return len(data.utts)
-
-
-def _check_speakers(path: Path, expected: dict[str, str]) -> None:
-    found = {
-        spk: " ".join(sorted(utts.split(), key=str.encode)) for spk, utts in tables.read_table(path).items()
-    }
-    if wrong := sorted(spk for spk in expected.keys() | found.keys() if expected.get(spk) != found.get(spk)):
-        counts = [len(sides.get(wrong[0], "").split()) for sides in (expected, found)]
-        raise UserError(
-            f"{path}: not the inverse of utt2spk: '{wrong[0]}' has {counts[0]} utterances in utt2spk and"
-            f" {counts[1]} here ({len(wrong)} speakers differ)"
-        )
-
-
-def _check_classes(folder: Path, utt2genre: dict[str, str]) -> None:
-    classes = tables.read_classes(folder / "genres.txt")
-    for utt, genre in utt2genre.items():
-        if genre not in classes:
-            raise UserError(f"{folder}/utt2genre: '{utt}' has class '{genre}', which is not in genres.txt")
-    if lacking := [genre for genre in classes if genre not in utt2genre.values()]:
-        raise UserError(f"{folder}/genres.txt: class '{lacking[0]}' has no track in utt2genre")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -113,7 +113,7 @@ def draw_figure3(runs: Sequence[Run], stem: Path) -> None:
         return [float(row[name]) for name in columns]
 
     files = {run.model: run.path / "sweep_k.tsv" for run in runs}
-    found = {model: tables.read_tsv(file, columns, parse, "run stage 8") for model, file in files.items()}
+    found = {model: tables.read_tsv(file, parse, "run stage 8") for model, file in files.items()}
     k = read_svm(runs[0].path / "svm_lstm/svm.npz").k
     figure, panels = plt.subplots(1, 2, figsize=(7.5, 3.9), sharey=True)
     for kind, (axes, feature) in enumerate(zip(panels, ("f_lstm", "f_fusion"), strict=True), start=1):

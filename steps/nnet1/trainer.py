@@ -131,7 +131,7 @@ class Trainer:
         """Take up the epochs of an interrupted training, or remove what is there; write ``training.json``."""
         args, table, record = self.args, self.directory / "iters.tsv", provenance.read_record(self.directory)
         if args.key and record.get("key") == args.key and table.exists():
-            self.rows = tables.read_tsv(table, [*COLUMNS], _parse, "remove it to start over")
+            self.rows = tables.read_tsv(table, _parse, "remove it to start over")
         if not self.rows:
             record = {}
             for path in (path for pattern in STALE for path in self.directory.glob(pattern)):

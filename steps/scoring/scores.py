@@ -120,7 +120,7 @@ def read_predictions(path: Path) -> Predictions:
         classes = [name.partition(":")[2] for name in scores]
         return row["utt"], classes.index(row["ref"]), classes.index(row["hyp"]), scores, counts
 
-    rows = tables.read_tsv(path, COLUMNS, parse, "run the stage before")
+    rows = tables.read_tsv(path, parse, "run the stage before")
     if not rows:
         raise UserError(f"{path}: no predictions")
     utts, ref, hyp, scores, counts = zip(*rows, strict=True)

@@ -43,7 +43,7 @@ def prepare(source: Path, target: Path) -> data_dir.DataDir:
     utt2spk = tables.read_table(artists) if artists.is_file() else {utt: utt for utt in utt2genre}
     tables.write_table(target / "utt2genre", utt2genre)
     tables.write_table(target / "utt2spk", utt2spk)
-    tables.write_classes(target / "genres.txt", sorted(set(utt2genre.values())))
+    (target / "genres.txt").write_text("".join(f"{name}\n" for name in sorted(set(utt2genre.values()))))
     for path in source.glob("feats*.ark"):
         with archive.Writer(f"ark,scp:{target}/{path.name},{target}/{path.stem}.scp") as writer:
             for utt, frames in archive.read_matrices(f"ark:{path}"):

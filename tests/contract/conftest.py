@@ -14,7 +14,7 @@ from tests.workspace import until
 REPO = Path(__file__).resolve().parents[2]
 FAKE = REPO / "tests/fixtures/cluster/fake_scheduler.py"
 PROGRAMS = (
-    *("sbatch", "squeue", "scancel", "sacct", "scontrol"),
+    *("sbatch", "squeue", "scancel", "scontrol"),
     *("qsub", "qstat", "qdel", "qacct"),
 )
 
@@ -71,7 +71,7 @@ def make_runner(name: str, tmp_path: Path) -> Runner:
         "RUNNER_LATE_SECONDS": "2",
         "LC_ALL": "C",
     }
-    for variable in ("RECIPE_PID", "RUNNER_OUTPUTS", "JOB_STATUS"):
+    for variable in ("RECIPE_PID", "JOB_STATUS"):
         environment[variable] = ""
     return Runner(name, folder, fake, environment)
 

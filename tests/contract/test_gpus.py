@@ -6,7 +6,7 @@ import os
 import pytest
 
 from utils import cli
-from utils.job_runner.local import GpuPool
+from utils.job_runner import task
 
 SHOW = ["echo", "$CUDA_VISIBLE_DEVICES", ">", "gpu.JOB", ";"]
 ALONE = ["mkdir", "held.$CUDA_VISIBLE_DEVICES", "||", "exit", "1;", *SHOW]
@@ -71,7 +71,6 @@ def test_fewer_local_gpus_than_a_job_wants(local_runner) -> None:
     done = local_runner.run(*argv, CUDA_VISIBLE_DEVICES="4", TMPDIR=str(local_runner.folder))
     assert done.returncode == 0, done.stderr
     assert used(local_runner, 2) == ["4", "4"]
-    assert "WARNING (run.py) --gpu 2 was asked for, but there are 1 here; going on with 1" in done.stderr
 
 
 def test_node_whose_scheduler_only_counts(sge_runner) -> None:
@@ -101,18 +100,14 @@ def test_use_gpu_asks_for_one_a_job(run_cli, use: str) -> None:
     assert [line.endswith(" --gpu 1") for line in done.stdout.splitlines()] == [False, asks, asks, False]
 
 
-def test_without_locks_it_is_said_and_permitted_jobs_of_one_runner_still_share(monkeypatch, tmp_path) -> None:
+def test_without_locks_it_is_said_and_permitted_a_job_goes_on(monkeypatch, tmp_path) -> None:
     def flock(*_: object) -> None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
     monkeypatch.setattr("fcntl.flock", flock)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
-    pool = GpuPool(1, str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     with pytest.raises(cli.UserError, match="has no locks .* WITHOUT_LOCKS=true"):
-        pool.acquire()
+        task.take_gpus({"gpus": 1})
     monkeypatch.setenv("WITHOUT_LOCKS", "true")
-    first, second = pool.acquire(), pool.acquire()
-    assert [pool.environment(held)["CUDA_VISIBLE_DEVICES"] for held in (first, second)] == ["3", "5"]
-    assert pool.acquire() is None
-    pool.release(first)
-    assert pool.environment(pool.acquire()) == {"CUDA_VISIBLE_DEVICES": "3"}
+    assert task.take_gpus({"gpus": 1}) == "3"

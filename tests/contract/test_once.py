@@ -106,21 +106,6 @@ def test_what_a_script_file_points_to_counts(tmp_path, why):
     assert "input a.ark changed" in why("true", options=("--in", "x.scp"))
 
 
-def test_runner_is_told_of_the_outputs(tmp_path, run_cli, repo):
-    """All but those that stand for something else there: with blanks, or with the job's name."""
-    (tmp_path / "runner").write_text('#!/bin/sh\necho "$RUNNER_OUTPUTS" >told\n')
-    (tmp_path / "runner").chmod(0o755)
-    names = ["a.scp", "with blank", "x.JOB.ark", "dir"]
-    for name in names:
-        (tmp_path / name).touch()
-    outputs = [word for name in names for word in ("--out", name)]
-    for words, told in ((["log/x.log"], "a.scp x.JOB.ark dir"), (["JOB=1:2", "log/x.JOB.log"], "a.scp dir")):
-        argv = (*outputs, "--cmd", "./runner --mem 1G", "stamp", "--", *words, "true")
-        run_cli(repo / ONCE, *argv, cwd=tmp_path, check=True)
-        assert (tmp_path / "told").read_text() == f"{told}\n"
-        (tmp_path / "stamp").unlink()
-
-
 @pytest.mark.parametrize(
     "options",
     [
@@ -200,7 +185,7 @@ def test_code_behind_a_command_is_found():
     names = {str(path.relative_to(ROOT)) for path in closure([str(ROOT / "local" / "train_lstm.py")])}
     assert {"local/train_lstm.py", "utils/cli.py", "steps/nnet1/kernels/lstm.c"} <= names
     names = {str(path.relative_to(ROOT)) for path in closure([str(ROOT / "steps" / "make_scattering.sh")])}
-    assert {"steps/compute_scattering.py", "utils/split_scp.py", "path.sh"} <= names
+    assert {"steps/compute_scattering.py", "utils/jobs.sh", "path.sh"} <= names
     assert not {"utils/run.py", "utils/once.py"} & names
     assert closure(["true", "/bin/sh"]) == []
 

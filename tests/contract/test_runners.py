@@ -227,9 +227,12 @@ option fast=true -q fast.q
         (["--fast", "true", "-q", "x.q"], ["-q", "fast.q", "-q", "x.q"]),
     ],
 )
-def test_options_become_what_the_site_says(argv: list[str], words: list[str]) -> None:
+def test_options_become_what_the_site_says(argv: list[str], words: list[str], tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("queue.conf").write_text(CONF)
+
     def submission(*options: str) -> list[str]:
-        return scheduler.submission(frontend.parse([*options, "log", "true"]), CONF, "queue.conf")
+        return scheduler.submission(frontend.parse([*options, "log", "true"]), "queue.conf")
 
     assert submission(*argv) == ["qsub", "-v", "PATH", "-l", "arch=*64*", *words]
     with pytest.raises(frontend.UsageError, match="--fast false is not described in queue.conf"):
@@ -244,9 +247,11 @@ def test_options_become_what_the_site_says(argv: list[str], words: list[str]) ->
         ("command qsub 'x", "x.conf:1: No closing quotation"),
     ],
 )
-def test_wrong_site_configuration(text: str, message: str) -> None:
+def test_wrong_site_configuration(text: str, message: str, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("x.conf").write_text(text)
     with pytest.raises(frontend.UsageError, match=re.escape(message)):
-        scheduler.submission(frontend.parse(["log", "true"]), text, "x.conf")
+        scheduler.submission(frontend.parse(["log", "true"]), "x.conf")
 
 
 def test_configuration_in_its_standard_place(slurm_runner, repo) -> None:

@@ -95,7 +95,7 @@ def test_second_is_refused_and_told_by_whom(tmp_path: Path) -> None:
     path = tmp_path / "x.lock"
     with other_run(path, "sleep 100") as first:
         assert_refused(path, f"x: process {first.pid} on this host is at work on it")
-        path.write_text("1 0 far-away\n")  # a process of another host is not looked up here
+        path.write_text("1 far-away\n")  # a process of another host is not looked up here
         assert_refused(path, "x: process 1 on far-away is at work on it")
 
 

@@ -32,7 +32,7 @@ from typing import Any, TypeVar
 
 from utils import atomic, cli, lock, progress
 from utils.job_runner import frontend, scheduler
-from utils.job_runner.frontend import Request, substitute
+from utils.job_runner.frontend import Request
 from utils.job_runner.scheduler import SchedulerError, State, Verdict
 
 T = TypeVar("T")
@@ -48,11 +48,11 @@ def run(request: Request, engine: ModuleType) -> dict[int, str]:
 
     While this process lives, another runner of the same jobs is refused.
     """
-    words = scheduler.site_submission(request, engine.SITE_FILE)
+    words = scheduler.submission(request, engine.SITE_FILE)
     queue = Path(request.log_of(request.jobs[0])).absolute().parent / "q"
-    name = request.same_log.rpartition("/")[2]
+    logs = request.log_of("*")
     try:
-        with lock.held(queue / f"{name}.lock", f"the jobs with the logs {request.same_log}"):
+        with lock.held(queue / f"{logs.rpartition('/')[2]}.lock", f"the jobs with the logs {logs}"):
             return ClusterRun(request, words, engine, queue).run()
     finally:
         with contextlib.suppress(OSError):
@@ -64,7 +64,7 @@ def job_script(spec: Path, index_variable: str) -> str:
     exports = [f"export {name}={shlex.quote(os.environ[name])}\n" for name in CARRIED if name in os.environ]
     here, *words = (shlex.quote(str(word)) for word in (Path.cwd(), sys.executable, "-I", "-S", TASK, spec))
     return f"""#!/usr/bin/env bash
-{"".join(exports)}unset RECIPE_PID RUNNER_OUTPUTS
+{"".join(exports)}unset RECIPE_PID
 cd {here} || exit 1
 [ ! -f path.sh ] || . ./path.sh
 exec {" ".join(words)} "${index_variable}"
@@ -83,6 +83,7 @@ class ClusterRun:
         self.name = (name if name[0].isalpha() else f"j{name}")[:NAME_LENGTH]  # which every scheduler takes
         self.folder = Path(tempfile.mkdtemp(prefix=f"{self.name}.", dir=queue))
         self.folder.chmod(0o755)
+        self.logs = str(Path(request.log_of("*")).absolute())
         self.id = ""  # of the array
         self.indices = {job: index for index, job in enumerate(request.jobs, start=1)}
         self.pending = set(request.jobs)  # jobs that have not ended yet
@@ -104,7 +105,6 @@ class ClusterRun:
             self._submit()
             while self.pending:
                 self._look()
-            self._wait_for_files()
         except BaseException:
             frontend.ignore_signals()
             try:
@@ -121,17 +121,15 @@ class ClusterRun:
         return {job: reason + self._without_log(job) for job, reason in self.failed.items()}
 
     def _record(self) -> None:
-        facts = {"logs": str(Path(self.request.same_log).absolute()), "id": self.id}
-        atomic.write_json(self.folder / "submitted", facts)
+        atomic.write_json(self.folder / "submitted", {"logs": self.logs, "id": self.id})
 
     def _cancel_leftovers(self) -> None:
         """Cancel what an earlier, dead runner of the same jobs has left in the queue."""
-        ours = json.loads((self.folder / "submitted").read_bytes())
         for path in self.folder.parent.glob("*/submitted"):
             facts = {}
             with contextlib.suppress(OSError, ValueError):
                 facts = json.loads(path.read_bytes())
-            if path.parent != self.folder and facts.get("logs") == ours["logs"]:
+            if path.parent != self.folder and facts.get("logs") == self.logs:
                 if facts["id"] and self.engine.active(facts["id"]):
                     frontend.say(f"cancelling job {facts['id']} of an earlier runner that is gone")
                     self._cancel(facts["id"])
@@ -153,10 +151,10 @@ class ClusterRun:
         atomic.write_json(spec, {**vars(self.request), "markers": str(self.folder)})
         script.write_text(job_script(spec, self.engine.INDEX_VARIABLE))
         script.chmod(0o755)
-        count, most = len(self.request.jobs), self.request.max_jobs_run
-        array = scheduler.Array(self.words, script, self.folder / "out", count, most, self.name)
+        tasks, most = len(self.request.jobs), self.request.max_jobs_run
+        words = self.engine.submission(self.words, self.name, self.folder, tasks, most)
         try:
-            self.id = self._patiently(lambda: self.engine.submit(array))
+            self.id = self._patiently(lambda: scheduler.submitted_id(words))
         except SchedulerError as error:
             raise cli.UserError(f"cannot submit {self.name}: {error}") from error
         self._record()
@@ -257,17 +255,6 @@ class ClusterRun:
             scheduler.ask(self.engine.cancel_command(self.id, self.indices[job]))
         except SchedulerError as error:
             frontend.warn(f"cannot cancel job {job}: {error}")
-
-    def _wait_for_files(self) -> None:
-        """Wait for what the jobs wrote to appear here; shared file systems may show it late."""
-        names = [self.request.log, *os.environ.get("RUNNER_OUTPUTS", "").split()]
-        deadline = time.monotonic() + self.late
-        for job in sorted(self.indices.keys() - self.failed.keys()):
-            for path in (Path(substitute(name, self.request.job_name, job)) for name in names):
-                while not is_there(path) and time.monotonic() < deadline:
-                    time.sleep(min(0.2, self.poll))
-                if not is_there(path):
-                    self.failed[job] = f"code 0, but {path} has not appeared within {self.late:.0f} s"
 
     def _without_log(self, job: int) -> str:
         """Name what the scheduler or the node said instead of a log, if there is none."""

@@ -60,11 +60,6 @@ class Request:
     gpus: int  # of one job: --gpu, default 0
 
     @property
-    def same_log(self) -> str:
-        """The log files with an asterisk for the job's number."""
-        return self.log_of("*")
-
-    @property
     def name(self) -> str:
         """What the jobs are called: as their log, without the job's number."""
         name = substitute(self.log.rpartition("/")[2].removesuffix(".log"), self.job_name, "")
@@ -89,8 +84,7 @@ def parse(argv: list[str]) -> Request:
     if words and (match := re.fullmatch(r"([A-Za-z_]\w*)=(?:(\d+)(?::(\d+))?|\S*:\S*)", words[0], re.ASCII)):
         job_name, jobs = match[1], [*range(int(match[2] or 0), int(match[3] or match[2] or 0) + 1)]
         if not jobs or jobs[0] == 0:
-            text = "expected for example JOB=1:4, from 1 on and upwards"
-            raise UsageError(f"invalid job range {words[0]}: {text}")
+            raise UsageError(f"invalid job range {words[0]}: expected for example JOB=1:4, from 1 on")
         del words[0]
         _take_options(words, options, native)
     if len(words) < 2 or not words[0]:
@@ -100,13 +94,11 @@ def parse(argv: list[str]) -> Request:
             "you are trying to run a parallel job but you are putting the output into just one log file"
             f" ({words[0]}); put {job_name} into its name"
         )
-    counts = {}
     for name in ("num_threads", "max_jobs_run"):
-        counts[name] = value = options.get(name)
-        if value is not None and not re.fullmatch(r"0*[1-9]\d*", value, re.ASCII):
-            option = f"--{name.replace('_', '-')}"
-            raise UsageError(f"invalid option {option} {value}: expected an integer of at least 1")
-    threads, most = int(counts["num_threads"] or 1), int(counts["max_jobs_run"] or 0) or None
+        if not re.fullmatch(r"0*[1-9]\d*", options.get(name, "1"), re.ASCII):
+            option = f"--{name.replace('_', '-')} {options[name]}"
+            raise UsageError(f"invalid option {option}: expected an integer of at least 1")
+    threads, most = int(options.get("num_threads", 1)), int(options.get("max_jobs_run", 0)) or None
     gpus = int(options["gpu"]) if options.get("gpu", "").isdecimal() else int("gpu" in options)
     return Request(options, native, job_name, jobs, words[0], join(words[1:]), threads, most, gpus)
 
@@ -116,27 +108,23 @@ def _take_options(words: list[str], options: dict[str, str], native: list[str]) 
     while words and words[0].startswith("-"):
         switch = words.pop(0)
         name, equals, value = switch.partition("=")
-        if switch == "-V":
-            native.append(switch)
-        elif switch.startswith("--") and equals:
+        if switch.startswith("--") and equals:
             options[name[2:].replace("-", "_")] = value
-        else:
-            count = 2 if switch == "-pe" else 1
-            if len(words) < count:
-                raise UsageError(f"option {switch} lacks its value")
-            values, words[:count] = words[:count], []
-            if switch.startswith("--"):
-                options[switch[2:].replace("-", "_")] = values[0]
-            elif switch == "-tc":
-                options["max_jobs_run"] = values[0]
-            elif switch != "-sync":  # we wait in any case
-                native += [switch, *values]
+            continue
+        count = {"-V": 0, "-pe": 2}.get(switch, 1)
+        if len(words) < count:
+            raise UsageError(f"option {switch} lacks its value")
+        values, words[:count] = words[:count], []
+        if switch.startswith("--") or switch == "-tc":
+            options["max_jobs_run" if switch == "-tc" else switch[2:].replace("-", "_")] = values[0]
+        elif switch != "-sync":  # we wait in any case
+            native += [switch, *values]
 
 
 class InterruptedRunError(cli.UserError):
-    """The runner has to stop: why, and with which exit code."""
+    """The runner has to stop."""
 
-    def __init__(self, why: str, status: int) -> None:
+    def __init__(self, why: str, status: int = 1) -> None:
         super().__init__(f"{why}; stopped the jobs that ran")
         self.status = status
 
@@ -145,7 +133,7 @@ def check_recipe() -> None:
     """Raise :class:`InterruptedRunError` if the recipe that called is gone."""
     pid = os.environ.get("RECIPE_PID", "")
     if pid.isascii() and pid.isdigit() and not lock.is_ancestor(int(pid)):
-        raise InterruptedRunError(f"the recipe (process {pid}) is gone", 1)
+        raise InterruptedRunError(f"the recipe (process {pid}) is gone")
 
 
 def ignore_signals() -> None:
@@ -176,7 +164,7 @@ def report(request: Request, failed: dict[int, str]) -> None:
         return
     for job in sorted(failed)[:MAX_NAMED]:
         say(f"job {job} ended with {failed[job]}, log is in {request.log_of(job)}")
-    say(f"{len(failed)} / {len(request.jobs)} failed, log is in {request.same_log}")
+    say(f"{len(failed)} / {len(request.jobs)} failed, log is in {request.log_of('*')}")
 
 
 def guarded(documentation: str | None, main: Callable[[list[str]], int]) -> NoReturn:
@@ -192,7 +180,7 @@ def guarded(documentation: str | None, main: Callable[[list[str]], int]) -> NoRe
     for each in SIGNALS:
         if signal.getsignal(each) is not signal.SIG_IGN:  # nohup stays nohup
             signal.signal(each, interrupt)
-    cli.run(main, echo=False, tidy=False)
+    cli.run(main, runs_others=True)
 
 
 def run(documentation: str | None, run_jobs: Callable[[Request], dict[int, str]]) -> NoReturn:

@@ -18,6 +18,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from utils import tables
 from utils.cli import UsageError, UserError
 from utils.job_runner.frontend import Request
 
@@ -52,26 +53,16 @@ class Verdict(NamedTuple):
     reason: str
 
 
-class Array(NamedTuple):
-    """What is to be submitted: tasks from 1 on; a dot and its index follow where each prints."""
-
-    command: list[str]  # how, with all options
-    script: Path
-    output: Path
-    tasks: int
-    limit: int | None  # tasks at once
-    name: str
-
-
-def submission(request: Request, text: str, name: str) -> list[str]:
-    """Return how a request's jobs are submitted by a site's file ``name``, with the scheduler's own options.
+def submission(request: Request, standard: str) -> list[str]:
+    """Return how jobs are submitted, by the file of ``--config`` or the ``standard`` one (the recipe's).
 
     Raises UsageError with file and line. ``--max-jobs-run`` need not be described.
     """
+    name = request.options.get("config") or (standard if Path(standard).exists() else str(ROOT / standard))
     command: list[str] = []
     rules: dict[tuple[str, str], list[str]] = {("max_jobs_run", "*"): [], ("config", "*"): []}
     options: dict[str, str] = {}
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(tables.read_text(name, "how jobs are submitted").split("\n"), start=1):
         kind, _, rest = re.sub(r"(^|\s)#.*", "", line).strip().partition(" ")
         match = RULE.fullmatch(rest.strip())
         try:
@@ -94,15 +85,6 @@ def submission(request: Request, text: str, name: str) -> list[str]:
             raise UsageError(f"option {switch} is not described in {name}, or not with this value")
         command += [word.replace("$0", value) for word in rule]
     return [*command, *request.native]
-
-
-def site_submission(request: Request, standard: str) -> list[str]:
-    """Return the same by the file of ``--config``; without one by ``standard``, here or else the recipe's."""
-    name = request.options.get("config") or (standard if Path(standard).exists() else str(ROOT / standard))
-    try:
-        return submission(request, Path(name).read_text(encoding="utf-8"), name)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--config {name}: {getattr(error, 'strerror', 'not UTF-8')}") from error
 
 
 def said(done: subprocess.CompletedProcess[str]) -> str:

@@ -6,14 +6,15 @@ Usage: task.py <spec.json> <index>     (a task of a cluster job; - reads the job
 The job is a JSON object. ``command`` is run by bash in this process's group; ``log`` is its log file. With
 ``parent``, the job dies with that process, even if it is killed with SIGKILL (Linux). In a cluster's spec,
 ``jobs`` lists job numbers, ``job_name`` stands for them in ``command`` and ``log``, and ``markers`` is a
-folder where ``end.<job>`` says how each job ended; with ``gpus``, a job for which the scheduler has not set
-CUDA_VISIBLE_DEVICES takes so many that no other has.
+folder where ``end.<job>`` says how each job ended. With ``gpus``, a job takes so many that no other has.
 """
 
 import contextlib
 import ctypes
+import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,15 +24,13 @@ from typing import Any, NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from utils import atomic, cli, progress
+from utils import atomic, cli, lock, progress
 from utils.job_runner.frontend import substitute
 
 PR_SET_PDEATHSIG = 1
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU, signal.SIGUSR2)
 GRACE_SECONDS = 2.0
-GPU_SECONDS = 300.0
 NO_DEVICES = "NoDevFiles"  # what some versions of Slurm say of GPUs that it only counts
-GPU_LOCKS = "/tmp"  # noqa: S108 - not TMPDIR, of which Grid Engine makes one a job
 DATE = "%a %b %e %H:%M:%S %Z %Y"  # as ``date`` prints it
 
 
@@ -50,49 +49,50 @@ def read_job(source: str, index: str = "") -> dict[str, Any]:
     return job
 
 
-def take_gpus(count: int) -> str:
-    """Set CUDA_VISIBLE_DEVICES unless the scheduler did; raises cli.UserError if no GPU gets free in time.
+def visible_devices() -> list[str]:
+    """Return the GPUs that jobs may use: ``CUDA_VISIBLE_DEVICES`` if it is set, else all of the machine."""
+    if (chosen := os.environ.get("CUDA_VISIBLE_DEVICES", NO_DEVICES)) != NO_DEVICES:
+        names = [name.strip() for name in chosen.split(",") if name.strip()]
+        return [] if "-1" in names else names
+    with contextlib.suppress(OSError):
+        done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
+        return [str(number) for number, _ in enumerate(re.findall("^GPU ", done.stdout, re.MULTILINE))]
+    return []
 
-    The scheduler counts the GPUs of a node; which of them a job uses is Slurm's choice, but Grid Engine's
-    only if the site has seen to it. The locks are held until this process ends. Returns what is visible.
+
+def take_gpus(job: dict[str, Any]) -> str:
+    """Wait for the GPUs that a job wants, or for all if these are fewer; return what is visible then.
+
+    Which GPUs of a node are a job's is Slurm's choice, but Grid Engine's only where the site sees to it.
+    The locks, one a GPU and job that may share it, are held until this process ends.
     """
-    if os.environ.get("CUDA_VISIBLE_DEVICES", NO_DEVICES) == NO_DEVICES:
-        from utils.job_runner.local import GpuPool
-
-        os.environ.pop("CUDA_VISIBLE_DEVICES", None)
-        pool = GpuPool(count, GPU_LOCKS)
-        deadline = time.monotonic() + GPU_SECONDS
-        while (held := pool.acquire()) is None:
-            if time.monotonic() > deadline:
-                devices = ",".join(pool.devices)
-                raise cli.UserError(f"no {count} of the GPUs {devices} got free in {GPU_SECONDS:.0f} s")
+    cluster = "markers" in job
+    if cluster and os.environ.get("CUDA_VISIBLE_DEVICES", NO_DEVICES) != NO_DEVICES:
+        return os.environ["CUDA_VISIBLE_DEVICES"]
+    devices, places = visible_devices(), range(int(os.environ.get("RUNNER_JOBS_PER_GPU", "1")))
+    # Not TMPDIR, of which Grid Engine makes one a job.
+    temporary = "/tmp" if cluster else os.environ.get("TMPDIR", "/tmp")  # noqa: S108
+    folder = Path(temporary, f"job_runner_gpus_{os.getuid()}")
+    wanted, held = min(job["gpus"], len(devices)), dict[str, int]()
+    while len(held) < wanted:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for place, device in itertools.product(places, devices):  # a first job on each before a second on any
+            if device not in held and len(held) < wanted:
+                lock_file = folder / f"{device}.{place}".replace("/", "_")
+                if (descriptor := lock.try_open(lock_file)) is not None:
+                    held[device] = descriptor
+        if len(held) < wanted:
+            while held:
+                os.close(held.popitem()[1])
             time.sleep(0.1)
-        os.environ.update(pool.environment(held))
-    return os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    if held:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(held)
+    return ",".join(held)
 
 
 def stop(number: int, _frame: object) -> NoReturn:
     """Take a signal that ends a process."""
     raise StoppedError(number)
-
-
-def start(command: str, output: int) -> subprocess.Popen[bytes]:
-    """Start bash with a command."""
-    process = subprocess.Popen(["bash"], stdin=subprocess.PIPE, stdout=output, stderr=output, close_fds=False)
-    if process.stdin is not None:
-        with contextlib.suppress(BrokenPipeError), process.stdin as script:
-            script.write(f"( {command}\n) </dev/null\n".encode(errors="surrogateescape"))
-    return process
-
-
-def stop_group(child: subprocess.Popen[bytes] | None) -> None:
-    """Ask everything that the job started to end, and give it some time."""
-    for each in ENDING:
-        signal.signal(each, signal.SIG_IGN)
-    os.killpg(0, signal.SIGTERM)
-    if child is not None:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(GRACE_SECONDS)
 
 
 def supervise(job: dict[str, Any]) -> int:
@@ -110,41 +110,47 @@ def supervise(job: dict[str, Any]) -> int:
     log.parent.mkdir(parents=True, exist_ok=True)
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
 
-    def say(*lines: str, sign: str = "# ") -> None:
-        os.write(output, "".join(f"{sign}{line}\n" for line in lines).encode(errors="surrogateescape"))
+    def say(*lines: str) -> None:
+        os.write(output, "".join(f"{line}\n" for line in lines).encode(errors="surrogateescape"))
 
-    where = [f"Running on {os.uname().nodename}"] if cluster else []
-    say(job["command"].replace("\n", "\n# "), *where, f"Started at {time.strftime(DATE)}")
-    say("#", sign="")
+    where = [f"# Running on {os.uname().nodename}"] if cluster else []
+    say("# " + job["command"].replace("\n", "\n# "), *where, f"# Started at {time.strftime(DATE)}", "#")
     status_file = progress.status_file(log).absolute()
     if log.is_file():  # and not /dev/null
         status_file.unlink(missing_ok=True)
         os.environ["JOB_STATUS"] = str(status_file)
-    began, child, peak, code = time.time(), None, [], 1
-    stopped = False
+    began, child, peak, code, stopped = time.time(), None, [], 1, False
     for each in ENDING:
         signal.signal(each, stop)
     try:
         if job.get("gpus"):
-            say(f"LOG (task.py) CUDA_VISIBLE_DEVICES={take_gpus(job['gpus'])}", sign="")
-        child = start(job["command"], output)
+            say(f"LOG (task.py) CUDA_VISIBLE_DEVICES={take_gpus(job)}")
+        with os.fdopen(os.memfd_create("job"), "wb+") as script:
+            script.write(f"( {job['command']}\n) </dev/null\n".encode(errors="surrogateescape"))
+            script.seek(0)
+            child = subprocess.Popen(["bash"], stdin=script, stdout=output, stderr=output, close_fds=False)
         _, status, usage = os.wait4(child.pid, 0)
         code = child.returncode = os.waitstatus_to_exitcode(status)
-        peak = [f"Peak memory: {-(-usage.ru_maxrss // 1024)} MB"]
+        peak = [f"# Peak memory: {-(-usage.ru_maxrss // 1024)} MB"]
     except cli.UserError as error:
-        say(f"ERROR (task.py) {error}", sign="")
+        say(f"ERROR (task.py) {error}")
     except StoppedError as end:
         stopped, code = True, -end.args[0]
-        stop_group(child)
+        for each in ENDING:
+            signal.signal(each, signal.SIG_IGN)
+        os.killpg(0, signal.SIGTERM)  # everything that the job started, which gets some time
+        if child is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(GRACE_SECONDS)
     if log.is_file():
         status_file.unlink(missing_ok=True)
     how = f"code {code}" if code >= 0 else f"code 0; signal {-code}"
     shell_code = code if code >= 0 else 128 - code
     seconds, now = round(time.time() - began), time.strftime(DATE)
-    ended = f"Ended ({how}) at {now}, elapsed time {seconds} seconds"
+    ended = f"# Ended ({how}) at {now}, elapsed time {seconds} seconds"
     if cluster:
-        ended = f"Finished at {now} with status {shell_code}"
-    say(f"Accounting: time={seconds} threads={job.get('threads', 1)}", *peak, ended)
+        ended = f"# Finished at {now} with status {shell_code}"
+    say(f"# Accounting: time={seconds} threads={job.get('threads', 1)}", *peak, ended)
     if cluster:
         atomic.write_json(marker, {"code": code, "text": how})
     if stopped:
