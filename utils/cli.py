@@ -142,20 +142,20 @@ class KaldiParser(argparse.ArgumentParser):
         return super().parse_args(expanded + words, namespace)
 
 
-def run(main: Callable[[list[str]], int], *, runs_others: bool = False) -> NoReturn:
+def run(main: Callable[[list[str]], int], *, echo: bool = True, tidy: bool = True) -> NoReturn:
     """Run a program's ``main`` and exit with its status; users' mistakes and the system's errors are a line.
 
-    The command line is shown, as by Kaldi's programs, unless RECIPE_VERBOSE is false, and temporary files are
-    removed when SIGTERM ends the program: both not of one that ``runs_others``.
+    With ``echo`` the command line is shown, as by Kaldi's programs, unless RECIPE_VERBOSE is false; with
+    ``tidy`` temporary files are removed when SIGTERM ends the program.
     """
 
     def stop(number: int, _frame: object) -> NoReturn:
         raise SystemExit(128 + number)
 
-    if not runs_others:
+    if tidy:
         signal.signal(signal.SIGTERM, stop)
-        if os.environ.get("RECIPE_VERBOSE") != "false":
-            print(shlex.join([PROGRAM, *sys.argv[1:]]), file=sys.stderr, flush=True)
+    if echo and os.environ.get("RECIPE_VERBOSE") != "false":
+        print(shlex.join([PROGRAM, *sys.argv[1:]]), file=sys.stderr, flush=True)
     status, message = 1, ""
     try:
         status = main(sys.argv[1:])

@@ -65,4 +65,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main, runs_others=True)
+    cli.run(main, echo=False, tidy=False)

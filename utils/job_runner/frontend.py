@@ -180,7 +180,7 @@ def guarded(documentation: str | None, main: Callable[[list[str]], int]) -> NoRe
     for each in SIGNALS:
         if signal.getsignal(each) is not signal.SIG_IGN:  # nohup stays nohup
             signal.signal(each, interrupt)
-    cli.run(main, runs_others=True)
+    cli.run(main, echo=False, tidy=False)
 
 
 def run(documentation: str | None, run_jobs: Callable[[Request], dict[int, str]]) -> NoReturn:
