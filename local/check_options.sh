@@ -2,9 +2,8 @@
 # Sourced by run.sh after its options: checks them before anything is made, fills in what was left
 # empty (nj, name, conf, corpus_root, test_sets), makes the environment, and defines what its stages use.
 
-: "${stage:?}" "${stop_stage:?}" "${num_seeds:?}" "${corpus:?}" "${k:?}" "${use_gpu:?}" "${caller:?}"
-: "${dnns?}" "${lstms?}" "${systems?}" "${post_crossfit:?}" "${fold_by:?}" "${test_sets?}" "${name?}"
-: "${scattering_config?}" "${best_config?}" "${transform_config:?}" "${dry_run:?}" "${verbose:?}" "${without_locks:?}"
+: "${stage:?}" "${stop_stage:?}" "${num_seeds:?}" "${corpus:?}" "${caller:?}" "${dnns?}" "${lstms?}" "${systems?}"
+: "${best_config?}" "${transform_config:?}" "${dry_run:?}" "${verbose:?}" "${without_locks:?}"
 
 option_error() {
   echo "ERROR (run.sh) $1; see ./run.sh --help" >&2

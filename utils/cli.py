@@ -1,9 +1,8 @@
 """The command line of every program here: Kaldi's options, log lines and exit codes.
 
-Options accept ``--name=value`` and ``--name value``, never an abbreviation, and ``--config FILE``
-reads more of them, one ``--name=value`` a line; what stands on the command line wins. Messages go to
-stderr as ``LOG (program) text``, data to stdout. A program ends with 0, with 1 when it failed and
-with 2 when it was called wrongly.
+Options are ``--name=value`` or ``--name value``, no abbreviation; ``--config FILE`` reads more of them, one
+``--name=value`` a line; what stands on the command line wins. Messages go to stderr as ``LOG (program)
+text``, data to stdout. A program ends with 0, with 1 when it failed and with 2 when it was called wrongly.
 """
 
 import argparse
@@ -106,8 +105,8 @@ class KaldiParser(argparse.ArgumentParser):
     def of(cls, doc: str | None, **kinds: Callable) -> "KaldiParser":
         """Return the parser of the program whose docstring has ``Usage: program [options] <a-b> <c>...``.
 
-        Its arguments are ``a_b`` and the list ``cs``: texts if a name says specifier, of ``kinds``, or paths.
-        One in brackets, ``[<d>]``, may be left out.
+        Its arguments are ``a_b`` and the list ``cs``: texts if a name says specifier, of ``kinds``, or paths;
+        one in brackets, ``[<d>]``, may be left out.
         """
         usage = re.findall(r"^Usage: +(.*)$", doc or "", re.MULTILINE)[0]
         parser = cls(usage, doc)

@@ -21,7 +21,6 @@ from pathlib import Path
 from utils import cli, lock, progress
 from utils.job_runner import frontend, local
 
-BUSY = lock.HeldError.status
 STREAMS = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
 
 
@@ -72,7 +71,8 @@ def main(argv: list[str]) -> int:
     if failed:
         named = ", ".join(f"{item} (code {code})" for item, code in failed.items())
         frontend.say(f"{len(failed)} / {len(args.items)} failed: {named}")
-    return BUSY if BUSY in failed.values() else min(1, len(failed))
+    busy = lock.HeldError.status
+    return busy if busy in failed.values() else min(1, len(failed))
 
 
 if __name__ == "__main__":

@@ -20,10 +20,6 @@ from pathlib import Path
 
 from utils import cli, plan, stamp
 
-USAGE = (
-    "once.py [--in FILE] [--out FILE] [--cmd RUNNER] [--wait true] <stamp> -- [[JOB=1:N] <log>] <command> ..."
-)
-
 
 def parse(words: list[str]) -> stamp.Work:
     """Return what the command line asks for; not by argparse, which takes as long as all the rest."""
@@ -37,7 +33,8 @@ def parse(words: list[str]) -> stamp.Work:
         length = 2 if command and re.fullmatch(r"\w+=\d+(:\d+)?", command[0]) else 1
         runner, command = runner + command[:length], command[length:]
     if not command or rest[1] != "--" or rest[0].startswith("-"):
-        raise cli.UsageError(f"expected {USAGE}, got {shlex.join(words)}")
+        usage = "[--in FILE] [--out FILE] [--cmd RUNNER] [--wait true] <stamp> -- [[JOB=1:N] <log>] <command>"
+        raise cli.UsageError(f"expected {usage}, got {shlex.join(words)}")
     wait = given["--wait"][-1] == "true"
     return stamp.Work(Path(rest[0]), runner, command, given["--in"], given["--out"], wait)
 

@@ -18,11 +18,9 @@ def git_commit(folder: Path = ROOT) -> str:
     """Return the commit of the checkout at ``folder``, with a note if tracked files differ from it."""
     words = ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
     try:
-        done = subprocess.run(words, capture_output=True, text=True, check=False, errors="replace")
-    except OSError:
-        return "unknown (no git)"
-    if done.returncode != 0:
-        return "unknown (not a git checkout)"
+        done = subprocess.run(words, capture_output=True, text=True, check=True, errors="replace")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown (not a git checkout, or no git)"
     return done.stdout.strip().replace("-dirty", " with local changes")
 
 

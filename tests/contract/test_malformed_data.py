@@ -75,7 +75,7 @@ CASES += cases(
     ),
 )
 VALIDATE = "utils/validate_data_dir.py --no-feats d"
-CASES += cases(VALIDATE, ("validate_missing", r"d: utt2spk: no such file"), many=True)
+CASES += cases(VALIDATE, ("validate_missing", r"d/utt2spk: no such file"), many=True)
 SCATTER = "steps/compute_scattering.py scp:w.scp ark,scp:f.ark,f.scp"
 TRACK = r"u1: "
 SCP = {"w.scp": "u1 x.wav\n"}

@@ -25,11 +25,10 @@ ERROR = re.compile(r"^ERROR \(.*(?:\n(?!#|ERROR \(|LOG \(|WARNING \().*){0,29}",
 
 
 def join(words: Sequence[str]) -> str:
-    """Join arguments to a line for bash as Kaldi's runners do.
+    """Join arguments to a line for bash as Kaldi's runners do: ``|``, ``>``, ``&&``, ``$x`` and globs act.
 
-    One without blanks stays as it is, so that ``|``, ``>``, ``&&``, ``$x`` and globs act in the job's
-    shell. One with blanks (or an empty one) is put between double quotes, where ``$x`` still acts, or
-    between single quotes if it holds a double quote.
+    One with blanks (or an empty one) is put between double quotes, where ``$x`` still acts, or between single
+    quotes if it holds a double quote.
     """
 
     def quote(word: str) -> str:

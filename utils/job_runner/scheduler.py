@@ -7,8 +7,7 @@ A site's configuration has the syntax of Kaldi's queue.conf and slurm.conf::
     option mem=0                       # --mem 0 becomes nothing
     default gpu=0                      # without --gpu, --gpu 0 is meant
 
-An exact ``option`` goes before one with ``*``; of two that are equal the later counts. An option of the
-command line that the file does not describe is an error.
+An exact ``option`` goes before one with ``*``. One of the command line that is not described is an error.
 """
 
 import os
