@@ -1,15 +1,13 @@
 #!/usr/bin/env python3
 """Ask a trained system for the genres of recordings.
 
-<system> is a trained experiment (exp/<corpus>_<model>, its svm_lstm or svm_fusion, exp/<corpus>_sc/svm_sc,
-exp/<corpus>_best, exp/<corpus>_<system of Table 4>) or a zip of export_system.sh. Files of any format that
-stage 1 reads, and folders with them. On the standard output a line a track: path, genre, its probability, and
-the probability of every class, separated by tabs. Those of `best` are calibrated; those of a network come
-from its frames (--rule vote: the share of frames that vote for a class, mean: the mean posterior); SVMs and
-the systems of Table 4 give the softmax of their scores, which nobody has calibrated. What cannot be read is
-told on stderr; the others go on, and the exit status is 1. Frames of a long track lie in an unnamed
-file of $TMPDIR, 11 kB a second: memory does not grow with its length. The cores that this process may use
-are shared out among the processes of --nj.
+The system is a trained experiment (exp/<corpus>_<model>, its svm_lstm or svm_fusion, exp/<corpus>_sc,
+exp/<corpus>_best, exp/<corpus>_<system of Table 4>) or a zip of export_system.sh; files are of any format
+that stage 1 reads. On the standard output a line a track: path, genre, its probability, and the probability
+of every class, separated by tabs. Those of `best` are calibrated; those of a network come from its frames
+(--rule vote: the share of frames that vote for a class, mean: the mean posterior); SVMs and the systems of
+Table 4 give the softmax of their scores, which nobody has calibrated. What cannot be read is told on stderr;
+the others go on, and the exit status is 1. Frames of a long track lie in a file of $TMPDIR, 11 kB a second.
 
 Usage: local/classify.sh [options] <exp-dir|system.zip> <file|folder>...
 e.g.:  local/classify.sh exp/ismir04_lstm_512/svm_fusion ~/new_music track.mp3
@@ -29,29 +27,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from steps.audio import EXTENSIONS
 from steps.classify import parts
-from steps.classify.decide import RULES, SIDE_BY_SIDE, Classifier, Decision
+from steps.classify.decide import SIDE_BY_SIDE, Classifier, Decision
 from utils import atomic, cli, progress
 
 _worker: dict[str, Classifier] = {}
-
-
-def get_parser() -> cli.KaldiParser:
-    """Return the command line."""
-    parser = cli.KaldiParser("local/classify.sh [options] <exp-dir|system.zip> <file|folder>...", __doc__)
-    add = parser.add_argument
-    add("--rule", choices=RULES, default="vote", help="how a network's frames decide")
-    add("--format", choices=("tsv", "json"), default="tsv", help="json: one object a line")
-    add("--header", type=cli.boolean, default=False, help="name the columns first")
-    add("--timeline", default="", metavar="DIR", help="write posteriors over time, CSV and PNG a track")
-    add("--nj", type=cli.positive_int, default=1, help="tracks side by side")
-    add("--use-gpu", choices=("yes", "no", "optional"), default="no", help="for networks")
-    add("system", type=Path)
-    add("paths", nargs="+", type=Path)
-    return parser
 
 
 def find_recordings(paths: list[Path]) -> Iterator[Path]:
@@ -73,8 +55,7 @@ def _start_worker(*settings: Any) -> None:
     _worker["classifier"] = Classifier(*settings)
 
 
-def classify_some(recordings: list[Path]) -> list[Decision | str]:
-    """Return the decisions about some recordings, or why there is none."""
+def _classify_some(recordings: list[Path]) -> list[Decision | str]:
     return list(_worker["classifier"].classify(recordings))
 
 
@@ -91,7 +72,7 @@ def decisions(
     groups = [recordings[first : first + size] for first in range(0, len(recordings), size)]
     with ProcessPoolExecutor(nj, get_context("spawn"), _start_worker, settings) as pool:
         try:
-            for found in pool.map(classify_some, groups):
+            for found in pool.map(_classify_some, groups):
                 yield from found
         except BrokenProcessPool:
             raise cli.UserError("a process of --nj ended; see above, or use --nj 1") from None
@@ -112,31 +93,23 @@ def line(recording: Path, decision: Decision, classes: tuple[str, ...], how: str
     return "\t".join([path, genre, *(f"{value:.6f}" for value in (probability, *chances.values()))])
 
 
-def write_timeline(
-    target: Path, recording: Path, decision: Decision, posteriors: NDArray, classes: Sequence[str]
-) -> None:
-    """Write the posteriors of a track over time, at most some thousand points in the picture.
-
-    The CSV has a row a frame, its time in seconds (the first at 0) and a posterior of each class.
-    """
+def write_timeline(target: Path, decision: Decision, classes: Sequence[str]) -> None:
+    """Write CSV, a row a frame with its time in seconds, and a picture of at most some thousand points."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
-    shift = decision.frame_shift
+    posteriors, shift = decision.posteriors, decision.frame_shift
     with atomic.replacing(f"{target}.csv") as file:
-        file.write(",".join(["seconds", *classes]) + "\n")
-        for number, row in enumerate(posteriors):
-            file.write(",".join([f"{number * shift:.3f}", *(f"{value:.6f}" for value in row)]) + "\n")
+        rows = np.column_stack([np.arange(len(posteriors)) * shift, posteriors])
+        head, digits = ",".join(["seconds", *classes]), ["%.3f", *["%.6f"] * len(classes)]
+        np.savetxt(file, rows, digits, ",", header=head, comments="")
     step = max(1, len(posteriors) // 2000)
     usable = len(posteriors) // step * step
     heights = posteriors[:usable].reshape(-1, step, len(classes)).mean(axis=1)
     minutes = np.arange(len(heights)) * step * shift / 60
     figure = Figure(figsize=(9, 3), layout="constrained")
     axes = figure.add_subplot()
-    colours = [colormaps["tab20"](number % 20) for number in range(len(classes))]
-    axes.stackplot(minutes, heights.T, labels=list(classes), colors=colours)
-    title = f"{recording.name.encode(errors='replace').decode()}: {classes[decision.genre]}"
-    axes.set_title(title, parse_math=False)
+    axes.stackplot(minutes, heights.T, labels=list(classes), colors=colormaps["tab20"](np.arange(20)))
     axes.set(xlabel="time (minutes)", ylabel="posterior", ylim=(0, 1), xlim=(0, max(minutes[-1], shift / 60)))
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     with atomic.replacing(f"{target}.png", "wb") as file:
@@ -145,18 +118,26 @@ def write_timeline(
 
 def main(argv: list[str] | None = None) -> int:
     """Classify all recordings; returns 1 if any of them failed."""
-    args = get_parser().parse_args(argv)
+    parser = cli.KaldiParser.of(__doc__)
+    add = parser.add_argument
+    add("--rule", choices=("vote", "mean"), default="vote", help="how a network's frames decide")
+    add("--format", choices=("tsv", "json"), default="tsv", help="json: one object a line")
+    add("--header", type=cli.boolean, default=False, help="name the columns first")
+    add("--timeline", type=Path, metavar="DIR", help="write posteriors over time, CSV and PNG a track")
+    add("--nj", type=cli.positive_int, default=1, help="tracks side by side")
+    add("--use-gpu", choices=("yes", "no", "optional"), default="no", help="for networks")
+    args = parser.parse_args(argv)
     sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # any name of a file
-    recordings = list(find_recordings(args.paths))
+    recordings = list(find_recordings(args.files))
     if not recordings:
-        raise cli.UserError(f"there are no recordings in {' '.join(map(str, args.paths))}")
+        raise cli.UserError(f"there are no recordings in {' '.join(map(str, args.files))}")
     failed = 0
     with tempfile.TemporaryDirectory(prefix="system-") as folder:
         os.environ["TMPDIR"] = folder  # of the processes of --nj, so that one that is killed leaves nothing
-        is_zip = not args.system.is_dir()
-        system = parts.unpack(args.system, Path(folder)) if is_zip else parts.collect(args.system)
+        is_zip = not args.exp_dir.is_dir()
+        system = parts.unpack(args.exp_dir, Path(folder)) if is_zip else parts.collect(args.exp_dir)
         if "rounded" in system.provenance:
-            cli.log(f"{args.system}: {system.provenance['rounded']}")
+            cli.log(f"{args.exp_dir}: {system.provenance['rounded']}")
         if args.timeline and not system.networks:
             raise cli.UserError("--timeline: this system has no posteriors of frames; use one with a network")
         classes = system.classes
@@ -170,11 +151,9 @@ def main(argv: list[str] | None = None) -> int:
                 print(f"ERROR ({cli.PROGRAM}) {recording}: {why}", file=sys.stderr, flush=True)
             else:
                 print(line(recording, decision, classes, args.format), flush=True)
-                if (
-                    args.timeline and decision.posteriors is not None
-                ):  # the number keeps apart tracks of the same name
-                    target = Path(args.timeline, f"{number:04d}_{recording.stem[:50]}")
-                    write_timeline(target, recording, decision, decision.posteriors, classes)
+                if args.timeline:  # the number keeps apart tracks of the same name
+                    target = args.timeline / f"{number:04d}_{recording.stem[:50]}"
+                    write_timeline(target, decision, classes)
             progress.report(number, len(recordings), "tracks")
     if failed:
         cli.warn(f"{failed} of {len(recordings)} tracks could not be classified")

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Write everything that a trained system needs into one zip: no code, no pickle, with checksums.
 
-Where a network would make it larger than --max-megabytes, its weights are rounded to 12 bits, which is said
-on stderr and in the zip's manifest: posteriors then differ a little from the experiment's.
+Where a network would make it larger than 40 MB, its weights are rounded, which is said on stderr and in the
+zip's manifest: posteriors then differ a little from the experiment's.
 
 Usage: local/export_system.sh [options] <exp-dir> <zip>
 e.g.:  local/export_system.sh exp/ismir04_lstm_512/svm_fusion fusion.zip
@@ -14,13 +14,10 @@ from utils import cli
 
 def main(argv: list[str] | None = None) -> int:
     """Export one system."""
-    parser = cli.KaldiParser.of(__doc__)
-    text = "round weights if the zip would be larger"
-    parser.add_argument("--max-megabytes", type=cli.finite_float, default=parts.MAX_MEGABYTES, help=text)
-    args = parser.parse_args(argv)
+    args = cli.KaldiParser.of(__doc__).parse_args(argv)
     system = parts.collect(args.exp_dir)
-    if rounded := parts.export(system, args.zip, args.max_megabytes):
-        cli.warn(f"{args.zip}: {rounded}; a larger --max-megabytes keeps all bits")
+    if rounded := parts.export(system, args.zip):
+        cli.warn(f"{args.zip}: {rounded}")
     cli.log(f"{args.zip}: {system.kind}, {' '.join(system.classes)}, {args.zip.stat().st_size / 1e6:.1f} MB")
     return 0
 

@@ -23,9 +23,5 @@ def read_model(path: str | Path, what: str, build: Callable[[dict[str, np.ndarra
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return build({name: arrays[name] for name in arrays.files})
-    except UserError:
-        raise
-    except OSError as error:
-        raise UserError(f"{path}: cannot read {what}: {error.strerror or error}; train it first") from error
-    except Exception as error:  # noqa: BLE001 (zip, struct and value errors of many kinds)
-        raise UserError(f"{path}: not {what} ({error}); train it again") from error
+    except Exception as error:  # noqa: BLE001 (system, zip, struct and value errors of many kinds)
+        raise UserError(f"{path}: cannot read {what} ({error}); train it again") from error

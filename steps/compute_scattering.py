@@ -33,7 +33,6 @@ def get_parser() -> cli.KaldiParser:
     kinds = "ours, or kymatio's core on our filters (ScatNet's but for 12 frames at both ends of a track)"
     add("--backend", choices=("fast", "kymatio"), default="fast", help=kinds)
     add("--use-gpu", choices=("yes", "no", "optional"), default="no", help="compute on CUDA")
-    add("--compress", type=cli.boolean, default=False, help="write compressed matrices")
     add("--write-num-frames", metavar="FILE", help="write '<utt> <frames>' lines")
     add("--write-frame-shift", metavar="FILE", help="write the seconds between frames")
     return parser
@@ -64,8 +63,7 @@ def feature_options(options: Namespace, device: str) -> dict[str, Any]:
 
 def features_of(signal: wav.Samples, options: Namespace, device: str) -> np.ndarray:
     """Return the features of one track, float32 (num_frames, dims), as an archive holds them."""
-    frames = features(signal, **feature_options(options, device)).astype(np.float32, copy=False)
-    return archive.as_compressed(frames) if options.compress else frames
+    return features(signal, **feature_options(options, device)).astype(np.float32, copy=False)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -78,7 +76,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     device, names = choose_device(options.use_gpu), wav.read_names(options.wav_rspecifier)
     tracks = wav.opened(names, options.sample_rate)
-    with archive.Writer(options.feats_wspecifier, compress=options.compress) as writer:
+    with archive.Writer(options.feats_wspecifier) as writer:
         for utt, frames in features_of_tracks(tracks, **feature_options(options, device)):
             writer.write(utt, frames.astype(np.float32, copy=False))
             num_frames[utt] = len(frames)

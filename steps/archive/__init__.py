@@ -5,36 +5,66 @@ and their failure is noticed, and files appear whole or not at all.
 """
 
 import re
+import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-from steps.archive.objects import Posterior, as_compressed, read_object, write_object
-from steps.archive.stream import ArchiveError, ReadSpec, Stream, open_input, parse_rspecifier, parse_specifier
+from steps.archive.objects import ArchiveError, Stream, read_object, write_object
+from steps.archive.objects import Posterior as Posterior
 from utils import atomic, tables
 from utils.cli import UserError, warn
-
-__all__ = [
-    "ArchiveError",
-    "Posterior",
-    "RandomReader",
-    "Writer",
-    "as_compressed",
-    "open_input",
-    "parse_rspecifier",
-    "read_matrices",
-    "read_matrix_file",
-    "read_objects",
-    "write_matrix_file",
-]
 
 _RANGE = re.compile(r"(.+)\[([0-9:,]*)\]", re.DOTALL)
 _SPAN = re.compile(r"([0-9]{1,9}):([0-9]{1,9})|:")
 _TOLERANCE = 3  # rows
+
+Entries = Iterator[tuple[str, Callable[[], Any]]]
+
+
+def _parse(specifier: str, options: str) -> tuple[list[str], list[str], str]:
+    """Return ``ark`` and ``scp`` as they occur (nothing if it is wrong), all words, and the path."""
+    head, _, path = specifier.partition(":")
+    words = head.split(",")
+    is_known = path.strip() and {*words} <= {"ark", "scp", *options.split()}
+    return [word for word in words if is_known and word in ("ark", "scp")], words, path.strip()
+
+
+def parse_rspecifier(rspecifier: str) -> tuple[str, str]:
+    """Return ``ark`` or ``scp``, and the file, of ``[opts,]ark:FILE``; Kaldi's options change nothing."""
+    types, _, path = _parse(rspecifier, "o no s ns cs ncs p np bg b t")
+    if len(types) != 1:
+        raise UserError(f"'{rspecifier}' is no rspecifier; expected 'ark:FILE' or 'scp:FILE'")
+    return types[0], path
+
+
+@contextmanager
+def open_input(name: str, *, allow_pipes: bool = False) -> Iterator[IO[bytes]]:
+    """Open a file, ``-``, or ``command |``, whose failure is an error."""
+    name = name.strip()
+    if name == "-":
+        yield sys.stdin.buffer
+    elif name.endswith("|"):
+        if not allow_pipes:
+            raise UserError(f"'{name}' is a command; commands run only with --allow-pipes=true")
+        command = ["bash", "-o", "pipefail", "-c", name[:-1].strip()]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            yield process.stdout  # type: ignore[misc]
+            process.communicate()
+        if process.returncode != 0:
+            raise ArchiveError(f"'{name}' failed with exit status {process.returncode}")
+    else:
+        try:
+            opened = Path(name).open("rb")  # noqa: SIM115
+        except (OSError, ValueError) as error:
+            raise ArchiveError(f"cannot open '{name}': {getattr(error, 'strerror', error)}") from error
+        with opened as file:
+            yield file
 
 
 def read_objects(rspecifier: str, kind: str, *, allow_pipes: bool = False) -> Iterator[tuple[str, Any]]:
@@ -44,19 +74,8 @@ def read_objects(rspecifier: str, kind: str, *, allow_pipes: bool = False) -> It
     if ``allow_pipes``. A truncated archive, a duplicate key, a wrong header, a failed command is an
     ArchiveError.
     """
-    spec = parse_rspecifier(rspecifier)
-    seen: set[str] = set()
-    previous = ""
-    for key, value in (_read_scp if spec.type == "scp" else _read_ark)(spec, kind, allow_pipes):
-        if key in seen:
-            raise ArchiveError(f"{spec.path}: duplicate key '{key}'")
-        if spec.is_sorted and key.encode() < previous.encode():
-            raise ArchiveError(
-                f"{spec.path}: '{key}' comes after '{previous}', but the rspecifier says sorted"
-            )
-        seen.add(key)
-        previous = key
-        yield key, value
+    for key, read in _entries(rspecifier, kind, allow_pipes):
+        yield key, read()
 
 
 def read_matrices(rspecifier: str, *, allow_pipes: bool = False) -> Iterator[tuple[str, np.ndarray]]:
@@ -67,48 +86,42 @@ def read_matrices(rspecifier: str, *, allow_pipes: bool = False) -> Iterator[tup
 def read_matrix_file(path: str | Path) -> np.ndarray:
     """Read a file that holds one matrix and no key, such as CMVN statistics; float64 stays float64."""
     with open_input(str(path)) as file:
-        stream = Stream(file, str(path))
-        matrix = read_object(stream, "any_matrix")
-        if stream.peek():
-            raise stream.fail("expected the end of the file after one matrix")
-        return matrix
+        return read_object(Stream(file, str(path)), "any_matrix")
 
 
-def _read_ark(spec: ReadSpec, kind: str, allow_pipes: bool) -> Iterator[tuple[str, Any]]:
-    with open_input(spec.path, allow_pipes=allow_pipes) as file:
-        stream = Stream(file, spec.path)
+def _entries(rspecifier: str, kind: str, allow_pipes: bool) -> Entries:
+    """Yield each key with what returns its object."""
+    form, path = parse_rspecifier(rspecifier)
+    seen: set[str] = set()
+    with open_input(path, allow_pipes=allow_pipes) as file:
+        found = _of_scp(file, path, kind, allow_pipes) if form == "scp" else _of_ark(file, path, kind)
+        for key, read in found:
+            if key in seen:
+                raise ArchiveError(f"{path}: duplicate key '{key}'")
+            seen.add(key)
+            yield key, read
+
+
+def _of_ark(file: IO[bytes], path: str, kind: str) -> Entries:
+    stream = Stream(file, path)
+    while (key := stream.key()) is not None:
+        yield key, partial(lambda value: value, read_object(stream, kind))
+
+
+def _of_scp(file: IO[bytes], path: str, kind: str, allow_pipes: bool) -> Entries:
+    for number, line in enumerate(file, start=1):
+        where = f"{path}:{number}"
         try:
-            while (key := stream.key()) is not None:
-                yield key, read_object(stream, kind)
-        except ArchiveError:
-            if not spec.permissive:
-                raise
-
-
-def _read_scp(spec: ReadSpec, kind: str, allow_pipes: bool) -> Iterator[tuple[str, Any]]:
-    for key, name, where in _scp_entries(spec, allow_pipes):
-        value = _read_entry(name, where, spec.permissive, kind, allow_pipes)
-        if value is not None:
-            yield key, value
-
-
-def _scp_entries(spec: ReadSpec, allow_pipes: bool) -> Iterator[tuple[str, str, str]]:
-    """Yield ``(key, extended file name, path:line)`` for each line of a script file."""
-    if spec.path == "-" or spec.path.endswith("|"):
-        with open_input(spec.path, allow_pipes=allow_pipes) as file:
-            lines = file.read().decode("utf-8", errors="replace").removesuffix("\n").split("\n")
-    else:
-        lines = tables.read_lines(spec.path)
-    for number, line in enumerate(lines, start=1):
-        key, name = tables.split_line(line)
-        where = f"{spec.path}:{number}"
+            key, name = tables.split_line(line.decode())
+        except UnicodeDecodeError as error:
+            raise ArchiveError(f"{where}: not UTF-8; convert the file (iconv)") from error
         if not name:
-            raise ArchiveError(f"{where}: expected '<key> <file>:<offset>', got '{line[:80]}'")
-        yield key, name, where
+            raise ArchiveError(f"{where}: expected '<key> <file>:<offset>', got '{key[:80]}'")
+        yield key, partial(_read_entry, name, where, kind, allow_pipes)
 
 
-def _read_entry(name: str, where: str, permissive: bool, kind: str, allow_pipes: bool) -> Any:
-    """Read the object behind an extended file name of the line ``where``; ``None`` if one may and cannot."""
+def _read_entry(name: str, where: str, kind: str, allow_pipes: bool) -> Any:
+    """Read the object behind an extended file name of the line ``where``."""
     wanted, offset = None, None
     if not name.endswith("|"):
         if match := _RANGE.fullmatch(name):
@@ -122,8 +135,6 @@ def _read_entry(name: str, where: str, permissive: bool, kind: str, allow_pipes:
             value = read_object(stream, kind)
         return value if wanted is None else _cut(value, wanted, where)
     except UserError as error:
-        if permissive and isinstance(error, ArchiveError):
-            return None
         raise type(error)(f"{where}: {error}") from error
 
 
@@ -145,47 +156,34 @@ def _cut(value: Any, wanted: str, where: str) -> Any:
 
 
 class RandomReader:
-    """Objects by key; with the option ``p`` one that cannot be read is not there."""
+    """Objects by key."""
 
     def __init__(self, rspecifier: str, kind: str = "matrix", *, allow_pipes: bool = False) -> None:
-        spec = parse_rspecifier(rspecifier)
-        self._read = lambda name, where: _read_entry(name, where, spec.permissive, kind, allow_pipes)
-        self._passed: dict[str, Any] = {}  # of an archive
-        self._rest: Iterator[tuple[str, Any]] = iter(())
-        self._entries: dict[str, tuple[str, str]] = {}  # of a script file
-        if spec.type == "ark":
-            self._rest = read_objects(rspecifier, kind, allow_pipes=allow_pipes)
-            return
-        for key, name, where in _scp_entries(spec, allow_pipes):
-            if key in self._entries:
-                raise ArchiveError(f"{where}: duplicate key '{key}'")
-            self._entries[key] = (name, where)
+        self._rest = _entries(rspecifier, kind, allow_pipes)
+        self._passed: dict[str, Callable[[], Any]] = {}
 
     def get(self, key: str) -> Any:
         """Return the object of a key, ``None`` if there is none."""
-        if entry := self._entries.get(key):
-            return self._read(*entry)
-        while key not in self._passed and (pair := next(self._rest, None)):
-            self._passed[pair[0]] = pair[1]
-        return self._passed.get(key)
+        while key not in self._passed and (entry := next(self._rest, None)):
+            self._passed[entry[0]] = entry[1]
+        return self._passed[key]() if key in self._passed else None
 
 
 class Writer:
     """Write ``(key, object)`` to an archive that appears only when it is complete.
 
     The wspecifier is ``ark:FILE``, ``ark,t:FILE`` (text) or ``ark,scp:ARK,SCP``; ``-`` is the standard
-    output. The kind is ``matrix``, ``vector`` or ``posterior`` (lists of pairs); ``compress`` writes ``CM``.
+    output. The kind is ``matrix``, ``vector`` or ``posterior`` (lists of pairs).
     """
 
-    def __init__(self, wspecifier: str, kind: str = "matrix", *, compress: bool = False) -> None:
-        types, words, path = parse_specifier(wspecifier, "t b f nf p np")
+    def __init__(self, wspecifier: str, kind: str = "matrix") -> None:
+        types, words, path = _parse(wspecifier, "t b f nf p np")
         self._ark, _, self._scp = map(str.strip, path.partition(",")) if len(types) > 1 else (path, "", "")
         points_at_file = self._ark not in ("", "-") and self._scp
         if self._ark.startswith("|") or types != ["ark"] and (types != ["ark", "scp"] or not points_at_file):
             expected = "'ark:FILE', 'ark,t:FILE' or 'ark,scp:ARK,SCP'"
             raise UserError(f"'{wspecifier}' is no wspecifier; expected {expected}; '-', alone, is stdout")
-        self._how: dict[str, Any] = {"text": "t" in words, "compress": compress}
-        self._kind = kind
+        self._kind, self._text = kind, "t" in words
         self._offsets: dict[str, int] = {}
         self._stack = ExitStack()
 
@@ -200,7 +198,7 @@ class Writer:
             raise ArchiveError(f"{self._ark}: '{key}' cannot be a key: empty, with blanks or a duplicate")
         self._file.write(f"{key} ".encode())
         self._offsets[key] = self._file.tell() if self._scp else 0
-        write_object(self._file, self._kind, value, **self._how)
+        write_object(self._file, self._kind, value, text=self._text)
 
     def __exit__(self, *exception: Any) -> None:
         self._stack.__exit__(*exception)

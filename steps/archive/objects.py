@@ -1,30 +1,110 @@
-"""Single Kaldi objects: matrices, also compressed ones, vectors and posteriors, binary and text."""
+"""Kaldi objects read from a stream of bytes: matrices, also compressed ones, vectors and posteriors."""
 
-import io
 import math
 import os
-import warnings
+import stat
+import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import IO, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from steps.archive.stream import Stream
+from utils.cli import UserError
 
-_environment = dict(os.environ)
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    os.environ["KALDI_ROOT"] = (
-        os.sep
-    )  # without it kaldi_io warns; a search path for it comes before the user's
-    import kaldi_io
-os.environ.clear()
-os.environ.update(_environment)
-
-_FLOATS = {b"F": "<f4", b"D": "<f8"}
 _PAIR = np.dtype([("s", "i1"), ("class", "<i4"), ("t", "i1"), ("weight", "<f4")])
 _ONE_HOT = np.dtype([("n", "i1"), ("count", "<i4"), ("pair", _PAIR)])
 _HEADER = np.dtype([("min", "<f4"), ("range", "<f4"), ("rows", "<i4"), ("cols", "<i4")])
+_SIZE = struct.Struct("<bi")
+_PIECE = 1 << 20
+
+
+class ArchiveError(UserError):
+    """An archive or table cannot be read: the message gives its path and the byte offset or line."""
+
+
+class Stream:
+    """A binary file read in sequence: failures name path and byte, and no memory is taken in vain."""
+
+    def __init__(self, file: IO[bytes], name: str) -> None:
+        self.name, self.offset = name, 0
+        self._file: Any = file
+        self._size = math.inf  # known of a plain file
+        with suppress(OSError, AttributeError, ValueError):
+            status = os.fstat(file.fileno())
+            if stat.S_ISREG(status.st_mode):
+                self._size, self.offset = status.st_size, file.tell()
+
+    @property
+    def left(self) -> float:
+        """How many bytes follow; infinite where that is not known."""
+        return self._size - self.offset
+
+    def fail(self, message: str, offset: int | None = None) -> ArchiveError:
+        """Return an error that names this stream and the byte offset."""
+        return ArchiveError(f"{self.name}: byte {self.offset if offset is None else offset}: {message}")
+
+    def seek(self, offset: int) -> None:
+        """Go to a byte offset."""
+        if not 0 <= offset < self._size:
+            raise self.fail(f"offset {offset} lies outside the file of {self._size} bytes", offset)
+        self._file.seek(offset)
+        self.offset = offset
+
+    def peek(self) -> bytes:
+        """Return the next byte without taking it; nothing at the end."""
+        return self._file.peek(1)[:1]
+
+    def take(self, count: int) -> bytearray:
+        """Take exactly ``count`` bytes, or raise that the archive is truncated."""
+        if count > self.left:
+            raise self.fail(f"truncated or wrong header: it announces {count} bytes, {self.left} are left")
+        data = bytearray()
+        while len(data) < count and (piece := self._file.read(min(count - len(data), _PIECE))):
+            data += piece
+        if len(data) < count:
+            raise self.fail(f"truncated: expected {count} bytes, got {len(data)}")
+        self.offset += count
+        return data
+
+    def array(self, dtype: DTypeLike, count: int) -> np.ndarray:
+        """Take a new array [shape=(count,)]."""
+        return np.frombuffer(self.take(count * np.dtype(dtype).itemsize), dtype)
+
+    def size(self) -> int:
+        """Take a dimension of an object, an int32 behind a byte 4."""
+        data = self.take(_SIZE.size)
+        four, value = _SIZE.unpack(data)
+        if four != 4 or value < 0:
+            start = self.offset - _SIZE.size
+            raise self.fail(f"expected dimensions (an int32 behind a byte 4), got {bytes(data)!r}", start)
+        return value
+
+    def words(self) -> list[str]:
+        """Take the rest of the line."""
+        line = self._file.readline()
+        if not line.endswith(b"\n"):
+            raise self.fail("truncated: the last line has no end")
+        self.offset += len(line)
+        return line.decode("utf-8", errors="replace").split()
+
+    def key(self) -> str | None:
+        """Take an utterance id and the blank or tab behind it; ``None`` at the end of the archive."""
+        while self.peek().isspace():
+            self.take(1)
+        start, word = self.offset, bytearray()
+        while (byte := self.peek()) and byte not in b" \t":
+            word += self.take(1)
+            if byte in b"\n\0" or len(word) > 4096:
+                raise self.fail("expected an utterance id and a blank; is this an archive?", start)
+        if not word:
+            return None
+        self.take(1)
+        try:
+            return word.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise self.fail("the utterance id is not UTF-8; is this an archive?", start) from error
 
 
 class Posterior(NamedTuple):
@@ -52,21 +132,15 @@ def read_object(stream: Stream, kind: str) -> Any:
         raise stream.fail(str(error), start) from error
 
 
-def _matrix(stream: Stream) -> np.ndarray:
-    token = bytes(stream.take(3))
-    if token.startswith(b"CM"):
-        return _read_compressed(stream, token if token == b"CM " else token + stream.take(1))
-    if token not in (b"FM ", b"DM "):
-        raise ValueError(f"expected a matrix (FM, DM or CM), got {token!r}")
-    rows, cols = stream.size(), stream.size()
-    return stream.array(_FLOATS[token[:1]], rows * cols).reshape(rows, cols)
-
-
-def _vector(stream: Stream) -> np.ndarray:
-    token = bytes(stream.take(3))
-    if token not in (b"FV ", b"DV "):
-        raise ValueError(f"expected a vector (FV or DV), got {token!r}")
-    return stream.array(_FLOATS[token[:1]], stream.size()).astype(np.float32, copy=False)
+def _array(stream: Stream, kind: str) -> np.ndarray:
+    """Read a matrix (of kind ``M``) or a vector (``V``)."""
+    mark = stream.take(3).decode(errors="replace")
+    if kind == "M" and mark.startswith("CM"):
+        return _read_compressed(stream, mark if mark == "CM " else mark + chr(stream.take(1)[0]))
+    if mark not in (f"F{kind} ", f"D{kind} "):
+        raise ValueError(f"expected {'a matrix' if kind == 'M' else 'a vector'} of floats, got {mark!r}")
+    shape = [stream.size() for _ in range(2 if kind == "M" else 1)]
+    return stream.array("<f4" if mark[0] == "F" else "<f8", math.prod(shape)).reshape(shape)
 
 
 def _posterior(stream: Stream) -> Posterior:
@@ -89,22 +163,18 @@ def _checked(offsets: np.ndarray, pairs: np.ndarray) -> Posterior:
     return Posterior(offsets, pairs["class"].copy(), pairs["weight"].copy())
 
 
-def _percentiles(low: np.float32, scale: np.float32, knots: np.ndarray) -> np.ndarray:
-    """Return the percentiles 0, 25, 75 and 100 of the columns [shape=(4, 1, cols)]."""
-    return (low + scale * np.float32(1 / 65535) * knots.astype(np.float32)).T[:, np.newaxis]
-
-
-def _read_compressed(stream: Stream, token: bytes) -> np.ndarray:
+def _read_compressed(stream: Stream, mark: str) -> np.ndarray:
     """Read what follows ``CM `` (a byte an element, four percentiles a column), ``CM2 `` or ``CM3 ``."""
     low, scale, rows, cols = stream.array(_HEADER, 1)[0]
     rows, cols = int(rows), int(cols)
     if rows < 0 or cols < 0 or not (np.isfinite(low) and np.isfinite(scale)):
         raise ValueError(f"no compressed matrix: {rows} x {cols} values from {low} on in a range of {scale}")
-    if token != b"CM ":
-        steps = np.iinfo(np.uint16 if token == b"CM2 " else np.uint8)
+    if mark != "CM ":
+        steps = np.iinfo(np.uint16 if mark == "CM2 " else np.uint8)
         data = stream.array(steps.dtype.newbyteorder("<"), rows * cols).reshape(rows, cols)
         return (float(low) + float(scale) * data.astype(np.float64) / steps.max).astype(np.float32)
-    p0, p25, p75, p100 = _percentiles(low, scale, stream.array("<u2", 4 * cols).reshape(cols, 4))
+    knots = stream.array("<u2", 4 * cols).reshape(cols, 4).astype(np.float32)
+    p0, p25, p75, p100 = (low + scale * np.float32(1 / 65535) * knots).T[:, np.newaxis]  # percentiles
     codes = stream.array(np.uint8, rows * cols).reshape(cols, rows).T.astype(np.float32)
     lower = p0 + (p25 - p0) * codes * np.float32(1 / 64)
     middle = p25 + (p75 - p25) * (codes - 64) * np.float32(1 / 128)
@@ -112,47 +182,8 @@ def _read_compressed(stream: Stream, token: bytes) -> np.ndarray:
     return np.where(codes <= 64, lower, np.where(codes <= 192, middle, upper)).astype(np.float32)
 
 
-def as_compressed(matrix: np.ndarray) -> np.ndarray:
-    """Return a matrix as it is read again once it was written compressed."""
-    token, blank, body = _compressed(matrix).partition(b" ")
-    return _read_compressed(Stream(io.BytesIO(body), "a matrix"), token + blank)
-
-
-def _to_uint16(values: np.ndarray, low: np.float32, scale: np.float32) -> np.ndarray:
-    fraction = np.clip((values - low) / scale, 0, 1)
-    return (fraction * np.float32(65535) + np.float64(0.499)).astype(np.int64)
-
-
-def _compressed(matrix: np.ndarray) -> bytes:
-    """Encode finite float32 as Kaldi's default does, with the token: ``CM`` above 8 rows, else ``CM2``."""
-    matrix = np.ascontiguousarray(matrix, dtype=np.float32)
-    rows, cols = matrix.shape
-    low, high = (np.float32(matrix.min()), np.float32(matrix.max())) if matrix.size else (np.float32(0),) * 2
-    if high == low:
-        high = np.float32(low + (1 + abs(low)))
-    scale = np.float32(high - low)
-    header = np.array([(low, scale, rows, cols)], _HEADER).tobytes()
-    if rows <= 8:
-        return b"CM2 " + header + _to_uint16(matrix, low, scale).astype("<u2").tobytes()
-    quarter = rows // 4
-    knots = _to_uint16(np.sort(matrix, axis=0)[[0, quarter, 3 * quarter, -1]], low, scale)
-    for i in range(4):  # each above the one before
-        floor = knots[i - 1] + 1 if i else 0
-        knots[i] = np.clip(knots[i], floor, 65532 + i)
-    stored = knots.T.astype("<u2")
-    p0, p25, p75, p100 = _percentiles(low, scale, stored)
-    half = np.float64(0.5)  # Kaldi adds a double
-    lower = np.clip(np.trunc((matrix - p0) / (p25 - p0) * 64 + half), 0, 64)
-    middle = 64 + np.clip(np.trunc((matrix - p25) / (p75 - p25) * 128 + half), 0, 128)
-    upper = 192 + np.clip(np.trunc((matrix - p75) / (p100 - p75) * 63 + half), 0, 63)
-    codes = np.where(matrix < p25, lower, np.where(matrix < p75, middle, upper)).astype(np.uint8)
-    return b"CM " + header + stored.tobytes() + np.ascontiguousarray(codes.T).tobytes()
-
-
 def _numbers(words: list[str]) -> np.ndarray:
     try:
-        if odd := [word for word in words if "_" in word]:  # Python takes 1_000 for a number
-            raise ValueError(odd[0])
         return np.array(words, dtype=np.float64).astype(np.float32)
     except ValueError as error:
         raise ValueError(f"expected numbers: {error}") from error
@@ -172,9 +203,6 @@ def _text_rows(stream: Stream) -> list[np.ndarray]:
 
 def _text_matrix(stream: Stream) -> np.ndarray:
     rows = _text_rows(stream)
-    for number, row in enumerate(rows, start=1):
-        if len(row) != len(rows[0]):
-            raise ValueError(f"row {number} has {len(row)} columns, the first has {len(rows[0])}")
     return np.stack(rows) if rows else np.zeros((0, 0), np.float32)
 
 
@@ -189,33 +217,34 @@ def _text_posterior(stream: Stream) -> Posterior:
 
 KINDS: dict[str, tuple[Callable[[Stream], Any], Callable[[Stream], Any]]] = {
     # float32 [shape=(rows, cols)]; any_matrix is float64 if it is stored so
-    "matrix": (lambda stream: _matrix(stream).astype(np.float32, copy=False), _text_matrix),
-    "any_matrix": (_matrix, _text_matrix),
+    "matrix": (lambda stream: _array(stream, "M").astype(np.float32, copy=False), _text_matrix),
+    "any_matrix": (lambda stream: _array(stream, "M"), _text_matrix),
     # float32 [shape=(n,)]
-    "vector": (_vector, lambda stream: np.concatenate([np.zeros(0, np.float32), *_text_rows(stream)])),
+    "vector": (
+        lambda stream: _array(stream, "V").astype(np.float32, copy=False),
+        lambda stream: np.concatenate([np.zeros(0, np.float32), *_text_rows(stream)]),
+    ),
     "posterior": (_posterior, _text_posterior),
 }
 """How the binary and the text form of an object are read."""
 
 
-def write_object(file: IO[bytes], kind: str, value: Any, *, text: bool, compress: bool = False) -> None:
-    """Write one object without its key, a posterior as lists; ``compress`` writes ``CM`` or ``CM2``."""
+def write_object(file: IO[bytes], kind: str, value: Any, *, text: bool) -> None:
+    """Write one object without its key, a posterior as lists."""
     if text:
         file.write(_as_text(kind, value).encode())
     elif kind == "posterior":
         frames = ([(4, index, 4, weight) for index, weight in pairs] for pairs in value)
-        bodies = (_size(frame) + np.array(frame, _PAIR).tobytes() for frame in frames)
-        file.write(b"\0B" + _size(value) + b"".join(bodies))
-    elif kind == "vector":
-        kaldi_io.write_vec_flt(file, np.ascontiguousarray(value, dtype=np.float32))
-    elif compress:
-        file.write(b"\0B" + _compressed(value))
+        bodies = (_size(len(frame)) + np.array(frame, _PAIR).tobytes() for frame in frames)
+        file.write(b"\0B" + _size(len(value)) + b"".join(bodies))
     else:
-        kaldi_io.write_mat(file, np.ascontiguousarray(value, None if kind == "any_matrix" else np.float32))
+        array = np.asarray(value, None if kind == "any_matrix" else np.float32)
+        mark = ("D" if array.dtype == np.float64 else "F") + " VM"[array.ndim]
+        file.write(f"\0B{mark} ".encode() + b"".join(map(_size, array.shape)) + array.tobytes())
 
 
-def _size(values: Any) -> bytes:
-    return b"\4" + len(values).to_bytes(4, "little")
+def _size(value: int) -> bytes:
+    return _SIZE.pack(4, value)
 
 
 def _as_text(kind: str, value: Any) -> str:

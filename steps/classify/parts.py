@@ -10,14 +10,12 @@ import json
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from steps.arrays import read_model, write_arrays
 from steps.classifiers.model import read_ensemble
 from steps.systems import registry
 from utils import atomic
@@ -25,13 +23,14 @@ from utils.cli import UserError
 from utils.provenance import read_record
 from utils.tables import read_classes
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
-MAX_MEGABYTES = 40.0
 MAX_BYTES = 1 << 30
 """The parts are not larger; a manifest, which is read before its size is believed, is below a thousandth."""
-BITS = 12
-"""Of a rounded weight: with high and low bytes apart, deflate stores it in a third of a float's."""
+MAX_ZIP = 40_000_000
+"""Bytes below which a zip with networks is kept …"""
+BITS = (24, 10, 9, 8)
+"""… by as many significant bits of their weights as there is room for; 24 are all of a float."""
 TRANSFORM = "feature_transform.nnet"
 KINDS = {
     "network": ("scattering.conf", TRANSFORM, "final_test.nnet"),
@@ -41,14 +40,11 @@ KINDS = {
     "sig2014": ("system.conf", "model.npz", "network.npz"),
 }
 """The parts of each kind of system, beside ``audio.conf`` (from recordings to samples) and ``genres.txt``."""
-FURTHER = re.compile(
-    rf"scattering_\w+\.conf|{re.escape(TRANSFORM)}|(final_test|network_\w+)\.(nnet|rounded\.npz)", re.ASCII
-)
+FURTHER = re.compile(r"scattering_\w+\.conf|(feature_transform|final_test|network_\w+)\.nnet", re.ASCII)
 """What a system may have besides: networks of an SVM or of ``best``, further scales of frames of ``best``."""
 
 
-@dataclass(frozen=True)
-class TrainedSystem:
+class TrainedSystem(NamedTuple):
     """A system and where its parts lie."""
 
     kind: str
@@ -66,12 +62,12 @@ class TrainedSystem:
         return sorted(name for name in self.parts if name.endswith(".nnet") and name != TRANSFORM)
 
 
-def _needed(kind: str) -> Set[str]:
+def _needed(kind: str, names: Iterable[str]) -> set[str]:
+    """Return the parts of a system that has those of some names."""
     if kind not in KINDS:
-        raise UserError(
-            f"a system of kind '{kind}' is not known here; it needs another version of the recipe"
-        )
-    return {"audio.conf", "genres.txt", *KINDS[kind]}
+        raise UserError(f"a system of kind '{kind}' needs another version of the recipe")
+    transform = [TRANSFORM] if any(name.endswith(".nnet") for name in names) else []
+    return {"audio.conf", "genres.txt", *KINDS[kind], *transform}
 
 
 def collect(exp_dir: Path) -> TrainedSystem:
@@ -81,30 +77,26 @@ def collect(exp_dir: Path) -> TrainedSystem:
     mark = next((name for name in marks if (exp_dir / name).is_file()), None)
     if mark is None:
         raise UserError(f"{exp_dir}: no trained system, which has one of {' '.join(marks)}; train it first")
-    home = exp_dir.resolve().parent if mark == "svm.npz" else exp_dir
-    here, trains = home.resolve(), home.resolve().parent.parent.glob("data/*/train")
-    fitting = [train for train in trains if here.name.startswith(f"{train.parent.name}_")]
+    home = exp_dir.resolve().parent if mark == "svm.npz" else exp_dir.resolve()
+    trains = home.parent.parent.glob("data/*/train")
+    fitting = [train for train in trains if home.name.startswith(f"{train.parent.name}_")]
     if not fitting:
         raise UserError(f"{exp_dir}: no folder of data/ belongs to it by its name")
     train = max(fitting, key=lambda path: len(path.parent.name))
     provenance = read_record(home)
     kind = marks[mark] or str(provenance.get("system"))
-    parts = {name: train / name for name in ("audio.conf", "genres.txt", "scattering.conf")}
-    parts |= {TRANSFORM: train.with_name("cmvn") / TRANSFORM, "final_test.nnet": home / "final_test.nnet"}
-    names = set(_needed(kind))
-    if kind == "svm" and parts["final_test.nnet"].is_file():
-        names |= {TRANSFORM, "final_test.nnet"}
+    network = home / "final_test.nnet"
+    further = {network.name: network} if kind == "svm" and network.is_file() else {}
     for member in read_ensemble(exp_dir / "best.npz").members if kind == "best" else ():
         if member.network:
-            name = f"network_{member.network}.nnet"
             other = home.with_name(home.name.removesuffix("best") + member.network)
-            parts[name] = other / "final_test.nnet"
-            names |= {TRANSFORM, name}
+            further[f"network_{member.network}.nnet"] = other / network.name
         else:
             name = f"scattering{member.feats.removeprefix('feats')}.conf"
-            parts[name] = train / name
-            names.add(name)
-    found = {name: parts.get(name, exp_dir / name) for name in names}
+            further[name] = train / name
+    folders = dict.fromkeys(("audio.conf", "genres.txt", "scattering.conf"), train)
+    folders[TRANSFORM] = train.with_name("cmvn")
+    found = {name: folders.get(name, exp_dir) / name for name in _needed(kind, further)} | further
     for path in found.values():
         if not path.is_file():
             raise UserError(f"{path}: no such file, which {exp_dir} needs; run the stages before")
@@ -112,55 +104,63 @@ def collect(exp_dir: Path) -> TrainedSystem:
     return TrainedSystem(kind, found, {"experiment": str(exp_dir), **facts})
 
 
-def export(system: TrainedSystem, path: Path, max_megabytes: float = MAX_MEGABYTES) -> str:
-    """Write a system into one zip, the same bytes for the same system; return what was rounded, if anything.
-
-    Weights of networks are rounded where it would not be smaller than ``max_megabytes``.
-    """
+def export(system: TrainedSystem, path: Path) -> str:
+    """Write a system into one zip, the same bytes for the same system; return what was rounded, if any."""
     contents = {name: source.read_bytes() for name, source in sorted(system.parts.items())}
     rounded = ""
-    data = _zip(system, contents, rounded)
-    if len(data) >= 1e6 * max_megabytes and system.networks:
-        rounded = f"weights of {', '.join(system.networks)} rounded to {BITS} bits"
-        with tempfile.TemporaryDirectory(prefix="export-") as folder:
-            for name in system.networks:
-                for file in _round(system.parts[name], Path(folder) / name):
-                    contents[file.name] = file.read_bytes()
+    for bits in BITS if system.networks else BITS[:1]:
+        if bits != BITS[0]:
+            rounded = f"weights of {', '.join(system.networks)} rounded to {bits} significant bits"
+            contents |= {name: _rounded(system.parts[name], bits) for name in system.networks}
         data = _zip(system, contents, rounded)
-    if len(data) >= 1e6 * max_megabytes:
-        size = f"{len(data) / 1e6:.1f} MB, expected less than {max_megabytes:g}"
-        raise UserError(f"{path}: {size}; give a larger --max-megabytes")
+        if len(data) < MAX_ZIP:
+            break
     with atomic.replacing(path, "wb") as target:
         target.write(data)
     return rounded
 
 
+def _rounded(source: Path, bits: int) -> bytes:
+    """Return the file of a network with rounded weights."""
+    from steps.nnet1.model_file import read_network, write_network
+
+    network = read_network(source)
+    for _, _, weights in network.params():
+        mantissa, exponent = np.frexp(weights)
+        weights[:] = np.ldexp(np.rint(mantissa * 2.0**bits), exponent - bits)
+    with tempfile.TemporaryDirectory(prefix="export-") as folder:
+        write_network(network, target := Path(folder, source.name))
+        return target.read_bytes()
+
+
 def _zip(system: TrainedSystem, contents: Mapping[str, bytes], rounded: str) -> bytes:
-    facts = {
-        name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        for name, content in contents.items()
-    }
+    """Return the zip; of networks it holds the first byte of each four, then the second …: it is smaller."""
+    entries, facts = {}, {}
+    for name, content in contents.items():
+        if name.endswith(".nnet"):
+            words = content.ljust(-(-len(content) // 4) * 4)  # readers skip blanks
+            content = np.frombuffer(words, np.uint8).reshape(-1, 4).T.tobytes()
+        entries[name] = content
+        facts[name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     provenance = {**system.provenance, **({"rounded": rounded} if rounded else {})}
     manifest = {"format": FORMAT, "kind": system.kind, "provenance": provenance, "parts": facts}
     text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        for name, content in {MANIFEST: text.encode(), **contents}.items():
-            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED, 9)
+        for name, content in {MANIFEST: text.encode(), **entries}.items():
+            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
     return file.getvalue()
 
 
 def unpack(path: Path, folder: Path) -> TrainedSystem:
     """Unpack a zip of :func:`export`; refuse whatever is not as its manifest says."""
-    if not path.exists():
-        raise UserError(f"{path}: no such experiment or zip")
     try:
         with zipfile.ZipFile(path) as archive:
             manifest = json.loads(_read(archive, MANIFEST, MAX_BYTES // 1024))
             if (version := manifest.get("format")) != FORMAT:
                 raise UserError(f"made by another version of the recipe: format {version}, expected {FORMAT}")
             kind, facts = str(manifest["kind"]), manifest["parts"]
-            needed = _needed(kind)
+            needed = _needed(kind, facts)
             if not needed <= set(facts) or not all(map(FURTHER.fullmatch, set(facts) - needed)):
                 raise UserError(f"expected the parts {sorted(needed)}, got {sorted(facts)}")
             if {*archive.namelist()} != {MANIFEST, *facts}:
@@ -176,10 +176,10 @@ def unpack(path: Path, folder: Path) -> TrainedSystem:
                     entries = zipfile.ZipFile(file).infolist()
                     if sum(entry.file_size for entry in entries) > len(content):  # could fill the memory
                         raise UserError(f"{name}: its arrays are compressed")
+                if name.endswith(".nnet"):
+                    content = np.frombuffer(content, np.uint8).reshape(4, -1).T.tobytes()
                 (folder / name).write_bytes(content)
         parts = {name: folder / name for name in facts}
-        for name in [name for name in parts if name.endswith(".rounded.npz")]:
-            _restore(parts.pop(name), folder / name.replace(".rounded.npz", ".nnet"))
         return TrainedSystem(kind, parts, dict(manifest["provenance"]))
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
@@ -194,46 +194,3 @@ def _read(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     if len(content) > limit:
         raise UserError(f"{name} is larger than the manifest says")
     return content
-
-
-def _matrices(network: Any) -> Iterator[tuple[str, np.ndarray]]:
-    return ((f"{index}.{name}", value) for index, name, value in network.params() if value.ndim == 2)
-
-
-def _round(source: Path, target: Path) -> tuple[Path, Path]:
-    """Write a network whose matrices are zero, and an npz of these: every row as multiples of its own step.
-
-    Of each matrix there are the ``step`` of every row, and the ``high`` and ``low`` bytes of the multiples.
-    """
-    from steps.nnet1.model_file import read_network, write_network
-
-    network = read_network(source)
-    arrays: dict[str, np.ndarray] = {}
-    for name, matrix in _matrices(network):
-        step = np.abs(matrix).max(axis=1) / np.float32(2 ** (BITS - 1) - 1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            multiples = np.where(step[:, None] > 0, np.rint(matrix / step[:, None]), 0).astype(np.int16)
-        arrays |= {f"{name}.step": step, f"{name}.high": (multiples >> 8).astype(np.int8)}
-        arrays[f"{name}.low"] = (multiples & 255).astype(np.uint8)
-        matrix[:] = 0
-    write_network(network, target)
-    planes = target.with_suffix(".rounded.npz")
-    write_arrays(planes, arrays)
-    return target, planes
-
-
-def _restore(planes: Path, path: Path) -> None:
-    """Give a network that :func:`_round` wrote its rounded matrices, unless their shapes are others."""
-    from steps.nnet1.model_file import read_network, write_network
-
-    network = read_network(path)
-    arrays = read_model(planes, "the rounded weights of a network", dict)
-    for name, matrix in _matrices(network):
-        step, high, low = (arrays[f"{name}.{part}"] for part in ("step", "high", "low"))
-        if (high.shape, low.shape, step.shape) != (matrix.shape, matrix.shape, matrix.shape[:1]):
-            raise UserError(f"{planes.name}: {name} has another shape; export the system again")
-        matrix[:] = (high.astype(np.int16) * 256 + low) * step[:, None]
-        if not np.isfinite(matrix).all():
-            raise UserError(f"{planes.name}: {name} is not finite; export the system again")
-    write_network(network, path)
-    planes.unlink()

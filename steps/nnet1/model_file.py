@@ -12,7 +12,7 @@ from typing import IO, Any
 import numpy as np
 
 from steps.archive import ArchiveError, objects, open_input
-from steps.archive.stream import Stream
+from steps.archive.objects import Stream
 from steps.nnet1.components import (
     KINDS,
     Component,

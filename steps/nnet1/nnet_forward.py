@@ -54,8 +54,8 @@ def main(argv: list[str] | None = None) -> int:
     transform = read_network(args.feature_transform) if args.feature_transform else None
     how = (device, args.num_threads, args.apply_log, priors, args.prior_scale)
     forward = Forward(network, transform, *how)
-    spec = archive.parse_rspecifier(args.feature_rspecifier)
-    total = len(tables.read_scp(spec.path)) if spec.type == "scp" and Path(spec.path).is_file() else 0
+    form, path = archive.parse_rspecifier(args.feature_rspecifier)
+    total = len(tables.read_scp(path)) if form == "scp" and Path(path).is_file() else 0
     started = time.monotonic()
     with archive.Writer(args.feature_wspecifier) as writer, threadpool_limits(args.num_threads):
         for key, output in forward.all(

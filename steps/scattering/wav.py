@@ -57,8 +57,8 @@ def open_wav(name: str, sample_rate: int, where: str) -> Iterator[Samples]:
 
 def read_names(rspecifier: str) -> dict[str, str]:
     """Read which file each track of ``scp:FILE`` is in."""
-    spec = archive.parse_rspecifier(rspecifier)
-    names = tables.read_scp(Path(spec.path)) if spec.type == "scp" else {}
+    form, path = archive.parse_rspecifier(rspecifier)
+    names = tables.read_scp(path) if form == "scp" else {}
     if not names:
         raise UserError(f"'{rspecifier}': expected 'scp:FILE' with a line '<utt> <wav file>' for each track")
     return names

@@ -94,18 +94,6 @@ def test_result_does_not_depend_on_the_number_of_jobs(data, run_cli, tmp_path):
     assert "up to date" in done.stderr
 
 
-def test_a_configuration_can_ask_for_compressed_archives(data, repo, tmp_path):
-    config, plain, small = tmp_path / "scattering.conf", tmp_path / "plain.ark", tmp_path / "small.ark"
-    config.write_text((repo / "conf" / "scattering.conf").read_text() + "--compress=true\n")
-    compute(f"scp:{data}/wav22k.scp", f"ark:{plain}")
-    compute("--config", config, f"scp:{data}/wav22k.scp", f"ark:{small}")
-    assert small.stat().st_size < 0.6 * plain.stat().st_size  # columns have headers, which few frames share
-    values = dict(archive.read_matrices(f"ark:{small}"))
-    for utt, exact in archive.read_matrices(f"ark:{plain}"):
-        assert np.abs(values[utt] - exact).max() < 0.05 * np.ptp(exact)
-        assert np.array_equal(values[utt], archive.as_compressed(exact))  # what classify computes
-
-
 def test_kymatio_is_a_part_of_the_recipe(data, repo, tmp_path, signals):
     """The same numbers, but for the ends of a track, which it extends once."""
     rng = np.random.default_rng(7)

@@ -121,15 +121,15 @@ def bomb() -> bytes:
 
 OBJECTS = svm(classes=np.array(["a", "b", {"c": 1}], dtype=object))  # which only unpickling could read
 NARROW = svm(mean=np.zeros(4), scale=np.ones(4), weight=np.ones((3, 4)))
-SHAPES = r"svm\.npz: not an SVM .*weight: expected float64 \(3, 5\), got float64 \(3, 4\)"
+SHAPES = r"svm\.npz: cannot read an SVM .*weight: expected float64 \(3, 5\), got float64 \(3, 4\)"
 CASES += cases(
     "local/score_svm.py d svm.npz ark:v.ark out",
-    ("svm_missing", r"svm\.npz: cannot read an SVM .*: No such file", {}),
-    ("svm_pickle", r"svm\.npz: not an SVM", PICKLE),
-    ("svm_objects", r"svm\.npz: not an SVM .*allow_pickle", OBJECTS),
-    ("svm_array_huge", r"svm\.npz: not an SVM", bomb()),
+    ("svm_missing", r"svm\.npz: cannot read an SVM .*No such file", {}),
+    ("svm_pickle", r"svm\.npz: cannot read an SVM", PICKLE),
+    ("svm_objects", r"svm\.npz: cannot read an SVM .*allow_pickle", OBJECTS),
+    ("svm_array_huge", r"svm\.npz: cannot read an SVM", bomb()),
     ("svm_shape", SHAPES, svm(weight=np.ones((3, 4)))),
-    ("svm_nan", r"svm\.npz: not an SVM .*bias is not finite", svm(bias=np.full(3, np.nan))),
+    ("svm_nan", r"svm\.npz: cannot read an SVM .*bias is not finite", svm(bias=np.full(3, np.nan))),
     ("svm_classes", r"svm\.npz knows the classes 'a b d', d has 'a b c'", svm(classes=np.array(list("abd")))),
     ("svm_dimensions", r"expected vectors of 4 values", NARROW),
     file="svm.npz",

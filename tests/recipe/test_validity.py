@@ -128,7 +128,7 @@ def test_values_of_configurations_are_not_executed(finished, edit):
     program = finished / "pwn"
     program.write_text("#!/bin/sh\ntouch pwned\n")
     program.chmod(0o755)
-    edit("conf/scattering.conf", "--compress=./pwn\n--T=$(./pwn)\n")
+    edit("conf/scattering.conf", "--raw=./pwn\n--T=$(./pwn)\n")
     edit("conf/audio.conf", "--max-bad=$(./pwn)\n")
     edit("conf/prepare_synth.conf", "")
     for stage in ("1", "2"):

@@ -37,25 +37,10 @@ def test_binary_is_written_byte_for_byte_as_kaldi_does(name, tmp_path):
     assert (tmp_path / "x.ark").read_bytes() == (FIXTURES / f"{name}.ark").read_bytes()
 
 
-def test_compressed_matrix_is_expanded_and_written_as_kaldi_does(tmp_path):
-    ((key, expanded),) = archive.read_matrices(f"ark:{FIXTURES / 'compressed.ark'}")
+def test_compressed_matrix_is_expanded_as_kaldi_does():
+    ((_, expanded),) = archive.read_matrices(f"ark:{FIXTURES / 'compressed.ark'}")
     ((_, wanted),) = archive.read_matrices(f"ark:{FIXTURES / 'compressed_expanded.txt'}")
     np.testing.assert_allclose(expanded, wanted, rtol=1e-5, atol=1e-5)
-    ((_, original),) = archive.read_matrices(f"ark:{FIXTURES / 'feats.ark'}")
-    with archive.Writer(f"ark:{tmp_path / 'x.ark'}", compress=True) as writer:
-        writer.write(key, original)
-    assert (tmp_path / "x.ark").read_bytes() == (FIXTURES / "compressed.ark").read_bytes()
-
-
-def test_few_rows_are_compressed_to_two_bytes(tmp_path):
-    matrix = np.arange(12, dtype=np.float32).reshape(4, 3)
-    with archive.Writer(f"ark:{tmp_path / 'x.ark'}", compress=True) as writer:
-        writer.write("a", matrix)
-        writer.write("b", np.full((4, 3), 7, np.float32))
-    assert b"CM2 " in (tmp_path / "x.ark").read_bytes()
-    read = dict(archive.read_matrices(f"ark:{tmp_path / 'x.ark'}"))
-    np.testing.assert_allclose(read["a"], matrix, atol=11 / 65535)
-    np.testing.assert_allclose(read["b"], 7)
 
 
 def test_script_file_ranges_and_random_access(tmp_path):
@@ -81,13 +66,6 @@ def test_script_file_ranges_and_random_access(tmp_path):
     (tmp_path / "far.scp").write_text(f"{line}[0:8]\n")
     with pytest.raises(ArchiveError, match=r"far\.scp:1: the range"):
         read_all(f"scp:{tmp_path / 'far.scp'}")
-
-
-def test_permissive_reading_keeps_what_is_whole(tmp_path):
-    path = tmp_path / "x.ark"
-    matrix = b" \0BFM \4\1\0\0\0\4\1\0\0\0"
-    path.write_bytes(b"a" + matrix + bytes(4) + b"b" + matrix + bytes(1))
-    assert list(read_all(f"ark,p:{path}")) == ["a"]
 
 
 def test_commands_are_run_with_permission():
