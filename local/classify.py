@@ -29,8 +29,8 @@ from typing import Any
 import numpy as np
 
 from steps.audio import EXTENSIONS
-from steps.classify import parts
 from steps.classify.decide import SIDE_BY_SIDE, Classifier, Decision
+from steps.classify.parts import TrainedSystem, collect, unpack
 from utils import atomic, cli, progress
 
 _worker: dict[str, Classifier] = {}
@@ -59,9 +59,7 @@ def _classify_some(recordings: list[Path]) -> list[Decision | str]:
     return list(_worker["classifier"].classify(recordings))
 
 
-def decisions(
-    recordings: list[Path], system: parts.TrainedSystem, args: Namespace
-) -> Iterator[Decision | str]:
+def decisions(recordings: list[Path], system: TrainedSystem, args: Namespace) -> Iterator[Decision | str]:
     """Yield the decision about each recording, or why there is none."""
     nj = min(args.nj, len(recordings))
     settings = (system, args.rule, args.use_gpu, max(1, len(os.sched_getaffinity(0)) // nj))
@@ -135,7 +133,7 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="system-") as folder:
         os.environ["TMPDIR"] = folder  # of the processes of --nj, so that one that is killed leaves nothing
         is_zip = not args.exp_dir.is_dir()
-        system = parts.unpack(args.exp_dir, Path(folder)) if is_zip else parts.collect(args.exp_dir)
+        system = unpack(args.exp_dir, Path(folder)) if is_zip else collect(args.exp_dir)
         if "rounded" in system.provenance:
             cli.log(f"{args.exp_dir}: {system.provenance['rounded']}")
         if args.timeline and not system.networks:

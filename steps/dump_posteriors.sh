@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Frame posteriors of a trained network, which is read once, for one or more data directories.
-# Reads  <data-dir>/feats.scp, <nnet>, <feature-transform>; writes <out>_<name>/post.{ark,scp} for each data directory,
-# <name> being the last part of its path.
+# Reads <data-dir>/feats.scp, <nnet>, <feature-transform>; writes <out>_<last part of data-dir>/post.{ark,scp}.
 # Kaldi counterpart: nnet-forward inside steps/nnet/make_bn_feats.sh.
 set -euo pipefail
 

@@ -38,8 +38,7 @@ def blocks(array: NDArray, rows: int = 0) -> Iterator[NDArray]:
     rows = rows or ROWS
     for low in range(0, len(array), rows):
         yield array[low : low + rows]
-        if len(array) > rows:
-            let_go(array)
+        let_go(array)
 
 
 def sums(array: NDArray, of: Callable[[NDArray], NDArray] = np.asarray, rows: int = 0) -> NDArray[np.float64]:

@@ -22,7 +22,6 @@ from utils.cli import UserError, warn
 
 _RANGE = re.compile(r"(.+)\[([0-9:,]*)\]", re.DOTALL)
 _SPAN = re.compile(r"([0-9]{1,9}):([0-9]{1,9})|:")
-_TOLERANCE = 3  # rows
 
 Entries = Iterator[tuple[str, Callable[[], Any]]]
 
@@ -147,7 +146,7 @@ def _cut(value: Any, wanted: str, where: str) -> Any:
     slices = []
     for axis, (span, size) in enumerate(zip(spans, shape, strict=False)):
         low, high = (int(span[1]), int(span[2])) if span and span[1] else (0, size - 1)
-        if not low <= high < size + (_TOLERANCE if axis == 0 else 0) or low >= size:
+        if not low <= high < size + (3 if axis == 0 else 0) or low >= size:
             raise ArchiveError(f"the range [{wanted}] lies outside the shape {shape}")
         if high >= size:
             warn(f"{where}: the range [{wanted}] goes beyond the shape {shape}: cut")

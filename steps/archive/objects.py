@@ -235,16 +235,13 @@ def write_object(file: IO[bytes], kind: str, value: Any, *, text: bool) -> None:
         file.write(_as_text(kind, value).encode())
     elif kind == "posterior":
         frames = ([(4, index, 4, weight) for index, weight in pairs] for pairs in value)
-        bodies = (_size(len(frame)) + np.array(frame, _PAIR).tobytes() for frame in frames)
-        file.write(b"\0B" + _size(len(value)) + b"".join(bodies))
+        bodies = (_SIZE.pack(4, len(frame)) + np.array(frame, _PAIR).tobytes() for frame in frames)
+        file.write(b"\0B" + _SIZE.pack(4, len(value)) + b"".join(bodies))
     else:
         array = np.asarray(value, None if kind == "any_matrix" else np.float32)
         mark = ("D" if array.dtype == np.float64 else "F") + " VM"[array.ndim]
-        file.write(f"\0B{mark} ".encode() + b"".join(map(_size, array.shape)) + array.tobytes())
-
-
-def _size(value: int) -> bytes:
-    return _SIZE.pack(4, value)
+        sizes = b"".join(_SIZE.pack(4, size) for size in array.shape)
+        file.write(f"\0B{mark} ".encode() + sizes + array.tobytes())
 
 
 def _as_text(kind: str, value: Any) -> str:

@@ -20,7 +20,7 @@ from steps.systems import registry
 from steps.systems.tracks import Tracks
 from utils.cli import UserError
 
-MISFIT = (ValueError, KeyError, IndexError, TypeError, RuntimeError)
+MISFIT = (UserError, ValueError, KeyError, IndexError, TypeError, RuntimeError)
 """What is raised where the arrays of a system have other shapes than each other or the features."""
 SIDE_BY_SIDE = 16
 """Tracks whose posteriors are computed together: recurrent weights are read once for all of them."""
@@ -106,8 +106,8 @@ class Classifier:
                 audio.convert_track(str(recording), path, self.conversion)
                 with wav.open_wav(str(path), self.sample_rate, str(path)) as signal:
                     return self.features(signal)
-            except (UserError, OSError, *MISFIT) as error:
-                return reason(error)
+            except (OSError, *MISFIT) as error:
+                return str(error)
 
     def _conclude(self, tracks: Sequence[Frames | str]) -> Iterator[Decision | str]:
         usable = [frames["feats"] for frames in tracks if not isinstance(frames, str) and self.networks]
@@ -121,16 +121,11 @@ class Classifier:
                 genre, probabilities = self.decide(frames, own)
                 if not np.isfinite(probabilities).all():
                     raise ValueError("a probability is not finite")
-            except (UserError, *MISFIT) as error:
-                yield reason(error)
+            except MISFIT as error:
+                yield f"the parts of the system do not fit each other: {error}"
             else:
                 posteriors = next(iter(own.values()), np.empty((0, 0), np.float32))
                 yield Decision(genre, probabilities, posteriors, self.frame_shift)
-
-
-def reason(error: Exception) -> str:
-    """Return why there is no decision."""
-    return f"{'the parts of the system do not fit each other: ' * isinstance(error, MISFIT)}{error}"
 
 
 def by_scores(scores: NDArray) -> Verdict:
