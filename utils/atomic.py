@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ def replacing(path: str | Path, mode: str = "w") -> Iterator[IO]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{path.name}.tmp.{socket.gethostname()}."
+    prefix = f".{path.name}.tmp.{os.uname().nodename}."
     for other in path.parent.iterdir():
         number = other.name.removeprefix(prefix)
         if other.name.startswith(prefix) and number.isdecimal() and not Path("/proc", number).exists():

@@ -8,7 +8,6 @@ unless the environment says WITHOUT_LOCKS=true: then see to it yourself that no 
 import errno
 import fcntl
 import os
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -74,7 +73,7 @@ def _holder(path: Path) -> str | None:
         pid, host = path.read_text(encoding="utf-8").split()
     except (OSError, ValueError):
         return f"another process (see: fuser {path})"
-    if host != socket.gethostname():
+    if host != os.uname().nodename:
         return f"process {pid} on {host}"  # which cannot be looked up here
     return f"process {pid} on this host" if _facts(pid) else None
 
@@ -95,7 +94,7 @@ def held(path: str | Path, what: str, *, wait: bool = False) -> Iterator[None]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    began, told = time.monotonic(), ""
+    began, told = time.monotonic(), False
     while (descriptor := try_open(path)) is None or not _is(descriptor, path):
         if descriptor is not None:  # its last holder removes it just now
             os.close(descriptor)
@@ -105,12 +104,12 @@ def held(path: str | Path, what: str, *, wait: bool = False) -> Iterator[None]:
             raise HeldError(f"{what}: {who} is at work on it; wait for it, or stop that process")
         if not who and time.monotonic() - began >= ENDING_SECONDS:
             raise cli.UserError(f"{what}: jobs of a run that was killed still work on it; see: fuser {path}")
-        if told != (who := who or "the jobs of a run that was killed"):
-            cli.log(f"{what}: waiting for {who}")
-            told = who
+        if not told:
+            cli.log(f"{what}: waiting for {who or 'the jobs of a run that was killed'}")
+        told = True
         time.sleep(0.1)
     os.ftruncate(descriptor, 0)
-    os.write(descriptor, f"{os.getpid()} {socket.gethostname()}\n".encode())
+    os.write(descriptor, f"{os.getpid()} {os.uname().nodename}\n".encode())
     os.set_inheritable(descriptor, True)
     try:
         yield

@@ -18,7 +18,7 @@ import re  # no package from elsewhere: without these (-S) Python starts faster
 import shlex
 from pathlib import Path
 
-from utils import cli, plan, stamp
+from utils import atomic, cli, plan, stamp
 
 
 def parse(words: list[str]) -> stamp.Work:
@@ -53,7 +53,7 @@ def main(argv: list[str]) -> int:
     if stale := stamp.outdated(work):
         raise cli.UserError(f"{work.stamp}: {stale}; run the stage that makes it")
     if not reasons and old != {**old, **new}:  # copied, or touched: the next run need not read it again
-        stamp.write(work.stamp, {**old, **new})
+        atomic.write_json(work.stamp, {**old, **new})
     status = stamp.run_locked(work, old, new) if reasons else None
     if status is None:
         plan.log(f"up to date: {work.stamp}")

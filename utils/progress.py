@@ -101,20 +101,12 @@ _said = [-SECONDS_BETWEEN]  # when something was reported last
 
 
 def report(
-    done: float,
-    total: float,
-    unit: str,
-    *,
-    label: str = "",
-    epoch: int = 0,
-    epochs: int = 0,
-    **numbers: float,
+    done: float, total: float, unit: str, *, label: str = "", epoch: int = 0, epochs: int = 0, **how: float
 ) -> None:
     """Say how far this process is; costs next to nothing more often than once a second.
 
     ``done`` of ``total`` (0 is not known) are so many tracks or frames (``unit``), of this of several epochs,
-    counted from 1; ``train_loss=0.5`` is shown as "train loss 0.5". The label is that of the job's log, if
-    it is not given.
+    counted from 1; ``train_loss=0.5`` is shown as "train loss 0.5"; the ``label`` is by default the log's.
     """
     now = time.monotonic()
     if now - _said[0] < SECONDS_BETWEEN:
@@ -125,7 +117,7 @@ def report(
     left = max(0.0, all_work - work) * (now - began) / (work - before) if total and work > before else None
     count = f"{done:.3g} of {total:.0f} {unit}" if total else f"{done:.3g} {unit}"
     said = [f"epoch {epoch} of {epochs}" if epochs else count]
-    said += [f"{name.replace('_', ' ')} {value:.3g}" for name, value in numbers.items() if value is not None]
+    said += [f"{name.replace('_', ' ')} {value:.3g}" for name, value in how.items() if value is not None]
     publish([Status(label, min(1.0, work / all_work) if total else 0.0, left, ", ".join(said))])
 
 

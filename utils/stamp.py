@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from utils import cli, plan
+from utils import atomic, cli, lock, plan
 from utils.code_closure import ROOT, closure
 
 _NEUTRAL = (
@@ -110,18 +110,9 @@ def missing(record: Record) -> str:
 
 def read(path: Path) -> dict[str, Any]:
     """Return what a stamp records; an absent or unreadable one records nothing."""
-    with contextlib.suppress(OSError, ValueError):
-        stamp = json.loads(path.read_bytes())
-        return stamp if isinstance(stamp, dict) else {}
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return dict(json.loads(path.read_bytes()))
     return {}
-
-
-def write(path: Path, record: dict[str, Any]) -> None:
-    """Write a stamp."""
-    from utils import atomic
-
-    with atomic.replacing(path) as file:
-        json.dump(record, file, indent=0, sort_keys=True)
 
 
 def counted_words(command: list[str]) -> list[str]:
@@ -143,11 +134,9 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     for kind, verb in _VERBS.items():
         before, now = old.get(kind, {}), new[kind]
         for name in sorted(before.keys() | now.keys()):
-            if name not in before:
-                found.append(f"{verb} {name} is new")
-            elif name not in now or now[name][0] == "missing":
+            if name not in now or now[name][0] == "missing":
                 found.append(f"{verb} {name} is missing")
-            elif before[name][0] != now[name][0]:
+            elif name not in before or before[name][0] != now[name][0]:
                 found.append(f"{verb} {name} changed")
     return found
 
@@ -181,7 +170,7 @@ def outdated(work: Work) -> str:
     for name in work.inputs:
         folder = Path(name).parent
         for stamp in {*folder.glob(".done/*"), *folder.parent.glob(".done/*")} - {work.stamp}:
-            made = {} if stamp.suffix == ".lock" else read(stamp)
+            made = read(stamp)
             if any(output == name or output.startswith(f"{name}/") for output in made.get("outputs", {})):
                 before = {path: facts for path, facts in made["inputs"].items() if not path.endswith(".conf")}
                 for path, facts in fingerprint(before, before).items():
@@ -218,15 +207,13 @@ def run(work: Work, record: dict[str, Any]) -> int:
     if set(work.inputs).isdisjoint(work.outputs):
         done["inputs"] = record["inputs"]  # otherwise as the command, which changes an input, left them
     done["speed"] = plan.measure(work.command, record["inputs"], time.monotonic() - start)
-    write(work.stamp, done)
+    atomic.write_json(work.stamp, done)
     plan.note("made", work.outputs)
     return 0
 
 
 def run_locked(work: Work, old: dict[str, Any], new: dict[str, Any]) -> int | None:
     """Run the command under the stamp's lock; return None if another run has done it meanwhile."""
-    from utils import lock
-
     with lock.held(work.stamp.with_name(f"{work.stamp.name}.lock"), str(work.stamp), wait=work.wait):
         if (now := read(work.stamp)) != old:
             old, new = now, describe(work, now)
