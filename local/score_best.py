@@ -26,14 +26,15 @@ def table(ensemble: Ensemble, scores: Mapping[str, np.ndarray], labels: np.ndarr
     if len(scores) > 1:
         systems |= {f"without {name}": [other for other in scores if other != name] for name in scores}
         systems |= {f"{name} alone": [name] for name in scores}
-    rows: list[list[str]] = []
-    every = np.zeros(0)
-    for title, names in systems.items():
-        hits = np.sum([scores[name] for name in names], axis=0).argmax(axis=1) == labels
-        every = every if rows else hits
-        here, there, p = mcnemar(every, hits)
+    right = {
+        title: np.sum([scores[name] for name in names], axis=0).argmax(axis=1) == labels
+        for title, names in systems.items()
+    }
+    rows = []
+    for title, hits in right.items():
+        only_all, only_this, p = mcnemar(right["all parts"], hits)
         accuracy = [f"{100 * hits.mean():.2f}", f"{hits.sum()} / {len(hits)}"]
-        rows.append([title, *accuracy, str(here), str(there), f"{p:.3f}" if rows else ""])
+        rows.append([title, *accuracy, str(only_all), str(only_this), f"{p:.3f}"])
     shrinkages = ", ".join(f"{part.name} {part.setting:g}" for part in ensemble.members if part.setting)
     return {
         "title": "What each part of `best` adds",
@@ -48,14 +49,12 @@ def main(argv: list[str] | None = None) -> int:
     """Score one set."""
     args = cli.KaldiParser.of(__doc__, set=str).parse_args(argv)
     out = args.exp.with_name(f"{args.exp.name}_best")
-    ensemble = read_ensemble(out / "best.npz")
-    reference = read_reference(args.data_dir / args.set)
+    ensemble, reference = read_ensemble(out / "best.npz"), read_reference(args.data_dir / args.set)
     reference.require_classes(ensemble.classes, out / "best.npz")
     posteriors = f"{args.exp}_{{}}/post_{args.set}/post.scp"
     scores = ensemble.part_scores(read_pieces(reference, ensemble.members, posteriors))
-    notes = {"Seg_acc": provenance.read_record(out).get("notes", "")}
-    found = {"Seg_acc": np.exp(ensemble.fused(scores))}
-    write_decisions(out / f"score_{args.set}", reference, found, notes, probabilities=True)
+    found = {"Seg_acc": (np.exp(ensemble.fused(scores)), provenance.read_record(out).get("notes", ""))}
+    write_decisions(out / f"score_{args.set}", reference, found, probabilities=True)
     if args.set == "test":
         atomic.write_json(out / "tables.json", [table(ensemble, scores, reference.labels)])
     return 0

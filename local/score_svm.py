@@ -21,13 +21,8 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     svm, reference = read_svm(args.svm), read_reference(args.data_dir)
     reference.require_classes(svm.classes, args.svm)
-    vectors = read_vectors(reference, args.vec_rspecifier)
-    if vectors.shape[1] != svm.dim:
-        raise cli.UserError(
-            f"{args.vec_rspecifier}: expected vectors of {svm.dim} values (the SVM's), got "
-            f"{vectors.shape[1]}; is it another type of segment feature?"
-        )
-    write_decisions(args.out_dir, reference, {args.name: svm.scores(vectors)}, {args.name: svm.notes})
+    scores = svm.scores(read_vectors(reference, args.vec_rspecifier, svm.dim))
+    write_decisions(args.out_dir, reference, {args.name: (scores, svm.notes)})
     return 0
 
 

@@ -16,7 +16,6 @@ from steps.scoring.segment import posterior_statistics, read_posteriors
 from steps.scoring.svm import fit, positive_floats, read_svm
 from utils import atomic, cli
 
-COLUMNS = ("k", "lstm_correct", "fusion_correct", "total", "lstm_percent", "fusion_percent")
 DEFAULT_GRID = tuple(round(0.5 + 0.01 * step, 2) for step in range(50))
 
 
@@ -36,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
         sets.append((means, [by_utt[utt] for utt in reference.genre], reference.labels))
     (*_, labels), (*_, truth) = sets
     with atomic.replacing(exp / "sweep_k.tsv") as file:
-        file.write("\t".join(COLUMNS) + "\n")
+        file.write("k\tlstm_correct\tfusion_correct\ttotal\n")
         for k in args.k_grid:
             kinds = []
             for means, posts, _ in sets:
@@ -46,9 +45,8 @@ def main(argv: list[str] | None = None) -> int:
             right = []
             for cost, ours, theirs in zip(costs, *kinds, strict=True):
                 scores = fit(ours, labels, len(reference.classes), cost).scores(theirs)
-                right.append(int((scores.argmax(axis=1) == truth).sum()))
-            percents = [f"{100.0 * correct / len(truth):.4f}" for correct in right]
-            file.write("\t".join(map(str, [f"{k:g}", *right, len(truth), *percents])) + "\n")
+                right.append((scores.argmax(axis=1) == truth).sum())
+            file.write(f"{k:g}\t{right[0]}\t{right[1]}\t{len(truth)}\n")
     return 0
 
 

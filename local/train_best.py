@@ -14,7 +14,7 @@ e.g.:  local/train_best.py --config conf/best/best.conf data/synth exp/synth
 
 import argparse
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -75,32 +75,13 @@ def get_parser() -> cli.KaldiParser:
     return parser
 
 
-def known_parts(
-    parts: tuple[Part, ...], data_dir: Path, posteriors: str = "", networks: Collection[str] = ()
-) -> list[Part]:
-    """Return the parts whose frames are there, and say which are left out."""
-    kept = []
-    for part in parts:
-        if part.network and part.network not in networks:
-            cli.log(f"part '{part.name}' is left out: it takes --post-crossfit and the model {part.network}")
-        elif not (scp := frames_file(data_dir, part.feats, posteriors)).is_file():
-            cli.log(f"{scp}: no such file; part '{part.name}' is left out (see --scattering-config)")
-        else:
-            kept.append(part)
-    if not kept:
-        raise cli.UserError(f"{data_dir}: no features of any part; run stage 2")
-    return kept
-
-
-def train_networks(
-    reference: Reference, labels: np.ndarray, args: argparse.Namespace
-) -> Iterator[tuple[Part, np.ndarray]]:
+def train_networks(reference: Reference, args: argparse.Namespace) -> Iterator[tuple[Part, np.ndarray]]:
     """Cross-fit the networks that have a configuration; return them and log posteriors of their tracks."""
     if not args.network_config:
         return  # without torch, which takes seconds to import
     from steps.classifiers.cross_fit import NetworkOptions, cross_fit
 
-    folds, _ = split(reference, labels, NETWORK_FOLDS, args.seed)
+    folds, _ = split(reference, NETWORK_FOLDS, args.seed)
     for path in args.network_config:
         parser = cli.KaldiParser("conf/best/<network>.conf", "Networks that see whole tracks.")
         for item in fields(NetworkOptions):
@@ -108,19 +89,18 @@ def train_networks(
             parser.add_argument(f"--{item.name.replace('_', '-')}", type=kind, default=item.default)
         values = vars(parser.parse_args(["--config", path]))
         options = NetworkOptions(**{item.name: values[item.name] for item in fields(NetworkOptions)})
-        (part,) = known_parts((Part(Path(path).stem, options.feats, 0.0, NETWORK),), reference.path)
 
-        def read(feats: str = part.feats) -> Iterator[np.ndarray]:
+        def read(feats: str = options.feats) -> Iterator[np.ndarray]:
             return (frames for _, frames in read_frames(reference, feats))  # as sorted as utt2genre
 
-        arrays, held = cross_fit(read, labels, len(reference.classes), folds, options)
-        yield replace(part, arrays=arrays), held
+        arrays, held = cross_fit(read, reference.labels, len(reference.classes), folds, options)
+        yield Part(Path(path).stem, options.feats, 0.0, NETWORK, arrays=arrays), held
 
 
-def split(reference: Reference, labels: np.ndarray, folds: int, seed: int) -> tuple[Folds, str]:
+def split(reference: Reference, folds: int, seed: int) -> tuple[Folds, str]:
     """Return the folds of the training tracks, and what they keep apart."""
-    pairs, grouped = make_folds(labels, read_artists(reference), reference.classes, folds, seed)
-    if sum(len(held) for _, held in pairs) != len(labels):
+    pairs, grouped = make_folds(reference.labels, read_artists(reference), reference.classes, folds, seed)
+    if sum(len(held) for _, held in pairs) != len(reference.labels):
         raise cli.UserError(f"{reference.path}: too few tracks of a class for {folds} folds")
     return pairs, f"{len(pairs)}-fold {'artist-grouped' if grouped else 'stratified'}"
 
@@ -131,25 +111,29 @@ def train_system(reference: Reference, args: argparse.Namespace) -> tuple[Traine
     Returns what was trained; calibrated log posteriors (num_tracks, C) of these tracks, each by what it had
     no part in; and how the system was chosen.
     """
-    labels = reference.labels
-    folds, how = split(reference, labels, args.folds, args.seed)
-    names = [part.name for part in args.parts + args.further_parts]
-    names += [Path(path).stem for path in args.network_config]
-    if len(set(names)) < len(names):
-        raise cli.UserError(f"--parts, --further-parts: a name stands twice in '{' '.join(names)}'")
+    labels, networks = reference.labels, args.networks.split()
+    folds, how = split(reference, args.folds, args.seed)
     posteriors = f"{args.exp}_{{}}/post_train_crossfit/post.scp"
-    known = known_parts(args.parts + args.further_parts, reference.path, posteriors, args.networks.split())
-    known += [Part(name, f"{POSTERIORS}{name}", 0.0, VOTE) for name in args.networks.split()]
     parts = []
-    for part in known:
+    for part in args.parts + args.further_parts:
+        scp = frames_file(reference.path, part.feats, posteriors)
+        if not scp.is_file() or (part.network and part.network not in networks):
+            why = "is not there, or its network not of --networks"
+            cli.log(f"part '{part.name}' is left out: {scp} {why}; see --scattering-config, --post-crossfit")
+            continue
         if "order" in part.statistics.split("+"):
             tracks = (frames for _, frames in read_frames(reference, part.feats, posteriors))
             part = replace(part, arrays={"projection": movements(tracks)})
         parts.append(part)
+    if not parts:
+        raise cli.UserError(f"{reference.path}: no features of any part; run stage 2")
+    parts += [Part(name, f"{POSTERIORS}{name}", 0.0, VOTE) for name in networks]
     given = read_pieces(reference, parts, posteriors)
-    for part, scores in train_networks(reference, labels, args):
+    for part, scores in train_networks(reference, args):
         parts.append(part)
         given[part.name] = list(scores[:, np.newaxis])
+    if len(given) < len(parts):
+        raise cli.UserError(f"two parts have one name: {' '.join(part.name for part in parts)}")
     doubts = {part.name: args.part_doubt if part in args.parts else args.further_doubt for part in parts}
     grids = sorted(args.shrinkages), sorted(args.costs)
     trained = train(parts, given, labels, reference.classes, folds, grids[0], doubts, grids[1])
@@ -159,8 +143,7 @@ def train_system(reference: Reference, args: argparse.Namespace) -> tuple[Traine
     for name, scores in trained.out_of_fold.items():
         right = int((scores.argmax(axis=1) == labels).sum())
         words.append(f"{name} {right}{'' if name in kept else ' (left out)'}")
-    notes = f"right in {how} cross-validation on train, of {len(labels)}: {', '.join(words)}"
-    return trained, held, notes
+    return trained, held, f"right in {how} cross-validation on train, of {len(labels)}: {', '.join(words)}"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -169,8 +152,8 @@ def main(argv: list[str] | None = None) -> int:
     reference = read_reference(args.data_dir / "train")
     trained, held, notes = train_system(reference, args)
     out = args.exp.with_name(f"{args.exp.name}_best")
-    how = {"Seg_acc": f"out of fold; {notes}"}
-    write_decisions(out / "score_train", reference, {"Seg_acc": np.exp(held)}, how, probabilities=True)
+    found = {"Seg_acc": (np.exp(held), f"out of fold; {notes}")}
+    write_decisions(out / "score_train", reference, found, probabilities=True)
     write_ensemble(out / "best.npz", trained.ensemble)
     chosen = {part.name: part.setting for part in trained.ensemble.members}
     texts = [*filter(None, [args.config]), *args.network_config]

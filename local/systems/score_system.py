@@ -26,10 +26,8 @@ def main(argv: list[str] | None = None) -> int:
     reference = read_reference(args.data_dir)
     tracks = open_tracks(reference, args.feats_dir, system.KINDS)
     model = registry.read_arrays(args.exp_dir / "model.npz")
-    scores = {name: scores_of(model, tracks) for name, (scores_of, _) in system.SCORES.items()}
-    write_decisions(
-        args.out_dir, reference, scores, {name: note for name, (_, note) in system.SCORES.items()}
-    )
+    found = {name: (scores_of(model, tracks), note) for name, (scores_of, note) in system.SCORES.items()}
+    write_decisions(args.out_dir, reference, found)
     return 0
 
 

@@ -85,11 +85,14 @@ def read_num_frames(reference: Reference) -> dict[str, int]:
     return dict(reference.exactly(tables.parse_values(path, parse).items(), path))
 
 
-def read_vectors(reference: Reference, rspecifier: str) -> np.ndarray:
-    """Read one finite vector for exactly each of the reference's tracks, float64 (n, dim), in its order."""
+def read_vectors(reference: Reference, rspecifier: str, dim: int = 0) -> np.ndarray:
+    """Read one finite vector for each of the reference's tracks, float64 (n, dim), in its order.
+
+    ``dim`` is the length that they must have; 0: that of the first.
+    """
     vectors: dict[str, np.ndarray] = {}
     for utt, vector in reference.exactly(archive.read_objects(rspecifier, "vector"), rspecifier):
-        dim = len(next(iter(vectors.values()), vector))
+        dim = dim or len(vector)
         if len(vector) != dim or not dim:
             raise UserError(f"{rspecifier}: utterance '{utt}': expected {dim} values, got {len(vector)}")
         if not np.isfinite(vector).all():

@@ -154,8 +154,8 @@ def write_scores(folder: Path, measures: Sequence[Measure]) -> None:
     for m in measures:
         if m.tracks:
             write_predictions(folder / f"predictions_{m.name}.tsv", m.tracks)
-        found = {"name": m.name, "correct": m.correct, "extra": m.extra}
-        content.append({**found, "confusion": m.confusion.tolist()})
+        confusion = m.confusion.tolist()
+        content.append({"name": m.name, "correct": m.correct, "extra": m.extra, "confusion": confusion})
         cli.log(f"{m.name} {m.percent:.2f} [ {m.correct} / {m.total} ]")
     classes = Scores({m.name: m for m in measures}).classes
     atomic.write_json(folder / ACCURACY, {"classes": classes, "measures": content})
@@ -164,17 +164,16 @@ def write_scores(folder: Path, measures: Sequence[Measure]) -> None:
 def write_decisions(
     folder: Path,
     reference: Reference,
-    scores: Mapping[str, np.ndarray],
-    notes: Mapping[str, str],
+    found: Mapping[str, tuple[np.ndarray, str]],
     *,
     probabilities: bool = False,
 ) -> None:
-    """Write the results of accuracies whose scores (num_tracks, C) decide each track by the largest."""
+    """Write accuracies by name from scores (num_tracks, C), of which the largest decides, and notes on them."""
     truth = reference.classes, tuple(reference.genre), reference.labels
     measures = []
-    for name, values in scores.items():
-        table = Predictions(*truth, values.argmax(axis=1), values, probabilities=probabilities)
-        measures.append(table.measure(name, notes=notes[name]))
+    for name, (scores, notes) in found.items():
+        table = Predictions(*truth, scores.argmax(axis=1), scores, probabilities=probabilities)
+        measures.append(table.measure(name, notes=notes))
     write_scores(folder, measures)
 
 

@@ -75,10 +75,9 @@ def read_svm(path: str | Path) -> LinearSvm:
         expected = {"mean": (dim,), "scale": (dim,), "weight": (classes, dim), "bias": (classes,)}
         for name, shape in expected.items():
             value = values[name]
-            if value.shape != shape or value.dtype != np.float64:
-                raise ValueError(f"{name}: expected float64 {shape}, got {value.dtype} {value.shape}")
-            if not np.isfinite(value).all() or (name == "scale" and not (value > 0).all()):
-                raise ValueError(f"{name} is not finite, or a scale not positive")
+            if (value.shape, value.dtype) != (shape, np.float64) or not np.isfinite(value).all():
+                got = f"{value.dtype} {value.shape}"
+                raise ValueError(f"{name}: expected finite numbers, float64 {shape}, got {got}")
         given: dict = {name: value if value.ndim else value.item() for name, value in values.items()}
         return LinearSvm(**{**given, "classes": tuple(map(str, values["classes"]))})
 
