@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
             row = [name, path, f"{measure.percent:.2f}", f"[ {measure.correct} / {measure.total} ]", *"----"]
             if (first := reference.get(name)) and measure is not first:
                 row[4] = f"{measure.percent - first.percent:+.2f}"
-                for test in compare("", [("", first, "", measure)]):
+                for test in compare("", [("A", "B")], {"A": first, "B": measure}):
                     row[5:] = str(test["only_first"]), str(test["only_second"]), f"{test['p_value']:.4f}"
             rows.append(row)
     print("\n".join(Table("", COLUMNS, rows).lines()[2:]))

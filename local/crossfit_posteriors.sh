@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Out-of-fold posteriors of the training tracks: each by a network that was not trained on it nor on its artist.
-# The paper trains its SVM on posteriors of tracks that the network was trained on; with these the SVM sees
-# posteriors as uncertain as those of the test tracks.
+# Out-of-fold posteriors of the training tracks, as uncertain as those of the test tracks: each by a network that
+# was not trained on it nor on its artist. (The paper trains its SVM on posteriors of the network's own tracks.)
 # Reads  <data>/train; writes <data>/crossfitK/foldN/{train,test,train_tr,train_cv,cmvn} (shared by all models),
 #        <dir>_<name>/crossfit/foldN_<name> and <dir>_<name>/post_train_crossfit/post.scp.
 set -euo pipefail

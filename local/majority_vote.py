@@ -14,7 +14,6 @@ import numpy as np
 from steps.scoring.reference import read_reference
 from steps.scoring.scores import Measure, Predictions, write_scores
 from steps.scoring.segment import read_posteriors, vote
-from steps.scoring.significance import interval_by_track
 from utils import cli
 
 
@@ -30,12 +29,11 @@ def main(argv: list[str] | None = None) -> int:
     majority = np.array([item.majority for item in votes])
     confusion = np.zeros((len(reference.classes),) * 2, dtype=np.int64)
     np.add.at(confusion, ref, frames)
-    counts = {"frames": frames.sum(axis=1), "frames_correct": frames[np.arange(len(ref)), ref]}
-    interval = [100 * end for end in interval_by_track(counts["frames_correct"], counts["frames"])]
+    right = np.stack([frames[np.arange(len(ref)), ref], frames.sum(axis=1)], axis=1)
     truth = reference.classes, tuple(reference.genre), ref
     measures = [
-        Measure("Frame_acc", confusion, {"by_track": interval}),
-        Predictions(*truth, majority, shares, counts, probabilities=True).measure("Seg_acc"),
+        Measure("Frame_acc", confusion, {"frames": right.tolist()}),
+        Predictions(*truth, majority, shares, probabilities=True).measure("Seg_acc"),
         Predictions(*truth, logs.argmax(axis=1), logs).measure("LogSeg_acc"),
     ]
     write_scores(args.out_dir, measures)

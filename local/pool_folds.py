@@ -21,7 +21,6 @@ from local.corpus.overlap import shared_artists
 from local.report.experiments import load_scores, seed_paths
 from local.report.tables import EXTRA_TABLES
 from steps.scoring.scores import Measure, Predictions, Scores, write_scores
-from steps.scoring.significance import interval_by_track
 from utils import atomic, cli
 from utils.cli import UserError
 from utils.provenance import read_record, write_record
@@ -39,28 +38,23 @@ def pool_predictions(folds: Sequence[Predictions]) -> Predictions:
         raise UserError(f"track '{twice}' was tested in two folds: {again}")
     names = ("ref", "hyp", "scores")
     ref, hyp, scores = (np.concatenate([getattr(fold, name) for fold in folds])[order] for name in names)
-    counts = {name: np.concatenate([fold.counts[name] for fold in folds])[order] for name in folds[0].counts}
-    return Predictions(folds[0].classes, in_order, ref, hyp, scores, counts, folds[0].probabilities)
+    return Predictions(folds[0].classes, in_order, ref, hyp, scores, folds[0].probabilities)
 
 
 def pool_scores(folds: Sequence[Scores]) -> Scores:
-    """Pool one training's results over the folds: counts and ties are sums, intervals of the pooled votes.
+    """Pool one training's results over the folds: counts are sums.
 
     UserError unless all have the same classes and accuracies.
     """
     kinds = [f"{' '.join(fold.measures)} of {' '.join(fold.classes)}" for fold in folds]
     if len({*kinds}) > 1:
         raise UserError(f"the folds have different accuracies: {'; '.join(kinds)}; run all of them again")
-    votes = pool_predictions([fold.tracks for fold in folds]).counts
     measures: dict[str, Measure] = {}
     for name, first in folds[0].measures.items():
         parts = [fold.measures[name] for fold in folds]
         extra: dict[str, Any] = {"folds": [part.percent for part in parts]}
-        if "ties" in first.extra:
-            extra["ties"] = sum(part.extra["ties"] for part in parts)
-        if "by_track" in first.extra:
-            ends = interval_by_track(votes["frames_correct"], votes["frames"])
-            extra["by_track"] = [100.0 * end for end in ends]
+        if "frames" in first.extra:
+            extra["frames"] = [track for part in parts for track in part.extra["frames"]]
         if "notes" in first.extra:
             notes = (f"fold {number}: {part.extra['notes']}" for number, part in enumerate(parts, start=1))
             extra["notes"] = "; ".join(notes)

@@ -27,19 +27,15 @@ outputs=(--out "$summary/results.txt" --out "$summary/tables.txt" --out "$summar
   --out "${dir}_report/index.html")
 for model in "${models[@]}"; do
   for experiment in "${dir}_$model" $(seq -f "${dir}_${model}_seed%g" 2 "$num_seeds"); do
-    [ "$experiment" = "${dir}_$model" ] || [ -d "$experiment" ] || continue
+    [ -d "$experiment" ] || [ "$experiment" = "${dir}_$model" ] || continue # seeds only of what is random
     outputs+=(--out "$experiment/results.txt")
     read_if_there+=("$experiment"/{training.json,tables.json,iters.tsv,sweep_k.tsv,svm_*/svm.{conf,npz}})
     read_if_there+=("$experiment/post_${test_sets%% *}/post.scp")
-    for x in train $test_sets; do
-      read_if_there+=("$experiment/score_$x" "$experiment"/*/"score_$x")
-    done
+    for x in train $test_sets; do read_if_there+=("$experiment/score_$x" "$experiment"/*/"score_$x"); done
   done
 done
 inputs=()
-for file in "${read_if_there[@]}"; do
-  [ ! -e "$file" ] || inputs+=(--in "$file")
-done
+for file in "${read_if_there[@]}"; do [ ! -e "$file" ] || inputs+=(--in "$file"); done
 utils/once.py --cmd "$cmd" "${inputs[@]}" "${outputs[@]}" "$summary/.done/report" -- \
   "$summary/log/make_report.log" local/make_report.py --num-seeds "$num_seeds" --test-sets "$test_sets" \
   "$data" "$dir" "${models[@]}"

@@ -31,7 +31,7 @@ fi
 config=$conf/$name.conf
 system=${name%%_*}
 features=(steps/make_track_features.sh --nj "$nj" --cmd "$cmd" --seed "$seed")
-train=(local/systems/train_system.py --system "$system" --config "$config" --seed "$seed" --use-gpu "$use_gpu")
+train=(local/systems/system.py --system "$system" --config "$config" --seed "$seed" --use-gpu "$use_gpu")
 
 if [ "$system" = sig2014 ]; then # its network, from frames of the training tracks
   "${features[@]}" "$system" "$config" "$data/train/wav22k.scp" "$exp/feats_network"
@@ -48,7 +48,7 @@ utils/once.py --cmd "$cmd" --in "$exp/feats_train" --in "$data/train/utt2genre" 
   --out "$exp/model.npz" --out "$exp/training.json" "$exp/.done/train" -- "$exp/log/train.log" \
   "${train[@]}" "$data/train" "$exp/feats_train" "$exp"
 for x in $sets; do
-  utils/once.py --cmd "$cmd" --in "$exp/model.npz" --in "$exp/feats_$x" --in "$data/$x/utt2genre" \
+  utils/once.py --cmd "$cmd" --in "$exp/model.npz" --in "$exp/feats_$x" --in="$data/$x"/utt2{genre,spk} \
     --out "$exp/score_$x/accuracy.json" "$exp/.done/score_$x" -- "$exp/log/score_$x.log" \
-    local/systems/score_system.py --system "$system" "$data/$x" "$exp/feats_$x" "$exp" "$exp/score_$x"
+    local/systems/system.py --system "$system" --score "$exp/score_$x" "$data/$x" "$exp/feats_$x" "$exp"
 done

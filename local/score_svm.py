@@ -21,7 +21,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     svm, reference = read_svm(args.svm), read_reference(args.data_dir)
     reference.require_classes(svm.classes, args.svm)
-    scores = svm.scores(read_vectors(reference, args.vec_rspecifier, svm.dim))
+    scores = svm.scores(read_vectors(reference, args.vec_rspecifier, len(svm.mean)))
     write_decisions(args.out_dir, reference, {args.name: (scores, svm.notes)})
     return 0
 

@@ -38,8 +38,6 @@ from steps.scoring.scores import write_decisions
 from steps.scoring.svm import make_folds, positive_floats
 from utils import cli, provenance
 
-NETWORK_FOLDS = 5
-
 
 def part_list(text: str) -> tuple[Part, ...]:
     """Parse ``name:feats:frames:statistics[:classifier],…``."""
@@ -59,19 +57,16 @@ def get_parser() -> cli.KaldiParser:
     """Return the command line."""
     parser = cli.KaldiParser.of(__doc__)
     add = parser.add_argument
-    parts = part_list("short:feats:4:mean")
-    add("--parts", type=part_list, default=parts, help="LDAs, see conf/best/best.conf")
+    add("--parts", type=part_list, default="short:feats:4:mean", help="LDAs, see conf/best/best.conf")
     add("--further-parts", type=part_list, default=(), help="those that must show their use")
     add("--shrinkages", type=positive_floats, default=(0.2, 0.4, 0.6), help="to choose from, up to 1")
     add("--costs", type=positive_floats, default=(0.01, 0.1, 1.0, 10.0), help="of svm, rbf and logistic")
     add("--folds", type=cli.positive_int, default=10, help="folds of the cross-validation")
-    text = "standard errors that a part must be missed by"
-    add("--part-doubt", type=cli.finite_float, default=-1.0, help=text)
-    add("--further-doubt", type=cli.finite_float, default=1.0, help=f"{text}: further ones, networks")
+    add("--part-doubt", type=cli.finite_float, default=-1.0, help="standard errors that it must be missed by")
+    add("--further-doubt", type=cli.finite_float, default=1.0, help="the same of further parts and networks")
     add("--seed", type=int, default=777, help="of the folds")
     add("--networks", default="", metavar='"A B"', help="networks with out-of-fold posteriors")
-    text = "as conf/best/attention.conf, once for each network that takes part"
-    add("--network-config", action="append", default=[], metavar="FILE", help=text)
+    add("--network-config", action="append", default=[], metavar="FILE", help="as conf/best/attention.conf")
     return parser
 
 
@@ -81,7 +76,7 @@ def train_networks(reference: Reference, args: argparse.Namespace) -> Iterator[t
         return  # without torch, which takes seconds to import
     from steps.classifiers.cross_fit import NetworkOptions, cross_fit
 
-    folds, _ = split(reference, NETWORK_FOLDS, args.seed)
+    folds, _ = split(reference, 5, args.seed)  # a network each
     for path in args.network_config:
         parser = cli.KaldiParser("conf/best/<network>.conf", "Networks that see whole tracks.")
         for item in fields(NetworkOptions):

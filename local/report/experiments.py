@@ -3,7 +3,7 @@
 An experiment is a folder ``exp/<corpus>_<name>``; README.md says what it holds.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
@@ -28,9 +28,9 @@ EXPLANATIONS = {
     "FullSeg_acc": "without its filter of candidates",
 }
 """What the accuracies are, in the order of the tables; others follow them."""
-OURS = ("best", "Seg_acc"), ("lstm_512", "FSeg_acc")
+BEST = "best"
+OURS = f"{BEST} Seg", "lstm_512 FSeg"
 """What stands for this recipe where others are compared with it: the first that there is."""
-MEAN_FRAME = ("sc", "ScSeg_acc")
 
 
 def load_scores(exp_dir: Path, test_set: str = "test") -> Scores:
@@ -88,8 +88,9 @@ class Run:
         percents = [item.percent for item in found]
         if len(found) > 1:
             return f"{fmean(percents):.2f} ± {stdev(percents):.2f}"
-        interval = found[0].extra.get("by_track", found[0].wilson) if found else ()
-        return "{:.2f} [{:.1f} {:.1f}]".format(*percents, *interval) if found else "-"
+        if not found:
+            return "-"
+        return "{:.2f} [{:.1f} {:.1f}]".format(*percents, *(found[0].by_track or found[0].wilson))
 
 
 def seed_paths(prefix: Path, model: str, num_seeds: int) -> list[Path]:
@@ -118,39 +119,39 @@ def load_runs(prefix: Path, models: Sequence[str], num_seeds: int = 1, test_set:
 
 
 def compare(
-    family: str, pairs: Iterable[tuple[Any, Measure | None, Any, Measure | None]]
+    family: str, pairs: Iterable[tuple[str, str]], found: Mapping[str, Measure]
 ) -> list[dict[str, Any]]:
-    """Test pairs of named accuracies that are of the same tracks by McNemar's test; others are left out.
+    """Test pairs of accuracies that were ``found``, of the same tracks, by McNemar's test; leave out others.
 
     Returns of each pair what results.json has; ``p_holm`` is adjusted over all pairs by Holm's method.
     """
-    found: list[dict[str, Any]] = []
-    for first, measure, second, against in pairs:
-        one, other = measure and measure.tracks, against and against.tracks
+    tests: list[dict[str, Any]] = []
+    for first, second in pairs:
+        one, other = (found[name].tracks if name in found else None for name in (first, second))
         if one and other and one.same_tracks(other):
             only_first, only_second, p = mcnemar(one.right, other.right)
-            test = {"family": family, "first": first, "second": second}
-            test |= {"first_correct": int(one.right.sum()), "second_correct": int(other.right.sum())}
-            found.append({**test, "only_first": only_first, "only_second": only_second, "p_value": p})
-    adjusted = holm([test["p_value"] for test in found]).tolist()
-    return [{**test, "p_holm": p} for test, p in zip(found, adjusted, strict=True)]
+            right = {"first_correct": int(one.right.sum()), "second_correct": int(other.right.sum())}
+            counts = {**right, "only_first": only_first, "only_second": only_second}
+            tests.append({"family": family, "first": first, "second": second, **counts, "p_value": p})
+    adjusted = holm([test["p_value"] for test in tests]).tolist()
+    return [{**test, "p_holm": p} for test, p in zip(tests, adjusted, strict=True)]
 
 
 def test_families(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
     """Test (first seed) the families that were named before any result, as far as they were scored."""
-    found = {(run.model, name): item for run in runs for name, item in run.scores.measures.items()}
+    found = {
+        f"{run.model} {name.removesuffix('_acc')}": item
+        for run in runs
+        for name, item in run.scores.measures.items()
+    }
     lstms = [run.model for run in runs if run.kind == "LSTM"]
     ours = next((system for system in OURS if system in found), OURS[0])
     families = {
-        "LSTM votes against those of DNN1": [((m, "Seg_acc"), ("dnn1", "Seg_acc")) for m in lstms],
-        "fusion against the votes of the same LSTM": [((m, "FSeg_acc"), (m, "Seg_acc")) for m in lstms],
-        "fusion against the SVM on the mean frame": [((m, "FSeg_acc"), MEAN_FRAME) for m in lstms],
-        f"systems of others against {ours[0]}": [((name, "Seg_acc"), ours) for name in paper.SYSTEMS],
-        "best against our other systems": [(OURS[0], OURS[1]), (OURS[0], MEAN_FRAME)],
+        "LSTM votes against those of DNN1": [(f"{m} Seg", "dnn1 Seg") for m in lstms],
+        "fusion against the votes of the same LSTM": [(f"{m} FSeg", f"{m} Seg") for m in lstms],
+        "fusion against the SVM on the mean frame": [(f"{m} FSeg", "sc ScSeg") for m in lstms],
+        f"systems of others against {ours.split()[0]}": [(f"{m} Seg", ours) for m in paper.SYSTEMS],
+        "best against our other systems": [OURS, (OURS[0], "sc ScSeg")],
     }
-
-    def names(system: tuple[str, str]) -> str:
-        return " ".join(system).removesuffix("_acc")
-
     for family, pairs in families.items():
-        yield from compare(family, [(names(a), found.get(a), names(b), found.get(b)) for a, b in pairs])
+        yield from compare(family, pairs, found)

@@ -1,10 +1,9 @@
-"""Figures 2 and 3 of the paper from our results, each as .png, .pdf and .csv.
+"""Figures 2 and 3 of the paper from our results, each as .png and .pdf.
 
 Colours are for colour-blind readers, line styles for print; files hold no dates.
 """
 
-import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -53,17 +52,12 @@ def draw(runs: Sequence[Run], data_dir: Path, drawn: Path) -> None:
         draw_figure3(swept, drawn / "figure3")
 
 
-def save(figure: Figure, stem: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write ``stem``.png and ``stem``.pdf, and what they show as ``stem``.csv; close the figure."""
+def save(figure: Figure, stem: Path) -> None:
+    """Write ``stem``.png and ``stem``.pdf, and close the figure."""
     for suffix, no_date in ((".png", {"Software": None}), (".pdf", {"CreationDate": None, "Creator": None})):
         with atomic.replacing(stem.with_suffix(suffix), "wb") as file:
             figure.savefig(file, format=suffix[1:], dpi=160, metadata=no_date)
     plt.close(figure)
-    with atomic.replacing(stem.with_suffix(".csv")) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        for row in rows:
-            writer.writerow([f"{cell:.6g}" if isinstance(cell, float) else cell for cell in row])
 
 
 def draw_figure2(reference: Reference, rspecifier: str, title: str, stem: Path) -> None:
@@ -99,10 +93,7 @@ def draw_figure2(reference: Reference, rspecifier: str, title: str, stem: Path) 
         if letter == "a":
             figure.legend(lines, classes, loc="outside lower center", ncols=len(classes))
     figure.suptitle(title, fontsize=10)
-    header = ["index", "utt", "ref", *(f"{name.lower()}:{genre}" for name in names for genre in classes)]
-    by_track = zip(utts, labels, tracks.reshape(len(utts), -1).tolist(), strict=True)
-    rows = ([row, utt, classes[ref], *values] for row, (utt, ref, values) in enumerate(by_track))
-    save(figure, stem, header, rows)
+    save(figure, stem)
 
 
 def draw_figure3(runs: Sequence[Run], stem: Path) -> None:
@@ -127,4 +118,4 @@ def draw_figure3(runs: Sequence[Run], stem: Path) -> None:
         axes.set_xlim(0.495, 1.0)
     panels[0].set_ylabel("test accuracy (%)")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    save(figure, stem, ["model", *columns], ([model, *row] for model, rows in found.items() for row in rows))
+    save(figure, stem)

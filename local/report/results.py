@@ -8,7 +8,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import jinja2
 
@@ -19,9 +18,6 @@ from steps import archive
 from steps.scoring.reference import read_reference
 from utils import atomic
 from utils.provenance import git_commit, hash_texts, read_record, read_texts
-
-OUT_OF_FOLD = "train"
-"""The set name of out-of-fold results of the training tracks, which an experiment may have."""
 
 
 def summarise_data(data_dir: Path, sets: Sequence[str]) -> tuple[str, dict[str, int]]:
@@ -63,17 +59,6 @@ def provenance(exp_dir: Path, data_dir: Path) -> dict[str, Any]:
     return {**made, "configuration": texts, "sha256": hash_texts(texts)}
 
 
-def links(run: Run, page: Path) -> list[tuple[str, str]]:
-    """Return names and addresses of what an experiment's part of the page links to."""
-    files = [run.path / "results.txt", *sorted(run.path.glob("log/*.log"))]
-    return [(path.name, quote(f"../{path.relative_to(page.parent)}")) for path in files if path.is_file()]
-
-
-def read_base64(path: Path) -> str:
-    """Return a file in base64, as the page holds pictures."""
-    return base64.b64encode(path.read_bytes()).decode("ascii")
-
-
 def write(by_set: Mapping[str, Sequence[Run]], data_dir: Path, exp: Path) -> None:
     """Write what was loaded by test set: results.txt of each training, and ``<exp>_summary``.
 
@@ -81,13 +66,13 @@ def write(by_set: Mapping[str, Sequence[Run]], data_dir: Path, exp: Path) -> Non
     and results.json.
     """
     first, runs = next(iter(by_set.items()))
-    digest, tracks = summarise_data(data_dir, [OUT_OF_FOLD] * (data_dir / OUT_OF_FOLD).is_dir() + [*by_set])
+    digest, tracks = summarise_data(data_dir, ["train"] * (data_dir / "train").is_dir() + [*by_set])
     known: dict[str, Any] = {"data": f"{digest[:16]} ({data_dir.name})", "tracks": tracks, "first": first}
     for index, run in enumerate(runs):
         for number, path in enumerate(seed_paths(exp, run.model, len(run.seeds))):
             found = {name: scored[index].seeds[number] for name, scored in by_set.items()}
-            if (path / f"score_{OUT_OF_FOLD}").is_dir():
-                found[OUT_OF_FOLD] = load_scores(path, OUT_OF_FOLD)
+            if (path / "score_train").is_dir():  # out-of-fold results of the training tracks
+                found["train"] = load_scores(path, "train")
             known["labels"] = tables.class_labels(data_dir / first, found[first].classes)
             _write(path / "results.txt", found=found, made=provenance(path, data_dir), path=path, **known)
 
@@ -104,15 +89,18 @@ def write_page(by_set: Mapping[str, Sequence[Run]], data_dir: Path, figures: Pat
     """Write ``out``/index.html about experiments by test set, the paper's first, and their figures."""
     (test_set, runs), *others = by_set.items()
     sets = [name for name in ("train", *by_set) if (data_dir / name).is_dir()]
+    pictures = {
+        path.stem: base64.b64encode(path.read_bytes()).decode() for path in figures.glob("figure*.png")
+    }
     known = {"data_dir": data_dir, "test_set": test_set, "runs": runs, "others": others, "sets": sets}
-    _write(out / "index.html", "page.html", figures=figures, page=out, **known)
+    _write(out / "index.html", "page.html", pictures=pictures, **known)
 
 
 def _write(path: Path, template: str = "", /, **content: Any) -> str:
     """Write what a template of this folder makes of ``content``, which it escapes if it is HTML."""
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=jinja2.select_autoescape(("html.j2",)))
-    for function in (links, read_base64, test_families, overlap_line, provenance, git_commit):
+    for function in (test_families, overlap_line, provenance, git_commit):
         environment.globals[function.__name__] = function
     environment.globals |= {"tables": tables, "slip": paper.SLIP}
     text = environment.get_template(f"{template or path.name}.j2").render(content)

@@ -10,7 +10,7 @@ import numpy as np
 from tqdm.utils import disp_len
 
 from local.report import paper
-from local.report.experiments import EXPLANATIONS, OURS, Run
+from local.report.experiments import BEST, EXPLANATIONS, Run
 from steps.scoring.reference import read_reference
 from steps.scoring.scores import Measure, Scores
 from steps.scoring.significance import expected_calibration_error, reliability
@@ -19,8 +19,6 @@ from utils.cli import UserError
 
 TABLE2 = ("Frame_acc", "Seg_acc")
 TABLE4 = ("Seg_acc", "LSeg_acc", "FSeg_acc")
-VARIANTS = ("TransSeg_acc", "FullSeg_acc")
-CROSSFIT = ("LSeg_cf_acc", "FSeg_cf_acc")
 EXTRA_TABLES = "tables.json"
 
 
@@ -37,8 +35,8 @@ class Table:
     @property
     def flush(self) -> list[bool]:
         """Tell for each column whether it is flush left: names and sentences are, numbers are not."""
-        words = [any(text[:1].isalpha() for text in column) for column in zip(*self.rows, strict=True)]
-        return [True, *words[1:]] if words else [True] * len(self.columns)
+        columns = range(len(self.columns))
+        return [c == 0 or any(row[c][:1].isalpha() for row in self.rows) for c in columns]
 
     def lines(self) -> list[str]:
         """Lay the table out as text, without trailing blanks; a bar stands behind the paper's figures."""
@@ -62,64 +60,49 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def _how(runs: Sequence[Run]) -> str:
-    seeds = max(len(run.seeds) for run in runs)
-    return f"mean ± standard deviation of {seeds} seeds" if seeds > 1 else "[95 % interval], 1 seed"
-
-
-def _row(label: str, run: Run | None, ours: Sequence[str], model: str, papers: Sequence[str]) -> list[str]:
-    """Return the paper's measures of its row ``model``, which may be none, and ours."""
-    figures = [percent(paper.ACCURACIES.get(model, {}).get(name)) for name in papers]
-    cells = [run.cell(name) if run else "-" for name in ours]
-    return [label, *figures, paper.NETWORKS.get(model, "-"), *cells]
-
-
-def _with_paper(title: str, ours: Sequence[str], papers: Sequence[str], rows: list, text: str = "") -> Table:
+def _with_paper(
+    title: str, runs: Sequence[Run], papers: Sequence[str], ours: Sequence[str], rows: list, text: str = ""
+) -> Table:
+    """Return the paper's measures and ours; a row: label, run or None, the paper's row, first of ours."""
+    cells = []
+    for label, run, model, first in rows:
+        figures = [percent(paper.ACCURACIES.get(model, {}).get(name)) for name in papers]
+        found = [run.cell(name) if run else "-" for name in (first, *ours[1:])]
+        cells.append([label, *figures, paper.NETWORKS.get(model, "-"), *found])
     columns = ["model", *(f"paper {name.removesuffix('_acc')}" for name in papers), "paper's network", *ours]
-    return Table(title, columns, rows, text, paper=len(papers) + 1)
+    seeds = max(len(run.seeds) for run in runs)
+    how = f"mean ± standard deviation of {seeds} seeds" if seeds > 1 else "[95 % interval], 1 seed"
+    return Table(f"{title} (%, {how})", columns, cells, text, paper=len(papers) + 1)
 
 
 def table2(runs: Sequence[Run]) -> Table:
     """Return Table 2: the networks, with the vote by mean log posterior beside the majority vote."""
-    measures = [*TABLE2, "LogSeg_acc"]
-    rows = [_row(run.label, run, measures, run.model, TABLE2) for run in runs if run.kind]
-    title = f"Table 2. Frame accuracy, majority vote, and vote by mean log posterior (%, {_how(runs)})"
-    return _with_paper(title, measures, TABLE2, rows)
+    rows = [(run.label, run, run.model, TABLE2[0]) for run in runs if run.kind]
+    title = "Table 2. Frame accuracy, majority vote, and vote by mean log posterior"
+    return _with_paper(title, runs, TABLE2, [*TABLE2, "LogSeg_acc"], rows)
 
 
 def table4(runs: Sequence[Run]) -> Table:
     """Return Table 4: ``best``, LSTMs, the systems that the paper quotes, the rest that is ours alone."""
-    further = [*TABLE4[1:], *(name for name in CROSSFIT if any(run.repeated(name) for run in runs))]
+    vote = TABLE4[0]
     by_name = {run.model: run for run in runs}
-
-    def row(label: str, run: Run | None, model: str = "", first: str = TABLE4[0]) -> list[str]:
-        return _row(label, run, [first, *further], model, TABLE4)
-
-    ours = [run for run in runs if run.model == OURS[0][0]] + [run for run in runs if run.kind == "LSTM"]
-    rows = [row(run.label, run, run.model) for run in ours]
+    ours = [run for run in runs if run.model == BEST] + [run for run in runs if run.kind == "LSTM"]
+    rows: list[tuple[str, Run | None, str, str]] = [(run.label, run, run.model, vote) for run in ours]
     for name, authors in paper.SYSTEMS.items():
         known = by_name.get(name)
-        rows.append(row(f"{name} ({authors}){'' if known else ', quoted'}", known, name))
-        variants = [variant for variant in VARIANTS if known and known.repeated(variant)]
-        rows += [row(f"  {name}, {EXPLANATIONS[variant]}", known, "", variant) for variant in variants]
+        rows.append((f"{name} ({authors}){'' if known else ', quoted'}", known, name, vote))
+        for variant in ("TransSeg_acc", "FullSeg_acc"):
+            if known and known.repeated(variant):
+                rows.append((f"  {name}, {EXPLANATIONS[variant]}", known, "", variant))
     for run in runs:
         if run not in ours and run.model not in paper.SYSTEMS and (not run.kind or run.repeated("LSeg_acc")):
-            rows.append(row(run.label, run, "", "ScSeg_acc" if run.repeated("ScSeg_acc") else "Seg_acc"))
-    how = f"(%, {_how(runs)})"
-    title = f"Table 4. One answer a track (Seg), SVM on f_lstm (LSeg) and on f_fusion (FSeg) {how}"
+            rows.append((run.label, run, "", "ScSeg_acc" if run.repeated("ScSeg_acc") else vote))
+    title = "Table 4. One answer a track (Seg), SVM on f_lstm (LSeg) and on f_fusion (FSeg)"
     text = "Quoted: the paper's figure alone. Rows without figures of the paper are this recipe's own."
-    if len(further) > 2:
+    crossfit = ["LSeg_cf_acc", "FSeg_cf_acc"] if any(run.repeated("LSeg_cf_acc") for run in runs) else []
+    if crossfit:
         text += " cf: the SVM was trained on out-of-fold posteriors (--post-crossfit)."
-    return _with_paper(title, [TABLE4[0], *further], TABLE4, rows, text)
-
-
-def set_table(runs: Sequence[Run], name: str) -> Table:
-    """Return every accuracy on a test set that the paper has no figures for."""
-    measures = [item for item in EXPLANATIONS if any(run.repeated(item) for run in runs)]
-    total = len(runs[0].scores.tracks.utts)
-    title = f"Test set {name}, {total} tracks, not in the paper: every accuracy (%, {_how(runs)})"
-    rows = [[run.label, *(run.cell(measure) for measure in measures)] for run in runs]
-    return Table(title, ("model", *measures), rows)
+    return _with_paper(title, runs, TABLE4, [*TABLE4, *crossfit], rows, text)
 
 
 def class_labels(folder: Path, classes: Sequence[str]) -> list[str]:
@@ -148,18 +131,20 @@ def table1(data_dir: Path, sets: Sequence[str]) -> Table:
     return Table("Table 1. The corpus, and the paper's", columns, rows, paper=4)
 
 
-def all_accuracies(runs: Sequence[Run]) -> Table:
-    """List every accuracy with counts, intervals and balanced accuracy."""
+def all_accuracies(runs: Sequence[Run], test_set: str) -> Table:
+    """List every accuracy on a test set with counts, intervals and balanced accuracy."""
     rows = []
     for run in runs:
         for name, item in run.scores.measures.items():
-            by_track = item.extra.get("by_track")
-            intervals = ["[ {:.2f} {:.2f} ]".format(*x) if x else "" for x in (item.wilson, by_track)]
+            intervals = ["[ {:.2f} {:.2f} ]".format(*x) if x else "" for x in (item.wilson, item.by_track)]
             counts = f"[ {item.correct} / {item.total} ]"
-            cells = [percent(item.percent), counts, *intervals, percent(item.balanced)]
+            seeds = run.cell(name) if len(run.seeds) > 1 else ""
+            cells = [percent(item.percent), counts, *intervals, percent(item.balanced), seeds]
             rows.append([run.path.name, name, *cells, EXPLANATIONS.get(name, "")])
-    columns = ("experiment", "measure", "%", "counts", "Wilson 95 %", "by track 95 %", "balanced", "how")
-    return Table("All accuracies of the first seed", columns, rows)
+    names = ["Wilson 95 %", "by track 95 %", "balanced", "seeds", "how"]
+    columns = ["experiment", "measure", "%", "counts", *names]
+    total = len(runs[0].scores.tracks.utts)
+    return Table(f"Test set {test_set}, {total} tracks: every accuracy of the first seed", columns, rows)
 
 
 def mcnemar_table(tests: Sequence[dict[str, Any]]) -> Table:
@@ -198,8 +183,9 @@ def calibration_tables(scores: Scores) -> list[Table]:
         if (table := measure.tracks) and table.probabilities:
             confidence = np.take_along_axis(table.scores, table.hyp[:, None], axis=1)[:, 0]
             bins = reliability(confidence, table.right)
-            rows = [[f"{b.low:.1f} - {b.high:.1f}", str(b.tracks), *(percent(100 * x) for x in b[3:])]
-                    for b in bins]  # fmt: skip
+            rows = []
+            for low, high, count, *means in bins.tolist():
+                rows.append([f"{low:.1f} - {high:.1f}", f"{count:.0f}", *(percent(100 * x) for x in means)])
             error = f"expected calibration error {100 * expected_calibration_error(bins):.2f} points"
             columns = ("probability", "tracks", "mean %", "right %")
             found.append(Table(f"# calibration of {name}: {error}", columns, rows))

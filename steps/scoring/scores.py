@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from steps.scoring.reference import Reference
-from steps.scoring.significance import wilson
+from steps.scoring.significance import interval_by_track, wilson
 from utils import atomic, cli, tables
 from utils.cli import UserError
 
@@ -43,8 +43,6 @@ class Predictions:
     ref: np.ndarray  # true class indices, int of shape (num_tracks,)
     hyp: np.ndarray  # hypothesised class indices, int of shape (num_tracks,)
     scores: np.ndarray  # scores by class, float64 of shape (num_tracks, C)
-    counts: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Further integer columns by name, each of shape (num_tracks,)."""
     probabilities: bool = False  # whether the scores are probabilities
 
     @property
@@ -69,7 +67,7 @@ class Measure:
     name: str
     confusion: np.ndarray
     extra: dict[str, Any] = field(default_factory=dict)
-    """``by_track``: a second 95 % interval, that takes tracks as the trials; ``folds``: percent in each fold
+    """``frames``: right ones and all of each track, of an accuracy of frames; ``folds``: percent in each fold
     of a cross-validation; ``notes``: how it was made."""
     tracks: Predictions | None = None  # behind the counts, unless they are of frames
 
@@ -84,51 +82,50 @@ class Measure:
         low, high = wilson(self.correct, self.total)
         return 100.0 * low, 100.0 * high
 
+    @property
+    def by_track(self) -> tuple[float, float] | None:
+        """95 % interval in percent that takes tracks as the trials, of an accuracy of frames."""
+        if "frames" not in self.extra:
+            return None
+        low, high = interval_by_track(*np.transpose(self.extra["frames"]))
+        return 100.0 * low, 100.0 * high
+
     def line(self) -> str:
         """Return the greppable line of results.txt."""
         text = f"%{self.name} {self.percent:.2f} [ {self.correct} / {self.total} ]"
         text += " Wilson95 [ {:.2f} {:.2f} ]".format(*self.wilson)
-        text += (
-            " by_track95 [ {:.2f} {:.2f} ]".format(*self.extra["by_track"])
-            if "by_track" in self.extra
-            else ""
-        )
+        text += " by_track95 [ {:.2f} {:.2f} ]".format(*self.by_track) if self.by_track else ""
         folds = self.extra.get("folds")
         spread = f" folds {fmean(folds):.2f} ± {stdev(folds):.2f}" if folds else ""
         return f"{text} balanced {self.balanced:.2f}{spread}"
 
 
 def write_predictions(path: Path, table: Predictions) -> None:
-    """Write the TSV: utt, ref, hyp, the integer columns, and ``score:CLASS`` or ``prob:CLASS``, all bits."""
+    """Write the TSV: utt, ref, hyp, and ``score:CLASS`` or ``prob:CLASS`` of each class, all bits."""
     kind = "prob" if table.probabilities else "score"
-    ref, hyp = ([table.classes[index] for index in side] for side in (table.ref, table.hyp))
-    rows = zip(table.utts, ref, hyp, *table.counts.values(), table.scores, strict=True)
     with atomic.replacing(path) as file:
-        names = [*COLUMNS, *table.counts, *(f"{kind}:{name}" for name in table.classes)]
-        file.write("\t".join(names) + "\n")
-        for *words, scores in rows:
-            numbers = [repr(float(score)).removesuffix(".0") for score in scores]
-            file.write("\t".join([*map(str, words), *numbers]) + "\n")
+        file.write("\t".join([*COLUMNS, *(f"{kind}:{name}" for name in table.classes)]) + "\n")
+        rows = zip(table.utts, table.ref, table.hyp, table.scores.tolist(), strict=True)
+        for utt, ref, hyp, scores in rows:
+            words = utt, table.classes[ref], table.classes[hyp], *map(repr, scores)
+            file.write("\t".join(words) + "\n")
 
 
 def read_predictions(path: Path) -> Predictions:
     """Read the TSV back; a UserError names the line that does not fit the header."""
 
-    def parse(row: dict[str, str]) -> tuple[str, int, int, dict[str, float], dict[str, int]]:
-        scores = {name: float(text) for name, text in row.items() if name.startswith(("score:", "prob:"))}
-        counts = {name: int(row[name]) for name in row if name not in COLUMNS and name not in scores}
+    def parse(row: dict[str, str]) -> tuple[str, int, int, dict[str, float]]:
+        scores = {name: float(text) for name, text in row.items() if name not in COLUMNS}
         classes = [name.partition(":")[2] for name in scores]
-        return row["utt"], classes.index(row["ref"]), classes.index(row["hyp"]), scores, counts
+        return row["utt"], classes.index(row["ref"]), classes.index(row["hyp"]), scores
 
     rows = tables.read_tsv(path, parse, "run the stage before")
     if not rows:
         raise UserError(f"{path}: no predictions")
-    utts, ref, hyp, scores, counts = zip(*rows, strict=True)
-    classes = tuple(name.partition(":")[2] for name in scores[0])
+    utts, ref, hyp, scores = zip(*rows, strict=True)
+    kinds, _, classes = zip(*(name.partition(":") for name in scores[0]), strict=True)
     values = np.array([list(row.values()) for row in scores])
-    further = {name: np.array([row[name] for row in counts]) for name in counts[0]}
-    probabilities = next(iter(scores[0])).startswith("prob:")
-    return Predictions(classes, utts, np.array(ref), np.array(hyp), values, further, probabilities)
+    return Predictions(classes, utts, np.array(ref), np.array(hyp), values, "prob" in kinds)
 
 
 @dataclass(frozen=True)
@@ -162,13 +159,9 @@ def write_scores(folder: Path, measures: Sequence[Measure]) -> None:
 
 
 def write_decisions(
-    folder: Path,
-    reference: Reference,
-    found: Mapping[str, tuple[np.ndarray, str]],
-    *,
-    probabilities: bool = False,
+    folder: Path, reference: Reference, found: Mapping[str, tuple], *, probabilities: bool = False
 ) -> None:
-    """Write accuracies by name from scores (num_tracks, C), of which the largest decides, and notes on them."""
+    """Write accuracies by name of scores (num_tracks, C), whose largest decides, and notes on them."""
     truth = reference.classes, tuple(reference.genre), reference.labels
     measures = []
     for name, (scores, notes) in found.items():

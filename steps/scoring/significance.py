@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -20,10 +19,9 @@ def interval_by_track(
 ) -> tuple[float, float]:
     """Return a 95 % interval of a frame accuracy that takes tracks, not frames, as the independent trials.
 
-    Frames of a track are right or wrong together. This is the usual interval of a ratio of cluster sums,
-    ``R = sum x_i / sum n_i`` with variance ``m / (m - 1) * sum (x_i - R n_i)^2 / (sum n_i)^2`` and Student's
-    t with m - 1 degrees, from right frames and frames of m tracks; (0, 1) of fewer than two. Where all frames
-    are right, or none, it would have no width: there it is Wilson's for the tracks.
+    The usual interval of a ratio of cluster sums, ``R = sum x_i / sum n_i`` with variance
+    ``m / (m - 1) * sum (x_i - R n_i)^2 / (sum n_i)^2`` and Student's t with m - 1 degrees, from right frames
+    and frames of m tracks; (0, 1) of fewer than two. Where all or none are right, Wilson's for the tracks.
     """
     from scipy.special import stdtrit
 
@@ -59,31 +57,23 @@ def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     return np.minimum(1.0, steps)[np.argsort(order)]
 
 
-class Bin(NamedTuple):
-    """Tracks whose confidence lies in one interval."""
+def reliability(confidence: np.ndarray, right: np.ndarray, num_bins: int = 10) -> np.ndarray:
+    """Compare confidence, in [0, 1], and accuracy in bins of equal width with their upper ends.
 
-    low: float
-    high: float
-    tracks: int
-    confidence: float  # mean probability of the hypotheses
-    accuracy: float  # share of them that is right
-
-
-def reliability(confidence: np.ndarray, right: np.ndarray, num_bins: int = 10) -> list[Bin]:
-    """Compare confidence, in [0, 1], and accuracy in bins of equal width with their upper ends."""
+    Returns a row for each bin with tracks: both ends, their number, mean confidence, share of right ones.
+    """
     index = np.clip(np.ceil(confidence * num_bins).astype(int) - 1, 0, num_bins - 1)
-    bins = []
+    rows = []
     for number in np.unique(index):
         here = index == number
-        means = float(confidence[here].mean()), float(right[here].mean())
-        bins.append(Bin(number / num_bins, (number + 1) / num_bins, int(here.sum()), *means))
-    return bins
+        means = confidence[here].mean(), right[here].mean()
+        rows.append((number / num_bins, (number + 1) / num_bins, here.sum(), *means))
+    return np.array(rows)
 
 
-def expected_calibration_error(bins: list[Bin]) -> float:
+def expected_calibration_error(bins: np.ndarray) -> float:
     """Return the mean distance of confidence and accuracy, weighted by the tracks of each bin, in [0, 1].
 
     Naeini, Cooper, Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning", 2015.
     """
-    distances = [abs(item.confidence - item.accuracy) for item in bins]
-    return float(np.average(distances, weights=[item.tracks for item in bins]))
+    return float(np.average(np.abs(bins[:, 3] - bins[:, 4]), weights=bins[:, 2]))

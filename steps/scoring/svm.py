@@ -45,11 +45,6 @@ class LinearSvm:
         products = [self.weight @ row for row in standard]
         return np.reshape(products, (len(standard), len(self.bias))) + self.bias
 
-    @property
-    def dim(self) -> int:
-        """Length of a feature vector."""
-        return len(self.mean)
-
 
 def positive_floats(text: str) -> tuple[float, ...]:
     """Parse a comma-separated list of positive numbers, as options have it."""

@@ -91,16 +91,15 @@ CLASSES = ("a", "b")
 
 
 def votes(utts: str, ref: list[int], hyp: list[int], frames: list[int], right: list[int]) -> Predictions:
-    """Return majority votes; every track's scores are its frames, for telling the rows apart."""
-    scores, counts = np.array([[count, 0.0] for count in frames]), (np.array(frames), np.array(right))
-    named = dict(zip(("frames", "frames_correct"), counts, strict=True))
-    return Predictions(CLASSES, tuple(utts.split()), np.array(ref), np.array(hyp), scores, named)
+    """Return majority votes; the scores of a track are its frames, right and all, to tell the rows apart."""
+    scores = np.array([right, frames], dtype=float).T
+    return Predictions(CLASSES, tuple(utts.split()), np.array(ref), np.array(hyp), scores)
 
 
-def fold(frames: list[list[int]], by_vote: Predictions, ties: int) -> Scores:
+def fold(frames: list[list[int]], by_vote: Predictions, cost: int) -> Scores:
     measures = {
-        "Frame_acc": Measure("Frame_acc", np.array(frames), {"by_track": [1.0, 2.0]}),
-        "Seg_acc": by_vote.measure("Seg_acc", ties=ties, notes=f"C {ties}"),
+        "Frame_acc": Measure("Frame_acc", np.array(frames), {"frames": by_vote.scores.tolist()}),
+        "Seg_acc": by_vote.measure("Seg_acc", notes=f"C {cost}"),
     }
     return Scores(measures)
 
@@ -117,7 +116,7 @@ def test_counts_are_sums_and_the_balance_is_that_of_the_sums():
     assert (frame.correct, frame.total) == (31, 40)
     assert frame.balanced == pytest.approx(100 * (15 / 20 + 16 / 20) / 2)
     assert seg.confusion.tolist() == [[2, 0], [1, 2]]
-    assert (seg.extra["ties"], seg.extra["notes"]) == (3, "fold 1: C 1; fold 2: C 2")
+    assert seg.extra["notes"] == "fold 1: C 1; fold 2: C 2"
     assert seg.balanced == pytest.approx(100 * (1 + 2 / 3) / 2)
 
 
@@ -127,7 +126,7 @@ def test_intervals_are_of_the_pooled_trials():
     assert pooled.measures["Seg_acc"].wilson == pytest.approx((37.5535, 96.3776), abs=1e-3)
     # R = 31/40; residuals x - R n of t1 ... t5: 2.25 -2.75 1.35 2.25 -3.1, squares 29.12; 5/4 * 29.12 / 1600,
     # root 0.150831, times t(0.975, 4) = 2.776445
-    low, high = pooled.measures["Frame_acc"].extra["by_track"]
+    low, high = pooled.measures["Frame_acc"].by_track
     assert low == pytest.approx(77.5 - 41.8773, abs=1e-3)
     assert high == 100.0
 
@@ -137,8 +136,7 @@ def test_tracks_stand_in_c_order_with_their_own_rows():
     assert table.utts == ("t1", "t2", "t3", "t4", "t5")
     assert table.ref.tolist() == [0, 0, 1, 1, 1]
     assert table.hyp.tolist() == [0, 0, 1, 1, 0]
-    assert table.counts["frames"].tolist() == table.scores[:, 0].tolist() == [10, 10, 6, 10, 4]
-    assert table.counts["frames_correct"].tolist() == [10, 5, 6, 10, 0]
+    assert table.scores.T.tolist() == [[10, 5, 6, 10, 0], [10, 10, 6, 10, 4]]
 
 
 def test_folds_that_do_not_fit_are_refused():
