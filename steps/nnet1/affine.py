@@ -6,7 +6,6 @@ import torch
 
 from steps.nnet1 import components as nn
 from steps.nnet1 import kernels, products
-from steps.nnet1.host import ACTIVATIONS
 from steps.nnet1.layers import Layer, Signal
 from steps.nnet1.loss import Xent
 from steps.nnet1.options import TrainOptions
@@ -34,28 +33,20 @@ class AffineLayer(Layer):
 
     def takes(self, component: nn.Component) -> bool:
         """Take a component that stands behind, if it is an activation and the first one."""
-        if self.activation is not None or type(component) not in ACTIVATIONS:
+        if self.activation is not None or not isinstance(component, nn.Sigmoid | nn.Softmax):
             return False
         self.activation = type(component)
         return True
 
     def reset(self) -> None:
-        """See :class:`Layer`; the buffers are made at the first update."""
+        """See :class:`Layer`."""
+        self.weight_corr, self.bias_corr = torch.zeros_like(self.weight), torch.zeros_like(self.bias)
         self.weight_grad: torch.Tensor | None = None
         self.bias_grad: torch.Tensor | None = None
-        self.weight_corr: torch.Tensor | None = None
-        self.end: tuple[torch.Tensor, ...] | None = None  # what is computed of the end of a network
-        self.bias_corr: torch.Tensor | None = None
 
     def propagate(self, x: torch.Tensor) -> torch.Tensor:
         """See :class:`Layer`."""
-        y = self.product(x)
-        if (library := products.rows_in_c(y, self.bias)) is not None:
-            pointers = (self.bias.data_ptr(), y.data_ptr())
-            number = ACTIVATIONS.index(self.activation)
-            library.add_bias(torch.get_num_threads(), *y.shape, number, *pointers)
-            return y
-        y += self.bias
+        y = self.product(x).add_(self.bias)
         if self.activation is nn.Softmax:
             return torch.softmax(y, dim=1)
         return y.sigmoid_() if self.activation is nn.Sigmoid else y
@@ -67,7 +58,7 @@ class AffineLayer(Layer):
     def backpropagate(self, at: Signal) -> torch.Tensor:
         """See :class:`Layer`; where nobody asks for the derivative at the input, it returns what came in."""
         if self.activation is nn.Sigmoid and self.bias_grad is None:
-            self.bias_grad = _bias_gradient(at.y, at.dy)
+            torch.ops.aten.sigmoid_backward(at.dy, at.y, grad_input=at.dy)
         if not self.gives_dx:
             return at.dy
         return products.multiply(at.dy, self.weight, at.x.new_empty(at.x.shape))
@@ -98,9 +89,6 @@ class AffineLayer(Layer):
         self, at: Signal, bias_grad: torch.Tensor, options: TrainOptions, rate: float, penalty_rate: float
     ) -> None:
         """Take a step that needs the gradient by itself: to remember it, or to see what crosses zero."""
-        if self.weight_corr is None or self.bias_corr is None:
-            self.weight_corr = torch.zeros_like(self.weight)
-            self.bias_corr = torch.zeros_like(self.bias)
         self._add_gradient(at, self.weight_corr, 1.0, options.momentum)
         self.bias_corr.mul_(options.momentum).add_(bias_grad)
         if options.l2_penalty != 0:
@@ -109,17 +97,6 @@ class AffineLayer(Layer):
             regularize_l1(self.weight, self.weight_corr, penalty_rate * options.l1_penalty, rate)
         self.weight.add_(self.weight_corr, alpha=-rate)
         self.bias.add_(self.bias_corr, alpha=-options.learn_rate * self.bias_coef)
-
-
-def _bias_gradient(y: torch.Tensor, dy: torch.Tensor) -> torch.Tensor:
-    """Multiply ``dy`` by ``y (1 - y)`` in place and return its sums over the rows."""
-    if (library := products.rows_in_c(y, dy)) is not None:
-        sums = dy.new_empty(dy.shape[1])
-        pointers = (part.data_ptr() for part in (y, dy, sums))
-        library.bias_gradient(torch.get_num_threads(), *dy.shape, *pointers)
-        return sums
-    torch.ops.aten.sigmoid_backward(dy, y, grad_input=dy)
-    return dy.sum(dim=0)
 
 
 def end_in_c(
@@ -132,8 +109,10 @@ def end_in_c(
     end = [layer for layer in layers[-2:] if isinstance(layer, AffineLayer)]
     if [layer.activation for layer in end] != [nn.Sigmoid, nn.Softmax] or end[1].output_dim > kernels.FEW:
         return None
-    library = products.rows_in_c(end[1].weight, targets, weights)
-    return None if library is None else (end[0], end[1], library)
+    fits = all(part.is_cpu and part.is_contiguous() for part in (end[1].weight, targets, weights))
+    if fits and products.chosen("end") == "c" and (library := kernels.library()) is not None:
+        return end[0], end[1], library
+    return None
 
 
 def pass_end(
@@ -150,18 +129,13 @@ def pass_end(
     gradient of the bias known.
     """
     hidden, last, library = end
-    if last.end is None or len(last.end[0]) != len(h):
-        like = (targets, targets, hidden.bias, last.weight, last.bias)
-        last.end = tuple(torch.empty_like(part) for part in like)
-    y, diff, hidden.bias_grad, *grads = last.end
-    plain = options.momentum == options.l1_penalty == options.l2_penalty == last.max_norm == 0
-    rate = options.learn_rate if plain else 0.0
-    given = (hidden.bias, last.weight, last.bias, targets, weights, h, *last.end, xent.sums)
-    numbers = (*h.shape, last.output_dim, xent.by_target, xent.floor, rate * last.coef, rate * last.bias_coef)
+    like = (targets, targets, hidden.bias, last.weight, last.bias)
+    made = [torch.empty_like(part) for part in like]
+    y, diff, hidden.bias_grad, last.weight_grad, last.bias_grad = made
+    given = (hidden.bias, last.weight, last.bias, targets, weights, h, *made, xent.sums)
+    numbers = (*h.shape, last.output_dim, xent.by_target, xent.floor)
     library.network_end(torch.get_num_threads(), *numbers, *(part.data_ptr() for part in given))
-    if not plain:
-        last.weight_grad, last.bias_grad = grads
-        last.update(Signal(h, y, diff), options)
+    last.update(Signal(h, y, diff), options)
 
 
 def regularize_l1(weight: torch.Tensor, corr: torch.Tensor, penalty: float, rate: float) -> None:

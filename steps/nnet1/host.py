@@ -16,7 +16,6 @@ from steps.nnet1 import kernels
 
 Array = NDArray[np.float32]
 ACTIVATIONS: tuple[type | None, ...] = (None, nn.Sigmoid, nn.Softmax)  # by their numbers in kernels/rows.c
-FEW = 16  # columns of a product that is faster in C
 
 
 def _spliced(part: Any, x: Array) -> Array:
@@ -67,15 +66,16 @@ class AffineLayer(ActivationLayer):
     def __init__(self, affine: nn.AffineTransform, host: "Host", in_c: bool) -> None:
         super().__init__(affine, host, affine.bias)
         self.in_c, self.zeros = in_c, np.zeros_like(affine.bias)
-        self.weight = padded(affine.weight) if in_c else _aligned(affine.weight.T)
+        self.columns = -(-affine.input_dim // kernels.PAD) * kernels.PAD
+        self.weight = padded(affine.weight, self.columns) if in_c else _aligned(affine.weight.T)
 
     def propagate(self, x: Array) -> Array:
         """See :class:`Layer`."""
         y = _empty(len(x), len(self.bias))
         if self.in_c:
-            x = padded(x)
+            x = x if x.shape[1] == self.columns else padded(x, self.columns)
             pointers = _pointers(self.weight, self.zeros, x, y)
-            self.library.lstm_inputs(self.threads, *y.shape, x.shape[1], *pointers)
+            self.library.lstm_inputs(self.threads, *y.shape, self.columns, *pointers)
         else:
             np.matmul(x, self.weight, out=y)
         return super().propagate(y)
@@ -151,7 +151,7 @@ class Host:
             if isinstance(last, ActivationLayer) and last.activation is None and kind in ACTIVATIONS:
                 last.activation = kind
             elif isinstance(component, nn.AffineTransform):
-                layers.append(AffineLayer(component, self, recurrent or component.output_dim <= FEW))
+                layers.append(AffineLayer(component, self, recurrent or component.output_dim <= kernels.FEW))
             elif isinstance(component, nn.Lstm):
                 layers.append(LstmLayer(component, self))
             elif kind in ACTIVATIONS:
@@ -167,9 +167,9 @@ class Host:
     to_host = from_host
 
 
-def padded(matrix: Array) -> Array:
-    """Return the matrix with columns of zeros up to ``padded_dim``, where the kernels want it."""
-    wide = _empty(len(matrix), kernels.padded_dim(matrix.shape[1]))
+def padded(matrix: Array, columns: int = 0) -> Array:
+    """Return the matrix with columns of zeros up to so many, by default ``padded_dim``."""
+    wide = _empty(len(matrix), columns or kernels.padded_dim(matrix.shape[1]))
     wide[:, : matrix.shape[1]] = matrix
     wide[:, matrix.shape[1] :] = 0
     return wide

@@ -8,8 +8,8 @@ For cells N, projection R and every frame t (gates in the order g, i, f, o)::
 
 Rows are interleaved: frame t of stream s is row ``t * S + s``. The state (c, r) of the last frame is
 carried to the next chunk unless the stream is reset; gradients end at the edge of the chunk. The thin
-products, with as many rows as streams, are those of the library that ``thin`` names forward and ``back``
-back (see ``products``), or with all arithmetic on the gates in ``kernels/lstm.c``.
+products, with as many rows as streams, are those of the library that ``thin`` names (see ``products``), or
+with all arithmetic on the gates in ``kernels/lstm.c``.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from steps.nnet1 import components as nn
-from steps.nnet1 import kernels, products
+from steps.nnet1 import host, kernels, products
 from steps.nnet1.layers import Layer, Signal
 from steps.nnet1.options import TrainOptions
 
@@ -26,39 +26,18 @@ TIMED_STREAMS, TIMED_FRAMES = 4, 20
 MATRICES = ("w_gifo_x", "w_gifo_r", "w_r_m")
 
 
-def padded(matrix: torch.Tensor) -> torch.Tensor:
-    """Return the matrix with columns of zeros up to ``padded_dim``; itself if there is nothing to add."""
-    columns = kernels.padded_dim(matrix.shape[1])
-    if columns == matrix.shape[1] and matrix.is_contiguous():
-        return matrix
-    wide = matrix.new_zeros(len(matrix), columns)
-    wide[:, : matrix.shape[1]] = matrix
-    return wide
-
-
 class LstmLayer(Layer):
-    """``LstmProjectedStreams`` (2014) and ``LstmProjected`` (2014 and today), told apart by their clips.
+    """``LstmProjectedStreams`` (2014) and ``LstmProjected`` (2014 and today), told apart by their clips."""
 
-    With C in either direction, buffers are kept from chunk to chunk and their rows padded as the kernels want
-    them; what the rest of the layer sees is without.
-    """
-
-    def __init__(
-        self, component: nn.Lstm, num_stream: int = 1, thin: str = "torch", back: str = "torch"
-    ) -> None:
+    def __init__(self, component: nn.Lstm, num_stream: int = 1, thin: str = "torch") -> None:
         super().__init__(component)
-        self.thin, self.back = thin, back
-        self.library = kernels.library() if "c" in (thin, back) else None
-        self.buffers: dict[str, torch.Tensor] = {}
-        self.lstm = component
-        self.cell_dim = component.cell_dim
-        self.num_stream = num_stream
+        self.lstm, self.cell_dim, self.num_stream, self.thin = component, component.cell_dim, num_stream, thin
         self.reset()
         self.start_utterance()
 
     def reset(self) -> None:
-        """See :class:`Layer`; the buffers are made at the first backward pass."""
-        self.corr: dict[str, torch.Tensor] = {}
+        """See :class:`Layer`."""
+        self.corr = {name: torch.zeros_like(value) for name, value in self.lstm.params().items()}
 
     def start_utterance(self) -> None:
         """Set the state of every stream to zero."""
@@ -81,44 +60,42 @@ class LstmLayer(Layer):
         self._forward()
         self.state_c.copy_(c[-1])
         self.state_r.copy_(r[-1])
-        y = r[1:].reshape(len(x), self.output_dim)
-        return y if self.library is None else y.clone()
+        return r[1:].reshape(len(x), self.output_dim)
 
     def _buffers(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return gates [T, S, 4N], c [T + 1, S, N], h and m [T, S, N] and r [T + 1, S, R] of a chunk."""
         n, frames = self.cell_dim, len(x) // self.num_stream
         return (
-            self._buffer("gates", frames, 4 * n),
-            self._buffer("c", frames + 1, n),
-            self._buffer("h", frames, n),
-            self._buffer("m", frames, n, pad=True),
-            self._buffer("r", frames + 1, self.output_dim, pad=True),
+            self._buffer(frames, 4 * n),
+            self._buffer(frames + 1, n),
+            self._buffer(frames, n),
+            self._buffer(frames, n, summed=True),
+            self._buffer(frames + 1, self.output_dim, summed=True),
         )
 
-    def _buffer(self, name: str, frames: int, columns: int, *, pad: bool = False) -> torch.Tensor:
-        """Return a buffer [frames, streams, columns]; for C with what was in it, at first zeros."""
-        if self.library is None:
-            return self.lstm.bias.new_empty(frames, self.num_stream, columns)
-        shape = (frames, self.num_stream, kernels.padded_dim(columns) if pad else columns)
-        if name not in self.buffers or self.buffers[name].shape != shape:
-            self.buffers[name] = self.lstm.bias.new_zeros(shape)
-        return self.buffers[name][..., :columns]
+    def _buffer(self, frames: int, columns: int, *, summed: bool = False) -> torch.Tensor:
+        """Return a buffer [frames, streams, columns]; C wants zeros behind rows that it sums over."""
+        bias, streams = self.lstm.bias, self.num_stream
+        if self.thin == "c" and summed:
+            return bias.new_zeros(frames, streams, kernels.padded_dim(columns))[..., :columns]
+        return bias.new_empty(frames, streams, columns)
 
     def _call(self, name: str, *arguments: object) -> None:
         """Call a kernel on as many threads as torch has."""
         p, (frames, streams, _), pad = self.lstm, self.kept[0].shape, kernels.padded_dim
         n, r_dim = self.cell_dim, self.output_dim
-        weights = (padded(p.w_gifo_r), padded(p.w_r_m), p.peephole_i_c, p.peephole_f_c, p.peephole_o_c)
-        values = (frames, streams, n, pad(n), r_dim, pad(r_dim), *weights, *arguments)
+        peepholes = (p.peephole_i_c, p.peephole_f_c, p.peephole_o_c)
+        values = (frames, streams, n, pad(n), r_dim, pad(r_dim), *self.padded, *peepholes, *arguments)
         given = [part.data_ptr() if isinstance(part, torch.Tensor) else part for part in values]
-        getattr(self.library, name)(torch.get_num_threads(), *given)
+        getattr(kernels.library(), name)(torch.get_num_threads(), *given)
 
     def _forward(self) -> None:
         """Run all frames over what is kept: gates hold ``Wx x + b``, c and r begin with the state."""
-        if self.thin == "c":
-            self._call("lstm_forward", self.lstm.cell_clip, *self.kept)
-            return
         p, n = self.lstm, self.cell_dim
+        if self.thin == "c":
+            self.padded = [torch.from_numpy(host.padded(w.numpy())) for w in (p.w_gifo_r, p.w_r_m)]
+            self._call("lstm_forward", p.cell_clip, *self.kept)
+            return
         gates, c, h, m, r = self.kept
         from_r, to_r = (products.prepared(w.t(), self.thin, self.num_stream) for w in (p.w_gifo_r, p.w_r_m))
         for t in range(len(gates)):
@@ -140,8 +117,8 @@ class LstmLayer(Layer):
         """Backpropagate through time; leaves the derivatives for :meth:`update`."""
         frames = len(self.kept[0])
         d_gates, d_r = self.derivatives = (
-            self._buffer("d_gates", frames, 4 * self.cell_dim),
-            self._buffer("d_r", frames, self.output_dim, pad=True),
+            self._buffer(frames, 4 * self.cell_dim),
+            self._buffer(frames, self.output_dim, summed=True),
         )
         d_r[:] = at.dy.view_as(d_r)
         self._backward()
@@ -154,11 +131,11 @@ class LstmLayer(Layer):
         p, n = self.lstm, self.cell_dim
         gates, c, h, _, _ = self.kept
         d_gates, d_r = self.derivatives
-        if self.back == "c":
-            work = (self._buffer("d_m", 1, n, pad=True), self._buffer("d_c", 1, n))
+        if self.thin == "c":
+            work = (self._buffer(1, n, summed=True), self._buffer(1, n))
             self._call("lstm_backward", p.diff_clip, p.cell_diff_clip, gates, c, h, d_r, d_gates, *work)
             return
-        to_r, to_m = (products.prepared(w, self.back, self.num_stream) for w in (p.w_gifo_r, p.w_r_m))
+        to_r, to_m = (products.prepared(w, self.thin, self.num_stream) for w in (p.w_gifo_r, p.w_r_m))
         d_c, d_m = torch.zeros_like(c[0]), torch.empty_like(c[0])
         for t in range(len(gates) - 1, -1, -1):
             after = d_gates[t + 1] if t + 1 < len(gates) else None
@@ -184,11 +161,8 @@ class LstmLayer(Layer):
 
     def update(self, at: Signal, options: TrainOptions) -> None:
         """``corr = grad + momentum corr``, clipped to ``grad_clip``; ``p -= lr coef corr``."""
-        params = self.lstm.params()
-        if not self.corr:
-            self.corr = {name: torch.zeros_like(value) for name, value in params.items()}
         self._accumulate(at.x, options.momentum)
-        for name, value in params.items():
+        for name, value in self.lstm.params().items():
             corr = self.corr[name]
             if self.lstm.grad_clip > 0:
                 corr.clamp_(-self.lstm.grad_clip, self.lstm.grad_clip)
@@ -198,56 +172,45 @@ class LstmLayer(Layer):
     def _accumulate(self, x: torch.Tensor, momentum: float) -> None:
         """Add the sums over all rows to the scaled former corrections: one product a matrix."""
         n, corr = self.cell_dim, self.corr
-        _, _, _, m, r = self.kept
-        d_gates, d_r = self.derivatives
-        rows = d_gates.view(len(x), 4 * n)
-        pairs = {
-            "w_gifo_x": (rows, x),
-            "w_gifo_r": (rows, r[:-1].flatten(0, 1)),
-            "w_r_m": (d_r.flatten(0, 1), m.flatten(0, 1)),
-        }
-        for name, (left, right) in pairs.items():
-            products.multiply(left.t(), right, corr[name], beta=momentum)
-        self._accumulate_vectors(momentum)
-
-    def _accumulate_vectors(self, momentum: float) -> None:
-        """Do the same for the bias and the peepholes."""
-        n, corr = self.cell_dim, self.corr
-        _, c, _, _, _ = self.kept
-        d_gates = self.derivatives[0]
-        if self.library is not None:
-            names = ("bias", "peephole_i_c", "peephole_f_c", "peephole_o_c")
-            gates, cells, *sums = (part.data_ptr() for part in (d_gates, c, *map(corr.__getitem__, names)))
-            streams = self.num_stream
-            self.library.lstm_vectors(len(d_gates) * streams, streams, n, gates, cells, momentum, *sums)
-            return
-        rows = d_gates.flatten(0, 1)
+        _, c, _, m, r = self.kept
+        d_gates, d_r = (part.flatten(0, 1) for part in self.derivatives)
         before, after = c[:-1].flatten(0, 1), c[1:].flatten(0, 1)
-        corr["bias"].mul_(momentum).add_(rows.sum(dim=0))
-        corr["peephole_i_c"].mul_(momentum).add_((rows[:, n : 2 * n] * before).sum(dim=0))
-        corr["peephole_f_c"].mul_(momentum).add_((rows[:, 2 * n : 3 * n] * before).sum(dim=0))
-        corr["peephole_o_c"].mul_(momentum).add_((rows[:, 3 * n :] * after).sum(dim=0))
+        products_of = {
+            "w_gifo_x": (d_gates, x),
+            "w_gifo_r": (d_gates, r[:-1].flatten(0, 1)),
+            "w_r_m": (d_r, m.flatten(0, 1)),
+        }
+        for name, (left, right) in products_of.items():
+            products.multiply(left.t(), right, corr[name], beta=momentum)
+        _, d_i, d_f, d_o = d_gates.split(n, dim=1)
+        sums_of = {
+            "bias": d_gates,
+            "peephole_i_c": d_i * before,
+            "peephole_f_c": d_f * before,
+            "peephole_o_c": d_o * after,
+        }
+        for name, rows in sums_of.items():
+            corr[name].mul_(momentum).add_(rows.sum(dim=0))
 
 
-def choose() -> list[str]:
-    """Choose among the candidates of the CPU forward and back."""
-    return [products.chosen(kind, _runs) for kind in ("thin", "back")]
+def choose() -> str:
+    """Choose among the candidates of the CPU."""
+    return products.chosen("thin", _run)
 
 
-def _runs(kind: str) -> dict[str, products.Run]:
-    """Make a chunk of a small LSTM, forward or back, by each candidate that there is."""
+def _run(name: str) -> products.Run:
+    """Make a chunk of a small LSTM, forward and back, by a candidate."""
     own = torch.Generator().manual_seed(0)
     params: dict[str, Any] = {
         name: 0.1 * torch.rand(*shape, generator=own) - 0.05
         for name, shape in nn.Lstm.shapes(**TIMED).items()
     }
-    component = nn.Lstm(**TIMED, **params)
+    layer = LstmLayer(nn.Lstm(**TIMED, **params), TIMED_STREAMS, name)
     x = torch.randn(TIMED_FRAMES * TIMED_STREAMS, TIMED["input_dim"], generator=own)
-    there = {"c": kernels.library() is not None, "onednn": products.onednn_works(), "torch": True}
-    runs: dict[str, products.Run] = {}
-    for name in (name for name, works in there.items() if works):
-        layer = LstmLayer(component, TIMED_STREAMS, name, name)
-        dy = torch.zeros_like(layer.propagate(x))
-        layer.backpropagate(Signal(x, dy, dy))
-        runs[name] = layer._forward if kind == "thin" else layer._backward
-    return runs
+
+    def run() -> None:
+        y = layer.propagate(x)
+        layer.backpropagate(Signal(x, y, y))
+
+    run()
+    return run

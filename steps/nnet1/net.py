@@ -51,7 +51,7 @@ class Net:
         if not isinstance(component, nn.Lstm):
             return base.Layer(component)
         if self.device.type == "cpu":
-            return LstmLayer(component, self.num_stream, *lstm.choose())
+            return LstmLayer(component, self.num_stream, lstm.choose())
         grid = None
         if products.asked("thin") != "torch":
             grid = lstm_triton.choose(component.cell_dim, self.device)

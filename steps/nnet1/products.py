@@ -1,18 +1,17 @@
 """Products of matrices on the CPU by the fastest library of this processor; elsewhere by torch.
 
 The candidates are torch's own product (its BLAS is MKL, which leaves AVX-512 to Intel's processors) and
-oneDNN's, which torch brings for its inductor; for the LSTM's recurrence (``thin`` forward, ``back`` back)
-and for what a DNN needs beside its large products (``rows``: few columns, bias, sigmoid, loss) also the
-kernels in C. ``auto`` times all of a kind once on a machine and takes the first that is within
-``MARGIN`` of the fastest, so that noise does not decide; what it took is kept beside the compiled kernels
-(see ``kernels``), because the candidates differ in the last bits: the next process, and the other jobs of
-this one, take the same. :func:`identity` is recorded with a training: as an option's value it repeats it.
+oneDNN's, which torch brings for its inductor; for the LSTM's recurrence (``thin``) also the kernels in C,
+which take the ``end`` of a DNN wherever there is a compiler. ``auto`` times all of a kind once on a machine
+and takes the first that is within ``MARGIN`` of the fastest, so that noise does not decide; what it took is
+kept beside the compiled kernels (see ``kernels``), because the candidates differ in the last bits: the next
+process, and the other jobs of this one, take the same. :func:`identity` is recorded with a training: as an
+option's value it repeats it.
 """
 
 import argparse
-import ctypes
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -25,18 +24,14 @@ Run = Callable[[], object]
 KINDS = {
     "large": ("torch", "onednn"),
     "gradient": ("torch", "onednn"),
-    "rows": ("c", "torch"),
     "thin": ("c", "onednn", "torch"),
-    "back": ("c", "onednn", "torch"),
+    "end": ("c", "torch"),
 }
 """Kinds of products and the candidates for each, in the order that decides between equals."""
-SIZES = {"large": (256, 512, 512), "gradient": (512, 256, 512), "rows": (256, 512, 8)}
-"""Rows, depth and columns of the product that is timed."""
 MARGIN = 0.05
 REPEATS = 5
-HELP = (
-    "products and recurrence on the CPU: auto (the fastest by measurement), torch, c (what there is in C), "
-    "or e.g. large=onednn,gradient=torch,rows=c,thin=c,back=c"
+VALUES = "auto, torch, or with commas between: " + ", ".join(
+    f"{kind}={'|'.join(names)}" for kind, names in KINDS.items()
 )
 
 _asked: dict[str, str] = {}
@@ -46,7 +41,7 @@ _chosen: dict[str, str] = {}
 def add_device_options(parser: argparse.ArgumentParser) -> None:
     """Add those of ``options`` and ``--kernels``."""
     options.add_device_options(parser)
-    parser.add_argument("--kernels", default="auto", help=HELP)
+    parser.add_argument("--kernels", default="auto", help=f"what multiplies on the CPU: {VALUES}")
 
 
 def select_device(args: argparse.Namespace) -> torch.device:
@@ -57,15 +52,14 @@ def select_device(args: argparse.Namespace) -> torch.device:
 
 
 def use(text: str) -> None:
-    """Choose by the value of ``--kernels``, see :data:`HELP`; what it leaves open is measured."""
+    """Choose by the value of ``--kernels``, one of :data:`VALUES`; ``auto`` measures what is left open."""
     _asked.clear()
     _chosen.clear()
-    short = {"auto": "", "torch": ",".join(f"{kind}=torch" for kind in KINDS), "c": "rows=c,thin=c,back=c"}
+    short = {"auto": "", "torch": ",".join(f"{kind}=torch" for kind in KINDS)}
     for word in filter(None, short.get(text, text).split(",")):
         kind, _, name = word.partition("=")
         if name not in KINDS.get(kind, ()):
-            kinds = "large|gradient=torch|onednn, rows=c|torch and thin|back=c|onednn|torch"
-            raise UserError(f"--kernels={text}: expected auto, torch, c or {kinds}, with commas between")
+            raise UserError(f"--kernels={text}: expected {VALUES}")
         _asked[kind] = name
 
 
@@ -74,51 +68,49 @@ def asked(kind: str) -> str:
     return _asked.get(kind, "")
 
 
-def chosen(kind: str, runs: Callable[[str], Mapping[str, Run]] | None = None) -> str:
-    """Return the candidate for a kind of product: asked for, kept from before, or the fastest of ``runs``."""
+def chosen(kind: str, make: Callable[[str], Run] | None = None) -> str:
+    """Return the candidate for a kind of product: asked for, kept from before, or the fastest.
+
+    ``make`` makes by a candidate's name what is timed; without it, that is one product.
+    """
     if kind not in _chosen:
-        without = ("c",) if "c" in KINDS[kind] and kernels.library() is None else ()
-        if asked(kind) in without:
-            raise UserError(f"--kernels: {kind}=c was asked for and cannot be compiled, see the log")
-        name = asked(kind) or kernels.kept_choice(kind)
-        if name not in KINDS[kind] or name in without:
-            measured = _fastest(kind, (runs or _runs)(kind))
-            name = measured if name in without else kernels.keep_choice(kind, measured)
+        there = {"torch": True, "onednn": torch.backends.mkldnn.is_available(), "c": bool(kernels.library())}
+        names = [name for name in KINDS[kind] if there[name]]
+        if kind in _asked and _asked[kind] not in names:
+            raise UserError(f"--kernels: {kind}={_asked[kind]} was asked for and is not there, see the log")
+        label = ".".join([kind, *names])
+        name = names[0] if kind == "end" else kernels.kept_choice(label)
+        name = _asked.get(kind, name)
+        if name not in names:
+            runs = {each: (make or partial(_product, kind))(each) for each in names}
+            name = kernels.keep_choice(label, _fastest(kind, runs))
         _chosen[kind] = name
     return _chosen[kind]
 
 
 def identity() -> str:
     """Name what computes, as far as it is chosen, as a value of ``--kernels`` that asks for the same."""
-    return ",".join(f"{kind}={chosen(kind)}" for kind in KINDS if kind in _chosen or kind in SIZES)
+    return ",".join(f"{kind}={chosen(kind)}" for kind in KINDS if kind in _chosen or kind != "thin")
 
 
-def onednn_works() -> bool:
-    """Tell whether torch brings oneDNN's packed product."""
-    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-
-
-def _runs(kind: str) -> dict[str, Run]:
-    """Make a product of each candidate."""
-    rows, depth, columns = SIZES[kind]
+def _product(kind: str, name: str) -> Run:
+    """Make a product by a candidate."""
     own = torch.Generator().manual_seed(0)  # nobody else's random numbers change
-    a, b = torch.randn(rows, depth, generator=own), torch.randn(columns, depth, generator=own).t()
-    if kind == "gradient":
-        a = a.t().contiguous().t()
-    rest = (a, b, torch.zeros(rows, columns), 1e-3, 0.9 if kind == "gradient" else 0.0)
-    there = {"torch": True, "onednn": onednn_works(), "c": kernels.library() is not None}
-    return {name: partial(_WAYS[name], *rest) for name in KINDS[kind] if there[name]}
+    a, b = torch.randn(256, 512, generator=own), torch.randn(512, 512, generator=own).t()
+    if kind == "large":
+        return partial(_WAYS[name], a, b, torch.zeros(256, 512), 1e-3, 0.0)
+    return partial(_WAYS[name], b, a.t(), torch.zeros(512, 256), 1e-3, 0.9)
 
 
-def _fastest(kind: str, runs: Mapping[str, Run]) -> str:
+def _fastest(kind: str, runs: dict[str, Run]) -> str:
     """Time the candidates in turn, by processor time where there is one thread, and log the choice."""
     clock = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
-    best = dict.fromkeys((name for name in KINDS[kind] if name in runs), float("inf"))
+    best = dict.fromkeys(runs, float("inf"))
     with torch.no_grad():
-        for _ in range(REPEATS if len(best) > 1 else 0):
-            for name in best:
+        for _ in range(REPEATS):
+            for name, run in runs.items():
                 started = clock()
-                runs[name]()
+                run()
                 best[name] = min(best[name], clock() - started)
     name = next(name for name in best if (1 - MARGIN) * best[name] <= min(best.values()))
     times = (f"{each} {1e3 * seconds:.3f} ms" for each, seconds in best.items())
@@ -133,33 +125,8 @@ def multiply(
 
     With ``beta`` 0, what was in ``out`` does not matter.
     """
-    if not out.is_cpu or out.dtype != torch.float32:
-        return by_torch(a, b, out, alpha, beta)
-    if out.shape[1] <= kernels.FEW and beta == 0 and alpha == 1 and chosen("rows") == "c":
-        return by_c(a, b, out)
     kind = "large" if a.stride(1) == 1 else "gradient"  # of a gradient, a is a transposed derivative
-    return _WAYS[chosen(kind)](a, b, out, alpha, beta)
-
-
-def rows_in_c(*tensors: torch.Tensor) -> ctypes.CDLL | None:
-    """Return the kernels for what goes row by row, if they are the choice and can take such tensors."""
-    return kernels.library() if _fit(*tensors) and chosen("rows") == "c" else None
-
-
-def _fit(*tensors: torch.Tensor) -> bool:
-    return all(tensor.is_cpu and tensor.is_contiguous() for tensor in tensors)
-
-
-def by_c(
-    a: torch.Tensor, b: torch.Tensor, out: torch.Tensor, alpha: float = 1.0, beta: float = 0.0
-) -> torch.Tensor:
-    """See :func:`multiply`; with few columns, ``alpha`` 1 and ``beta`` 0."""
-    weight, library = b.t(), kernels.library()
-    if library is None or not _fit(a, weight, out):
-        return by_torch(a, b, out, alpha, beta)
-    pointers = (part.data_ptr() for part in (a, weight, out))
-    library.few_columns(torch.get_num_threads(), *a.shape, out.shape[1], *pointers)
-    return out
+    return _WAYS[chosen(kind) if out.is_cpu else "torch"](a, b, out, alpha, beta)
 
 
 def by_torch(
@@ -193,4 +160,4 @@ def prepared(b: torch.Tensor, name: str, rows: int) -> Callable[[torch.Tensor, t
     return lambda a, out, beta: by_torch(a, b, out, 1.0, beta)
 
 
-_WAYS: dict[str, Callable[..., torch.Tensor]] = {"torch": by_torch, "onednn": by_onednn, "c": by_c}
+_WAYS = {"torch": by_torch, "onednn": by_onednn}

@@ -7,7 +7,7 @@ from steps.nnet1 import products
 from utils.cli import UserError
 
 LAYOUTS = ("rows", "columns", "part", "part of columns")
-WAYS = ("large=torch,gradient=torch,rows=torch", "large=onednn,gradient=onednn,rows=torch", "rows=c")
+WAYS = ("large=torch,gradient=torch", "large=onednn,gradient=onednn")
 SHAPES = [(1, 1, 16), (7, 5, 33), (13, 321, 6), (241, 9, 65), (64, 131, 96)]
 
 
@@ -67,10 +67,8 @@ def test_numbers_that_are_not_finite_stay_in_their_rows_and_columns(name):
         ("large", {"torch": 1.0, "onednn": 0.97}, "torch"),
         ("large", {"torch": 1.0, "onednn": 0.9}, "onednn"),
         ("gradient", {"torch": 0.9, "onednn": 1.0}, "torch"),
-        ("rows", {"torch": 0.97, "c": 1.0}, "c"),
         ("thin", {"torch": 0.97, "onednn": 0.96, "c": 1.0}, "c"),
         ("thin", {"torch": 0.97, "onednn": 0.94, "c": 1.0}, "onednn"),
-        ("back", {"torch": 0.5, "onednn": 1.0}, "torch"),
     ],
 )
 def test_the_first_within_the_margin_is_taken_named_and_kept(
@@ -81,11 +79,10 @@ def test_the_first_within_the_margin_is_taken_named_and_kept(
     runs = {name: lambda s=time: now.__setitem__(0, now[0] + s) for name, time in seconds.items()}
     for clock in ("thread_time", "perf_counter"):
         monkeypatch.setattr(products.time, clock, lambda: now[0])
-    products.use("large=torch,gradient=torch,rows=torch".replace(kind, "thin"))
-    assert products.chosen(kind, lambda _: runs) == expected
+    monkeypatch.setattr(products.kernels, "library", object)
+    assert products.chosen(kind, runs.get) == expected
     assert f"Products ({kind}): {expected} (" in capsys.readouterr().err
-    assert f"{kind}={expected}" in (identity := products.identity()).split(",")
-    for again in (identity, "auto"):  # named, or kept for the processes that follow
+    for again in (f"{kind}={expected}", "auto"):  # named, or kept for the processes that follow
         products.use(again)
         assert products.chosen(kind, dict) == expected
         assert capsys.readouterr().err == ""
@@ -93,9 +90,11 @@ def test_the_first_within_the_margin_is_taken_named_and_kept(
 
 def test_of_two_processes_that_measure_at_once_the_first_decides_for_both(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert [products.kernels.keep_choice("large", name) for name in ("onednn", "torch")] == ["onednn"] * 2
+    kept = [products.kernels.keep_choice("large.torch.onednn", name) for name in ("onednn", "torch")]
+    assert kept == ["onednn"] * 2
     assert products.chosen("large", dict) == "onednn"
-    assert products.kernels.kept_choice("gradient") == ""
+    assert products.identity().startswith("large=onednn,gradient=")
+    assert products.kernels.kept_choice("thin") == ""
 
 
 @pytest.mark.parametrize("text", ["fortran", "large=c", "thin=mkl", "wide=torch", "large="])

@@ -64,7 +64,6 @@ def every_candidate():
     for number in range(max(map(len, products.KINDS.values()))):
         names = {kind: candidates[number % len(candidates)] for kind, candidates in products.KINDS.items()}
         yield ",".join(f"{kind}={name}" for kind, name in names.items())
-    yield from ("thin=c,back=onednn", "thin=onednn,back=c")
 
 
 @pytest.mark.parametrize("kernels", every_candidate())

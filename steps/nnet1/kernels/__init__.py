@@ -7,8 +7,6 @@ import ctypes
 import functools
 import importlib.metadata
 import importlib.util
-import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from typing import Any
 from steps import native
 
 PAD = 16
-FEW = 16  # columns of a product that is made row by row
+FEW = 16  # columns of a product that is faster in C
 HERE = Path(__file__).parent
 SOURCES = [HERE / name for name in ("lstm.c", "rows.c", "vectors.h")]
 _INT, _FLOAT, _POINTER = ctypes.c_int, ctypes.c_float, ctypes.c_void_p
@@ -24,11 +22,8 @@ _SIGNATURES: dict[str, list[Any]] = {
     "lstm_inputs": [_INT] * 4 + [_POINTER] * 4,
     "lstm_forward": [_INT] * 7 + [_POINTER] * 5 + [_FLOAT] + [_POINTER] * 5,
     "lstm_backward": [_INT] * 7 + [_POINTER] * 5 + [_FLOAT] * 2 + [_POINTER] * 7,
-    "lstm_vectors": [_INT] * 3 + [_POINTER] * 2 + [_FLOAT] + [_POINTER] * 4,
     "add_bias": [_INT] * 4 + [_POINTER] * 2,
-    "bias_gradient": [_INT] * 3 + [_POINTER] * 3,
-    "few_columns": [_INT] * 4 + [_POINTER] * 3,
-    "network_end": [_INT] * 5 + [_FLOAT] * 3 + [_POINTER] * 12,
+    "network_end": [_INT] * 5 + [_FLOAT] + [_POINTER] * 12,
 }
 
 
@@ -58,15 +53,8 @@ def kept_choice(kind: str) -> str:
 
 def keep_choice(kind: str, name: str) -> str:
     """Keep what was found to be fastest, and return what is kept: of processes at once, the first decides."""
-    target = _choice_file(kind)
-    with suppress(OSError):  # there is no room, or it is there already
-        handle, temporary = tempfile.mkstemp(dir=target.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(name)
-            os.link(temporary, target)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+    with suppress(OSError), _choice_file(kind).open("x", encoding="utf-8") as file:
+        file.write(name)
     return kept_choice(kind) or name
 
 

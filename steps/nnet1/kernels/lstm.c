@@ -275,28 +275,3 @@ void lstm_backward(int threads, int t_dim, int s_dim, int n, int np, int r_dim, 
     }
   }
 }
-
-/* corr = momentum corr + gradient, for the bias [4N] and the peepholes [N]; rows = T S. */
-void lstm_vectors(int rows, int s_dim, int n, const float *d_gates, const float *c, float momentum, float *bias,
-                  float *pi, float *pf, float *po) {
-  for (int k = 0; k < n; k += LANES) {
-    const int left = n - k;
-    vec b[4] = {{0}}, p[3] = {{0}};
-    for (ptrdiff_t row = 0; row < rows; row++) {
-      const float *d = d_gates + row * 4 * n + k;
-      const vec before = load_part(c + row * n + k, left), after = load_part(c + (row + s_dim) * n + k, left);
-      for (int gate = 0; gate < 4; gate++) {
-        const vec d_gate = load_part(d + gate * n, left);
-        b[gate] += d_gate;
-        if (gate) p[gate - 1] += d_gate * (gate == 3 ? after : before);
-      }
-    }
-    for (int gate = 0; gate < 4; gate++) {
-      float *to = bias + gate * n + k;
-      store_part(to, load_part(to, left) * momentum + b[gate], left);
-    }
-    store_part(pi + k, load_part(pi + k, left) * momentum + p[0], left);
-    store_part(pf + k, load_part(pf + k, left) * momentum + p[1], left);
-    store_part(po + k, load_part(po + k, left) * momentum + p[2], left);
-  }
-}

@@ -48,26 +48,6 @@ void add_bias(int threads, int rows, int n, int activation, const float *bias, f
   }
 }
 
-/* d [rows, n] *= y (1 - y); sums [n] over its rows. */
-void bias_gradient(int threads, int rows, int n, const float *y, float *d, float *sums) {
-#pragma omp parallel num_threads(threads)
-  {
-    const range mine = share(n);
-    zero(sums, mine);
-    for (int r = 0; r < rows; r++) {
-      const float *out = y + (ptrdiff_t)r * n;
-      float *back = d + (ptrdiff_t)r * n;
-#define BACK(k, lanes)                                          \
-  const vec v = load_part(out + k, lanes);                      \
-  const vec dv = load_part(back + k, lanes) * (v * (1.0f - v)); \
-  store_part(back + k, dv, lanes);                              \
-  store_part(sums + k, load_part(sums + k, lanes) + dv, lanes)
-      IN_LANES(BACK, mine.from, mine.to)
-#undef BACK
-    }
-  }
-}
-
 /* y [rows, n] = x w' for one or two rows of x [rows, k_dim] and up to four of w [n, k_dim]; the rows of y are ldy apart. */
 INLINE void dot_block(const int rows, const int n, int k_dim, const float *x, const float *w, float *y, int ldy) {
   vec acc[2][4] = {{{0}}};
@@ -100,12 +80,6 @@ static void dot_product(range rows, int k_dim, int n, const float *x, const floa
   int r = rows.from;
   for (; r + 2 <= rows.to; r += 2) dot_rows(2, k_dim, n, x + (ptrdiff_t)r * k_dim, w, y + (ptrdiff_t)r * n);
   if (r < rows.to) dot_rows(1, k_dim, n, x + (ptrdiff_t)r * k_dim, w, y + (ptrdiff_t)r * n);
-}
-
-/* y [rows, n] = x w' for x [rows, k_dim] and w [n, k_dim] with few rows. */
-void few_columns(int threads, int rows, int k_dim, int n, const float *x, const float *w, float *y) {
-#pragma omp parallel num_threads(threads)
-  dot_product(share(rows), k_dim, n, x, w, y);
 }
 
 static int largest(int n, const float *values) {
@@ -166,10 +140,9 @@ INLINE void back_rows(const int rows, int hidden, int n, range columns, const fl
  * the last hidden layer, the classes' affine transform, softmax, cross-entropy, derivatives.
  *
  * h [rows, hidden] holds the product of the hidden layer on entry, the derivative there on return; y and diff
- * [rows, n] are the outputs and their derivatives; the gradients are those of bias_h, w [n, hidden] and bias [n],
- * of which the latter two take a step of these rates in the end. */
-void network_end(int threads, int rows, int hidden, int n, int by_target, float floor, float rate, float bias_rate,
-                 const float *bias_h, float *w, float *bias, const float *t, const float *weights, float *h, float *y,
+ * [rows, n] are the outputs and their derivatives; the gradients are those of bias_h, w [n, hidden] and bias [n]. */
+void network_end(int threads, int rows, int hidden, int n, int by_target, float floor, const float *bias_h,
+                 const float *w, const float *bias, const float *t, const float *weights, float *h, float *y,
                  float *diff, float *grad_h, float *grad_w, float *grad, double *sums) {
   memset(grad, 0, (size_t)n * sizeof(float));
 #pragma omp parallel num_threads(threads)
@@ -202,9 +175,5 @@ void network_end(int threads, int rows, int hidden, int n, int by_target, float 
 #undef BACK_ROWS
       }
     }
-    for (int j = 0; rate != 0 && j < n; j++)
-      for (int k = columns.from; k < columns.to; k++) w[(ptrdiff_t)j * hidden + k] -= rate * grad_w[(ptrdiff_t)j * hidden + k];
-#pragma omp single nowait
-    for (int j = 0; bias_rate != 0 && j < n; j++) bias[j] -= bias_rate * grad[j];
   }
 }
