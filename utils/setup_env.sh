@@ -16,7 +16,7 @@ python3=${RECIPE_PYTHON:-$(command -v python3)} || fail "there is no python3 on 
 "$python3" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
   || fail "'$python3' is no Python 3.10 or newer ($("$python3" --version 2>&1 || true)); put one on PATH as python3"
 if [ -n "${RECIPE_PYTHON:-}" ]; then
-  packages=(kymatio matplotlib numpy scipy sklearn soundfile soxr torch tqdm)
+  packages=(kaldi_io kymatio matplotlib numpy scipy sklearn soundfile soxr torch tqdm)
   "$python3" -c 'import importlib.util, sys; sys.exit(any(not importlib.util.find_spec(p) for p in sys.argv[1:]))' \
     "${packages[@]}" || fail "RECIPE_PYTHON=$python3 lacks packages; run: $python3 -m pip install -r $requirements"
   exit 0

@@ -4,6 +4,7 @@ import math
 import os
 import stat
 import struct
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from typing import IO, Any, NamedTuple
@@ -12,6 +13,14 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from utils.cli import UserError
+
+_environment = dict(os.environ)
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    os.environ["KALDI_ROOT"] = os.sep  # without it kaldi_io warns; what it adds to PATH is taken back
+    import kaldi_io
+os.environ.clear()
+os.environ.update(_environment)
 
 _PAIR = np.dtype([("s", "i1"), ("class", "<i4"), ("t", "i1"), ("weight", "<f4")])
 _ONE_HOT = np.dtype([("n", "i1"), ("count", "<i4"), ("pair", _PAIR)])
@@ -238,10 +247,8 @@ def write_object(file: IO[bytes], kind: str, value: Any, *, text: bool) -> None:
         bodies = (_SIZE.pack(4, len(frame)) + np.array(frame, _PAIR).tobytes() for frame in frames)
         file.write(b"\0B" + _SIZE.pack(4, len(value)) + b"".join(bodies))
     else:
-        array = np.asarray(value, None if kind == "any_matrix" else np.float32)
-        mark = ("D" if array.dtype == np.float64 else "F") + " VM"[array.ndim]
-        sizes = b"".join(_SIZE.pack(4, size) for size in array.shape)
-        file.write(f"\0B{mark} ".encode() + sizes + array.tobytes())
+        array = np.ascontiguousarray(value, None if kind == "any_matrix" else np.float32)
+        (kaldi_io.write_vec_flt if kind == "vector" else kaldi_io.write_mat)(file, array)
 
 
 def _as_text(kind: str, value: Any) -> str:
