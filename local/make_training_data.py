@@ -20,7 +20,8 @@ import numpy as np
 
 from local.corpus import splits
 from steps import archive
-from steps.nnet1.feature_transform import global_stats, stats_to_network, whitening_network
+from steps.nnet1.components import AffineTransform, Network
+from steps.nnet1.feature_transform import global_stats, stats_to_network, whitening
 from steps.nnet1.model_file import write_network
 from steps.scoring.reference import read_num_frames, read_reference
 from utils import cli, tables
@@ -55,7 +56,9 @@ def make_transform(data_dir: Path, folder: Path, kind: str, shrinkage: float) ->
         archive.write_matrix_file(folder / "cmvn.stats", stats)
         network = stats_to_network(stats)
     else:
-        network = whitening_network(feats, tables.read_table(data_dir / "utt2genre"), shrinkage)
+        found = whitening(feats, tables.read_table(data_dir / "utt2genre"), shrinkage)
+        weight, bias = (values.astype(np.float32) for values in found)
+        network = Network([AffineTransform(len(bias), len(bias), weight=weight, bias=bias)])
     write_network(network, str(folder / "feature_transform.nnet"), kind != "cmvn")
 
 

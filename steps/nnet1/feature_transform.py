@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from steps.nnet1.components import AddShift, AffineTransform, Network, Rescale, check_features
+from steps.nnet1.components import AddShift, Network, Rescale, check_features
 from utils import cli
 from utils.cli import UserError
 
@@ -95,9 +95,3 @@ def whitening(feats: Features, classes: Mapping[str, str], shrinkage: float) -> 
     weight = (vectors / np.sqrt(np.maximum(values, 1e-10))) @ vectors.T / scale
     mean = offset + np.sum(list(sums.values()), axis=0) / total
     return weight, -weight @ mean
-
-
-def whitening_network(feats: Features, classes: Mapping[str, str], shrinkage: float) -> Network:
-    """Return :func:`whitening` as a network of one ``AffineTransform``, in float32."""
-    weight, bias = (values.astype(np.float32) for values in whitening(feats, classes, shrinkage))
-    return Network([AffineTransform(len(bias), len(bias), weight=weight, bias=bias)], "modern")

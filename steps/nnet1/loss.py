@@ -65,8 +65,7 @@ class Xent:
     def note(self, frames: int) -> None:
         """Count a minibatch, and read the sums if it is time.
 
-        A GPU, which works behind, is waited for once a second and where a block may be complete (which it is
-        unnoticed, until then, by weights above 1).
+        For a GPU that is once a second, and where a block may be complete unless weights are above 1.
         """
         self._unread += frames
         due = 0 < self.report_frames < self._unread + self.num_frames - self._reported[0]

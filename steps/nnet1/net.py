@@ -38,6 +38,7 @@ class Net:
             before = self.layers[-1] if self.layers else None
             if not (isinstance(before, AffineLayer) and before.takes(component)):
                 self.layers.append(self._layer(component))
+        self.lstms = [layer for layer in self.layers if isinstance(layer, LstmLayer)]
         self.activations: list[torch.Tensor] = []
         trainable = [index for index, layer in enumerate(self.layers) if layer.trainable]
         self._lowest = min(trainable, default=len(self.layers))
@@ -59,11 +60,6 @@ class Net:
             return lstm_triton.TritonLstmLayer(component, self.num_stream, grid)
         return LstmLayer(component, self.num_stream)
 
-    @property
-    def lstms(self) -> list[LstmLayer]:
-        """The recurrent layers, from the input on."""
-        return [layer for layer in self.layers if isinstance(layer, LstmLayer)]
-
     def propagate(self, x: torch.Tensor, end: int | None = None) -> torch.Tensor:
         """Return the output of ``layers[:end]`` for an input [rows, input_dim], and keep all between."""
         self.activations = [x]
@@ -82,8 +78,7 @@ class Net:
     def train(self, rows: tuple[torch.Tensor, ...], xent: Xent, options: TrainOptions) -> None:
         """Take features, targets and weights of a minibatch through the network, the loss and back.
 
-        In a DNN the sigmoid of the last hidden layer, the classes and the loss are one pass where that is
-        fastest.
+        In a DNN, its end is one pass where that is fastest: last sigmoid, classes and loss.
         """
         x, targets, weights = rows
         end = affine.end_in_c(self.layers[self._lowest :], targets, weights)

@@ -30,8 +30,6 @@ def main(argv: list[str] | None = None) -> int:
         add(*names, type=int, default=0, dest=f"remove_{end}", help=f"leave out the {end} N")
     add_standard_options(parser)
     options = parser.parse_args(argv)
-    if min(options.shift, options.remove_first, options.remove_last) < 0:
-        parser.error("--shift and what is to be removed must be at least 0")
     network = read_network(options.model_in)
     if options.to_test:
         network = to_test_time(network, options.shift)

@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--loss-report-frames", type=int, default=REPORT_FRAMES, help=text)
     args = parser.parse_args(argv)
     how = Frames(args.minibatch_size, args.randomizer_size, args.randomizer_seed if args.randomize else None)
-    run_training(args, how, report_frames=args.loss_report_frames)
+    run_training(args, how)
     return 0
 
 

@@ -28,8 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.targets_delay < 0:
         parser.error(f"--targets-delay must be at least 0, got {args.targets_delay}")
     args.frame_weights = ""  # without effect, as in kaldi-lstm
-    how = Streams(args.batch_size, args.num_stream, args.targets_delay)
-    run_training(args, how, dump_interval=args.dump_interval)
+    run_training(args, Streams(args.batch_size, args.num_stream, args.targets_delay))
     return 0
 
 

@@ -38,6 +38,7 @@ def training_parser(doc: str | None) -> cli.KaldiParser:
     add("--randomize", type=cli.boolean, default=True, help="shuffle the frames")
     add("--randomizer-size", type=cli.positive_int, default=32768, help="frames shuffled together")
     add("--randomizer-seed", type=int, default=777, help="seed of the shuffling")
+    parser.set_defaults(loss_report_frames=REPORT_FRAMES, dump_interval=0)  # of one of them
     add_standard_options(parser)
     return parser
 
@@ -69,17 +70,10 @@ def open_data(
     return TrainingData(*places, width, network.output_dim, transform=net, **more)
 
 
-def run_training(
-    args: argparse.Namespace,
-    how: Frames | Streams,
-    *,
-    report_frames: int = REPORT_FRAMES,
-    dump_interval: int = 0,
-) -> None:
+def run_training(args: argparse.Namespace, how: Frames | Streams) -> None:
     """Read the model, go through the data once, write the model, with Kaldi's log lines.
 
-    On the CPU the network of the time is written as ``<model-out>_utt<N>`` after every ``dump_interval``
-    utterances.
+    Every ``--dump-interval`` utterances, on the CPU, also as ``<model-out>_utt<N>``.
     """
     training = not args.cross_validate
     if training != (args.model_out is not None):
@@ -93,17 +87,17 @@ def run_training(
     cli.log(f"Seeding by srand with : {args.randomizer_seed}")
     cli.log(f"{what} STARTED")
     options = TrainOptions.of(args) if training else None
-    dumped = 0
+    dumped, every = 0, args.dump_interval
 
-    def watch(_frames: int, _loss: float) -> None:
+    def dump(_frames: int, _loss: float) -> None:
         nonlocal dumped
-        if (reached := data.counts["done"] // dump_interval) > dumped:
+        if (reached := data.counts["done"] // every) > dumped:
             dumped = reached
-            write_network(net.export(), f"{args.model_out}_utt{reached * dump_interval}", args.binary)
+            write_network(net.export(), f"{args.model_out}_utt{reached * every}", args.binary)
 
-    dumps = watch if training and dump_interval > 0 and net.device.type == "cpu" else None
-    where = str(args.model_in)
-    result = epoch.run(net, data, how, options, where=where, report_frames=report_frames, watch=dumps)
+    watch = dump if training and every > 0 and net.device.type == "cpu" else None
+    more = {"where": str(args.model_in), "report_frames": args.loss_report_frames}
+    result = epoch.run(net, data, how, options, watch=watch, **more)
     if training:
         write_network(net.export(), args.model_out, args.binary)
     rate, modern = result.frames / max(result.seconds, 1e-9), net.network.generation == "modern"

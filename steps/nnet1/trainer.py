@@ -88,10 +88,7 @@ def initial_network(args: argparse.Namespace, prototype: Callable[[int, int], li
     transform = read_network(args.feature_transform)
     num_classes = len(tables.read_classes(args.data_tr / "genres.txt"))
     if args.nnet_init:
-        network = read_network(args.nnet_init)
-        if network.output_dim != num_classes:
-            raise UserError(f"{args.nnet_init}: has {network.output_dim} outputs for {num_classes} classes")
-        return network
+        return read_network(args.nnet_init)
     with atomic.replacing(args.exp_dir / "nnet.proto") as file:
         file.writelines(f"{line}\n" for line in prototype(transform.output_dim, num_classes))
     protos, _ = read_prototype(args.exp_dir / "nnet.proto")
@@ -142,10 +139,9 @@ class Trainer:
         if machines and here not in machines:
             text = f"begun on {machines[-1]}, goes on on {here}"
             cli.warn(f"{self.directory}: {text}: not to the bit what an uninterrupted training gives")
-        took_part = [*dict.fromkeys([*machines, here])]
-        files = [args.config] if args.config else []
         facts = {"key": args.key, "network": topology(self.network)}
-        self.record = provenance.training_record(files, args.seed, took_part, **facts)
+        facts["machines"] = [*dict.fromkeys([*machines, here])]
+        self.record = provenance.training_record([args.config] if args.config else [], args.seed, **facts)
         commits = {*record.get("commit", "").split(", "), self.record["commit"]} - {""}
         self.record["commit"] = ", ".join(sorted(commits))
         provenance.write_record(self.directory, self.record)
@@ -159,19 +155,15 @@ class Trainer:
         cpu = f"{self.args.num_threads} threads, {native.processor_name()}"
         return f"cpu, kernels {products.identity()}, {cpu}"
 
-    def _net(self, network: Network) -> Net:
-        return Net(network, self.device, num_stream=self.how.num_stream)
-
     def train(self, *, select: str = "last", targets_delay: int = 0) -> None:
         """Train by the schedule, each epoch from the last accepted network, and write ``final.nnet``.
 
-        That is the last accepted network, or with ``select="best-cv"`` the one with the lowest loss in
-        cross-validation. A training without an accepted epoch is a ``UserError``.
+        That is the last accepted network, or with ``select="best-cv"`` the best; without one, UserError.
         """
         rows, plan, nan = self.rows, self.plan, math.nan
         if not rows:
-            net, where = self._net(self.network), "the initial network"
-            result = one_pass.run(net, self.cv, self.how, None, where=where)
+            net = Net(self.network, self.device, num_stream=self.how.num_stream)
+            result = one_pass.run(net, self.cv, self.how, None, where="the initial network")
             self._add(Epoch(0, "0", nan, nan, *_measured(result), True, result.seconds, f"{plan.name}.init"))
         cli.log(f"CROSSVAL PRERUN AVG.LOSS {rows[0].cv_loss:.4f} (Xent),")
         for row in rows:
@@ -199,12 +191,13 @@ class Trainer:
     def epoch(self, network: Network, iteration: int, learn_rate: str) -> tuple[Network, Epoch]:
         """Train a network for one epoch and cross-validate it; the epoch has no name and verdict yet."""
         where = f"epoch {iteration}, learning rate {learn_rate}"
-        net, total, label = self._net(network), self.tr_frames, self.directory.name
+        net = Net(network, self.device, num_stream=self.how.num_stream)
         options = replace(TrainOptions.of(self.args), learn_rate=float(learn_rate))
-        stands = {"epoch": iteration, "epochs": self.args.max_iters, "held_out_loss": self.rows[-1].cv_loss}
+        stands: dict[str, Any] = {"label": self.directory.name, "held_out_loss": self.rows[-1].cv_loss}
+        stands |= {"epoch": iteration, "epochs": self.args.max_iters}
 
         def watch(frames: int, loss: float) -> None:
-            progress.report(frames, total, "frames", label=label, train_loss=loss, **stands)
+            progress.report(frames, self.tr_frames, "frames", train_loss=loss, **stands)
 
         trained = one_pass.run(net, self.tr, self.how, options, where=where, watch=watch)
         self.tr_frames = trained.frames
