@@ -5,8 +5,8 @@ Reads of each experiment <exp>_<model>[_seedN] scores and training.json, and whe
 post_test/post.scp, sweep_k.tsv and iters.tsv. Writes its results.txt: what produced it, then greppable lines
 such as '%Seg_acc 87.52 [ 638 / 729 ] Wilson95 [ 84.92 89.73 ] balanced 80.12' (of a further test set
 '%evaluation_Seg_acc …'), accuracy by class, confusion matrices, calibration. Of all of them <exp>_summary:
-tables.txt (Tables 2 and 4), results.txt (with Table 1, every accuracy, McNemar's tests), results.json,
-figures/; and <exp>_report/index.html, which needs no network to be read.
+tables.txt (Tables 2 and 4), results.txt (with Table 1, every accuracy, McNemar's tests) and figures/; and
+<exp>_report/index.html, which needs no network to be read.
 
 Usage: local/make_report.py [options] <data-dir> <exp> <model>...
 e.g.:  local/make_report.py data/synth exp/synth dnn1 lstm_512 sc

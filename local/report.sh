@@ -23,8 +23,7 @@ read_if_there=("$data"/{overlap.txt,tables.json})
 for x in train $test_sets; do
   read_if_there+=("$data/$x"/{scattering.conf,feats.scp,utt2genre,utt2spk,utt2dur,genre2name})
 done
-outputs=(--out "$summary/results.txt" --out "$summary/tables.txt" --out "$summary/results.json"
-  --out "${dir}_report/index.html")
+outputs=(--out "$summary/results.txt" --out "$summary/tables.txt" --out "${dir}_report/index.html")
 for model in "${models[@]}"; do
   for experiment in "${dir}_$model" $(seq -f "${dir}_${model}_seed%g" 2 "$num_seeds"); do
     [ -d "$experiment" ] || [ "$experiment" = "${dir}_$model" ] || continue # seeds only of what is random

@@ -123,7 +123,7 @@ def compare(
 ) -> list[dict[str, Any]]:
     """Test pairs of accuracies that were ``found``, of the same tracks, by McNemar's test; leave out others.
 
-    Returns of each pair what results.json has; ``p_holm`` is adjusted over all pairs by Holm's method.
+    A test's values are the cells of its row; ``p_holm`` is adjusted over all pairs by Holm's method.
     """
     tests: list[dict[str, Any]] = []
     for first, second in pairs:

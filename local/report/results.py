@@ -62,8 +62,7 @@ def provenance(exp_dir: Path, data_dir: Path) -> dict[str, Any]:
 def write(by_set: Mapping[str, Sequence[Run]], data_dir: Path, exp: Path) -> None:
     """Write what was loaded by test set: results.txt of each training, and ``<exp>_summary``.
 
-    Of all: tables.txt (Tables 2 and 4), results.txt (with Table 1, every accuracy, McNemar, artist overlap)
-    and results.json.
+    Of all: tables.txt (Tables 2 and 4), results.txt (with Table 1, every accuracy, McNemar, artist overlap).
     """
     first, runs = next(iter(by_set.items()))
     digest, tracks = summarise_data(data_dir, ["train"] * (data_dir / "train").is_dir() + [*by_set])
@@ -76,13 +75,10 @@ def write(by_set: Mapping[str, Sequence[Run]], data_dir: Path, exp: Path) -> Non
             known["labels"] = tables.class_labels(data_dir / first, found[first].classes)
             _write(path / "results.txt", found=found, made=provenance(path, data_dir), path=path, **known)
 
-    tests = {name: list(test_families(scored)) for name, scored in by_set.items()}
-    known |= {"data_dir": data_dir, "by_set": by_set, "runs": runs, "tests": tests}
+    known |= {"data_dir": data_dir, "by_set": by_set, "runs": runs}
     out = exp.with_name(f"{exp.name}_summary")
     known["shown"] = _write(out / "tables.txt", **known)
     _write(out / "results.txt", "summary.txt", **known)
-    rows = [row for name, scored in by_set.items() for row in tables.flat_rows(scored, name)]
-    atomic.write_json(out / "results.json", {"accuracies": rows, "mcnemar": tests})
 
 
 def write_page(by_set: Mapping[str, Sequence[Run]], data_dir: Path, figures: Path, out: Path) -> None:

@@ -1,4 +1,4 @@
-"""Tables, made once: text for results.txt, HTML in the page's template, rows for JSON."""
+"""Tables, made once: text for results.txt, HTML in the page's template."""
 
 import json
 from collections.abc import Sequence
@@ -219,17 +219,3 @@ def caveats(runs: Sequence[Run], corpus: str) -> list[str]:
             "Networks of other dimensions than the paper's stand in the row of the one they replace."
         )
     return lines + [f"{run.model}: {run.record['half_way']}." for run in runs if run.record.get("half_way")]
-
-
-def flat_rows(runs: Sequence[Run], test_set: str) -> list[dict[str, Any]]:
-    """Return every accuracy of every experiment for JSON; counts and interval are those of the first seed."""
-    return [
-        {
-            **{"set": test_set, "model": run.label, "experiment": run.path.name, "measure": name},
-            **{"correct": first.correct, "total": first.total, "wilson95": first.wilson},
-            **{"percent": first.percent, "balanced": first.balanced},
-            "percent_by_seed": [item.percent for item in run.repeated(name)],
-        }
-        for run in runs
-        for name, first in run.scores.measures.items()
-    ]

@@ -61,8 +61,8 @@ def test_seeds_are_averaged_and_counted(tmp_path):
     seeds = tuple(_scores({"Seg_acc": found}) for found in ([[2, 0], [0, 2]], [[1, 1], [1, 1]]))
     run = Run("lstm_512", tmp_path, {"network": {"kind": "LSTM", "dims": [525, 512, 6]}}, seeds)
     assert run.cell("Seg_acc") == "75.00 ± 35.36" and run.cell("LSeg_acc") == "-"
-    (row,) = tables.flat_rows([run], "test")
-    assert (row["percent_by_seed"], row["correct"], row["total"]) == ([100.0, 50.0], 4, 4)
+    (row,) = tables.all_accuracies([run], "test").rows
+    assert row[2:4] == ["100.00", "[ 4 / 4 ]"] and row[-2] == "75.00 ± 35.36"
     assert "2 seeds" in tables.table2([run]).title
     assert _run(tmp_path, "a", {"Seg_acc": SEG}).cell("Seg_acc") == "75.00 [30.1 95.4]"
 
