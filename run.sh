@@ -79,7 +79,6 @@ if stage 1 "22 050 Hz, 16 bit, one channel: what the features are defined on"; t
   for x in train $test_sets; do
     steps/convert_audio.sh --nj "$nj" --cmd "$feat_cmd" "$data/$x" "$data/$x/log" "$data/wav"
   done
-  local/report_overlap.sh --cmd "$score_cmd" "$data" "$test_sets"
 fi
 
 if stage 2 "scattering frames: 525 coefficients over 370 ms, every 186 ms"; then

@@ -11,7 +11,7 @@ Usage: local/make_folds.py [options] <data-dir>... <prefix>
 e.g.:  local/make_folds.py --folds 5 data/ismir04/train data/ismir04/evaluation data/ismir04_fold
 """
 
-from local.corpus import overlap, splits
+from local.corpus import splits
 from utils import cli, tables
 from utils.data_dir import read_data_dirs, write_subset
 
@@ -31,7 +31,6 @@ def main(argv: list[str] | None = None) -> int:
         target = prefix.with_name(f"{prefix.name}{fold}")
         write_subset(data, [utt for utt in data.utts if folds[utt] != fold], target / "train")
         write_subset(data, [utt for utt in data.utts if folds[utt] == fold], target / "test")
-        overlap.report(target, ["test"])
     write_subset(data, data.utts, prefix.with_name(f"{prefix.name}s") / "test")
     tables.write_table(prefix.with_name(f"{prefix.name}.utt2fold"), folds)
     return 0

@@ -6,8 +6,6 @@ Writes <out-dir>/{train,test}/<genre>/<artist>/<track>.{wav,flac,ogg,mp3}; job 1
 
 Usage: local/make_synth_corpus.py [options] <out-dir>
 e.g.:  local/make_synth_corpus.py --config conf/synth_corpus.conf corpora/synth
-       utils/run.py JOB=1:2 log/make_corpus.JOB.log \
-         local/make_synth_corpus.py --job JOB --num-jobs 2 corpora/synth
 """
 
 import csv

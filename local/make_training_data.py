@@ -6,9 +6,8 @@ stays in tr, and if none can, cv gets single tracks; both with a warning. tr and
 every frame the class of its track, the line in genres.txt - 1, as Kaldi posteriors.
 
 <dir>/feature_transform.nnet, of the frames of tr, is what all networks see of frames: cmvn gives every column
-mean 0 and variance 1, as Kaldi's recipes do, and leaves cmvn.stats beside it; whiten gives the covariance
-within the classes, shrunk towards its diagonal, the inverse as well: losses fall faster.
-Kaldi counterparts: subset_data_dir_tr_cv.sh, ali-to-post, compute-cmvn-stats, cmvn-to-nnet.
+mean 0 and variance 1, as Kaldi's recipes do; whiten gives the covariance within the classes, shrunk towards
+its diagonal, the inverse as well. Kaldi counterparts: subset_data_dir_tr_cv.sh, ali-to-post, cmvn-to-nnet.
 
 Usage: local/make_training_data.py [options] <data-dir> <tr-dir> <cv-dir> <dir>
 e.g.:  local/make_training_data.py --config conf/transform.conf data/x/train{,_tr,_cv} data/x/cmvn

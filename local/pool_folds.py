@@ -2,8 +2,7 @@
 """Pool the results of a cross-validation: every track was tested once, by the models of its fold.
 
 Reads <exp>_fold<k>_<model>[_seedN], and utt2spk of <data>_fold<k>. Writes <exp>_folds_<model>[_seedN], each
-an experiment like any other, whose counts are sums, and <data>_folds/tables.json: the division into folds,
-and accuracies fold by fold.
+an experiment like any other, whose counts are sums, and <data>_folds/tables.json: the division into folds.
 
 Usage: local/pool_folds.py [options] <data> <exp> <model>...
 e.g.:  local/pool_folds.py --folds 5 --fold-by spk data/ismir04 exp/ismir04 dnn1 lstm_512 sc
@@ -12,12 +11,11 @@ e.g.:  local/pool_folds.py --folds 5 --fold-by spk data/ismir04 exp/ismir04 dnn1
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
 
-from local.corpus.overlap import shared_artists
+from local.corpus.overlap import describe_artists
 from local.report.experiments import load_scores, seed_paths
 from local.report.tables import EXTRA_TABLES
 from steps.scoring.scores import Measure, Predictions, Scores, write_scores
@@ -77,36 +75,6 @@ def pool_records(folds: Sequence[Path]) -> dict[str, Any]:
     return {**facts[0], "commit": ", ".join(sorted(commits)), "machines": sorted(machines)}
 
 
-def fold_table(scores: dict[str, Scores], text: str) -> dict[str, Any]:
-    """Return accuracies fold by fold with their mean and standard deviation, for ``tables.json``."""
-    rows = []
-    for name, system in scores.items():
-        for measure in system.measures.values():
-            values = measure.extra["folds"]
-            spread = f"{fmean(values):.2f} ± {stdev(values):.2f}"
-            rows.append([name, measure.name, *(f"{x:.2f}" for x in values), spread, f"{measure.percent:.2f}"])
-    count = len(rows[0]) - 4
-    return {
-        "title": f"Accuracy by fold (%, mean and standard deviation over {count} folds)",
-        "text": text,
-        "columns": ["model", "measure", *(f"fold {k + 1}" for k in range(count)), "mean ± sd", "pooled"],
-        "rows": rows,
-    }
-
-
-def describe_folds(data_dirs: Sequence[Path], division: str) -> str:
-    """Say how the folds divide the corpus, and how many test tracks share artists with their train."""
-    found = [shared_artists(path, "test") for path in data_dirs]
-    shared, total = sum(item.tracks for item in found), sum(item.total for item in found)
-    overlap = f"{shared} of {total} test tracks are by an artist who is also in their fold's train"
-    if all(item.unknown for item in found):
-        overlap = f"unknown: {found[0].unknown}"
-    return (
-        f"{len(data_dirs)}-fold cross-validation, {division}. Each track was tested once; counts and "
-        f"intervals are those of all folds. Artist overlap within the folds: {overlap}"
-    )
-
-
 def main(argv: list[str] | None = None) -> int:
     """Pool the folds."""
     parser = cli.KaldiParser.of(__doc__, model=str)
@@ -116,7 +84,6 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     ends = ["folds", *(f"fold{number}" for number in range(1, args.folds + 1))]
     exps, data = ([x.with_name(f"{x.name}_{end}") for end in ends] for x in (args.exp, args.data))
-    shown = {}
     for model in args.models:
         trainings = zip(*(seed_paths(exp, model, args.num_seeds) for exp in exps), strict=True)
         for number, (target, *parts) in enumerate(trainings):
@@ -126,9 +93,13 @@ def main(argv: list[str] | None = None) -> int:
             write_scores(target / "score_test", list(pooled.measures.values()))
             if record := pool_records(parts):
                 write_record(target, record)
-            shown[target.name.removeprefix(f"{exps[0].name}_")] = pooled
-    text = describe_folds(data[1:], UNITS[args.fold_by])
-    atomic.write_json(data[0] / EXTRA_TABLES, [fold_table(shown, text)])
+    table = {
+        "title": f"{args.folds}-fold cross-validation, {UNITS[args.fold_by]}",
+        "text": "Each track was tested once; counts and intervals are those of all folds.",
+        "columns": ["fold", "what its test shares with its train"],
+        "rows": [[path.name, describe_artists(path, "test")] for path in data[1:]],
+    }
+    atomic.write_json(data[0] / EXTRA_TABLES, [table])
     return 0
 
 

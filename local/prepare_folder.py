@@ -54,7 +54,7 @@ def scan(root: Path) -> dict[str, str]:
     """Return for every recording, by its path relative to the root, the folder of its class.
 
     Hidden files and folders are passed over. A class may be a symbolic link; links to folders below it are
-    not followed. UserError if there are fewer than two class folders with audio.
+    not followed.
     """
     found, passed = dict[str, str](), list[Path]()
     for path in sorted(path for path in root.iterdir() if not path.name.startswith(".")):
@@ -71,9 +71,8 @@ def scan(root: Path) -> dict[str, str]:
             cli.warn(f"{path}: no folder with audio; passed over")
     if passed:
         cli.log(f"{root}: passed over {len(passed)} links and files that are not audio, e.g. {passed[0]}")
-    if (number := len(set(found.values()))) < 2:
-        expected = f"expected at least 2: one a class, e.g. {root}/jazz/a.mp3"
-        raise UserError(f"{root}: audio in {number} sub-folders, {expected}")
+    if len({*found.values()}) < 2:
+        raise UserError(f"{root}: expected audio in at least 2 sub-folders, one a class, as jazz/a.mp3")
     return found
 
 
@@ -109,9 +108,7 @@ def read_csv(path: str, places: Collection[str]) -> dict[str, dict[str, str]]:
             raise UserError(f"{path}:{line}: path '{place}' {wrong}")
         table[place] = columns
     if rest := sorted(set(places) - table.keys()):
-        cli.warn(
-            f"{path}: {len(rest)} of {len(places)} recordings are not listed, e.g. '{rest[0]}': left out"
-        )
+        cli.warn(f"{path}: {len(rest)} of {len(places)} recordings are not listed, e.g. '{rest[0]}'")
     return table
 
 
@@ -122,8 +119,8 @@ def find_tracks(args: Namespace, root: Path) -> list[Track]:
     divided = any(row.get("split") for row in table.values())
     tracks = []
     for place, row in table.items():
-        artist, match = row.get("artist", ""), args.artist_pattern and args.artist_pattern.search(place)
-        artist = artist or (match["artist"] if match else "") or ""
+        match = args.artist_pattern and args.artist_pattern.search(place)
+        artist = row.get("artist") or (match and match["artist"]) or ""
         if not artist and args.artist_tags:
             artist = tags.artist(root / place)
         below = PurePosixPath(place).with_suffix("").parts[1:]
@@ -154,7 +151,7 @@ def main(argv: list[str] | None = None) -> int:
     unknown = ""
     if nameless := sum(not track.artist for track in tracks):
         unknown = f"{nameless} of {len(tracks)} tracks have no artist"
-        cli.warn(f"{unknown} and count as their own; see --artist-pattern, --csv and --artist-tags")
+        cli.warn(f"{unknown}; see --artist-pattern, --csv and --artist-tags")
     names = class_names(track.genre for track in tracks)
     for track in tracks:
         track.genre = names[track.genre]

@@ -24,7 +24,7 @@ GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "
 #: Unreadable in the widespread WAV release of the corpus; the original .au decodes.
 CORRUPT = "jazz.00054.wav"
 
-#: The numbers of exact replicas (50 excerpts too many, with the one of ACROSS) and, behind the bar, of
+#: The numbers of exact replicas (50 excerpts too many, with one across classes) and, behind the bar, of
 #: different excerpts of one recording; what overlaps is one group.
 REPEATED = {
     "classical": "| 42 53, 51 80",
@@ -38,13 +38,10 @@ REPEATED = {
     "reggae": "3 54, 5 56, 8 57, 10 60, 13 58, 41 69, 73 74, 75 91 92, 80 81 82 | 7 59, 33 44",
 }
 
-#: The one replica that is in two classes.
-ACROSS = {"metal.00058", "rock.00016"}
-
 
 def repetition_groups() -> dict[str, str]:
     """Return for every excerpt that is repeated the first excerpt of its group."""
-    groups = [ACROSS]
+    groups = [{"metal.00058", "rock.00016"}]  # the one replica that is in two classes
     for genre, lists in REPEATED.items():
         for numbers in filter(str.strip, lists.replace("|", ",").split(",")):
             names = {f"{genre}.{int(number):05d}" for number in numbers.split()}

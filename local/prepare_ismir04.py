@@ -2,8 +2,7 @@
 """Prepare the ISMIR2004 Genre corpus as the archive unpacks.
 
 Writes <data-dir>/{train,test,evaluation}: wav.scp utt2genre utt2spk spk2utt genres.txt. train is the
-archive's training, test its development, as in the paper; evaluation is a second test set. What train shares
-with the other sets is in <data-dir>/overlap.txt.
+archive's training, test its development, as in the paper; evaluation is a second test set.
 
 Magnatune's music, CC BY-NC-SA 1.0, Zenodo record 1302992. The label is the first column of tracklist.csv:
 folders bear the eight original genres and are not classes. The artist is the second: the one in the path

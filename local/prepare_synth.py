@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Prepare the embedded corpus: its tracks.csv (local/make_synth_corpus.py) becomes Kaldi data directories.
 
-Writes <data-dir>/{train,test}/ with wav.scp, utt2genre, utt2spk, spk2utt and genres.txt. An utterance is
-<artist>-<genre>-<number> and the speaker is the artist.
+An utterance is <artist>-<genre>-<number> and the speaker is the artist.
 
 Usage: local/prepare_synth.py [options] <corpus-dir> <data-dir>
 e.g.:  local/prepare_synth.py corpora/synth data/synth

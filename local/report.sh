@@ -19,9 +19,9 @@ dir=$2
 read -ra models <<<"$3"
 summary=${dir}_summary
 
-read_if_there=("$data"/{overlap.txt,tables.json})
+read_if_there=("$data/tables.json")
 for x in train $test_sets; do
-  read_if_there+=("$data/$x"/{scattering.conf,feats.scp,utt2genre,utt2spk,utt2dur,genre2name})
+  read_if_there+=("$data/$x"/{scattering.conf,feats.scp,utt2genre,utt2spk,utt2dur,utt2hash,genre2name,artists_unknown})
 done
 outputs=(--out "$summary/results.txt" --out "$summary/tables.txt" --out "${dir}_report/index.html")
 for model in "${models[@]}"; do

@@ -30,8 +30,6 @@ TEXT = (
     "it but gets the frames in a random order."
 )
 PAIRED = sum(synth.PAIRS, ())
-Claim = tuple[str, str, str, bool]
-"""Something that must hold: a sentence, a system, the accuracies (%) that decide it, and whether it does."""
 
 
 @cache
@@ -54,8 +52,10 @@ def shuffled_accuracy(network: str, data: Path, seed: int) -> float:
     return float(100 * np.concatenate(right).mean())
 
 
-def find_claims(data: Path, prefix: str, dnns: list[str], lstms: list[str], seed: int) -> Iterator[Claim]:
-    """Yield every claim about these models."""
+def find_claims(
+    data: Path, prefix: str, dnns: list[str], lstms: list[str], seed: int
+) -> Iterator[tuple[str, str, str, bool]]:
+    """Yield what must hold, of which system, the accuracies (%) that decide it, and whether it holds."""
     mean_frame = f"{prefix}_sc/svm_sc/score_test"
     votes = {name: f"{prefix}_{name}/score_test" for name in (*dnns, *lstms)}
     on_pairs = {"SVM on f_sc": accuracy(mean_frame, of_pairs=True)}

@@ -131,7 +131,7 @@ def make_plan(
 def _artist_names(seed: int) -> list[str]:
     """Invent a thousand different names of seven letters."""
     rng = generator(seed, "names")
-    letters = ("bdfgklmnprstvz", "aeiou", "bdfgklmnprstvz", "aeiou", "bdfgklmnprstvz", "aeiou", "nlrsmk")
+    letters = (*["bdfgklmnprstvz", "aeiou"] * 3, "nlrsmk")
     names = dict.fromkeys("".join(rng.choice(list(options)) for options in letters) for _ in range(1100))
     return list(names)[:1000]
 
@@ -152,8 +152,7 @@ def compose(seed: int, track: Track) -> list[Note]:
     genre = next((a for a, b in PAIRS if track.genre == b), track.genre)
     _tuning, tempo, _level, _noise = make_artist(seed, track.artist)
     rng = generator(seed, "piece", track.piece)
-    notes: list[Note] = []
-    start, chord = 0.0, int(rng.integers(4))
+    notes, start, chord = list[Note](), 0.0, int(rng.integers(4))
     stretches = _stretches(rng, genre, track.seconds)
     while start < track.seconds - 0.05:
         own = not any(begin <= start < end for begin, end in stretches)
@@ -215,6 +214,7 @@ def _play(rng: np.random.Generator, note: Note, tuning: float, num_samples: int)
     """Return a steady sound of power 1: a chord of sawtooth-like voices, or a class's own sound."""
     time, sound = np.arange(num_samples) / RATE, np.zeros(num_samples)
     pitches: tuple[float, ...]
+    partials: tuple[int, ...]
     if isinstance(note.kind, int):
         pitches, partials = CHORDS[note.kind], (1, 2, 3)
     elif note.kind == "classical":  # a clarinet's odd partials

@@ -2,8 +2,7 @@
 """Train a DNN on single frames with Karel's scheduler, all epochs in one process (steps/nnet/train.sh).
 
 Usage: local/train_dnn.py [options] <data-tr> <data-cv> <feature-transform> <exp-dir>
-
-e.g. local/train_dnn.py --config conf/paper/dnn1.conf data/synth/train_tr data/synth/train_cv \
+e.g.:  local/train_dnn.py --config conf/paper/dnn1.conf data/synth/train_tr data/synth/train_cv \
        data/synth/cmvn/feature_transform.nnet exp/synth_dnn1
 
 Reads feats.scp, labels.scp and genres.txt; writes nnet/ (the last and the best network), final.nnet (the best

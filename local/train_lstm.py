@@ -2,8 +2,7 @@
 """Train a projected LSTM with kaldi-lstm's loop, all epochs in one process (google/train_lstm_streams.sh).
 
 Usage: local/train_lstm.py [options] <data-tr> <data-cv> <feature-transform> <exp-dir>
-
-e.g. local/train_lstm.py --config conf/paper/lstm_512.conf data/synth/train_tr data/synth/train_cv \
+e.g.:  local/train_lstm.py --config conf/paper/lstm_512.conf data/synth/train_tr data/synth/train_cv \
        data/synth/cmvn/feature_transform.nnet exp/synth_lstm_512
 
 Reads feats.scp, labels.scp and genres.txt; writes nnet/ (the last and the best network), final.nnet,

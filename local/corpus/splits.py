@@ -36,10 +36,7 @@ def group_counts(utt2group: Mapping[str, str], utt2genre: Mapping[str, str]) -> 
 
 def class_totals(groups: Groups) -> dict[str, int]:
     """Return the number of tracks of each class, in C order."""
-    totals: Counter[str] = Counter()
-    for counts in groups.values():
-        totals.update(counts)
-    return dict(sorted(totals.items()))
+    return dict(sorted(sum(map(Counter, groups.values()), Counter[str]()).items()))
 
 
 def choose_held_out(groups: Groups, share: float, seed: int, *, floor_share: float = 0.34) -> set[str]:

@@ -57,22 +57,19 @@ def _leave_out(tracks: list[Track], path: str | None) -> list[Track]:
     if not path:
         return tracks
     lines = tables.read_text(path, "the list of --exclude").split("\n")
-    listed = {line.split()[0]: number for number, line in enumerate(lines, start=1) if line.strip()}
-    if absent := sorted(listed.keys() - {track.utt for track in tracks}):
-        raise cli.UserError(f"{path}:{listed[absent[0]]}: utterance '{absent[0]}' is not in the corpus")
+    listed = {line.split()[0] for line in lines if line.strip()}
+    if absent := sorted(listed - {track.utt for track in tracks}):
+        raise cli.UserError(f"{path}: utterance '{absent[0]}' is not in the corpus")
     cli.log(f"{path}: {len(listed)} tracks left out")
     return [track for track in tracks if track.utt not in listed]
 
 
 def check_missing(missing: Sequence[object], total: int, allowed: int) -> None:
     """Name the files that a corpus lacks; UserError if they are more than ``allowed`` (--allow-missing)."""
+    text = f"{len(missing)} of {total} files are missing, e.g. {' '.join(map(str, missing[:20]))}"
+    if len(missing) > allowed:
+        raise cli.UserError(f"{text}; restore them, or see --allow-missing in conf/prepare_*.conf")
     if missing:
-        shown = "\n  ".join(map(str, missing[:20]))
-        text = f"{len(missing)} of {total} files are missing, e.g.\n  {shown}"
-        if len(missing) > allowed:
-            raise cli.UserError(
-                f"{text}\nrestore them, or allow so many: --allow-missing in conf/prepare_*.conf"
-            )
         cli.warn(text)
 
 
@@ -80,11 +77,10 @@ def _split_by_seed(tracks: Sequence[Track], share: float, seed: int) -> None:
     """Divide the tracks, stratified, no artist on both sides."""
     groups = splits.group_counts({t.utt: t.spk for t in tracks}, {t.utt: t.genre for t in tracks})
     held = splits.choose_held_out(groups, share, seed, floor_share=1.0)
-    totals = splits.class_totals(groups)
-    if lacking := totals.keys() - splits.class_totals({spk: groups[spk] for spk in held}):
+    if lacking := {t.genre for t in tracks} - {t.genre for t in tracks if t.spk in held}:
         raise cli.UserError(
-            f"class {min(lacking)}: its {totals[min(lacking)]} tracks are by too few artists for a split "
-            "with nobody on both sides; add artists, or give a table with the column split"
+            f"class {min(lacking)}: its tracks are by too few artists for a split with nobody on both sides; "
+            "add artists, or give a table with the column split"
         )
     for track in tracks:
         track.subset = "test" if track.spk in held else "train"
@@ -97,13 +93,12 @@ def write_corpus(
     unknown: Mapping[str, str] | None = None,
     names: Mapping[str, str] | None = None,
 ) -> None:
-    """Write ``<data-dir>/<subset>``: wav.scp utt2genre utt2spk spk2utt genres.txt, and report the overlap.
+    """Write ``<data-dir>/<subset>``: wav.scp utt2genre utt2spk spk2utt genres.txt.
 
     Tracks are named, left out and divided as far as they are not. ``args`` are those of
     :func:`prepare_parser`; ``unknown`` says of which sets artists are not known, and why (artists_unknown);
-    ``names`` what people call a class where that is not its name here (genre2name). UserError, before
-    anything is written, if no split is possible, there is no track in test, a class has none in train, or a
-    path cannot stand in wav.scp.
+    ``names`` what people call a class where that is not its name here (genre2name). A UserError comes before
+    anything is written.
     """
     root = args.data_dir
     if not any(track.utt for track in tracks):
@@ -140,4 +135,5 @@ def write_corpus(
         write_subset(data, artists, root / subset)
         per_class = " ".join(f"{genre} {count[genre]}" for genre in genres)
         cli.log(f"{root / subset}: {len(artists)} tracks by {len({*artists.values()})} artists: {per_class}")
-    overlap.report(root, [name for name in counts if name != "train"])
+    for text in (overlap.describe_artists(root, name) for name in counts if name != "train"):
+        (cli.log if "overlap: 0 of" in text else cli.warn)(text)

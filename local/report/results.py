@@ -11,7 +11,7 @@ from typing import Any
 
 import jinja2
 
-from local.corpus.overlap import shared_artists
+from local.corpus.overlap import describe_overlap
 from local.report import paper, tables
 from local.report.experiments import Run, load_scores, seed_paths, test_families
 from steps import archive
@@ -33,17 +33,6 @@ def summarise_data(data_dir: Path, sets: Sequence[str]) -> tuple[str, dict[str, 
             digest.update(feats.tobytes())
         tracks[part] = len(reference.genre)
     return digest.hexdigest(), tracks
-
-
-def overlap_line(data_dir: Path, test_set: str = "test") -> str:
-    """Say how many tracks of a test set are by an artist of the training set."""
-    found = shared_artists(data_dir, test_set)
-    if found.unknown:
-        return f"Artist overlap: unknown: {found.unknown}"
-    return (
-        f"Artist overlap: {found.both} of the {found.other} artists of {test_set} are also among the "
-        f"{found.train} of train; {found.tracks} of {found.total} {test_set} tracks are by them"
-    )
 
 
 def provenance(exp_dir: Path, data_dir: Path) -> dict[str, Any]:
@@ -96,7 +85,7 @@ def _write(path: Path, template: str = "", /, **content: Any) -> str:
     """Write what a template of this folder makes of ``content``, which it escapes if it is HTML."""
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=jinja2.select_autoescape(("html.j2",)))
-    for function in (test_families, overlap_line, provenance, git_commit):
+    for function in (test_families, describe_overlap, provenance, git_commit):
         environment.globals[function.__name__] = function
     environment.globals |= {"tables": tables, "slip": paper.SLIP}
     text = environment.get_template(f"{template or path.name}.j2").render(content)

@@ -93,7 +93,7 @@ class TestFolds:
         folder, done = finished
         shown = (folder / "exp/gtzan_folds_summary/tables.txt").read_text()
         assert done.stdout.endswith(shown) and "Traceback" not in done.stderr
-        for text in ("2-fold cross-validation", "mean ± sd", "not of a cross-validation", "than gtzan (40)"):
+        for text in ("not of a cross-validation", "than gtzan (40)"):
             assert text in shown
         text = (folder / "exp/gtzan_folds_summary/results.txt").read_text()
         assert set(re.findall(r"^# (\w+): seed", text, re.MULTILINE)) == {
@@ -101,7 +101,7 @@ class TestFolds:
             "gtzan_folds_sc",
         }
         table = json.loads((folder / "data/gtzan_folds/tables.json").read_text())[0]
-        assert table["columns"][2:4] == ["fold 1", "fold 2"]
+        assert [row[0] for row in table["rows"]] == ["gtzan_fold1", "gtzan_fold2"]
         page = (folder / "exp/gtzan_folds_report/index.html").read_text()
         assert "2-fold cross-validation" in page and "Confusion matrices" in page
 
@@ -156,7 +156,7 @@ class TestSecondTestSet:
         assert done.stdout.index("Table 4.") < done.stdout.index(title)
         assert "The paper tests on 729 tracks, this is on 6." in done.stdout
         assert "Artist overlap: unknown: the archive replaced the artists of development" in done.stdout
-        assert "12 of 12 evaluation tracks are by them" in done.stdout
+        assert "12 of 12 tracks of evaluation (100.0 %) are by artists of train" in done.stdout
         right, total = accuracies(folder / "exp/ismir04_dnn1/results.txt")["evaluation_Seg_acc"]
         row = rf"^ismir04_dnn1 +Seg_acc +[0-9.]+ +\[ {right} / {total} \]"
         shown = (folder / "exp/ismir04_summary/results.txt").read_text()
@@ -166,10 +166,9 @@ class TestSecondTestSet:
         assert 'href="#set-evaluation"' in page
 
     def test_the_same_recording_under_another_name_is_reported(self, finished):
-        text = (finished[0] / "data/ismir04/overlap.txt").read_text()
-        assert "test: artists shared with train: unknown" in text
-        assert "evaluation: recordings with the content of one in train: 1 of 12" in text
-        assert "_evaluation_0 has the content of classical_0-classical_0_training_0 in train" in text
+        text = (finished[0] / "exp/ismir04_summary/tables.txt").read_text()
+        assert "1 of 12 recordings have the content of one in train" in text
+        assert "_evaluation_0 that of classical_0-classical_0_training_0." in text
 
     def test_without_the_second_set_nothing_of_the_first_changes(self, finished):
         exp = finished[0] / "exp/ismir04_dnn1"

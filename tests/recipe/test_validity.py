@@ -84,7 +84,7 @@ def test_a_dry_run_tells_what_and_why_and_how_long_and_writes_nothing(finished, 
 @pytest.mark.parametrize(
     "name",
     [
-        "data/synth/overlap.txt",
+        "data/synth/test/utt2hash",
         "exp/synth_lstm_512/training.json",
         "data/synth/train/utt2dur",
         "exp/synth_lstm_512/iters.tsv",

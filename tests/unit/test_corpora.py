@@ -69,21 +69,14 @@ def write(tmp_path, rows):
 ROWS = [row.split() for row in ("a1 x A train", "b1 y B train", "a2 x A test", "c1 y C test")]
 
 
-class TestOverlap:
-    def test_is_reported(self, tmp_path, capsys):
-        write(tmp_path, ROWS)
-        assert "content" not in (tmp_path / "data" / "overlap.txt").read_text()
-        tables.write_table(tmp_path / "data" / "train" / "utt2hash", {"a-a1": "1", "b-b1": "2"})
-        tables.write_table(tmp_path / "data" / "test" / "utt2hash", {"a-a2": "3", "c-c1": "1"})
-        capsys.readouterr()
-        overlap.report(tmp_path / "data", ["test"])
-        text = (tmp_path / "data" / "overlap.txt").read_text()
-        assert text == (
-            "test: tracks by artists of train: 1 of 2 (50.0 %), by 1 of 2 artists\n"
-            "test: recordings with the content of one in train: 1 of 2\n"
-            "test: c-c1 has the content of a-a1 in train\n"
-        )
-        assert capsys.readouterr().err.count("WARNING") == 2
+def test_overlap_of_artists_and_content(tmp_path):
+    write(tmp_path, ROWS)
+    artists = "Artist overlap: 1 of 2 tracks of test (50.0 %) are by artists of train, 1 of 2 artists."
+    assert overlap.describe_overlap(tmp_path / "data", "test") == artists
+    tables.write_table(tmp_path / "data" / "train" / "utt2hash", {"a-a1": "1", "b-b1": "2"})
+    tables.write_table(tmp_path / "data" / "test" / "utt2hash", {"a-a2": "3", "c-c1": "1"})
+    content = "1 of 2 recordings have the content of one in train: c-c1 that of a-a1."
+    assert overlap.describe_overlap(tmp_path / "data", "test") == f"{artists} {content}"
 
 
 def test_class_without_training_tracks_is_an_error(tmp_path):
