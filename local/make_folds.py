@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """Deal the tracks of one or several data directories into K folds, and write each fold's train and test.
 
-Folds are stratified by class. With --fold-by spk an artist lies in one fold only, so that every fold's
-test artists are unheard in its training. Several directories are pooled: for ISMIR2004 the artist-filtered
-protocol is 5 folds over training and evaluation, whose artists are the same 128. Writes
-<prefix><k>/{train,test} for k = 1 ... K, <prefix>s/test with all tracks, of which each is tested once, and
-<prefix>.utt2fold.
+Folds are stratified by class. With --fold-by spk an artist lies in one fold only. Several directories are
+pooled: for ISMIR2004 the artist-filtered protocol is 5 folds over training and evaluation, of the same 128
+artists. Writes <prefix><k>/{train,test} for k = 1 ... K, <prefix>s/test with all tracks, of which each is
+tested once, and <prefix>.utt2fold.
 
 Usage: local/make_folds.py [options] <data-dir>... <prefix>
 e.g.:  local/make_folds.py --folds 5 data/ismir04/train data/ismir04/evaluation data/ismir04_fold

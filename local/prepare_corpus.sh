@@ -2,7 +2,6 @@
 # Which tracks there are, of which genre and artist, in train and in test; of synth, also the music itself.
 # Reads  <corpus-root>, conf/prepare_<corpus>.conf and the tables that this names;
 # writes <data>/{train,test}: wav.scp utt2genre utt2spk spk2utt genres.txt.
-# Kaldi counterpart: local/prepare_data.sh.
 set -euo pipefail
 
 nj=2                  # jobs that compose the music of synth

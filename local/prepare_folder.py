@@ -58,7 +58,6 @@ def scan(root: Path) -> dict[str, str]:
     """
     found, passed = dict[str, str](), list[Path]()
     for path in sorted(path for path in root.iterdir() if not path.name.startswith(".")):
-        before = len(found)
         for parent, folders, names in os.walk(path, onerror=_refuse) if path.is_dir() else ():
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             passed += [Path(parent) / name for name in folders if (Path(parent) / name).is_symlink()]
@@ -67,7 +66,7 @@ def scan(root: Path) -> dict[str, str]:
                     found[str((Path(parent) / name).relative_to(root))] = path.name
                 else:
                     passed.append(Path(parent) / name)
-        if len(found) == before:
+        if path.name not in found.values():
             cli.warn(f"{path}: no folder with audio; passed over")
     if passed:
         cli.log(f"{root}: passed over {len(passed)} links and files that are not audio, e.g. {passed[0]}")
@@ -134,7 +133,7 @@ def find_tracks(args: Namespace, root: Path) -> list[Track]:
 
 def class_names(folders: Iterable[str]) -> dict[str, str]:
     """Return the ASCII name of each class, without blanks and its own."""
-    slugs = {folder: ids.slug(folder, unique=False) for folder in sorted({*folders})}
+    slugs = {folder: ids.slug(folder) for folder in sorted({*folders})}
     times = Counter(slugs.values())
     return {x: slug if times[slug] == 1 else f"{slug}_{ids.digest(x)}" for x, slug in slugs.items()}
 

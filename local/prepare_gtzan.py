@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prepare GTZAN: genres/<genre>/<genre>.NNNNN.{au,wav}, ten classes of 100.
+"""Prepare GTZAN: <genre>.NNNNN.{au,wav}, ten classes of 100.
 
 Writes <data-dir>/{train,test}: a stratified share of the excerpts is tested, with exact replicas and excerpts
 of one recording on one side. GTZAN does not name its artists: the speaker of an excerpt is its group of
@@ -13,8 +13,6 @@ Usage: local/prepare_gtzan.py [options] <corpus-root> <data-dir>
 e.g.:  local/prepare_gtzan.py --test-percent 10 /corpora/gtzan data/gtzan
 """
 
-from pathlib import Path
-
 from local.corpus import ids
 from local.corpus.tracks import Track, check_missing, prepare_parser, write_corpus
 from utils import cli
@@ -22,7 +20,7 @@ from utils import cli
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
 
 #: Unreadable in the widespread WAV release of the corpus; the original .au decodes.
-CORRUPT = "jazz.00054.wav"
+CORRUPT = "jazz.00054"
 
 #: The numbers of exact replicas (50 excerpts too many, with one across classes) and, behind the bar, of
 #: different excerpts of one recording; what overlaps is one group.
@@ -50,34 +48,23 @@ def repetition_groups() -> dict[str, str]:
     return {name: min(group) for group in groups for name in group}
 
 
-def find_excerpts(root: Path) -> dict[str, Path]:
-    """Return where the 1000 excerpts ``<genre>.NNNNN`` lie, or should lie."""
-    folders = [root / "genres", root / "genres_original", root]
-    folder = next((path for path in folders if (path / GENRES[0]).is_dir()), None)
-    if folder is None:
-        need = "--corpus-root must hold genres/<genre>/<genre>.NNNNN.au"
-        raise cli.UserError(f"{root}: no folder genres/{GENRES[0]}; {need}")
-    names = [f"{genre}.{number:05d}" for genre in GENRES for number in range(100)]
-    places = {name: folder / name.partition(".")[0] / f"{name}.au" for name in names}
-    return {name: path if path.is_file() else path.with_suffix(".wav") for name, path in places.items()}
-
-
 def main(argv: list[str] | None = None) -> int:
     """Prepare the corpus."""
     parser = prepare_parser(__doc__, splits_by_seed=True)
     parser.add_argument("--allow-missing", type=int, default=0, help="excerpts that may be missing")
     args = parser.parse_args(argv)
-    found = find_excerpts(args.corpus_root.resolve())
-    places = {name: path for name, path in found.items() if path.name != CORRUPT}
-    missing = [path for path in places.values() if not path.is_file()]
-    check_missing(missing, len(places), args.allow_missing)
-    if len(places) < len(found):
-        cli.log(f"{CORRUPT}: known to be corrupt, left out")
+    names = [f"{genre}.{number:05d}" for genre in GENRES for number in range(100)]
+    root, depths = args.corpus_root.resolve(), ("*/*.wav", "*/*/*.wav", "*/*.au", "*/*/*.au")
+    found = {path.stem: path for depth in depths for path in root.glob(depth)}
+    if CORRUPT in found and found[CORRUPT].suffix == ".wav":
+        cli.log(f"{found.pop(CORRUPT)}: known to be corrupt, left out")
+    missing = [name for name in names if name not in found and name != CORRUPT]
+    check_missing(missing, len(names), args.allow_missing)
     first, tracks = repetition_groups(), []
-    for name, path in ((name, path) for name, path in places.items() if path not in missing):
+    for name in filter(found.get, names):
         spk, rest = ids.slug(first.get(name, name)), ids.slug(name)
         utt = spk if spk == rest else f"{spk}-{rest}"
-        tracks.append(Track(str(path), name.partition(".")[0], utt=utt, spk=spk))
+        tracks.append(Track(str(found[name]), name.partition(".")[0], utt=utt, spk=spk))
     write_corpus(args, tracks, GENRES, dict.fromkeys(("train", "test"), "GTZAN does not name them"))
     return 0
 

@@ -24,10 +24,6 @@ GENRES = ("classical", "electronic", "jazz_blues", "metal_punk", "rock_pop", "wo
 #: archive's README errs).
 SUBSETS = {"train": "training", "test": "development", "evaluation": "evaluation"}
 
-#: The one row whose file cannot be found by a rule; U+FFFD stands in tracklist.csv itself.
-_ALBUM = "electronic/strojovna_07/dirnix"
-RENAMED = {f"{_ALBUM}/5-kruhov\ufffd_objazd.mp3": f"{_ALBUM}/05-kruhovy_objazd.mp3"}
-
 ANONYMOUS = "the archive replaced the artists of development by numbers; it is likely to have all of train's"
 ROOT = "--corpus-root must be the folder with audio/ and metadata/ (local/download_ismir04.sh fetches it)"
 
@@ -35,10 +31,10 @@ ROOT = "--corpus-root must be the folder with audio/ and metadata/ (local/downlo
 def find_file(audio: Path, name: str) -> Path | None:
     """Return the file that a row of tracklist.csv means, or ``None`` if it is not there.
 
-    Of three rows that do not match the disk; in the other 70 paths with apostrophes these are right.
+    Two rows have an apostrophe where the disk has ``_`` (70 others are right), one a letter that was lost.
     """
-    candidates = (audio / other for other in (name, name.replace("'", "_"), RENAMED.get(name, name)))
-    return next((path for path in candidates if path.is_file()), None)
+    others = (name.replace("'", "_"), name.replace("5-kruhov\ufffd", "05-kruhovy"))
+    return next((path for path in (audio / other for other in (name, *others)) if path.is_file()), None)
 
 
 def read_archive(root: Path) -> tuple[list[Track], list[str]]:

@@ -88,8 +88,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--lstms", default="", help="models that see the order of frames")
     parser.add_argument("--seed", type=int, default=777, help="of the random orders")
     args = parser.parse_args(argv)
-    models = (args.dnns.split(), args.lstms.split())
-    claims = list(find_claims(args.data_dir, str(args.exp), *models, args.seed))
+    dnns, lstms = args.dnns.split(), args.lstms.split()
+    claims = list(find_claims(args.data_dir, str(args.exp), dnns, lstms, args.seed))
     table = {
         "title": "What this corpus was made to show",
         "text": TEXT,

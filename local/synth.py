@@ -102,8 +102,8 @@ def make_plan(
     piece. A piece's length, format, rate and channels are dealt without a look at the class.
     """
     if seed < 0 or not 1.0 <= min_seconds <= max_seconds:
-        expected = "expected 0 <= --seed and 1 <= --min-seconds <= --max-seconds"
-        raise UserError(f"{expected}, got {seed}, {min_seconds:g} and {max_seconds:g}")
+        given = f"{seed}, {min_seconds:g} and {max_seconds:g}"
+        raise UserError(f"expected 0 <= --seed and 1 <= --min-seconds <= --max-seconds, got {given}")
     tracks, names = [], iter(_artist_names(seed))
     for split, total in {"train": num_train, "test": num_test}.items():
         counts, casts = apportion(total), dict[str, list[str]]()

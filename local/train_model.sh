@@ -3,7 +3,6 @@
 # Reads  <data>/{train_tr,train_cv}, <data>/cmvn/feature_transform.nnet, <conf>/<model>.conf;
 # writes <dir>_<name>/{final.nnet,final_test.nnet,iters.tsv,nnet/,log/train.log}.
 # <name> is <model>, or <model>_seedN for its Nth training, whose seed is N - 1 above the first's.
-# An interrupted training goes on after its last complete epoch.
 set -euo pipefail
 
 conf=conf/paper  # folder with <model>.conf

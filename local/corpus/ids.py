@@ -24,18 +24,14 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
-def _is_plain(character: str) -> bool:
-    plain = unicodedata.normalize("NFKD", character)
-    return plain[0].isascii() or unicodedata.category(character)[0] not in "LN"
-
-
 def _latin(character: str) -> str:
     """Return a character in Latin letters without accents: by table, or by its name in Unicode."""
     for letter in (character.lower(), unicodedata.normalize("NFD", character.lower())[0]):
         if letter in _BY_LETTER:
             return _BY_LETTER[letter]
-    if _is_plain(character):
-        return "".join(c for c in unicodedata.normalize("NFKD", character) if not unicodedata.combining(c))
+    plain = unicodedata.normalize("NFKD", character)
+    if plain[0].isascii() or unicodedata.category(character)[0] not in "LN":
+        return "".join(c for c in plain if not unicodedata.combining(c))
     script, *_, last = unicodedata.name(character, "CJK IDEOGRAPH").partition(" WITH ")[0].split()
     if script == "CJK":
         return f" u{ord(character):x} "
@@ -44,15 +40,11 @@ def _latin(character: str) -> str:
     return "" if unicodedata.category(character) == "Lm" else last
 
 
-def slug(text: str, *, unique: bool = True) -> str:
+def slug(text: str) -> str:
     """Return a text as ``[0-9a-z_]+`` that can be read: ``"L'Oiseau-Lyre"`` becomes ``l_oiseau_lyre``.
 
-    With ``unique`` a hash of the whole text is appended where letters are not Latin, since different texts
-    may come out alike; it always is where nothing or more than ``MAX_LENGTH`` characters would remain.
+    Where nothing or more than ``MAX_LENGTH`` characters would remain, a hash of the text is appended.
     """
     text = unicodedata.normalize("NFC", text)
     words = re.sub(r"[^0-9a-z]+", "_", "".join(map(_latin, text)).lower()).strip("_")
-    other = any(not _is_plain(c) and c.lower() not in _LATIN for c in text)
-    if (unique and other) or not words or len(words) > MAX_LENGTH:
-        words = f"{words[:MAX_LENGTH]}_{digest(text)}".strip("_")
-    return words
+    return words if 0 < len(words) <= MAX_LENGTH else f"{words[:MAX_LENGTH]}_{digest(text)}".strip("_")

@@ -79,8 +79,7 @@ def deal(
 ) -> dict[str, int]:
     """Deal groups into folds 1 to K, each with about as many tracks of every class; return every track's.
 
-    scikit-learn deals them, the most uneven groups first. UserError if K is less than 2, or a class has
-    fewer groups than K: some fold would lack the class.
+    UserError if K is less than 2, or a class has fewer groups than K: some fold would lack the class.
     """
     dealt = Counter(genre for counts in group_counts(utt2group, utt2genre).values() for genre in counts)
     rarest, number = min(sorted(dealt.items()), key=lambda item: item[1])

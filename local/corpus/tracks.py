@@ -43,7 +43,7 @@ def name_tracks(tracks: Sequence[Track]) -> None:
 
 
 def prepare_parser(doc: str | None, *, splits_by_seed: bool = False) -> cli.KaldiParser:
-    """Return the parser of a program that prepares a corpus, with what all of these take."""
+    """Return the parser of a program that prepares a corpus."""
     parser = cli.KaldiParser.of(doc)
     add = parser.add_argument
     add("--exclude", metavar="FILE", help="utterances to leave out, with reasons, one a line")

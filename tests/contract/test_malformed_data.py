@@ -64,7 +64,7 @@ CLASS = r"tracklist\.csv:1: expected 6 or 7 columns, the first a class, got .*op
 CASES += cases(
     "local/prepare_{1}.py corpus data",
     ("synth_missing", r"tracks\.csv: cannot read the table", {}, "", "synth"),
-    ("gtzan_few", "998 of 999 files", {f"{BLUES}/blues.00000.au": ""}, "", "gtzan"),
+    ("gtzan_few", "998 of 1000 files", {f"{BLUES}/blues.00000.au": ""}, "", "gtzan"),
     ("ismir04_class", CLASS, {TRACKLIST: ROW.replace("classical", "opera")}, "", "ismir04"),
     (
         "ismir04_missing",
