@@ -22,7 +22,7 @@ from steps import archive
 from steps.nnet1.components import AffineTransform, Network
 from steps.nnet1.feature_transform import global_stats, stats_to_network, whitening
 from steps.nnet1.model_file import write_network
-from steps.scoring.reference import read_num_frames, read_reference
+from steps.scoring.reference import read_reference
 from utils import cli, tables
 from utils.data_dir import DataDir, read_data_dirs, write_subset
 
@@ -73,13 +73,12 @@ def main(argv: list[str] | None = None) -> int:
     if not 0.0 < args.shrinkage <= 1.0:
         parser.error(f"--shrinkage: expected above 0 and up to 1, got {args.shrinkage:g}")
     data, reference = read_data_dirs([args.data_dir]), read_reference(args.data_dir)
-    num_frames = read_num_frames(reference)
     cv = choose_cv(data, args.cv_percent, args.seed)
     for target, utts in ((args.tr_dir, set(data.utts) - cv), (args.cv_dir, cv)):
         write_subset(data, utts, target)
         with archive.Writer(f"ark,scp:{target}/labels.ark,{target}/labels.scp", kind="posterior") as writer:
             for utt in sorted(utts):
-                writer.write(utt, [[(reference.genre[utt], 1.0)]] * num_frames[utt])
+                writer.write(utt, [[(reference.genre[utt], 1.0)]] * int(data.tables["utt2num_frames"][utt]))
     make_transform(args.tr_dir, args.dir, args.transform, args.shrinkage)
     return 0
 
