@@ -5,7 +5,7 @@ Reads a table of source recordings (wav.scp: utterance and path; pipes are not r
 <wav-dir>/<utt>.wav each, and a table of them for the utterances that came out. Channels are averaged,
 soxr resamples, nothing is dithered or normalised. Every track is judged: what does not decode, is
 truncated, empty, shorter than one scattering window, holds NaN, or lies outside 8-192 kHz is an error
-that names it; a silent track, a DC offset and a peak beyond full scale are reported.
+that names it; a silent track and a peak beyond full scale are reported.
 
 With --segments the table is by recording, each is converted once, and its utterances are cut out of it.
 With --key KEY a track that was converted under the same key before is kept. So steps/convert_audio.sh lets
@@ -13,7 +13,7 @@ jobs convert parts of a table, and calls this program once more for all of it, w
 utt2hash are written there, and tracks that failed, if --max-bad allows them, are taken out of its tables.
 
 Usage: steps/convert_audio.py [options] <wav-scp> <wav-dir> <wav22k-scp>
- e.g.: steps/convert_audio.py --config conf/audio.conf --report exp/audio.tsv \
+ e.g.: steps/convert_audio.py --config conf/audio.conf \
          data/synth/train/wav.scp data/synth/train/wav data/synth/train/wav22k.scp
 """
 
@@ -41,7 +41,6 @@ def get_parser() -> cli.KaldiParser:
     parser.set_defaults(**asdict(audio.Conversion()))
     add("--max-bad", type=int, default=0, help="tracks that may fail and be left out")
     add("--segments", metavar="FILE", help="cut the recordings into these utterances")
-    add("--report", metavar="FILE", help="also write what was found in each track, tab separated")
     add("--key", default="", help="keep tracks that were made under this key (once.py)")
     add("--data-dir", type=Path, metavar="DIR", help="write utt2dur, utt2hash; leave out failures")
     return parser
@@ -52,44 +51,10 @@ def conversion(args: Namespace) -> audio.Conversion:
     return audio.Conversion(**{field.name: getattr(args, field.name) for field in fields(audio.Conversion)})
 
 
-def convert_all(
-    sources: Mapping[str, str],
-    wav_dir: Path,
-    how: audio.Conversion,
-    key: str = "",
-    segments: Mapping[str, Segment] | None = None,
-) -> tuple[dict[str, audio.TrackReport], dict[str, str]]:
-    """Convert what is not kept, or cut ``segments``; return what was found in each track, or is wrong."""
-    reports: dict[str, audio.TrackReport] = {}
-    failed: dict[str, str] = {}
-    pieces: dict[str, dict[str, Segment]] = {name: {} for name in sources}
-    for utt, segment in (segments or {}).items():
-        pieces.get(segment.recording, {})[utt] = segment
-    for number, (name, source) in enumerate(sources.items()):
-        progress.report(number, len(sources), "tracks")
-        utts = [name] if segments is None else list(pieces[name])
-        there = {utt: report for utt in utts if (report := _kept(wav_dir, utt, key))}
-        if len(there) == len(utts):
-            reports |= there
-            continue
-        for utt in utts:
-            _notes(wav_dir, utt).unlink(missing_ok=True)
-        for utt, found in _convert(name, source, wav_dir, how, pieces[name]):
-            if isinstance(found, audio.TrackReport):
-                reports[utt] = found
-                if key:
-                    atomic.write_json(_notes(wav_dir, utt), {"key": key, "report": asdict(found)})
-            else:
-                failed[utt] = str(found)
-                (wav_dir / f"{utt}.wav").unlink(missing_ok=True)
-                cli.warn(f"{utt}: {found}")
-    return reports, failed
-
-
-def _convert(
-    name: str, source: str, wav_dir: Path, how: audio.Conversion, pieces: Mapping[str, Segment]
-) -> Iterator[tuple[str, audio.TrackReport | cli.UserError]]:
-    """Convert one source, and cut it if there are pieces; yield what was found, or wrong, in each."""
+def convert(
+    name: str, source: str, pieces: Mapping[str, Segment], wav_dir: Path, how: audio.Conversion
+) -> Iterator[tuple[str, audio.Converted | cli.UserError]]:
+    """Convert one recording, and cut it if there are pieces; yield each track, or what is wrong with it."""
     wav = wav_dir / (f".{name}.whole.wav" if pieces else f"{name}.wav")
     try:
         whole = audio.convert_track(source, wav, how)
@@ -100,39 +65,55 @@ def _convert(
         cli.warn(f"{name}: {source}: {text}")
     if not pieces:
         yield name, whole
+        return
     for utt, segment in pieces.items():
         try:
             span = segment.span(whole.num_samples, how.sample_rate)
-            yield utt, audio.cut_track(wav, whole, wav_dir / f"{utt}.wav", span, how)
+            yield utt, audio.cut_track(wav, wav_dir / f"{utt}.wav", span, how)
         except cli.UserError as error:
             yield utt, error
-    if pieces:
-        wav.unlink()
+    wav.unlink()
 
 
-def _notes(wav_dir: Path, utt: str) -> Path:
+def notes(wav_dir: Path, utt: str) -> Path:
+    """Return where the key of a track stands while not all are converted, and what is known of it."""
     return wav_dir / f".{utt}.json"
 
 
-def _kept(wav_dir: Path, utt: str, key: str) -> audio.TrackReport | None:
-    """Return what was found in a track that is there under this key."""
+def kept(wav_dir: Path, utt: str, key: str) -> audio.Converted | None:
+    """Return a track that is there under this key."""
     try:
-        notes = json.loads(_notes(wav_dir, utt).read_text(encoding="utf-8"))
+        noted, *track = json.loads(notes(wav_dir, utt).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    is_kept = notes["key"] == key and (wav_dir / f"{utt}.wav").exists()
-    return audio.TrackReport(**notes["report"]) if is_kept else None
+    return audio.Converted(*track) if noted == key and (wav_dir / f"{utt}.wav").exists() else None
 
 
-def write_report(path: str, reports: Mapping[str, audio.TrackReport]) -> None:
-    """Write a line for each track, tab separated under a header."""
-    names = [field.name for field in fields(audio.TrackReport) if field.name != "warnings"]
-    with atomic.replacing(path) as file:
-        file.write("\t".join(["utt", *names]) + "\n")
-        for utt, report in sorted(reports.items()):
-            values = (getattr(report, name) for name in names)
-            words = (f"{value:.6f}" if isinstance(value, float) else str(value) for value in values)
-            file.write("\t".join([utt, *words]) + "\n")
+def convert_all(
+    args: Namespace, sources: Mapping[str, str], cuts: Mapping[str, Mapping[str, Segment]]
+) -> tuple[dict[str, audio.Converted], dict[str, cli.UserError]]:
+    """Convert what is not kept; return the tracks, and what is wrong with those that failed."""
+    done: dict[str, audio.Converted] = {}
+    failed: dict[str, cli.UserError] = {}
+    for number, (name, source) in enumerate(sources.items()):
+        progress.report(number, len(sources), "tracks")
+        utts = [name] if args.segments is None else list(cuts[name])
+        there = {utt: track for utt in utts if (track := kept(args.wav_dir, utt, args.key))}
+        if len(there) == len(utts):
+            done |= there
+            continue
+        for utt in utts:
+            notes(args.wav_dir, utt).unlink(missing_ok=True)
+        for utt, found in convert(name, source, cuts[name], args.wav_dir, conversion(args)):
+            if isinstance(found, audio.Converted):
+                done[utt] = found
+                if args.key:
+                    atomic.write_json(notes(args.wav_dir, utt), [args.key, *found[:2]])
+            else:
+                failed[utt] = found
+                (args.wav_dir / f"{utt}.wav").unlink(missing_ok=True)
+                cli.warn(f"{utt}: {found}")
+    return done, failed
 
 
 def leave_out(folder: Path, utts: Collection[str]) -> None:
@@ -150,37 +131,38 @@ def main(argv: list[str] | None = None) -> int:
     sources = tables.read_scp(args.wav_scp)
     if not sources:
         raise cli.UserError(f"{args.wav_scp}: no recordings; prepare the corpus again")
-    pieces = segments.read(args.segments) if args.segments else None
-    for utt in (*sources, *(pieces or ())):
+    pieces = segments.read(args.segments) if args.segments else {}
+    for utt in (*sources, *pieces):
         if "/" in utt or utt.startswith("."):
-            raise cli.UserError(
-                f"{args.segments or args.wav_scp}: utterance '{utt}' cannot be the name of a file; rename it"
-            )
+            table = args.segments or args.wav_scp
+            raise cli.UserError(f"{table}: utterance '{utt}' cannot be the name of a file; rename it")
+    cuts: dict[str, dict[str, Segment]] = {name: {} for name in sources}
+    for utt, segment in pieces.items():
+        if segment.recording in cuts:
+            cuts[segment.recording][utt] = segment
+        elif args.data_dir:  # a job has a part of the recordings
+            raise cli.UserError(f"{args.segments}: {utt}: its recording is not in {args.wav_scp}")
     args.wav_dir.mkdir(parents=True, exist_ok=True)
-    reports, failed = convert_all(sources, args.wav_dir, conversion(args), args.key, pieces)
-    if args.data_dir and (lost := set(pieces or ()) - reports.keys() - failed.keys()):
-        raise cli.UserError(f"{args.segments}: {min(lost)}: its recording is not in {args.wav_scp}")
-    verdict = f"{args.wav_scp}: {len(failed)} of {len(failed) + len(reports)} tracks failed"
+    done, failed = convert_all(args, sources, cuts)
+    verdict = f"{args.wav_scp}: {len(failed)} of {len(failed) + len(done)} tracks failed"
     if len(failed) > args.max_bad:
         reasons = "".join(f"\n  {utt}: {reason}" for utt, reason in failed.items())
         names = " ".join(failed)
         raise cli.UserError(f"{verdict}, --max-bad allows {args.max_bad}: {names}; {REMEDY}{reasons}")
-    if args.report:
-        write_report(args.report, reports)
-    seconds = {utt: report.num_samples / args.sample_rate for utt, report in reports.items()}
-    tables.write_table(args.wav22k_scp, {utt: args.wav_dir / f"{utt}.wav" for utt in reports})
+    tables.write_table(args.wav22k_scp, {utt: args.wav_dir / f"{utt}.wav" for utt in done})
+    seconds = {utt: track.num_samples / args.sample_rate for utt, track in done.items()}
     if args.data_dir:
-        if not reports:
+        if not done:
             raise cli.UserError(f"{verdict}: none is left; see their reasons above")
         tables.write_table(args.data_dir / "utt2dur", {utt: f"{s:.6f}" for utt, s in seconds.items()})
-        tables.write_table(args.data_dir / "utt2hash", {utt: r.sha256 for utt, r in reports.items()})
+        tables.write_table(args.data_dir / "utt2hash", {utt: track.sha256 for utt, track in done.items()})
         if failed:
             leave_out(args.data_dir, failed)
             cli.warn(f"{verdict} and are left out: {' '.join(failed)}")
-        for utt in reports:
-            _notes(args.wav_dir, utt).unlink(missing_ok=True)
+        for utt in done:
+            notes(args.wav_dir, utt).unlink(missing_ok=True)
     hours = sum(seconds.values()) / 3600
-    cli.log(f"converted {len(reports)} of {len(failed) + len(reports)} tracks, {hours:.3f} hours")
+    cli.log(f"converted {len(done)} of {len(failed) + len(done)} tracks, {hours:.3f} hours")
     return 0
 
 

@@ -2,8 +2,7 @@
 # Converts the recordings of a data directory to 22 050 Hz, 16 bit, mono WAV, in parallel.
 # Reads <data-dir>/wav.scp, and segments if recordings are to be cut into utterances; writes
 # <wav-dir>/<utt>.wav, and in <data-dir> wav22k.scp, utt2dur and utt2hash (the SHA-256 of the samples, by
-# which duplicates are found). What was found in each track (codec, rate, peak, clipping, DC offset) is in
-# <log-dir>/audio.tsv. Tracks that fail are named; see --max-bad of the configuration.
+# which duplicates are found). Tracks that fail are named; see --max-bad of the configuration.
 # Kaldi has no counterpart: its recipes put a sox pipe into wav.scp and pay for it at every reading.
 set -euo pipefail
 
@@ -33,6 +32,5 @@ options=(--config "$audio_config" --key "$ONCE_KEY")
 run_jobs "$logdir/convert_audio.JOB.log" steps/convert_audio.py \
   "${options[@]}" --max-bad 1000000000 "$logdir/wav.JOB.scp" "$wavdir" "$logdir/wav22k.JOB.scp"
 # All are there now; what failed is tried again, and judged.
-steps/convert_audio.py "${options[@]}" --data-dir "$data" --report "$logdir/audio.tsv" \
-  "$data/wav.scp" "$wavdir" "$data/wav22k.scp"
+steps/convert_audio.py "${options[@]}" --data-dir "$data" "$data/wav.scp" "$wavdir" "$data/wav22k.scp"
 cp "$audio_config" "$data/audio.conf" # how further recordings are converted

@@ -1,18 +1,9 @@
 """Recordings: decoding, checking and resampling to the recipe's 22 050 Hz, 16 bit, mono."""
 
-from steps.audio.convert import Conversion, TrackReport, convert_track, cut_track, decibels
+from steps.audio.convert import Conversion, Converted, convert_track, cut_track
 from steps.audio.decode import AudioError, Track
 
-__all__ = [
-    "EXTENSIONS",
-    "AudioError",
-    "Conversion",
-    "Track",
-    "TrackReport",
-    "convert_track",
-    "cut_track",
-    "decibels",
-]
+__all__ = ["EXTENSIONS", "AudioError", "Conversion", "Converted", "Track", "convert_track", "cut_track"]
 
 #: Extensions that are taken for audio; the content decides how a file is decoded.
 EXTENSIONS = frozenset(

@@ -23,7 +23,7 @@ BLOCK_FRAMES = 65536
 MIN_RATE, MAX_RATE = 8000, 192000
 #: A deficit below both is a warning: some published files promise a little more than they hold.
 SMALL_SECONDS, SMALL_SHARE = 0.5, 0.01
-#: What a lossy codec may hold back without a word, in frames: its largest block.
+#: Held back without a word: frames of a lossy codec, its largest block; bytes behind the last frame.
 _BLOCK = 4096
 _LOSSLESS = ("FLAC", "PCM", "FLOAT", "DOUBLE", "ULAW", "ALAW")
 _UNKNOWN_FRAMES = 1 << 60
@@ -54,8 +54,7 @@ class Track:
         self.header_frames: int | None = None
         self.warnings: list[str] = []
         self._allow_truncated = allow_truncated
-        self._failure = ""
-        self._mp3: containers.Mp3 | None = None
+        self._failure, self._is_guess = "", False
         self._file = _open_source(self.path)
         try:
             self._sound = self._open()
@@ -78,25 +77,26 @@ class Track:
 
     def _open(self) -> _Sound:
         try:
-            sound = _Sound(self._file.number, closefd=False)  # faster than through Python
+            sound = _Sound(self._file.fileno(), closefd=False)  # faster than through Python
+            self._is_guess = sound.format == "MP3" and not self._counts_frames(sound.frames)
         except _ERRORS as error:
             return self._open_with_ffmpeg(error)
         self.codec = f"{sound.format}/{sound.subtype}"
         self.header_frames = sound.frames if sound.frames < _UNKNOWN_FRAMES else None
-        if sound.format == "FLAC":
-            count, head = containers.flac_frames(self._file)
-            self.header_frames = count or None
-            self._file.restart(head, 42)
-            return _Sound(self._file)
-        if self.codec.startswith("MP3"):
-            self._mp3 = containers.find_mp3(self._file)
-            if self._mp3 is not None and self._mp3.count_at is None:
-                self.header_frames = None
-                self._mp3.uncount(self._file)
-                return _Sound(self._file)
-        elif data := containers.find_data(self._file):
+        if data := containers.find_data(self._file):
             self._compare(data, sound.frames)
+        elif self._is_guess:
+            self.header_frames = None
+            self._file.seek(0)
+            self._file.end *= 64  # what a guess cannot fall short of
+            return _Sound(self._file)
         return sound
+
+    def _counts_frames(self, frames: int) -> bool:
+        """Whether an MP3 file says how many frames it has; else libsndfile guesses by its length."""
+        with SourceFile(self.path) as file:
+            file.end -= file.size // 200
+            return _Sound(file).frames == frames
 
     def _compare(self, data: containers.Data, frames: int) -> None:
         """Compare the bytes of samples that a header counts with those that are there."""
@@ -142,13 +142,12 @@ class Track:
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Yield the samples ``[frames, channels]`` as float64, full scale 1.0, or raise AudioError."""
-        yield from self._decoded()
-        if self._mp3 is not None and self._goes_on(self._mp3):
-            done, self.frames = self.frames, 0
-            self._sound.close()
-            self._mp3.uncount(self._file)
-            self._sound, self._mp3 = _Sound(self._file), None
-            yield from self._decoded(skip=done)
+        while len(block := self._read()):
+            if not np.isfinite(block).all():
+                at = self.frames + int(np.argmax(~np.isfinite(block).all(axis=1)))
+                raise AudioError(f"{self.path}: sample {at} is NaN or infinite; replace the file")
+            self.frames += len(block)
+            yield block
         if problem := self._judge():
             text = f"{problem}: truncated or corrupt"
             if not self._allow_truncated or self.frames == 0:
@@ -160,76 +159,44 @@ class Track:
         if self.frames == 0:
             raise AudioError(f"{self.path}: no samples; replace the file or leave the track out")
 
-    def _decoded(self, *, skip: int = 0) -> Iterator[np.ndarray]:
-        """Yield the blocks of the open decoder without the first ``skip`` frames."""
-        while True:
-            stated = self.header_frames
-            beyond = stated is not None and self.frames >= stated
-            wanted = _BLOCK if beyond else BLOCK_FRAMES if stated is None else stated - self.frames
-            try:
-                block = self._sound.read(min(wanted, BLOCK_FRAMES), dtype="float64", always_2d=True)
-            except soundfile.SoundFileError as error:
-                if beyond:
-                    self.warnings.append(f"what follows the {self._seconds(self.frames)} is no {self.codec}")
-                    return
-                reason = str(error).strip() or "corrupt data"
-                self._failure = f"{self.codec} decoding failed after {self._seconds(self.frames)} ({reason})"
-                return
-            if not len(block):
-                return
-            if not np.isfinite(block).all():
-                at = self.frames + int(np.argmax(~np.isfinite(block).all(axis=1)))
-                raise AudioError(f"{self.path}: sample {at} is NaN or infinite; replace the file")
-            self.frames += len(block)
-            if self.frames > skip:
-                yield block[max(0, skip - (self.frames - len(block))) :]
+    def _read(self) -> np.ndarray:
+        """Return some frames, none at the end; an error loses no more than a block of an MP3."""
+        left = max(0, (self.header_frames or 0) - self.frames)
+        most = _BLOCK if self._is_guess else BLOCK_FRAMES
+        try:
+            return self._sound.read(min(left or most, most), dtype="float64", always_2d=True)
+        except soundfile.SoundFileError as error:
+            reason = str(error).strip() or "corrupt data"
+            self._failure = f"{self.codec} decoding failed after {self._seconds(self.frames)} ({reason})"
+            return np.empty((0, self.channels))
 
     def _seconds(self, frames: int) -> str:
         return f"{frames / self.sample_rate:.2f} s"
 
-    def _bytes_left(self) -> int:
-        """Return how many bytes the decoder has not asked for."""
-        return self._file.size - self._file.reached - containers.trailing_tag_bytes(self._file)
-
-    def _goes_on(self, mp3: containers.Mp3) -> bool:
-        """Whether an MP3 stream decoded up to its header's count has more than that behind it."""
-        if self._failure or mp3.count_at is None or self.frames < (self.header_frames or 0):
-            return False
-        return self._bytes_left() >= 4096 and containers.find_mp3(self._file, self._file.reached) is not None
-
     def _judge(self) -> str:
         """Compare what was decoded with what is stated; add to the warnings, or return what is wrong."""
-        broken = containers.ogg_fault(self._file)
-        problem = broken or self._failure or self._unread()
-        if not problem and self._mp3 and self._mp3.start + self._mp3.num_bytes > self._file.size:
-            problem = f"the file ends after {self._seconds(self.frames)}, before its own header says"
-        stated = self.header_frames
-        if stated is None or broken:  # of Ogg, the last page that is there is all that states a length
-            return problem
+        problem, stated = containers.ogg_fault(self._file) or self._unread(), self.header_frames
+        if not problem and self._is_guess:
+            self.warnings += [self._failure] if self._failure else []  # in its last frame
+            return ""
+        if problem or stated is None:
+            return problem or self._failure
         lacking = stated - self.frames
         both = f"the header states {self._seconds(stated)}, {self._seconds(self.frames)} are there"
-        small = min(SMALL_SHARE * stated, SMALL_SECONDS * self.sample_rate)
-        is_small = lacking <= 0 or lacking < small
-        if not is_small and not self.codec.startswith("MP3"):
-            return f"{problem}; {both}" if problem else both
-        if problem and not is_small:
-            return problem
+        if lacking > 0 and lacking >= min(SMALL_SHARE * stated, SMALL_SECONDS * self.sample_rate):
+            return f"{self._failure}; {both}" if self._failure else both
         exact = any(word in self.codec for word in _LOSSLESS)
-        if problem or abs(lacking) > (0 if exact else _BLOCK):
-            self.warnings.append(f"{both} and used" + (f" ({problem})" if problem else ""))
+        if self._failure or abs(lacking) > (0 if exact else _BLOCK):
+            self.warnings.append(f"{both} and used" + (f" ({self._failure})" if self._failure else ""))
         return ""
 
     def _unread(self) -> str:
-        """Return what is wrong if a decoder of a compressed stream gave up well before its end."""
-        left, stated = self._bytes_left(), self.header_frames
-        is_mp3 = self.codec.startswith("MP3")
-        if not (is_mp3 or self.codec.startswith("FLAC")) or (is_mp3 and stated and self.frames >= stated):
+        """Return what is wrong if a decoder of a compressed stream ended well before the file."""
+        at, end = self._file.tell(), self._file.size - containers.trailing_tag_bytes(self._file)
+        is_stream = self.codec.startswith(("MP3", "FLAC"))
+        if not is_stream or end - at < _BLOCK or self._file.is_zero(at, end):
             return ""
-        short = stated is not None and self.frames < (1 - SMALL_SHARE) * stated
-        if left <= max(0.02 * self._file.size, 4096 if short else 65536):
-            return ""
-        at = f"at byte {self._file.size - left} of {self._file.size} ({self._seconds(self.frames)})"
-        return f"the decoder lost the stream {at}"
+        return f"the decoder ended after {self._seconds(self.frames)}, at byte {at} of {self._file.size}"
 
 
 def _open_source(path: str) -> SourceFile:

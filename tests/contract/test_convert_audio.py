@@ -35,8 +35,7 @@ def convert(data: Path, *options: str) -> int:
 
 
 def test_tables_and_files(data_dir, capsys):
-    options = [f"--data-dir={data_dir}", "--report", str(data_dir / "audio.tsv")]
-    assert convert(data_dir, *options) == 0
+    assert convert(data_dir, f"--data-dir={data_dir}") == 0
     wav22k = tables.read_table(data_dir / "wav22k.scp")
     assert list(wav22k) == list(RATES)
     for utt, path in wav22k.items():
@@ -44,12 +43,7 @@ def test_tables_and_files(data_dir, capsys):
         assert (info.samplerate, info.channels, info.subtype) == (22050, 1, "PCM_16")
         assert float(tables.read_table(data_dir / "utt2dur")[utt]) == pytest.approx(info.duration, abs=1e-6)
         assert info.duration == pytest.approx(1, abs=1e-3)
-    header, *rows = (line.split("\t") for line in (data_dir / "audio.tsv").read_text().splitlines())
-    assert [row[0] for row in rows] == list(RATES)
-    row = dict(zip(header, rows[1], strict=True))
-    assert (row["codec"], row["source_rate"], row["channels"]) == ("FLAC/PCM_16", "44100", "2")
-    assert row["header_frames"] == row["decoded_frames"] == "44100"
-    assert len(row["sha256"]) == 64
+    assert {len(value) for value in tables.read_table(data_dir / "utt2hash").values()} == {64}
     assert "converted 5 of 5 tracks" in capsys.readouterr().err
 
 

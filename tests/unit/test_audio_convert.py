@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from steps.audio import AudioError, Conversion, convert_track, decibels, decode
+from steps.audio import AudioError, Conversion, convert_track, decode
 
 OUT = 22050
 
@@ -32,7 +32,7 @@ def test_track_at_the_target_rate_is_kept_bit_for_bit(convert):
     out, report = convert(samples, OUT, subtype="PCM_16")
     assert np.array_equal(out, samples)
     assert report.sha256 == hashlib.sha256(samples.astype("<i2").tobytes()).hexdigest()
-    assert report.warnings == []
+    assert report.warnings == ()
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 32000, 44100, 48000, 96000, 192000])
@@ -54,8 +54,7 @@ def test_channels_are_averaged(convert):
     out, _ = convert(np.stack([left, right], axis=1), OUT)
     assert np.abs(out / 32768 - (left + right) / 2).max() <= 1 / 32768
     six = np.stack([left * k for k in range(6)], axis=1) / 6
-    out, report = convert(six, OUT)
-    assert report.channels == 6
+    out, _ = convert(six, OUT)
     assert np.abs(out / 32768 - left * 15 / 36).max() <= 1 / 32768
 
 
@@ -73,21 +72,19 @@ class TestFullScale:
     def test_report_saturates(self, convert):
         out, report = convert(self.loud, OUT)
         assert (out.max(), out.min()) == (32767, -32768)
-        assert report.over_full_scale == np.count_nonzero(np.abs(self.loud.astype(np.float32)) > 1)
-        assert decibels(report.peak) == pytest.approx(20 * np.log10(1.25), abs=0.01)
-        assert f"{report.over_full_scale} samples exceed full scale, peak +1.94 dBFS" in report.warnings[0]
+        number = np.count_nonzero(np.abs(self.loud.astype(np.float32)) > 1)
+        assert f"{number} samples exceed full scale, peak +1.94 dBFS" in report.warnings[0]
 
     def test_float_file_in_other_units_is_refused(self, convert):
         with pytest.raises(AudioError, match="more than the 6 dB allowed"):
             convert(self.loud * 20000, OUT)
 
 
-class TestSilenceAndOffset:
-    def test_offset(self, convert):
-        out, report = convert(sine(440, OUT) * 0.5 + 0.1, OUT)
-        assert report.dc == pytest.approx(0.1, abs=1e-3)
-        assert "DC offset +0.1000" in report.warnings[0]
-        assert out.mean() / 32768 == pytest.approx(0.1, abs=1e-3)
+def test_silence_and_an_offset_stay(convert):
+    out, report = convert(np.zeros(2 * OUT), OUT)
+    assert not out.any() and report.warnings == ("the track is silent: kept",)
+    out, _ = convert(sine(440, OUT) * 0.5 + 0.1, OUT)
+    assert out.mean() / 32768 == pytest.approx(0.1, abs=1e-3)
 
 
 class TestRefusal:
