@@ -13,6 +13,8 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from utils import cli
@@ -45,24 +47,20 @@ def compiled(sources: Sequence[Path], *flags: str) -> Path:
     if compiler is None:
         raise FileNotFoundError("no C compiler on PATH")
     facts = [path.read_text(encoding="utf-8") for path in sources]
-    version = _run(compiler, "--version").partition("\n")[0]
-    target = cache() / f"{hash_of(*facts, *FLAGS, *flags, version, processor())}.so"
+    target = cache() / f"{hash_of(*facts, *FLAGS, *flags, compiler, processor())}.so"
     if target.exists():
         return target
     with tempfile.TemporaryDirectory(dir=cache()) as made:
         library = Path(made) / "library.so"
         parts = (str(path) for path in sources if path.suffix == ".c")
         command = (*FLAGS, "-o", str(library), *parts, "-lm")
+        run = partial(subprocess.run, check=True, capture_output=True, timeout=120)
         try:
-            _run(compiler, *flags, *command)
+            run([compiler, *flags, *command])
         except subprocess.SubprocessError:
-            _run(compiler, *command)
+            run([compiler, *command])
         library.replace(target)
     return target
-
-
-def _run(*command: str) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
 
 
 def hash_of(*facts: str) -> str:
@@ -70,22 +68,15 @@ def hash_of(*facts: str) -> str:
     return hashlib.sha256(chr(0).join(facts).encode()).hexdigest()[:16]
 
 
-@functools.cache
-def _temporary() -> Path:
-    return Path(tempfile.mkdtemp(prefix="compiled-kernels-"))
-
-
 def cache() -> Path:
-    """Return a folder of this user's for libraries, or one for this process if that cannot be written."""
+    """Return a folder of this user's for libraries, at home or else in $TMPDIR; OSError if there is none."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = home / "compiled-kernels"
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if os.access(folder, os.W_OK) and folder.stat().st_uid == os.getuid():
-            return folder
-    except OSError:
-        pass
-    return _temporary()
+    for folder in (home / "compiled-kernels", Path(tempfile.gettempdir(), f"compiled-kernels-{os.getuid()}")):
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if os.access(folder, os.W_OK) and folder.stat().st_uid == os.getuid():
+                return folder
+    raise PermissionError("no folder to keep them in: set XDG_CACHE_HOME")
 
 
 @functools.cache

@@ -104,10 +104,12 @@ def end_in_c(
 ) -> tuple[AffineLayer, AffineLayer, ctypes.CDLL] | None:
     """Return the last two layers and the kernels, if these shall take them and the loss at once.
 
-    They can if the layers end in a sigmoid and in the softmax of a few classes.
+    They can if the layers end in a sigmoid of whole cache lines and in the softmax of a few classes.
     """
     end = [layer for layer in layers[-2:] if isinstance(layer, AffineLayer)]
-    if [layer.activation for layer in end] != [nn.Sigmoid, nn.Softmax] or end[1].output_dim > kernels.FEW:
+    if [layer.activation for layer in end] != [nn.Sigmoid, nn.Softmax]:
+        return None
+    if end[1].input_dim % kernels.PAD or end[1].output_dim > kernels.FEW:
         return None
     fits = all(part.is_cpu and part.is_contiguous() for part in (end[1].weight, targets, weights))
     if fits and products.chosen("end") == "c" and (library := kernels.library()) is not None:

@@ -53,24 +53,6 @@ class Grid:
         return {"BC": self.cells, "BK": size, "KEEP": kept, "WIDE": self.together, "POLL": POLL}
 
 
-def find_grid(cell_dim: int, multiprocessors: int) -> Grid | str:
-    """Share the cells out among the multiprocessors; a reason instead if the kernels cannot run.
-
-    Figures are for a Hopper GPU, whose multiprocessors have 65 536 registers. Weights that fit are all kept,
-    by few threads with many registers; others are read by many threads.
-    """
-    if triton is None:
-        return "Triton is not installed"
-    cells = 4
-    while -(-cell_dim // cells) > multiprocessors:
-        cells *= 2
-    if cells > MOST_CELLS:
-        return f"{cell_dim} cells are too many for {multiprocessors} multiprocessors"
-    grid = Grid(-(-cell_dim // cells), cells)
-    fits = 4 * cells * cell_dim <= grid.kept * grid.threads
-    return grid if fits else Grid(grid.programs, cells, threads=512, kept=48, together=2, keeps_all=False)
-
-
 if triton is not None:
 
     @triton.jit
@@ -248,44 +230,46 @@ if triton is not None:
                     from_cell = d_c_next * f_next + d_i * w_i + d_f * w_f
                 d_o = d * h_now * (o * (1 - o))
                 d_cell = _clip(d * o * (1 - h_now * h_now) + from_cell + d_o * w_o, cell_diff_clip)
-                tl.store(
-                    d_gates + to_gates,
-                    _clip(d_cell * i * (1 - g * g), diff_clip),
-                    mask=there,
-                    cache_modifier=".wt",
-                )
-                tl.store(
-                    d_gates + to_gates + C,
-                    _clip(d_cell * g * (i * (1 - i)), diff_clip),
-                    mask=there,
-                    cache_modifier=".wt",
-                )
-                tl.store(
-                    d_gates + to_gates + 2 * C,
-                    _clip(d_cell * c_before * (f * (1 - f)), diff_clip),
-                    mask=there,
-                    cache_modifier=".wt",
-                )
-                tl.store(d_gates + to_gates + 3 * C, _clip(d_o, diff_clip), mask=there, cache_modifier=".wt")
+                d_g = _clip(d_cell * i * (1 - g * g), diff_clip)
+                d_i = _clip(d_cell * g * (i * (1 - i)), diff_clip)
+                d_f = _clip(d_cell * c_before * (f * (1 - f)), diff_clip)
+                d_o = _clip(d_o, diff_clip)
+                tl.store(d_gates + to_gates, d_g, mask=there, cache_modifier=".wt")
+                tl.store(d_gates + to_gates + C, d_i, mask=there, cache_modifier=".wt")
+                tl.store(d_gates + to_gates + 2 * C, d_f, mask=there, cache_modifier=".wt")
+                tl.store(d_gates + to_gates + 3 * C, d_o, mask=there, cache_modifier=".wt")
                 tl.store(d_c + (group + s)[:, None] * C + own[None, :], d_cell, mask=there)
 
 
 @functools.cache
 def choose(cell_dim: int, device: torch.device) -> Grid | None:
-    """Return the grid for a device, or ``None`` where plain torch runs the frames; logs which and why."""
+    """Return the grid for a device, or ``None`` where plain torch runs the frames; logs which and why.
+
+    Figures are for a Hopper GPU, whose multiprocessors have 65 536 registers. Weights that fit are all kept,
+    by few threads with many registers; others are read by many threads.
+    """
     if device.type != "cuda":
         return None
-    grid = find_grid(cell_dim, torch.cuda.get_device_properties(device).multi_processor_count)
-    if isinstance(grid, Grid):
+    multiprocessors, cells = torch.cuda.get_device_properties(device).multi_processor_count, 4
+    while -(-cell_dim // cells) > multiprocessors:
+        cells *= 2
+    grid, reason = Grid(-(-cell_dim // cells), cells), ""
+    if 4 * cells * cell_dim > grid.kept * grid.threads:
+        grid = Grid(grid.programs, cells, threads=512, kept=48, together=2, keeps_all=False)
+    if triton is None:
+        reason = "Triton is not installed"
+    elif cells > MOST_CELLS:
+        reason = f"{cell_dim} cells are too many for {multiprocessors} multiprocessors"
+    else:
         try:
             _probe_kernel[(1,)](torch.zeros(1, device=device), launch_cooperative_grid=True)
         except (RuntimeError, OSError, subprocess.SubprocessError) as error:
-            grid = f"Triton does not work here: {error}"
-    if isinstance(grid, str):
-        cli.log(f"LSTM of {cell_dim} cells: plain torch operations in a recorded graph. {grid}")
-        return None
-    cli.log(f"LSTM of {cell_dim} cells: Triton kernels, {grid.programs} programs of {grid.cells} cells")
-    return grid
+            reason = f"Triton does not work here: {error}"
+    way = f"Triton kernels, {grid.programs} programs of {grid.cells} cells"
+    if reason:
+        way = f"plain torch operations in a recorded graph. {reason}"
+    cli.log(f"LSTM of {cell_dim} cells: {way}")
+    return None if reason else grid
 
 
 class TritonLstmLayer(LstmLayer):

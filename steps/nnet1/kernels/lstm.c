@@ -91,8 +91,7 @@ static void dot_one(int m_dim, int k_dim, const float *w, const float *x, float 
 /* y [s_dim, m_dim] (+)= x [s_dim, k_dim] w' for w [m_dim, k_dim]; the rows of y are ldy apart. k_dim is a
  * multiple of 16: rows are padded with zeros, so that all of them begin on a cache line. A run of rows of w stays
  * in the cache while all of x passes. */
-static void dot_product(int s_dim, int m_dim, int k_dim, const float *w, const float *x, float *y, int ldy,
-                        int add) {
+void dot_product(int s_dim, int m_dim, int k_dim, const float *w, const float *x, float *y, int ldy, int add) {
   if (s_dim == 1) {
     dot_one(m_dim, k_dim, w, x, y, add);
     return;

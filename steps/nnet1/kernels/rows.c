@@ -10,18 +10,9 @@
 #define TILE 256
 #define BLOCK 32
 
-/* STEP(k, lanes) for the columns [from, to): whole vectors, then what is left. */
-#define IN_LANES(STEP, from, to)                          \
-  {                                                       \
-    int k = from;                                         \
-    for (; k + LANES <= to; k += LANES) { STEP(k, LANES); } \
-    if (k < to) { STEP(k, to - k); }                      \
-  }
-
-INLINE void sigmoid_row(int n, const float *bias, float *y) {
-#define SIGMOID_OF(k, lanes) store_part(y + k, sigmoid_v(load_part(y + k, lanes) + load_part(bias + k, lanes)), lanes)
-  IN_LANES(SIGMOID_OF, 0, n)
-#undef SIGMOID_OF
+static void sigmoid_row(int n, const float *bias, float *y) {
+  for (int k = 0; k < n; k += LANES)
+    store_part(y + k, sigmoid_v(load_part(y + k, n - k) + load_part(bias + k, n - k)), n - k);
 }
 
 static void softmax_row(int n, float *y) {
@@ -46,40 +37,6 @@ void add_bias(int threads, int rows, int n, int activation, const float *bias, f
       if (activation == SOFTMAX) softmax_row(n, row);
     }
   }
-}
-
-/* y [rows, n] = x w' for one or two rows of x [rows, k_dim] and up to four of w [n, k_dim]; the rows of y are ldy apart. */
-INLINE void dot_block(const int rows, const int n, int k_dim, const float *x, const float *w, float *y, int ldy) {
-  vec acc[2][4] = {{{0}}};
-#define ADD(k, lanes)                                                                              \
-  for (int j = 0; j < n; j++) {                                                                    \
-    const vec weight = load_part(w + (ptrdiff_t)j * k_dim + k, lanes);                             \
-    for (int r = 0; r < rows; r++) acc[r][j] += load_part(x + (ptrdiff_t)r * k_dim + k, lanes) * weight; \
-  }
-  IN_LANES(ADD, 0, k_dim)
-#undef ADD
-  for (int r = 0; r < rows; r++)
-    for (int j = 0; j < n; j++) {
-      float total = 0;
-      for (int lane = 0; lane < LANES; lane++) total += acc[r][j][lane];
-      y[r * ldy + j] = total;
-    }
-}
-
-INLINE void dot_rows(const int rows, int k_dim, int n, const float *x, const float *w, float *y) {
-#define DOT(count) dot_block(rows, count, k_dim, x, w + (ptrdiff_t)j * k_dim, y + j, n)
-  int j = 0;
-  for (; j + 4 <= n; j += 4) DOT(4);
-  for (; j + 2 <= n; j += 2) DOT(2);
-  if (j < n) DOT(1);
-#undef DOT
-}
-
-/* y [to, n] = x w' in the rows [from, to), for x [to, k_dim] and w [n, k_dim] with few rows. */
-static void dot_product(range rows, int k_dim, int n, const float *x, const float *w, float *y) {
-  int r = rows.from;
-  for (; r + 2 <= rows.to; r += 2) dot_rows(2, k_dim, n, x + (ptrdiff_t)r * k_dim, w, y + (ptrdiff_t)r * n);
-  if (r < rows.to) dot_rows(1, k_dim, n, x + (ptrdiff_t)r * k_dim, w, y + (ptrdiff_t)r * n);
 }
 
 static int largest(int n, const float *values) {
@@ -112,35 +69,34 @@ static void cross_entropy(int rows, int n, int by_target, float floor, const flo
 /* One or two rows back: h [rows, hidden] becomes (d w) h (1 - h); adds d' h to grad_w and the new h to grad_h. */
 INLINE void back_rows(const int rows, int hidden, int n, range columns, const float *d, const float *w, float *h,
                       float *grad_w, float *grad_h) {
-#define BACK(k, lanes)                                                      \
-  vec out[2], back[2] = {{0}};                                              \
-  for (int r = 0; r < rows; r++) out[r] = load_part(h + (ptrdiff_t)r * hidden + k, lanes); \
-  for (int j = 0; j < n; j++) {                                             \
-    float *to = grad_w + (ptrdiff_t)j * hidden + k;                         \
-    const vec weight = load_part(w + (ptrdiff_t)j * hidden + k, lanes);     \
-    vec grad = load_part(to, lanes);                                        \
-    for (int r = 0; r < rows; r++) {                                        \
-      back[r] += d[r * n + j] * weight;                                     \
-      grad += d[r * n + j] * out[r];                                        \
-    }                                                                       \
-    store_part(to, grad, lanes);                                            \
-  }                                                                         \
-  vec total = load_part(grad_h + k, lanes);                                 \
-  for (int r = 0; r < rows; r++) {                                          \
-    back[r] *= out[r] * (1.0f - out[r]);                                    \
-    store_part(h + (ptrdiff_t)r * hidden + k, back[r], lanes);              \
-    total += back[r];                                                       \
-  }                                                                         \
-  store_part(grad_h + k, total, lanes)
-  IN_LANES(BACK, columns.from, columns.to)
-#undef BACK
+  for (int k = columns.from; k < columns.to; k += LANES) {
+    vec out[2], back[2] = {{0}}, total = load(grad_h + k);
+    for (int r = 0; r < rows; r++) out[r] = load(h + (ptrdiff_t)r * hidden + k);
+    for (int j = 0; j < n; j++) {
+      float *to = grad_w + (ptrdiff_t)j * hidden + k;
+      const vec weight = load(w + (ptrdiff_t)j * hidden + k);
+      vec grad = load(to);
+      for (int r = 0; r < rows; r++) {
+        back[r] += d[r * n + j] * weight;
+        grad += d[r * n + j] * out[r];
+      }
+      store(to, grad);
+    }
+    for (int r = 0; r < rows; r++) {
+      back[r] *= out[r] * (1.0f - out[r]);
+      store(h + (ptrdiff_t)r * hidden + k, back[r]);
+      total += back[r];
+    }
+    store(grad_h + k, total);
+  }
 }
 
 /* The end of a network forward and back, a block of frames that stays in the cache at a time: bias and sigmoid of
  * the last hidden layer, the classes' affine transform, softmax, cross-entropy, derivatives.
  *
  * h [rows, hidden] holds the product of the hidden layer on entry, the derivative there on return; y and diff
- * [rows, n] are the outputs and their derivatives; the gradients are those of bias_h, w [n, hidden] and bias [n]. */
+ * [rows, n] are the outputs and their derivatives; the gradients are those of bias_h, w [n, hidden] and bias [n].
+ * hidden is a multiple of 16. */
 void network_end(int threads, int rows, int hidden, int n, int by_target, float floor, const float *bias_h,
                  const float *w, const float *bias, const float *t, const float *weights, float *h, float *y,
                  float *diff, float *grad_h, float *grad_w, float *grad, double *sums) {
@@ -154,7 +110,7 @@ void network_end(int threads, int rows, int hidden, int n, int by_target, float 
       const int to = from + BLOCK < rows ? from + BLOCK : rows;
       const range part = share(to - from), mine = {from + part.from, from + part.to};
       for (int r = mine.from; r < mine.to; r++) sigmoid_row(hidden, bias_h, h + (ptrdiff_t)r * hidden);
-      dot_product(mine, hidden, n, h, w, y);
+      dot_product(mine.to - mine.from, n, hidden, w, h + (ptrdiff_t)mine.from * hidden, y + mine.from * n, n, 0);
       for (int r = mine.from; r < mine.to; r++) {
         for (int j = 0; j < n; j++) y[r * n + j] += bias[j];
         softmax_row(n, y + r * n);

@@ -126,3 +126,5 @@ INLINE vec tanh_v(vec x) {
 INLINE void zero(float *p, range some) {
   memset(p + some.from, 0, (size_t)(some.to - some.from) * sizeof(float));
 }
+
+void dot_product(int s_dim, int m_dim, int k_dim, const float *w, const float *x, float *y, int ldy, int add);
