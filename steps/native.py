@@ -14,7 +14,6 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 from utils import cli
@@ -40,8 +39,7 @@ def load(
 def compiled(sources: Sequence[Path], *flags: str) -> Path:
     """Compile those of the sources that are no headers into one library, unless the cache has it.
 
-    ``flags`` are left out if the compiler does not know them. OSError if there is no compiler or nowhere to
-    write, SubprocessError if the compiler fails.
+    OSError if there is no compiler or nowhere to write, SubprocessError if the compiler fails.
     """
     compiler = shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
@@ -53,12 +51,8 @@ def compiled(sources: Sequence[Path], *flags: str) -> Path:
     with tempfile.TemporaryDirectory(dir=cache()) as made:
         library = Path(made) / "library.so"
         parts = (str(path) for path in sources if path.suffix == ".c")
-        command = (*FLAGS, "-o", str(library), *parts, "-lm")
-        run = partial(subprocess.run, check=True, capture_output=True, timeout=120)
-        try:
-            run([compiler, *flags, *command])
-        except subprocess.SubprocessError:
-            run([compiler, *command])
+        command = [compiler, *FLAGS, *flags, "-o", str(library), *parts, "-lm"]
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
         library.replace(target)
     return target
 

@@ -66,17 +66,23 @@ class AffineLayer(Layer):
     def update(self, at: Signal, options: TrainOptions) -> None:
         """Apply momentum, L2, L1, the gradient step, max-norm, in this order."""
         bias_grad = at.dy.sum(dim=0) if self.bias_grad is None else self.bias_grad
-        rate = options.learn_rate * self.coef
+        rate, bias_rate = options.learn_rate * self.coef, options.learn_rate * self.bias_coef
         penalty_rate = (rate if self.coef_in_penalty else options.learn_rate) * at.x.shape[0]
+        keep = 1 - penalty_rate * options.l2_penalty
         if options.momentum == 0 and options.l1_penalty == 0:
-            keep = 1 - penalty_rate * options.l2_penalty
             self._add_gradient(at, self.weight, -rate, keep)
-            self.bias.add_(bias_grad, alpha=-options.learn_rate * self.bias_coef)
-        else:
-            self._step_with_corrections(at, bias_grad, options, rate, penalty_rate)
+            self.bias.add_(bias_grad, alpha=-bias_rate)
+        else:  # the gradient is needed by itself: to remember it, or to see what crosses zero
+            self._add_gradient(at, self.weight_corr, 1.0, options.momentum)
+            self.bias_corr.mul_(options.momentum).add_(bias_grad)
+            self.weight.mul_(keep)
+            if options.l1_penalty != 0:
+                regularize_l1(self.weight, self.weight_corr, penalty_rate * options.l1_penalty, rate)
+            self.weight.add_(self.weight_corr, alpha=-rate)
+            self.bias.add_(self.bias_corr, alpha=-bias_rate)
         self.weight_grad = self.bias_grad = None
         if self.max_norm > 0:
-            limit_row_norm(self.weight, self.max_norm)
+            self.weight.renorm_(2, 0, self.max_norm)
 
     def _add_gradient(self, at: Signal, out: torch.Tensor, alpha: float, beta: float) -> None:
         """``out = alpha gradient + beta out``; a gradient that is known already is taken."""
@@ -84,19 +90,6 @@ class AffineLayer(Layer):
             products.multiply(at.dy.t(), at.x, out, alpha=alpha, beta=beta)
         else:
             out.mul_(beta).add_(self.weight_grad, alpha=alpha)
-
-    def _step_with_corrections(
-        self, at: Signal, bias_grad: torch.Tensor, options: TrainOptions, rate: float, penalty_rate: float
-    ) -> None:
-        """Take a step that needs the gradient by itself: to remember it, or to see what crosses zero."""
-        self._add_gradient(at, self.weight_corr, 1.0, options.momentum)
-        self.bias_corr.mul_(options.momentum).add_(bias_grad)
-        if options.l2_penalty != 0:
-            self.weight.mul_(1 - penalty_rate * options.l2_penalty)
-        if options.l1_penalty != 0:
-            regularize_l1(self.weight, self.weight_corr, penalty_rate * options.l1_penalty, rate)
-        self.weight.add_(self.weight_corr, alpha=-rate)
-        self.bias.add_(self.bias_corr, alpha=-options.learn_rate * self.bias_coef)
 
 
 def end_in_c(
@@ -152,9 +145,3 @@ def regularize_l1(weight: torch.Tensor, corr: torch.Tensor, penalty: float, rate
     weight.sub_(sign, alpha=penalty)
     weight.masked_fill_(crosses, 0)
     corr.masked_fill_(crosses, 0)
-
-
-def limit_row_norm(weight: torch.Tensor, max_norm: float) -> None:
-    """Scale the rows of ``weight`` in place so that no Euclidean norm is above ``max_norm``."""
-    norms = (weight * weight).sum(dim=1).sqrt()
-    weight.mul_(1 / (norms / max_norm).clamp(min=1)[:, None])

@@ -48,10 +48,8 @@ def log_priors(counts: np.ndarray, floor: float = 1e-10) -> np.ndarray:
     priors = np.log(relative + FLOOR)
     impossible = math.sqrt(float(np.finfo(np.float32).max))
     priors[relative < floor] = impossible
-    cli.log(
-        f"Floored {np.count_nonzero(relative < floor)} pdf-priors (hard-set to {impossible:g}, "
-        "which disables DNN output when decoding)"
-    )
+    what = f"hard-set to {impossible:g}, which disables DNN output when decoding"
+    cli.log(f"Floored {np.count_nonzero(relative < floor)} pdf-priors ({what})")
     return priors.astype(np.float32)
 
 
@@ -109,18 +107,16 @@ class Forward:
             for some in (components[:first], components[first:])
         )
         self.context = [part.offsets for part in ahead]
-        self.on = self._place()
+        if str(self.device) == "cpu" and (library := kernels.library()) is not None:
+            self.on: Any = Host(library, self.num_threads)
+        else:
+            from steps.nnet1.gpu import Torch
+
+            self.on = Torch(self.device)
         self.layers = self.on.layers([part for part in components if part not in ahead])
         self.lstms = [layer for layer in self.layers if hasattr(layer, "state_c")]
         if behind:  # what looks at other frames of an LSTM's output needs them all
             self.on.fixed, self.on.num_stream, self.on.frames = False, 1, sys.maxsize
-
-    def _place(self) -> Any:
-        if str(self.device) == "cpu" and (library := kernels.library()) is not None:
-            return Host(library, self.num_threads)
-        from steps.nnet1.gpu import Torch
-
-        return Torch(self.device)
 
     def all(self, utterances: Iterable[tuple[str, np.ndarray]]) -> Iterator[tuple[str, np.ndarray]]:
         """Yield ``(key, output)`` for each ``(key, feats)``; utterances without frames are left out.

@@ -50,7 +50,8 @@ class ActivationLayer(Layer):
 
     def __init__(self, component: nn.Component, host: "Host", bias: Array) -> None:
         super().__init__(component)
-        self.library, self.threads, self.bias = host.library, host.num_threads, _aligned(bias)
+        self.library, self.threads = host.library, host.num_threads
+        self.bias = np.ascontiguousarray(bias)
         self.activation = type(component) if type(component) in ACTIVATIONS else None
 
     def propagate(self, x: Array) -> Array:
@@ -67,7 +68,8 @@ class AffineLayer(ActivationLayer):
         super().__init__(affine, host, affine.bias)
         self.in_c, self.zeros = in_c, np.zeros_like(affine.bias)
         self.columns = -(-affine.input_dim // kernels.PAD) * kernels.PAD
-        self.weight = padded(affine.weight, self.columns) if in_c else _aligned(affine.weight.T)
+        matrix, columns = (affine.weight, self.columns) if in_c else (affine.weight.T, affine.output_dim)
+        self.weight = padded(matrix, columns)
 
     def propagate(self, x: Array) -> Array:
         """See :class:`Layer`."""
@@ -93,7 +95,7 @@ class LstmLayer(Layer):
         self.lstm, self.library, self.threads, self.num_stream = lstm, host.library, host.num_threads, 1
         self.w_x, self.w_r, self.w_m = map(padded, (lstm.w_gifo_x, lstm.w_gifo_r, lstm.w_r_m))
         vectors = (lstm.bias, lstm.peephole_i_c, lstm.peephole_f_c, lstm.peephole_o_c)
-        self.bias, *self.peepholes = map(_aligned, vectors)
+        self.bias, *self.peepholes = map(np.ascontiguousarray, vectors)
         self.memory: list[Array] = []
         self.start_utterance()
 
@@ -123,7 +125,7 @@ class LstmLayer(Layer):
         rows = (frames + 1) * streams
         if not self.memory or len(self.memory[0]) < rows:
             columns = (4 * n, n, n, kernels.padded_dim(n), kernels.padded_dim(self.lstm.output_dim))
-            self.memory = [_aligned(np.zeros((rows, k), np.float32)) for k in columns]
+            self.memory = [padded(np.zeros((rows, 0), np.float32), k) for k in columns]
         lengths = (frames, frames + 1, frames, frames, frames + 1)
         parts = zip(self.memory, lengths, strict=True)
         return [memory[: t * streams].reshape(t, streams, -1) for memory, t in parts]
@@ -180,12 +182,6 @@ def _empty(*shape: int) -> Array:
     memory = np.empty(math.prod(shape) + 16, np.float32)
     first = -memory.ctypes.data % 64 // 4
     return memory[first : first + math.prod(shape)].reshape(shape)
-
-
-def _aligned(array: Array) -> Array:
-    copied = _empty(*array.shape)
-    copied[:] = array
-    return copied
 
 
 def _pointers(*arrays: Array) -> list[int]:

@@ -7,6 +7,7 @@ where Kaldi's is; ``rand``, ``rand_r``, ``logf`` and ``cosf`` are the C library'
 import ctypes
 import math
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ from utils.cli import UserError
 BRACKETS = ("<NnetProto>", "</NnetProto>")
 RAND_MAX = 2**31 - 1
 _LIBC = ctypes.CDLL(None)
+_LIBC.logf.restype = _LIBC.cosf.restype = ctypes.c_float
+_LIBC.logf.argtypes = _LIBC.cosf.argtypes = [ctypes.c_float]
 
 
 @dataclass
@@ -140,7 +143,7 @@ def initialize(protos: list[ProtoLine], seed: int, generation: Generation) -> Ne
 
     What the generation does not know, and what does not fit together, is a ``UserError``.
     """
-    srand(seed)
+    _LIBC.srand(ctypes.c_uint(seed & 0xFFFFFFFF))
     components = []
     for proto in protos:
         try:
@@ -203,24 +206,14 @@ def _uniform_2014(shape: Shape, scale: np.float32) -> np.ndarray:
     """Values in -scale..scale of an LSTM's tensor: a matrix from ``rand_r``, a vector from ``rand``."""
     if len(shape) == 1:
         return (uniform(rand(*shape)).astype(np.float64) - 0.5) * 2 * np.float64(scale)
-    return (uniform(rand_r(int(rand(1)[0]), math.prod(shape))) - np.float32(0.5)) * (np.float32(2) * scale)
+    return (uniform(rand(math.prod(shape), int(rand(1)[0]))) - np.float32(0.5)) * (np.float32(2) * scale)
 
 
-def srand(seed: int) -> None:
-    """Start the sequence of :func:`rand` anew; the low 32 bits of the seed count."""
-    _LIBC.srand(ctypes.c_uint(seed & 0xFFFFFFFF))
-
-
-def rand(count: int) -> np.ndarray:
-    """Draw the next ``count`` numbers, int32 [count], each in 0..RAND_MAX."""
-    draw = _LIBC.rand
+def rand(count: int, state: int | None = None) -> np.ndarray:
+    """Draw numbers of ``rand``, or of ``rand_r`` from a state: int32 [count], each in 0..RAND_MAX."""
+    where = () if state is None else (ctypes.byref(ctypes.c_uint(state & 0xFFFFFFFF)),)
+    draw = partial(_LIBC.rand_r if where else _LIBC.rand, *where)
     return np.fromiter((draw() for _ in range(count)), dtype=np.int32, count=count)
-
-
-def rand_r(seed: int, count: int) -> np.ndarray:
-    """Draw ``count`` numbers of ``rand_r`` from a state of ``seed``, int32 [count], each in 0..RAND_MAX."""
-    draw, state = _LIBC.rand_r, ctypes.byref(ctypes.c_uint(seed & 0xFFFFFFFF))
-    return np.fromiter((draw(state) for _ in range(count)), dtype=np.int32, count=count)
 
 
 def uniform(drawn: np.ndarray) -> np.ndarray:
@@ -231,12 +224,8 @@ def uniform(drawn: np.ndarray) -> np.ndarray:
 def gauss(count: int) -> np.ndarray:
     """Kaldi's ``RandGauss()``: sqrt(-2 log u1) cos(2 pi u2), float32 [count]; u1 is drawn before u2."""
     first, second = uniform(rand(2 * count)).reshape(count, 2).T
-    radius = np.sqrt(np.float32(-2) * _elementwise("logf", first))
+    logarithm = np.fromiter(map(_LIBC.logf, first.tolist()), np.float32, count)
     angle = (2 * np.pi * second.astype(np.float64)).astype(np.float32)
-    return radius * _elementwise("cosf", angle)
-
-
-def _elementwise(name: str, values: np.ndarray) -> np.ndarray:
-    function = getattr(_LIBC, name)
-    function.restype, function.argtypes = ctypes.c_float, [ctypes.c_float]
-    return np.fromiter(map(function, values.tolist()), dtype=np.float32, count=len(values))
+    return np.sqrt(np.float32(-2) * logarithm) * np.fromiter(
+        map(_LIBC.cosf, angle.tolist()), np.float32, count
+    )

@@ -51,8 +51,15 @@ class LstmLayer(Layer):
         self.state_r.masked_fill_(flags[:, None], 0)
 
     def propagate(self, x: torch.Tensor) -> torch.Tensor:
-        """Run all frames and keep what the backward pass needs; the state moves on."""
-        gates, c, _, _, r = self.kept = self._buffers(x)
+        """Run all frames; keeps gates [T, S, 4N], c [T + 1, S, N], h and m [T, S, N] and r [T + 1, S, R]."""
+        n, frames = self.cell_dim, len(x) // self.num_stream
+        gates, c, _, _, r = self.kept = (
+            self._buffer(frames, 4 * n),
+            self._buffer(frames + 1, n),
+            self._buffer(frames, n),
+            self._buffer(frames, n, summed=True),
+            self._buffer(frames + 1, self.output_dim, summed=True),
+        )
         rows = gates.view(len(x), -1)
         rows[:] = self.lstm.bias
         products.multiply(x, self.lstm.w_gifo_x.t(), rows, beta=1.0)
@@ -61,17 +68,6 @@ class LstmLayer(Layer):
         self.state_c.copy_(c[-1])
         self.state_r.copy_(r[-1])
         return r[1:].reshape(len(x), self.output_dim)
-
-    def _buffers(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return gates [T, S, 4N], c [T + 1, S, N], h and m [T, S, N] and r [T + 1, S, R] of a chunk."""
-        n, frames = self.cell_dim, len(x) // self.num_stream
-        return (
-            self._buffer(frames, 4 * n),
-            self._buffer(frames + 1, n),
-            self._buffer(frames, n),
-            self._buffer(frames, n, summed=True),
-            self._buffer(frames + 1, self.output_dim, summed=True),
-        )
 
     def _buffer(self, frames: int, columns: int, *, summed: bool = False) -> torch.Tensor:
         """Return a buffer [frames, streams, columns]; C wants zeros behind rows that it sums over."""

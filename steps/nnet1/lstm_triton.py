@@ -281,17 +281,10 @@ class TritonLstmLayer(LstmLayer):
 
     def _launch(self, kernel, rows: int, depth: int, *arguments: object) -> None:
         p, (frames, streams) = self.lstm, self.kept[0].shape[:2]
-        options = {}
+        sizes = {"frames": frames, "streams": streams, "C": self.cell_dim, **self.grid.tiles(rows, depth)}
         if p.bias.is_cuda:
-            options = {"num_warps": self.grid.threads // 32, "launch_cooperative_grid": True}
-        kernel[(self.grid.programs,)](
-            *arguments,
-            frames=frames,
-            streams=streams,
-            C=self.cell_dim,
-            **self.grid.tiles(rows, depth),
-            **options,
-        )
+            sizes |= {"num_warps": self.grid.threads // 32, "launch_cooperative_grid": True}
+        kernel[(self.grid.programs,)](*arguments, **sizes)
 
     def _forward(self) -> None:
         p, n = self.lstm, self.cell_dim

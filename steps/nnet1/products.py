@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from steps.nnet1 import kernels, options
 from utils import cli
@@ -83,7 +84,8 @@ def chosen(kind: str, make: Callable[[str], Run] | None = None) -> str:
         name = _asked.get(kind, name)
         if name not in names:
             runs = {each: (make or partial(_product, kind))(each) for each in names}
-            name = kernels.keep_choice(label, _fastest(kind, runs))
+            fastest = _fastest(kind, runs)
+            name = kernels.kept_choice(label, fastest) or fastest
         _chosen[kind] = name
     return _chosen[kind]
 
@@ -118,9 +120,7 @@ def _fastest(kind: str, runs: dict[str, Run]) -> str:
     return name
 
 
-def multiply(
-    a: torch.Tensor, b: torch.Tensor, out: torch.Tensor, *, alpha: float = 1.0, beta: float = 0.0
-) -> torch.Tensor:
+def multiply(a: Tensor, b: Tensor, out: Tensor, *, alpha: float = 1.0, beta: float = 0.0) -> Tensor:
     """``out = alpha a b + beta out`` in place, for a [M, K], b [K, N], out [M, N]; returns ``out``.
 
     With ``beta`` 0, what was in ``out`` does not matter.
@@ -129,35 +129,28 @@ def multiply(
     return _WAYS[chosen(kind) if out.is_cpu else "torch"](a, b, out, alpha, beta)
 
 
-def by_torch(
-    a: torch.Tensor, b: torch.Tensor, out: torch.Tensor, alpha: float = 1.0, beta: float = 0.0
-) -> torch.Tensor:
+def by_torch(a: Tensor, b: Tensor, out: Tensor, alpha: float = 1.0, beta: float = 0.0) -> Tensor:
     """See :func:`multiply`."""
     return torch.addmm(out, a, b, alpha=alpha, beta=beta, out=out)
 
 
 def by_onednn(
-    a: torch.Tensor, b: torch.Tensor, out: torch.Tensor, alpha: float = 1.0, beta: float = 0.0
-) -> torch.Tensor:
-    """See :func:`multiply`."""
-    return _by_packed(a, b.t(), out, alpha, beta)
-
-
-def _by_packed(
-    a: torch.Tensor, b_t: torch.Tensor, out: torch.Tensor, alpha: float = 1.0, beta: float = 0.0
-) -> torch.Tensor:
+    a: Tensor, b: Tensor, out: Tensor, alpha: float = 1.0, beta: float = 0.0, packed: Tensor | None = None
+) -> Tensor:
+    """See :func:`multiply`; ``packed`` is b as oneDNN lays it out."""
+    b_t = b.t() if packed is None else packed
     product = torch.ops.mkldnn._linear_pointwise(a, b_t, None, "none", [], "")
     if beta == 0:
         return torch.mul(product, alpha, out=out) if alpha != 1 else out.copy_(product)
     return (out if beta == 1 else out.mul_(beta)).add_(product, alpha=alpha)
 
 
-def prepared(b: torch.Tensor, name: str, rows: int) -> Callable[[torch.Tensor, torch.Tensor, float], object]:
+def prepared(b: Tensor, name: str, rows: int) -> Callable[[Tensor, Tensor, float], object]:
     """Lay b [K, N] out once for many products with few rows: ``(a, out, beta) -> out = a b + beta out``."""
     if name == "onednn":
         packed = torch.ops.mkldnn._reorder_linear_weight(b.t(), rows)
-        return lambda a, out, beta: _by_packed(a, packed, out, 1.0, beta)
+        return lambda a, out, beta: by_onednn(a, b, out, 1.0, beta, packed)
     return lambda a, out, beta: by_torch(a, b, out, 1.0, beta)
 
 
-_WAYS = {"torch": by_torch, "onednn": by_onednn}
+_WAYS: dict[str, Callable[..., Tensor]] = {"torch": by_torch, "onednn": by_onednn}

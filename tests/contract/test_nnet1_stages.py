@@ -147,7 +147,7 @@ def test_another_machine_on_the_way_is_warned_of_and_recorded(corpus, tmp_path, 
     options = ["--max-iters=3", "--key=abc"]
     interrupt("dnn", corpus, tmp_path, *options)
     train("dnn", corpus, tmp_path, *options, "--kernels=torch", "--num-threads=2")
-    kernels = "large=torch,gradient=torch,rows=torch"
+    kernels = "large=torch,gradient=torch,end=torch"
     warned = rf"WARNING .*begun on cpu, .* goes on on cpu, kernels {kernels}, 2 threads"
     assert re.search(warned, capsys.readouterr().err)
     record = json.loads((tmp_path / "training.json").read_text())

@@ -90,7 +90,7 @@ def test_the_first_within_the_margin_is_taken_named_and_kept(
 
 def test_of_two_processes_that_measure_at_once_the_first_decides_for_both(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    kept = [products.kernels.keep_choice("large.torch.onednn", name) for name in ("onednn", "torch")]
+    kept = [products.kernels.kept_choice("large.torch.onednn", name) for name in ("onednn", "torch")]
     assert kept == ["onednn"] * 2
     assert products.chosen("large", dict) == "onednn"
     assert products.identity().startswith("large=onednn,gradient=")

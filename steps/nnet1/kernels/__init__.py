@@ -43,22 +43,14 @@ def padded_dim(size: int) -> int:
     return PAD * (-(-size // PAD) | 1)
 
 
-def kept_choice(kind: str) -> str:
-    """Return what was found to be fastest on this machine before, or ''."""
-    try:
-        return _choice_file(kind).read_text(encoding="utf-8")
-    except OSError:
-        return ""
-
-
-def keep_choice(kind: str, name: str) -> str:
-    """Keep what was found to be fastest, and return what is kept: of processes at once, the first decides."""
-    with suppress(OSError), _choice_file(kind).open("x", encoding="utf-8") as file:
-        file.write(name)
-    return kept_choice(kind) or name
-
-
-def _choice_file(kind: str) -> Path:
-    texts = (path.read_text(encoding="utf-8") for path in SOURCES)
-    facts = (importlib.metadata.version("torch"), *texts, native.processor())
-    return native.cache() / f"{native.hash_of(*facts)}.{kind}"
+def kept_choice(kind: str, name: str = "") -> str:
+    """Return what was found fastest on this machine, or '': ``name``, unless another process was first."""
+    with suppress(OSError):
+        texts = (path.read_text(encoding="utf-8") for path in SOURCES)
+        facts = (importlib.metadata.version("torch"), *texts, native.processor())
+        path = native.cache() / f"{native.hash_of(*facts)}.{kind}"
+        if name:
+            with suppress(FileExistsError), path.open("x", encoding="utf-8") as file:
+                file.write(name)
+        return path.read_text(encoding="utf-8")
+    return name

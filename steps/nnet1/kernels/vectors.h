@@ -1,10 +1,7 @@
 /* Vectors of floats for the kernels: loads and stores, sums, exp, sigmoid and tanh, and threads' shares. */
+#include <omp.h>
 #include <stddef.h>
 #include <string.h>
-
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 #if defined(__AVX512F__)
 #define LANES 16
@@ -45,11 +42,7 @@ typedef struct {
 } range;
 
 static range share(int n) {
-#ifdef _OPENMP
   const int rank = omp_get_thread_num(), threads = omp_get_num_threads();
-#else
-  const int rank = 0, threads = 1;
-#endif
   const ptrdiff_t blocks = (n + 15) / 16;
   const int from = (int)(blocks * rank / threads * 16), to = (int)(blocks * (rank + 1) / threads * 16);
   return (range){from, to < n ? to : n};
