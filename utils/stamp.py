@@ -1,4 +1,9 @@
-"""What a stamp records of a piece of work, whether that still holds, and doing the work (see once.py)."""
+"""What a stamp records of a piece of work, whether that still holds, and doing the work (see once.py).
+
+The code behind a command is what a Python program imports and what a shell script names as ``local/…``,
+``steps/…`` or ``utils/…`` outside comments; what lies beside a module and is no Python (C sources, page
+templates) belongs to it. What starts, repeats or shows work, and cannot change its result, does not count.
+"""
 
 import contextlib
 import json
@@ -12,9 +17,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from utils import atomic, cli, lock, plan
-from utils.code_closure import ROOT, closure
 
-_NEUTRAL = (
+ROOT = Path(__file__).resolve().parents[1]
+_NO_CODE = {ROOT / "utils" / name for name in ("job_runner", "parse_options.sh", "setup_env.sh")}
+for _name in ("run", "sge", "slurm", "for_each", "in_turn", "progress", "once", "stamp", "plan", "lock"):
+    _NO_CODE.add(ROOT / "utils" / f"{_name}.py")
+_BESIDE = (".c", ".h", ".cu", ".html", ".css", ".js", ".j2")
+_IMPORT = re.compile(
+    r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]+)|import[ \t]+([\w.]+))", re.MULTILINE
+)
+_CALLED = re.compile(r"\b(?:local|steps|utils)/[\w./-]+\.(?:py|sh)\b|\bpath\.sh\b")
+_NO_OPTIONS = (
     *("--nj", "--cmd", "--num-jobs", "--num-threads", "--max-jobs-run", "--use-gpu", "--kernels"),
     *("--key", "--keep-networks", "--verbose"),
 )
@@ -81,6 +94,40 @@ def configurations(command: list[str]) -> Iterator[str]:
                 yield from (name for name in values if "\0" not in name and Path(name).is_file())
 
 
+def _module_files(name: str) -> Iterator[Path]:
+    """Yield what may be the files of a dotted module name, its packages included."""
+    parts = name.split(".")
+    for length in range(1, len(parts) + 1):
+        path = ROOT.joinpath(*parts[:length])
+        yield from (path.with_suffix(".py"), path / "__init__.py")
+
+
+def _used_by(path: Path) -> Iterator[Path]:
+    """Yield what may be the files that one of the recipe's files uses."""
+    if path.suffix == ".sh":
+        text = re.sub("^[ \t]*#.*$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        yield from (ROOT / name for name in _CALLED.findall(text))
+    elif path.suffix == ".py":  # ast.parse of every file would take half a second a command
+        for module, names, alone in _IMPORT.findall(path.read_text(encoding="utf-8")):
+            yield from _module_files(module or alone)
+            for name in names.strip("()").split(","):
+                yield from _module_files(".".join([module, *name.split()[:1]]))
+        yield from (other for other in path.parent.iterdir() if other.suffix in _BESIDE)
+
+
+def closure(words: Iterable[str]) -> list[Path]:
+    """Return the recipe's files that the words of a command name, and all that these use, sorted."""
+    found: set[Path] = set()
+    waiting = [Path(word).resolve() for word in words if word.endswith((".py", ".sh"))]
+    while waiting:
+        path = waiting.pop()
+        neutral = not _NO_CODE.isdisjoint((path, path.parent)) or not path.is_relative_to(ROOT)
+        if path not in found and not neutral and path.is_file():
+            found.add(path)
+            waiting.extend(_used_by(path))
+    return sorted(found)
+
+
 def fingerprint(paths: Iterable[str], known: Record, *, look: bool = True, folder: Path = Path()) -> Record:
     """Map each path to ``[hash, size, mtime, inode]``; a file whose last three are known is not read.
 
@@ -119,8 +166,8 @@ def counted_words(command: list[str]) -> list[str]:
     """Return the command's words without the options that cannot change its result."""
     words, skip = [], False
     for word in command:
-        if skip or word.partition("=")[0] in _NEUTRAL:
-            skip = not skip and word in _NEUTRAL
+        if skip or word.partition("=")[0] in _NO_OPTIONS:
+            skip = not skip and word in _NO_OPTIONS
             continue
         words.append(word)
     return words

@@ -73,15 +73,11 @@ def parse_values(path: str | Path, parse: Callable[[str], T], *, is_sorted: bool
     A UserError names ``path:line`` of what is wrong, such as a value that ``parse`` refuses by a ValueError.
     """
     found: dict[str, T] = {}
-    data = _read_bytes(path)
     previous = ""
-    for number, raw in enumerate(data.removesuffix(b"\n").split(b"\n") if data else (), start=1):
-        line = raw.decode("utf-8", errors="replace")
+    for number, line in enumerate(read_lines(path), start=1):
         key, value = split_line(line)
         problem = ""
-        if raw != line.encode():
-            problem = f"not UTF-8: {raw[:80]!r}; convert the file (iconv)"
-        elif line.endswith("\r"):
+        if line.endswith("\r"):
             problem = "ends in a carriage return; convert the file to Unix line ends"
         elif _CONTROL.search(line):
             problem = f"holds a control character: {line[:80]!r}"
@@ -91,7 +87,7 @@ def parse_values(path: str | Path, parse: Callable[[str], T], *, is_sorted: bool
             problem = f"duplicate key '{key}'"
         elif is_sorted and key.encode() < previous.encode():
             problem = f"'{key}' comes after '{previous}': not sorted; sort with LC_ALL=C sort"
-        if not problem:
+        else:
             try:
                 found[key] = parse(value)
             except ValueError as error:
@@ -99,8 +95,6 @@ def parse_values(path: str | Path, parse: Callable[[str], T], *, is_sorted: bool
         if problem:
             raise UserError(f"{path}:{number}: {problem}")
         previous = key
-    if data and not data.endswith(b"\n"):
-        raise UserError(f"{path}: truncated: the last line has no end")
     return found
 
 

@@ -17,7 +17,7 @@ from steps.arrays import read_model
 from steps.systems.tracks import Arrays
 from utils import cli
 
-if TYPE_CHECKING:  # and for utils/code_closure.py, which reads imports
+if TYPE_CHECKING:  # and for utils/stamp.py, which reads imports
     from steps.systems import hol2008 as hol2008
     from steps.systems import lee2009 as lee2009
     from steps.systems import leo2012 as leo2012

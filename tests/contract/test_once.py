@@ -10,7 +10,7 @@ import time
 import pytest
 
 from tests.conftest import REPO
-from utils.code_closure import ROOT, closure
+from utils.stamp import ROOT, closure
 
 ONCE = "utils/once.py"
 
