@@ -71,11 +71,11 @@ def foresee(
     """Note a piece of work in a dry run, and print why it would be done and how long it would take."""
     to_come = {Path(name) for _, state, _, *names in events() if state == "to do" for name in names}
     folders = {path.parent for path in to_come}
-    absent = {name for name, facts in inputs.items() if facts[0] == "missing"}
-    again = {name for name in inputs if Path(name) in to_come | folders}
-    again |= {name for name in absent if Path(name).parent in folders}
-    reasons = [f"there is no {name}" for name in sorted(absent - again)]
-    reasons += [f"{name} is made before it" for name in sorted(again)] + why
+    absent = [name for name, facts in inputs.items() if facts[0] == "missing"]
+    again = [name for name in inputs if Path(name) in to_come | folders]
+    again += [name for name in absent if name not in again and Path(name).parent in folders]
+    reasons = [f"there is no {name}" for name in absent if name not in again]
+    reasons += [f"{name} is made before it" for name in again] + why
     if not reasons:
         note("up to date", outputs)
         return
