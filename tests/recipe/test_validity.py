@@ -124,19 +124,6 @@ def test_names_of_models_may_hold_seed(finished):
     assert len(set(networks.values())) == 2
 
 
-def test_values_of_configurations_are_not_executed(finished, edit):
-    program = finished / "pwn"
-    program.write_text("#!/bin/sh\ntouch pwned\n")
-    program.chmod(0o755)
-    edit("conf/scattering.conf", "--raw=./pwn\n--T=$(./pwn)\n")
-    edit("conf/audio.conf", "--max-bad=$(./pwn)\n")
-    edit("conf/prepare_synth.conf", "")
-    for stage in ("1", "2"):
-        done = run_recipe(finished, "--stage", stage, "--stop-stage", stage, *TINY_MODELS)
-        assert done.returncode != 0
-        assert not (finished / "pwned").exists()
-
-
 def trained_anew(folder, model: str) -> bytes:
     """Return the network that a training from nothing gives, in a folder of its own."""
     shutil.rmtree(folder / f"exp/fresh_{model}", ignore_errors=True)
@@ -181,3 +168,17 @@ def test_edited_training_code_trains_from_the_start_and_the_results_name_its_com
     assert commit[:7] in (finished / "exp/synth_dnn1/results.txt").read_text().split("%")[0]
     used = (finished / "exp/synth_dnn1/results.txt").read_text().split("%")[0]  # not what lies in conf/ today
     assert "exp/synth_dnn1/svm_fusion/svm.conf data/synth/train/scattering.conf)" in used
+
+
+def test_values_of_configurations_are_not_executed(finished, edit):
+    """The last test here: stage 2 removes the features that it is to make again."""
+    program = finished / "pwn"
+    program.write_text("#!/bin/sh\ntouch pwned\n")
+    program.chmod(0o755)
+    edit("conf/scattering.conf", "--raw=./pwn\n--T=$(./pwn)\n")
+    edit("conf/audio.conf", "--max-bad=$(./pwn)\n")
+    edit("conf/prepare_synth.conf", "")
+    for stage in ("1", "2"):
+        done = run_recipe(finished, "--stage", stage, "--stop-stage", stage, *TINY_MODELS)
+        assert done.returncode != 0
+        assert not (finished / "pwned").exists()
