@@ -1,4 +1,4 @@
-"""The truth that hypotheses are scored against: classes, and the class, artist and length of every track."""
+"""The truth that hypotheses are scored against: classes, and the class and artist of every track."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -70,18 +70,6 @@ def read_artists(reference: Reference) -> list[str]:
     """Read the artist of each of the reference's utterances from the data directory's ``utt2spk``."""
     path = reference.path / "utt2spk"
     return [artist for _, artist in reference.exactly(tables.read_table(path).items(), path)]
-
-
-def read_num_frames(reference: Reference) -> dict[str, int]:
-    """Read ``utt2num_frames`` of the reference's data directory, of exactly its utterances."""
-    path = reference.path / "utt2num_frames"
-
-    def parse(text: str) -> int:
-        if not 0 < int(text) < 1e9:
-            raise ValueError(f"expected an integer of at least 1, got '{text}'")
-        return int(text)
-
-    return dict(reference.exactly(tables.parse_values(path, parse).items(), path))
 
 
 def read_vectors(reference: Reference, rspecifier: str, dim: int = 0) -> np.ndarray:
