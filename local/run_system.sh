@@ -30,7 +30,7 @@ if [[ $name =~ ^(.+)_seed([2-9]|[1-9][0-9]+)$ && ! -f $conf/$name.conf ]]; then
 fi
 config=$conf/$name.conf
 system=${name%%_*}
-features=(steps/make_track_features.sh --nj "$nj" --cmd "$cmd" --seed "$seed")
+features=(steps/make_track_features.sh --nj "$nj" --cmd "$cmd")
 train=(local/systems/system.py --system "$system" --config "$config" --seed "$seed" --use-gpu "$use_gpu")
 
 if [ "$system" = sig2014 ]; then # its network, from frames of the training tracks
@@ -38,7 +38,7 @@ if [ "$system" = sig2014 ]; then # its network, from frames of the training trac
   utils/once.py --cmd "$train_cmd" --in "$exp/feats_network/frames.scp" --in "$data/train/utt2genre" \
     --in "$data/train/utt2spk" --out "$exp/network.npz" "$exp/.done/network" -- "$exp/log/network.log" \
     "${train[@]}" --network "$exp/network.npz" "$data/train" "$exp/feats_network" "$exp"
-  features=(steps/make_track_features.sh --nj "$nj" --cmd "$train_cmd" --seed "$seed" --use-gpu "$use_gpu"
+  features=(steps/make_track_features.sh --nj "$nj" --cmd "$train_cmd" --use-gpu "$use_gpu"
     --network "$exp/network.npz")
 fi
 for x in train $sets; do

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from steps.classifiers.ensemble import Folds, Trained, cross_calibrated, train
+from steps.classifiers.ensemble import Trained, cross_calibrated, train
 from steps.classifiers.machines import KINDS, LDA
 from steps.classifiers.model import (
     NETWORK,
@@ -35,7 +35,7 @@ from steps.classifiers.model import (
 from steps.classifiers.pieces import STATISTICS, movements
 from steps.scoring.reference import Reference, read_artists, read_reference
 from steps.scoring.scores import write_decisions
-from steps.scoring.svm import make_folds, positive_floats
+from steps.scoring.svm import Folds, make_folds, positive_floats
 from utils import cli, provenance
 
 

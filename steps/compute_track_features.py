@@ -14,6 +14,7 @@ import sys
 from contextlib import ExitStack
 
 from steps import archive
+from steps.arrays import read_model
 from steps.scattering import wav
 from steps.systems import registry, spectra
 from utils import cli, progress
@@ -25,17 +26,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--network", default="", metavar="FILE", help="trained network of sig2014")
     options = registry.parse(parser, sys.argv[1:] if argv is None else argv)
     compute = registry.load(options.system).features
-    network = registry.read_arrays(options.network) if options.network else {}
-    out = options.out_dir
+    network = read_model(options.network, "a trained network", dict) if options.network else {}
     names = wav.read_names(options.wav_rspecifier)
+    writers: dict[str, archive.Writer] = {}
     with ExitStack() as stack:
-        writers: dict[str, archive.Writer] = {}
         for count, (utt, signal) in enumerate(wav.opened(names, spectra.SAMPLE_RATE), start=1):
-            if not len(signal):
-                raise cli.UserError(f"{utt}: there is no sound in it; leave the track out")
             for kind, matrix in compute(signal, options, network).items():
                 if kind not in writers:
-                    target = f"ark,scp:{out}/{kind}.ark,{out}/{kind}.scp"
+                    target = f"ark,scp:{options.out_dir}/{kind}.ark,{options.out_dir}/{kind}.scp"
                     writers[kind] = stack.enter_context(archive.Writer(target))
                 writers[kind].write(utt, matrix.astype("float32", copy=False))
             progress.report(count, len(names), "tracks")

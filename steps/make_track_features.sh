@@ -8,7 +8,6 @@ set -euo pipefail
 nj=4             # number of parallel jobs
 cmd=utils/run.py # job runner
 network=         # trained network of sig2014; without it the frames that one is trained on
-seed=777         # accepted where the system has something random
 use_gpu=no       # yes, no or optional (sig2014)
 
 help_message="Usage: $0 [options] <system> <config> <wav.scp> <out-dir>
@@ -28,7 +27,7 @@ once --in "$wav_scp" --in "$config" ${network:+--in "$network"} --out "$out" "$(
 rm -rf "$out"
 nj=$(split_table "$nj" "$wav_scp" "$out/log/wav.JOB.scp")
 run_jobs "$out/log/features.JOB.log" steps/compute_track_features.py --system "$system" --config "$config" \
-  --seed "$seed" --use-gpu "$use_gpu" --network "$network" "scp:$out/log/wav.JOB.scp" "$out/JOB"
+  --use-gpu "$use_gpu" --network "$network" "scp:$out/log/wav.JOB.scp" "$out/JOB"
 for kind in "$out"/1/*.scp; do
   join_parts "$nj" "$out/JOB/${kind##*/}" "$wav_scp" "$out/${kind##*/}"
 done

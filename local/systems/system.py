@@ -15,7 +15,7 @@ e.g.:  local/systems/system.py --system lee2009 --config conf/systems/lee2009.co
 import sys
 from pathlib import Path
 
-from steps.arrays import write_arrays
+from steps.arrays import read_model, write_arrays
 from steps.scoring.reference import read_artists, read_reference
 from steps.scoring.scores import write_decisions
 from steps.systems import registry
@@ -33,10 +33,9 @@ def main(argv: list[str] | None = None) -> int:
     reference = read_reference(options.data_dir)
     kinds = ("frames",) if options.network else system.KINDS
     features = {kind: f"scp:{options.feats_dir}/{kind}.scp" for kind in kinds}
-    utts, artists = list(reference.genre), read_artists(reference)
-    tracks = Tracks(utts, reference.classes, reference.labels, artists, features)
+    tracks = Tracks(reference.path, reference.classes, reference.genre, read_artists(reference), features)
     if options.score:
-        model = registry.read_arrays(exp / "model.npz")
+        model = read_model(exp / "model.npz", "a trained system", dict)
         found = {name: (scores_of(model, tracks), note) for name, (scores_of, note) in system.SCORES.items()}
         write_decisions(Path(options.score), reference, found)
         return 0
@@ -51,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     machines = ["cpu" if options.use_gpu == "no" else f"network with --use-gpu={options.use_gpu}"]
     record = provenance.training_record(paths, options.seed, machines, system=options.system)
     provenance.write_record(exp, record)
-    cli.log(f"trained {options.system} on {len(utts)} tracks: {exp}/model.npz")
+    cli.log(f"trained {options.system} on {len(reference.genre)} tracks: {exp}/model.npz")
     return 0
 
 

@@ -3,9 +3,9 @@
 Frames are whitened within their tracks, pass a layer with dropout and perhaps an LSTM in both directions,
 and are pooled over the track, whose label is the target. One network is trained on each fold's training
 tracks, by AdamW on random crops, all side by side; training ends for all when their mean loss on the tracks
-that each has not seen ceases to fall, so that every track has a say in it. The same held-out posteriors are
-those of the training tracks: none comes from a network that saw the track or, where artists are known, its
-artist. A new track gets the mean log posteriors of all networks (:mod:`steps.classifiers.networks`).
+that each has not seen ceases to fall. The same held-out posteriors are those of the training tracks: none
+comes from a network that saw the track or, where artists are known, its artist. A new track gets the mean log
+posteriors of all networks.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from steps.classifiers.ensemble import Folds, track_losses
+from steps.classifiers.ensemble import track_losses
 from steps.nnet1.feature_transform import whitening
+from steps.scoring.svm import Folds
 from utils import cli
 
 
@@ -44,16 +45,14 @@ class NetworkOptions:
 class TrackNetwork(nn.Module):
     """From whitened frames (streams, num_frames, dim) to logits (streams, C) of the track."""
 
-    def __init__(
-        self, dim: int, num_classes: int, hidden: int, memory: int, attention: int, dropout: float = 0.0
-    ) -> None:
+    def __init__(self, dim: int, num_classes: int, options: NetworkOptions, dropout: float = 0.0) -> None:
         super().__init__()
+        hidden, memory = options.hidden, options.memory
         self.drop = nn.Dropout(dropout)
         self.enter = nn.Linear(dim, hidden)
         self.memory = nn.LSTM(hidden, memory, batch_first=True, bidirectional=True) if memory else None
-        width = 2 * memory or hidden
-        self.attend = nn.Linear(width, 1) if attention else None
-        self.leave = nn.Linear(width, num_classes)
+        self.attend = nn.Linear(2 * memory or hidden, 1) if options.attention else None
+        self.leave = nn.Linear(2 * memory or hidden, num_classes)
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """Pool the frames' logits by their mean, which is that of log posteriors, or units by attention."""
@@ -86,8 +85,7 @@ def cross_fit(
         networks = []
         for number in range(len(folds)):
             torch.manual_seed(options.seed + number)
-            shape = (options.hidden, options.memory, options.attention, dropout)
-            networks.append(TrackNetwork(len(bias), num_classes, *shape))
+            networks.append(TrackNetwork(len(bias), num_classes, options, dropout))
         found, arrays, loss, updates = _train(networks, white, labels, folds, options)
         cli.log(f"dropout {dropout:g}: held-out loss {loss:.4f}, {updates} updates of {len(folds)} networks")
         if loss < least:
@@ -145,9 +143,6 @@ def _train(
         since += 1
         if loss < 0.99 * least:
             best, least, since = found, loss, 0
-            arrays = {
-                f"{number}.{name}": value.numpy().copy()
-                for number, network in enumerate(networks)
-                for name, value in network.state_dict().items()
-            }
+            states = [network.state_dict() for network in networks]
+            arrays = {name: torch.stack([state[name] for state in states]).numpy() for name in states[0]}
     return best, arrays, least, updates

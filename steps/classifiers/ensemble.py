@@ -14,13 +14,11 @@ import numpy as np
 from steps.classifiers import machines
 from steps.classifiers.machines import LDA, log_softmax
 from steps.classifiers.model import NETWORK, VOTE, Ensemble, Part, calibrate, mean_log_posteriors
+from steps.scoring.svm import Folds
 
-Folds = Sequence[tuple[np.ndarray, np.ndarray]]
-"""Pairs of training and held-out track indices; every track is held out once."""
 Scores = Mapping[str, np.ndarray]
 """Log posteriors (num_tracks, C) by the name of a part."""
-FLOOR = np.log(1e-10)
-"""A track costs no more than this, so that one impossible class does not decide a choice."""
+FLOOR = np.log(1e-10)  # a track costs no more, so that one impossible class does not decide a choice
 
 
 @dataclass(frozen=True)
@@ -59,9 +57,8 @@ def fit_sharpness(scores: np.ndarray, labels: np.ndarray) -> float:
 def fit_confidence(scores: np.ndarray, labels: np.ndarray) -> float:
     """Return the factor of the log posteriors (num_tracks, C) with which they are as sure as they are right.
 
-    The mean probability of the hypotheses is that of the right ones, (right + 1) / (n + 2). Where tracks are
-    few, one that is surely wrong decides the smallest loss and makes all others less sure than they deserve;
-    it counts here as one.
+    The mean probability of the hypotheses is (right + 1) / (n + 2). The smallest loss would be decided by the
+    one track of few that is surely wrong.
     """
     target = ((scores.argmax(axis=1) == labels).sum() + 1.0) / (len(labels) + 2.0)
     low, high = np.log(1e-3), np.log(10.0)
@@ -94,17 +91,12 @@ def _total(scores: Scores, parts: Iterable[str]) -> np.ndarray:
     return np.sum([scores[name] for name in parts], axis=0)
 
 
-def fused_sharpness(scores: Scores, parts: Sequence[str], labels: np.ndarray) -> float:
-    """Return the factor with which the sum of some parts is as sure as it is right, 1 at most."""
-    return min(1.0, fit_confidence(_total(scores, parts), labels))
-
-
 def choose_parts(scores: Scores, labels: np.ndarray, doubts: Mapping[str, float]) -> list[str]:
     """Leave out parts, the least useful first, until each of the rest is missed.
 
-    ``scores`` are calibrated and out of fold. A part stays if the loss without it is larger by more than its
-    ``doubts`` standard errors of the difference: 1 wants evidence that a part helps (the simpler system is
-    preferred), -1 evidence that it does harm before it leaves.
+    A part stays if the loss without it is larger by more than its ``doubts`` standard errors of the
+    difference: 1 wants evidence that a part helps (the simpler system is preferred), -1 evidence that it does
+    harm before it leaves.
     """
 
     def losses(parts: Iterable[str]) -> np.ndarray:
@@ -125,6 +117,12 @@ def choose_parts(scores: Scores, labels: np.ndarray, doubts: Mapping[str, float]
     return parts
 
 
+def fuse(scores: Scores, labels: np.ndarray, doubts: Mapping[str, float]) -> tuple[list[str], float]:
+    """Return the parts to add, and the factor with which their sum is as sure as it is right, 1 at most."""
+    parts = choose_parts(scores, labels, doubts)
+    return parts, min(1.0, fit_confidence(_total(scores, parts), labels))
+
+
 def train(
     parts: Sequence[Part],
     tracks: Mapping[str, Sequence[np.ndarray]],
@@ -135,10 +133,7 @@ def train(
     doubts: Mapping[str, float],
     costs: Sequence[float] = (0.01, 0.1, 1.0, 10.0),
 ) -> Trained:
-    """Choose settings and parts on held-out tracks, train on all.
-
-    ``tracks`` are the vectors of each track by part; of networks log posteriors (1, C), out of fold.
-    """
+    """Choose settings and parts on held-out tracks, train on all; ``tracks`` are vectors of each by part."""
     candidates, scores = [], {}
     for part in parts:
         given = tracks[part.name]
@@ -155,10 +150,9 @@ def train(
         part = replace(part, sharpness=fit_sharpness(found, labels))
         candidates.append(part)
         scores[part.name] = calibrate(found, part.sharpness)
-    kept = choose_parts(scores, labels, doubts)
+    kept, sharpness = fuse(scores, labels, doubts)
     members = tuple(part for part in candidates if part.name in kept)
-    system = Ensemble(tuple(classes), members, fused_sharpness(scores, kept, labels))
-    return Trained(system, scores, tuple(candidates))
+    return Trained(Ensemble(tuple(classes), members, sharpness), scores, tuple(candidates))
 
 
 def cross_calibrated(
@@ -167,7 +161,6 @@ def cross_calibrated(
     """Return log posteriors (num_tracks, C) of the sum, its parts and sharpness chosen on the other folds."""
     found = np.zeros_like(next(iter(scores.values())))
     for own, held in folds:
-        others = {name: score[own] for name, score in scores.items()}
-        kept = choose_parts(others, labels[own], doubts)
-        found[held] = calibrate(_total(scores, kept)[held], fused_sharpness(others, kept, labels[own]))
+        kept, sharpness = fuse({name: score[own] for name, score in scores.items()}, labels[own], doubts)
+        found[held] = calibrate(_total(scores, kept)[held], sharpness)
     return found

@@ -1,23 +1,25 @@
-"""What classifies vectors: shrinkage LDA, linear SVM, RBF SVM and logistic regression, as named arrays.
+"""What classifies, as named arrays: shrinkage LDA, linear SVM, RBF SVM, logistic regression, and networks.
 
 Every track weighs the same, however many vectors it has. Scores of others than LDAs, one class against the
-rest on standardised vectors, are no posteriors until they are calibrated, as every part's are.
+rest on standardised vectors, are no posteriors until they are calibrated, as every part's are. Networks of
+:mod:`steps.classifiers.cross_fit` do without torch here, whose import takes seconds.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from steps import mapped
+
 Arrays = Mapping[str, np.ndarray]
 """``weight`` (C, dim) and ``bias`` (C,), float64: scores are log densities up to a constant of a vector. With
-``support`` (n, dim) and ``scale`` (dim,) the weight, (C, n), is of exp(-|x scale - support|^2 / dim)."""
+``support`` (n, dim) and ``scale`` (dim,) the weight, (C, n), is of exp(-|x scale - support|^2 / dim).
+Of networks weight and bias whiten frames, and torch's parameters, whose names have a dot, are those of all
+networks, stacked: ``enter``, maybe ``memory`` (an LSTM both ways), maybe ``attend``, ``leave``."""
 LDA = "lda"
 KINDS = (LDA, "svm", "rbf", "logistic")
-ABSENT = -1e4
-"""Bias of a class without a training track: it is never the hypothesis, and sums stay finite."""
-ROWS = 8192
-"""Of a block of vectors in double precision."""
+ABSENT = -1e4  # bias of a class without a training track: it is never the hypothesis, and sums stay finite
+ROWS = 8192  # of a block of vectors in double precision
 
 
 def log_softmax(scores: np.ndarray) -> np.ndarray:
@@ -27,7 +29,7 @@ def log_softmax(scores: np.ndarray) -> np.ndarray:
 
 
 def log_posteriors(machine: Arrays, vectors: np.ndarray) -> np.ndarray:
-    """Return natural logarithms of posteriors, float64 of shape (n, C), of (n, dim) vectors."""
+    """Return log posteriors, float64 of shape (n, C), of (n, dim) vectors."""
     values = np.asarray(vectors, dtype=np.float64)
     if "support" in machine:
         from sklearn.metrics.pairwise import rbf_kernel  # a second to import, which most systems do without
@@ -40,13 +42,20 @@ def fit(
     kind: str, vectors: Sequence[np.ndarray], labels: np.ndarray, num_classes: int, grid: Sequence[float]
 ) -> Iterator[Arrays]:
     """Train on the vectors (n, dim) of each track, for one shrinkage (of an LDA) or cost after the other."""
-    tracks = np.repeat(np.arange(len(vectors)), [len(some) for some in vectors])
-    train = _lda if kind == LDA else partial(_one_against_rest, kind)
-    yield from train(np.concatenate(vectors), tracks, labels, num_classes, grid)
+    lengths = np.array([len(some) for some in vectors])
+    every, classes, share = (
+        np.concatenate(vectors),
+        np.repeat(labels, lengths),
+        np.repeat(1 / lengths, lengths),
+    )
+    if kind == LDA:
+        yield from _lda(every, classes, share, np.bincount(labels, minlength=num_classes) + 0.0, grid)
+    else:
+        yield from _one_against_rest(kind, every, classes, share, num_classes, grid)
 
 
 def _lda(
-    vectors: np.ndarray, tracks: np.ndarray, labels: np.ndarray, num_classes: int, grid: Sequence[float]
+    vectors: np.ndarray, classes: np.ndarray, share: np.ndarray, counts: np.ndarray, grid: Sequence[float]
 ) -> Iterator[Arrays]:
     """Train LDAs with covariances ``(1 - shrinkage) S + shrinkage trace(S) / dim I``.
 
@@ -54,10 +63,7 @@ def _lda(
     of Statistical Learning, 4.3), shrunk after every column was divided by its deviation within the classes
     (Friedman, Regularized Discriminant Analysis, 1989). One eigendecomposition serves all shrinkages.
     """
-    share = 1.0 / np.bincount(tracks, minlength=len(labels))[tracks]
-    classes = labels[tracks]
-    counts = np.bincount(labels, minlength=num_classes).astype(np.float64)
-    means = np.zeros((num_classes, vectors.shape[1]))
+    means = np.zeros((len(counts), vectors.shape[1]))
     tall = len(vectors) >= vectors.shape[1]
     blocks, gram = [], np.zeros((vectors.shape[1],) * 2)
     for index in np.flatnonzero(counts):
@@ -66,7 +72,7 @@ def _lda(
         sums = [share[part] @ vectors[part].astype(np.float64) for part in parts]
         means[index] = np.sum(sums, axis=0) / counts[index]
         for part in parts:
-            values = (vectors[part] - means[index]) * np.sqrt(share[part] / len(labels))[:, np.newaxis]
+            values = (vectors[part] - means[index]) * np.sqrt(share[part] / counts.sum())[:, np.newaxis]
             if tall:
                 gram += values.T @ values
             else:
@@ -105,8 +111,8 @@ def _eigen(gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _one_against_rest(
     kind: str,
     vectors: np.ndarray,
-    tracks: np.ndarray,
-    labels: np.ndarray,
+    classes: np.ndarray,
+    share: np.ndarray,
     num_classes: int,
     grid: Sequence[float],
 ) -> Iterator[Arrays]:
@@ -115,7 +121,6 @@ def _one_against_rest(
     from sklearn.svm import SVC, LinearSVC
 
     values = np.asarray(vectors, dtype=np.float64)
-    share = 1.0 / np.bincount(tracks, minlength=len(labels))[tracks]
     mean, scale = values.mean(axis=0), values.std(axis=0)
     scale = 1.0 / np.where(scale <= 1e-8 * np.maximum(1.0, np.abs(mean)), 1.0, scale)
     # Distances, which an RBF is made of, need no centre.
@@ -128,8 +133,8 @@ def _one_against_rest(
         }[kind]
         weight = np.zeros((num_classes, len(values) if kind == "rbf" else values.shape[1]))
         bias = np.full(num_classes, ABSENT)
-        for index in np.unique(labels):
-            machine.fit(values, labels[tracks] == index, sample_weight=share)
+        for index in np.unique(classes):
+            machine.fit(values, classes == index, sample_weight=share)
             bias[index] = machine.intercept_[0]
             if kind == "rbf":
                 weight[index, machine.support_] = machine.dual_coef_[0]
@@ -140,3 +145,56 @@ def _one_against_rest(
             yield {"weight": weight[:, used], "bias": bias, "scale": scale, "support": values[used]}
         else:
             yield {"weight": weight * scale, "bias": bias - weight * scale @ mean}
+
+
+def network_log_posteriors(arrays: Arrays, frames: np.ndarray) -> np.ndarray:
+    """Return the networks' mean log posteriors, float64 (C,), of a track's frames (num_frames, dim)."""
+    logits = []
+    for number in range(len(arrays["leave.bias"])):
+        state = {name: array[number] for name, array in arrays.items() if "." in name}
+        logits.append(_pooled(state, _units(arrays, state, frames)))
+    return log_softmax(np.stack(logits)).mean(axis=0)
+
+
+def _units(arrays: Arrays, state: Arrays, frames: np.ndarray) -> Iterator[np.ndarray]:
+    """Return what is pooled, block by block."""
+    weight = state["enter.weight"].astype(np.float64) @ arrays["weight"]
+    bias = state["enter.weight"] @ arrays["bias"] + state["enter.bias"]
+    units = (np.maximum(block @ weight.T + bias, 0.0) for block in mapped.blocks(frames))
+    if "memory.weight_hh_l0" not in state:
+        return units
+    return mapped.blocks(_both_ways(state, mapped.gathered(units, len(frames))))
+
+
+def _both_ways(state: Arrays, units: np.ndarray) -> np.ndarray:
+    """Return the outputs of an LSTM forwards and backwards, (num_frames, 2 cells); gates as in torch."""
+    cells = state["memory.weight_hh_l0"].shape[1]
+    found = mapped.empty((len(units), 2 * cells), np.float64)
+    for first, step, end in ((0, 1, "l0"), (cells, -1, "l0_reverse")):
+        weight = np.hstack([state[f"memory.weight_ih_{end}"], state[f"memory.weight_hh_{end}"]])
+        bias = state[f"memory.bias_ih_{end}"] + state[f"memory.bias_hh_{end}"]
+        hidden, cell = np.zeros(cells), np.zeros(cells)
+        for t in range(len(units))[::step]:
+            gates = weight @ np.concatenate([units[t], hidden]) + bias
+            enter, forget, leave = (0.5 + 0.5 * np.tanh(gates[n * cells :][:cells] / 2) for n in (0, 1, 3))
+            cell = forget * cell + enter * np.tanh(gates[2 * cells : 3 * cells])
+            hidden = leave * np.tanh(cell)
+            found[t, first : first + cells] = hidden
+            if t % mapped.ROWS == 0:
+                mapped.let_go(units)
+                mapped.let_go(found)
+    return found
+
+
+def _pooled(state: Arrays, units: Iterable[np.ndarray]) -> np.ndarray:
+    """Return the logits (C,) of the mean of the units, or of what attention weighs of them."""
+    most, mass, total = -np.inf, 0.0, np.zeros(())
+    for some in units:
+        says = np.zeros(len(some))
+        if "attend.weight" in state:
+            says = some @ state["attend.weight"][0] + state["attend.bias"]
+        before, most = most, max(most, float(says.max()))
+        shares = np.exp(says - most)
+        mass = mass * np.exp(before - most) + shares.sum()
+        total = total * np.exp(before - most) + shares @ some
+    return state["leave.weight"] @ (total / mass) + state["leave.bias"]

@@ -2,28 +2,24 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from steps import archive, mapped
 from steps.arrays import read_model, write_arrays
-from steps.classifiers import networks
-from steps.classifiers.machines import LDA, Arrays, log_posteriors, log_softmax
+from steps.classifiers.machines import LDA, Arrays, log_posteriors, log_softmax, network_log_posteriors
 from steps.classifiers.pieces import piece_vectors
 from steps.scoring.reference import Reference
 from steps.scoring.segment import vote
 from utils.cli import UserError
 
-FORMAT = 4
 NETWORK, VOTE = "network", "vote"
 """In place of statistics: of networks that see whole tracks; of a network of the recipe, whose posteriors are
 the frames and whose mean log posteriors count. Vectors of both are log posteriors already."""
-POSTERIORS = "post_"
-"""Before the name of a network of the recipe whose posteriors are a part's frames."""
-ROWS = 1024
-"""Vectors that are classified together: a product's last bits depend on their number."""
+POSTERIORS = "post_"  # before the name of a network of the recipe whose posteriors are a part's frames
+ROWS = 1024  # vectors that are classified together: a product's last bits depend on their number
 
 
 @dataclass(frozen=True)
@@ -31,17 +27,13 @@ class Part:
     """A classifier of statistics of pieces of one kind of frames, or networks that see whole tracks."""
 
     name: str
-    feats: str
-    """Which frames: the name of their script file without ``.scp``, or posteriors, ``post_<network>``."""
+    feats: str  # which frames: the name of their script file without ``.scp``, or ``post_<network>``
     frames: float  # length of a piece; 0 stands for the whole track
-    statistics: str
-    """See :func:`steps.classifiers.pieces.piece_vectors`; or :data:`NETWORK` or :data:`VOTE`."""
+    statistics: str  # of :func:`steps.classifiers.pieces.piece_vectors`; or NETWORK or VOTE
     classifier: str = LDA  # one of :data:`steps.classifiers.machines.KINDS`
     setting: float = 0.0  # shrinkage of an LDA, cost of another classifier
     sharpness: float = 1.0
-    arrays: Arrays = field(default_factory=dict, compare=False)
-    """Of the classifier (:data:`steps.classifiers.machines.Arrays`) or the networks; with ``order`` among the
-    statistics ``projection``, the movements of the training frames, (dim, dims)."""
+    arrays: Arrays = field(default_factory=dict, compare=False)  # and ``projection`` for the statistic order
 
     @property
     def network(self) -> str:
@@ -51,16 +43,16 @@ class Part:
     def vectors(self, frames: np.ndarray) -> np.ndarray:
         """Return the vectors of a track's pieces, (pieces, dim); of networks log posteriors, (1, C)."""
         if self.statistics == NETWORK:
-            return networks.log_posteriors(self.arrays, frames)[np.newaxis]
+            return network_log_posteriors(self.arrays, frames)[np.newaxis]
         if self.statistics == VOTE:
             return vote(frames).mean_log_posterior[np.newaxis]
-        return piece_vectors(frames, self.frames, self.statistics, self.arrays.get("projection"))
+        return piece_vectors(frames, self.frames, self.statistics, self.arrays)
 
     def scores(self, tracks: Sequence[np.ndarray]) -> np.ndarray:
         """Return the calibrated log posteriors (num_tracks, C) of tracks' vectors."""
-        if self.statistics not in (NETWORK, VOTE):
-            return calibrate(mean_log_posteriors(self.arrays, tracks), self.sharpness)
-        return calibrate(np.concatenate(tracks), self.sharpness)
+        ready = self.statistics in (NETWORK, VOTE)
+        found = np.concatenate(tracks) if ready else mean_log_posteriors(self.arrays, tracks)
+        return calibrate(found, self.sharpness)
 
 
 def calibrate(scores: np.ndarray, sharpness: float) -> np.ndarray:
@@ -88,7 +80,10 @@ class Ensemble:
 
     def fused(self, scores: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the log posteriors (num_tracks, C) of the sum of the parts' scores."""
-        return calibrate(np.sum([scores[part.name] for part in self.members], axis=0), self.sharpness)
+        total = np.sum([scores[part.name] for part in self.members], axis=0)
+        if total.shape[-1] != len(self.classes):
+            raise ValueError(f"scores of {total.shape[-1]} classes instead of {len(self.classes)}")
+        return calibrate(total, self.sharpness)
 
     def classify(self, frames: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return log posteriors (C,) of a track: frames by kind, posteriors of networks among them."""
@@ -127,10 +122,9 @@ def read_pieces(
 
 def write_ensemble(path: Path, ensemble: Ensemble) -> None:
     """Write the npz: named arrays and JSON, the same bytes for the same system."""
-    names = [item.name for item in fields(Part) if item.name != "arrays"]
-    parts = [{name: getattr(part, name) for name in names} for part in ensemble.members]
+    parts = [asdict(replace(part, arrays={})) for part in ensemble.members]
     arrays = {f"{part.name}/{key}": part.arrays[key] for part in ensemble.members for key in part.arrays}
-    system = [FORMAT, ensemble.classes, ensemble.sharpness, parts]
+    system = [ensemble.classes, ensemble.sharpness, parts]
     write_arrays(path, {"system": np.array(json.dumps(system)), **arrays})
 
 
@@ -138,20 +132,11 @@ def read_ensemble(path: str | Path) -> Ensemble:
     """Read the npz back, of which nothing is executed; UserError if it is none."""
 
     def build(values: dict[str, np.ndarray]) -> Ensemble:
-        number, classes, sharpness, facts = json.loads(str(values.pop("system")))
-        if number != FORMAT:
-            raise ValueError(f"format {number} instead of {FORMAT}")
-        arrays: dict[str, dict[str, np.ndarray]] = {}
-        for name, array in values.items():
-            owner, _, key = name.partition("/")
-            arrays.setdefault(owner, {})[key] = array
-        parts = tuple(Part(**fact, arrays=arrays.get(fact["name"], {})) for fact in facts)
-        for part in parts:
-            outputs = [len(part.arrays[name]) for name in ("weight", "bias") if name in part.arrays]
-            if part.statistics == NETWORK:
-                outputs = [len(state["leave.bias"]) for state in networks.states(part.arrays)]
-            if set(outputs) - {len(classes)}:
-                raise ValueError(f"the shapes of part '{part.name}' do not fit {len(classes)} classes")
-        return Ensemble(tuple(classes), parts, sharpness)
+        classes, sharpness, facts = json.loads(str(values.pop("system")))
+        for fact in facts:
+            fact["arrays"] = {}
+            for name in [name for name in values if name.startswith(f"{fact['name']}/")]:
+                fact["arrays"][name.partition("/")[2]] = values[name]
+        return Ensemble(tuple(classes), tuple(Part(**fact) for fact in facts), sharpness)
 
     return read_model(path, "a fused system", build)

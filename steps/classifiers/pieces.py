@@ -1,6 +1,6 @@
 """A track as a few vectors: statistics of its frames over pieces of some seconds, read block by block."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -9,16 +9,8 @@ from steps import mapped
 from steps.scoring.segment import mean_frame
 
 QUANTILES = (0.1, 0.5, 0.9)
-MOVEMENTS = 20
-"""Directions in which the frames of a track move most, whose order counts."""
-LAGS = (1, 2, 4, 8, 16)
-"""Frames that one movement lags behind another: 0.19 to 3 s of conf/scattering.conf."""
-
-
-def piece_bounds(num_frames: int, length: float) -> np.ndarray:
-    """Return int64 bounds (pieces + 1,) of even pieces of about ``length`` frames; 0: the whole track."""
-    count = 1 if length <= 0 else max(1, min(num_frames, round(num_frames / length)))
-    return np.linspace(0, num_frames, count + 1).round().astype(np.int64)
+MOVEMENTS = 20  # directions in which the frames of a track move most, whose order counts
+LAGS = (1, 2, 4, 8, 16)  # frames that one movement lags behind another: 0.19 to 3 s of conf/scattering.conf
 
 
 def movements(tracks: Iterable[np.ndarray]) -> np.ndarray:
@@ -34,16 +26,13 @@ def movements(tracks: Iterable[np.ndarray]) -> np.ndarray:
     return (directions / np.sqrt(variances))[:, : -MOVEMENTS - 1 : -1]
 
 
-def order(frames: np.ndarray, projection: np.ndarray | None) -> np.ndarray:
+def order(frames: np.ndarray, projection: np.ndarray) -> np.ndarray:
     """Return what of the covariances of movements at :data:`LAGS` changes its sign when time runs backwards.
 
-    Covariances and means at no lag, as all statistics of single frames, are the same for a piece and for its
-    reverse; the antisymmetric part ``C(lag) - C(lag)'`` is not. ``projection`` (dim, dims) is what
-    :func:`movements` found; the result, of shape (len(LAGS) * dims * (dims - 1) / 2,), is in units of the
-    variance of the piece, with zeros for lags that it is too short for.
+    That is the antisymmetric part ``C(lag) - C(lag)'``, in units of the variance of the piece, with zeros for
+    lags that it is too short for, (len(LAGS) * dims * (dims - 1) / 2,). ``projection`` (dim, dims) is what
+    :func:`movements` found.
     """
-    if projection is None:
-        raise ValueError("expected a projection for the order of frames, got none")
     moved = (block.astype(np.float64) @ projection for block in mapped.blocks(frames))
     moves = mapped.gathered(moved, len(frames))
     mean = mean_frame(moves)
@@ -70,10 +59,8 @@ def _overlapping(rows: np.ndarray, overlap: int) -> Iterator[np.ndarray]:
 
 def extremes(frames: np.ndarray) -> np.ndarray:
     """Return minima and maxima of the columns, as the paper takes them of posteriors (equations 11, 12)."""
-    found = [(some.min(axis=0), some.max(axis=0)) for some in mapped.blocks(frames)]
-    return np.concatenate(
-        [np.min([low for low, _ in found], axis=0), np.max([high for _, high in found], axis=0)]
-    )
+    ends = np.stack([end for some in mapped.blocks(frames) for end in (some.min(axis=0), some.max(axis=0))])
+    return np.concatenate([ends.min(axis=0), ends.max(axis=0)])
 
 
 def deviation(frames: np.ndarray) -> np.ndarray:
@@ -99,30 +86,22 @@ STATISTICS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def piece_vectors(
-    frames: np.ndarray, length: float, statistics: str, projection: np.ndarray | None = None
+    frames: np.ndarray, length: float, statistics: str, arrays: Mapping[str, np.ndarray] | None = None
 ) -> np.ndarray:
     """Return one vector a piece, float32 of shape (pieces, …), of frames (num_frames, dim).
 
     ``length`` is in frames, 0 for the whole track. ``statistics`` are those of :data:`STATISTICS` or
-    :func:`order`, joined by ``+``.
+    :func:`order`, whose projection is among ``arrays``, joined by ``+``.
     """
-    bounds = piece_bounds(len(frames), length)
-    pieces = len(bounds) - 1
-    together = max(1, mapped.ROWS * pieces // len(frames))
-
-    def of_piece(low: int, high: int) -> np.ndarray:
-        some = frames[low:high]
-        return np.concatenate(
-            [
-                order(some, projection) if name == "order" else STATISTICS[name](some)
-                for name in statistics.split("+")
-            ]
-        )
+    known = STATISTICS | {"order": lambda some: order(some, (arrays or {})["projection"])}
+    of_piece = [known[name] for name in statistics.split("+")]
+    count = 1 if length <= 0 else max(1, min(len(frames), round(len(frames) / length)))
+    bounds = np.linspace(0, len(frames), count + 1).round().astype(np.int64)
 
     def vectors() -> Iterator[np.ndarray]:
-        for first in range(0, pieces, together):
-            found = [of_piece(*pair) for pair in pairwise(bounds[first : first + together + 1])]
-            yield np.stack(found).astype(np.float32)
+        for low, high in pairwise(bounds):
+            found = [statistic(frames[low:high]) for statistic in of_piece]
+            yield np.concatenate(found, dtype=np.float32)[np.newaxis]
             mapped.let_go(frames)
 
-    return mapped.gathered(vectors(), pieces)
+    return mapped.gathered(vectors(), count)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steps import audio, compute_scattering, convert_audio
+from steps.arrays import read_model
 from steps.classifiers.model import POSTERIORS, Ensemble, read_ensemble
 from steps.classify.parts import TRANSFORM, TrainedSystem
 from steps.scattering import num_dims, wav
@@ -18,7 +19,7 @@ from steps.scoring import segment
 from steps.scoring.svm import LinearSvm, read_svm
 from steps.systems import registry
 from steps.systems.tracks import Tracks
-from utils.cli import UserError
+from utils.cli import KaldiParser, UserError
 
 MISFIT = (UserError, ValueError, KeyError, IndexError, TypeError, RuntimeError)
 """What is raised where the arrays of a system have other shapes than each other or the features."""
@@ -166,9 +167,10 @@ MODELS: dict[str, tuple[str, Callable, Callable[[Any, Frames, Frames], Verdict]]
 def open_published(system: TrainedSystem, use_gpu: str) -> tuple[Callable[[wav.Samples], Frames], Decide]:
     """Return the features and the decision of one of the systems of Table 4."""
     module = registry.load(system.kind)
-    model = registry.read_arrays(system.parts["model.npz"])
-    network = registry.read_arrays(system.parts["network.npz"]) if "network.npz" in system.parts else {}
-    options = registry.read_options(system.kind, system.parts["system.conf"], use_gpu)
+    model = read_model(system.parts["model.npz"], "a trained system", dict)
+    network = read_model(path, "a network", dict) if (path := system.parts.get("network.npz")) else {}
+    words = ["--system", system.kind, "--config", str(system.parts["system.conf"]), "--use-gpu", use_gpu]
+    options = registry.parse(KaldiParser("", ""), words)
     scores_of, _note = next(iter(module.SCORES.values()))
 
     def features(signal: wav.Samples) -> Frames:
@@ -177,7 +179,7 @@ def open_published(system: TrainedSystem, use_gpu: str) -> tuple[Callable[[wav.S
 
     def decide(frames: Frames, _: Frames) -> Verdict:
         kinds = {kind: {"track": matrix} for kind, matrix in frames.items()}
-        track = Tracks(["track"], system.classes, np.array([-1]), ["track"], kinds)
+        track = Tracks(Path(), system.classes, {"track": -1}, ["track"], kinds)
         return by_scores(scores_of(model, track)[0])
 
     return features, decide

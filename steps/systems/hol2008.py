@@ -24,10 +24,8 @@ from utils import cli
 
 FRAME, HOP, NUM_FFT = 660, 220, 1024  # 30 ms, 10 ms
 SEGMENT = 50  # frames, half a second
-SILENCE = 1e-6
-"""Segments with less than this share of the loudest one's energy (-60 dB) have no bases."""
-TOGETHER = 1024
-"""Segments that are factorised together, and cease to be together: eight and a half minutes [O]."""
+SILENCE = 1e-6  # segments with less than this share of the loudest one's energy (-60 dB) have no bases
+TOGETHER = 1024  # segments that are factorised, and cease to be, together: eight and a half minutes [O]
 EPSILON = 1e-10
 CHECK_EVERY, TOLERANCE = 10, 1e-4
 OPTIONS: Options = {
@@ -40,31 +38,18 @@ OPTIONS: Options = {
 }
 
 
-def segments(signal: Signal) -> NDArray[np.float32]:
-    """Return band energies of half-second segments, (num_segments, 30, 50); a short track is filled up."""
-    window = np.hamming(FRAME)
-    # Quarter octaves from 62.5 Hz to 8 kHz, what is below and what is above.
-    filters = spectra.octave_bands(0.25, NUM_FFT)
-    blocks = spectra.frame_blocks(signal, FRAME, HOP)
-    bands = (spectra.power_spectrum(some, window, NUM_FFT) @ filters for some in blocks)
-    found = (segment[np.newaxis] for segment in spectra.windows(bands, SEGMENT, SEGMENT))
-    count = spectra.num_frames(spectra.num_frames(len(signal), FRAME, HOP), SEGMENT, SEGMENT)
-    return mapped.gathered(found, count).transpose(0, 2, 1)
-
-
 def divergence(v: torch.Tensor, product: torch.Tensor) -> torch.Tensor:
     """Return the generalised Kullback-Leibler divergence of each segment, of shape (num_segments,)."""
     return (v * torch.log((v + EPSILON) / product) - v + product).sum(dim=(1, 2))
 
 
-def factorise(v: torch.Tensor, rank: int, max_iters: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Factorise all segments at once by Lee and Seung's multiplicative updates for the KL divergence.
+def factorise(v: torch.Tensor, rank: int, max_iters: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Factorise all segments (S, bands, frames) at once by Lee and Seung's multiplicative updates.
 
-    ``v``, not negative, has the shape (S, bands, frames). Stops before ``max_iters`` where the summed
-    divergence changes by less than a ten-thousandth in ten updates. Returns w (S, bands, rank), whose columns
-    sum to 1, and h (S, rank, frames), which holds the scale.
+    Stops before ``max_iters`` where the summed divergence changes by less than a ten-thousandth in ten
+    updates. Returns w (S, bands, rank), whose columns sum to 1, and h (S, rank, frames), with the scale.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     num, bands, frames = v.shape
     w = torch.rand(num, bands, rank, generator=generator) + 0.1
     h = torch.rand(num, rank, frames, generator=generator) + 0.1
@@ -86,14 +71,21 @@ def factorise(v: torch.Tensor, rank: int, max_iters: int, seed: int = 0) -> tupl
 
 def features(signal: Signal, options: Namespace, _network: Arrays) -> dict[str, NDArray]:
     """Return the bases of all segments that are not silent, (rank · segments, 30); rows sum to 1."""
-    every = segments(signal)
-    energy = np.concatenate([some.sum(axis=(1, 2)) for some in mapped.blocks(every, TOGETHER)])
+    window = np.hamming(FRAME)
+    # Quarter octaves from 62.5 Hz to 8 kHz, what is below and what is above.
+    filters = spectra.octave_bands(0.25, NUM_FFT)
+    blocks = spectra.frame_blocks(signal, FRAME, HOP)
+    bands = (spectra.power_spectrum(some, window, NUM_FFT) @ filters for some in blocks)
+    found = (segment[np.newaxis] for segment in spectra.windows(bands, SEGMENT, SEGMENT))
+    count = spectra.num_frames(spectra.num_frames(len(signal), FRAME, HOP), SEGMENT, SEGMENT)
+    segments = mapped.gathered(found, count).transpose(0, 2, 1)
+    energy = np.concatenate([some.sum(axis=(1, 2)) for some in mapped.blocks(segments, TOGETHER)])
     loud = np.flatnonzero(energy >= SILENCE * energy.max())
 
     def bases() -> Iterator[NDArray]:
         for low in range(0, len(loud), TOGETHER):
-            v = np.ascontiguousarray(every[loud[low : low + TOGETHER]] / max(float(energy.max()), EPSILON))
-            mapped.let_go(every)
+            v = np.ascontiguousarray(segments[loud[low : low + TOGETHER]] / max(float(energy.max()), EPSILON))
+            mapped.let_go(segments)
             w, _ = factorise(torch.from_numpy(v), options.rank, options.max_iters)
             yield w.mT.reshape(-1, w.shape[1]).numpy()
 
@@ -106,25 +98,17 @@ def compress(rows: NDArray, num_ceps: int) -> NDArray:
     return decibels @ spectra.cosine_transform(rows.shape[1], num_ceps, first=1) / rows.shape[1]
 
 
-def pooled(tracks: Tracks, options: Namespace, label: int) -> NDArray:
-    """Return the vectors of a genre's tracks, each thinned to its share of max_vectors."""
-    count = int((tracks.labels == label).sum())
-    share = max(1, options.max_vectors // count)
-    parts = []
-    for number, rows in tracks.matrices("bases"):
-        if tracks.labels[number] == label:
-            parts.append(compress(rows[:: max(1, -(-len(rows) // share))], options.num_ceps))
-    return np.concatenate(parts)
-
-
 def fit(tracks: Tracks, options: Namespace) -> Arrays:
-    """Fit a mixture of diagonal Gaussians to the bases of each genre, all of the same size."""
+    """Fit a mixture of as many Gaussians to the bases of each genre, as many of each of its tracks."""
     from sklearn.mixture import GaussianMixture  # a second; features do without it
 
-    present = np.unique(tracks.labels)
-    model: Arrays = {"present": present, "num_ceps": np.array(options.num_ceps)}
-    for label in present:
-        vectors = pooled(tracks, options, label)
+    labels = tracks.labels
+    model: Arrays = {"present": np.unique(labels), "num_ceps": np.array(options.num_ceps)}
+    for label in model["present"]:
+        share = max(1, options.max_vectors // int((labels == label).sum()))
+        own = (rows for number, rows in tracks.matrices("bases") if labels[number] == label)
+        thinned = (rows[:: max(1, -(-len(rows) // share))] for rows in own)
+        vectors = np.concatenate([compress(rows, options.num_ceps) for rows in thinned])
         mixture = GaussianMixture(
             min(options.num_gauss, max(1, len(vectors) // 2)),
             covariance_type="diag",
@@ -132,9 +116,8 @@ def fit(tracks: Tracks, options: Namespace) -> Arrays:
             n_init=options.num_init,
             random_state=options.seed,
         ).fit(vectors)
-        model[f"weights_{label}"] = mixture.weights_
-        model[f"means_{label}"] = mixture.means_
-        model[f"variances_{label}"] = mixture.covariances_
+        found = {"weights": mixture.weights_, "means": mixture.means_, "variances": mixture.covariances_}
+        model |= {f"{name}_{label}": array for name, array in found.items()}
     return model
 
 
@@ -152,7 +135,7 @@ def log_likelihoods(vectors: NDArray, weights: NDArray, means: NDArray, variance
 
 def scores(model: Arrays, tracks: Tracks) -> NDArray:
     """Return the mean log likelihood of each track's bases under each genre, equal priors, (n, C)."""
-    total = np.zeros((len(tracks.utts), len(model["present"])))
+    total = np.zeros((len(tracks.genre), len(model["present"])))
     for number, rows in tracks.matrices("bases"):
         for some in mapped.blocks(rows):
             vectors = compress(some.astype(np.float64), int(model["num_ceps"]))

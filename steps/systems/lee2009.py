@@ -11,6 +11,7 @@ envelope at 8 kHz (17 values of NASE instead of 19). So there are 112, 104 and 1
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import scipy.fft
@@ -28,11 +29,9 @@ OCTAVES = (0.0, 100.0, 200.0, 400.0, 800.0, 1600.0, 3200.0, 6400.0)  # [S] 0 Hz 
 QUANTILE = 0.2  # [P]
 TEXTURE, TEXTURE_HOP = 512, 256  # [P] frames of a texture window
 SUBBANDS = (0, 2, 4, 8, 16, 32, 64, 128, 256)  # of modulation bins; [P] how many, [S] which
-NULL = 1e-6
-"""Singular values of the standardised scatter within classes below this are its null directions."""
+NULL = 1e-6  # smaller singular values of the standardised scatter within classes are of null directions
 FLOOR = 1e-12
-SIZES = {"mfcc": NUM_MFCC, "osc": 2 * len(OCTAVES) + 2, "nase": 17}
-"""Values of a frame."""
+SIZES = {"mfcc": NUM_MFCC, "osc": 2 * len(OCTAVES) + 2, "nase": 17}  # values of a frame
 OPTIONS: Options = {}  # the publication tunes nothing
 
 
@@ -49,12 +48,7 @@ def octave_slices() -> list[slice]:
     """Return the bins of each octave band, the first of 0 Hz alone."""
     frequency = np.arange(FRAME // 2 + 1) * spectra.SAMPLE_RATE / FRAME
     edges = np.searchsorted(frequency, [-1.0, *OCTAVES, spectra.SAMPLE_RATE / 2], side="right")
-    return [slice(low, high) for low, high in zip(edges[:-1], edges[1:], strict=True)]
-
-
-def mfcc(power: NDArray) -> NDArray:
-    """Return 20 cepstra of log10(1 + energy) [P], of shape (num_frames, 20)."""
-    return np.log10(1.0 + power @ mel_filters()) @ spectra.cosine_transform(NUM_MEL, NUM_MFCC)
+    return [slice(*pair) for pair in pairwise(edges)]
 
 
 def octave_contrast(power: NDArray) -> NDArray:
@@ -79,12 +73,13 @@ def audio_envelope(power: NDArray, window_energy: float) -> NDArray:
 
 
 def frame_features(signal: Signal) -> Iterator[NDArray]:
-    """Yield MFCC, OSC and NASE of some frames after the other, side by side, (some frames, 55)."""
+    """Yield MFCC of log10(1 + energy) [P], OSC and NASE of some frames after the other, (some frames, 55)."""
     window = np.hamming(FRAME)
     energy = float(np.square(window).sum())
     for frames in spectra.frame_blocks(signal, FRAME, HOP, pre_emphasis=PRE_EMPHASIS):
         power = spectra.power_spectrum(frames, window)
-        yield np.concatenate([mfcc(power), octave_contrast(power), audio_envelope(power, energy)], axis=1)
+        mfcc = np.log10(1.0 + power @ mel_filters()) @ spectra.cosine_transform(NUM_MEL, NUM_MFCC)
+        yield np.concatenate([mfcc, octave_contrast(power), audio_envelope(power, energy)], axis=1)
 
 
 def modulation_spectrum(frames: Iterable[NDArray]) -> NDArray:
@@ -98,17 +93,11 @@ def modulation_spectrum(frames: Iterable[NDArray]) -> NDArray:
 
 def contrast_statistics(spectrum: NDArray) -> NDArray:
     """Return mean and deviation of contrasts and valleys of modulation subbands, by column and row [P]."""
-    bands = [spectrum[low:high] for low, high in zip(SUBBANDS[:-1], SUBBANDS[1:], strict=True)]
+    bands = [spectrum[low:high] for low, high in pairwise(SUBBANDS)]
     valley = np.stack([band.min(axis=0) for band in bands])
     contrast = np.stack([band.max(axis=0) for band in bands]) - valley
-    return np.concatenate(
-        [
-            reduced
-            for axis in (0, 1)
-            for matrix in (contrast, valley)
-            for reduced in (matrix.mean(axis=axis), matrix.std(axis=axis))
-        ]
-    )
+    found = [(some.mean(axis=axis), some.std(axis=axis)) for axis in (0, 1) for some in (contrast, valley)]
+    return np.concatenate([vector for pair in found for vector in pair])
 
 
 def features(signal: Signal, _options: Namespace, _network: Arrays) -> dict[str, NDArray]:
@@ -127,38 +116,30 @@ def part_slices() -> dict[str, slice]:
     return {**found, "all": slice(0, end)}
 
 
-def whitened_lda(values: NDArray, labels: NDArray) -> tuple[NDArray, NDArray]:
-    """Return the projection of an LDA that whitens the within-class scatter first, and the centroids [P].
+def fit(tracks: Tracks, _options: Namespace) -> Arrays:
+    """Fit min-max scaling, and one LDA to each part and one to all of them: projections and centroids [P].
 
-    The projection (dim, h) has at most one direction fewer than there are classes. Directions without any
-    scatter within the classes are left out: rows and columns of a contrast matrix have the same mean, so each
-    part has two of them; corpora with fewer tracks than values have more. Centroids are of the classes that
-    occur.
+    An LDA whitens the scatter within the classes first and has at most one direction fewer than there are
+    classes. Directions without any such scatter are left out: rows and columns of a contrast matrix have the
+    same mean, so each part has two of them; corpora with fewer tracks than values have more.
     """
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis  # a second; features do without it
 
-    lda = LinearDiscriminantAnalysis(solver="svd", tol=NULL).fit(values, labels)
-    projection = lda.scalings_[:, : len(lda.classes_) - 1]
-    return projection, lda.means_ @ projection
-
-
-def fit(tracks: Tracks, _options: Namespace) -> Arrays:
-    """Scale values to [0, 1] by their range in training; LDA and centroids of each part and of all [P]."""
-    values = tracks.vectors("modulation")
+    values, labels = tracks.stacked("modulation")[:, 0], tracks.labels
     low, high = values.min(axis=0), values.max(axis=0)
     scale = 1.0 / np.where(high > low, high - low, 1.0)
     scaled = (values - low) * scale
-    model: Arrays = {"low": low, "scale": scale, "present": np.unique(tracks.labels)}
+    model: Arrays = {"low": low, "scale": scale, "present": np.unique(labels)}
     for name, columns in part_slices().items():
-        model[f"{name}_projection"], model[f"{name}_centroids"] = whitened_lda(
-            scaled[:, columns], tracks.labels
-        )
+        lda = LinearDiscriminantAnalysis(solver="svd", tol=NULL).fit(scaled[:, columns], labels)
+        model[f"{name}_projection"] = lda.scalings_[:, : len(lda.classes_) - 1]
+        model[f"{name}_centroids"] = lda.means_ @ model[f"{name}_projection"]
     return model
 
 
 def scores(model: Arrays, tracks: Tracks) -> NDArray:
     """Return minus the sum over the parts of squared distances to the centroids, of shape (n, C) [P]."""
-    scaled = (tracks.vectors("modulation") - model["low"]) * model["scale"]
+    scaled = (tracks.stacked("modulation")[:, 0] - model["low"]) * model["scale"]
     total = np.zeros((len(scaled), len(model["present"])))
     for name, columns in part_slices().items():
         weight = model[f"{name}_projection"]

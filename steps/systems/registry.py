@@ -1,4 +1,4 @@
-"""The systems by name, their options, and the file of a trained one.
+"""The systems by name, and their options.
 
 A system is a module of this package with ``KINDS`` (of features that it decides by), ``features(signal,
 options, network)`` (a matrix of each kind, from one pass over the signal), ``fit(tracks, options)`` (named
@@ -9,12 +9,9 @@ results.txt says beside it; the first is the published rule) and ``OPTIONS``.
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from steps.arrays import read_model
-from steps.systems.tracks import Arrays
 from utils import cli
 
 if TYPE_CHECKING:  # and for utils/stamp.py, which reads imports
@@ -34,23 +31,12 @@ def load(name: str) -> ModuleType:
 
 def parse(parser: cli.KaldiParser, argv: Sequence[str]) -> Namespace:
     """Parse a command line that names a system (``--system NAME``) and may hold this system's options."""
-    chooser = ArgumentParser(add_help=False, allow_abbrev=False)
-    chooser.add_argument("--system", default="")
-    name = chooser.parse_known_args(list(argv))[0].system
     parser.add_argument("--system", choices=NAMES, required=True, help="which of the systems")
     parser.add_argument("--seed", type=int, default=777, help="of everything random")
     parser.add_argument("--use-gpu", choices=("yes", "no", "optional"), default="no", help="for sig2014")
-    for option, (kind, default, text) in load(name).OPTIONS.items() if name in NAMES else ():
+    chooser = ArgumentParser(add_help=False, allow_abbrev=False)
+    chooser.add_argument("--system", choices=NAMES)
+    name = chooser.parse_known_args(argv)[0].system
+    for option, (kind, default, text) in load(name).OPTIONS.items() if name else ():
         parser.add_argument(f"--{option}", type=kind, default=default, help=text)
     return parser.parse_args(argv)
-
-
-def read_options(name: str, config: Path, use_gpu: str = "no") -> Namespace:
-    """Return the options of a system that a configuration file sets."""
-    parser = cli.KaldiParser("", "")
-    return parse(parser, ["--system", name, "--config", str(config), "--use-gpu", use_gpu])
-
-
-def read_arrays(path: str | Path) -> Arrays:
-    """Read the arrays of a trained system."""
-    return read_model(path, "a trained system", lambda arrays: arrays)

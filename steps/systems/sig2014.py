@@ -12,8 +12,7 @@ every 100 [S]; 500 trees [S]; a track is decided by the majority of its windows 
 """
 
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -23,18 +22,18 @@ from torch import nn
 from steps import mapped
 from steps.nnet1.options import open_device
 from steps.scattering.wav import Signal
+from steps.scoring.svm import make_folds
 from steps.systems import spectra
 from steps.systems.tracks import Arrays, Options, Tracks
 from utils import cli, progress
 
 FRAME, HOP = 1024, 512
 WINDOW, WINDOW_HOP = 200, 100
-NUM_LAYERS = 3
+LAYERS = (0, 3, 6)  # numbers of the hidden ones in the network, between rectifiers and dropout
 GROWN_TOGETHER = 25  # trees
 AT_ONCE = 200  # windows that go down the trees together
 FIRST_MOMENTUM, LAST_MOMENTUM, RAMP = 0.5, 0.9, 0.25
-LAST_RATE = 0.01
-"""Share of the learning rate that is left at the end of the linear decay."""
+LAST_RATE = 0.01  # share of the learning rate that is left at the end of the linear decay
 OPTIONS: Options = {
     "num-units": (cli.positive_int, 500, "of each hidden layer"),
     "drop-rate": (cli.finite_float, 0.25, "of hidden outputs"),
@@ -48,19 +47,13 @@ OPTIONS: Options = {
 }
 
 
-def select_device(use_gpu: str) -> torch.device:
-    """Return the device of training and activations."""
-    torch.set_num_threads(1)
-    return open_device(use_gpu)
-
-
 def magnitudes(frames: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the magnitudes of the FFT without a window, of shape (num_frames, 513)."""
     return np.sqrt(spectra.power_spectrum(frames, np.ones(FRAME))) / np.float32(spectra.FULL_SCALE)
 
 
 def sampled_frames(signal: Signal, options: Namespace) -> NDArray[np.float32]:
-    """Return the magnitudes of frames spread evenly over a track, (at most frames_per_track, 513)."""
+    """Return the magnitudes of frames spread evenly over a track."""
     total = spectra.num_frames(len(signal), FRAME, HOP)
     wanted = np.unique(np.linspace(0, total - 1, min(total, options.frames_per_track)).round().astype(int))
     frames = [next(spectra.frame_blocks(signal[i * HOP : i * HOP + FRAME], FRAME, HOP))[0] for i in wanted]
@@ -71,7 +64,7 @@ def make_network(num_units: int, num_classes: int, drop_rate: float) -> nn.Seque
     """Return three layers of rectifiers with dropout at their outputs, and a linear one."""
     layers: list[nn.Module] = []
     width = FRAME // 2 + 1
-    for _ in range(NUM_LAYERS):
+    for _ in LAYERS:
         layers += [nn.Linear(width, num_units), nn.ReLU(), nn.Dropout(drop_rate)]
         width = num_units
     network = nn.Sequential(*layers, nn.Linear(width, num_classes))
@@ -84,12 +77,12 @@ def make_network(num_units: int, num_classes: int, drop_rate: float) -> nn.Seque
 
 def fit_network(tracks: Tracks, options: Namespace) -> Arrays:
     """Train the network on four fifths of the tracks, keep the epoch with the fewest errors on the others."""
-    device = select_device(options.use_gpu)
+    device = open_device(options.use_gpu)
     torch.manual_seed(options.seed)
     parts = dict(tracks.matrices("frames"))
     numbers = torch.from_numpy(np.concatenate([np.full(len(parts[i]), i) for i in sorted(parts)]))
     frames = torch.from_numpy(np.concatenate([parts[i] for i in sorted(parts)]))
-    train, held = tracks.folds(5, options.seed)[0]
+    ((train, _), *_), _ = make_folds(tracks.labels, tracks.artists, tracks.classes, 5, options.seed)
     in_train = torch.from_numpy(np.isin(numbers, train))
     mean, deviation = frames[in_train].mean(dim=0), frames[in_train].std(dim=0).clamp_min(1e-8)
     frames = frames.sub_(mean).div_(deviation).to(device)  # half a gigabyte at ISMIR2004's size: no copies
@@ -112,7 +105,6 @@ def fit_network(tracks: Tracks, options: Namespace) -> Arrays:
         with torch.no_grad():
             right = int((network(frames[other]).argmax(dim=1) == labels[other]).sum())
         progress.report(epoch + 1, options.max_epochs, "epochs", held_out_accuracy=100 * right / len(other))
-        cli.log(f"EPOCH {epoch + 1}: CROSSVAL frames right {right} / {len(other)} ({len(held)} tracks)")
         if right > best:
             best, best_epoch = right, epoch
             kept = {name: value.cpu().numpy().copy() for name, value in network.state_dict().items()}
@@ -120,47 +112,32 @@ def fit_network(tracks: Tracks, options: Namespace) -> Arrays:
             break
     if not np.isfinite(kept["0.weight"]).all():
         raise cli.UserError(f"the network diverged; use a --learn-rate below {options.learn_rate:g}")
-    layers = {
-        f"layer{i}_{kind}": kept[f"{3 * i}.{kind}"] for i in range(NUM_LAYERS) for kind in ("weight", "bias")
-    }
-    return {"mean": mean.numpy(), "deviation": deviation.numpy(), **layers}
+    return {"mean": mean.numpy(), "deviation": deviation.numpy(), **kept}
 
 
 def features(signal: Signal, options: Namespace, network: Arrays) -> dict[str, NDArray]:
-    """Return the activations of a trained network, or without one the frames that one is trained on."""
+    """Return mean and deviation of hidden outputs over 200 frames, every 100, (num_windows, 6 h).
+
+    Without a network return the frames that one is trained on, (at most frames_per_track, 513).
+    """
     if not network:
         return {"frames": sampled_frames(signal, options)}
-    device = select_device(options.use_gpu)
-    weights = {name: torch.from_numpy(value).to(device) for name, value in network.items()}
-    return {"activations": activations(signal, weights)}
+    device, total = open_device(options.use_gpu), spectra.num_frames(len(signal), FRAME, HOP)
+    arrays = {name: torch.from_numpy(value).to(device) for name, value in network.items()}
 
+    def outputs() -> Iterator[NDArray]:
+        for frames in spectra.frame_blocks(signal, FRAME, HOP):
+            spectrum = torch.from_numpy(magnitudes(frames)).to(device)
+            hidden = [(spectrum - arrays["mean"]) / arrays["deviation"]]
+            for layer in LAYERS:
+                weight, bias = arrays[f"{layer}.weight"], arrays[f"{layer}.bias"]
+                hidden.append(nn.functional.linear(hidden[-1], weight, bias).relu())
+            yield torch.cat(hidden[1:], dim=1).cpu().numpy()
 
-def activations(signal: Signal, network: Mapping[str, torch.Tensor]) -> NDArray[np.float32]:
-    """Return mean and deviation of hidden outputs over 200 frames, every 100, (num_windows, 6 h)."""
-    total = spectra.num_frames(len(signal), FRAME, HOP)
-    windows = (torch.stack(some).cpu().numpy() for some in _windows(signal, network, min(total, WINDOW)))
-    return mapped.gathered(windows, spectra.num_frames(total, WINDOW, WINDOW_HOP))
-
-
-def _windows(signal: Signal, network: Mapping[str, torch.Tensor], size: int) -> Iterator[list[torch.Tensor]]:
-    """Yield the statistics of the windows that end in one block of frames after the other."""
-    rest = network["mean"].new_empty(0, NUM_LAYERS * len(network["layer0_bias"]))
-    for frames in spectra.frame_blocks(signal, FRAME, HOP):
-        spectrum = torch.from_numpy(magnitudes(frames)).to(rest.device)
-        hidden = (spectrum - network["mean"]) / network["deviation"]
-        outputs = []
-        for i in range(NUM_LAYERS):
-            hidden = nn.functional.linear(
-                hidden, network[f"layer{i}_weight"], network[f"layer{i}_bias"]
-            ).relu()
-            outputs.append(hidden)
-        rest = torch.cat([rest, torch.cat(outputs, dim=1)])
-        windows = []
-        while len(rest) >= size:
-            windows.append(torch.cat([rest[:size].mean(dim=0), rest[:size].std(dim=0, correction=0)]))
-            rest = rest[WINDOW_HOP:]
-        if windows:
-            yield windows
+    windows = map(torch.from_numpy, spectra.windows(outputs(), min(total, WINDOW), WINDOW_HOP))
+    found = (torch.cat([some.mean(dim=0), some.std(dim=0, correction=0)]) for some in windows)
+    count = spectra.num_frames(total, WINDOW, WINDOW_HOP)
+    return {"activations": mapped.gathered((some.numpy()[np.newaxis] for some in found), count)}
 
 
 def fit(tracks: Tracks, options: Namespace) -> Arrays:
@@ -173,31 +150,25 @@ def fit(tracks: Tracks, options: Namespace) -> Arrays:
         labels.append(np.full(len(rows[-1]), tracks.labels[number]))
     every, classes = np.concatenate(rows), np.concatenate(labels)
     rows.clear()
-    parts = []
+    trees: list[Arrays] = []
+    roots = [0]
     for number in range(0, options.num_trees, GROWN_TOGETHER):  # scikit-learn's trees are large
         count = min(GROWN_TOGETHER, options.num_trees - number)
-        forest = RandomForestClassifier(count, random_state=options.seed + number, n_jobs=1).fit(
-            every, classes
-        )
-        parts += [_as_arrays(tree.tree_) for tree in forest.estimators_]
-    offsets = np.cumsum([0] + [len(part["leaf"]) for part in parts])
-    for part, offset in zip(parts, offsets, strict=False):
-        part["left"] += offset
-        part["right"] += offset
-    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return {"present": forest.classes_, "roots": offsets[:-1], **joined}
-
-
-def _as_arrays(tree: Any) -> Arrays:
-    """Return what :func:`forest_shares` needs of one of scikit-learn's trees."""
-    return {
-        "left": tree.children_left.astype(np.int32),
-        "right": tree.children_right.astype(np.int32),
-        "leaf": tree.children_left < 0,
-        "feature": tree.feature.astype(np.int32),
-        "threshold": tree.threshold.copy(),
-        "decision": tree.value[:, 0].argmax(axis=1).astype(np.int16),
-    }
+        forest = RandomForestClassifier(count, random_state=options.seed + number, n_jobs=1)
+        for tree in (grown.tree_ for grown in forest.fit(every, classes).estimators_):
+            trees.append(
+                {
+                    "left": (tree.children_left + roots[-1]).astype(np.int32),
+                    "right": (tree.children_right + roots[-1]).astype(np.int32),
+                    "leaf": tree.children_left < 0,
+                    "feature": tree.feature.astype(np.int32),
+                    "threshold": tree.threshold.copy(),
+                    "decision": tree.value[:, 0].argmax(axis=1).astype(np.int16),
+                }
+            )
+            roots.append(roots[-1] + tree.node_count)
+    joined = {name: np.concatenate([tree[name] for tree in trees]) for name in trees[0]}
+    return {"present": forest.classes_, "roots": np.array(roots[:-1]), **joined}
 
 
 def forest_shares(model: Arrays, rows: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -213,7 +184,7 @@ def forest_shares(model: Arrays, rows: NDArray[np.float32]) -> NDArray[np.float6
 
 def scores(model: Arrays, tracks: Tracks) -> NDArray:
     """Return the share of windows that vote for each class, (n, C); the shares of trees break ties."""
-    total = np.zeros((len(tracks.utts), len(model["present"])))
+    total = np.zeros((len(tracks.genre), len(model["present"])))
     for number, windows in tracks.matrices("activations"):
         parts = mapped.blocks(windows, AT_ONCE)
         shares = np.concatenate([forest_shares(model, part) for part in parts])

@@ -3,12 +3,10 @@
 Y. Song, C. Zhang: Content-based information fusion for semi-supervised music genre classification, IEEE
 Transactions on Multimedia 10(1), 2008. 84.77 % on ISMIR2004. The abstract states that similarity scores by
 several distances are multiplied, that each has a weight learnt by EM, and that regularised least squares
-with unlabelled tracks decides [S]. Which distances, which form of EM and which regularisers is not known:
-they are ours [O], so this is no reproduction. Distances: root of the symmetric divergence of Gaussians of
-MFCC, the same of their slopes, fluctuation pattern, spectrum histogram, periodicity.
-
-``scores`` is inductive: the test tracks play no part in training. ``transductive_scores`` uses their audio,
-as the publication does, and must be called so wherever its figure stands.
+with unlabelled tracks decides [S]. Distances (root of the symmetric divergence of Gaussians of MFCC, the same
+of their slopes, fluctuation pattern, spectrum histogram, periodicity), form of EM and regularisers are ours
+[O], so this is no reproduction. Figures of :func:`transductive_scores` must be called so, of which the
+publication's is one.
 """
 
 from argparse import Namespace
@@ -23,6 +21,7 @@ from scipy.spatial.distance import cdist
 
 from steps import mapped
 from steps.scattering.wav import Signal
+from steps.scoring.svm import make_folds
 from steps.systems import leo2012, spectra
 from steps.systems.leo2012 import FLOOR, NUM_BANDS, ROWS
 from steps.systems.tracks import Arrays, Options, Tracks
@@ -34,8 +33,7 @@ INTRINSIC = (1e-2, 1e-1, 1.0)  # tried for the Laplacian
 SHARPNESS = (1.0, 2.0, 4.0)  # tried for the sum of the weights
 ROUNDS, STEPS, RATE = 8, 20, 0.5
 FRAME_RATE = spectra.SAMPLE_RATE / leo2012.HOP
-RANGE = 75.0
-"""Loudness is in dB above this much below the loudest band of the track."""
+RANGE = 75.0  # loudness is in dB above this much below the loudest band of the track
 NUM_LEVELS = 25
 SEGMENT_SECONDS = 6.0
 NUM_MODULATIONS = 60  # up to 10 Hz
@@ -104,11 +102,7 @@ def features(signal: Signal, _options: Namespace, _network: Arrays) -> dict[str,
 
 def distances(gaussians: NDArray, patterns: NDArray, others: NDArray, other_patterns: NDArray) -> NDArray:
     """Return all five distances between the tracks of two sets, of shape (5, n, m)."""
-    size = gaussians.shape[1] // len(leo2012.STREAMS)
-    parts = [
-        np.sqrt(leo2012.symmetric_divergence(gaussians[:, low : low + size], others[:, low : low + size]))
-        for low in (0, size)
-    ]
+    parts = [np.sqrt(leo2012.symmetric_divergence(gaussians[:, i], others[:, i])) for i in (0, 1)]
     ends = np.cumsum([NUM_BANDS * NUM_MODULATIONS, NUM_BANDS * NUM_LEVELS])
     pairs = zip(np.split(patterns, ends, axis=1), np.split(other_patterns, ends, axis=1), strict=True)
     parts += [cdist(own, other) for own, other in pairs]
@@ -133,82 +127,71 @@ def laplacian(kernel: NDArray, num_neighbours: int = NEIGHBOURS) -> NDArray:
 
 
 def least_squares(
-    kernel: NDArray, targets: NDArray, num_labelled: int, ambient: float, intrinsic: float = 0.0
+    kernel: NDArray, labels: NDArray, num_classes: int, ambient: float, intrinsic: float = 0.0
 ) -> NDArray:
     """Solve (Laplacian) regularised least squares for coefficients (n, C): scores are ``kernel`` times these.
 
-    In ``kernel`` (n, n) and ``targets`` (n, C), one of C, labelled tracks come first; others have zeros.
-    ``ambient`` and ``intrinsic`` are the weights of the ridge and of the Laplacian; with intrinsic 0
-    unlabelled tracks have no influence.
+    Labelled tracks come first, others have -1. ``ambient`` and ``intrinsic`` are the weights of the ridge and
+    of the Laplacian; with intrinsic 0 unlabelled tracks have no influence.
     """
-    total = len(kernel)
+    total, num_labelled = len(kernel), int((labels >= 0).sum())
     system = kernel.copy()
     system[num_labelled:] = 0.0
     system[np.diag_indices(total)] += ambient * num_labelled
     if intrinsic:
         system += intrinsic * num_labelled / total**2 * (laplacian(kernel) @ kernel)
-    return solve(system, targets)
+    return solve(system, one_of(num_classes, labels))
 
 
-def soft_classes(scores: NDArray, labels: NDArray) -> NDArray:
-    """Return what is believed of each track (the E step): the truth where known, else normalised scores."""
-    believed = np.maximum(scores, 1e-6)
-    believed = believed / believed.sum(axis=1, keepdims=True)
-    known = labels >= 0
-    believed[known] = np.eye(scores.shape[1])[labels[known]]
-    return believed
+def one_of(num_classes: int, labels: NDArray) -> NDArray:
+    """Return 1 in the column of each label and 0 elsewhere, (n, C); a row of zeros for -1."""
+    return np.eye(num_classes + 1, num_classes)[labels]
 
 
 def _centred(matrix: NDArray) -> NDArray:
     return matrix - matrix.mean(axis=0) - matrix.mean(axis=1, keepdims=True) + matrix.mean()
 
 
-def align_weights(scaled: NDArray, target: NDArray, weights: NDArray) -> NDArray:
-    """Align the product kernel with ``target`` by exponentiated gradient (M step); the weights' sum stays."""
-    total = weights.sum()
-    wanted = _centred(target)
-    for _ in range(STEPS):
-        kernel = similarity(scaled, weights)
-        centred = _centred(kernel)
-        inner, norm = (centred * wanted).sum(), (centred * centred).sum()
-        direction = wanted / max(abs(inner), 1e-300) - centred / max(norm, 1e-300)
-        gradient = -np.tensordot(scaled, kernel * direction * np.sign(inner), axes=((1, 2), (0, 1)))
-        weights = weights * np.exp(RATE * np.clip(gradient, -2.0, 2.0))
-        weights = weights * (total / weights.sum())
-    return weights
-
-
 def learn_weights(
     scaled: NDArray, labels: NDArray, num_classes: int, ambient: float, sharpness: float
 ) -> NDArray:
-    """Learn the weights of the distances by EM over labelled tracks and, after them, unlabelled ones (-1)."""
-    count = len(scaled)
-    weights = np.full(count, sharpness / count)
-    num_labelled = int((labels >= 0).sum())
-    targets = np.zeros((len(labels), num_classes))
-    targets[:num_labelled] = np.eye(num_classes)[labels[:num_labelled]]
-    for _ in range(ROUNDS if num_labelled < len(labels) else 1):
+    """Learn the weights of the distances by EM over labelled tracks and, after them, unlabelled ones (-1).
+
+    The M step aligns the product kernel with what is believed, by exponentiated gradient.
+    """
+    weights = np.full(len(scaled), sharpness / len(scaled))
+    for _ in range(ROUNDS if labels.min() < 0 else 1):
         kernel = similarity(scaled, weights)
-        believed = soft_classes(kernel @ least_squares(kernel, targets, num_labelled, ambient), labels)
-        weights = align_weights(scaled, believed @ believed.T, weights)
+        found = np.maximum(kernel @ least_squares(kernel, labels, num_classes, ambient), 1e-6)
+        believed = found / found.sum(axis=1, keepdims=True)  # the E step, but where the truth is known
+        believed[labels >= 0] = one_of(num_classes, labels[labels >= 0])
+        total, wanted = weights.sum(), _centred(believed @ believed.T)
+        for _ in range(STEPS):
+            kernel = similarity(scaled, weights)
+            centred = _centred(kernel)
+            inner, norm = (centred * wanted).sum(), (centred * centred).sum()
+            direction = wanted / max(abs(inner), 1e-300) - centred / max(norm, 1e-300)
+            gradient = -np.tensordot(scaled, kernel * direction * np.sign(inner), axes=((1, 2), (0, 1)))
+            weights = weights * np.exp(RATE * np.clip(gradient, -2.0, 2.0))
+            weights = weights * (total / weights.sum())
     return weights
 
 
 def choose(scaled: NDArray, tracks: Tracks, num_folds: int, seed: int) -> tuple[float, float, float, int]:
     """Choose ridge and sharpness, then the Laplacian, by cross-validation, and say how many were right."""
-    num_classes, folds = len(tracks.classes), tracks.folds(num_folds, seed)
+    labels, num_classes = tracks.labels, len(tracks.classes)
+    folds, _ = make_folds(labels, tracks.artists, tracks.classes, num_folds, seed)
 
     def right(ambient: float, intrinsic: float, sharpness: float) -> int:
         count = 0
         for train, held in folds:
             order = np.concatenate([train, held])
             inner = scaled[:, train][:, :, train]
-            weights = learn_weights(inner, tracks.labels[train], num_classes, ambient, sharpness)
+            weights = learn_weights(inner, labels[train], num_classes, ambient, sharpness)
             kernel = similarity(scaled[:, order][:, :, order], weights)
-            targets = np.zeros((len(order), num_classes))
-            targets[: len(train)] = np.eye(num_classes)[tracks.labels[train]]
-            found = kernel @ least_squares(kernel, targets, len(train), ambient, intrinsic)
-            count += int((found[len(train) :].argmax(axis=1) == tracks.labels[held]).sum())
+            known = np.where(np.isin(order, train), labels[order], -1)
+            found = kernel @ least_squares(kernel, known, num_classes, ambient, intrinsic)
+            count += int((found.argmax(axis=1) == labels[order])[known < 0].sum())
         return count
 
     plain = [(right(a, 0.0, s), -s, a) for s in SHARPNESS for a in AMBIENT]
@@ -220,20 +203,20 @@ def choose(scaled: NDArray, tracks: Tracks, num_folds: int, seed: int) -> tuple[
 
 def fit(tracks: Tracks, options: Namespace) -> Arrays:
     """Scale distances by their training medians, learn weights from the labels, solve least squares."""
-    gaussians, patterns = tracks.stacked("gaussians"), tracks.vectors("patterns")
+    labels, num_classes = tracks.labels, len(tracks.classes)
+    gaussians, patterns = leo2012.streams(tracks), tracks.stacked("patterns")[:, 0]
     between = distances(gaussians, patterns, gaussians, patterns)
-    medians = np.array([leo2012.median_of_pairs(matrix) for matrix in between])
-    scaled = between / medians[:, np.newaxis, np.newaxis]
+    medians = leo2012.medians_of_pairs(between)[:, np.newaxis, np.newaxis]
+    scaled = between / medians
     ambient, intrinsic, sharpness, right = choose(scaled, tracks, options.num_folds, options.seed)
-    weights = learn_weights(scaled, tracks.labels, len(tracks.classes), ambient, sharpness)
-    targets = np.eye(len(tracks.classes))[tracks.labels]
+    weights = learn_weights(scaled, labels, num_classes, ambient, sharpness)
     return {
         "gaussians": gaussians,
         "patterns": patterns,
-        "labels": tracks.labels,
+        "labels": labels,
         "medians": medians,
         "weights": weights,
-        "coefficients": least_squares(similarity(scaled, weights), targets, len(targets), ambient),
+        "coefficients": least_squares(similarity(scaled, weights), labels, num_classes, ambient),
         "chosen": np.array([ambient, intrinsic, sharpness]),
         "right": np.array(right),
     }
@@ -241,38 +224,29 @@ def fit(tracks: Tracks, options: Namespace) -> Arrays:
 
 def scores(model: Arrays, tracks: Tracks) -> NDArray:
     """Return the inductive scores, of shape (n, C), each track's alone: with the same bits in any company."""
-    stored, medians = (model["gaussians"], model["patterns"]), model["medians"][:, np.newaxis, np.newaxis]
     result = []
-    for gaussians, patterns in zip(tracks.stacked("gaussians"), tracks.vectors("patterns"), strict=True):
-        scaled = distances(gaussians[np.newaxis], patterns[np.newaxis], *stored) / medians
-        result.append(similarity(scaled, model["weights"])[0] @ model["coefficients"])
+    for gaussians, pattern in zip(leo2012.streams(tracks), tracks.stacked("patterns"), strict=True):
+        between = distances(gaussians[np.newaxis], pattern, model["gaussians"], model["patterns"])
+        result.append(similarity(between / model["medians"], model["weights"])[0] @ model["coefficients"])
     return np.stack(result)
 
 
 def transductive_scores(model: Arrays, tracks: Tracks) -> NDArray:
     """Return scores for which the audio of ``tracks`` took part in training: in EM and in the Laplacian."""
-    gaussians, patterns = tracks.stacked("gaussians"), tracks.vectors("patterns")
-    everyone = np.concatenate([model["gaussians"], gaussians])
-    every_pattern = np.concatenate([model["patterns"], patterns])
-    scaled = (
-        distances(everyone, every_pattern, everyone, every_pattern)
-        / model["medians"][:, np.newaxis, np.newaxis]
-    )
-    num_labelled, num_classes = len(model["labels"]), model["coefficients"].shape[1]
-    labels = np.concatenate([model["labels"], np.full(len(gaussians), -1)])
+    gaussians = np.concatenate([model["gaussians"], leo2012.streams(tracks)])
+    patterns = np.concatenate([model["patterns"], tracks.stacked("patterns")[:, 0]])
+    scaled = distances(gaussians, patterns, gaussians, patterns) / model["medians"]
+    labels = np.concatenate([model["labels"], np.full(len(tracks.genre), -1)])
+    num_classes = len(tracks.classes)
     ambient, intrinsic, sharpness = model["chosen"]
     kernel = similarity(scaled, learn_weights(scaled, labels, num_classes, ambient, sharpness))
-    targets = np.zeros((len(labels), num_classes))
-    targets[:num_labelled] = np.eye(num_classes)[model["labels"]]
-    return (kernel @ least_squares(kernel, targets, num_labelled, ambient, intrinsic))[num_labelled:]
+    return (kernel @ least_squares(kernel, labels, num_classes, ambient, intrinsic))[labels < 0]
 
 
 KINDS = ("gaussians", "patterns")
 WHAT = "son2008, a re-design"
+TRANSDUCTIVE = "transductive: the test tracks' audio took part in training"
 SCORES = {
     "Seg_acc": (scores, f"{WHAT} (distances, EM and regularisers are our choice); inductive"),
-    "TransSeg_acc": (
-        transductive_scores,
-        f"{WHAT}; transductive: the test tracks' audio took part in training",
-    ),
+    "TransSeg_acc": (transductive_scores, f"{WHAT}; {TRANSDUCTIVE}"),
 }

@@ -5,20 +5,14 @@ from functools import cache
 
 import numpy as np
 import scipy.fft
-import scipy.ndimage
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from steps.scattering.wav import Signal
 
-SAMPLE_RATE = 22050
-"""Of all features here, in Hz: what stage 1 of the recipe makes."""
-REACH = 4
-"""Frames on either side that a slope depends on."""
-BLOCK = 2048
-"""Frames that are in memory at a time."""
-FULL_SCALE = 32768.0
-"""16-bit integers: the scale on which the published formulas with "1 + power" make sense [O]."""
+SAMPLE_RATE = 22050  # Hz, of all features here: what stage 1 of the recipe makes
+BLOCK = 2048  # frames that are in memory at a time
+FULL_SCALE = 32768.0  # 16-bit integers, on whose scale the published formulas with "1 + power" make sense [O]
 
 
 def num_frames(num_samples: int, size: int, hop: int) -> int:
@@ -100,9 +94,3 @@ def cosine_transform(num_inputs: int, num_coefficients: int, first: int = 0) -> 
     order = np.arange(first, first + num_coefficients)
     position = np.arange(num_inputs)[:, np.newaxis] + 0.5
     return np.cos(np.pi / num_inputs * position * order).astype(np.float32)
-
-
-def delta(rows: NDArray) -> NDArray:
-    """Return the slope of the regression line over 2 REACH + 1 rows; the ends are repeated."""
-    taps = np.arange(-REACH, REACH + 1) / (2 * sum(n * n for n in range(1, REACH + 1)))
-    return scipy.ndimage.correlate1d(rows, taps, axis=0, mode="nearest")

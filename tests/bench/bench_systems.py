@@ -26,10 +26,7 @@ def random_network(num_units: int) -> dict[str, np.ndarray]:
     """Return a network of sig2014 that was not trained."""
     layers = sig2014.make_network(num_units, 6, 0.25).state_dict()
     arrays = {"mean": np.zeros(513, np.float32), "deviation": np.ones(513, np.float32)}
-    for number in range(sig2014.NUM_LAYERS):
-        for kind in ("weight", "bias"):
-            arrays[f"layer{number}_{kind}"] = layers[f"{3 * number}.{kind}"].numpy()
-    return arrays
+    return arrays | {name: value.numpy() for name, value in layers.items()}
 
 
 def measure(name: str, num_tracks: int) -> tuple[float, float]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from steps.classifiers import cross_fit, ensemble, machines, model, networks
+from steps.classifiers import cross_fit, ensemble, machines, model
 from steps.classifiers.ensemble import fit_confidence, fit_sharpness, track_losses
 from steps.classifiers.machines import log_posteriors, log_softmax
 from steps.classifiers.model import calibrate
@@ -54,7 +54,7 @@ def test_order_changes_its_sign_when_time_runs_backwards_and_nothing_else_does()
     labels = np.arange(40) % 2
     frames = [track[:: 1 - 2 * label] for track, label in zip(tracks, labels, strict=True)]
     for statistics, low, high in (("order", 19, 20), ("mean+extremes+deviation", 0, 16)):
-        vectors = [piece_vectors(f, 0, statistics, projection) for f in frames]
+        vectors = [piece_vectors(f, 0, statistics, {"projection": projection}) for f in frames]
         (machine,) = machines.fit("lda", vectors[:20], labels[:20], 2, [0.5])
         found = log_posteriors(machine, np.concatenate(vectors[20:]))
         right = int((found.argmax(axis=1) == labels[20:]).sum())
@@ -236,9 +236,10 @@ def test_cross_fitted_networks_learn_and_survive_their_file(options, least, tmp_
     model.write_ensemble(path, model.Ensemble(("x", "y", "z"), (part,), 1.0))
     restored = model.read_ensemble(path)
     logits = []
-    for state in networks.states(found):
-        network = cross_fit.TrackNetwork(6, NUM_CLASSES, 16, given.memory, given.attention).eval()
-        network.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
+    for number in range(len(folds)):
+        network = cross_fit.TrackNetwork(6, NUM_CLASSES, given).eval()
+        state = {name: torch.from_numpy(array[number]) for name, array in found.items() if "." in name}
+        network.load_state_dict(state)
         white = torch.from_numpy((frames[1] @ found["weight"].T + found["bias"]).astype(np.float32))
         logits.append(network(white[None])[0].detach().double().numpy())
     expected = calibrate(log_softmax(np.stack(logits)).mean(axis=0, keepdims=True), 0.9)[0]

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from steps import mapped
-from steps.classifiers import networks
-from steps.classifiers.cross_fit import TrackNetwork
+from steps.classifiers import machines
+from steps.classifiers.cross_fit import NetworkOptions, TrackNetwork
 from steps.classifiers.pieces import piece_vectors
 from steps.scoring.segment import posterior_statistics, vote
 from utils.read_ahead import read_ahead
@@ -31,10 +31,9 @@ def frames(monkeypatch):
 def network(attention: int, memory: int = 0):
     torch.manual_seed(1)
     arrays = {"weight": np.eye(DIM, dtype=np.float32), "bias": np.ones(DIM, np.float32)}
-    for number in range(2):
-        state = TrackNetwork(DIM, 3, 8, memory, attention).state_dict()
-        arrays |= {f"{number}.{name}": value.numpy() for name, value in state.items()}
-    return partial(networks.log_posteriors, arrays)
+    state = TrackNetwork(DIM, 3, NetworkOptions(hidden=8, memory=memory, attention=attention)).state_dict()
+    arrays |= {name: np.stack([value, 2 * value]) for name, value in state.items()}
+    return partial(machines.network_log_posteriors, arrays)
 
 
 MADE = {
@@ -43,7 +42,7 @@ MADE = {
     "statistics": lambda frames: posterior_statistics(frames, 0.3),
     "pieces": lambda frames: piece_vectors(frames, 90, "mean+extremes"),
     "one piece": lambda frames: piece_vectors(frames, 0, "mean+extremes+deviation+quantiles+changes"),
-    "order": lambda frames: piece_vectors(frames, 0, "order", np.eye(DIM)),
+    "order": lambda frames: piece_vectors(frames, 0, "order", {"projection": np.eye(DIM)}),
     "attention": network(1),
     "LSTM and mean of logits": lambda frames: network(0, 4)(frames[:1000]),
 }
