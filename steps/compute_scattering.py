@@ -13,10 +13,9 @@ import time
 from argparse import Namespace
 from typing import Any
 
-import numpy as np
-
 from steps import archive
-from steps.scattering import Config, features, features_of_tracks, num_dims, wav
+from steps.nnet1.options import open_device
+from steps.scattering import Config, features_of_tracks, num_dims, wav
 from steps.scattering.config import parse_quality
 from utils import atomic, cli, progress, tables
 
@@ -38,53 +37,33 @@ def get_parser() -> cli.KaldiParser:
     return parser
 
 
-def choose_device(use_gpu: str) -> str:
-    """Return 'cuda' or 'cpu' for yes, no or optional."""
-    if use_gpu == "no":
-        return "cpu"
-    import torch
-
-    available = torch.cuda.is_available()
-    if use_gpu == "yes" and not available:
-        raise cli.UserError("--use-gpu=yes: no CUDA device is available; use --use-gpu=optional or no")
-    return "cuda" if available else "cpu"
-
-
-def transform(options: Namespace) -> Config:
-    """Return the feature set that the options of :func:`get_parser` say."""
-    return Config(options.T, parse_quality(options.Q), options.max_order, options.sample_rate)
-
-
-def feature_options(options: Namespace, device: str) -> dict[str, Any]:
+def feature_options(options: Namespace, use_gpu: str) -> dict[str, Any]:
     """Return the options of ``steps.scattering.features`` that the options of :func:`get_parser` say."""
-    chosen = transform(options)
+    chosen = Config(options.T, parse_quality(options.Q), options.max_order, options.sample_rate)
+    device = "cpu" if use_gpu == "no" else open_device(use_gpu)
     return {"config": chosen, "raw": options.raw, "device": device, "backend": options.backend}
-
-
-def features_of(signal: wav.Samples, options: Namespace, device: str) -> np.ndarray:
-    """Return the features of one track, float32 (num_frames, dims), as an archive holds them."""
-    return features(signal, **feature_options(options, device)).astype(np.float32, copy=False)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Compute the features of all tracks of a list, on a GPU several together."""
     options = get_parser().parse_args(argv)
-    chosen, num_frames, start = transform(options), {}, time.monotonic()
+    how, num_frames, start = feature_options(options, options.use_gpu), {}, time.monotonic()
+    chosen: Config = how["config"]
     cli.log(
         f"{num_dims(chosen)} dimensions: T={chosen.T} Q={options.Q} orders 0 to {chosen.max_order}, "
         f"a frame every {chosen.hop} samples at {chosen.sample_rate} Hz"
     )
-    device, names = choose_device(options.use_gpu), wav.read_names(options.wav_rspecifier)
+    names = wav.read_names(options.wav_rspecifier)
     tracks = wav.opened(names, options.sample_rate)
     with archive.Writer(options.feats_wspecifier) as writer:
-        for utt, frames in features_of_tracks(tracks, **feature_options(options, device)):
-            writer.write(utt, frames.astype(np.float32, copy=False))
+        for utt, frames in features_of_tracks(tracks, **how):
+            writer.write(utt, frames)
             num_frames[utt] = len(frames)
             progress.report(len(num_frames), len(names), "tracks")
     seconds, audio = time.monotonic() - start, sum(num_frames.values()) * chosen.frame_shift
     cli.log(
         f"{len(num_frames)} tracks, {audio / 3600:.3f} hours, {sum(num_frames.values())} frames on "
-        f"{device} in {seconds:.2f} s, {audio / seconds:.0f} times real time"
+        f"{how['device']} in {seconds:.2f} s, {audio / seconds:.0f} times real time"
     )
     if options.write_num_frames:
         tables.write_table(options.write_num_frames, num_frames)

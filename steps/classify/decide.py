@@ -14,7 +14,7 @@ from steps import audio, compute_scattering, convert_audio
 from steps.arrays import read_model
 from steps.classifiers.model import POSTERIORS, Ensemble, read_ensemble
 from steps.classify.parts import TRANSFORM, TrainedSystem
-from steps.scattering import num_dims, wav
+from steps.scattering import features, num_dims, wav
 from steps.scoring import segment
 from steps.scoring.svm import LinearSvm, read_svm
 from steps.systems import registry
@@ -71,12 +71,11 @@ class Classifier:
         for name, path in system.parts.items():
             if name.startswith("scattering"):
                 kind = name.replace("scattering", "feats").removesuffix(".conf")
-                scales[kind] = compute_scattering.get_parser().parse_args(["--config", str(path), "-", "-"])
-        chosen = compute_scattering.transform(scales["feats"])
+                options = compute_scattering.get_parser().parse_args(["--config", str(path), "-", "-"])
+                scales[kind] = compute_scattering.feature_options(options, use_gpu)
+        chosen = scales["feats"]["config"]
         self.sample_rate, self.frame_shift = chosen.sample_rate, chosen.frame_shift
-        device = compute_scattering.choose_device(use_gpu)
-        features_of = compute_scattering.features_of
-        self.features = lambda signal: {kind: features_of(signal, scales[kind], device) for kind in scales}
+        self.features = lambda signal: {kind: features(signal, **how) for kind, how in scales.items()}
         for name in system.networks:
             kind = name.removesuffix(".nnet").replace("network_", POSTERIORS)
             self.networks[kind] = open_network(system, name, num_dims(chosen), use_gpu, num_threads)

@@ -4,7 +4,6 @@ import functools
 import math
 import re
 from collections import defaultdict, namedtuple
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,8 +21,8 @@ class Config:
     """Configuration of the scattering features; the defaults are the paper's 525 dimensions.
 
     ``T`` is the averaging scale in samples, which is also the window of a frame, ``Q`` the wavelets an octave
-    in the first and the second layer of each block; ``sample_rate`` in Hz only gives the columns their
-    frequencies and the frames their times. Raises UserError if a value is out of range or the blocks' frame
+    in the first and the second layer of each block; ``sample_rate`` in Hz only gives the frames their
+    times. Raises UserError if a value is out of range or the blocks' frame
     rates differ.
     """
 
@@ -83,44 +82,30 @@ def parse_quality(text: str) -> tuple[tuple[int, int], ...]:
     return tuple((first, second) for first, second in pairs)
 
 
-Column = namedtuple("Column", "dim block Q1 Q2 order n1 n2 xi1_hz bw1_hz xi2_hz bw2_hz res_log2")
+Column = namedtuple("Column", "dim block order n1 n2")
 """One column of the feature matrix; an index of -1 stands for a layer the path does not reach."""
 
 
 @functools.cache
 def columns(config: Config) -> tuple[Column, ...]:
-    """Describe every column of the feature matrix; frequencies in Hz.
+    """Describe every column of the feature matrix.
 
     Paths of order 2 are those whose bandwidth ``bw1[n1]`` exceeds the centre ``xi2[n2]``.
     """
-
-    def hertz(values: filters.Floats, n: int) -> float:
-        return config.sample_rate / (2.0 * math.pi) * float(values[n]) if n >= 0 else 0.0
-
     found: list[Column] = []
-    for block, (Q1, Q2) in enumerate(config.Q):
+    for block in range(len(config.Q)):
         first, second = config.banks(block)
-        paths = [(-1, -1)] + [(n1, -1) for n1 in range(len(first.centres))]
+        paths = [[-1, -1]] + [[n1, -1] for n1 in range(len(first.centres))]
         if config.max_order == 2:
-            paths += zip(*np.nonzero(first.bandwidths[:, None] > second.centres), strict=True)
-        for n1, n2 in [(int(n1), int(n2)) for n1, n2 in paths]:
-            of_first = hertz(first.centres, n1), hertz(first.bandwidths, n1)
-            of_second = hertz(second.centres, n2), hertz(second.bandwidths, n2)
-            path = (len(found), block, Q1, Q2, (n1 >= 0) + (n2 >= 0), n1, n2)
-            found.append(Column(*path, *of_first, *of_second, config.hop.bit_length() - 1))
+            paths += np.argwhere(first.bandwidths[:, None] > second.centres).tolist()
+        for n1, n2 in paths:
+            found.append(Column(len(found), block, (n1 >= 0) + (n2 >= 0), n1, n2))
     return tuple(found)
 
 
 def num_dims(config: Config) -> int:
     """Count the columns of the feature matrix."""
     return len(columns(config))
-
-
-def csv_lines(described: Iterable[Column]) -> Iterable[str]:
-    """Format columns as comma-separated lines under a header, frequencies with six decimals."""
-    yield ",".join(Column._fields)
-    for column in described:
-        yield ",".join(f"{v:.6f}" if isinstance(v, float) else str(v) for v in column)
 
 
 @functools.cache
@@ -156,7 +141,8 @@ def groups(config: Config) -> tuple[Group, ...]:
     for c in columns(config):
         if c.order == 1:
             first, second = config.banks(c.block)
-            wavelets[filters.resolution(first.widths[c.n1]), second].append((-c.bw1_hz, c.block, c.n1))
+            rank = -float(first.bandwidths[c.n1]), c.block, c.n1
+            wavelets[filters.resolution(first.widths[c.n1]), second].append(rank)
     found = []
     for (resolution, second), ranked in sorted(wavelets.items(), key=lambda item: item[0][0]):
         members = tuple((block, n1) for _, block, n1 in sorted(ranked))

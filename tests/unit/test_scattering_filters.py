@@ -1,5 +1,6 @@
 """The mathematics of the filter banks, the paths, and the filters as they are stored."""
 
+import csv
 import math
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steps.scattering import Config, blocks, columns, filters, num_dims
-from steps.scattering.config import csv_lines, groups, parse_quality
+from steps.scattering.config import groups, parse_quality
 from utils.cli import UserError
 
 GRID = 2**17
@@ -43,8 +44,16 @@ def test_lowpass_is_one_at_zero_and_widths_are_scatnets():
 
 
 def test_columns_are_scatnets(repo):
-    expected = (repo / "tests/fixtures/scattering/dims_525.csv").read_text().splitlines()
-    assert list(csv_lines(columns(Config()))) == expected
+    with (repo / "tests/fixtures/scattering/dims_525.csv").open(newline="") as file:
+        expected = list(csv.DictReader(file))
+    assert len(expected) == len(columns(Config())) == 525
+    for row, column in zip(expected, columns(Config()), strict=True):
+        (Q1, Q2), (first, second) = Config().Q[column.block], Config().banks(column.block)
+        found = {**column._asdict(), "Q1": Q1, "Q2": Q2, "res_log2": Config().hop.bit_length() - 1}
+        for bank, n, layer in (first, column.n1, 1), (second, column.n2, 2):
+            for name, values in (f"xi{layer}_hz", bank.centres), (f"bw{layer}_hz", bank.bandwidths):
+                found[name] = f"{22050 / (2 * math.pi) * values[n] if n >= 0 else 0:.6f}"
+        assert {name: str(value) for name, value in found.items()} == row
 
 
 def test_path_rule_is_bandwidth_above_centre_not_kymatios():
