@@ -30,11 +30,11 @@ def table(ensemble: Ensemble, scores: Mapping[str, np.ndarray], labels: np.ndarr
         title: np.sum([scores[name] for name in names], axis=0).argmax(axis=1) == labels
         for title, names in systems.items()
     }
-    rows = []
+    rows: list[list[str]] = []
     for title, hits in right.items():
         only_all, only_this, p = mcnemar(right["all parts"], hits)
         accuracy = [f"{100 * hits.mean():.2f}", f"{hits.sum()} / {len(hits)}"]
-        rows.append([title, *accuracy, str(only_all), str(only_this), f"{p:.3f}"])
+        rows.append([title, *accuracy, str(only_all), str(only_this), f"{p:.3f}" if rows else ""])
     shrinkages = ", ".join(f"{part.name} {part.setting:g}" for part in ensemble.members if part.setting)
     return {
         "title": "What each part of `best` adds",
