@@ -31,6 +31,8 @@ def main(argv: list[str] | None = None) -> int:
     writers: dict[str, archive.Writer] = {}
     with ExitStack() as stack:
         for count, (utt, signal) in enumerate(wav.opened(names, spectra.SAMPLE_RATE), start=1):
+            if not len(signal):
+                raise cli.UserError(f"{utt}: there is no sound in it; leave the track out")
             for kind, matrix in compute(signal, options, network).items():
                 if kind not in writers:
                     target = f"ark,scp:{options.out_dir}/{kind}.ark,{options.out_dir}/{kind}.scp"

@@ -3,13 +3,13 @@
 Frames are whitened within their tracks, pass a layer with dropout and perhaps an LSTM in both directions,
 and are pooled over the track, whose label is the target. One network is trained on each fold's training
 tracks, by AdamW on random crops, all side by side; training ends for all when their mean loss on the tracks
-that each has not seen ceases to fall. The same held-out posteriors are those of the training tracks: none
-comes from a network that saw the track or, where artists are known, its artist. A new track gets the mean log
-posteriors of all networks.
+that each has not seen ceases to fall. Posteriors of training tracks are of the network that did not see them,
+or their artists where these are known; a new track gets the mean log posteriors of all networks.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -119,10 +119,8 @@ def _train(
 ) -> tuple[np.ndarray, dict[str, np.ndarray], float, int]:
     """Train until the held-out loss ceases to fall; return log posteriors, arrays and loss there; updates."""
     crops = [_crops(white, labels, own, options, options.seed + n) for n, (own, _) in enumerate(folds)]
-    adams = [
-        torch.optim.AdamW(network.parameters(), lr=options.learn_rate, weight_decay=options.weight_decay)
-        for network in networks
-    ]
+    adam_of = partial(torch.optim.AdamW, lr=options.learn_rate, weight_decay=options.weight_decay)
+    adams = [adam_of(network.parameters()) for network in networks]
     arrays: dict[str, np.ndarray] = {}
     best, least, since, updates = np.zeros((0, 0)), np.inf, 0, 0
     while since < options.patience and updates < options.max_updates:

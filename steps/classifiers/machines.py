@@ -5,7 +5,7 @@ rest on standardised vectors, are no posteriors until they are calibrated, as ev
 :mod:`steps.classifiers.cross_fit` do without torch here, whose import takes seconds.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -43,11 +43,8 @@ def fit(
 ) -> Iterator[Arrays]:
     """Train on the vectors (n, dim) of each track, for one shrinkage (of an LDA) or cost after the other."""
     lengths = np.array([len(some) for some in vectors])
-    every, classes, share = (
-        np.concatenate(vectors),
-        np.repeat(labels, lengths),
-        np.repeat(1 / lengths, lengths),
-    )
+    every, classes = np.concatenate(vectors), np.repeat(labels, lengths)
+    share = np.repeat(1.0 / lengths, lengths)
     if kind == LDA:
         yield from _lda(every, classes, share, np.bincount(labels, minlength=num_classes) + 0.0, grid)
     else:
@@ -152,18 +149,12 @@ def network_log_posteriors(arrays: Arrays, frames: np.ndarray) -> np.ndarray:
     logits = []
     for number in range(len(arrays["leave.bias"])):
         state = {name: array[number] for name, array in arrays.items() if "." in name}
-        logits.append(_pooled(state, _units(arrays, state, frames)))
+        weight = state["enter.weight"].astype(np.float64) @ arrays["weight"]
+        bias = state["enter.weight"] @ arrays["bias"] + state["enter.bias"]
+        entered = (np.maximum(some @ weight.T + bias, 0.0) for some in mapped.blocks(frames))
+        units = mapped.gathered(entered, len(frames))
+        logits.append(_pooled(state, _both_ways(state, units) if "memory.weight_hh_l0" in state else units))
     return log_softmax(np.stack(logits)).mean(axis=0)
-
-
-def _units(arrays: Arrays, state: Arrays, frames: np.ndarray) -> Iterator[np.ndarray]:
-    """Return what is pooled, block by block."""
-    weight = state["enter.weight"].astype(np.float64) @ arrays["weight"]
-    bias = state["enter.weight"] @ arrays["bias"] + state["enter.bias"]
-    units = (np.maximum(block @ weight.T + bias, 0.0) for block in mapped.blocks(frames))
-    if "memory.weight_hh_l0" not in state:
-        return units
-    return mapped.blocks(_both_ways(state, mapped.gathered(units, len(frames))))
 
 
 def _both_ways(state: Arrays, units: np.ndarray) -> np.ndarray:
@@ -186,10 +177,10 @@ def _both_ways(state: Arrays, units: np.ndarray) -> np.ndarray:
     return found
 
 
-def _pooled(state: Arrays, units: Iterable[np.ndarray]) -> np.ndarray:
+def _pooled(state: Arrays, units: np.ndarray) -> np.ndarray:
     """Return the logits (C,) of the mean of the units, or of what attention weighs of them."""
     most, mass, total = -np.inf, 0.0, np.zeros(())
-    for some in units:
+    for some in mapped.blocks(units):
         says = np.zeros(len(some))
         if "attend.weight" in state:
             says = some @ state["attend.weight"][0] + state["attend.bias"]

@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from steps import mapped
 from steps.scattering.wav import Signal
 from steps.systems import spectra
-from steps.systems.tracks import Arrays, Options, Tracks
-from utils import cli
+from steps.systems.tracks import Arrays, Tracks
 
 FRAME, HOP, NUM_FFT = 660, 220, 1024  # 30 ms, 10 ms
 SEGMENT = 50  # frames, half a second
@@ -28,14 +27,7 @@ SILENCE = 1e-6  # segments with less than this share of the loudest one's energy
 TOGETHER = 1024  # segments that are factorised, and cease to be, together: eight and a half minutes [O]
 EPSILON = 1e-10
 CHECK_EVERY, TOLERANCE = 10, 1e-4
-OPTIONS: Options = {
-    "rank": (cli.positive_int, 3, "bases of a segment"),
-    "max-iters": (cli.positive_int, 100, "updates of the factorisation"),
-    "num-ceps": (cli.positive_int, 20, "cosine coefficients without the 0th"),
-    "num-gauss": (cli.positive_int, 32, "Gaussians of a genre"),
-    "num-init": (cli.positive_int, 3, "starts of a mixture"),
-    "max-vectors": (cli.positive_int, 200_000, "of a genre in training"),
-}
+OPTIONS = Namespace(rank=3, max_iters=100, num_ceps=20, num_gauss=32, num_init=3, max_vectors=200_000)
 
 
 def divergence(v: torch.Tensor, product: torch.Tensor) -> torch.Tensor:

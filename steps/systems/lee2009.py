@@ -10,7 +10,6 @@ envelope at 8 kHz (17 values of NASE instead of 19). So there are 112, 104 and 1
 
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
-from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -20,42 +19,31 @@ from scipy.spatial.distance import cdist
 
 from steps.scattering.wav import Signal
 from steps.systems import spectra
-from steps.systems.tracks import Arrays, Options, Tracks
+from steps.systems.tracks import Arrays, Tracks
 
 FRAME, HOP = 512, 256
 PRE_EMPHASIS = 0.95  # [P]
 NUM_MFCC, NUM_MEL = 20, 25  # [P]
 OCTAVES = (0.0, 100.0, 200.0, 400.0, 800.0, 1600.0, 3200.0, 6400.0)  # [S] 0 Hz alone, then (0, 100] …
+FREQUENCIES = np.arange(FRAME // 2 + 1) * spectra.SAMPLE_RATE / FRAME
+OCTAVE_EDGES = np.searchsorted(FREQUENCIES, [-1.0, *OCTAVES, spectra.SAMPLE_RATE / 2], side="right")
+"""Where each octave band begins among the bins."""
+MEL_EDGES = np.concatenate([np.arange(0.0, 1001.0, 100.0), 1000.0 * 2.0 ** (np.arange(1, 17) / 5)])  # Hz [S]
+MEL_FILTERS = spectra.triangles(MEL_EDGES, FRAME)
 QUANTILE = 0.2  # [P]
 TEXTURE, TEXTURE_HOP = 512, 256  # [P] frames of a texture window
 SUBBANDS = (0, 2, 4, 8, 16, 32, 64, 128, 256)  # of modulation bins; [P] how many, [S] which
 NULL = 1e-6  # smaller singular values of the standardised scatter within classes are of null directions
 FLOOR = 1e-12
 SIZES = {"mfcc": NUM_MFCC, "osc": 2 * len(OCTAVES) + 2, "nase": 17}  # values of a frame
-OPTIONS: Options = {}  # the publication tunes nothing
-
-
-@cache
-def mel_filters() -> NDArray[np.float32]:
-    """Return the 25 filters of shape (257, 25); edges to 1 kHz every 100 Hz, then five an octave [S]."""
-    return spectra.triangles(
-        np.concatenate([np.arange(0.0, 1001.0, 100.0), 1000.0 * 2.0 ** (np.arange(1, 17) / 5)]), FRAME
-    )
-
-
-@cache
-def octave_slices() -> list[slice]:
-    """Return the bins of each octave band, the first of 0 Hz alone."""
-    frequency = np.arange(FRAME // 2 + 1) * spectra.SAMPLE_RATE / FRAME
-    edges = np.searchsorted(frequency, [-1.0, *OCTAVES, spectra.SAMPLE_RATE / 2], side="right")
-    return [slice(*pair) for pair in pairwise(edges)]
+OPTIONS = Namespace()  # the publication tunes nothing
 
 
 def octave_contrast(power: NDArray) -> NDArray:
     """Return OSC: log means of the lowest fifth of bins, then those of the highest less these [P]."""
     peaks, valleys = [], []
-    for band in octave_slices():
-        bins = np.sort(power[:, band], axis=1)
+    for low, high in pairwise(OCTAVE_EDGES):
+        bins = np.sort(power[:, low:high], axis=1)
         count = max(1, round(QUANTILE * bins.shape[1]))
         valleys.append(np.log(bins[:, :count].mean(axis=1) + FLOOR))
         peaks.append(np.log(bins[:, -count:].mean(axis=1) + FLOOR))
@@ -78,7 +66,7 @@ def frame_features(signal: Signal) -> Iterator[NDArray]:
     energy = float(np.square(window).sum())
     for frames in spectra.frame_blocks(signal, FRAME, HOP, pre_emphasis=PRE_EMPHASIS):
         power = spectra.power_spectrum(frames, window)
-        mfcc = np.log10(1.0 + power @ mel_filters()) @ spectra.cosine_transform(NUM_MEL, NUM_MFCC)
+        mfcc = np.log10(1.0 + power @ MEL_FILTERS) @ spectra.cosine_transform(NUM_MEL, NUM_MFCC)
         yield np.concatenate([mfcc, octave_contrast(power), audio_envelope(power, energy)], axis=1)
 
 
@@ -119,9 +107,8 @@ def part_slices() -> dict[str, slice]:
 def fit(tracks: Tracks, _options: Namespace) -> Arrays:
     """Fit min-max scaling, and one LDA to each part and one to all of them: projections and centroids [P].
 
-    An LDA whitens the scatter within the classes first and has at most one direction fewer than there are
-    classes. Directions without any such scatter are left out: rows and columns of a contrast matrix have the
-    same mean, so each part has two of them; corpora with fewer tracks than values have more.
+    Directions without any scatter within the classes are left out: rows and columns of a contrast matrix have
+    the same mean, so each part has two of them; corpora with fewer tracks than values have more.
     """
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis  # a second; features do without it
 

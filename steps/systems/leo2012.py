@@ -20,8 +20,7 @@ from scipy.spatial.distance import cdist
 from steps import mapped
 from steps.scattering.wav import Signal
 from steps.systems import spectra
-from steps.systems.tracks import Arrays, Options, Tracks
-from utils import cli
+from steps.systems.tracks import Arrays, Tracks
 
 FRAME, HOP = 1024, 512  # [O], with a Hann window
 NUM_MEL, NUM_CEPS, NUM_BANDS = 40, 20, 20
@@ -30,16 +29,14 @@ STREAMS = ("mfcc", "delta", "acceleration")
 REACH = 4  # frames on either side that a slope, that of the regression line, depends on
 TAPS = np.arange(-REACH, REACH + 1) / (2 * sum(n * n for n in range(1, REACH + 1)))
 ROWS = 1 << 14  # frames whose cepstra are in memory together
-OPTIONS: Options = {
-    "num-axes": (cli.positive_int, 40, "of FastMap"),
-    "candidates": (cli.finite_float, 0.1, "share that is refined"),
-}
+OPTIONS = Namespace(num_axes=40, candidates=0.1)
 
 
 def mel_powers(signal: Signal) -> NDArray[np.float32]:
     """Return the energy in 40 and, beside it, in 20 mel bands of all frames, (num_frames, 60)."""
-    window = np.hanning(FRAME)
-    banks = [spectra.triangles(spectra.mel_edges(number), FRAME) for number in (NUM_MEL, NUM_BANDS)]
+    window, top = np.hanning(FRAME), np.log1p(spectra.SAMPLE_RATE / 2 / 700.0)
+    edges = [700.0 * np.expm1(np.linspace(0.0, top, number + 2)) for number in (NUM_MEL, NUM_BANDS)]
+    banks = [spectra.triangles(frequencies, FRAME) for frequencies in edges]
     blocks = (spectra.power_spectrum(frames, window) for frames in spectra.frame_blocks(signal, FRAME, HOP))
     energy = (np.concatenate([power @ bank for bank in banks], axis=1) for power in blocks)
     return mapped.gathered(energy, spectra.num_frames(len(signal), FRAME, HOP))
@@ -170,16 +167,13 @@ def fit(tracks: Tracks, options: Namespace) -> Arrays:
 
 
 def scores(model: Arrays, tracks: Tracks, *, filtered: bool = True) -> NDArray:
-    """Return minus the distance to each class's nearest candidate, without one twice the farthest, (n, C).
-
-    Without the filter every training track is a candidate: the upper reference.
-    """
+    """Return minus the distance to each class's nearest candidate, without one twice the farthest, (n, C)."""
     stored, own = model["gaussians"], streams(tracks)
     to_pivots = [combined(own, stored[[pivot]], model["medians"]) for pivot in model["pivots"].ravel()]
     there = np.reshape(to_pivots, (*model["pivots"].shape, len(own))).transpose(2, 0, 1)
     near = cdist(project(there, model["coordinates"], model["pivots"]), model["coordinates"])
     result = np.empty((len(own), len(tracks.classes)))
-    count = int(model["candidates"]) if filtered else len(stored)
+    count = int(model["candidates"]) if filtered else len(stored)  # all of them are the upper reference
     for i, row in enumerate(np.argsort(near, axis=1, kind="stable")[:, :count]):
         exact = combined(own[[i]], stored[row], model["medians"])[0]
         result[i] = -2.0 * exact.max() - 1.0

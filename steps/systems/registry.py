@@ -3,7 +3,7 @@
 A system is a module of this package with ``KINDS`` (of features that it decides by), ``features(signal,
 options, network)`` (a matrix of each kind, from one pass over the signal), ``fit(tracks, options)`` (named
 arrays), ``SCORES`` (accuracy -> what gives the scores of shape (n, C) from ``(arrays, tracks)``, and what
-results.txt says beside it; the first is the published rule) and ``OPTIONS``.
+results.txt says beside it; the first is the published rule) and ``OPTIONS``, explained in conf/systems.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -35,8 +35,10 @@ def parse(parser: cli.KaldiParser, argv: Sequence[str]) -> Namespace:
     parser.add_argument("--seed", type=int, default=777, help="of everything random")
     parser.add_argument("--use-gpu", choices=("yes", "no", "optional"), default="no", help="for sig2014")
     chooser = ArgumentParser(add_help=False, allow_abbrev=False)
-    chooser.add_argument("--system", choices=NAMES)
+    chooser.add_argument("--system")
     name = chooser.parse_known_args(argv)[0].system
-    for option, (kind, default, text) in load(name).OPTIONS.items() if name else ():
-        parser.add_argument(f"--{option}", type=kind, default=default, help=text)
+    for option, default in vars(load(name).OPTIONS).items() if name in NAMES else ():
+        kind = cli.finite_float if isinstance(default, float) else cli.positive_int
+        words = {"type": kind, "default": default, "help": f"see conf/systems/{name}.conf"}
+        parser.add_argument(f"--{option.replace('_', '-')}", **words)
     return parser.parse_args(argv)

@@ -24,7 +24,7 @@ from steps.nnet1.options import open_device
 from steps.scattering.wav import Signal
 from steps.scoring.svm import make_folds
 from steps.systems import spectra
-from steps.systems.tracks import Arrays, Options, Tracks
+from steps.systems.tracks import Arrays, Tracks
 from utils import cli, progress
 
 FRAME, HOP = 1024, 512
@@ -34,30 +34,22 @@ GROWN_TOGETHER = 25  # trees
 AT_ONCE = 200  # windows that go down the trees together
 FIRST_MOMENTUM, LAST_MOMENTUM, RAMP = 0.5, 0.9, 0.25
 LAST_RATE = 0.01  # share of the learning rate that is left at the end of the linear decay
-OPTIONS: Options = {
-    "num-units": (cli.positive_int, 500, "of each hidden layer"),
-    "drop-rate": (cli.finite_float, 0.25, "of hidden outputs"),
-    "learn-rate": (cli.finite_float, 0.1, "initial one"),
-    "batch-size": (cli.positive_int, 200, "frames of an update"),
-    "max-epochs": (cli.positive_int, 40, "passes over the frames"),
-    "patience": (cli.positive_int, 10, "epochs without a better one"),
-    "frames-per-track": (cli.positive_int, 300, "to train on"),
-    "windows-per-track": (cli.positive_int, 50, "to grow trees on"),
-    "num-trees": (cli.positive_int, 500, "of the forest"),
-}
+OPTIONS = Namespace(
+    num_units=500,
+    drop_rate=0.25,
+    learn_rate=0.1,
+    batch_size=200,
+    max_epochs=20,
+    patience=5,
+    frames_per_track=200,
+    windows_per_track=50,
+    num_trees=500,
+)
 
 
 def magnitudes(frames: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the magnitudes of the FFT without a window, of shape (num_frames, 513)."""
     return np.sqrt(spectra.power_spectrum(frames, np.ones(FRAME))) / np.float32(spectra.FULL_SCALE)
-
-
-def sampled_frames(signal: Signal, options: Namespace) -> NDArray[np.float32]:
-    """Return the magnitudes of frames spread evenly over a track."""
-    total = spectra.num_frames(len(signal), FRAME, HOP)
-    wanted = np.unique(np.linspace(0, total - 1, min(total, options.frames_per_track)).round().astype(int))
-    frames = [next(spectra.frame_blocks(signal[i * HOP : i * HOP + FRAME], FRAME, HOP))[0] for i in wanted]
-    return magnitudes(np.stack(frames))
 
 
 def make_network(num_units: int, num_classes: int, drop_rate: float) -> nn.Sequential:
@@ -118,11 +110,15 @@ def fit_network(tracks: Tracks, options: Namespace) -> Arrays:
 def features(signal: Signal, options: Namespace, network: Arrays) -> dict[str, NDArray]:
     """Return mean and deviation of hidden outputs over 200 frames, every 100, (num_windows, 6 h).
 
-    Without a network return the frames that one is trained on, (at most frames_per_track, 513).
+    Without a network return magnitudes to train one on, of frames spread evenly, (frames_per_track, 513).
     """
+    total = spectra.num_frames(len(signal), FRAME, HOP)
     if not network:
-        return {"frames": sampled_frames(signal, options)}
-    device, total = open_device(options.use_gpu), spectra.num_frames(len(signal), FRAME, HOP)
+        wanted = np.linspace(0, total - 1, min(total, options.frames_per_track)).round().astype(int)
+        pieces = (signal[i * HOP : i * HOP + FRAME] for i in np.unique(wanted))
+        frames = [next(spectra.frame_blocks(piece, FRAME, HOP))[0] for piece in pieces]
+        return {"frames": magnitudes(np.stack(frames))}
+    device = open_device(options.use_gpu)
     arrays = {name: torch.from_numpy(value).to(device) for name, value in network.items()}
 
     def outputs() -> Iterator[NDArray]:

@@ -24,8 +24,7 @@ from steps.scattering.wav import Signal
 from steps.scoring.svm import make_folds
 from steps.systems import leo2012, spectra
 from steps.systems.leo2012 import FLOOR, NUM_BANDS, ROWS
-from steps.systems.tracks import Arrays, Options, Tracks
-from utils import cli
+from steps.systems.tracks import Arrays, Tracks
 
 NEIGHBOURS = 10  # of the graph whose Laplacian is used
 AMBIENT = (1e-4, 1e-3, 1e-2, 1e-1)  # tried for the ridge
@@ -38,14 +37,7 @@ NUM_LEVELS = 25
 SEGMENT_SECONDS = 6.0
 NUM_MODULATIONS = 60  # up to 10 Hz
 LAGS = (round(0.25 * FRAME_RATE), round(1.5 * FRAME_RATE))  # 240 to 40 beats a minute
-OPTIONS: Options = {"num-folds": (cli.positive_int, 5, "inside training")}
-
-
-def loudness(energy: NDArray) -> Iterator[NDArray[np.float64]]:
-    """Yield the loudness of bands in dB, 0 at 75 dB below the loudest of the track, (some frames, 20)."""
-    loudest = 10.0 * np.log10(max(float(some.max()) for some in mapped.blocks(energy)) + FLOOR)
-    for some in mapped.blocks(energy):
-        yield np.maximum(10.0 * np.log10(some.astype(np.float64) + FLOOR) - loudest + RANGE, 0.0)
+OPTIONS = Namespace(num_folds=5)
 
 
 def fluctuation_pattern(levels: NDArray) -> NDArray[np.float64]:
@@ -95,7 +87,9 @@ def periodicity(levels: NDArray) -> NDArray[np.float64]:
 def features(signal: Signal, _options: Namespace, _network: Arrays) -> dict[str, NDArray]:
     """Return Gaussians and (as one row) patterns of a track, from one spectrogram."""
     fine, coarse = np.split(leo2012.mel_powers(signal), [leo2012.NUM_MEL], axis=1)
-    levels = mapped.gathered(loudness(coarse), len(coarse))
+    loudest = 10.0 * np.log10(max(float(some.max()) for some in mapped.blocks(coarse)) + FLOOR)
+    decibels = (10.0 * np.log10(some.astype(np.float64) + FLOOR) for some in mapped.blocks(coarse))
+    levels = mapped.gathered((np.maximum(some - loudest + RANGE, 0.0) for some in decibels), len(coarse))
     parts = [fluctuation_pattern(levels), spectrum_histogram(levels), periodicity(levels)]
     return {"gaussians": leo2012.gaussians(fine), "patterns": np.concatenate(parts)[np.newaxis]}
 
@@ -244,9 +238,10 @@ def transductive_scores(model: Arrays, tracks: Tracks) -> NDArray:
 
 
 KINDS = ("gaussians", "patterns")
-WHAT = "son2008, a re-design"
-TRANSDUCTIVE = "transductive: the test tracks' audio took part in training"
 SCORES = {
-    "Seg_acc": (scores, f"{WHAT} (distances, EM and regularisers are our choice); inductive"),
-    "TransSeg_acc": (transductive_scores, f"{WHAT}; {TRANSDUCTIVE}"),
+    "Seg_acc": (scores, "son2008, a re-design (distances, EM and regularisers are our choice); inductive"),
+    "TransSeg_acc": (
+        transductive_scores,
+        "son2008, a re-design; transductive: the test tracks' audio took part in training",
+    ),
 }

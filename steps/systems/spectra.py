@@ -26,16 +26,12 @@ def frame_blocks(
     """Yield frames (at most BLOCK, size) on the scale of 16 bits, of x(n) - pre_emphasis x(n - 1)."""
     total = num_frames(len(signal), size, hop)
     for first in range(0, total, BLOCK):
-        last = min(first + BLOCK, total)
-        start, stop = first * hop, (last - 1) * hop + size
+        start, stop = first * hop, (min(first + BLOCK, total) - 1) * hop + size
         piece = np.asarray(signal[max(start - 1, 0) : stop], dtype=np.float32) * np.float32(FULL_SCALE)
-        if start == 0:
-            piece = np.concatenate([np.zeros(1, np.float32), piece])
+        piece = np.pad(piece, (int(start == 0), 0))  # the sample before the first frame
         if pre_emphasis:
             piece[1:] -= np.float32(pre_emphasis) * piece[:-1]
-        piece = piece[1:]
-        if len(piece) < stop - start:
-            piece = np.concatenate([piece, np.zeros(stop - start - len(piece), np.float32)])
+        piece = np.pad(piece[1:], (0, stop - start + 1 - len(piece)))
         yield sliding_window_view(piece, size)[::hop]
 
 
@@ -64,12 +60,6 @@ def triangles(edges: Sequence[float] | NDArray, num_fft: int) -> NDArray[np.floa
     low, peak, high = points[:-2], points[1:-1], points[2:]
     rising, falling = (bins - low) / (peak - low), (high - bins) / (high - peak)
     return np.clip(np.minimum(rising, falling), 0.0, None).astype(np.float32)
-
-
-def mel_edges(num_filters: int) -> NDArray[np.float64]:
-    """Return num_filters + 2 frequencies from 0 to half the sample rate, equally far apart in mel, in Hz."""
-    top = np.log1p(SAMPLE_RATE / 2 / 700.0)
-    return 700.0 * np.expm1(np.linspace(0.0, top, num_filters + 2))
 
 
 @cache

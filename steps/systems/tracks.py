@@ -1,19 +1,17 @@
 """What a system is trained on and decides about: tracks, their classes and artists, and their features."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from steps import archive
+from steps import archive, mapped
 from steps.scoring.reference import Reference
 from utils.cli import UserError
 
 Arrays = dict[str, NDArray]
 """A trained system: named arrays, which is all that its file holds."""
-Options = dict[str, tuple[Callable, float, str]]
-"""Options of a system: what makes their values of words, default, and what they are for."""
 ABSENT = -1e9  # score of a class without a training track
 
 
@@ -30,6 +28,8 @@ class Tracks(Reference):
         source = self.features[kind]
         items = archive.read_matrices(source) if isinstance(source, str) else source.items()
         for utt, matrix in self.exactly(items, source if isinstance(source, str) else kind):
+            if not all(np.isfinite(some).all() for some in mapped.blocks(matrix, 256)):
+                raise UserError(f"{source}: track '{utt}': a value is not finite; make the features again")
             yield numbers[utt], matrix
 
     def stacked(self, kind: str) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from sklearn.ensemble import RandomForestClassifier
 
-from steps import mapped
+from steps import archive, mapped
 from steps.arrays import read_model, write_arrays
 from steps.systems import hol2008, lee2009, leo2012, registry, sig2014, son2008, spectra
 from steps.systems.tracks import Tracks
@@ -54,10 +54,10 @@ def test_frames_do_not_depend_on_blocks(monkeypatch):
 
 
 def test_lee2009_has_the_published_filters_and_dimensions():
-    assert lee2009.mel_filters().shape == (257, 25)
-    peaks = lee2009.mel_filters().argmax(axis=0) * RATE / 512
+    assert lee2009.MEL_FILTERS.shape == (257, 25)
+    peaks = lee2009.MEL_FILTERS.argmax(axis=0) * RATE / 512
     assert peaks[0] == pytest.approx(100, abs=RATE / 512) and peaks[-1] == pytest.approx(8000, abs=RATE / 512)
-    assert [band.stop - band.start for band in lee2009.octave_slices()] == [1, 2, 2, 5, 9, 19, 37, 74, 108]
+    assert np.diff(lee2009.OCTAVE_EDGES).tolist() == [1, 2, 2, 5, 9, 19, 37, 74, 108]
     sizes = [part.stop - part.start for part in lee2009.part_slices().values()]
     assert sizes == [112, 104, 100, 316]
     features = lee2009.features(noise(7.0), Namespace(), {})["modulation"]
@@ -240,6 +240,21 @@ def test_a_system_learns_classes_that_differ_by_timbre(tmp_path, name):
     alone = [make_tracks(features, labels[i : i + 1], "abcd", i) for i in range(12, 18)]
     found = np.concatenate([system.scores(model, track) for track in alone])
     assert np.array_equal(found, system.scores(model, test))  # as classify.sh asks, with the same bits
+
+
+def test_features_that_are_missing_unknown_or_not_finite_are_named(tmp_path):
+    with archive.Writer(f"ark:{tmp_path}/x.ark") as writer:
+        for utt, value in (("u000", 0), ("u001", np.nan)):
+            writer.write(utt, np.full((1, 2), value, np.float32))
+    for utts, message in (
+        (["u000", "u001"], "x.ark: track 'u001'.*not finite"),
+        (["u000", "u002"], "x.ark: utterance 'u00[12]'"),
+        (["u000"], "x.ark: utterance 'u001'"),
+    ):
+        genre = dict.fromkeys(utts, 0)
+        tracks = Tracks(Path("train"), ("a", "b"), genre, [], {"x": f"ark:{tmp_path}/x.ark"})
+        with pytest.raises(UserError, match=message):
+            tracks.stacked("x")
 
 
 @pytest.mark.parametrize("labels", [[0, 0, 0], [0, 1, 2]])
