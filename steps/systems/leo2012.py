@@ -83,9 +83,10 @@ def streams(tracks: Tracks) -> NDArray[np.float64]:
 
 
 def symmetric_divergence(a: NDArray, b: NDArray) -> NDArray[np.float64]:
-    """Return the mean of both Kullback-Leibler divergences between Gaussians (n, dim + 1, dim), (n, m).
+    """Return the mean of both Kullback-Leibler divergences between Gaussians of two sets, of shape (n, m).
 
-    It is 1/4 (tr(A⁻¹B) + tr(B⁻¹A) + (a - b)ᵀ(A⁻¹ + B⁻¹)(a - b) - 2 dim), never below 0.
+    Each set is of shape (n, dim + 1, dim), means first. The mean is 1/4 (tr(A⁻¹B) + tr(B⁻¹A) + (a - b)ᵀ(A⁻¹ +
+    B⁻¹)(a - b) - 2 dim), never below 0.
     """
     one_way = _trace_and_distance(a, b) + _trace_and_distance(b, a).T
     return np.maximum(0.25 * (one_way - 2 * a.shape[2]), 0.0)
@@ -184,5 +185,8 @@ def scores(model: Arrays, tracks: Tracks, *, filtered: bool = True) -> NDArray:
 KINDS = ("gaussians",)
 SCORES = {
     "Seg_acc": (scores, "leo2012 from its abstract: FastMap filter, exact divergences, 1-NN"),
-    "FullSeg_acc": (partial(scores, filtered=False), "leo2012 without the filter: divergences to all tracks"),
+    "FullSeg_acc": (
+        partial(scores, filtered=False),
+        "leo2012 without the filter: the divergence to every training track",
+    ),
 }

@@ -23,7 +23,7 @@ class Tracks(Reference):
     features: Mapping[str, str | Mapping[str, NDArray]]
 
     def matrices(self, kind: str) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Yield number and features of every track as they come; UserError unless they are of these."""
+        """Yield number and features of every track as they come; UserError if one is amiss."""
         numbers = {utt: number for number, utt in enumerate(self.genre)}
         source = self.features[kind]
         items = archive.read_matrices(source) if isinstance(source, str) else source.items()
