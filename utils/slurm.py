@@ -6,8 +6,8 @@ Usage: slurm.py [options] [JOB=1:N] <log-file> <command…>
 
 Submits one array and waits for all its tasks. What the options mean at this site stands in --config
 (default: conf/slurm.conf, or the recipe's); those with one dash go to sbatch as they are. Environment, beside
-run.py's: RUNNER_POLL_SECONDS (5) between questions to Slurm, RUNNER_LATE_SECONDS (60) to wait for files that
-appear late, RUNNER_UNREACHABLE_SECONDS (1800) to bear a controller that is down.
+run.py's: RUNNER_POLL_SECONDS (5) between questions to Slurm, RUNNER_LATE_SECONDS (60) to wait for the word
+of a task that is gone, RUNNER_UNREACHABLE_SECONDS (1800) to bear a controller that is down.
 """
 
 import contextlib
