@@ -8,12 +8,13 @@ import io
 import os
 import re
 import struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 #: Sizes that writers put into a header they could not go back to: "until the end of the file".
 UNKNOWN_SIZES = frozenset({0x7FFFFFFF, 0x7FFFF000, 0x80000000, 0xFFFFFFFF, 0xFFFFFFFF - 8, (1 << 64) - 1})
 
 _PIECE = 1 << 20
+_TAGS = 1 << 24  # which may come before an MP3's first frame
 
 
 class SourceFile(io.FileIO):
@@ -22,6 +23,7 @@ class SourceFile(io.FileIO):
     def __init__(self, path: str) -> None:
         super().__init__(path)
         self.size = self.end = os.fstat(self.fileno()).st_size
+        self.ones_at = self.size  # four bytes of 1 in place of what is there
 
     def at(self, offset: int, size: int) -> bytes:
         """Return up to ``size`` bytes from ``offset`` on."""
@@ -34,6 +36,14 @@ class SourceFile(io.FileIO):
         if (offset, whence) == (0, os.SEEK_END):
             return super().seek(self.end)
         return super().seek(offset, whence)
+
+    def readinto(self, buffer: Any) -> int:
+        """Read into a buffer and return how many bytes; with the four of 1."""
+        place = self.tell()
+        count = super().readinto(buffer) or 0
+        low, high = (max(0, min(self.ones_at + n - place, count)) for n in (0, 4))
+        buffer[low:high] = b"\1" * (high - low)
+        return count
 
     def is_zero(self, start: int, end: int) -> bool:
         """Whether all bytes from ``start`` to ``end`` are zeros."""
@@ -154,3 +164,14 @@ def trailing_tag_bytes(file: SourceFile) -> int:
     if footer[:8] == b"APETAGEX":
         tags += int.from_bytes(footer[12:16], "little") + 32  # which counts the footer but not the header
     return min(tags, file.size)
+
+
+def find_xing(file: SourceFile) -> tuple[int, bool]:
+    """Return where an MP3 counts frames (the file's size: nowhere), and if the bytes it counts are there."""
+    found = re.search(rb"(Xing|Info)\0{3}([\1-\x0f])(.{4})(.{4})", file.at(0, _TAGS), re.DOTALL)
+    if not found or not found[2][0] & 1:
+        return file.size, False
+    num_bytes = int.from_bytes(found[4], "big") if found[2][0] & 2 else file.size
+    return found.start(
+        3
+    ), found.start() - 36 + num_bytes <= file.size  # of a frame that begins 36 bytes before

@@ -54,7 +54,7 @@ class Track:
         self.header_frames: int | None = None
         self.warnings: list[str] = []
         self._allow_truncated = allow_truncated
-        self._failure, self._is_guess = "", False
+        self._failure = ""
         self._file = _open_source(self.path)
         try:
             self._sound = self._open()
@@ -78,14 +78,14 @@ class Track:
     def _open(self) -> _Sound:
         try:
             sound = _Sound(self._file.fileno(), closefd=False)  # faster than through Python
-            self._is_guess = sound.format == "MP3" and not self._counts_frames(sound.frames)
+            is_guess = sound.format == "MP3" and not self._counts_frames(sound.frames)
         except _ERRORS as error:
             return self._open_with_ffmpeg(error)
         self.codec = f"{sound.format}/{sound.subtype}"
         self.header_frames = sound.frames if sound.frames < _UNKNOWN_FRAMES else None
         if data := containers.find_data(self._file):
             self._compare(data, sound.frames)
-        elif self._is_guess:
+        elif is_guess:
             self.header_frames = None
             self._file.seek(0)
             self._file.end *= 64  # what a guess cannot fall short of
@@ -142,12 +142,14 @@ class Track:
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Yield the samples ``[frames, channels]`` as float64, full scale 1.0, or raise AudioError."""
-        while len(block := self._read()):
-            if not np.isfinite(block).all():
-                at = self.frames + int(np.argmax(~np.isfinite(block).all(axis=1)))
-                raise AudioError(f"{self.path}: sample {at} is NaN or infinite; replace the file")
-            self.frames += len(block)
-            yield block
+        yield from self._decoded()
+        if self.codec.startswith("MP3") and self.header_frames and not self._failure and self._unread():
+            done, self.frames = self.frames, 0  # there is more than it counts
+            self._sound.close()
+            self._file.ones_at = containers.find_xing(self._file)[0]
+            self._file.seek(0)
+            self._sound = _Sound(self._file)
+            yield from self._decoded(done)
         if problem := self._judge():
             text = f"{problem}: truncated or corrupt"
             if not self._allow_truncated or self.frames == 0:
@@ -159,12 +161,22 @@ class Track:
         if self.frames == 0:
             raise AudioError(f"{self.path}: no samples; replace the file or leave the track out")
 
+    def _decoded(self, skip: int = 0) -> Iterator[np.ndarray]:
+        """Yield the blocks of the open decoder without the first ``skip`` frames."""
+        while len(block := self._read()):
+            if not np.isfinite(block).all():
+                at = self.frames + int(np.argmax(~np.isfinite(block).all(axis=1)))
+                raise AudioError(f"{self.path}: sample {at} is NaN or infinite; replace the file")
+            self.frames += len(block)
+            if self.frames > skip:
+                yield block[max(0, skip - (self.frames - len(block))) :]
+
     def _read(self) -> np.ndarray:
-        """Return some frames, none at the end; an error loses no more than a block of an MP3."""
-        left = max(0, (self.header_frames or 0) - self.frames)
-        most = _BLOCK if self._is_guess else BLOCK_FRAMES
+        """Return some frames, none at the end; an error loses no more than a block of what is not counted."""
+        left = (self.header_frames or 0) - self.frames
+        wanted = min(left, BLOCK_FRAMES) if left > 0 else _BLOCK
         try:
-            return self._sound.read(min(left or most, most), dtype="float64", always_2d=True)
+            return self._sound.read(wanted, dtype="float64", always_2d=True)
         except soundfile.SoundFileError as error:
             reason = str(error).strip() or "corrupt data"
             self._failure = f"{self.codec} decoding failed after {self._seconds(self.frames)} ({reason})"
@@ -176,14 +188,19 @@ class Track:
     def _judge(self) -> str:
         """Compare what was decoded with what is stated; add to the warnings, or return what is wrong."""
         problem, stated = containers.ogg_fault(self._file) or self._unread(), self.header_frames
-        if not problem and self._is_guess:
+        is_mp3 = self.codec.startswith("MP3")
+        if is_mp3 and stated and self.frames >= stated:
+            self._failure, problem = problem or self._failure, ""  # in what follows the music
+        if problem or (stated is None and not is_mp3):
+            return problem or self._failure
+        if stated is None:
             self.warnings += [self._failure] if self._failure else []  # in its last frame
             return ""
-        if problem or stated is None:
-            return problem or self._failure
         lacking = stated - self.frames
         both = f"the header states {self._seconds(stated)}, {self._seconds(self.frames)} are there"
-        if lacking > 0 and lacking >= min(SMALL_SHARE * stated, SMALL_SECONDS * self.sample_rate):
+        is_small = lacking <= 0 or lacking < min(SMALL_SHARE * stated, SMALL_SECONDS * self.sample_rate)
+        is_lie = is_mp3 and not self._failure and containers.find_xing(self._file)[1]
+        if not is_small and not is_lie:
             return f"{self._failure}; {both}" if self._failure else both
         exact = any(word in self.codec for word in _LOSSLESS)
         if self._failure or abs(lacking) > (0 if exact else _BLOCK):
