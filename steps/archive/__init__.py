@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -184,11 +184,12 @@ class Writer:
             raise UserError(f"'{wspecifier}' is no wspecifier; expected {expected}; '-', alone, is stdout")
         self._kind, self._text = kind, "t" in words
         self._offsets: dict[str, int] = {}
-        self._stack = ExitStack()
+        self._target = (
+            nullcontext(sys.stdout.buffer) if self._ark == "-" else atomic.replacing(self._ark, "wb")
+        )
 
     def __enter__(self) -> "Writer":
-        target = atomic.replacing(self._ark, "wb")
-        self._file: IO[bytes] = sys.stdout.buffer if self._ark == "-" else self._stack.enter_context(target)
+        self._file = self._target.__enter__()
         return self
 
     def write(self, key: str, value: Any) -> None:
@@ -200,9 +201,7 @@ class Writer:
         write_object(self._file, self._kind, value, text=self._text)
 
     def __exit__(self, *exception: Any) -> None:
-        self._stack.__exit__(*exception)
-        if self._ark == "-":
-            self._file.flush()
+        self._target.__exit__(*exception)
         if self._scp and exception[0] is None:
             with atomic.replacing(self._scp) as file:
                 file.writelines(f"{key} {self._ark}:{offset}\n" for key, offset in self._offsets.items())

@@ -123,11 +123,6 @@ class Posterior(NamedTuple):
     classes: np.ndarray
     weights: np.ndarray
 
-    def as_lists(self) -> list[list[tuple[int, float]]]:
-        """Return a list of (class, weight) pairs for each frame, the form that is written."""
-        pairs = list(zip(self.classes.tolist(), self.weights.tolist(), strict=True))
-        return [pairs[a:b] for a, b in zip(self.offsets[:-1], self.offsets[1:], strict=True)]
-
 
 def read_object(stream: Stream, kind: str) -> Any:
     """Read one object of a kind of :data:`KINDS`; ArchiveError with file and byte if it is none."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,10 +82,10 @@ class Classifier:
         if system.kind == "network":
             self.decide = partial(by_frames, rule)
             return
-        file, read, decide = MODELS[system.kind]
-        model = read(system.parts[file])
+        (read, decide), part = MODELS[system.kind], system.parts[f"{system.kind}.npz"]
+        model = read(part)
         if model.classes != system.classes:
-            raise UserError(f"{system.parts[file]}: its classes are not those of genres.txt")
+            raise UserError(f"{part}: its classes are not those of genres.txt")
         self.decide = partial(decide, model)
 
     def classify(self, recordings: Iterable[Path]) -> Iterator[Decision | str]:
@@ -156,11 +156,11 @@ def by_ensemble(ensemble: Ensemble, frames: Frames, posts: Frames) -> Verdict:
     return int(chances.argmax()), chances / chances.sum()
 
 
-MODELS: dict[str, tuple[str, Callable, Callable[[Any, Frames, Frames], Verdict]]] = {
-    "svm": ("svm.npz", read_svm, by_svm),
-    "best": ("best.npz", read_ensemble, by_ensemble),
+MODELS: dict[str, tuple[Callable, Callable]] = {
+    "svm": (read_svm, by_svm),
+    "best": (read_ensemble, by_ensemble),
 }
-"""The part that holds a model, by the kind of system, how it is read, and how it decides."""
+"""How the model of a kind of system is read, and how it decides."""
 
 
 def open_published(system: TrainedSystem, use_gpu: str) -> tuple[Callable[[wav.Samples], Frames], Decide]:

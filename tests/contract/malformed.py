@@ -10,6 +10,7 @@ import re
 import shlex
 import struct
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -131,6 +132,12 @@ def posterior(classes: list[int], weight: float = 1.0) -> bytes:
     """Return a binary posterior with one class a frame."""
     frames = (int32(1) + int32(label) + b"\4" + struct.pack("<f", weight) for label in classes)
     return b"\0B" + int32(len(classes)) + b"".join(frames)
+
+
+def as_lists(posterior) -> list[list[tuple[int, float]]]:
+    """Return a posterior that was read in the form that is written."""
+    pairs = list(zip(posterior.classes.tolist(), posterior.weights.tolist(), strict=True))
+    return [pairs[a:b] for a, b in pairwise(posterior.offsets)]
 
 
 def ark(*entries: tuple[str, bytes]) -> bytes:

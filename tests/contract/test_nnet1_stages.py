@@ -16,6 +16,7 @@ import pytest
 from local import train_dnn, train_lstm
 from steps import archive
 from steps.nnet1 import nnet_forward, trainer
+from tests.contract.malformed import as_lists
 from utils import data_dir, tables
 
 SMALL = Path(__file__).parents[1] / "fixtures" / "nnet1" / "training"
@@ -37,7 +38,7 @@ def corpus(tmp_path_factory) -> Path:
             for key, matrix in archive.read_matrices(FEATS):
                 if first <= int(key[3:]) <= last:
                     feats.write(key, matrix)
-                    labels.write(key, post.get(key).as_lists())
+                    labels.write(key, as_lists(post.get(key)))
         (folder / "genres.txt").write_text("a\nb\nc\n")
     return root
 

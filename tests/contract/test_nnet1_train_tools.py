@@ -10,6 +10,7 @@ import pytest
 from steps import archive
 from steps.nnet1 import nnet_forward, nnet_train_frmshuff, nnet_train_lstm_streams
 from steps.nnet1.model_file import read_network
+from tests.contract.malformed import as_lists
 from utils.cli import UserError
 
 SMALL = Path(__file__).parents[1] / "fixtures" / "nnet1" / "training"
@@ -131,7 +132,7 @@ def test_frames_of_weight_zero_are_frames_that_are_not_there(tmp_path, capsys):
     feats = write(tmp_path / "f", "matrix", ((key, x[keep[key]]) for key, x in archive.read_matrices(FEATS)))
     post = archive.RandomReader(POST, "posterior")
     cut = (
-        (key, [frame for frame, kept in zip(post.get(key).as_lists(), keep[key], strict=True) if kept])
+        (key, [frame for frame, kept in zip(as_lists(post.get(key)), keep[key], strict=True) if kept])
         for key in KEYS
     )
     targets = write(tmp_path / "p", "posterior", cut)

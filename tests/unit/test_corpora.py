@@ -15,6 +15,7 @@ from local.corpus import ids, overlap, splits
 from local.corpus.tracks import Track, name_tracks, write_corpus
 from steps import archive
 from steps.audio import tags
+from tests.contract.malformed import as_lists
 from utils import cli, tables
 from utils import data_dir as data_dir_module
 
@@ -247,7 +248,7 @@ class TestTrCv:
             labels = dict(archive.read_objects(f"scp:{part}/labels.scp", "posterior"))
             assert list(labels) == keys(part / "utt2genre")
             for utt, posterior in labels.items():
-                assert posterior.as_lists() == [[(index[genre[utt]], 1.0)]] * int(frames[utt])
+                assert as_lists(posterior) == [[(index[genre[utt]], 1.0)]] * int(frames[utt])
 
 
 def test_pooling_wants_different_utterances_and_the_same_classes(data_dir, tmp_path):

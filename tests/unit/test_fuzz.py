@@ -22,6 +22,7 @@ from steps import archive, audio
 from steps.archive import ArchiveError
 from steps.nnet1.model_file import read_network, write_network
 from tests.conftest import REPO
+from tests.contract.malformed import as_lists
 from utils import tables
 from utils.cli import UserError
 
@@ -104,7 +105,7 @@ def test_what_is_written_is_read(kind, data, tmp_path):
         assert list(found) == list(values)
         for key, value in values.items():
             if kind == "posterior":
-                assert [[c for c, _ in frame] for frame in found[key].as_lists()] == [
+                assert [[c for c, _ in frame] for frame in as_lists(found[key])] == [
                     [c for c, _ in f] for f in value
                 ]
             else:
