@@ -39,14 +39,12 @@ _worker: dict[str, Classifier] = {}
 def find_recordings(paths: list[Path]) -> Iterator[Path]:
     """Yield the files among the paths, and what is in folders, sorted: recordings and locked folders."""
     for path in paths:
-        if not path.is_dir():
-            yield path
-            continue
         failed: list[OSError] = []
         tree = os.walk(path, onerror=failed.append)
         below = (Path(folder, name) for folder, _, names in tree for name in names)
         wanted = (item for item in below if item.suffix.lower().lstrip(".") in EXTENSIONS)
-        yield from sorted([*filter(Path.is_file, wanted), *(Path(error.filename) for error in failed)])
+        found = sorted([*filter(Path.is_file, wanted), *(Path(error.filename) for error in failed)])
+        yield from found if path.is_dir() else [path]
 
 
 def _start_worker(*settings: Any) -> None:

@@ -121,7 +121,6 @@ def export(system: TrainedSystem, path: Path) -> str:
 
 
 def _rounded(source: Path, bits: int) -> bytes:
-    """Return the file of a network with rounded weights."""
     from steps.nnet1.model_file import read_network, write_network
 
     network = read_network(source)
