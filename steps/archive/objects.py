@@ -207,6 +207,9 @@ def _text_rows(stream: Stream) -> list[np.ndarray]:
 
 def _text_matrix(stream: Stream) -> np.ndarray:
     rows = _text_rows(stream)
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(rows[0]):
+            raise ValueError(f"row {number} has {len(row)} columns, the first has {len(rows[0])}")
     return np.stack(rows) if rows else np.zeros((0, 0), np.float32)
 
 
