@@ -124,6 +124,7 @@ def supervise(job: dict[str, Any]) -> int:
         signal.signal(each, stop)
     try:
         if job.get("gpus"):
+            say(f"LOG (task.py) waiting until it may have {job['gpus']} of the GPUs here")
             say(f"LOG (task.py) CUDA_VISIBLE_DEVICES={take_gpus(job)}")
         with os.fdopen(os.memfd_create("job"), "wb+") as script:
             script.write(f"( {job['command']}\n) </dev/null\n".encode(errors="surrogateescape"))
