@@ -89,7 +89,7 @@ def _is(descriptor: int, path: Path) -> bool:
 def held(path: str | Path, what: str, *, wait: bool = False) -> Iterator[None]:
     """Hold a lock, a file that is removed at the end, while the block and what it starts run.
 
-    A process that holds it is waited for (``wait``), or :class:`HeldError` is raised with ``what`` it does.
+    A process that holds it is waited for (``wait``), or :class:`HeldError` tells it and ``what`` it works on.
     Jobs of a dead one are waited for a minute, then it is a UserError.
     """
     path = Path(path)

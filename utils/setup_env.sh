@@ -26,6 +26,9 @@ stamp=.venv/.done_$(basename "$requirements" .txt)
 if [ -x .venv/bin/python3 ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
   exit 0
 fi
+if [ -n "$(compgen -G '.venv/.done_*')" ] && ! .venv/bin/python3 -c '' 2>/dev/null; then
+  fail ".venv, which was made here, cannot be used: by another user, or its Python is gone; set RECIPE_PYTHON, or remove .venv"
+fi
 if [ "${WITHOUT_LOCKS:-}" != true ]; then # two first runs at once would disturb each other: the second waits
   WITHOUT_LOCKS=true exec flock .venv.lock "$0" "$requirements"
 fi

@@ -147,10 +147,13 @@ def read_tsv(path: str | Path, parse: Callable[[dict[str, str]], T], remedy: str
 
     What it refuses by a ValueError, or a column that it does not find, is a UserError with line and remedy.
     """
-    text = read_text(path, remedy=remedy)
-    lines = csv.DictReader(io.StringIO(text), delimiter="\t", quoting=csv.QUOTE_NONE, strict=True)
+    text = read_text(path, remedy=remedy).rstrip("\n")
+    lines = csv.reader(io.StringIO(text), delimiter="\t", quoting=csv.QUOTE_NONE)
     try:
-        return [parse(row) for row in lines]
-    except (ValueError, KeyError, TypeError) as error:
-        problem = f"{path}:{lines.line_num}: not a line of this table ({error!r})"
+        names = next(lines, [])
+        return [parse(dict(zip(names, line, strict=True))) for line in lines]
+    except KeyError as error:
+        raise UserError(f"{path}:1: expected the column {error}; {remedy}") from error
+    except (ValueError, csv.Error) as error:
+        problem = f"{path}:{lines.line_num}: not a line of this table ({error})"
         raise UserError(f"{problem}; {remedy}") from error
