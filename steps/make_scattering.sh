@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Computes the scattering features of a data directory in parallel.
 # Reads <data-dir>/wav22k.scp (of segments, if there are any, which steps/convert_audio.sh has cut out); writes
-# <feat-dir>/raw_scattering_<name>.JOB.{ark,scp}, and in <data-dir> feats.scp, utt2num_frames, frame_shift and
+# <feat-dir>/raw_scattering_<name>.<key>.JOB.{ark,scp}, and in <data-dir> feats.scp, utt2num_frames, frame_shift and
 # scattering.conf (what features of further tracks are made with). The numbers do not depend on --nj.
 # Kaldi's counterpart: steps/make_mfcc.sh.
 set -euo pipefail
@@ -29,11 +29,15 @@ table=$data/wav22k.scp
 once --wait true --in "$table" --in "$scattering_config" --out "$data/feats$suffix.scp" \
   --out "$data/utt2num_frames$suffix" --out "$data/frame_shift$suffix" "$data/.done/make_scattering$suffix"
 
-rm -f "$raw".*.{ark,scp} # also those of more jobs than now
+new=$raw.${ONCE_KEY::8} # beside what there is, which stays whole if this fails
+rm -f "$new".*
 nj=$(split_table "$nj" "$table" "$wavs.JOB.scp")
 run_jobs "$logdir/make_scattering_$name.JOB.log" \
   steps/compute_scattering.py --config "$scattering_config" --write-frame-shift "$data/frame_shift$suffix" \
-  --write-num-frames "$frames.JOB" "scp:$wavs.JOB.scp" "ark,scp:$raw.JOB.ark,$raw.JOB.scp"
+  --write-num-frames "$frames.JOB" "scp:$wavs.JOB.scp" "ark,scp:$new.JOB.ark,$new.JOB.scp"
 join_parts "$nj" "$frames.JOB" "$table" "$data/utt2num_frames$suffix"
-join_parts "$nj" "$raw.JOB.scp" "$table" "$data/feats$suffix.scp"
+join_parts "$nj" "$new.JOB.scp" "$table" "$data/feats$suffix.scp"
 cp "$scattering_config" "$data/scattering$suffix.conf"
+for old in "$raw".*.{ark,scp}; do
+  [ "${old#"$new".}" != "$old" ] || rm -f "$old"
+done

@@ -81,7 +81,7 @@ def test_result_does_not_depend_on_the_number_of_jobs(data, run_cli, tmp_path):
     args = ("steps/make_scattering.sh", "--cmd", "utils/run.py")
     run_cli(*args, "--nj", 3, data, tmp_path / "log", tmp_path / "three", check=True)
     three = feats(data)
-    assert (data / "feats.scp").read_text().count("raw_scattering_train.3.ark") == 1
+    assert (data / "feats.scp").read_text().count(".3.ark") == 1
     counts = (data / "utt2num_frames").read_text()
     run_cli(*args, "--nj", 1, data, tmp_path / "log1", tmp_path / "one", check=True)
     one = feats(data)
@@ -92,6 +92,22 @@ def test_result_does_not_depend_on_the_number_of_jobs(data, run_cli, tmp_path):
     assert float((data / "frame_shift").read_text()) == pytest.approx(4096 / 22050)
     done = run_cli(*args, "--nj", 2, data, tmp_path / "log1", tmp_path / "one", check=True)
     assert "up to date" in done.stderr
+    (tmp_path / "wrong.conf").write_text("--T=1\n")
+    failed = run_cli(
+        *args, "--scattering-config", tmp_path / "wrong.conf", data, tmp_path / "log1", tmp_path / "one"
+    )
+    assert failed.returncode == 1 and "T must lie between" in failed.stderr
+    assert all(np.array_equal(frames, three[utt]) for utt, frames in feats(data).items())
+    run_cli(
+        *args,
+        "--scattering-config",
+        "conf/scattering_t4096.conf",
+        data,
+        tmp_path / "log1",
+        tmp_path / "one",
+        check=True,
+    )
+    assert len({path.name.split(".")[1] for path in (tmp_path / "one").iterdir()}) == 1
 
 
 def test_kymatio_is_a_part_of_the_recipe(data, repo, tmp_path, signals):
