@@ -45,6 +45,7 @@ ismir04, gtzan, folder or, from --stage 3 on, the name of a folder of data/ that
 esac
 if [ "$corpus" != synth ] && [ -n "$corpus_root" ]; then
   [[ $corpus_root == /* ]] || corpus_root=$caller/$corpus_root
+  corpus_root=${corpus_root%/}
   [ -d "$corpus_root" ] || option_error "--corpus-root: there is no folder '$corpus_root'"
 fi
 

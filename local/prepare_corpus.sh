@@ -24,6 +24,7 @@ if [ "$corpus" = synth ]; then
     JOB=1:"$nj" "$data/log/make_corpus.JOB.log" \
     local/make_synth_corpus.py --config conf/synth_corpus.conf --job JOB --num-jobs "$nj" "$root"
 fi
-utils/once.py --wait true --cmd "$cmd" --in "$root" --out "$data/train/genres.txt" --out "$data/test/genres.txt" \
-  "$data/.done/prepare" -- "$data/log/prepare.log" \
+outputs=()
+for table in {train,test}/{genres.txt,wav.scp,utt2genre,utt2spk}; do outputs+=(--out "$data/$table"); done
+utils/once.py --wait true --cmd "$cmd" --in "$root" "${outputs[@]}" "$data/.done/prepare" -- "$data/log/prepare.log" \
   "local/prepare_$corpus.py" --config "conf/prepare_$corpus.conf" "$root" "$data"
