@@ -69,7 +69,7 @@ files="$scattering_config $best_config $transform_config"
 for x in $dnns $lstms; do files+=" $conf/$x.conf"; done
 for x in $systems; do files+=" conf/systems/$x.conf"; done
 for x in $files; do
-  [ -f "$x" ] || option_error "there is no configuration '$x'; in its folder: $(cd "$(dirname "$x")" && echo *.conf)"
+  [ -f "$x" ] || option_error "there is no configuration '$x'; in its folder: $(cd "$(dirname "$x")" 2>/dev/null && echo *.conf)"
 done
 
 # Under one name there is one corpus and one set of features.

@@ -14,7 +14,7 @@ fail() {
 rename the folder or move the recipe"
 python3=${RECIPE_PYTHON:-$(command -v python3)} || fail "there is no python3 on PATH; install Python 3.10 or newer"
 "$python3" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
-  || fail "'$python3' is no Python 3.10 or newer ($("$python3" --version 2>&1 || true)); put one on PATH as python3"
+  || fail "'$python3' is no Python 3.10 or newer ($("$python3" --version 2>&1 || true)); put one on PATH as python3, or name it by RECIPE_PYTHON"
 if [ -n "${RECIPE_PYTHON:-}" ]; then
   packages=(kaldi_io kymatio matplotlib numpy scipy sklearn soundfile soxr torch tqdm)
   "$python3" -c 'import importlib.util, sys; sys.exit(any(not importlib.util.find_spec(p) for p in sys.argv[1:]))' \

@@ -105,8 +105,8 @@ def iteration_line(epoch: Epoch, max_iters: int) -> str:
 
 
 def half_way(final: Epoch, num_classes: int) -> str:
-    """Say that training ended half-way: its loss is above half of a guess's; empty if it did not."""
-    if final.tr_loss <= 0.5 * math.log(num_classes):
+    """Say that training ended half-way: its losses are above half of a guess's; empty if it did not."""
+    if min(final.tr_loss, final.cv_loss) <= 0.5 * math.log(num_classes):
         return ""
     return (
         f"training ended half-way: the training loss is {final.tr_loss:g} (held out {final.cv_loss:g}), "

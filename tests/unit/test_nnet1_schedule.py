@@ -118,3 +118,10 @@ def test_a_rate_is_printed_with_six_digits_and_stands_in_names_as_it_was_given()
         "ITERATION 01: TRAIN AVG.LOSS 0.5000, (lrate8e-06), CROSSVAL AVG.LOSS 0.7500, "
         "nnet accepted (dnn_iter01_learnrate0.000008_tr0.5000_cv0.7500)"
     )
+
+
+def test_training_that_ended_half_way_is_told():
+    """A first epoch that is kept has the training loss of its beginning: the held-out loss decides, too."""
+    said = [schedule.half_way(epoch(1, "1", *losses), 6) for losses in ((1.2, 1.3), (1.2, 0.1), (0.1, 1.2))]
+    assert "training ended half-way: the training loss is 1.2" in said[0]
+    assert said[1:] == ["", ""]
