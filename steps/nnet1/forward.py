@@ -149,7 +149,8 @@ class Forward:
             if not runs:
                 return
             left = [len(run.feats) - run.given for run in runs]
-            frames = self.on.frames if self.on.fixed else min(self.on.frames, *left)
+            most = self.on.frames * self.on.num_stream // len(runs)
+            frames = self.on.frames if self.on.fixed else min(most, *left)
             inputs = [self._input(run, frames) for run in runs]
             if self.on.fixed:
                 inputs += [np.zeros_like(inputs[0])] * (self.on.num_stream - len(runs))

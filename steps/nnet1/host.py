@@ -134,7 +134,7 @@ class LstmLayer(Layer):
 class Host:
     """What :class:`steps.nnet1.forward.Forward` needs of the CPU.
 
-    A call takes up to ``frames`` of ``num_stream`` utterances; if ``fixed``, always as many of both.
+    A call takes up to ``frames`` of ``num_stream`` utterances, more of fewer; if ``fixed``, always all.
     """
 
     fixed, num_stream, frames = False, 1, 512
