@@ -60,7 +60,8 @@ def _classify_some(recordings: list[Path]) -> list[Decision | str]:
 def decisions(recordings: list[Path], system: TrainedSystem, args: Namespace) -> Iterator[Decision | str]:
     """Yield the decision about each recording, or why there is none."""
     nj = min(args.nj, len(recordings))
-    settings = (system, args.rule, args.use_gpu, max(1, len(os.sched_getaffinity(0)) // nj))
+    threads = max(1, len(os.sched_getaffinity(0)) // nj)
+    settings = (system, args.rule, args.use_gpu, threads, args.allow_truncated)
     if nj < 2:
         yield from Classifier(*settings).classify(recordings)
         return
@@ -122,8 +123,11 @@ def main(argv: list[str] | None = None) -> int:
     add("--timeline", type=Path, metavar="DIR", help="write posteriors over time, CSV and PNG a track")
     add("--nj", type=cli.positive_int, default=1, help="tracks side by side")
     add("--use-gpu", choices=("yes", "no", "optional"), default="no", help="for networks")
+    add("--allow-truncated", type=cli.boolean, default=False, help="use what decodes of files that end early")
     args = parser.parse_args(argv)
     sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # any name of a file
+    if not args.exp_dir.exists():
+        raise cli.UserError(f"{args.exp_dir}: no such experiment or zip")
     recordings = list(find_recordings(args.files))
     if not recordings:
         raise cli.UserError(f"there are no recordings in {' '.join(map(str, args.files))}")
@@ -136,6 +140,8 @@ def main(argv: list[str] | None = None) -> int:
             cli.log(f"{args.exp_dir}: {system.provenance['rounded']}")
         if args.timeline and not system.networks:
             raise cli.UserError("--timeline: this system has no posteriors of frames; use one with a network")
+        if args.rule != "vote" and system.kind != "network":
+            raise cli.UserError(f"--rule {args.rule}: this system does not decide by a network's frames")
         classes = system.classes
         if args.header and args.format == "tsv":
             print("\t".join(["path", "genre", "probability", *classes]), flush=True)

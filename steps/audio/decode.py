@@ -155,7 +155,7 @@ class Track:
             if not self._allow_truncated or self.frames == 0:
                 remedy = "replace it, leave the track out"
                 if not self._allow_truncated:
-                    remedy += ", or give --allow-truncated=true in conf/audio.conf"
+                    remedy += ", or give --allow-truncated=true (in conf/audio.conf)"
                 raise AudioError(f"{self.path}: {text}; {remedy}")
             self.warnings.append(text)
         if self.frames == 0:

@@ -19,7 +19,7 @@ from steps.scoring import segment
 from steps.scoring.svm import LinearSvm, read_svm
 from steps.systems import registry
 from steps.systems.tracks import Tracks
-from utils.cli import KaldiParser, UserError
+from utils.cli import KaldiParser, UserError, warn
 
 MISFIT = (UserError, ValueError, KeyError, IndexError, TypeError, RuntimeError)
 """What is raised where the arrays of a system have other shapes than each other or the features."""
@@ -55,9 +55,15 @@ class Classifier:
     """
 
     def __init__(
-        self, system: TrainedSystem, rule: str = "vote", use_gpu: str = "no", num_threads: int = 1
+        self,
+        system: TrainedSystem,
+        rule: str = "vote",
+        use_gpu: str = "no",
+        num_threads: int = 1,
+        allow_truncated: bool = False,
     ) -> None:
         config = ["--config", str(system.parts["audio.conf"])]
+        config += ["--allow-truncated", "true"] * allow_truncated
         options = convert_audio.get_parser().parse_args([*config, "-", "-", "-"])
         self.conversion = convert_audio.conversion(options)
         self.sample_rate, self.frame_shift = self.conversion.sample_rate, 0.0
@@ -103,7 +109,8 @@ class Classifier:
         with tempfile.TemporaryDirectory(prefix="classify-") as folder:
             path = Path(folder) / "track.wav"
             try:
-                audio.convert_track(str(recording), path, self.conversion)
+                for text in audio.convert_track(str(recording), path, self.conversion).warnings:
+                    warn(f"{recording}: {text}")
                 with wav.open_wav(str(path), self.sample_rate, str(path)) as signal:
                     return self.features(signal)
             except (OSError, *MISFIT) as error:

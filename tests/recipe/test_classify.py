@@ -138,6 +138,11 @@ def test_what_cannot_be_read_is_told_and_the_others_go_on(folder, track, tmp_pat
     errors = [line for line in done.stderr.split("\n") if line.startswith("ERROR")]
     assert len(errors) == 2 and "broken.wav" in errors[0] and "none.mp3" in errors[1]
     assert "Traceback" not in done.stderr and "2 of 3 tracks" in done.stderr
+    (whole := music / "deep/good one.wav").write_bytes(whole.read_bytes()[:-20000])
+    answers = ((), ("--allow-truncated=true",))
+    cut = [call(folder, "classify.sh", *words, "zips/sc.zip", whole) for words in answers]
+    assert [done.returncode for done in cut] == [1, 0] and cut[1].stdout.startswith(str(whole))
+    assert all("truncated or corrupt" in done.stderr for done in cut)
 
 
 def test_a_killed_process_is_told_and_leaves_nothing(folder, tmp_path):
@@ -168,8 +173,6 @@ def test_header_and_timeline(folder, track, tmp_path):
     means = [np.mean([float(frame[name]) for frame in rows]) for name in head[3:]]
     assert np.allclose(means, [float(word) for word in row[3:]], atol=1e-5)
     assert (tmp_path / "time" / f"0001_{Path(track).stem}.png").read_bytes()[:4] == b"\x89PNG"
-    done = call(folder, "classify.sh", "--timeline", tmp_path / "time", SYSTEMS["sc"], track)
-    assert done.returncode == 1 and "no posteriors" in done.stderr
 
 
 def change(source: Path, target: Path, edit) -> Path:
@@ -289,11 +292,13 @@ def test_what_is_no_system_is_told(folder, track, tmp_path):
     (tmp_path / "cut.zip").write_bytes((folder / "zips/sc.zip").read_bytes()[:500])
     for source, message in (
         (tmp_path / "cut.zip", "not a system"),
-        (tmp_path / "none.zip", "No such file"),
+        (tmp_path / "none.zip", "no such experiment"),
         ("exp/synth_lstm_512/log", "no trained system"),
         (tmp_path / "odd", "no folder of data/"),
     ):
         done = call(folder, "classify.sh", source, track)
         assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
-    done = call(folder, "classify.sh", "--timeline", tmp_path, folder / "zips/sc.zip", track)
-    assert done.returncode == 1 and not done.stdout and "no posteriors of frames" in done.stderr
+    asked = {"no posteriors": ("--timeline", tmp_path), "does not decide": ("--rule", "mean")}
+    for message, words in asked.items():
+        done = call(folder, "classify.sh", *words, folder / "zips/sc.zip", track)
+        assert done.returncode == 1 and not done.stdout and message in done.stderr
