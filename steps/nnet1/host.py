@@ -97,6 +97,7 @@ class LstmLayer(Layer):
         vectors = (lstm.bias, lstm.peephole_i_c, lstm.peephole_f_c, lstm.peephole_o_c)
         self.bias, *self.peepholes = map(np.ascontiguousarray, vectors)
         self.memory: list[Array] = []
+        self.lone: list[Array] = []
         self.start_utterance()
 
     def start_utterance(self) -> None:
@@ -115,9 +116,23 @@ class LstmLayer(Layer):
         sizes = (c.shape[2], self.w_m.shape[1], self.lstm.output_dim, r.shape[2])
         weights = _pointers(self.w_r, self.w_m, *self.peepholes)
         dims = (self.threads, len(gates), self.num_stream, *sizes)
-        self.library.lstm_forward(*dims, *weights, self.lstm.cell_clip, *_pointers(*kept))
+        lone = _pointers(*self._lone()) if self.num_stream == 1 else (None, None)
+        self.library.lstm_forward(*dims, *weights, self.lstm.cell_clip, *_pointers(*kept), *lone)
         self.state_c, self.state_r = c[-1].copy(), r[-1, :, units].copy()
         return np.array(r[1:, :, units]).reshape(len(x), -1)
+
+    def _lone(self) -> list[Array]:
+        """Return the recurrent weights, of each gate and of the projection, laid out for a lone stream."""
+        if not self.lone:
+            n, units = self.lstm.cell_dim, self.lstm.output_dim
+            rows = -(-n // kernels.PAD) * kernels.PAD
+            gates = _empty(4, rows, self.w_r.shape[1])
+            for weights, laid_out in zip(self.w_r.reshape(4, n, -1), gates, strict=True):
+                self.library.lay_out(*weights.shape, *_pointers(weights, laid_out))
+            projection = _empty(-(-units // kernels.PAD) * kernels.PAD, self.w_m.shape[1])
+            self.library.lay_out(*self.w_m.shape, *_pointers(self.w_m, projection))
+            self.lone = [gates, projection]
+        return self.lone
 
     def _buffers(self, frames: int) -> list[Array]:
         """Return gates, c, h, m and r as ``kernels/lstm.c`` has them; what pads them is zero."""

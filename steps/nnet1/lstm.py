@@ -90,7 +90,7 @@ class LstmLayer(Layer):
         p, n = self.lstm, self.cell_dim
         if self.thin == "c":
             self.padded = [torch.from_numpy(host.padded(w.numpy())) for w in (p.w_gifo_r, p.w_r_m)]
-            self._call("lstm_forward", p.cell_clip, *self.kept)
+            self._call("lstm_forward", p.cell_clip, *self.kept, None, None)
             return
         gates, c, h, m, r = self.kept
         from_r, to_r = (products.prepared(w.t(), self.thin, self.num_stream) for w in (p.w_gifo_r, p.w_r_m))

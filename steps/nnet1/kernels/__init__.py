@@ -20,7 +20,8 @@ SOURCES = [HERE / name for name in ("lstm.c", "rows.c", "vectors.h")]
 _INT, _FLOAT, _POINTER = ctypes.c_int, ctypes.c_float, ctypes.c_void_p
 _SIGNATURES: dict[str, list[Any]] = {
     "lstm_inputs": [_INT] * 4 + [_POINTER] * 4,
-    "lstm_forward": [_INT] * 7 + [_POINTER] * 5 + [_FLOAT] + [_POINTER] * 5,
+    "lay_out": [_INT] * 2 + [_POINTER] * 2,
+    "lstm_forward": [_INT] * 7 + [_POINTER] * 5 + [_FLOAT] + [_POINTER] * 7,
     "lstm_backward": [_INT] * 7 + [_POINTER] * 5 + [_FLOAT] * 2 + [_POINTER] * 7,
     "add_bias": [_INT] * 4 + [_POINTER] * 2,
     "network_end": [_INT] * 5 + [_FLOAT] + [_POINTER] * 12,

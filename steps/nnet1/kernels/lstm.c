@@ -11,8 +11,6 @@
  * Threads share the cells, the outputs and the columns of sums in runs of LANES, so that every value is summed
  * by one of them in the one order: the bits do not depend on their number, either.
  */
-#include <stdlib.h>
-
 #include "vectors.h"
 
 #define SIDE 16  /* streams side by side */
@@ -70,19 +68,17 @@ static void dot_group(int s_dim, int rows, int k_dim, const float *w, const floa
     }
 }
 
-/* Lays rows w [m_dim, k_dim] out in the order in which dot_one reads them; returns what is behind them in to. */
-static float *lay_out(int m_dim, int k_dim, const float *w, float *to) {
+/* to [m_dim up to a multiple of 16, k_dim] has the weights w [m_dim, k_dim] in the order in which dot_one reads them. */
+void lay_out(int m_dim, int k_dim, const float *w, float *to) {
   for (int m = 0; m < m_dim; m += LANES)
     for (int k = 0; k < k_dim; k += LANES)
       for (int i = 0; i < LANES; i++, to += LANES)
         store(to, load(w + (ptrdiff_t)(m + i < m_dim ? m + i : m) * k_dim + k));
-  return to;
 }
 
 /* y[row] (+)= x . w[row], with the bits that dot_group gives one of many streams, for w of lay_out: memory is read from
- * one end to the other, LANES chains of sums hide each other's latency, and one transposition ends them all. Returns
- * what is behind w. */
-static const float *dot_one(int m_dim, int k_dim, const float *w, const float *x, float *y, int add) {
+ * one end to the other, LANES chains of sums hide each other's latency, and one transposition ends them all. */
+static void dot_one(int m_dim, int k_dim, const float *w, const float *x, float *y, int add) {
   for (int m = 0; m < m_dim; m += LANES) {
     const int left = m_dim - m;
     vec acc[LANES] = {{0}};
@@ -93,7 +89,6 @@ static const float *dot_one(int m_dim, int k_dim, const float *w, const float *x
     const vec total = sums(acc);
     store_part(y + m, add ? load_part(y + m, left) + total : total, left);
   }
-  return w;
 }
 
 /* y [s_dim, m_dim] (+)= x [s_dim, k_dim] w' for w [m_dim, k_dim]; the rows of y are ldy apart. k_dim is a
@@ -186,43 +181,34 @@ void lstm_inputs(int threads, int rows, int m_dim, int k_dim, const float *w, co
   }
 }
 
-/* gates holds Wx x + b on entry and the activations on return. For a lone stream, each thread lays its weights out in
- * memory of its own, if there is some. */
+/* gates holds Wx x + b on entry and the activations on return. For a lone stream there may be, else null, the weights as
+ * lay_out has them: lone_r of each gate, and lone_rm. */
 void lstm_forward(int threads, int t_dim, int s_dim, int n, int np, int r_dim, int rp, const float *w_r,
                   const float *w_rm, const float *pi, const float *pf, const float *po, float cell_clip,
-                  float *gates, float *c, float *h, float *m, float *r) {
-  const ptrdiff_t gate_row = 4 * (ptrdiff_t)n;
+                  float *gates, float *c, float *h, float *m, float *r, const float *lone_r, const float *lone_rm) {
+  const ptrdiff_t gate_row = 4 * (ptrdiff_t)n, rows = (n + 15) / 16 * 16;
 #pragma omp parallel num_threads(threads)
   {
     const range cells = share(n), outputs = share(r_dim);
     const int num_cells = cells.to - cells.from, num_outputs = outputs.to - outputs.from;
-    const float *own_r = w_r + (ptrdiff_t)cells.from * rp, *own_rm = w_rm + (ptrdiff_t)outputs.from * np;
-    const size_t laid_out = 4 * (size_t)(num_cells + LANES) * rp + (size_t)(num_outputs + LANES) * np;
-    float *lone = s_dim == 1 ? aligned_alloc(64, laid_out * sizeof(float)) : NULL;
-    if (lone) {
-      float *to = lone;
-      for (int gate = 0; gate < 4; gate++) to = lay_out(num_cells, rp, own_r + gate * (ptrdiff_t)n * rp, to);
-      lay_out(num_outputs, np, own_rm, to);
-    }
+    const ptrdiff_t first = (ptrdiff_t)outputs.from * np;
     for (int t = 0; t < t_dim; t++) {
       const ptrdiff_t row = (ptrdiff_t)t * s_dim, next = row + s_dim;
       float *a = gates + row * gate_row, *to = r + next * rp + outputs.from;
-      const float *w = lone;
       for (int gate = 0; gate < 4; gate++) {
-        float *own = a + (ptrdiff_t)gate * n + cells.from;
-        if (lone) w = dot_one(num_cells, rp, w, r + row * rp, own, 1);
-        else dot_product(s_dim, num_cells, rp, own_r + gate * (ptrdiff_t)n * rp, r + row * rp, own, 4 * n, 1);
+        const ptrdiff_t from = (ptrdiff_t)gate * n + cells.from;
+        if (lone_r) dot_one(num_cells, rp, lone_r + (gate * rows + cells.from) * rp, r + row * rp, a + from, 1);
+        else dot_product(s_dim, num_cells, rp, w_r + from * rp, r + row * rp, a + from, 4 * n, 1);
       }
       for (int s = 0; s < s_dim; s++) {
         step(n, cells, a + s * gate_row, c + (row + s) * n, c + (next + s) * n, h + (row + s) * n,
              m + (row + s) * np, pi, pf, po, cell_clip);
       }
 #pragma omp barrier
-      if (lone) dot_one(num_outputs, np, w, m + row * np, to, 0);
-      else dot_product(s_dim, num_outputs, np, own_rm, m + row * np, to, rp, 0);
+      if (lone_rm) dot_one(num_outputs, np, lone_rm + first, m + row * np, to, 0);
+      else dot_product(s_dim, num_outputs, np, w_rm + first, m + row * np, to, rp, 0);
 #pragma omp barrier
     }
-    free(lone);
   }
 }
 
