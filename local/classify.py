@@ -7,12 +7,13 @@ that stage 1 reads. On the standard output a line a track: path, genre, its prob
 of every class, separated by tabs. Those of `best` are calibrated; those of a network come from its frames
 (--rule vote: the share of frames that vote for a class, mean: the mean posterior); SVMs and the systems of
 Table 4 give the softmax of their scores, which nobody has calibrated. What cannot be read is told on stderr;
-the others go on, and the exit status is 1. Frames of a long track lie in a file of $TMPDIR, 11 kB a second.
+the others go on, and the exit status is 1. A track lies in $TMPDIR meanwhile, up to 55 kB a second.
 
 Usage: local/classify.sh [options] <exp-dir|system.zip> <file|folder>...
 e.g.:  local/classify.sh exp/ismir04_lstm_512/svm_fusion ~/new_music track.mp3
 """
 
+import ctypes
 import json
 import os
 import signal
@@ -22,6 +23,7 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
@@ -33,28 +35,55 @@ from steps.classify.decide import SIDE_BY_SIDE, Classifier, Decision
 from steps.classify.parts import TrainedSystem, collect, unpack
 from utils import atomic, cli, progress
 
-_worker: dict[str, Classifier] = {}
+_worker: dict[str, Any] = {}
+BLANK = dict.fromkeys([*range(32), *range(127, 160)], " ")
+"""Control characters, which no line shows."""
 
 
 def find_recordings(paths: list[Path]) -> Iterator[Path]:
-    """Yield the files among the paths, and what is in folders, sorted: recordings and locked folders."""
+    """Yield the files among the paths, and what is in folders, sorted: recordings and locked folders.
+
+    Hidden files and folders are passed over, and links to folders, as in stage 1.
+    """
     for path in paths:
-        failed: list[OSError] = []
-        tree = os.walk(path, onerror=failed.append)
-        below = (Path(folder, name) for folder, _, names in tree for name in names)
-        wanted = (item for item in below if item.suffix.lower().lstrip(".") in EXTENSIONS)
-        found = sorted([*filter(Path.is_file, wanted), *(Path(error.filename) for error in failed)])
-        yield from found if path.is_dir() else [path]
+        found, failed = list[Path](), list[OSError]()
+        for folder, folders, names in os.walk(path, onerror=failed.append):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            for link in filter(Path.is_symlink, (Path(folder, name) for name in folders)):
+                cli.warn(f"{link}: a link to a folder, passed over".translate(BLANK))
+            seen = (Path(folder, name) for name in names if not name.startswith("."))
+            found += [item for item in seen if item.suffix.lower().lstrip(".") in EXTENSIONS]
+        found += [Path(error.filename) for error in failed]
+        yield from sorted(found) if path.is_dir() else [path]
 
 
-def _start_worker(*settings: Any) -> None:
+def _start_worker(parent: int, *settings: Any) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)  # the pool would take what a handler raises for a result
-    _worker["classifier"] = Classifier(*settings)
+    with suppress(AttributeError):  # Linux: nobody outlives a parent that is killed
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+    try:
+        _worker["classifier"] = Classifier(*settings)
+    except (cli.UserError, OSError, SystemExit) as error:
+        _worker["error"] = error
 
 
 def _classify_some(recordings: list[Path]) -> list[Decision | str]:
-    return list(_worker["classifier"].classify(recordings))
+    if "error" in _worker:
+        raise _worker["error"]
+    return list(_worker["classifier"].classify(recordings, len(recordings)))
+
+
+def groups(recordings: list[Path], nj: int, most: int) -> Iterator[list[Path]]:
+    """Yield what a process takes at a time: one at first, for the first answers, then up to so many."""
+    first, size = 0, 1
+    while first < len(recordings):
+        for _ in range(nj):
+            yield recordings[first : first + size]
+            first += size
+        size = max(1, min(2 * size, most, (len(recordings) - first) // nj))
 
 
 def decisions(recordings: list[Path], system: TrainedSystem, args: Namespace) -> Iterator[Decision | str]:
@@ -65,11 +94,11 @@ def decisions(recordings: list[Path], system: TrainedSystem, args: Namespace) ->
     if nj < 2:
         yield from Classifier(*settings).classify(recordings)
         return
-    size = max(1, min(SIDE_BY_SIDE + 1, len(recordings) // nj))
-    groups = [recordings[first : first + size] for first in range(0, len(recordings), size)]
-    with ProcessPoolExecutor(nj, get_context("spawn"), _start_worker, settings) as pool:
+    most = SIDE_BY_SIDE if system.networks else 1
+    start = (os.getpid(), *settings)
+    with ProcessPoolExecutor(nj, get_context("spawn"), _start_worker, start) as pool:
         try:
-            for found in pool.map(_classify_some, groups):
+            for found in pool.map(_classify_some, filter(None, groups(recordings, nj, most))):
                 yield from found
         except BrokenProcessPool:
             raise cli.UserError("a process of --nj ended; see above, or use --nj 1") from None
@@ -85,9 +114,10 @@ def line(recording: Path, decision: Decision, classes: tuple[str, ...], how: str
     path, probability = str(recording), chances[genre]
     if how == "json":
         facts = {"path": path, "genre": genre, "probability": probability, "probabilities": chances}
-        return json.dumps(facts, ensure_ascii=False)
-    path = path.translate(dict.fromkeys(map(ord, "\t\n\r"), " "))
-    return "\t".join([path, genre, *(f"{value:.6f}" for value in (probability, *chances.values()))])
+        return json.dumps(facts)
+    return "\t".join(
+        [path.translate(BLANK), genre, *(f"{value:.6f}" for value in (probability, *chances.values()))]
+    )
 
 
 def write_timeline(target: Path, decision: Decision, classes: Sequence[str]) -> None:
@@ -113,6 +143,38 @@ def write_timeline(target: Path, decision: Decision, classes: Sequence[str]) -> 
         figure.savefig(file, format="png", dpi=120, metadata={"Software": ""})
 
 
+def classify(recordings: list[Path], folder: Path, args: Namespace) -> int:
+    """Print and draw what the system, unpacked into a folder if need be, says of all recordings."""
+    failed, is_zip = 0, not args.exp_dir.is_dir()
+    system = unpack(args.exp_dir, folder) if is_zip else collect(args.exp_dir)
+    if "rounded" in system.provenance:
+        cli.log(f"{args.exp_dir}: {system.provenance['rounded']}".translate(BLANK))
+    if args.timeline and not system.networks:
+        raise cli.UserError("--timeline: this system has no posteriors of frames; use one with a network")
+    if args.rule != "vote" and system.kind != "network":
+        raise cli.UserError(f"--rule {args.rule}: this system does not decide by a network's frames")
+    if args.timeline:
+        args.timeline.mkdir(parents=True, exist_ok=True)
+    classes = system.classes
+    if args.header and args.format == "tsv":
+        print("\t".join(["path", "genre", "probability", *classes]), flush=True)
+    found = zip(recordings, decisions(recordings, system, args), strict=True)
+    for number, (recording, decision) in enumerate(found, start=1):
+        if isinstance(decision, str):
+            failed += 1
+            why = decision.removeprefix(f"{recording}: ")
+            progress.write(f"ERROR ({cli.PROGRAM}) {recording}: {why}".translate(BLANK))
+        else:
+            progress.write(line(recording, decision, classes, args.format), sys.stdout)
+            if args.timeline:  # the number keeps apart tracks of the same name
+                target = args.timeline / f"{number:04d}_{recording.stem[:50]}"
+                write_timeline(target, decision, classes)
+        progress.report(number, len(recordings), "tracks")
+    if failed:
+        cli.warn(f"{failed} of {len(recordings)} tracks could not be classified")
+    return 1 if failed else 0
+
+
 def main(argv: list[str] | None = None) -> int:
     """Classify all recordings; returns 1 if any of them failed."""
     parser = cli.KaldiParser.of(__doc__)
@@ -125,41 +187,20 @@ def main(argv: list[str] | None = None) -> int:
     add("--use-gpu", choices=("yes", "no", "optional"), default="no", help="for networks")
     add("--allow-truncated", type=cli.boolean, default=False, help="use what decodes of files that end early")
     args = parser.parse_args(argv)
-    sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # any name of a file
+    if sys.stdout is None:
+        raise cli.UserError("the standard output is closed")
+    sys.stdout.reconfigure(errors="surrogateescape", line_buffering=True)  # type: ignore[union-attr]  # any name
     if not args.exp_dir.exists():
         raise cli.UserError(f"{args.exp_dir}: no such experiment or zip")
     recordings = list(find_recordings(args.files))
     if not recordings:
         raise cli.UserError(f"there are no recordings in {' '.join(map(str, args.files))}")
-    failed = 0
     with tempfile.TemporaryDirectory(prefix="system-") as folder:
         os.environ["TMPDIR"] = folder  # of the processes of --nj, so that one that is killed leaves nothing
-        is_zip = not args.exp_dir.is_dir()
-        system = unpack(args.exp_dir, Path(folder)) if is_zip else collect(args.exp_dir)
-        if "rounded" in system.provenance:
-            cli.log(f"{args.exp_dir}: {system.provenance['rounded']}")
-        if args.timeline and not system.networks:
-            raise cli.UserError("--timeline: this system has no posteriors of frames; use one with a network")
-        if args.rule != "vote" and system.kind != "network":
-            raise cli.UserError(f"--rule {args.rule}: this system does not decide by a network's frames")
-        classes = system.classes
-        if args.header and args.format == "tsv":
-            print("\t".join(["path", "genre", "probability", *classes]), flush=True)
-        found = zip(recordings, decisions(recordings, system, args), strict=True)
-        for number, (recording, decision) in enumerate(found, start=1):
-            if isinstance(decision, str):
-                failed += 1
-                why = decision.removeprefix(f"{recording}: ")
-                print(f"ERROR ({cli.PROGRAM}) {recording}: {why}", file=sys.stderr, flush=True)
-            else:
-                print(line(recording, decision, classes, args.format), flush=True)
-                if args.timeline:  # the number keeps apart tracks of the same name
-                    target = args.timeline / f"{number:04d}_{recording.stem[:50]}"
-                    write_timeline(target, decision, classes)
-            progress.report(number, len(recordings), "tracks")
-    if failed:
-        cli.warn(f"{failed} of {len(recordings)} tracks could not be classified")
-    return 1 if failed else 0
+        try:
+            return classify(recordings, Path(folder), args)
+        except cli.UserError as error:
+            raise cli.UserError(str(error).replace(f"{folder}/", f"{args.exp_dir}: ")) from error
 
 
 if __name__ == "__main__":

@@ -9,15 +9,21 @@ e.g.:  local/export_system.sh exp/ismir04_lstm_512/svm_fusion fusion.zip
 """
 
 from steps.classify import parts
+from steps.classify.decide import Classifier
 from utils import cli
 
 
 def main(argv: list[str] | None = None) -> int:
     """Export one system."""
     args = cli.KaldiParser.of(__doc__).parse_args(argv)
+    if args.zip.is_dir():
+        raise cli.UserError(f"{args.zip}: a folder; name the zip to write")
     system = parts.collect(args.exp_dir)
+    Classifier(system)  # which says what does not fit
     if rounded := parts.export(system, args.zip):
         cli.warn(f"{args.zip}: {rounded}")
+    if args.zip.stat().st_size >= parts.MAX_ZIP:
+        cli.warn(f"{args.zip}: larger than {parts.MAX_ZIP / 1e6:.0f} MB all the same")
     cli.log(f"{args.zip}: {system.kind}, {' '.join(system.classes)}, {args.zip.stat().st_size / 1e6:.1f} MB")
     return 0
 

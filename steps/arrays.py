@@ -18,6 +18,21 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
         np.savez(file, allow_pickle=False, **arrays)
 
 
+def check_shapes(arrays: Mapping[str, np.ndarray], shapes: Mapping[str, str], **sizes: int) -> None:
+    """Raise ValueError unless the arrays that are there are finite and as large as ``shapes`` say.
+
+    A shape, such as ``n 3 dim``, has numbers and names: of ``sizes``, or of one size wherever they stand.
+    """
+    for name in filter(arrays.__contains__, shapes):
+        shape, words = arrays[name].shape, shapes[name].split()
+        known = zip(words, shape, strict=False)
+        wanted = [int(word) if word.isdigit() else sizes.setdefault(word, size) for word, size in known]
+        if len(words) != len(shape) or wanted != [*shape]:
+            raise ValueError(f"{name}: expected the shape ({shapes[name]}), got {shape}")
+        if arrays[name].dtype.kind == "f" and not np.isfinite(arrays[name]).all():
+            raise ValueError(f"{name}: expected finite numbers")
+
+
 def read_model(path: str | Path, what: str, build: Callable[[dict[str, np.ndarray]], Model]) -> Model:
     """Return what ``build`` makes of the arrays of a file, which holds ``what`` (such as ``an SVM``)."""
     try:

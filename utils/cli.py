@@ -145,14 +145,15 @@ def run(main: Callable[[list[str]], int], *, echo: bool = True, tidy: bool = Tru
     """Run a program's ``main`` and exit with its status; users' mistakes and the system's errors are a line.
 
     With ``echo`` the command line is shown, as by Kaldi's programs, unless RECIPE_VERBOSE is false; with
-    ``tidy`` temporary files are removed when SIGTERM ends the program.
+    ``tidy`` temporary files are removed when SIGTERM, or a terminal that is closed, ends the program.
     """
 
     def stop(number: int, _frame: object) -> NoReturn:
         raise SystemExit(128 + number)
 
-    if tidy:
-        signal.signal(signal.SIGTERM, stop)
+    for number in (signal.SIGTERM, signal.SIGHUP) if tidy else ():
+        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, stop)
     if echo and os.environ.get("RECIPE_VERBOSE") != "false":
         print(shlex.join([PROGRAM, *sys.argv[1:]]), file=sys.stderr, flush=True)
     status, message = 1, ""

@@ -123,7 +123,7 @@ def read_classes(path: str | Path) -> tuple[str, ...]:
     """Read genres.txt: one class a line, in the order of the networks' outputs; at least two."""
     names = read_lines(path)
     for number, name in enumerate(names, start=1):
-        if split_line(f"{name} x") != (name, "x"):
+        if split_line(f"{name} x") != (name, "x") or not name.isprintable():
             raise UserError(f"{path}:{number}: expected one class name, got '{name}'")
         if name in names[: number - 1]:
             raise UserError(f"{path}:{number}: the class '{name}' stands twice")

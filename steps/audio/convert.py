@@ -15,8 +15,9 @@ from typing import IO, NamedTuple
 import numpy as np
 import soxr
 
-from steps.audio.decode import AudioError, Track
+from steps.audio.decode import MAX_RATE, MIN_RATE, AudioError, Track
 from utils import atomic
+from utils.cli import UserError
 
 FULL_SCALE = 32768
 
@@ -34,6 +35,10 @@ class Conversion:
     max_over_db: float = 6.0
     min_samples: int = 8192
     allow_truncated: bool = False
+
+    def __post_init__(self) -> None:
+        if not MIN_RATE <= self.sample_rate <= MAX_RATE:
+            raise UserError(f"--sample-rate={self.sample_rate}: expected {MIN_RATE} to {MAX_RATE} Hz")
 
     def check_length(self, num_samples: int, path: object) -> None:
         """Refuse a track that is too short."""

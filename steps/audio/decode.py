@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -219,6 +220,8 @@ class Track:
 def _open_source(path: str) -> SourceFile:
     if path.rstrip().endswith("|"):
         raise AudioError(f"{path}: a command, expected the path of a file; pipes are not run here")
+    if Path(path).is_fifo():
+        raise AudioError(f"{path}: a pipe, expected a file")
     try:
         file = SourceFile(path)
     except OSError as error:

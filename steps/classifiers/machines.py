@@ -16,6 +16,7 @@ Arrays = Mapping[str, np.ndarray]
 ``support`` (n, dim) and ``scale`` (dim,) the weight, (C, n), is of exp(-|x scale - support|^2 / dim).
 Of networks weight and bias whiten frames, and torch's parameters, whose names have a dot, are those of all
 networks, stacked: ``enter``, maybe ``memory`` (an LSTM both ways), maybe ``attend``, ``leave``."""
+SHAPES = {"weight": "classes of", "bias": "classes", "support": "of dim", "scale": "dim"}
 LDA = "lda"
 KINDS = (LDA, "svm", "rbf", "logistic")
 ABSENT = -1e4  # bias of a class without a training track: it is never the hypothesis, and sums stay finite

@@ -8,8 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from steps import archive, mapped
-from steps.arrays import read_model, write_arrays
-from steps.classifiers.machines import LDA, Arrays, log_posteriors, log_softmax, network_log_posteriors
+from steps.arrays import check_shapes, read_model, write_arrays
+from steps.classifiers.machines import (
+    LDA,
+    SHAPES,
+    Arrays,
+    log_posteriors,
+    log_softmax,
+    network_log_posteriors,
+)
 from steps.classifiers.pieces import piece_vectors
 from steps.scoring.reference import Reference
 from steps.scoring.segment import vote
@@ -134,9 +141,10 @@ def read_ensemble(path: str | Path) -> Ensemble:
     def build(values: dict[str, np.ndarray]) -> Ensemble:
         classes, sharpness, facts = json.loads(str(values.pop("system")))
         for fact in facts:
-            fact["arrays"] = {}
-            for name in [name for name in values if name.startswith(f"{fact['name']}/")]:
-                fact["arrays"][name.partition("/")[2]] = values[name]
+            own = [name for name in values if name.startswith(f"{fact['name']}/")]
+            fact["arrays"] = {name.partition("/")[2]: values[name] for name in own}
+            if fact["statistics"] != NETWORK:
+                check_shapes(fact["arrays"], SHAPES, classes=len(classes))
         return Ensemble(tuple(classes), tuple(Part(**fact) for fact in facts), sharpness)
 
     return read_model(path, "a fused system", build)

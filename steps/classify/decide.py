@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steps import audio, compute_scattering, convert_audio
-from steps.arrays import read_model
+from steps.arrays import check_shapes, read_model
 from steps.classifiers.model import POSTERIORS, Ensemble, read_ensemble
 from steps.classify.parts import TRANSFORM, TrainedSystem
 from steps.scattering import features, num_dims, wav
@@ -94,15 +94,15 @@ class Classifier:
             raise UserError(f"{part}: its classes are not those of genres.txt")
         self.decide = partial(decide, model)
 
-    def classify(self, recordings: Iterable[Path]) -> Iterator[Decision | str]:
+    def classify(self, recordings: Iterable[Path], together: int = 1) -> Iterator[Decision | str]:
         """Yield for each recording, in their order, the decision, or why there is none.
 
-        The first one comes alone; then networks take some side by side, which changes no bit.
+        Networks take so many side by side, then more, which is faster and changes no bit.
         """
-        left, together = iter(recordings), 1
+        left = iter(recordings)
         while some := [self._read(recording) for recording in islice(left, together)]:
             yield from self._conclude(some)
-            together = SIDE_BY_SIDE if self.networks else 1
+            together = min(2 * together, SIDE_BY_SIDE) if self.networks else 1
 
     def _read(self, recording: Path) -> Frames | str:
         """Convert a recording into a WAV for a while; return its frames, or what is wrong with it."""
@@ -175,6 +175,10 @@ def open_published(system: TrainedSystem, use_gpu: str) -> tuple[Callable[[wav.S
     module = registry.load(system.kind)
     model = read_model(system.parts["model.npz"], "a trained system", dict)
     network = read_model(path, "a network", dict) if (path := system.parts.get("network.npz")) else {}
+    try:
+        check_shapes({**model, **network}, module.SHAPES, classes=len(system.classes))
+    except ValueError as error:
+        raise UserError(f"the parts of the system do not fit each other: {error}") from error
     words = ["--system", system.kind, "--config", str(system.parts["system.conf"]), "--use-gpu", use_gpu]
     options = registry.parse(KaldiParser("", ""), words)
     scores_of, _note = next(iter(module.SCORES.values()))

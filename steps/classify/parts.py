@@ -25,8 +25,8 @@ from utils.tables import read_classes
 
 FORMAT = 3
 MANIFEST = "manifest.json"
-MAX_BYTES = 1 << 30
-"""The parts are not larger; a manifest, which is read before its size is believed, is below a thousandth."""
+MAX_BYTES, MAX_TEXT, MAX_RATIO = 1 << 30, 1 << 20, 64
+"""Nothing is larger: the parts together, a text, the parts over the zip."""
 MAX_ZIP = 40_000_000
 """Bytes below which a zip with networks is kept …"""
 BITS = (24, 10, 9, 8)
@@ -155,7 +155,7 @@ def unpack(path: Path, folder: Path) -> TrainedSystem:
     """Unpack a zip of :func:`export`; refuse whatever is not as its manifest says."""
     try:
         with zipfile.ZipFile(path) as archive:
-            manifest = json.loads(_read(archive, MANIFEST, MAX_BYTES // 1024))
+            manifest = json.loads(_read(archive, MANIFEST, MAX_TEXT))
             if (version := manifest.get("format")) != FORMAT:
                 raise UserError(f"made by another version of the recipe: format {version}, expected {FORMAT}")
             kind, facts = str(manifest["kind"]), manifest["parts"]
@@ -164,9 +164,11 @@ def unpack(path: Path, folder: Path) -> TrainedSystem:
                 raise UserError(f"expected the parts {sorted(needed)}, got {sorted(facts)}")
             if {*archive.namelist()} != {MANIFEST, *facts}:
                 raise UserError("it holds other files than its manifest says")
-            sizes = [fact["bytes"] for fact in facts.values()]
-            if min(sizes) < 0 or sum(sizes) > MAX_BYTES:
-                raise UserError(f"its parts are larger than {MAX_BYTES} bytes together")
+            sizes = {name: fact["bytes"] for name, fact in facts.items()}
+            texts = [size for name, size in sizes.items() if not name.endswith((".nnet", ".npz"))]
+            most = min(MAX_BYTES, MAX_RATIO * path.stat().st_size)
+            if min(sizes.values()) < 0 or sum(sizes.values()) > most or max(texts) > MAX_TEXT:
+                raise UserError(f"its parts are larger than {most} bytes together, or a text than {MAX_TEXT}")
             for name, fact in facts.items():
                 content = _read(archive, name, fact["bytes"])
                 if hashlib.sha256(content).hexdigest() != fact["sha256"]:

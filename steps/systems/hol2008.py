@@ -138,4 +138,9 @@ def scores(model: Arrays, tracks: Tracks) -> NDArray:
 
 
 KINDS = ("bases",)
+SHAPES = {
+    f"{name}_{label}": f"gauss_{label}{shape}"
+    for name, shape in (("weights", ""), ("means", " num_ceps"), ("variances", " num_ceps"))
+    for label in range(256)
+}
 SCORES = {"Seg_acc": (scores, "hol2008 from its abstract: bands, rank and mixtures are our choice")}

@@ -136,4 +136,10 @@ def scores(model: Arrays, tracks: Tracks) -> NDArray:
 
 
 KINDS = ("modulation",)
+SHAPES = {
+    **dict.fromkeys(("low", "scale"), "316"),
+    "present": "present",
+    **{f"{name}_projection": f"of_{name} dim_{name}" for name in part_slices()},
+    **{f"{name}_centroids": f"present dim_{name}" for name in part_slices()},
+}
 SCORES = {"Seg_acc": (scores, "lee2009 at 22 050 Hz: 316 values instead of 332")}

@@ -183,6 +183,14 @@ def scores(model: Arrays, tracks: Tracks, *, filtered: bool = True) -> NDArray:
 
 
 KINDS = ("gaussians",)
+SHAPES = {
+    "gaussians": "n 3 21 20",
+    "labels": "n",
+    "medians": "3",
+    "coordinates": "n axes",
+    "pivots": "axes 2",
+    "candidates": "",
+}
 SCORES = {
     "Seg_acc": (scores, "leo2012 from its abstract: FastMap filter, exact divergences, 1-NN"),
     "FullSeg_acc": (

@@ -2,8 +2,9 @@
 
 A system is a module of this package with ``KINDS`` (of features that it decides by), ``features(signal,
 options, network)`` (a matrix of each kind, from one pass over the signal), ``fit(tracks, options)`` (named
-arrays), ``SCORES`` (accuracy -> what gives the scores of shape (n, C) from ``(arrays, tracks)``, and what
-results.txt says beside it; the first is the published rule) and ``OPTIONS``, explained in conf/systems.
+arrays), ``SHAPES`` (of these, and of its network's), ``SCORES`` (accuracy -> what gives the scores of shape
+(n, C) from ``(arrays, tracks)``, and what results.txt says beside it; the first is the published rule) and
+``OPTIONS``, explained in conf/systems.
 """
 
 from argparse import ArgumentParser, Namespace

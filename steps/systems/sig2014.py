@@ -174,8 +174,7 @@ def forest_shares(model: Arrays, rows: NDArray[np.float32]) -> NDArray[np.float6
     while not (ended := model["leaf"][node]).all():
         goes_left = rows[every, model["feature"][node]] <= model["threshold"][node]
         node = np.where(ended, node, np.where(goes_left, model["left"][node], model["right"][node]))
-    decisions = model["decision"][node]
-    return np.stack([(decisions == label).mean(axis=1) for label in range(len(model["present"]))], axis=1)
+    return np.eye(len(model["present"]))[model["decision"][node]].mean(axis=1)
 
 
 def scores(model: Arrays, tracks: Tracks) -> NDArray:
@@ -190,4 +189,11 @@ def scores(model: Arrays, tracks: Tracks) -> NDArray:
 
 
 KINDS = ("activations",)
+SHAPES = {
+    **dict.fromkeys(("mean", "deviation"), "513"),
+    **{"0.weight": "units 513", "9.weight": "classes units", "9.bias": "classes"},
+    **dict.fromkeys(("3.weight", "6.weight"), "units units"),
+    **dict.fromkeys(("0.bias", "3.bias", "6.bias"), "units"),
+    **dict.fromkeys(("left", "right", "leaf", "feature", "threshold", "decision"), "nodes"),
+}
 SCORES = {"Seg_acc": (scores, "sig2014 with its network trained on this corpus's own training tracks")}

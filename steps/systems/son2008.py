@@ -238,6 +238,14 @@ def transductive_scores(model: Arrays, tracks: Tracks) -> NDArray:
 
 
 KINDS = ("gaussians", "patterns")
+SHAPES = {
+    "gaussians": "n 3 21 20",
+    "patterns": "n dim",
+    "labels": "n",
+    "medians": "kinds 1 1",
+    "weights": "kinds",
+    "coefficients": "n classes",
+}
 SCORES = {
     "Seg_acc": (scores, "son2008, a re-design (distances, EM and regularisers are our choice); inductive"),
     "TransSeg_acc": (

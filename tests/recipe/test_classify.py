@@ -129,6 +129,9 @@ def test_what_cannot_be_read_is_told_and_the_others_go_on(folder, track, tmp_pat
     (music / "deep").mkdir(parents=True)
     (music / "broken.wav").write_bytes(b"RIFF....nothing")
     (music / "notes.txt").write_text("no audio")
+    (music / "._hidden.wav").touch()
+    (music / "gone.wav").symlink_to("nowhere")
+    os.mkfifo(music / "pipe.wav")
     shutil.move(track, music / "deep")
     done = call(folder, "classify.sh", "--format", "json", "zips/sc.zip", music, tmp_path / "none.mp3")
     assert done.returncode == 1
@@ -136,8 +139,9 @@ def test_what_cannot_be_read_is_told_and_the_others_go_on(folder, track, tmp_pat
     assert fact["path"] == f"{music}/deep/good one.wav"
     assert fact["genre"] == max(fact["probabilities"], key=fact["probabilities"].get)
     errors = [line for line in done.stderr.split("\n") if line.startswith("ERROR")]
-    assert len(errors) == 2 and "broken.wav" in errors[0] and "none.mp3" in errors[1]
-    assert "Traceback" not in done.stderr and "2 of 3 tracks" in done.stderr
+    named = zip(["broken.wav", "gone.wav", "pipe.wav", "none.mp3"], errors, strict=True)
+    assert all(name in error for name, error in named)
+    assert "Traceback" not in done.stderr and "4 of 5 tracks" in done.stderr
     (whole := music / "deep/good one.wav").write_bytes(whole.read_bytes()[:-20000])
     answers = ((), ("--allow-truncated=true",))
     cut = [call(folder, "classify.sh", *words, "zips/sc.zip", whole) for words in answers]
@@ -239,6 +243,8 @@ HOSTILE = {
         lambda entries, m: put(entries, m, "svm.npz", larger(entries["svm.npz"])),
         "svm.npz: cannot read an SVM",
     ),
+    "a sample rate": (lambda *zip_: put(*zip_, "audio.conf", b"--sample-rate=999999999\n"), "8000 to"),
+    "a text of zeros": (lambda *zip_: put(*zip_, "genres.txt", bytes(2_000_000)), "larger than"),
     "other features": (lambda *zip_: put(*zip_, "scattering.conf", b"--T=4096\n"), "do not fit"),
 }
 
@@ -261,12 +267,13 @@ def test_damaged_and_hostile_zips_are_refused(folder, track, tmp_path, unpacked,
 def test_arrays_of_other_shapes_are_refused(folder, track, tmp_path, name, part, array):
     def cut(entries, manifest):
         with np.load(io.BytesIO(entries[part])) as arrays:
-            found = {key: arrays[key][..., 1:] if key.endswith(array) else arrays[key] for key in arrays}
+            found = {key: arrays[key][..., :1] if key.endswith(array) else arrays[key] for key in arrays}
         put(entries, manifest, part, npz(np.savez, **found))
 
     path = change(folder / f"zips/{name}.zip", tmp_path / "bad.zip", cut)
-    done = call(folder, "classify.sh", path, track)
-    assert done.returncode == 1 and "do not fit" in done.stderr and "Traceback" not in done.stderr
+    for nj in (1, 2):
+        done = call(folder, "classify.sh", "--nj", nj, path, track, track)
+        assert done.returncode == 1 and "do not fit" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_zip_that_would_be_too_large_has_rounded_weights(folder, tmp_path, monkeypatch):
