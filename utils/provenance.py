@@ -20,7 +20,7 @@ def git_commit(folder: Path = ROOT) -> str:
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=True, errors="replace")
     except (OSError, subprocess.CalledProcessError):
-        return "unknown (not a git checkout, or no git)"
+        return "unknown (no git checkout or no git)"
     return done.stdout.strip().replace("-dirty", " with local changes")
 
 

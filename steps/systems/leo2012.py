@@ -183,14 +183,8 @@ def scores(model: Arrays, tracks: Tracks, *, filtered: bool = True) -> NDArray:
 
 
 KINDS = ("gaussians",)
-SHAPES = {
-    "gaussians": "n 3 21 20",
-    "labels": "n",
-    "medians": "3",
-    "coordinates": "n axes",
-    "pivots": "axes 2",
-    "candidates": "",
-}
+SHAPES = {"gaussians": "n 3 21 20", "labels": "n", "medians": "3", "candidates": ""}
+SHAPES |= {"coordinates": "n axes", "pivots": "axes 2"}
 SCORES = {
     "Seg_acc": (scores, "leo2012 from its abstract: FastMap filter, exact divergences, 1-NN"),
     "FullSeg_acc": (

@@ -31,6 +31,7 @@ FRAME, HOP = 1024, 512
 WINDOW, WINDOW_HOP = 200, 100
 LAYERS = (0, 3, 6)  # numbers of the hidden ones in the network, between rectifiers and dropout
 GROWN_TOGETHER = 25  # trees
+DEEPEST = 1000  # tree, by far
 AT_ONCE = 200  # windows that go down the trees together
 FIRST_MOMENTUM, LAST_MOMENTUM, RAMP = 0.5, 0.9, 0.25
 LAST_RATE = 0.01  # share of the learning rate that is left at the end of the linear decay
@@ -171,9 +172,13 @@ def forest_shares(model: Arrays, rows: NDArray[np.float32]) -> NDArray[np.float6
     """Return the share of trees for each class that occurs, (n, C); leaves of full trees are pure."""
     every = np.arange(len(rows))[:, np.newaxis]
     node = np.tile(model["roots"], (len(rows), 1))
-    while not (ended := model["leaf"][node]).all():
+    for _ in range(DEEPEST):
+        if (ended := model["leaf"][node]).all():
+            break
         goes_left = rows[every, model["feature"][node]] <= model["threshold"][node]
         node = np.where(ended, node, np.where(goes_left, model["left"][node], model["right"][node]))
+    else:
+        raise ValueError("a tree does not end")
     return np.eye(len(model["present"]))[model["decision"][node]].mean(axis=1)
 
 
