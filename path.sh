@@ -20,4 +20,4 @@ export LC_ALL=C
 export PYTHONUTF8=1
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 # Threads that wait for each other let others have the core after a short while: jobs share machines.
-export GOMP_SPINCOUNT="${GOMP_SPINCOUNT:-100000}"
+export GOMP_SPINCOUNT="${GOMP_SPINCOUNT:-10000}"
