@@ -36,7 +36,7 @@ class Status(NamedTuple):
         """Return all of it as one line, in which nothing is a control character."""
         left = "" if self.left is None else f"done in {timedelta(seconds=round(self.left))}"
         said = ", ".join(filter(None, (self.text, left)))
-        return "".join(c for c in (f"{self.label}: {said}" if said else self.label) if c.isprintable())
+        return "".join(c for c in ": ".join(filter(None, (self.label, said))) if c.isprintable())
 
 
 _bars: list[Any] = []
