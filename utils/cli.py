@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import NoReturn
 
 PROGRAM = Path(sys.argv[0]).name or "python"
+CLEAR: list[Callable[[], object]] = []
+"""What takes the lines of a terminal's progress away before another line is written."""
 
 
 class UserError(Exception):
@@ -32,14 +34,20 @@ class UsageError(UserError):
     status = 2
 
 
+def _say(kind: str, text: str) -> None:
+    for clear in CLEAR:
+        clear()
+    print(f"{kind} ({PROGRAM}) {text}", file=sys.stderr, flush=True)
+
+
 def log(text: str) -> None:
     """Write a ``LOG`` line to stderr."""
-    print(f"LOG ({PROGRAM}) {text}", file=sys.stderr, flush=True)
+    _say("LOG", text)
 
 
 def warn(text: str) -> None:
     """Write a ``WARNING`` line to stderr."""
-    print(f"WARNING ({PROGRAM}) {text}", file=sys.stderr, flush=True)
+    _say("WARNING", text)
 
 
 def boolean(text: str) -> bool:
@@ -173,5 +181,5 @@ def run(main: Callable[[list[str]], int], *, echo: bool = True, tidy: bool = Tru
     except KeyboardInterrupt:
         status, message = 130, "interrupted"
     if message:
-        print(f"ERROR ({PROGRAM}) {message}", file=sys.stderr)
+        _say("ERROR", message)
     raise SystemExit(status)

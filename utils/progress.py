@@ -70,6 +70,9 @@ def close(keep: int = 0) -> None:
         _bars.pop().close()
 
 
+cli.CLEAR.append(close)
+
+
 def write(text: str, stream: TextIO | None = None) -> None:
     """Write a line of text, above what a terminal shows; to stderr unless it is said otherwise."""
     stream = stream or sys.stderr

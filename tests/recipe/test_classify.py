@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from local.classify import groups
 from steps import archive
 from steps.classify import parts
 from steps.classify.decide import Classifier, by_scores
@@ -163,6 +164,23 @@ def test_a_killed_process_is_told_and_leaves_nothing(folder, tmp_path):
         errors = process.communicate()[1]
     assert process.returncode == 1 and "a process of --nj ended" in errors and "Traceback" not in errors
     assert not list(tmp_path.iterdir())
+
+
+def test_no_process_outlives_one_that_is_killed(folder, tmp_path):
+    tracks = list(recordings(folder).values()) * 40
+    words = [folder / "local/classify.sh", "--nj", "2", folder / "zips/sc.zip", *tracks]
+    own = {**environment(), "RECIPE_PYTHON": sys.executable, "TMPDIR": str(tmp_path)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(list(map(str, words)), env=own, cwd=folder, **pipes) as process:
+        assert process.stdout.readline()
+        process.kill()
+        process.communicate(timeout=20)  # until the last one that could write has ended
+
+
+def test_the_first_answers_come_first():
+    tracks = [Path(str(number)) for number in range(50)]
+    some = list(groups(tracks, 2, 16))
+    assert sum(some, []) == tracks and [len(group) for group in some] == [1, 1, 2, 2, 4, 4, 8, 8, 10, 10]
 
 
 def test_header_and_timeline(folder, track, tmp_path):

@@ -54,8 +54,9 @@ def killed_while_writing(folder, number: int) -> str:
         return process.stderr.read().decode()
 
 
-def test_sigterm_leaves_nothing(tmp_path):
-    assert "Traceback" not in killed_while_writing(tmp_path, signal.SIGTERM)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_nothing(tmp_path, number):
+    assert "Traceback" not in killed_while_writing(tmp_path, number)
     assert names(tmp_path) == []
 
 

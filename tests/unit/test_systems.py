@@ -11,7 +11,7 @@ import torch
 from sklearn.ensemble import RandomForestClassifier
 
 from steps import archive, mapped
-from steps.arrays import read_model, write_arrays
+from steps.arrays import check_shapes, read_model, write_arrays
 from steps.systems import hol2008, lee2009, leo2012, registry, sig2014, son2008, spectra
 from steps.systems.tracks import Tracks
 from utils.cli import KaldiParser, UserError
@@ -181,6 +181,7 @@ def test_the_stored_forest_decides_as_scikit_learns():
     tracks = make_tracks({"activations": windows}, labels)
     chosen = options("sig2014", "--num-trees=20")
     model = sig2014.fit(tracks, chosen)
+    check_shapes(model, sig2014.SHAPES, classes=len(tracks.classes))
     forest = RandomForestClassifier(20, random_state=777).fit(
         np.concatenate(windows).astype(np.float32), np.repeat(labels, 4)
     )
@@ -230,6 +231,10 @@ def test_a_system_learns_classes_that_differ_by_timbre(tmp_path, name):
     features = {kind: [item[kind] for item in made] for kind in system.KINDS}
     train, test = (make_tracks(features, labels[i : i + n], "abcd", i) for i, n in ((0, 12), (12, 6)))
     model = system.fit(train, options(name))
+    check_shapes(model, system.SHAPES, classes=4)
+    for cut in system.SHAPES.keys() & {key for key, array in model.items() if array.ndim}:
+        with pytest.raises(ValueError, match="expected the shape"):
+            check_shapes({**model, cut: model[cut][np.newaxis]}, system.SHAPES, classes=4)
     path = tmp_path / "model.npz"
     write_arrays(path, model)
     for scores_of, _ in system.SCORES.values():

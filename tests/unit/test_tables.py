@@ -13,7 +13,7 @@ from local.report.experiments import Run
 from steps.scoring.scores import Measure, Predictions, Scores
 from utils import tables as text_tables
 from utils.cli import UserError
-from utils.provenance import write_record
+from utils.provenance import git_commit, write_record
 
 SEG = [[2, 1], [0, 1]]
 UTTS = ("u1", "u2", "u3", "u4")
@@ -161,3 +161,7 @@ def test_records_say_who_took_part_and_must_agree(tmp_path):
     write_record(folders[1], {**record, "seed": 2})
     with pytest.raises(UserError, match="f1: not the configuration, seed or network of all folds"):
         pool_records(folders)
+
+
+def test_what_is_said_of_no_commit_is_one_part_of_a_list(tmp_path):
+    assert git_commit(tmp_path).startswith("unknown") and "," not in git_commit(tmp_path)
